@@ -1,0 +1,39 @@
+# Everything happens in .venv; a target does its own set-up, and only what changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES := 2
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check format figures clean
+
+demo: $(VENV)/.installed
+	$(BIN)/vaplan demo --out demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(CORES)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf $(VENV) demo
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ $(VENV)/.installed

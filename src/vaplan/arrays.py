@@ -1,0 +1,60 @@
+"""The words for array axes, and the two values a parser and its losses exchange.
+
+Axes stand in one order everywhere: `video time modality class`. A mask over `time` (and `modality`) says
+which cells exist; what lies under a mask is zero and changes no output.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+AUDIO, VISUAL = 0, 1
+MODALITIES = ("audio", "visual")  # the names, in index order
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a parser reads: per modality any number of feature streams, and which segments exist.
+
+    `streams[m]` are arrays Float "video time feature" (feature sizes may differ); `mask` tells, per video,
+    segment and modality, whether there was anything to encode.
+    """
+
+    streams: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+    mask: Bool[Tensor, "video time modality"]
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def __getitem__(self, index: Any) -> "Inputs":
+        """Select videos by a slice or an index tensor."""
+        audio, visual = (tuple(stream[index] for stream in streams) for streams in self.streams)
+        return Inputs((audio, visual), self.mask[index])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a parser says: probabilities per segment, per modality of the video, and of the video."""
+
+    segment: Float[Tensor, "video time modality class"]
+    modality: Float[Tensor, "video modality class"]
+    video: Float[Tensor, "video class"]  # HAN's own pooling can exceed 1; see `models.pooling`
+    mask: Bool[Tensor, "video time modality"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a loss compares a prediction with: weak labels, and pseudo labels where there are any."""
+
+    weak: Bool[Tensor, "video class"]
+    pseudo: Bool[Tensor, "video time modality class"] | None = None
+
+    def __getitem__(self, index: Any) -> "Target":
+        return Target(self.weak[index], None if self.pseudo is None else self.pseudo[index])
+
+
+def audio_visual(grid: Bool[Tensor, "*video time modality class"]) -> Bool[Tensor, "*video time class"]:
+    """Where a class is both heard and seen."""
+    return grid.all(dim=-2)

@@ -1,0 +1,85 @@
+"""Classes and the sentences that describe them to a text encoder, per modality.
+
+The default templates follow Zhou et al. 2024, arXiv 2406.00919.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vaplan.arrays import MODALITIES
+from vaplan.errors import AnnotationError, UsageError, unknown
+
+TEMPLATES = {"audio": ("This sound contains the {}.",), "visual": ("This photo contains the {}.",)}
+
+
+def spoken(name: str) -> str:
+    """The class name as one says it.
+
+    >>> spoken("Frying_(food)")
+    'frying food'
+    """
+    return " ".join(name.replace("_", " ").replace("(", " ").replace(")", " ").lower().split())
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """An ordered list of classes; index c of every grid is `classes[c]`.
+
+    `templates` maps a modality to sentence templates with one `{}`; `own_prompts` maps a modality and a class to
+    sentences that replace the templates.
+    """
+
+    classes: tuple[str, ...]
+    templates: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(TEMPLATES))
+    own_prompts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise AnnotationError("a taxonomy needs at least one class", fix="name the classes")
+        twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if twice:
+            raise AnnotationError(f"class {twice[0]!r} is listed twice", fix="keep one of the two")
+        for modality, templates in self.templates.items():
+            if modality not in MODALITIES:
+                raise UsageError(unknown("modality", modality, MODALITIES))
+            for template in templates:
+                if template.count("{}") != 1:
+                    raise UsageError(f"template {template!r} must hold one {{}} for the class name")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def index(self, name: str) -> int:
+        """Position of a class, or an error that names the nearest one."""
+        try:
+            return self.classes.index(name)
+        except ValueError:
+            raise UsageError(unknown("class", name, self.classes)) from None
+
+    def prompts(self, modality: str) -> list[list[str]]:
+        """Per class, the sentences whose text embeddings are averaged."""
+        own = self.own_prompts.get(modality, {})
+        return [list(own[c]) if c in own else self._filled(modality, c) for c in self.classes]
+
+    def _filled(self, modality: str, name: str) -> list[str]:
+        return [template.format(spoken(name)) for template in self.templates[modality]]
+
+
+def from_names(names: Iterable[str]) -> Taxonomy:
+    """A taxonomy of the distinct names, in alphabetical order."""
+    return Taxonomy(tuple(sorted(set(names))))
+
+
+def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> list[bool]:
+    """Which classes of the taxonomy a list of names holds."""
+    held = {taxonomy.index(name) for name in names}
+    return [c in held for c in range(len(taxonomy))]
+
+
+LLP = Taxonomy(
+    tuple(
+        """Speech Car Cheering Dog Cat Frying_(food) Basketball_bounce Fire_alarm Chainsaw Cello Banjo Singing
+        Chicken_rooster Violin_fiddle Vacuum_cleaner Baby_laughter Accordion Lawn_mower Motorcycle Helicopter
+        Acoustic_guitar Telephone_bell_ringing Baby_cry_infant_cry Blender Clapping""".split()
+    )
+)
