@@ -1,0 +1,85 @@
+"""Cross entropies of the video, of each modality of the video, and of each segment.
+
+All reduce alike: per video the mean over the cells that exist, then the mean over the videos that have the modality,
+then the sum over modalities. What lies under a mask takes part in nothing.
+Source: Tian, Li, Xu, ECCV 2020 (`video`, `modality_weak`); Zhou et al. 2024, arXiv 2406.00919 (`modality`, `segment`).
+"""
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vaplan.arrays import Prediction, Target
+from vaplan.errors import RecipeError
+
+SMOOTHING = (0.0, 0.1)  # audio is trusted with the weak label as it is, visual less
+
+
+def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
+    """The video's probabilities against its weak label, over the videos that have anything in them."""
+    present = prediction.mask.any(dim=(1, 2))
+    loss = cross_entropy(prediction.video, target.weak.float(), present[:, None]).mean(dim=-1)
+    return mean_of_present(loss[:, None], present[:, None])
+
+
+def modality(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
+    """Each modality's probabilities against its video-level pseudo label."""
+    return _modality(prediction, existing_pseudo(prediction, target).any(dim=1).float())
+
+
+def modality_weak(
+    prediction: Prediction, target: Target, *, smoothing: tuple[float, float] = SMOOTHING
+) -> Float[Tensor, ""]:
+    """Each modality's probabilities against the weak label, smoothed: HAN's answer to labels without a modality.
+
+    Args:
+        smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
+    """
+    weak = target.weak.float()
+    strength = weak.new_tensor(smoothing)[:, None]
+    return _modality(prediction, weak[:, None] * (1 - strength) + strength / 2)
+
+
+def segment(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
+    """Each segment's probabilities against its pseudo labels."""
+    label = existing_pseudo(prediction, target).float()
+    exists = prediction.mask[..., None]
+    loss = cross_entropy(prediction.segment, label, exists).mean(dim=-1)
+    return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
+
+
+def cross_entropy(
+    probability: Float[Tensor, "*cells"], label: Float[Tensor, "*cells"], exists: Bool[Tensor, "*#cells"]
+) -> Float[Tensor, "*cells"]:
+    """Unreduced binary cross entropy, in nats; finite for any probability, also HAN's above 1.
+
+    Computed in float32 because 1 - 1e-7 is 1 in half precision; constant where nothing exists.
+    """
+    safe = probability.float().masked_fill(~exists, 0.5).clamp(1e-7, 1 - 1e-7)
+    return -(label * safe.log() + (1 - label) * (-safe).log1p())
+
+
+def mean_over_time(
+    loss: Float[Tensor, "video time modality"], mask: Bool[Tensor, "video time modality"]
+) -> Float[Tensor, "video modality"]:
+    """The mean over the segments that exist; 0 where none does."""
+    return (loss * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+def mean_of_present(
+    loss: Float[Tensor, "video modality"], present: Bool[Tensor, "video modality"]
+) -> Float[Tensor, ""]:
+    """Per modality the mean over the videos that have it, summed; a modality no video has adds nothing."""
+    return ((loss * present).sum(dim=0) / present.sum(dim=0).clamp(min=1)).sum()
+
+
+def existing_pseudo(prediction: Prediction, target: Target) -> Bool[Tensor, "video time modality class"]:
+    """The pseudo labels of the segments that exist, or an error where there are none at all."""
+    if target.pseudo is None:
+        raise RecipeError("this objective needs pseudo labels", fix="make them first, with `vaplan label`")
+    return target.pseudo & prediction.mask[..., None]
+
+
+def _modality(prediction: Prediction, label: Float[Tensor, "video modality class"]) -> Float[Tensor, ""]:
+    present = prediction.mask.any(dim=1)
+    loss = cross_entropy(prediction.modality, label, present[..., None]).mean(dim=-1)
+    return mean_of_present(loss, present)

@@ -1,0 +1,1 @@
+"""How close an estimate comes to a reference; reference first, estimate second."""

@@ -1,0 +1,14 @@
+"""Parser networks: `forward(Inputs) -> Prediction`.
+
+`MODELS` names, for each network, its settings (a frozen dataclass) and how to build it from them, the sizes of its
+feature streams and the number of classes: `build(settings, feature_sizes=…, classes=…)`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from vaplan.models.han import HAN, HANSettings
+
+MODELS: dict[str, tuple[type[Any], Callable[..., nn.Module]]] = {"han": (HANSettings, HAN)}

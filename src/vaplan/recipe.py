@@ -1,0 +1,210 @@
+"""Strict YAML in, resolved YAML out: what to train, on what, and how to decide.
+
+Unknown keys and wrong types are errors with a suggestion; a recipe that was read names every setting it used.
+"""
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from vaplan.arrays import MODALITIES
+from vaplan.errors import RecipeError, unknown
+from vaplan.losses import LOSSES
+from vaplan.models import MODELS
+from vaplan.training import DECISIONS, Training
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which network, and its own settings (see `models`)."""
+
+    name: str = "han"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How probabilities become labels: a rule of `training.DECISIONS` and its threshold."""
+
+    rule: str = "global_gate"
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything `train` needs; `data`, `store` and `labels` are usually given on the command line.
+
+    `labels` is a table of pseudo labels, empty to train on weak labels alone. `audio` and `visual` name the encoders
+    whose features are the parser's input streams.
+    """
+
+    data: str = ""
+    store: str = ""
+    labels: str = ""
+    audio: tuple[str, ...] = ("embedded",)
+    visual: tuple[str, ...] = ("embedded",)
+    model: Model = Model()
+    losses: Mapping[str, float] = field(default_factory=lambda: {"video": 1.0, "modality_weak": 1.0})
+    training: Training = Training()
+    decision: Decision = Decision()
+
+    def __post_init__(self) -> None:
+        for kind, name, known in self._names():
+            if name not in known:
+                raise RecipeError(unknown(kind, name, known))
+        if not self.losses:
+            raise RecipeError("a recipe needs a loss", fix=f"add one of {', '.join(sorted(LOSSES))}")
+        for modality in MODALITIES:
+            if not getattr(self, modality):
+                raise RecipeError(f"no {modality} encoder", fix=f"write {modality}: [embedded]")
+
+    def _names(self) -> list[tuple[str, str, Sequence[str]]]:
+        losses = [("loss", name, list(LOSSES)) for name in self.losses]
+        model = ("model", self.model.name, list(MODELS))
+        return [*losses, model, ("decision rule", self.decision.rule, list(DECISIONS))]
+
+    @property
+    def encoders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The encoder names per modality, in modality order."""
+        return self.audio, self.visual
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with vaplan, by name."""
+    folder = Path(str(resources.files("vaplan"))) / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, or a shipped recipe by its name; `changes` are `key=value`, dots for nesting."""
+    path = Path(name)
+    if not path.is_file():
+        if str(name) not in shipped():
+            raise RecipeError(unknown("recipe", str(name), shipped()), fix="give a YAML file or one of these names")
+        path = shipped()[str(name)]
+    return parse(path.read_text(encoding="utf-8"), changes=changes, file=path)
+
+
+def parse(text: str, *, changes: Sequence[str] = (), file: Path | None = None) -> Recipe:
+    """Check a recipe's text against `Recipe`, after applying the changes."""
+    try:
+        tree = _load(text) or {}
+        if not isinstance(tree, dict):
+            raise RecipeError("a recipe is a mapping of settings", fix="write `training: {epochs: 40}`")
+        for change in changes:
+            _apply(tree, change)
+        recipe: Recipe = build(Recipe, tree, "recipe")
+    except RecipeError as error:
+        raise RecipeError(error.what, fix=error.fix, file=error.file or file, line=error.line) from None
+    return recipe
+
+
+def dump(recipe: Recipe) -> str:
+    """The resolved recipe as YAML, every setting named."""
+    return yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, without aliases and without keys that occur twice."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise RecipeError("aliases are not allowed", fix="write the value out")
+        self._depth = getattr(self, "_depth", 0) + 1
+        if self._depth > MAX_DEPTH:
+            raise RecipeError(f"nested deeper than {MAX_DEPTH}", fix="a recipe is two or three levels deep")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise RecipeError(f"{key.value!r} is set twice", line=key.start_mark.line + 1, fix="keep one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _load(text: str) -> Any:
+    if len(text.encode()) > MAX_BYTES:
+        raise RecipeError(f"larger than {MAX_BYTES} bytes", fix="a recipe is a few lines of settings")
+    try:
+        return _Loader(text).get_single_data()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = f"not YAML: {getattr(error, 'problem', None) or error}"
+        raise RecipeError(what, line=mark.line + 1 if mark else None, fix="check quotes and indents") from None
+
+
+def _apply(tree: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"{change!r} is no change", fix="write key=value, for example training.epochs=40")
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise RecipeError(f"{part!r} in {change!r} has no settings of its own")
+    tree[last] = _load(value)
+
+
+def build(kind: Any, value: Any, name: str) -> Any:
+    """Turn a YAML value into `kind`, a settings dataclass for example, or say what was expected."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _build_dataclass(kind, value, name)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return build(next(a for a in arguments if a is not type(None)), value, name)
+    if origin is tuple:
+        items = [value] if isinstance(value, str) else value
+        if isinstance(items, list | tuple):
+            return tuple(build(arguments[0], item, name) for item in items)
+    elif origin in (Mapping, dict):
+        return (
+            dict(value) if arguments[1] is Any else {k: build(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
+        )
+    elif kind is float and not isinstance(value, bool):
+        try:
+            return float(value)  # YAML 1.1 reads 1e-4 as text
+        except (TypeError, ValueError):
+            pass
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise RecipeError(f"{name} is {value!r}, expected {_spoken(kind)}")
+
+
+def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`")
+    hints, known = get_type_hints(kind), [f.name for f in fields(kind)]
+    for key in value:
+        if key not in known:
+            raise RecipeError(unknown(f"setting of {name}", str(key), known))
+    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    absent = [key for key in needed if key not in value]
+    if absent:
+        raise RecipeError(f"{name} lacks {absent[0]!r}")
+    return kind(**{key: build(hints[key], item, key) for key, item in value.items()})
+
+
+def _spoken(kind: Any) -> str:
+    words = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+    return words.get(kind, "a list")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,161 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.oracles import losses as oracle
+from vaplan.arrays import AUDIO, VISUAL, Prediction, Target
+from vaplan.errors import RecipeError
+from vaplan.losses import HAN_OBJECTIVE, LOSSES, PLE_OBJECTIVE, total
+
+sizes = st.integers(1, 4)
+
+
+def random_case(seed, videos=3, time=4, classes=3, *, missing=0.3):
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.rand(*shape, generator=generator)
+
+    mask = draw(videos, time, 2) >= missing
+    prediction = Prediction(
+        segment=draw(videos, time, 2, classes) * mask[..., None],
+        modality=draw(videos, 2, classes) * mask.any(1)[..., None],
+        video=1.2 * draw(videos, classes) * mask.any(1).any(1)[:, None],
+        mask=mask,
+    )
+    return prediction, Target(draw(videos, classes) < 0.5, draw(videos, time, 2, classes) < 0.4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@settings(deadline=None)
+@given(st.integers(0, 10_000), sizes, sizes, sizes)
+def test_every_loss_equals_its_slow_restatement(name, seed, videos, time, classes):
+    prediction, target = random_case(seed, videos, time, classes)
+    expected = getattr(oracle, name)(prediction, target)
+    assert LOSSES[name](prediction, target).item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("value", [0.9, 7.0, float("nan")])
+def test_nothing_changes_with_what_lies_under_a_mask(name, value):
+    prediction, target = random_case(0, videos=5)
+    mask = prediction.mask.clone()
+    mask[0, :, VISUAL], mask[1] = False, False
+    results = []
+    for fill in (0.0, value):
+        segment = prediction.segment.masked_fill(~mask[..., None], fill).requires_grad_()
+        modality = prediction.modality.masked_fill(~mask.any(1)[..., None], fill).requires_grad_()
+        video = prediction.video.masked_fill(~mask.any(1).any(1)[:, None], fill).requires_grad_()
+        pseudo = torch.where(mask[..., None], target.pseudo, torch.tensor(fill > 0))
+        loss = LOSSES[name](Prediction(segment, modality, video, mask), Target(target.weak, pseudo))
+        loss.backward()
+        gradients = [x.grad for x in (segment, modality, video) if x.grad is not None]
+        results.append((loss, torch.cat([g.flatten() for g in gradients])))
+    (plain, plain_gradient), (other, other_gradient) = results
+    assert torch.equal(plain, other)
+    assert torch.equal(plain_gradient, other_gradient)
+    assert plain_gradient.isfinite().all()
+    assert plain_gradient.any()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_padding_changes_no_loss(name):
+    prediction, target = random_case(3)
+    pad = (0, 0, 0, 0, 0, 5)
+    padded = Prediction(
+        torch.nn.functional.pad(prediction.segment, pad),
+        prediction.modality,
+        prediction.video,
+        torch.nn.functional.pad(prediction.mask, pad[2:]),
+    )
+    longer = Target(target.weak, torch.nn.functional.pad(target.pseudo, pad))
+    assert torch.allclose(LOSSES[name](prediction, target), LOSSES[name](padded, longer))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_batch_in_which_nothing_exists_costs_nothing(name):
+    prediction, target = random_case(4, missing=1.1)
+    assert LOSSES[name](prediction, target).item() == 0
+
+
+def certain(pseudo):
+    """A prediction that says exactly what the labels say."""
+    label = pseudo.float()
+    mask = torch.ones(pseudo.shape[:3], dtype=torch.bool)
+    return Prediction(label, label.amax(1), label.amax(1).amax(1), mask)
+
+
+@pytest.mark.parametrize("name", ["video", "modality", "segment"])
+def test_saying_what_the_labels_say_costs_nothing(name):
+    _, target = random_case(5)
+    prediction = certain(target.pseudo)
+    agreed = Target(target.pseudo.any(1).any(1), target.pseudo)
+    assert LOSSES[name](prediction, agreed).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["category_richness", "segment_richness"])
+def test_the_right_richness_costs_least(name):
+    _, target = random_case(6)
+    right = certain(target.pseudo)
+    segment = (0.8 * right.segment + 0.1).requires_grad_()
+    optimiser = torch.optim.Adam([segment], lr=1e-2)
+    for _ in range(20):
+        optimiser.zero_grad()
+        LOSSES[name](Prediction(segment, right.modality, right.video, right.mask), target).backward()
+        optimiser.step()
+        segment.data.clamp_(0, 1)
+    found = LOSSES[name](Prediction(segment, right.modality, right.video, right.mask), target)
+    assert found >= LOSSES[name](right, target) - 1e-6
+
+
+def test_richness_by_hand():
+    """One video, two segments, two classes; the first is heard in both seconds, the second in the first only."""
+    pseudo = torch.zeros(1, 2, 2, 2, dtype=torch.bool)
+    pseudo[0, 0, AUDIO] = torch.tensor([True, True])
+    pseudo[0, 1, AUDIO] = torch.tensor([True, False])
+    segment = torch.full((1, 2, 2, 2), 0.5)
+    mask = torch.tensor([[[True, False], [True, False]]])  # nothing to see
+    prediction = Prediction(segment, segment.amax(1), segment.amax(1).amax(1), mask)
+    target = Target(torch.tensor([[True, True]]), pseudo)
+    ln2 = torch.tensor(2.0).log()
+    assert torch.allclose(LOSSES["category_richness"](prediction, target), ln2)  # predicted 1/2 in both seconds
+    assert torch.allclose(LOSSES["segment_richness"](prediction, target), ln2)
+
+
+def test_han_trusts_visual_less_with_the_weak_label():
+    p = torch.full((1, 2, 1), 0.95)
+    mask = torch.ones(1, 1, 2, dtype=torch.bool)
+    prediction = Prediction(p[:, None], p, p[:, 0], mask)
+    loss = LOSSES["modality_weak"](prediction, Target(torch.tensor([[True]])))
+    audio, visual = -torch.tensor(0.95).log(), -(0.95 * torch.tensor(0.95).log() + 0.05 * torch.tensor(0.05).log())
+    assert torch.allclose(loss, audio + visual)
+
+
+def test_probabilities_above_one_are_clamped():
+    prediction, target = random_case(7)
+    sure = Prediction(prediction.segment, prediction.modality, torch.full_like(prediction.video, 1.9), prediction.mask)
+    assert LOSSES["video"](sure, Target(torch.ones_like(target.weak))).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_total_is_the_weighted_sum_of_its_parts():
+    prediction, target = random_case(8)
+    summed, parts = total(prediction, target, PLE_OBJECTIVE)
+    assert list(parts) == list(PLE_OBJECTIVE)
+    assert summed.item() == pytest.approx(sum(w * parts[name].item() for name, w in PLE_OBJECTIVE.items()))
+
+
+def test_weak_objectives_need_no_pseudo_labels_and_others_say_so():
+    prediction, target = random_case(9)
+    weak = Target(target.weak)
+    assert total(prediction, weak, HAN_OBJECTIVE)[0].isfinite()
+    with pytest.raises(RecipeError, match="needs pseudo labels"):
+        total(prediction, weak, {"segment": 1.0})
+
+
+def test_an_unknown_loss_is_named_with_the_nearest_one():
+    prediction, target = random_case(10)
+    with pytest.raises(RecipeError, match="did you mean 'segment'"):
+        total(prediction, target, {"segmet": 1.0})
+    with pytest.raises(RecipeError, match="without losses"):
+        total(prediction, target, {})

@@ -1,0 +1,155 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tests.oracles import llp as oracle
+from vaplan.arrays import AUDIO, VISUAL
+from vaplan.metrics.llp import KINDS, LEVELS, class_f, label_f, llp, llp_scores
+from vaplan.taxonomy import LLP
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@st.composite
+def grids(draw):
+    """A reference and an estimate of any size, from empty through runs at the borders to full."""
+    videos, time, classes = draw(st.integers(1, 4)), draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    shape = (videos, time, 2, classes)
+    density = st.sampled_from([st.just(False), st.just(True), st.booleans()])
+    return tuple(draw(arrays(bool, shape, elements=draw(density))) for _ in range(2))
+
+
+def assert_same(ours, theirs):
+    for level in LEVELS:
+        assert list(ours[level]) == list(KINDS)
+        for kind in KINDS:
+            assert ours[level][kind] == pytest.approx(theirs[level][kind], abs=1e-9)
+
+
+@given(grids())
+@settings(max_examples=300, deadline=None)
+def test_the_ten_numbers_equal_a_plain_restatement(pair):
+    assert_same(llp(*pair), oracle.llp(*(grid.tolist() for grid in pair)))
+
+
+@given(grids(), st.data())
+@settings(max_examples=100, deadline=None)
+def test_videos_of_unequal_length_score_as_if_alone(pair, data):
+    videos, time = pair[0].shape[:2]
+    lengths = [data.draw(st.integers(1, time)) for _ in range(videos)]
+    mask = np.arange(time) < np.array(lengths)[:, None]
+    cut = [[grid[v, :length].tolist() for v, length in enumerate(lengths)] for grid in pair]
+    assert_same(llp(*pair, mask=mask), oracle.llp(*cut))
+
+
+@given(grids())
+@settings(deadline=None)
+def test_reference_and_estimate_may_change_places(pair):
+    assert_same(llp(*pair), llp(*reversed(pair)))
+
+
+def test_the_truth_scores_one_hundred_and_nothing_at_all_is_right_about_nothing():
+    reference = np.random.default_rng(0).random((20, 10, 2, 5)) < 0.3
+    assert all(value == pytest.approx(100) for row in llp(reference, reference).values() for value in row.values())
+    silent = np.zeros((3, 10, 2, 5), dtype=bool)
+    assert llp(silent, silent)["event"] == dict.fromkeys(KINDS, 100.0)
+
+
+def test_a_modality_without_events_scores_one_hundred_for_an_empty_estimate():
+    reference = np.zeros((1, 10, 2, 2), dtype=bool)
+    reference[0, 2:5, AUDIO, 0] = True
+    scores = llp(reference, np.zeros_like(reference))["segment"]
+    assert scores == {"audio": 0, "visual": 100, "audio_visual": 100, "type": pytest.approx(200 / 3), "event": 0}
+
+
+def test_an_event_counts_from_half_the_union_on():
+    reference, estimate = np.zeros((2, 1, 6, 2, 1), dtype=bool)
+    reference[0, :4, AUDIO] = True
+    estimate[0, :2, AUDIO] = True
+    assert llp(reference, estimate)["event"]["audio"] == 100
+    estimate[0, 1, AUDIO] = False
+    assert llp(reference, estimate)["event"]["audio"] == 0
+
+
+def test_an_event_never_runs_from_one_video_into_the_next():
+    reference, estimate = np.zeros((2, 2, 3, 2, 1), dtype=bool)
+    reference[0, 2], reference[1, 0] = True, True
+    estimate[0, 2] = True
+    assert llp_scores(reference, estimate).of("event", "audio").tolist() == [1, 0]
+
+
+def test_scores_add_video_by_video():
+    reference, estimate = np.random.default_rng(1).random((2, 30, 6, 2, 4)) < 0.3
+    whole = llp_scores(reference, estimate)
+    parts = llp_scores(reference[:7], estimate[:7]) + llp_scores(reference[7:], estimate[7:])
+    assert len(parts) == 30
+    assert parts.percent() == whole.percent()
+
+
+def test_no_videos_have_no_score():
+    nothing = np.zeros((0, 10, 2, 3), dtype=bool)
+    with pytest.raises(ValueError, match="no videos"):
+        llp(nothing, nothing)
+
+
+def test_the_f_of_labels_is_that_of_the_ten_numbers():
+    reference, estimate = np.random.default_rng(2).random((2, 30, 6, 2, 4)) < 0.3
+    labels, numbers = label_f(reference, estimate), llp(reference, estimate)
+    assert labels["visual"] == {level: numbers[level]["visual"] for level in LEVELS}
+
+
+def test_the_f_of_a_class_sums_counts_over_videos():
+    reference, estimate = np.zeros((2, 2, 4, 2, 3), dtype=bool)
+    reference[0, :4, VISUAL, 0] = True  # 4 segments, 2 of them found; one event, found
+    estimate[0, :2, VISUAL, 0] = True
+    estimate[1, 0, VISUAL, 0] = True  # one false alarm
+    estimate[0, 0, AUDIO, 1] = True
+    f = class_f(reference, estimate)
+    assert f[:, VISUAL, 0].tolist() == pytest.approx([100 * 4 / 7, 100 * 2 / 3])
+    assert f[:, AUDIO, 1].tolist() == [0, 0]
+    assert np.isnan(f[:, AUDIO, 0]).all()
+    assert np.isnan(f[:, :, 2]).all()
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def official(audio, split, predictor):
+    """Reference and estimate grids of an LLP split, painted as the published code does."""
+    weak = {row["filename"]: row["event_labels"].split(",") for row in read(DATA / "llp" / f"AVVP_{split}_pd.csv")}
+    position = {video: v for v, video in enumerate(weak)}
+    reference, estimate = np.zeros((2, len(weak), 10, 2, len(LLP)), dtype=bool)
+    for m, path in ((AUDIO, audio), (VISUAL, DATA / "llp" / "AVVP_eval_visual.csv")):
+        for row in read(path):
+            if row["filename"] in position:
+                span = slice(int(row["onset"]), int(row["offset"]))
+                reference[position[row["filename"]], span, m, LLP.index(row["event_labels"])] = True
+    if predictor == "weak10":
+        for video, names in weak.items():
+            estimate[position[video], :, :, [LLP.index(name) for name in names]] = True
+    return reference, estimate
+
+
+PUBLISHED = """
+llp val empty 0.6163 10.7858 14.3297 8.5773 0 0.6163 10.7858 14.3297 8.5773 0
+llp val weak10 77.0748 58.6541 52.0727 62.6005 71.5336 63.8487 53.4754 44.1491 53.8244 61.1207
+llp test empty 0.5 10.0833 14.5 8.3611 0 0.5 10.0833 14.5 8.3611 0
+llp test weak10 76.1176 60.3480 52.6103 63.0253 71.7258 63.0272 55.7527 44.6921 54.4907 61.6011
+llp-legacy test weak10 76.0802 60.3480 52.6072 63.0118 71.7029 63.0272 55.7527 44.6921 54.4907 61.6039
+"""
+PRESENT = [line.split() for line in PUBLISHED.split("\n") if line and (DATA / line.split()[0]).is_dir()]
+
+
+@pytest.mark.parametrize("case", PRESENT, ids=lambda case: "-".join(case[:3]))
+def test_the_numbers_on_real_annotations_are_those_of_the_published_code(case):
+    data, split, predictor, *expected = case
+    numbers = llp(*official(DATA / data / "AVVP_eval_audio.csv", split, predictor))
+    ours = [numbers[level][kind] for level in LEVELS for kind in KINDS]
+    assert ours == pytest.approx([float(value) for value in expected], abs=5.1e-5)

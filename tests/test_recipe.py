@@ -1,0 +1,71 @@
+"""Recipes may not lie: what they do not know is an error, what they leave out is written down."""
+
+import pytest
+import yaml
+
+from vaplan import recipe as recipes
+from vaplan.errors import RecipeError
+from vaplan.recipe import Recipe
+
+
+@pytest.mark.parametrize("name", recipes.shipped())
+def test_every_shipped_recipe_can_be_read_and_says_its_source(name: str) -> None:
+    text = recipes.shipped()[name].read_text(encoding="utf-8")
+    assert isinstance(recipes.read(name), Recipe)
+    assert text.startswith("#")
+    assert "arXiv" in text or "as `" in text.casefold()
+    assert f"vaplan train {name} " in text
+
+
+@pytest.mark.parametrize("name", recipes.shipped())
+def test_a_resolved_recipe_reads_back_equal(name: str) -> None:
+    recipe = recipes.read(name, changes=["training.epochs=3", "model.settings={hidden: 8}"])
+    assert recipes.parse(recipes.dump(recipe)) == recipe
+    assert recipe.training.epochs == 3
+    assert recipe.model.settings == {"hidden": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("training: {epoch: 60}", "unknown setting of training 'epoch'; did you mean 'epochs'"),
+        ("trainig: {}", "unknown setting of recipe 'trainig'; did you mean 'training'"),
+        ("training: {epochs: many}", "epochs is 'many', expected a whole number"),
+        ("training: {epochs: true}", "epochs is True, expected a whole number"),
+        ("training: {learning_rate: high}", "learning_rate is 'high', expected a number"),
+        ("losses: {vidoe: 1}", "unknown loss 'vidoe'; did you mean 'video'"),
+        ("model: {name: hann}", "unknown model 'hann'; did you mean 'han'"),
+        ("decision: {rule: gate}", "unknown decision rule 'gate'"),
+        ("audio: []", "no audio encoder"),
+        ("- a\n- b", "a recipe is a mapping of settings"),
+        ("a: &x 1\nb: *x", "aliases are not allowed"),
+        ("data: a\ndata: b", "'data' is set twice"),
+        ("data: !!python/object/apply:os.system [ls]", "not YAML"),
+        ("data: 'open", "not YAML"),
+        ("[" * 5000, "nested deeper|not YAML"),
+        ("data: " + "x" * 300_000, "larger than"),
+    ],
+)
+def test_a_faulty_recipe_is_one_clear_error(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipes.parse(text)
+
+
+def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
+    assert recipes.parse("training: {learning_rate: 1e-4}").training.learning_rate == 1e-4
+
+
+def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
+    assert recipes.parse("", changes=["decision.threshold=0.4"]).decision.threshold == 0.4
+    with pytest.raises(RecipeError, match="'epochs' is no change"):
+        recipes.parse("", changes=["epochs"])
+
+
+def test_an_unknown_recipe_names_those_that_ship() -> None:
+    with pytest.raises(RecipeError, match="unknown recipe 'hann'; did you mean 'han'"):
+        recipes.read("hann")
+
+
+def test_the_resolved_recipe_names_every_setting() -> None:
+    named = yaml.safe_load(recipes.dump(Recipe()))
+    assert {"epochs", "batch_size", "seed", "learning_rate"} <= set(named["training"])
