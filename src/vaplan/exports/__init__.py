@@ -1,0 +1,25 @@
+"""Timelines as text, one format a file: `EXPORTS` maps a file suffix to what writes it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vaplan.errors import UsageError, unknown
+from vaplan.exports.plain import to_csv, to_json
+from vaplan.files import write_text
+from vaplan.timeline import Timeline
+
+__all__ = ["EXPORTS", "export"]
+
+EXPORTS: dict[str, Callable[[Timeline], str]] = {"json": to_json, "csv": to_csv}
+
+
+def export(timeline: Timeline, path: Path | str) -> Path:
+    """Write a timeline in the format that the file's suffix names; the file is whole or not there.
+
+    Raises: UsageError for a suffix that no format has.
+    """
+    path = Path(path)
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix not in EXPORTS:
+        raise UsageError(unknown("export format", suffix, EXPORTS), file=path, fix="name the file with one of these")
+    return write_text(path, EXPORTS[suffix](timeline))

@@ -1,0 +1,245 @@
+"""Figures: timelines under one another, training curves, F-scores per class.
+
+The first and the last are the forms of figures 4, 5 and 3 of Zhou et al. 2024, arXiv 2406.00919. Every function
+returns a matplotlib `Figure` that belongs to no window (`figure.savefig("x.png")`), the same for the same arguments.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from vaplan.arrays import MODALITIES
+from vaplan.taxonomy import Taxonomy
+from vaplan.timeline import Event, Timeline
+
+PAPER, INK, FAINT, LANE = "#fdfdfd", "#22272e", "#c5cbd3", "#f2f4f7"
+WIDTH = 7.2  # inches, a page's text width
+
+# Six colours of Okabe and Ito (2008), then those farthest from all before them in OKLab, seen with normal,
+# protanopic and deuteranopic eyes (simulation of Machado et al. 2009). Names stand beside colours throughout:
+# no palette of this length can be told apart by everyone.
+PALETTE = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#88194a", "#59e1a2", "#4f3797"),
+    *("#944e21", "#8285eb", "#75567c", "#a5b280", "#697260", "#8dd1dd", "#b8d259", "#baa3ad", "#3e4b73"),
+    *("#7d3317", "#e77f3e", "#29a1c1", "#a55f8f", "#5872d2", "#435ab8", "#4f8ac6", "#cd7576", "#907649"),
+    *("#874197", "#90c6a8", "#3ebfc6"),
+)
+
+
+def class_colours(timelines: Iterable[Timeline], taxonomy: Taxonomy | None = None) -> dict[str, str]:
+    """One colour a class, by its place in the taxonomy, or else among the classes seen."""
+    seen = {event.class_name for timeline in timelines for event in timeline}
+    known = () if taxonomy is None else taxonomy.classes
+    classes = (*known, *sorted(seen.difference(known)))
+    return {name: PALETTE[c % len(PALETTE)] for c, name in enumerate(classes)}
+
+
+def ink_on(colour: str) -> str:
+    """Black or white, whichever reads better on a colour (WCAG 2 relative luminance).
+
+    >>> ink_on("#ffffff"), ink_on("#0072b2")
+    ('#000000', '#ffffff')
+    """
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+def packed(events: Iterable[Event]) -> list[list[Event]]:
+    """Rows in which no two classes overlap: few rows, and each class keeps to one.
+
+    >>> rows = packed(Event("audio", *e) for e in [("Dog", 0.0, 2.0), ("Car", 1.0, 3.0), ("Cat", 2.0, 4.0)])
+    >>> [[event.class_name for event in row] for row in rows]
+    [['Dog', 'Cat'], ['Car']]
+    """
+    by_class: dict[str, list[Event]] = {}
+    for event in sorted(events, key=lambda e: (e.onset, e.class_name, e.offset)):
+        by_class.setdefault(event.class_name, []).append(event)
+    rows: list[list[Event]] = []
+    for group in by_class.values():
+        free = (row for row in rows if not any(_overlap(one, other) for one in group for other in row))
+        row = next(free, None)
+        rows.append(group) if row is None else row.extend(group)
+    return rows
+
+
+def _overlap(one: Event, other: Event) -> bool:
+    return one.onset < other.offset and other.onset < one.offset
+
+
+def plot(timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None) -> Figure:
+    """Draw what is heard above what is seen, over seconds; one lane a method where several are given.
+
+    Args:
+        timeline: One timeline, or timelines of one video by the name of their lane, such as
+            `{"reference": …, "HAN": …}`, drawn in this order.
+        taxonomy: Fixes the colour of each class, so that colours agree between figures.
+    """
+    lanes = {"": timeline} if isinstance(timeline, Timeline) else dict(timeline)
+    if not lanes:
+        raise ValueError("no timeline to plot; give at least one")
+    colours = class_colours(lanes.values(), taxonomy)
+    end = seconds_shown(lanes.values())
+    heights = [sum(_lane_height(lane, modality) for lane in lanes.values()) for modality in MODALITIES]
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.21 * sum(heights)), layout="constrained", facecolor=PAPER)
+    panels = figure.subplots(len(MODALITIES), sharex=True, height_ratios=heights)
+    for panel, modality, height in zip(panels, MODALITIES, heights, strict=True):
+        _frame(panel, title=modality.capitalize())
+        panel.set(xlim=(0, end), ylim=(height, 0))
+        _draw_lanes(panel, lanes, modality, colours)
+    panels[-1].set_xlabel("seconds", color=INK, fontsize=8)
+    video = _printable(next(iter(lanes.values())).video, 80)
+    figure.suptitle(video, x=0.005, ha="left", fontsize=9, color=INK, parse_math=False)
+    _legend(figure, lanes.values(), colours)
+    return figure
+
+
+def seconds_shown(timelines: Iterable[Timeline]) -> float:
+    """How many seconds an axis must have to show all of several timelines."""
+    ends = [max([line.seconds, *(event.offset for event in line)]) for line in timelines]
+    return max([*ends, 1e-3])
+
+
+def _lane_height(timeline: Timeline, modality: str) -> float:
+    return max(1, len(packed(timeline.of(modality)))) + 0.4  # rows, and the space between two lanes
+
+
+def _draw_lanes(panel: Axes, lanes: Mapping[str, Timeline], modality: str, colours: Mapping[str, str]) -> None:
+    top, centres = 0.0, []
+    for lane in lanes.values():
+        height = _lane_height(lane, modality)
+        inner = top + 0.1, height - 0.2
+        panel.add_patch(_box(0.0, lane.seconds, *inner, facecolor=LANE, zorder=0))
+        for missing, onset, offset in lane.missing:
+            if missing == modality:
+                panel.add_patch(_box(onset, offset, *inner, **MISSING))
+        for number, row in enumerate(packed(lane.of(modality))):
+            for event in row:
+                _draw_event(panel, event, top + 0.2 + number, colours[event.class_name])
+        centres.append(top + height / 2)
+        top += height
+    panel.set_yticks(centres, [_printable(name, 28) for name in lanes], parse_math=False)
+
+
+MISSING: dict[str, Any] = {"facecolor": PAPER, "edgecolor": "#9aa3ae", "hatch": "////", "zorder": 1}
+
+
+def _draw_event(panel: Axes, event: Event, top: float, colour: str) -> None:
+    bar = _box(event.onset, event.offset, top + 0.06, 0.88, facecolor=colour, edgecolor=PAPER, zorder=2)
+    panel.add_patch(bar)
+    name = _printable(event.class_name, 40)
+    room = (event.offset - event.onset) / panel.get_xlim()[1] * (WIDTH - 1.4)  # inches, beside the lanes' names
+    if 0.062 * len(name) + 0.06 > room:
+        return  # the legend names it
+    style: dict[str, Any] = {"fontsize": 7, "color": ink_on(colour), "va": "center_baseline", "clip_path": bar}
+    offset = panel.get_xlim()[1] * 0.005
+    panel.text(event.onset + offset, top + 0.5, name, parse_math=False, zorder=3, **style)
+
+
+def _box(onset: float, offset: float, top: float, height: float, **style: Any) -> Rectangle:
+    return Rectangle((onset, top), offset - onset, height, **{"linewidth": 0.5, **style})
+
+
+def _legend(figure: Figure, timelines: Iterable[Timeline], colours: Mapping[str, str]) -> None:
+    timelines = list(timelines)
+    shown = {event.class_name for line in timelines for event in line}
+    named: list[tuple[str, Artist]] = [
+        (name, Patch(facecolor=colour)) for name, colour in colours.items() if name in shown
+    ]
+    if any(line.missing for line in timelines):
+        named.append(("nothing to hear or see", Patch(**MISSING)))
+    _key(figure, named, columns=4)
+
+
+def _key(figure: Figure, named: Sequence[tuple[str, Artist]], *, columns: int) -> None:
+    """Explain colours below the panels."""
+    if not named:
+        return
+    style: dict[str, Any] = {
+        "ncols": columns,
+        "frameon": False,
+        "fontsize": 7.5,
+        "handlelength": 1.4,
+        "labelcolor": INK,
+    }
+    placeholders = ["x" * min(len(name), 28) for name, _ in named]
+    legend = figure.legend([h for _, h in named], placeholders, loc="outside lower center", **style)
+    for text, (name, _) in zip(legend.get_texts(), named, strict=True):
+        text.set(text=_printable(name, 28), parse_math=False)  # a legend drops names that start with "_"
+
+
+def training_curves(histories: Mapping[str, Sequence[Mapping[str, float | int]]]) -> Figure:
+    """Draw the loss, and the validation score where there is one, over epochs; one line a run.
+
+    Args:
+        histories: By the run's name its epochs in order, each with "epoch", "loss" and perhaps "validation".
+    """
+    titles = {"loss": "Training loss (each method its own)", "validation": "Validation score"}
+    recorded = {key for history in histories.values() for record in history for key in record}
+    measures = [key for key in titles if key in recorded] or ["loss"]
+    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained", facecolor=PAPER)
+    panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    lines: dict[str, Artist] = {}
+    for panel, measure in zip(panels, measures, strict=True):
+        _frame(panel, title=titles[measure])
+        panel.grid(axis="y", color=FAINT, linewidth=0.5)
+        panel.set_xlabel("epoch", color=INK, fontsize=8)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        for number, (name, history) in enumerate(histories.items()):
+            points = [(record["epoch"], record[measure]) for record in history if measure in record]
+            style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "linewidth": 1.3}
+            style |= {"marker": "o", "markersize": 3} if len(points) < 2 else {}
+            (lines[name],) = panel.plot([x for x, _ in points], [y for _, y in points], **style)
+    _key(figure, list(lines.items()), columns=5)
+    return figure
+
+
+def per_class_f(scores: Mapping[str, Mapping[str, float | int]], *, title: str) -> Figure:
+    """Draw the F-score of each class as one bar a series, the best class on top.
+
+    Args:
+        scores: By the series' name, such as "PLG" and "PLD", the F of each class in percent.
+    """
+    classes = {name for series in scores.values() for name in series}
+    mean = {c: sum(s.get(c, 0.0) for s in scores.values()) / len(scores) for c in classes}
+    order = sorted(classes, key=lambda c: (-mean[c], c))
+    thick = 0.8 / max(1, len(scores))
+    rows = len(order) * max(2, len(scores))
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.13 * rows), layout="constrained", facecolor=PAPER)
+    panel = figure.subplots()
+    _frame(panel, title=title)
+    panel.grid(axis="x", color=FAINT, linewidth=0.5)
+    handles: list[tuple[str, Artist]] = []
+    for number, (name, series) in enumerate(scores.items()):
+        places = [(y - 0.4 + thick * (number + 0.5), series[c]) for y, c in enumerate(order) if c in series]
+        colour = PALETTE[number % len(PALETTE)]
+        panel.barh([y for y, _ in places], [f for _, f in places], thick * 0.9, color=colour, zorder=2)
+        for y, f in places:
+            panel.text(f + 0.6, y, f"{f:.0f}", va="center_baseline", fontsize=6, color=INK, clip_on=False)
+        handles.append((name, Patch(facecolor=colour)))
+    panel.set_yticks(range(len(order)), [_printable(name, 28) for name in order], parse_math=False)
+    panel.set(xlim=(0, 100), ylim=(max(1, len(order)) - 0.4, -0.6))
+    panel.set_xlabel("F-score, percent", color=INK, fontsize=8)
+    _key(figure, handles, columns=5)
+    return figure
+
+
+def _frame(panel: Axes, *, title: str) -> None:
+    panel.set_title(_printable(title, 90), loc="left", fontsize=9, color=INK, weight="bold", parse_math=False)
+    panel.tick_params(labelsize=8, color=FAINT, labelcolor=INK, length=3)
+    panel.tick_params(axis="y", length=0)
+    panel.set_facecolor(PAPER)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.spines["bottom"].set_color(FAINT)
+    panel.set_axisbelow(True)
+
+
+def _printable(text: str, limit: int) -> str:
+    """Names come from files: keep each to one line of bounded length that any font engine takes."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -1,0 +1,113 @@
+"""The page around its parts, and its file."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from vaplan.errors import MachineError
+from vaplan.plots import class_colours
+from vaplan.report import examples as videos
+from vaplan.report import pictures as figures
+from vaplan.report import tables as results
+from vaplan.report.markup import Markup, tag
+from vaplan.taxonomy import Taxonomy
+
+EMBED_BYTES = 2_000_000  # of one media file
+
+
+def write(path: Path, **content: Any) -> Path:
+    """Write `page(**content)` to a file: all of it, or nothing."""
+    text = page(**content)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        what = f"the report cannot be written ({error.strerror})"
+        raise MachineError(what, fix="free space or name another file", file=path) from error
+    return path
+
+
+def page(
+    *,
+    title: str,
+    lead: str = "",
+    tables: Sequence[results.Table] = (),
+    pictures: Sequence[figures.Picture] = (),
+    examples: Sequence[videos.Example] = (),
+    details: Mapping[str, str] | None = None,
+    taxonomy: Taxonomy | None = None,
+    max_embed_bytes: int = EMBED_BYTES,
+) -> str:
+    """The page as HTML; the same arguments give the same text.
+
+    Args:
+        lead: What the page shows, in plain text; an empty line starts a paragraph.
+        details: Settings and versions by name; a text of several lines is folded away.
+        taxonomy: Fixes the classes' colours, as in `vaplan.plot`.
+        max_embed_bytes: A larger media file is named, but not put into the page.
+    """
+    colours = class_colours((line for e in examples for _, line in e.lanes), taxonomy)
+    sections = {
+        "Results": [results.render(table) for table in tables],
+        "Figures": [figures.render(picture) for picture in pictures],
+        "Examples": [videos.render(e, colours, max_embed_bytes=max_embed_bytes) for e in examples],
+        "Details": _details(details or {}),
+    }
+    shown = {name: parts for name, parts in sections.items() if parts}
+    paragraphs = [tag("p", text) for text in lead.split("\n\n") if text.strip()]
+    links = [tag("li", tag("a", name, href=f"#{name.lower()}")) for name in shown]
+    return _document(
+        title,
+        tag("header", tag("h1", title), *paragraphs),
+        tag("nav", tag("ul", *links), aria_label="Sections"),
+        tag("main", *(_section(name, parts) for name, parts in shown.items())),
+        videos.HATCH,
+    )
+
+
+def _section(name: str, parts: Sequence[Markup]) -> Markup:
+    anchor = name.lower()
+    return tag("section", tag("h2", name, id=anchor), *parts, aria_labelledby=anchor, class_=anchor)
+
+
+def _details(details: Mapping[str, str]) -> list[Markup]:
+    short = {name: text for name, text in details.items() if "\n" not in text}
+    long = {name: text for name, text in details.items() if "\n" in text}
+    entries = [part for name, text in short.items() for part in (tag("dt", name), tag("dd", text))]
+    folded = [tag("details", tag("summary", name), tag("pre", text)) for name, text in long.items()]
+    return [*([tag("dl", *entries)] if entries else []), *folded]
+
+
+def _document(title: str, *body: Markup) -> str:
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    policy = (
+        "default-src 'none'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_source(style)}; script-src {_source(script)}"
+    )
+    head = (
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("style", style),
+    )
+    whole = tag("html", tag("head", *head), tag("body", *body, tag("script", script)), lang="en")
+    return f"<!DOCTYPE html>\n{whole}\n"
+
+
+def _asset(name: str) -> Markup:
+    return Markup(resources.files("vaplan.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _source(text: str) -> str:
+    """A style or script as the policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,42 @@
+"""HTML by a function, so that no text reaches the page unescaped."""
+
+import base64
+import html
+
+Attribute = str | float | int | bool | None
+
+
+class Markup(str):
+    """Text that is HTML already; `tag` escapes every other."""
+
+    __slots__ = ()
+
+
+def tag(name: str, *content: str, **attributes: Attribute) -> Markup:
+    """An element. `class_` stands for `class`, `_` for `-`; True is a bare attribute, None and False are none.
+
+    >>> tag("td", "a < b", class_="number")
+    '<td class="number">a &lt; b</td>'
+    """
+    start = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
+    if name in ("img", "meta"):
+        return Markup(start)
+    return Markup(f"{start}{''.join(map(_escaped, content))}</{name}>")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A file as an address that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _attribute(key: str, value: Attribute) -> str:
+    key = key.rstrip("_").replace("_", "-")
+    if value is None or value is False:
+        return ""
+    return f" {key}" if value is True else f' {key}="{_escaped(str(value))}"'
+
+
+def _escaped(text: str) -> str:
+    if isinstance(text, Markup):
+        return text
+    return html.escape(text.encode("utf-8", "replace").decode())  # a file name may hold what UTF-8 cannot
