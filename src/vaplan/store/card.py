@@ -1,0 +1,58 @@
+"""Whose features a store holds, and the plain bytes by which such things are compared."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vaplan.errors import StoreError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """Whose features a store holds; written once, in provenance.json."""
+
+    encoder: str
+    dimension: int
+    dtype: str
+    provenance: dict[str, Any]
+    format: int = FORMAT
+    vaplan: str = version("vaplan")
+
+    @property
+    def folder_name(self) -> str:
+        """A readable name, and a digest so that no two encoders share it."""
+        short = digest(canonical([self.encoder, self.dimension, self.dtype, self.provenance]))[:8]
+        head, _, place = self.encoder.lower().rpartition(":")
+        name = f"{head}-{place.rstrip('/').rpartition('/')[2]}"
+        return f"{re.sub('[^a-z0-9]+', '-', name).strip('-')[:40]}-{short}"
+
+    def refuse_other(self, provenance: dict[str, Any], *, dtype: str = "", file: Path) -> None:
+        """Raise StoreError, naming the first difference, unless this is the encoder that filled the store."""
+        was = {**self.provenance, "dtype": self.dtype}
+        now = {**provenance, "dtype": dtype or self.dtype}
+        for key in sorted(was.keys() | now.keys()):
+            if was.get(key) != now.get(key):
+                what = f"store of another encoder: {self.encoder} had {key} {was.get(key)!r}, now {now.get(key)!r}"
+                raise StoreError(what, file=file, fix="give another --store, or bring the former encoder back")
+
+
+def canonical(value: Any) -> bytes:
+    """A JSON value as the same bytes each time."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+
+
+def plain(value: dict[str, Any]) -> dict[str, Any]:
+    """A value as it comes back from JSON: tuples are lists."""
+    back: dict[str, Any] = json.loads(canonical(value))
+    return back
+
+
+def digest(content: bytes) -> str:
+    """A short name for bytes."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

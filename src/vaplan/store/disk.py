@@ -1,0 +1,79 @@
+"""Writing a store's files whole or not at all, and by one job at a time."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vaplan.errors import MachineError
+from vaplan.files import write_whole
+
+
+def publish(path: Path, content: bytes) -> None:
+    """Write a file beside its place, make it durable, and rename it there.
+
+    Raises: MachineError naming the path and the bytes needed, when the disk refuses.
+    """
+
+    def durably(beside: Path) -> None:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    try:
+        write_whole(path, durably)
+    except MachineError as error:
+        fix = f"free {len(content):,} bytes or more, then run the same command again"
+        raise MachineError(error.what, file=path, fix=fix) from error
+    _make_durable(path.parent)
+
+
+def _make_durable(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only writer of a folder; what a killed writer left half done is swept away.
+
+    The lock is the kernel's, so that of a process that died is free. The file says who holds it.
+
+    Raises: MachineError naming the process that holds the lock.
+    """
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise MachineError(
+                f"store locked by {_holder(handle)}", file=folder, fix="wait for that job or end it"
+            ) from error
+        _sign(handle)
+        for leftover in folder.glob(".*.part"):
+            leftover.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)  # frees the lock
+
+
+def _sign(handle: int) -> None:
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode(), 0)
+
+
+def _holder(handle: int) -> str:
+    try:
+        holder = json.loads(os.pread(handle, 1000, 0))
+        return f"pid {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (ValueError, KeyError, TypeError):  # it has not signed yet
+        return "another job"

@@ -1,0 +1,508 @@
+import json
+import math
+import os
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaplan import media
+from vaplan.arrays import AUDIO, VISUAL
+from vaplan.errors import MediaError
+from vaplan.media import Limits, pictures, sound
+from vaplan.media.decoding import Timed
+
+REAL = sorted((Path(__file__).parents[1].parent / "shared" / "media").glob("*.mp4"))  # where there are any
+
+
+@dataclass(frozen=True)
+class Film:
+    """A test film: in second k the picture is grey level `grey(k)` and the sound has the level `loud(k)`."""
+
+    seconds: float = 5.0
+    fps: int = 10
+    size: tuple[int, int] = (64, 48)
+    video: str = "libx264"
+    pixels: str = "yuv420p"
+    audio: str = "aac"
+    rate_hz: int = 48_000
+    layout: str = "mono"
+    video_starts: float = 0.0
+    audio_starts: float = 0.0
+    times: tuple[float, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    rotation: int = 0
+    bitrate: int = 128_000
+
+
+def grey(second: int) -> int:
+    return 40 + 10 * (second % 16)
+
+
+def loud(second: int) -> float:
+    return 0.1 + 0.1 * (second % 6)
+
+
+def make(path: Path, film: Film = Film()) -> Path:
+    with av.open(str(path), "w", options=dict(film.options)) as container:
+        video = container.add_stream(film.video, rate=film.fps) if film.video else None
+        audio = container.add_stream(film.audio, rate=film.rate_hz, layout=film.layout) if film.audio else None
+        if video:
+            video.width, video.height, video.pix_fmt = *film.size, film.pixels
+            video.codec_context.thread_count = 1
+            video.codec_context.time_base = Fraction(1, 1000)
+            if film.video == "libx264":
+                video.options = {"preset": "ultrafast", "crf": "18", "bf": "2", "g": str(film.fps)}
+            if film.rotation:
+                video.set_display_rotation(film.rotation)
+        if audio and film.bitrate:
+            audio.bit_rate = film.bitrate
+        packets: list[Any] = []
+        if video:
+            for frame in shots(film):
+                packets += video.encode(frame)
+            packets += video.encode(None)
+        if audio:
+            packets += audio.encode(noise(film))
+            packets += audio.encode(None)
+        container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
+    return path
+
+
+def shots(film: Film) -> Iterator[av.VideoFrame]:
+    count = round((film.seconds - film.video_starts) * film.fps)
+    for time in film.times or [film.video_starts + i / film.fps for i in range(count)]:
+        picture = np.full((film.size[1], film.size[0], 3), grey(math.floor(time + 1e-6)), np.uint8)
+        if film.rotation:
+            picture[: film.size[1] // 2] = 255  # the upper half is white
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+        yield frame
+
+
+def tone(film: Film) -> np.ndarray:
+    time = np.arange(round(film.audio_starts * film.rate_hz), round(film.seconds * film.rate_hz)) / film.rate_hz
+    level = np.array([loud(second) for second in range(math.ceil(film.seconds) + 1)])[time.astype(int)]
+    return (level * math.sqrt(2) * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+
+
+def noise(film: Film) -> av.AudioFrame:
+    channels = av.AudioLayout(film.layout).nb_channels
+    planes = np.repeat(tone(film)[np.newaxis], channels, axis=0)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(planes), format="fltp", layout=film.layout)
+    frame.sample_rate, frame.time_base = film.rate_hz, Fraction(1, film.rate_hz)
+    frame.pts = round(film.audio_starts * film.rate_hz)
+    return frame
+
+
+def greys(found: media.Segments) -> list[int | None]:
+    return [None if picture is None else round(float(picture.mean())) for picture in found.frames]
+
+
+def levels(found: media.Segments) -> list[float]:
+    return [float(np.sqrt(np.mean(np.square(found.sound(t))))) for t in range(len(found))]
+
+
+def assert_each_second_in_its_segment(found: media.Segments, seconds: Sequence[int], *, within: float = 0.08) -> None:
+    """Whatever was seen and heard belongs to its second; coding moves a grey level by 3, a sound level by 8 %."""
+    assert len(found) == len(seconds)
+    for t, second in enumerate(seconds):
+        picture = found.frames[t]
+        if found.mask[t, VISUAL]:
+            assert picture is not None
+            assert abs(float(picture.mean()) - grey(second)) < 4
+        if found.mask[t, AUDIO]:
+            level = float(np.sqrt(np.mean(np.square(found.sound(t)))))
+            assert level == pytest.approx(loud(second), rel=within)
+
+
+KINDS = {
+    "mp4": ("a.mp4", Film()),
+    "a clip in QuickTime with raw sound": ("a.mov", Film(audio="pcm_s16le", bitrate=0)),
+    "Matroska with 44.1 kHz stereo": ("a.mkv", Film(audio="flac", rate_hz=44_100, layout="stereo", bitrate=0)),
+    "six channels": ("a.mkv", Film(audio="pcm_s16le", layout="5.1", bitrate=0)),
+    "8 kHz": ("a.mkv", Film(audio="pcm_s16le", rate_hz=8_000, bitrate=0)),
+    "96 kHz": ("a.mkv", Film(audio="pcm_s16le", rate_hz=96_000, bitrate=0)),
+    "WebM": ("a.webm", Film(video="libvpx", audio="libopus")),
+    "a transport stream, which starts at 1.4 s": ("a.ts", Film()),
+    "Flash": ("a.flv", Film(rate_hz=44_100)),
+    "AVI": ("a.avi", Film(video="mpeg4", audio="libmp3lame")),
+    "odd sizes": ("a.mp4", Film(size=(65, 49), pixels="yuv444p")),
+    "10 bit": ("a.mp4", Film(pixels="yuv420p10le")),
+    "one frame a second": ("a.mp4", Film(fps=1)),
+    "200 frames a second": ("a.mp4", Film(fps=200, seconds=3)),
+    "61 s": ("a.mp4", Film(seconds=61, fps=2)),
+}
+
+
+@pytest.mark.parametrize(("name", "film"), KINDS.values(), ids=KINDS.keys())
+def test_every_second_is_seen_and_heard_in_its_own_segment(tmp_path, name, film):
+    found = media.segments(make(tmp_path / name, film))
+    assert_each_second_in_its_segment(found, range(round(film.seconds)))
+    assert found.mask.all()
+    assert not found.warnings
+    assert found.frames[0].shape == (1, film.size[1], film.size[0], 3)
+    assert found.waveform.shape == (round(film.seconds) * 48_000,)
+
+
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
+def test_a_real_video_is_read_whole(path):
+    found = media.segments(path)
+    assert found.mask.all()
+    assert not found.warnings
+    assert len(found) == round(found.seconds.declared)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize("late", [VISUAL, AUDIO])
+def test_a_track_that_starts_late_is_missing_before_and_in_time_after(tmp_path, name, late):
+    film = Film(video_starts=2.0) if late == VISUAL else Film(audio_starts=2.0)
+    found = media.segments(make(tmp_path / name, film))
+    assert found.mask[:, late].tolist() == [False, False, True, True, True]
+    assert found.mask[:, 1 - late].all()
+    assert_each_second_in_its_segment(found, range(5))
+    assert any("missing in 2 of 5 segments" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv"])
+def test_time_zero_is_the_start_of_the_container(tmp_path, name):
+    found = media.segments(make(tmp_path / name, Film(video_starts=1.0, audio_starts=1.0)))
+    assert_each_second_in_its_segment(found, [1, 2, 3, 4])
+    assert found.mask.all()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_with_a_variable_frame_rate_the_picture_on_the_screen_counts(tmp_path, name):
+    film = Film(times=(0.0, 0.1, 0.2, 0.9, 1.0, 1.4, 4.0, 4.6))
+    found = media.segments(make(tmp_path / name, film))
+    expected = [max(time for time in film.times if time <= t + 0.5) for t in range(5)]
+    assert [round(g, -1) for g in greys(found)] == [grey(int(time)) for time in expected]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_turned_video_is_turned_upright(tmp_path, rotation):
+    picture = media.segments(make(tmp_path / "a.mp4", Film(seconds=1, rotation=rotation, audio=""))).frames[0][0]
+    white = np.argwhere(picture[..., 0] > 200)
+    top_left = white.min(axis=0).tolist()
+    # FFmpeg's angle turns against the clock; the white half was the upper one
+    assert picture.shape[:2] == ((48, 64) if rotation == 180 else (64, 48))
+    assert {90: top_left == [0, 0], 180: top_left[0] > 20, 270: top_left[1] > 20}[rotation]
+
+
+def test_a_file_without_sound_has_no_sound_not_silence(tmp_path):
+    found = media.segments(make(tmp_path / "a.mp4", Film(audio="")))
+    assert found.mask.tolist() == [[False, True]] * 5
+    assert found.seconds.audio is None
+    assert found.warnings == ("no audio",)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.wav", "pcm_f32le"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.aac", "aac")]
+)
+def test_a_file_without_pictures_has_none(tmp_path, name, codec):
+    found = media.segments(make(tmp_path / name, Film(video="", audio=codec, bitrate=128_000)))
+    assert found.mask.tolist() == [[True, False]] * 5
+    assert found.frames == (None,) * 5
+    assert found.seconds.video is None
+    assert found.warnings == ("no video",)
+    assert_each_second_in_its_segment(found, range(5))
+
+
+def test_a_cover_picture_is_no_video(tmp_path):
+    path = tmp_path / "a.m4a"
+    with av.open(str(path), "w", format="mp4") as container:
+        audio = container.add_stream("aac", rate=48_000, layout="mono")
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        film = Film(seconds=2)
+        packets = [
+            *cover.encode(next(shots(film))),
+            *cover.encode(None),
+            *audio.encode(noise(film)),
+            *audio.encode(None),
+        ]
+        for packet in packets:
+            container.mux(packet)
+    assert media.segments(path).warnings == ("no video",)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "segments"), [(0.3, 1), (0.4, 1), (1.4, 1), (1.5, 2), (1.6, 2), (3.0, 3), (9.4, 9), (9.6, 10)]
+)
+def test_a_tail_shorter_than_half_a_segment_is_dropped(tmp_path, seconds, segments):
+    found = media.segments(make(tmp_path / "a.mp4", Film(seconds=seconds)))
+    assert len(found) == segments
+    assert found.mask.all()
+    assert not found.warnings
+
+
+def test_the_longer_track_decides_how_many_segments_there_are(tmp_path):
+    times = tuple(i / 10 for i in range(20))
+    found = media.segments(make(tmp_path / "a.mp4", Film(seconds=5, times=times)))
+    assert found.mask.tolist() == [[True, True]] * 2 + [[True, False]] * 3
+
+
+def test_several_frames_a_segment_are_the_centres_of_its_equal_parts(tmp_path):
+    film = Film(seconds=2, fps=20, audio="")
+    single = media.segments(make(tmp_path / "a.mp4", film), segment_seconds=0.25)
+    several = media.segments(tmp_path / "a.mp4", frames_per_segment=4)
+    assert [picture.shape for picture in several.frames] == [(4, 48, 64, 3)] * 2
+    assert np.array_equal(np.concatenate(several.frames), np.concatenate(single.frames))
+
+
+def test_a_partly_seen_segment_repeats_its_nearest_picture(tmp_path):
+    found = media.segments(make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))), frames_per_segment=4)
+    assert found.frames[0].shape[0] == 4
+    assert found.frames[1] is None
+
+
+def test_reading_twice_gives_the_same_bytes(tmp_path):
+    path = make(tmp_path / "a.mp4", Film(rate_hz=44_100, layout="stereo"))
+    first, second = media.segments(path), media.segments(path)
+    assert np.array_equal(first.waveform, second.waveform)
+    assert np.array_equal(np.stack(first.frames), np.stack(second.frames))
+
+
+def test_sound_keeps_its_level_whatever_the_channels_and_the_rate(tmp_path):
+    mono = media.segments(make(tmp_path / "a.mkv", Film(audio="pcm_s16le", bitrate=0))).waveform
+    for layout, rate_hz in (("stereo", 48_000), ("5.1", 44_100)):
+        film = Film(audio="pcm_s16le", bitrate=0, layout=layout, rate_hz=rate_hz)
+        mixed = media.segments(make(tmp_path / "b.mkv", film)).waveform
+        inner = slice(4_800, -4_800)
+        assert np.abs(mixed[inner] - mono[inner]).mean() < 2e-3  # and so aligned to the sample
+
+
+# Damage
+
+
+FAST = (("movflags", "faststart"),)
+FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+default_base_moof"),)
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.mp4", FAST), ("a.mkv", ())])
+def test_a_cut_file_keeps_what_is_there_and_says_how_much_is_lost(tmp_path, name, options):
+    path = make(tmp_path / name, Film(seconds=10, options=options))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = media.segments(path)
+    assert_each_second_in_its_segment(found, range(10), within=0.1)  # the cut is within a second
+    assert found.mask[:4].all()
+    assert not found.mask[6:].any()
+    assert not found.waveform[6 * 48_000 :].any()
+    assert any("s lost: declared 10.0" in warning for warning in found.warnings)
+    assert any("missing in" in warning for warning in found.warnings)
+
+
+def test_a_cut_fragmented_file_warns(tmp_path):
+    path = make(tmp_path / "a.mp4", Film(seconds=10, options=FRAGMENTS))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = media.segments(path)
+    assert found.warnings
+    assert_each_second_in_its_segment(found, range(len(found)), within=0.2)
+
+
+def test_seconds_in_a_destroyed_stretch_are_missing_and_the_others_are_kept(tmp_path):
+    path = make(tmp_path / "a.mp4", Film(seconds=10, options=FAST))
+    content = bytearray(path.read_bytes())
+    start, stop = len(content) // 2, len(content) // 2 + len(content) // 5
+    content[start:stop] = np.random.default_rng(0).bytes(stop - start)
+    path.write_bytes(content)
+    found = media.segments(path)
+    assert_each_second_in_its_segment(found, range(10), within=0.2)
+    assert found.mask[:4].all()
+    assert found.mask[8:].all()
+    assert not found.mask[5:7].all()
+    assert any("cannot be decoded" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bits_never_pass_in_silence(tmp_path, seed):
+    path = make(tmp_path / "a.mp4", Film(seconds=4, options=FAST))
+    content = bytearray(path.read_bytes())
+    generator = np.random.default_rng(seed)
+    body = content.index(b"mdat") + 4
+    for place in generator.integers(body, len(content), size=40):
+        content[place] ^= 1 << int(generator.integers(8))
+    path.write_bytes(content)
+    found = media.segments(path)
+    assert len(found) == 4
+    assert found.warnings
+    assert np.isfinite(found.waveform).all()
+
+
+def test_samples_that_are_no_numbers_are_missing_and_said(tmp_path):
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("pcm_f32le", rate=48_000, layout="mono")
+        wave = np.full((1, 3 * 48_000), 0.25, np.float32)
+        wave[0, 48_000:80_000] = np.nan
+        frame = av.AudioFrame.from_ndarray(wave, format="flt", layout="mono")
+        frame.sample_rate = 48_000
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            container.mux(packet)
+    found = media.segments(path)
+    assert found.mask[:, AUDIO].tolist() == [True, False, True]
+    assert not found.sound(1).any()
+    assert "audio: samples that are not numbers: 32000" in found.warnings
+
+
+# What is not let in
+
+
+def _text(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
+
+
+BAD = {
+    "text": (_text("hello world " * 100), "not a media file"),
+    "no byte": (_text(""), "empty file"),
+    "a folder": (lambda path: path.mkdir(), "is a directory"),
+    "a pipe": (os.mkfifo, "not a regular file"),
+    "nothing": (lambda path: None, "no such file"),
+    "a link to nothing": (lambda path: path.symlink_to(path.with_name("gone")), "a link to a file that does not"),
+    "a link to itself": (lambda path: path.symlink_to(path), "symbolic links"),
+    "noise": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(20_000)), "not a media file"),
+    "subtitles": (_text("1\n00:00:00,000 --> 00:00:05,000\nhello\n"), "not a media file"),
+    "a playlist": (_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nb.mp4\n#EXT-X-ENDLIST\n"), "not a media file"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "cause"), BAD.values(), ids=BAD.keys())
+def test_what_is_not_media_is_refused_with_its_cause(tmp_path, spoil, cause):
+    path = tmp_path / "a.mp4"
+    spoil(path)
+    with pytest.raises(MediaError, match=cause) as caught:
+        media.segments(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert caught.value.fix
+
+
+def test_a_codec_off_the_list_is_not_decoded(tmp_path):
+    path = make(tmp_path / "a.avi", Film(video="magicyuv", pixels="yuv420p", audio="", seconds=1))
+    with pytest.raises(MediaError, match="codec magicyuv is not one vaplan decodes"):
+        media.segments(path)
+
+
+def test_a_script_named_mp4_cannot_open_another_file(tmp_path):
+    secret = make(tmp_path / "b.mp4", Film(seconds=1))
+    script = tmp_path / "a.mp4"
+    script.write_text(f"ffconcat version 1.0\nfile {secret.name}\nfile {secret.name}\n")
+    with pytest.raises(MediaError, match="not a media file"):
+        media.segments(script)
+
+
+def test_a_file_that_may_not_be_read_says_permission(tmp_path, monkeypatch):
+    path = make(tmp_path / "a.mp4", Film(seconds=1))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    with pytest.raises(MediaError, match="permission"):
+        media.segments(path)
+
+
+def test_a_path_with_a_nul_is_an_error_not_a_crash():
+    with pytest.raises(MediaError, match="NUL"):
+        media.segments("a\0b.mp4")
+
+
+@pytest.mark.parametrize("name", ["pipe:0.mp4", "concat:a.mp4", "-i.mp4", "100% of it?.mp4"])
+def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "b.mp4", Film(seconds=1)).rename(tmp_path / name)
+    assert len(media.segments(name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "cause"), [(Limits(max_pixels=1000), "64 x 48 pixels"), (Limits(max_bytes=10_000), "10,000 bytes")]
+)
+def test_a_file_that_costs_too_much_is_refused(tmp_path, limits, cause):
+    with pytest.raises(MediaError, match=cause):
+        media.segments(make(tmp_path / "a.mp4"), limits=limits)
+
+
+def test_what_is_longer_than_the_limit_is_not_read_and_said(tmp_path):
+    found = media.segments(make(tmp_path / "a.mp4", Film(audio="")), limits=Limits(max_seconds=2.0))
+    assert len(found) == 2
+    assert "video: longer than 2 s: what follows is not read" in found.warnings
+
+
+def test_frame_times_stretched_a_thousandfold_are_said_and_cost_nothing(tmp_path):
+    content = bytearray(make(tmp_path / "a.mp4", Film(seconds=2, audio="")).read_bytes())
+    scale = content.index(b"mdhd") + 16  # ticks a second of the track
+    content[scale : scale + 4] = (int.from_bytes(content[scale : scale + 4]) // 1000).to_bytes(4)
+    (tmp_path / "a.mp4").write_bytes(content)
+    found = media.segments(tmp_path / "a.mp4", limits=Limits(max_seconds=100.0))
+    assert len(found) <= 101
+    assert any("declared 2.00 s" in w for w in found.warnings) or any("longer than" in w for w in found.warnings)
+
+
+def test_a_declared_length_of_a_century_is_not_believed(tmp_path):
+    path = make(tmp_path / "a.mkv", Film(seconds=2))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration, a double in milliseconds
+    content[place : place + 8] = struct.pack(">d", 136 * 365 * 86_400e3)
+    path.write_bytes(content)
+    found = media.segments(path)
+    assert len(found) == 2
+    assert any("not believed" in warning for warning in found.warnings)
+
+
+def test_warnings_of_one_file_do_not_depend_on_the_file_before(tmp_path):
+    path = make(tmp_path / "a.mkv", Film(seconds=4))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert media.segments(path).warnings == media.segments(path).warnings
+
+
+def test_a_probe_is_a_plain_json_document(tmp_path):
+    path = make(tmp_path / "a.mp4", Film(video_starts=1.0, seconds=3))
+    seen = json.loads(json.dumps(media.probe(path)))
+    assert seen["file"] == str(path)
+    assert seen["segments"] == 3
+    assert seen["seconds"] == pytest.approx({"declared": 3.0, "video": 2.0, "audio": 3.0}, abs=0.05)
+    assert seen["video"]["luma"] == [None, pytest.approx(grey(1), abs=4), pytest.approx(grey(2), abs=4)]
+    assert seen["audio"]["rms"] == pytest.approx([loud(0), loud(1), loud(2)], rel=0.05)
+    assert seen["error"] is None
+
+
+def test_a_probe_of_a_bad_file_says_why(tmp_path):
+    (tmp_path / "a.mp4").write_text("no media")
+    seen = media.probe(tmp_path / "a.mp4")
+    assert "not a media file" in seen["error"]
+    assert seen["segments"] == 0
+
+
+# The rules by themselves
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=12, unique=True), st.floats(0.1, 2))
+def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
+    frame = av.VideoFrame(2, 2)
+    ordered = sorted(starts)
+    ends = [*ordered[1:], ordered[-1] + last_seconds]
+    frames = [Timed(frame, start, until) for start, until in zip(ordered, ends, strict=True)]
+    times = [t + 0.5 for t in range(30)]
+    shown = list(pictures.on_screen(frames, times))
+    assert [time for time, _ in shown] == times[: len(shown)]
+    for time, timed in shown:
+        begun = [f for f in frames if f.start <= time + pictures.TICK]
+        assert timed is (begun[-1] if begun else None)
+    assert len(shown) == max(1, sum(time <= frames[-1].until + pictures.TICK for time in times))
+
+
+@given(st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=6))
+def test_stretches_lie_where_their_second_says(stretches):
+    rate_hz, samples = 10, 100
+    sounds = [(place / rate_hz, np.full(length, i + 1, np.float32)) for i, (place, length) in enumerate(stretches)]
+    waveform, heard = sound.laid_out(sounds, samples, rate_hz)
+    expected = np.zeros(samples)
+    for i, (place, length) in enumerate(stretches):
+        for sample in range(max(place, 0), min(place + length, samples)):
+            expected[sample] = i + 1
+    assert waveform.tolist() == expected.tolist()
+    assert heard.tolist() == (expected > 0).tolist()
