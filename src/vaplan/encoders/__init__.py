@@ -1,0 +1,89 @@
+"""Encoders turn the segments of a video, and sentences, into vectors of one space.
+
+To add one: a file with a `load(source, modality, *, frames_per_segment)` beside these, and a line in `ENCODERS`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from vaplan.encoders import clap, clip, embedded
+from vaplan.errors import EncoderError, unknown
+from vaplan.media import Segments, segments
+
+UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """One modality's frozen model: what is heard or seen in a second, and what a sentence says."""
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by: `embedded`, `clip:…`, `clap:…`."""
+
+    @property
+    def modality(self) -> int:
+        """AUDIO or VISUAL."""
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+
+    @property
+    def rate_hz(self) -> int | None:
+        """The sample rate its segments must have; None if it does not listen."""
+
+    @property
+    def frames_per_segment(self) -> int:
+        """How many frames of a segment it looks at."""
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor the model was trained to multiply a cosine with."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Everything an embedding depends on: weights, preprocessing, versions."""
+
+    def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
+        """One unit vector a segment; zeros where the segment lacks this modality."""
+
+    def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
+        """One unit vector a sentence."""
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """How an encoder of one kind is made; `source` is what follows the colon of its name."""
+
+    def __call__(self, source: str, modality: int, *, frames_per_segment: int) -> Encoder:
+        """Load it, or raise EncoderError."""
+
+
+ENCODERS: Mapping[str, Loader] = {"clap": clap.load, "clip": clip.load, "embedded": embedded.load}
+
+
+def load(name: str, modality: int, *, frames_per_segment: int = 1) -> Encoder:
+    """The encoder of this name, for AUDIO or VISUAL.
+
+    Args:
+        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id.
+        frames_per_segment: How many frames of a segment are averaged; sound takes no notice.
+    """
+    kind, _, source = name.partition(":")
+    if kind not in ENCODERS:
+        raise EncoderError(unknown("encoder", kind, ENCODERS), fix="say embedded, clip:FOLDER or clap:FOLDER")
+    return ENCODERS[kind](source, modality, frames_per_segment=frames_per_segment)
+
+
+def decode(path: Path, listeners: Sequence[Encoder]) -> Segments:
+    """Decode a media file once, as all these encoders need it."""
+    rates = sorted({encoder.rate_hz for encoder in listeners if encoder.rate_hz})
+    if len(rates) > 1:
+        raise EncoderError(f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate")
+    frames = max((encoder.frames_per_segment for encoder in listeners), default=1)
+    return segments(path, frames_per_segment=frames, rate_hz=rates[0] if rates else UNHEARD_RATE_HZ)
