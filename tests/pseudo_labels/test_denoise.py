@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles import denoise as oracle
-from vaplan.arrays import AUDIO, VISUAL
+from vaplan.arrays import AUDIO, VISUAL, Prediction
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import Denoising, flip_suspicious, forward_loss
+from vaplan.pseudo_labels import Denoising, flip_suspicious, forward_loss, given_tags
 
 BOTH = ("audio", "visual")
 
@@ -37,14 +37,16 @@ def one_event(losses):
     st.integers(1, 8),
     st.floats(1.1, 20),
     st.booleans(),
+    st.booleans(),
     st.sampled_from([("visual",), ("audio",), BOTH, ()]),
 )
-def test_it_equals_a_slow_restatement(seed, time, keep, ratio, floor, modalities):
+def test_it_equals_a_slow_restatement(seed, time, keep, ratio, floor, keep_presence, modalities):
     label, loss, weak, mask = random_case(seed, time=time)
-    chosen = Denoising(keep=keep, ratio=ratio, floor=floor, modalities=modalities)
+    switches = {"floor": floor, "keep_presence": keep_presence}
+    chosen = Denoising(keep=keep, ratio=ratio, modalities=modalities, **switches)
     flipped = flip_suspicious(label, loss, weak, mask, chosen)
     indices = [BOTH.index(name) for name in modalities]
-    expected = oracle.flip(label, loss, weak, mask, keep=keep, ratio=ratio, floor=floor, modalities=indices)
+    expected = oracle.flip(label, loss, weak, mask, keep=keep, ratio=ratio, modalities=indices, **switches)
     assert flipped.tolist() == expected.tolist()
 
 
@@ -65,6 +67,17 @@ def test_the_floor_spares_labels_the_parser_agrees_with():
     assert torch.equal(flip_suspicious(label, *case), label)
     literal = flip_suspicious(label, *case, Denoising(floor=False))
     assert literal[0, :, VISUAL, 0].tolist() == [True] * 9 + [False]
+
+
+def test_denoising_moves_onsets_and_offsets_but_never_decides_presence():
+    label, *case = one_event([0.1] * 9 + [2.0])
+    absent = torch.zeros_like(label)
+    assert torch.equal(flip_suspicious(absent, *case), absent)
+    assert flip_suspicious(absent, *case, Denoising(keep_presence=False)).any()
+    alone = absent.clone()
+    alone[0, -1] = True
+    assert torch.equal(flip_suspicious(alone, *case), alone)
+    assert not flip_suspicious(alone, *case, Denoising(keep_presence=False))[0, :, VISUAL].any()
 
 
 def test_in_a_short_video_the_baseline_is_its_easier_half():
@@ -97,3 +110,18 @@ def test_the_forward_loss_is_what_the_parser_gives_the_label_in_nats():
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(RecipeError):
         Denoising(**wrong)
+
+
+def test_a_tag_raises_what_a_doubtful_parser_says_of_the_segments() -> None:
+    segment = torch.tensor([0.3, 0.1, 0.0])[None, :, None, None]
+    said = Prediction(segment, torch.zeros(1, 1, 1), torch.tensor([[0.4]]), torch.ones(1, 3, 1, dtype=torch.bool))
+    assert given_tags(said)[0, :, 0, 0].tolist() == pytest.approx([0.75, 0.25, 0.0])
+
+
+def test_a_parser_that_is_sure_of_the_tag_is_taken_at_its_word_and_nothing_exceeds_one() -> None:
+    segment = torch.tensor([0.9, 0.2])[None, :, None, None]
+    for video in (1.0, 1.7):  # HAN's own pooling can exceed 1
+        said = Prediction(segment, torch.zeros(1, 1, 1), torch.tensor([[video]]), torch.ones(1, 2, 1, dtype=torch.bool))
+        assert torch.equal(given_tags(said), segment)
+    unsure = Prediction(segment, torch.zeros(1, 1, 1), torch.zeros(1, 1), torch.ones(1, 2, 1, dtype=torch.bool))
+    assert torch.equal(given_tags(unsure), torch.ones_like(segment))

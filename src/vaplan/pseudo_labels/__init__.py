@@ -1,6 +1,6 @@
 """Labels made by a machine: PLG makes them (`generate`), PLD denoises them (`denoise`)."""
 
-from vaplan.pseudo_labels.denoise import Denoising, flip_suspicious, forward_loss
+from vaplan.pseudo_labels.denoise import Denoising, flip_suspicious, forward_loss, given_tags
 from vaplan.pseudo_labels.generate import (
     choose_thresholds,
     confidence,
@@ -18,6 +18,7 @@ __all__ = [
     "flip_suspicious",
     "forward_loss",
     "generate_pseudo_labels",
+    "given_tags",
     "similarity",
     "thresholds",
     "thresholds_without_labels",

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vaplan.arrays import MODALITIES
+from vaplan.arrays import MODALITIES, Prediction
 from vaplan.errors import RecipeError, unknown
 
 
@@ -23,12 +23,19 @@ class Denoising:
         ratio: How many times the baseline is suspicious.
         floor: Flip only where the parser puts the label's opposite above one half. Without it the rule is the
             published one, which also flips losses of 1e-6 where the baseline is 1e-8.
+        given_tags: Judge by what the parser says of a segment given that the video holds the class, as its tag
+            does; see `given_tags`. Without it the parser's own probability is taken, as published.
+        keep_presence: Let what stands out along the timeline move onsets and offsets, never decide whether a class
+            occurs in a modality at all: nothing is flipped where no label was, or where none would be left. Without
+            it every suspicious label is flipped, as published.
         modalities: Whose labels are denoised.
     """
 
     keep: int = 5
     ratio: float = 10.0
     floor: bool = True
+    given_tags: bool = True
+    keep_presence: bool = True
     modalities: tuple[str, ...] = ("visual",)
 
     def __post_init__(self) -> None:
@@ -39,6 +46,16 @@ class Denoising:
         for name in self.modalities:
             if name not in MODALITIES:
                 raise RecipeError(unknown("modality", name, MODALITIES))
+
+
+def given_tags(prediction: Prediction) -> Float[Tensor, "video time modality class"]:
+    """How likely a class is in each segment of a video that is known to hold it.
+
+    A segment can hold a class only if its video does, so P(segment | video) = P(segment) / P(video). The tags of the
+    videos whose labels are denoised are known: a parser that doubts a tag says little about when it occurs.
+    """
+    video = prediction.video.clamp(torch.finfo(torch.float32).tiny, 1)  # HAN's own pooling can exceed 1
+    return (prediction.segment / video[:, None, None]).clamp(max=1)
 
 
 def forward_loss(
@@ -68,7 +85,11 @@ def flip_suspicious(
     if chosen.floor:
         suspicious &= loss > math.log(2)
     denoised = torch.tensor([name in chosen.modalities for name in MODALITIES], device=label.device)
-    return label ^ (suspicious & weak_label[:, None, None] & (mask & denoised)[..., None])
+    flipped = label ^ (suspicious & weak_label[:, None, None] & (mask & denoised)[..., None])
+    if not chosen.keep_presence:
+        return flipped
+    before, after = ((labels & mask[..., None]).any(dim=1, keepdim=True) for labels in (label, flipped))
+    return torch.where(before & after, flipped, label)
 
 
 def baseline(
