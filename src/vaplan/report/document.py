@@ -2,14 +2,12 @@
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vaplan.errors import MachineError
+from vaplan.files import write_text
 from vaplan.plots import class_colours
 from vaplan.report import examples as videos
 from vaplan.report import pictures as figures
@@ -22,18 +20,7 @@ EMBED_BYTES = 2_000_000  # of one media file
 
 def write(path: Path, **content: Any) -> Path:
     """Write `page(**content)` to a file: all of it, or nothing."""
-    text = page(**content)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        what = f"the report cannot be written ({error.strerror})"
-        raise MachineError(what, fix="free space or name another file", file=path) from error
-    return path
+    return write_text(path, page(**content))
 
 
 def page(

@@ -1,0 +1,90 @@
+"""A trained parser for any file: run folder + media file -> Timeline."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaplan import encoders, runs, training
+from vaplan.arrays import Inputs, Prediction
+from vaplan.encoders import Encoder
+from vaplan.media import Segments
+from vaplan.runs import Run
+from vaplan.timeline import Timeline, from_grid, missing_spans
+
+
+class Parser:
+    """Turns media files into timelines.
+
+    >>> parser = Parser.load("runs/mine")  # doctest: +SKIP
+    >>> timeline = parser("dog.mp4")  # doctest: +SKIP
+    """
+
+    def __init__(self, run: Run, loaded: tuple[tuple[Encoder, ...], tuple[Encoder, ...]]) -> None:
+        self.run, self.encoders = run, loaded
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Parser":
+        """Load the run and the encoders it was trained with."""
+        run = runs.load(Path(folder))
+        audio, visual = (
+            tuple(encoders.load(name, modality) for name in names) for modality, names in enumerate(run.recipe.encoders)
+        )
+        return cls(run, (audio, visual))
+
+    def __call__(self, path: str | Path) -> Timeline:
+        """Say what is heard and what is seen in a file, and when."""
+        decoded = encoders.decode(Path(path), [encoder for group in self.encoders for encoder in group])
+        prediction = self.predict(self._inputs(decoded))
+        decision = self.run.recipe.decision
+        marked = training.decide(prediction, rule=decision.rule, threshold=decision.threshold)[0].numpy()
+        events = from_grid(marked, self.run.taxonomy, score=prediction.segment[0].numpy())
+        missing = missing_spans(prediction.mask[0].numpy())
+        return Timeline(Path(path).stem, float(len(marked)), events, missing, decoded.warnings)
+
+    def predict(self, inputs: Inputs) -> Prediction:
+        """What the network says of one video; a long one is seen in half-overlapping windows of the training length.
+
+        Segment probabilities are averaged over windows; the video is as sure as its surest window.
+        """
+        length, window = inputs.mask.shape[1], self.run.segments
+        if length <= window:
+            return training.predict(self.run.model, inputs)
+        starts = list(window_starts(length, window))
+        views = [_cut(inputs, start, window) for start in starts]
+        said = [training.predict(self.run.model, view) for view in views if view.mask.any()]
+        kept = [start for start, view in zip(starts, views, strict=True) if view.mask.any()]
+        summed, seen = torch.zeros(1, length, *said[0].segment.shape[2:]), torch.zeros(1, length, 1, 1)
+        for start, view in zip(kept, said, strict=True):
+            summed[:, start : start + window] += view.segment
+            seen[:, start : start + window] += 1
+        modality, video = (torch.stack([getattr(p, name) for p in said]).amax(dim=0) for name in ("modality", "video"))
+        return Prediction(summed / seen.clamp(min=1), modality, video, inputs.mask)
+
+    def _inputs(self, decoded: Segments) -> Inputs:
+        audio, visual = (tuple(_vectors(encoder, decoded)[None] for encoder in group) for group in self.encoders)
+        return Inputs((audio, visual), torch.from_numpy(decoded.mask)[None])
+
+
+def window_starts(length: int, window: int) -> Iterator[int]:
+    """Where windows begin that overlap by half and cover everything; the last one ends with the video.
+
+    >>> list(window_starts(12, 5))
+    [0, 2, 4, 6, 7]
+    """
+    yield from range(0, length - window, max(1, window // 2))
+    yield length - window
+
+
+def _cut(inputs: Inputs, start: int, window: int) -> Inputs:
+    audio, visual = (tuple(stream[:, start : start + window] for stream in streams) for streams in inputs.streams)
+    return Inputs((audio, visual), inputs.mask[:, start : start + window])
+
+
+def _vectors(encoder: Encoder, decoded: Segments) -> Tensor:
+    """The features as the store would give them back, so that a file and its stored features parse alike."""
+    if not decoded.mask[:, encoder.modality].any():
+        return torch.zeros(len(decoded), encoder.dimension)
+    return torch.from_numpy(encoder.embed(decoded).astype(np.float16).astype(np.float32))

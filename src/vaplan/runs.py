@@ -1,0 +1,128 @@
+"""Run folders: what was trained, on what, how, and the weights; everything a parser needs and a reader asks.
+
+`recipe.yaml` is the resolved recipe, `run.json` says classes, sizes, versions and input hashes, `log.jsonl` has a line
+an epoch, `model.safetensors` the weights. No pickle is written or read.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from vaplan import recipe as recipes
+from vaplan.errors import RunError
+from vaplan.files import sha256, write_json, write_text, write_whole
+from vaplan.models import MODELS
+from vaplan.recipe import Recipe
+from vaplan.taxonomy import Taxonomy
+from vaplan.training import Epoch, seeded
+
+FeatureSizes = tuple[tuple[int, ...], tuple[int, ...]]
+RECIPE, ABOUT, LOG, WEIGHTS = "recipe.yaml", "run.json", "log.jsonl", "model.safetensors"
+LIBRARIES = ("vaplan", "torch", "numpy", "transformers", "av", "safetensors", "lightning-fabric")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained parser as it stands in its folder.
+
+    `segments` is the longest video it was trained on, in segments; longer ones are parsed in windows of that length.
+    """
+
+    folder: Path
+    recipe: Recipe
+    taxonomy: Taxonomy
+    feature_sizes: FeatureSizes
+    segments: int
+    history: tuple[Epoch, ...]
+    model: nn.Module
+
+
+def make_model(recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int) -> nn.Module:
+    """The recipe's network with the initial weights of its seed."""
+    settings_type, network = MODELS[recipe.model.name]
+    settings = recipes.build(settings_type, recipe.model.settings, "settings")
+    with seeded(recipe.training.seed):
+        return network(settings, feature_sizes=feature_sizes, classes=classes)
+
+
+def save(folder: Path, run: Run, *, inputs: Mapping[str, str]) -> Run:
+    """Write a run folder; `run.json` comes last, so a folder that has one is whole.
+
+    Args:
+        inputs: What it was trained on: names and content hashes.
+    """
+    (folder / ABOUT).unlink(missing_ok=True)
+    write_text(folder / RECIPE, recipes.dump(run.recipe))
+    write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
+    weights = {name: tensor.contiguous().cpu() for name, tensor in run.model.state_dict().items()}
+    write_whole(folder / WEIGHTS, lambda beside: save_file(weights, beside))
+    about = {
+        "classes": list(run.taxonomy.classes),
+        "feature_sizes": run.feature_sizes,
+        "segments": run.segments,
+        "weights_sha256": sha256(folder / WEIGHTS),
+        "inputs": dict(inputs),
+        "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+    }
+    write_json(folder / ABOUT, about)
+    return run
+
+
+def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
+    """Whether the folder holds this very training: the same recipe on the same inputs, whole."""
+    if not all((folder / name).is_file() for name in (RECIPE, ABOUT, WEIGHTS)):
+        return False
+    same = (folder / RECIPE).read_text(encoding="utf-8") == recipes.dump(recipe)
+    return same and _about(folder).get("inputs") == dict(inputs)
+
+
+def load(folder: Path) -> Run:
+    """Read a run folder, refusing one that is incomplete, changed or of another shape."""
+    for name in (RECIPE, ABOUT, WEIGHTS):
+        if not (folder / name).is_file():
+            fix = "give the folder that `vaplan train RECIPE --run FOLDER` wrote"
+            raise RunError(f"no {name}: this is no finished run", file=folder, fix=fix)
+    about = _about(folder)
+    recipe = recipes.read(folder / RECIPE)
+    taxonomy = Taxonomy(tuple(about["classes"]))
+    audio, visual = (tuple(sizes) for sizes in about["feature_sizes"])
+    model = make_model(recipe, feature_sizes=(audio, visual), classes=len(taxonomy))
+    _load_weights(model, folder / WEIGHTS, expected=about["weights_sha256"])
+    history = _history(folder / LOG)
+    return Run(folder, recipe, taxonomy, (audio, visual), about["segments"], history, model.eval())
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        assert {"classes", "feature_sizes", "segments", "weights_sha256"} <= set(about)
+    except (ValueError, AssertionError):
+        raise RunError("not a run description", file=folder / ABOUT, fix="train again") from None
+    return about
+
+
+def _load_weights(model: nn.Module, path: Path, *, expected: str) -> None:
+    if sha256(path) != expected:
+        raise RunError("the weights are not those that were trained", file=path, fix="train again")
+    try:
+        model.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise RunError(f"the weights do not fit: {error}", file=path, fix="train again") from None
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise RunError(f"{name} holds values that are not numbers", file=path, fix="train again")
+
+
+def _history(path: Path) -> tuple[Epoch, ...]:
+    if not path.is_file():
+        return ()
+    return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())

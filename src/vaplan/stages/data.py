@@ -1,0 +1,103 @@
+"""What the stages share: which data set, which media file, which features."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaplan import annotations
+from vaplan.annotations import Annotations, Video
+from vaplan.arrays import MODALITIES, Inputs
+from vaplan.errors import AnnotationError, MediaError, UsageError, unknown
+from vaplan.files import sha256
+from vaplan.store import Store
+
+Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
+YOUTUBE_ID = 11  # published media files are often named by the first characters of an id
+
+
+def read_data(spec: str) -> Annotations:
+    """Read `KIND:PATH`, for example `table:my.csv`."""
+    kind, colon, place = spec.partition(":")
+    if not colon or not place:
+        raise UsageError(f"{spec!r} is no data set", fix="write table:FILE")
+    if kind not in annotations.READERS:
+        raise UsageError(unknown("kind of data set", kind, annotations.READERS))
+    return annotations.READERS[kind](Path(place))
+
+
+class MediaFolder:
+    """Finds the file of a video: its `path`, else `<id>.*`, else `<first 11 characters>.*` if only one matches."""
+
+    def __init__(self, folder: Path, *, table: Path) -> None:
+        if not folder.is_dir():
+            raise UsageError("no such folder", file=folder, fix="give the folder of the media files")
+        self.folder, self.table = folder, table
+        self._named: dict[str, list[Path]] = {}
+        for path in sorted(folder.iterdir()):
+            self._named.setdefault(path.stem, []).append(path)
+
+    def find(self, video: Video) -> Path:
+        """The media file of a video, or an error that says where it was looked for."""
+        if video.path:
+            return self._at(video)
+        for stem in dict.fromkeys((video.video, video.video[:YOUTUBE_ID])):
+            matches = self._named.get(stem, [])
+            if len(matches) == 1:
+                return matches[0]
+            if len(matches) > 1:
+                names = ", ".join(path.name for path in matches)
+                raise MediaError(f"several files for {video.video!r}: {names}", file=self.folder, fix="keep one")
+        raise MediaError(f"no file for {video.video!r}", file=self.folder, fix=f"add {video.video}.mp4 or the like")
+
+    def _at(self, video: Video) -> Path:
+        for root in (self.folder, self.table.parent):
+            path = root / video.path
+            if path.exists():
+                return path
+        what = f"{video.path!r} of video {video.video!r} does not exist"
+        raise MediaError(what, file=self.folder, fix="paths are relative to the media folder or to the table")
+
+
+def store_name(modality: int, encoder: str) -> str:
+    """The name of a feature folder; one encoder name may serve both modalities."""
+    return f"{MODALITIES[modality]}:{encoder}"
+
+
+def folders(store: Path, encoders: Encoders) -> list[list[Store]]:
+    """The feature folders of these encoders, per modality."""
+    return [[Store.open(store, store_name(m, name)) for name in names] for m, names in enumerate(encoders)]
+
+
+def usable(data: Annotations, store: Path, encoders: Encoders) -> tuple[Annotations, list[str]]:
+    """The videos with features of every encoder, and the ids of those whose file could not be read."""
+    failed = set[str]()
+    for folder in chain(*folders(store, encoders)):
+        failed.update(video for video, (status, _) in folder.statuses().items() if status == "failed")
+    kept = [video for video in data.ids if video not in failed]
+    if not kept:
+        raise AnnotationError("no video of the data set could be read", file=store, fix="look at `vaplan features`")
+    return data.ordered(kept), [video for video in data.ids if video in failed]
+
+
+def read_inputs(store: Path, encoders: Encoders, videos: Sequence[str]) -> Inputs:
+    """The features of these videos as a parser's input, padded and masked."""
+    arrays = [[folder.read(videos) for folder in group] for group in folders(store, encoders)]
+    longest = max(mask.shape[1] for streams in arrays for _, mask in streams)
+    audio, visual = (tuple(_padded(feature, longest) for feature, _ in streams) for streams in arrays)
+    masks = [torch.stack([_padded(mask, longest) for _, mask in streams]).all(dim=0) for streams in arrays]
+    return Inputs((audio, visual), torch.stack(masks, dim=-1))
+
+
+def _padded(array: np.ndarray, length: int) -> Tensor:
+    widths = [(0, 0), (0, length - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]
+    return torch.from_numpy(np.pad(array, widths) if length > array.shape[1] else array)
+
+
+def input_hashes(table: Path, store: Path, encoders: Encoders) -> dict[str, str]:
+    """What a result was made from: the content of the annotations and of each encoder's features."""
+    hashes = {folder.folder.name: folder.content_hash() for folder in chain(*folders(store, encoders))}
+    return {str(table): sha256(table)} | hashes

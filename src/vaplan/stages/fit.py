@@ -1,0 +1,80 @@
+"""A user's own videos in one call: features, label, train, denoise, train."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from vaplan import recipe as recipes
+from vaplan.annotations.table import Row, check_id, csv_text, write_rows
+from vaplan.errors import AnnotationError
+from vaplan.runs import Run
+from vaplan.stages.data import Encoders, read_data
+from vaplan.stages.features import Progress, features
+from vaplan.stages.label import label
+from vaplan.stages.train import denoise, train
+
+Say = Callable[[str], None]
+
+
+def fit(
+    tags: Path,
+    media: Path,
+    out: Path,
+    *,
+    names: Encoders,
+    workers: int | None = None,
+    say: Say = lambda _: None,
+    progress: Progress | None = None,
+) -> tuple[Run, tuple[tuple[str, str], ...]]:
+    """Make a parser from a CSV of `path,tags`; return its run and the files that could not be read.
+
+    `out` becomes the run folder; what led to it lies beside the weights: `annotations.csv`, `store`, `labels.csv`,
+    `labels_denoised.csv` and the first training in `before_denoising`. Run again, it goes on where it stopped.
+    """
+    table = write_rows(out / "annotations.csv", read_tags(tags))
+    data, store = read_data(f"table:{table}"), out / "store"
+    say(f"{len(data.videos)} videos, {len(data.taxonomy)} classes: {', '.join(data.taxonomy.classes)}")
+    outcome = features(data, media, store, names=names, workers=workers, progress=progress)
+    labelling = label(data, store, out / "labels.csv", names=names)
+    spoken = ", ".join(f"{modality} {value}" for modality, value in labelling.thresholds.items())
+    say(f"pseudo labels with thresholds {spoken}, {labelling.chosen}")
+    recipe = replace(recipes.read("ple"), data=f"table:{table}", store=str(store), labels=str(labelling.table))
+    recipe = replace(recipe, audio=tuple(names[0]), visual=tuple(names[1]))
+    first = train(recipe, out / "before_denoising")
+    refined = denoise(first.folder, labelling.table, out / "labels_denoised.csv")
+    run = train(replace(recipe, labels=str(refined.table)), out)
+    return run, outcome.failed
+
+
+def read_tags(path: Path) -> list[Row]:
+    """Read `path,tags`: one media file a line, its tags apart by `;`, `,` or `|`.
+
+    A third column `split` is kept. The id of a video is the name of its file without the ending.
+    """
+    header, lines = csv_text(path)
+    for name in ("path", "tags"):
+        if name not in header:
+            what = f"column {name!r} is missing; found: {', '.join(header)}"
+            raise AnnotationError(what, file=path, line=1, fix="start the file with path,tags")
+    rows, seen = list[Row](), dict[str, int]()
+    for line, values in lines:
+        if len(values) != len(header):
+            what = f"{len(values)} fields where the header has {len(header)}"
+            fix = 'put tags that are apart by commas in quotes, as in dog.mp4,"Dog,Speech", or use ;'
+            raise AnnotationError(what, file=path, line=line, fix=fix)
+        cells = dict(zip(header, values, strict=True))
+        video = Path(cells["path"]).stem
+        check_id(video, file=path, line=line)
+        if video in seen:
+            what = f"video {video!r} stands in line {seen[video]} already"
+            raise AnnotationError(what, file=path, line=line, fix="give each file a name of its own, and one line")
+        seen[video] = line
+        tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
+        if not tags:
+            raise AnnotationError(f"{video!r} has no tags", file=path, line=line, fix="say what occurs in it")
+        split = cells.get("split") or "train"
+        rows += [Row(video, class_name=tag, path=cells["path"], split=split) for tag in dict.fromkeys(tags)]
+    if not rows:
+        raise AnnotationError("the file names no video", file=path, fix="add a line path,tags for each video")
+    return rows

@@ -1,0 +1,150 @@
+"""Training as a stage: a recipe to a run folder, and PLD: a run and its labels to better labels."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from vaplan import pseudo_labels, runs, training
+from vaplan.annotations import Annotations, read_table
+from vaplan.annotations.table import write_rows
+from vaplan.arrays import MODALITIES, Inputs, Target
+from vaplan.errors import AnnotationError, RecipeError
+from vaplan.files import sha256, write_json
+from vaplan.metrics.llp import llp
+from vaplan.pseudo_labels import Denoising
+from vaplan.recipe import Recipe
+from vaplan.runs import Run
+from vaplan.stages.data import input_hashes, read_data, read_inputs, usable
+from vaplan.stages.label import about_path, label_rows
+from vaplan.taxonomy import Taxonomy
+from vaplan.training import Epoch
+
+
+def train(recipe: Recipe, run: Path, *, on_epoch: Callable[[Epoch], None] | None = None) -> Run:
+    """Train the recipe's network on split `train` (on everything where there are no splits) and save the run.
+
+    A run folder that holds exactly this training already is read, not made again.
+    """
+    for name in ("data", "store"):
+        if not getattr(recipe, name):
+            raise RecipeError(f"the recipe names no {name}", fix=f"give --{name}, or write `{name}: …`")
+    everything = read_data(recipe.data)
+    store = Path(recipe.store)
+    data, _ = usable(_split(everything, "train") or everything, store, recipe.encoders)
+    hashes = input_hashes(everything.source, store, recipe.encoders)
+    if recipe.labels:
+        hashes[recipe.labels] = sha256(Path(recipe.labels))
+    if runs.is_done(run, recipe, hashes):
+        return runs.load(run)
+    inputs = read_inputs(store, recipe.encoders, data.ids)
+    pseudo = read_labels(Path(recipe.labels), data, inputs) if recipe.labels else None
+    sizes = feature_sizes(inputs)
+    model = runs.make_model(recipe, feature_sizes=sizes, classes=len(data.taxonomy))
+    history = training.fit(
+        model,
+        inputs,
+        Target(torch.from_numpy(data.weak_label()), pseudo),
+        settings=recipe.training,
+        losses=recipe.losses,
+        validate=validation(everything, recipe) if recipe.training.select == "best" else None,
+        on_epoch=on_epoch,
+    )
+    segments = inputs.mask.shape[1]
+    return runs.save(run, Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval()), inputs=hashes)
+
+
+def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
+    """The sizes of the feature streams, per modality."""
+    audio, visual = (tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams)
+    return audio, visual
+
+
+def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, "video time modality class"]:
+    """The pseudo labels of these videos on the grid of their features."""
+    labels = read_table(table, taxonomy=data.taxonomy)
+    absent = [video for video in data.ids if video not in labels.events]
+    if absent:
+        what = f"no pseudo labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
+        raise AnnotationError(what, file=table, fix="run `vaplan label` on this data set and store")
+    return torch.from_numpy(labels.ordered(data.ids).reference(inputs.mask.shape[1]))
+
+
+def validation(data: Annotations, recipe: Recipe) -> training.Validate:
+    """Segment-level Type@AV on the densely labelled videos of split `val`, by the recipe's decision rule."""
+    val = _split(data, "val")
+    ids = val.labelled_ids() if val else []
+    if not val or not ids:
+        raise RecipeError("select: best needs densely labelled videos in split val", fix="write select: last")
+    kept, _ = usable(val.ordered(ids), Path(recipe.store), recipe.encoders)
+    inputs = read_inputs(Path(recipe.store), recipe.encoders, kept.ids)
+    reference = kept.reference(inputs.mask.shape[1])
+
+    def score(model: nn.Module) -> float:
+        decided = training.decide(
+            training.predict(model, inputs), rule=recipe.decision.rule, threshold=recipe.decision.threshold
+        )
+        return llp(reference, decided.numpy())["segment"]["type"]
+
+    return score
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """What `denoise` did: how many labels it set and how many it took away, per modality and class."""
+
+    table: Path
+    flips: dict[str, dict[str, dict[str, int]]]
+
+
+def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = None) -> Denoised:
+    """Write the labels with those flipped whose forward loss stands out along the timeline (PLD).
+
+    Every video of the table is treated; the score of a label is the parser's probability.
+    """
+    trained, settings = runs.load(run), settings or Denoising()
+    data = _same_classes(read_data(trained.recipe.data), trained.taxonomy)
+    table = read_table(labels, taxonomy=data.taxonomy)
+    data, _ = usable(data.ordered([v for v in data.ids if v in table.events]), _store(trained), trained.recipe.encoders)
+    inputs = read_inputs(_store(trained), trained.recipe.encoders, data.ids)
+    before = read_labels(labels, data, inputs)
+    said = training.predict(trained.model, inputs)
+    probability = pseudo_labels.given_tags(said) if settings.given_tags else said.segment
+    loss = pseudo_labels.forward_loss(probability, before)
+    weak_label = torch.from_numpy(data.weak_label())
+    after = pseudo_labels.flip_suspicious(before, loss, weak_label, inputs.mask, settings)
+    write_rows(out, label_rows(data.ids, after.numpy(), probability.numpy(), data.taxonomy))
+    flips = count_flips(before, after, data.taxonomy)
+    inputs_used = {str(labels): sha256(labels), str(run): sha256(run / runs.WEIGHTS)}
+    write_json(about_path(out), {"run": str(run), **asdict(settings), "flips": flips, "inputs": inputs_used})
+    return Denoised(out, flips)
+
+
+def count_flips(
+    before: Bool[Tensor, "video time modality class"],
+    after: Bool[Tensor, "video time modality class"],
+    taxonomy: Taxonomy,
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Per modality and class: how many labels were set (0 to 1) and how many taken away (1 to 0)."""
+    set_, taken = (after & ~before).sum(dim=(0, 1)), (before & ~after).sum(dim=(0, 1))
+    return {
+        modality: {name: {"set": int(set_[m, c]), "taken": int(taken[m, c])} for c, name in enumerate(taxonomy.classes)}
+        for m, modality in enumerate(MODALITIES)
+    }
+
+
+def _store(run: Run) -> Path:
+    return Path(run.recipe.store)
+
+
+def _split(data: Annotations, split: str) -> Annotations | None:
+    return data.select(split) if any(video.split == split for video in data.videos) else None
+
+
+def _same_classes(data: Annotations, taxonomy: Taxonomy) -> Annotations:
+    if data.taxonomy.classes != taxonomy.classes:
+        raise AnnotationError("its classes are not those of the run", file=data.source, fix="use the run's own data")
+    return data

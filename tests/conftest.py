@@ -1,0 +1,47 @@
+"""A small rendered world that the tests of the stages share; made once a test process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from vaplan import stages, synthetic
+from vaplan.annotations import Annotations
+
+EMBEDDED = (("embedded",), ("embedded",))
+COUNTS = {"train": 16, "val": 4, "test": 6}
+SMALL = ("model.settings={hidden: 16, feedforward: 16}", "training.epochs=2", "training.batch_size=8")
+
+
+@dataclass(frozen=True)
+class World:
+    """The files of the whole path up to pseudo labels."""
+
+    folder: Path
+    table: Path
+    data: Annotations
+    store: Path
+    labels: Path
+
+    @property
+    def changes(self) -> list[str]:
+        """A small recipe on these files."""
+        return [*SMALL, f"data=table:{self.table}", f"store={self.store}"]
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Rendered, encoded and labelled."""
+    folder = tmp_path_factory.mktemp("world")
+    table = synthetic.render(synthetic.world(COUNTS, seed=77), folder, workers=1)
+    data = stages.read_data(f"table:{table}")
+    stages.features(data, folder, folder / "store", names=EMBEDDED, workers=1)
+    stages.label(data, folder / "store", folder / "labels.csv", names=EMBEDDED)
+    return World(folder, table, data, folder / "store", folder / "labels.csv")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Two test processes share two cores."""
+    torch.set_num_threads(1)

@@ -1,0 +1,84 @@
+"""Media files to a store: resumable, the same bytes however it is run, and no file stops another."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import EMBEDDED, World
+from vaplan import stages
+from vaplan.annotations import Annotations, Video
+from vaplan.errors import MediaError, StoreError, UsageError
+from vaplan.stages.data import MediaFolder, folders, read_inputs
+from vaplan.store import Store
+
+
+def some(world: World, count: int) -> Annotations:
+    return world.data.ordered(world.data.ids[:count])
+
+
+def hashes(store: Path) -> list[str]:
+    return [folder.content_hash() for group in folders(store, EMBEDDED) for folder in group]
+
+
+def test_a_second_run_has_nothing_to_do(world: World) -> None:
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet"))
+    outcome = stages.features(world.data, world.folder, world.store, names=EMBEDDED, workers=1)
+    assert (outcome.done, outcome.already, outcome.failed) == (0, len(world.data.videos), ())
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet")) == before
+
+
+def test_workers_and_interruptions_do_not_change_a_byte(world: World, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    stages.features(some(world, 4), world.folder, whole, names=EMBEDDED, workers=1)
+    stages.features(some(world, 2), world.folder, parts, names=EMBEDDED, workers=1)
+    stages.features(some(world, 4), world.folder, parts, names=EMBEDDED, workers=2)
+    assert hashes(whole) == hashes(parts)
+
+
+def test_a_bad_file_is_recorded_and_the_rest_is_done(world: World, tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    good, bad, gone = world.data.videos[:3]
+    shutil.copy(world.folder / good.path, media / f"{good.video}.mp4")
+    (media / f"{bad.video}.mp4").write_text("this is no film")
+    data = replace(world.data, videos=tuple(replace(video, path="") for video in (good, bad, gone)))
+    outcome = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1)
+    assert outcome.done == 1
+    reasons = dict(outcome.failed)
+    assert f"{bad.video}.mp4" in reasons[bad.video]
+    assert "no file for" in reasons[gone.video]
+    statuses = Store.open(tmp_path / "store", "audio:embedded").statuses()
+    assert {video for video, (status, _) in statuses.items() if status == "failed"} == {bad.video, gone.video}
+    shutil.copy(world.folder / bad.path, media / f"{bad.video}.mp4")
+    again = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1, retry=f"{bad.video}.mp4")
+    assert (again.done, again.already) == (1, 2)
+
+
+def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(world: World) -> None:
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    assert inputs.mask.all()
+    for streams in inputs.streams:
+        assert np.allclose(streams[0].norm(dim=-1), 1, atol=2e-3)  # kept as float16
+
+
+def test_a_store_of_another_encoder_is_refused(world: World) -> None:
+    with pytest.raises(StoreError, match=r"store of another encoder: asked for audio:clap:x"):
+        read_inputs(world.store, (("clap:x",), ("embedded",)), world.data.ids)
+
+
+def test_media_files_are_found_by_path_id_or_the_first_eleven_characters(tmp_path: Path) -> None:
+    for name in ("whole_id_0_10.mp4", "ABCDEFGHIJK.webm", "twice.mp4", "twice.mkv"):
+        (tmp_path / name).touch()
+    media = MediaFolder(tmp_path, table=tmp_path / "t.csv")
+    assert media.find(Video("whole_id_0_10")).name == "whole_id_0_10.mp4"
+    assert media.find(Video("ABCDEFGHIJK_30_40")).name == "ABCDEFGHIJK.webm"
+    assert media.find(Video("x", path="twice.mkv")).name == "twice.mkv"
+    with pytest.raises(MediaError, match=r"several files for 'twice': twice\.mkv, twice\.mp4"):
+        media.find(Video("twice"))
+    with pytest.raises(MediaError, match="no file for 'nobody'"):
+        media.find(Video("nobody"))
+    with pytest.raises(UsageError, match="no such folder"):
+        MediaFolder(tmp_path / "none", table=tmp_path / "t.csv")

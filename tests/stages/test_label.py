@@ -1,0 +1,62 @@
+"""PLG on files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import EMBEDDED, World
+from vaplan import stages
+from vaplan.annotations import read_table
+from vaplan.annotations.table import read_rows
+from vaplan.stages.data import read_inputs
+from vaplan.stages.label import class_confidence
+
+
+def test_pseudo_labels_never_leave_the_tags_and_cover_every_video(world: World) -> None:
+    labels = read_table(world.labels, taxonomy=world.data.taxonomy)
+    tags = {video.video: set(video.tags) for video in world.data.videos}
+    assert labels.ids == world.data.ids
+    for video, events in labels.events.items():
+        assert {event.class_name for event in events} <= tags[video]
+
+
+def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(world: World) -> None:
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    confidence = class_confidence(inputs, world.data.taxonomy, EMBEDDED)
+    assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
+    about = json.loads(world.labels.with_suffix(".json").read_text())
+    position = {video: index for index, video in enumerate(world.data.ids)}
+    for row in read_rows(world.labels):
+        if row.modality:
+            m, c = ("audio", "visual").index(row.modality), world.data.taxonomy.index(row.class_name)
+            assert row.score == pytest.approx(float(confidence[position[row.video], int(row.onset), m, c]), abs=1e-6)
+            assert row.score > about["thresholds"][row.modality] - 1e-6
+            assert row.offset == row.onset + 1
+
+
+def test_labels_are_made_again_to_the_byte(world: World, tmp_path: Path) -> None:
+    again = stages.label(world.data, world.store, tmp_path / "again.csv", names=EMBEDDED)
+    assert again.table.read_bytes() == world.labels.read_bytes()
+    assert "fitted on 4 densely labelled videos" in again.chosen
+
+
+def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(world: World, tmp_path: Path) -> None:
+    made = stages.label(
+        world.data, world.store, tmp_path / "none.csv", names=EMBEDDED, thresholds={"audio": 1.0, "visual": 1.0}
+    )
+    assert made.chosen == "given"
+    assert set(read_table(made.table, taxonomy=world.data.taxonomy).events.values()) == {()}
+
+
+def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(world: World, tmp_path: Path) -> None:
+    train = world.data.select("train")
+    made = stages.label(train, world.store, tmp_path / "train.csv", names=EMBEDDED)
+    assert made.chosen == "from classes outside the tags"
+    confidence = class_confidence(read_inputs(world.store, EMBEDDED, train.ids), train.taxonomy, EMBEDDED).numpy()
+    untagged = np.broadcast_to(~train.weak_label()[:, None], confidence[:, :, 0].shape)
+    for m, modality in enumerate(("audio", "visual")):
+        share = (confidence[:, :, m][untagged] > made.thresholds[modality]).mean()
+        assert share == pytest.approx(0.05, abs=0.005)

@@ -1,0 +1,162 @@
+"""Recipes to runs, runs to better labels, runs to predictions."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import EMBEDDED, World
+from vaplan import recipe as recipes
+from vaplan import runs, stages, training
+from vaplan.annotations import read_table
+from vaplan.errors import AnnotationError, RecipeError, RunError
+from vaplan.evaluation import align, evaluate
+from vaplan.files import sha256
+from vaplan.metrics.llp import llp
+from vaplan.parser import Parser
+from vaplan.recipe import Recipe
+from vaplan.stages.data import read_inputs
+from vaplan.stages.train import validation
+
+
+def small(world: World, name: str = "ple") -> Recipe:
+    recipe = recipes.read(name, changes=world.changes)
+    return replace(recipe, labels="" if name == "han" else str(world.labels))
+
+
+@pytest.fixture(scope="session")
+def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    return stages.train(small(world), tmp_path_factory.mktemp("runs") / "ple")
+
+
+@pytest.mark.parametrize("name", recipes.shipped())
+def test_every_recipe_trains(world: World, tmp_path: Path, name: str) -> None:
+    trained = stages.train(small(world, name), tmp_path / name)
+    assert [epoch["epoch"] for epoch in trained.history] == [1, 2]
+    assert all(np.isfinite(epoch["loss"]) for epoch in trained.history)
+
+
+def test_a_run_keeps_what_a_reader_asks(world: World, run: runs.Run) -> None:
+    about = json.loads((run.folder / "run.json").read_text())
+    assert about["classes"] == list(world.data.taxonomy.classes)
+    assert about["inputs"][str(world.labels)] == sha256(world.labels)
+    assert {"torch", "transformers", "python", "vaplan"} <= set(about["versions"])
+    assert len((run.folder / "log.jsonl").read_text().splitlines()) == run.recipe.training.epochs
+    assert recipes.read(run.folder / "recipe.yaml") == run.recipe
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    again = stages.train(small(world), tmp_path / "again")
+    other = stages.train(replace(small(world), training=replace(run.recipe.training, seed=1)), tmp_path / "other")
+    first, second, third = (sha256(r.folder / "model.safetensors") for r in (run, again, other))
+    assert first == second != third
+
+
+def test_a_finished_training_is_read_and_a_changed_one_made_again(world: World, tmp_path: Path) -> None:
+    epochs = list[int]()
+    folder = tmp_path / "run"
+    for epochs_wanted in (2, 2, 1):
+        recipe = small(world)
+        recipe = replace(recipe, training=replace(recipe.training, epochs=epochs_wanted))
+        stages.train(recipe, folder, on_epoch=lambda epoch: epochs.append(int(epoch["epoch"])))
+    assert epochs == [1, 2, 1]
+
+
+def test_selection_by_validation_keeps_the_best_epoch(world: World, tmp_path: Path) -> None:
+    recipe = small(world)
+    trained = stages.train(replace(recipe, training=replace(recipe.training, select="best")), tmp_path / "best")
+    best = max(epoch["validation"] for epoch in trained.history)
+    assert stages.train(trained.recipe, tmp_path / "best").history == trained.history
+    assert validation(world.data, trained.recipe)(trained.model) == pytest.approx(best)
+
+
+def test_pseudo_labels_of_other_videos_are_refused(world: World, tmp_path: Path) -> None:
+    lines = world.labels.read_text().splitlines(keepends=True)
+    first = lines[1].split(",")[0]
+    fewer = tmp_path / "fewer.csv"
+    fewer.write_text("".join(line for line in lines if not line.startswith(first)))
+    with pytest.raises(AnnotationError, match=f"no pseudo labels for 1 of 16 videos, the first is '{first}'"):
+        stages.train(replace(small(world), labels=str(fewer)), tmp_path / "r")
+
+
+def test_a_recipe_without_data_or_store_says_how_to_give_it(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="the recipe names no data"):
+        stages.train(recipes.read("han"), tmp_path / "run")
+
+
+def test_denoising_changes_what_it_says_it_changes(world: World, run: runs.Run, tmp_path: Path) -> None:
+    made = stages.denoise(run.folder, world.labels, tmp_path / "denoised.csv")
+    before, after = (read_table(t, taxonomy=world.data.taxonomy) for t in (world.labels, made.table))
+    old, new = align(before, after, list(before.ids))
+    assert made.flips["audio"] == {c: {"set": 0, "taken": 0} for c in world.data.taxonomy.classes}
+    assert (old[:, :, 0] == new[:, :, 0]).all()
+    for c, name in enumerate(world.data.taxonomy.classes):
+        assert made.flips["visual"][name]["set"] == (new & ~old)[:, :, 1, c].sum()
+        assert made.flips["visual"][name]["taken"] == (old & ~new)[:, :, 1, c].sum()
+    tags = world.data.weak_label()
+    assert not (new.any(axis=(1, 2)) & ~tags).any()
+
+
+def test_predictions_scored_from_the_table_equal_those_scored_in_memory(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    table = tmp_path / "predictions.csv"
+    assert stages.predict(run.folder, world.data, world.store, table, split="test") == []
+    scored = evaluate(world.data, read_table(table, taxonomy=world.data.taxonomy), split="test").scores.percent()
+    test = world.data.select("test")
+    inputs = read_inputs(world.store, EMBEDDED, test.ids)
+    marked = training.decide(training.predict(run.model, inputs)).numpy()
+    assert scored == llp(test.reference(marked.shape[1]), marked)
+
+
+def test_a_file_parses_as_its_stored_features_do(world: World, run: runs.Run, tmp_path: Path) -> None:
+    parser = Parser.load(run.folder)
+    video = world.data.select("test").videos[0]
+    table = tmp_path / "predictions.csv"
+    loose = replace(run.recipe, decision=recipes.Decision("segment", 0.3))
+    run_loose = runs.save(tmp_path / "loose", replace(run, folder=tmp_path / "loose", recipe=loose), inputs={})
+    stages.predict(run_loose.folder, world.data, world.store, table, split="test")
+    timeline = Parser.load(run_loose.folder)(world.folder / video.path)
+    stored = read_table(table, taxonomy=world.data.taxonomy).events[video.video]
+    assert [(e.modality, e.class_name, e.onset, e.offset) for e in timeline] == [
+        (e.modality, e.class_name, e.onset, e.offset) for e in stored
+    ]
+    assert timeline.seconds == 10.0
+    assert parser.run.taxonomy == world.data.taxonomy
+
+
+def test_a_long_video_is_parsed_in_windows_that_agree_with_one_window(world: World, run: runs.Run) -> None:
+    parser = Parser.load(run.folder)
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids[:1])
+    twice = type(inputs)(
+        tuple(tuple(torch.cat([s, s], dim=1) for s in streams) for streams in inputs.streams),
+        torch.cat([inputs.mask, inputs.mask], dim=1),
+    )
+    one, long = parser.predict(inputs), parser.predict(twice)
+    assert long.segment.shape[1] == 2 * one.segment.shape[1]
+    half = run.segments // 2
+    assert torch.allclose(long.segment[:, :half], one.segment[:, :half])  # seen by the first window alone
+    assert (long.video >= one.video - 1e-6).all()
+
+
+@pytest.mark.parametrize("missing", ["run.json", "recipe.yaml", "model.safetensors"])
+def test_a_run_without_one_of_its_files_is_refused(run: runs.Run, tmp_path: Path, missing: str) -> None:
+    for name in {"run.json", "recipe.yaml", "model.safetensors"} - {missing}:
+        (tmp_path / name).write_bytes((run.folder / name).read_bytes())
+    with pytest.raises(RunError, match=f"no {missing}: this is no finished run"):
+        runs.load(tmp_path)
+
+
+def test_changed_weights_are_refused(run: runs.Run, tmp_path: Path) -> None:
+    for name in ("run.json", "recipe.yaml", "model.safetensors"):
+        (tmp_path / name).write_bytes((run.folder / name).read_bytes())
+    weights = bytearray((tmp_path / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    with pytest.raises(RunError, match="not those that were trained"):
+        runs.load(tmp_path)
