@@ -1,0 +1,111 @@
+"""What the demo measured: scores of every method and seed, F of the labels, flips, differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaplan.annotations import Annotations
+from vaplan.arrays import MODALITIES, VISUAL
+from vaplan.evaluation import align
+from vaplan.metrics.intervals import paired_bootstrap
+from vaplan.metrics.llp import KINDS, LEVELS, LLPScores
+
+NAMES = {
+    "han": "HAN on weak labels",
+    "plg": "+ PLG (video-level)",
+    "segment_bce": "+ segment BCE",
+    "ple": "+ PLE",
+    "pld": "+ PLD",
+}
+PAIRS = (("plg", "han"), ("segment_bce", "plg"), ("ple", "plg"), ("pld", "ple"))
+DECIMALS = 4  # of numbers in percent, in the JSON
+
+
+@dataclass(frozen=True)
+class Flips:
+    """What PLD changed in the visual labels, and how much of it the truth agrees with."""
+
+    set: int
+    taken: int
+    right: int
+
+    @property
+    def share_right(self) -> float:
+        """In percent; NaN without flips."""
+        return 100 * self.right / (self.set + self.taken) if self.set + self.taken else float("nan")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where everything is, and the numbers, in percent: one entry a seed."""
+
+    page: Path
+    rule: str
+    labels_before: dict[str, dict[str, float]]
+    labels_after: list[dict[str, dict[str, float]]]
+    scores: dict[str, list[LLPScores]]
+    flips: list[Flips]
+
+    def numbers(self) -> dict[str, Any]:
+        """The document of `vaplan demo --json`: means over seeds."""
+        after = {level: _mean([seed["visual"][level] for seed in self.labels_after]) for level in LEVELS}
+        labels: dict[str, Any] = {modality: {"before": _round(self.labels_before[modality])} for modality in MODALITIES}
+        labels["visual"]["after"] = _round(after)
+        methods = {
+            name: {level: _round({kind: self.mean(name, level, kind) for kind in KINDS}) for level in LEVELS}
+            for name in self.scores
+        }
+        return {"labels": labels, "methods": methods}
+
+    def mean(self, name: str, level: str, kind: str) -> float:
+        """A method's number, mean over seeds."""
+        return _mean(self.per_seed(name, level, kind))
+
+    def per_seed(self, name: str, level: str, kind: str) -> list[float]:
+        """A method's number for each seed."""
+        return [scores.percent()[level][kind] for scores in self.scores[name]]
+
+
+def flips(data: Annotations, before: Annotations, after: Annotations, videos: list[str]) -> Flips:
+    """Compare visual labels before and after PLD with the dense labels of these videos."""
+    truth, old = align(data, before, videos)
+    truth, old = truth[:, :, VISUAL], old[:, :, VISUAL]
+    new = after.ordered(videos).reference(truth.shape[1])[:, :, VISUAL]
+    changed = new ^ old
+    return Flips(int((changed & new).sum()), int((changed & old).sum()), int((changed & (new == truth)).sum()))
+
+
+def difference(result: Demo, better: str, worse: str, level: str) -> str:
+    """For example `+3.1 [1.8, 4.4]`."""
+    first, second = (
+        np.mean([100 * scores.of(level, "type") for scores in result.scores[name]], axis=0) for name in (better, worse)
+    )
+    difference, low, high = paired_bootstrap(first, second, seed=0)
+    return f"{difference:+.1f} [{low:.1f}, {high:.1f}]"
+
+
+def summary(result: Demo) -> tuple[str, list[str], list[list[str]]]:
+    """The demo's one table: title, columns, and a row a method, mean ± spread over seeds."""
+    columns = ["", *(f"{level[:3]} {kind.replace('audio_visual', 'av')}" for level in LEVELS for kind in KINDS)]
+    rows = [
+        [title, *(spread(result.per_seed(name, level, kind)) for level in LEVELS for kind in KINDS)]
+        for name, title in NAMES.items()
+    ]
+    videos, seeds = len(result.scores["han"][0]), len(result.scores["han"])
+    title = f"F on {videos} test videos, percent; mean ± deviation of {seeds} seeds; decision rule {result.rule}"
+    return title, columns, rows
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.1f} ± {np.std(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _round(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, DECIMALS) for name, value in numbers.items()}

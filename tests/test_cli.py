@@ -1,0 +1,223 @@
+"""The command line: exit codes, one line per failure, results on standard output and nothing else there."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import World
+from vaplan import cli, runs, stages
+from vaplan import recipe as recipes
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run a command in this process; returns exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vaplan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    """A parser that marks something, though it was trained for two epochs."""
+    recipe = recipes.read("plg", changes=[*world.changes, f"labels={world.labels}", "decision.rule=segment"])
+    return stages.train(recipe, tmp_path_factory.mktemp("cli") / "run")
+
+
+def test_importing_and_helping_is_quick_because_nothing_heavy_is_loaded() -> None:
+    code = "import sys, vaplan, vaplan.cli; print([m for m in ('torch', 'transformers', 'av') if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def commands() -> list[list[str]]:
+    groups = {"store": ["info", "verify"], "media": ["probe"]}
+    single = "demo features label train denoise predict evaluate parse fit".split()
+    return [[], *([name] for name in single), *([g, name] for g, names in groups.items() for name in names)]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help_that_says_what_it_does(call: Call, command: list[str]) -> None:
+    code, out, _ = call(*command, "--help")
+    assert code == 0
+    assert len(out.splitlines()) > 8
+    assert "Usage" in out
+
+
+def test_the_whole_path_by_commands(call: Call, world: World, tmp_path: Path) -> None:
+    data, store = f"table:{world.table}", world.store
+    assert call("features", data, "--media", world.folder, "--store", store)[0] == 0
+    labels, denoised, table = (tmp_path / name for name in ("labels.csv", "denoised.csv", "predictions.csv"))
+    code, _, err = call("label", data, "--store", store, "--out", labels)
+    assert code == 0
+    assert "fitted on 4 densely labelled videos" in err
+    given = ["--data", data, "--store", store, "--labels", labels, "--set", "training.epochs=1"]
+    small = ["--set", "model.settings={hidden: 8, feedforward: 8}"]
+    assert call("train", "ple", *given, *small, "--run", tmp_path / "ple")[0] == 0
+    assert call("denoise", tmp_path / "ple", "--labels", labels, "--out", denoised)[0] == 0
+    given[5] = denoised
+    assert call("train", "ple", *given, *small, "--run", tmp_path / "pld")[0] == 0
+    predict = ["--data", data, "--store", store, "--split", "test", "--out", table]
+    assert call("predict", tmp_path / "pld", *predict)[0] == 0
+    code, out, _ = call("evaluate", "--data", data, "--split", "test", "--estimate", table, "--json")
+    assert code == 0
+    assert json.loads(out)["videos"] == 6
+    code, out, _ = call("evaluate", "--data", data, "--split", "test", "--estimate", world.table)
+    assert code == 0
+    assert out.count("100.00") == 10
+
+
+def test_a_file_is_parsed_into_every_format_asked_for(call: Call, world: World, run: runs.Run, tmp_path: Path) -> None:
+    video = world.data.select("test").videos[0]
+    path = world.folder / video.path
+    code, out, err = call("parse", path, "--run", run.folder, "--out", tmp_path, "--format", "json,csv")
+    assert (code, out) == (0, "")
+    assert "the embedded encoders know only the drawn world" in err
+    assert "--visual clip:" in err
+    document = json.loads((tmp_path / f"{path.stem}.json").read_text())
+    with (tmp_path / f"{path.stem}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0].keys() == {"video", "modality", "class", "onset", "offset", "score"}
+    assert len(document["events"]) == len([row for row in rows if row["class"]])
+    again = call("parse", path, "--run", run.folder, "--out", tmp_path, "--format", "json,csv", "--skip-existing")
+    assert again[0] == 0
+    assert "1 there already" in again[2]
+
+
+def test_in_a_folder_a_bad_file_is_named_and_the_rest_is_parsed(
+    call: Call, world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    good = world.folder / world.data.videos[0].path
+    shutil.copy(good, folder)
+    (folder / "bad.mp4").write_text("this is no film")
+    code, _, err = call("parse", folder, "--run", run.folder, "--out", out)
+    assert code == 3
+    assert [path.name for path in out.iterdir()] == [f"{good.stem}.json"]
+    failures = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len([line for line in failures if "bad.mp4" in line and "Fix: " in line]) == len(failures) == 1
+
+
+def test_the_only_file_being_no_media_is_exit_code_4(call: Call, run: runs.Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_text("this is no film")
+    code, _, err = call("parse", tmp_path / "bad.mp4", "--run", run.folder, "--out", tmp_path / "out")
+    assert code == 4
+    assert "bad.mp4" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["parse", "x.mp4", "--run", "{empty}", "--out", "{out}"], 2, "no recipe.yaml: this is no finished run"),
+        (["parse", "x.mp4", "--run", "{run}", "--out", "{out}", "--format", "jsn"], 2, "did you mean 'json'"),
+        (["parse", "{empty}", "--run", "{run}", "--out", "{out}"], 4, "no media file in this folder"),
+        (["label", "table:{table}", "--store", "{store}", "--audio", "clap:x", "--out", "{out}"], 2, "another encoder"),
+        (["label", "tabel:{table}", "--store", "{store}", "--out", "{out}"], 2, "did you mean 'table'"),
+        (["label", "{table}", "--store", "{store}", "--out", "{out}"], 2, "is no data set"),
+        (["label", "table:none.csv", "--store", "{store}", "--out", "{out}"], 4, "none.csv: cannot read"),
+        (["label", "table:{table}", "--store", "{store}", "--threshold", "x=1", "--out", "{out}"], 2, "write audio="),
+        (["train", "plee", "--run", "{out}"], 2, "did you mean 'ple'"),
+        (["train", "ple", "--run", "{out}", "--set", "training.epoch=1"], 2, "did you mean 'epochs'"),
+        (["evaluate", "--data", "table:{table}", "--split", "tset", "--estimate", "{labels}"], 2, "mean 'test'"),
+        (["features", "table:{table}", "--media", "{out}/none", "--store", "{store}"], 2, "no such folder"),
+        (["fit", "{table}", "--media", "{empty}", "--out", "{out}"], 4, "column 'tags' is missing"),
+        (["frobnicate"], 2, "No such command"),
+        (["parse"], 2, "Missing"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_its_exit_code(
+    call: Call, world: World, run: runs.Run, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    places = {"empty": empty, "out": tmp_path / "out", "run": run.folder, "store": world.store}
+    places |= {"table": world.table, "labels": world.labels}
+    got, out, err = call(*(argument.format(**places) for argument in arguments))
+    assert (got, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+    if message not in ("No such command", "Missing"):  # click's own words stand in a frame
+        assert [line.startswith("error: ") for line in err.splitlines() if message in line] == [True]
+
+
+def test_an_unknown_class_in_a_table_names_file_line_and_the_nearest(call: Call, world: World, tmp_path: Path) -> None:
+    table = tmp_path / "typo.csv"
+    table.write_text(f"video,modality,class,onset,offset,score\n{world.data.ids[0]},audio,Bel,0,1,\n")
+    code, _, err = call("evaluate", "--data", f"table:{world.table}", "--split", "", "--estimate", table)
+    assert code == 4
+    assert "typo.csv" in err
+    assert "unknown class 'Bel'; did you mean 'Bell'" in err
+
+
+def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(stages, "read_data", broken)
+    code, _, err = call("label", "table:x", "--store", "s", "--out", "o")
+    assert code == 1
+    assert "a bug in vaplan: ZeroDivisionError: on purpose" in err
+    assert "Traceback" not in err
+    assert "Traceback" in call("--debug", "label", "table:x", "--store", "s", "--out", "o")[2]
+
+
+def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "read_data", interrupted)
+    assert call("label", "table:x", "--store", "s", "--out", "o")[0] == 130
+
+
+def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(call: Call, world: World, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(world.store, store)
+    code, out, _ = call("store", "info", store)
+    assert code == 0
+    assert {info["ok"] for info in json.loads(out).values()} == {len(world.data.videos)}
+    assert call("store", "verify", store)[0] == 0
+    shard = next(store.rglob("shard-*.parquet"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    code, _, err = call("store", "verify", store)
+    assert code == 5
+    assert shard.name in err
+
+
+def test_probing_a_file_gives_one_json_document_a_line(call: Call, world: World, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_text("this is no film")
+    good = world.folder / world.data.videos[0].path
+    code, out, _ = call("media", "probe", good, tmp_path / "bad.mp4", "--json")
+    seen = [json.loads(line) for line in out.splitlines()]
+    assert code == 3
+    assert [document["error"] is None for document in seen] == [True, False]
+    assert seen[0]["segments"] == len(seen[0]["video"]["luma"]) == len(seen[0]["audio"]["rms"]) == 10
+    assert call("media", "probe", tmp_path / "bad.mp4")[0] == 4
+
+
+def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(call: Call, world: World, tmp_path: Path) -> None:
+    tags = tmp_path / "tags.csv"
+    lines = [f"{video.path},{';'.join(video.tags)}" for video in world.data.videos[:8]]
+    tags.write_text("path,tags\n" + "\n".join([*lines, "media/gone.mp4,Bell"]) + "\n")
+    code, _, err = call("fit", tags, "--media", world.folder, "--out", tmp_path / "run")
+    assert code == 3  # the file that is gone
+    assert "gone" in err
+    code, _, _ = call("parse", world.folder / world.data.videos[9].path, "--run", tmp_path / "run", "--out", tmp_path)
+    assert code == 0
+    assert (tmp_path / f"{world.data.videos[9].video}.json").exists()

@@ -1,0 +1,69 @@
+"""The demo as a whole: what it promises to print and to leave behind."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from vaplan import demo as demonstration
+from vaplan import read_table
+from vaplan.demo.numbers import NAMES, Demo
+from vaplan.demo.page import SHOWN
+from vaplan.evaluation import evaluate
+from vaplan.metrics.llp import KINDS, LEVELS
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    out = tmp_path_factory.mktemp("demo")
+    return demonstration.demo(out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2)
+
+
+def test_its_document_has_the_promised_form(result: Demo) -> None:
+    numbers = json.loads(json.dumps(result.numbers()))
+    assert list(numbers) == ["labels", "methods"]
+    assert {m: list(states) for m, states in numbers["labels"].items()} == {
+        "audio": ["before"],
+        "visual": ["before", "after"],
+    }
+    assert list(numbers["methods"]) == ["han", "plg", "segment_bce", "ple", "pld"]
+    for levels in numbers["methods"].values():
+        assert list(levels) == list(LEVELS)
+        for kinds in levels.values():
+            assert list(kinds) == list(KINDS)
+            assert all(0 <= value <= 100 for value in kinds.values())
+
+
+def test_its_numbers_are_those_of_its_files(result: Demo) -> None:
+    out = result.page.parent
+    data = read_table(out / "world" / "annotations.csv")
+    for name in NAMES:
+        tables = [read_table(out / "predictions" / f"{name}-{seed}.csv") for seed in range(2)]
+        scores = [evaluate(data, table, split="test").scores.percent()["segment"]["type"] for table in tables]
+        assert result.mean(name, "segment", "type") == pytest.approx(np.mean(scores))
+
+
+def test_no_stage_reads_the_truth_of_the_training_videos(result: Demo) -> None:
+    out = result.page.parent
+    data = read_table(out / "world" / "annotations.csv")
+    assert set(data.select("train").ids).isdisjoint(data.events)
+    assert set(read_table(out / "world" / "train_truth.csv").ids) <= set(data.select("train").ids)
+    assert not any("train_truth" in path.read_text() for path in out.rglob("run.json"))
+
+
+def test_the_page_holds_the_table_the_figures_and_the_videos(result: Demo) -> None:
+    page = result.page.read_text(encoding="utf-8")
+    for title in NAMES.values():
+        assert title in page
+    assert page.count("<video") == SHOWN
+    assert page.count("data:image/svg+xml") >= 3
+    assert not re.search(r'(src|href)="https?:', page)
+
+
+def test_running_it_again_renders_and_trains_nothing_and_says_the_same(result: Demo) -> None:
+    out = result.page.parent
+    before = {path: path.stat().st_mtime_ns for path in [*out.rglob("*.mp4"), *out.rglob("*.safetensors")]}
+    again = demonstration.demo(out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2)
+    assert again.numbers() == result.numbers()
+    assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -1,0 +1,70 @@
+"""Every command of the README is run, on a small world, in the order in which a reader would."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import vaplan
+from tests.conftest import World
+from vaplan import cli
+from vaplan.encoders.embedded import WEIGHTS
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+HUB = {  # what cannot be fetched here is the package's own checkpoint of the same class
+    "clip:openai/clip-vit-base-patch32": f"clip:{WEIGHTS / 'clip'}",
+    "clap:laion/clap-htsat-unfused": f"clap:{WEIGHTS / 'clap'}",
+}
+QUICK = {
+    "demo": ["--videos", "40"],
+    "train": ["--set", "training.epochs=2", "--set", "model.settings={hidden: 16, feedforward: 16}"],
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = "".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("vaplan ")]
+
+
+@pytest.fixture(scope="module")
+def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the README speaks of."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copy(world.table, folder / "annotations.csv")
+    shutil.copytree(world.folder / "media", folder / "media")
+    shutil.copytree(world.folder / "media", folder / "videos")
+    videos = world.data.videos
+    (folder / "tags.csv").write_text(
+        "path,tags\n" + "".join(f"{v.video}.mp4,{';'.join(v.tags)}\n" for v in videos[:12])
+    )
+    shutil.copy(world.folder / videos[-1].path, folder / "new.mp4")
+    return folder
+
+
+def test_the_readme_has_commands() -> None:
+    assert {command[1] for command in commands()} >= {"demo", "fit", "parse", "features", "label", "train", "denoise"}
+
+
+@pytest.mark.parametrize("number", range(len(commands())), ids=lambda n: f"{n}-{commands()[n][1]}")
+def test_every_command_of_the_readme_runs(desk: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    arguments = [HUB.get(argument, argument) for argument in commands()[number][1:]]
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(sys, "argv", ["vaplan", *arguments, *QUICK.get(arguments[0], [])])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert (left.value.code or 0) == 0
+
+
+def test_the_python_of_the_readme_runs(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    assert (desk / "new.png").stat().st_size > 1000
+    assert vaplan.read_table(desk / "new.csv").ids == ("new",)
