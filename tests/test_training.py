@@ -214,3 +214,17 @@ def test_decisions_by_hand():
 def test_an_unknown_rule_is_named_with_the_nearest_one():
     with pytest.raises(RecipeError, match="did you mean 'global_gate'"):
         decide(by_hand(), rule="globalgate")
+
+
+def test_a_training_has_its_own_number_of_threads_whatever_there_was_outside():
+    before, seen = torch.get_num_threads(), []
+    try:
+        for outside in (1, 2):
+            torch.set_num_threads(outside)
+            trained(
+                settings=replace(QUICK, threads=3 - outside), on_epoch=lambda _: seen.append(torch.get_num_threads())
+            )
+            assert torch.get_num_threads() == outside
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2] * QUICK.epochs + [1] * QUICK.epochs

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -84,13 +85,24 @@ def demo(
 ) -> None:
     """Run the whole path on a small rendered world: no download, a few minutes, numbers and a report page."""
     from vaplan import demo as demonstration
+    from vaplan.metrics.llp import LEVELS
 
     with _bars() as bars:
         result = demonstration.demo(out, videos=videos, seed=seed, bars=bars)
     if as_json:
         return _print_json(result.numbers())
-    stderr.print(_table(*demonstration.summary(result)))
-    stderr.print(f"The page with everything: {result.page}")
+    table = _table(demonstration.summary(result), ["", "A", "V", "AV", "Type@AV", "Event@AV"], [])
+    for level in LEVELS:
+        table.add_section()
+        table.add_row(f"[bold]{level}-level")
+        for row in demonstration.method_rows(result, [level]):
+            table.add_row(*(cell.replace(" ± ", "±") for cell in row))  # fits 80 columns
+    table.add_section()
+    table.add_row("[bold]pseudo labels", "segment", "event")
+    for row in demonstration.label_rows(result):
+        table.add_row(*row)
+    Console().print(table)
+    stderr.print(f"The page with everything: {result.page}", soft_wrap=True, highlight=False)
     return None
 
 
@@ -377,7 +389,7 @@ def _bars() -> Iterator[Any]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
     for row in rows:

@@ -11,7 +11,7 @@ from pathlib import Path
 from vaplan import recipe as recipes
 from vaplan import stages, synthetic
 from vaplan.annotations import Annotations, read_table
-from vaplan.demo.numbers import NAMES, Demo, Flips, difference, flips, summary
+from vaplan.demo.numbers import NAMES, Demo, Flips, difference, flips, label_rows, method_rows, summary
 from vaplan.demo.page import examples_of, write_page
 from vaplan.errors import UsageError
 from vaplan.evaluation import align, evaluate
@@ -20,14 +20,14 @@ from vaplan.parser import Parser
 from vaplan.recipe import Recipe
 from vaplan.runs import Run
 
-__all__ = ["Demo", "Flips", "demo", "difference", "summary"]
+__all__ = ["Demo", "Flips", "demo", "difference", "flips", "label_rows", "method_rows", "summary"]
 
 Bars = Callable[[str], Callable[[int, int, str], None]]
 
 SPLITS = {"train": 18, "val": 2, "test": 10}  # parts of the videos
 SEEDS = 3
 EMBEDDED = (("embedded",), ("embedded",))
-SIZE = ("model.settings={hidden: 128, feedforward: 128}", "training.epochs=20", "training.batch_size=32")
+SIZE = ("model.settings={hidden: 128, feedforward: 128, dropout: 0.5}", "training.epochs=20", "training.batch_size=32")
 
 
 def demo(out: Path, *, videos: int, seed: int, bars: Bars, seeds: int = SEEDS) -> Demo:

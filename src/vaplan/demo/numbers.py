@@ -20,6 +20,7 @@ NAMES = {
     "ple": "+ PLE",
     "pld": "+ PLD",
 }
+SHORT = {"han": "HAN", "plg": "PLG", "segment_bce": "segment BCE", "ple": "PLE", "pld": "PLD"}
 PAIRS = (("plg", "han"), ("segment_bce", "plg"), ("ple", "plg"), ("pld", "ple"))
 DECIMALS = 4  # of numbers in percent, in the JSON
 
@@ -87,16 +88,25 @@ def difference(result: Demo, better: str, worse: str, level: str) -> str:
     return f"{difference:+.1f} [{low:.1f}, {high:.1f}]"
 
 
-def summary(result: Demo) -> tuple[str, list[str], list[list[str]]]:
-    """The demo's one table: title, columns, and a row a method, mean ± spread over seeds."""
-    columns = ["", *(f"{level[:3]} {kind.replace('audio_visual', 'av')}" for level in LEVELS for kind in KINDS)]
-    rows = [
-        [title, *(spread(result.per_seed(name, level, kind)) for level in LEVELS for kind in KINDS)]
+def summary(result: Demo) -> str:
+    """What the numbers rest on, in one sentence."""
+    videos, seeds = len(result.scores["han"][0]), len(result.scores["han"])
+    return f"F in percent on {videos} test videos, mean ± deviation of {seeds} seeds; decision rule {result.rule}"
+
+
+def method_rows(result: Demo, levels: Sequence[str] = tuple(LEVELS)) -> list[list[str]]:
+    """A row a method: its numbers at these levels, mean ± deviation over seeds."""
+    return [
+        [title, *(spread(result.per_seed(name, level, kind)) for level in levels for kind in KINDS)]
         for name, title in NAMES.items()
     ]
-    videos, seeds = len(result.scores["han"][0]), len(result.scores["han"])
-    title = f"F on {videos} test videos, percent; mean ± deviation of {seeds} seeds; decision rule {result.rule}"
-    return title, columns, rows
+
+
+def label_rows(result: Demo) -> list[list[str]]:
+    """F of the test videos' pseudo labels: audio, visual, and visual after PLD."""
+    rows = [[f"PLG, {m}", *(f"{result.labels_before[m][level]:.1f}" for level in LEVELS)] for m in MODALITIES]
+    after = [spread([seed["visual"][level] for seed in result.labels_after]) for level in LEVELS]
+    return [*rows, ["PLD, visual", *after]]
 
 
 def spread(values: Sequence[float]) -> str:

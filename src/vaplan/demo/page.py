@@ -8,7 +8,7 @@ from vaplan import recipe as recipes
 from vaplan import report
 from vaplan.annotations import Annotations
 from vaplan.arrays import MODALITIES, VISUAL
-from vaplan.demo.numbers import NAMES, PAIRS, Demo, difference, flips, spread, summary
+from vaplan.demo.numbers import NAMES, PAIRS, SHORT, Demo, difference, flips, label_rows, method_rows, spread, summary
 from vaplan.evaluation import align
 from vaplan.metrics.llp import KINDS, LEVELS, class_f, label_f
 from vaplan.parser import Parser
@@ -17,13 +17,6 @@ from vaplan.runs import Run
 from vaplan.timeline import Timeline
 
 SHOWN = 6  # test videos on the page
-
-
-def label_rows(result: Demo) -> list[list[str]]:
-    """F of the pseudo labels: audio, visual, and visual after PLD."""
-    rows = [[f"PLG, {m}", *(f"{result.labels_before[m][level]:.1f}" for level in LEVELS)] for m in MODALITIES]
-    after = [spread([seed["visual"][level] for seed in result.labels_after]) for level in LEVELS]
-    return [*rows, ["PLD, visual", *after]]
 
 
 def write_page(
@@ -36,16 +29,16 @@ def write_page(
     examples: Sequence[report.Example],
 ) -> None:
     before, after = labels
-    title, columns, rows = summary(result)
-    headings = ["method", *(kind.replace("_", "-") for _ in LEVELS for kind in KINDS)]
+    headings = ["method", *(kind.replace("audio_visual", "AV") for _ in LEVELS for kind in KINDS)]
     groups = (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS))
-    assert len(headings) == len(columns)
     tables = [
-        report.Table("Parsers", tuple(headings), tuple(map(tuple, rows)), note=title, groups=groups),
+        report.Table(
+            "Parsers", tuple(headings), tuple(map(tuple, method_rows(result))), note=summary(result), groups=groups
+        ),
         report.Table(
             "Pseudo labels of the test videos",
             ("labels", *LEVELS),
-            tuple(map(tuple, label_rows(result))),
+            _cells(label_rows(result)),
             note="Filtered by the videos' tags, as for training; never used as predictions.",
             highlight=False,
         ),
@@ -57,14 +50,19 @@ def write_page(
     report.write(
         result.page,
         title="vaplan demo: from tags to timelines",
-        lead="Every number on this page was computed from rendered media files that the parsers never saw in training. "
-        "The training videos' tags say what occurs; nothing says when, or whether it is heard or seen.",
+        lead=f"{len(data.taxonomy)} classes, drawn and synthesised, rendered to media files. The training videos' tags "
+        "say what occurs; nothing says when, or whether it is heard or seen. The parsers are scored on test videos "
+        "that no training saw.",
         tables=tables,
         pictures=[*figures, report.Picture("Training", "Seed 0. The objectives differ, so do their losses.", curves)],
         examples=examples,
         details={"Recipe of + PLE": recipes.dump(runs["ple"][0].recipe)},
         taxonomy=data.taxonomy,
     )
+
+
+def _cells(rows: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(tuple, rows))
 
 
 def _flip_table(
@@ -92,7 +90,7 @@ def _paired_table(result: Demo) -> report.Table:
     rows = []
     for better, worse in PAIRS:
         cells = [difference(result, better, worse, level) for level in LEVELS]
-        rows.append((f"{NAMES[better]} − {NAMES[worse]}", *cells))
+        rows.append((f"{SHORT[better]} − {SHORT[worse]}", *cells))
     columns = ("difference", *(f"{level} Type@AV" for level in LEVELS))
     note = "Mean over seeds for each video, then 95 % bootstrap intervals over videos."
     return report.Table("Paired differences", columns, tuple(rows), note=note, highlight=False)
@@ -123,6 +121,6 @@ def examples_of(
         parsed = parser(path)
         lanes = [("reference", Timeline(video.video, parsed.seconds, test.events[video.video]))]
         for name, tables in estimates.items():
-            lanes.append((NAMES[name], Timeline(video.video, parsed.seconds, tables[0].events[video.video])))
+            lanes.append((SHORT[name], Timeline(video.video, parsed.seconds, tables[0].events[video.video])))
         examples.append(report.Example(video.video, path, video.tags, tuple(lanes)))
     return examples

@@ -18,6 +18,7 @@ from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels.generate import ThresholdSpec
 from vaplan.stages.data import Encoders, input_hashes, read_inputs, usable
 from vaplan.taxonomy import Taxonomy
+from vaplan.training import threads
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def label(
     """
     data, skipped = usable(data, store, names)
     inputs = read_inputs(store, [group[:1] for group in names], data.ids)
-    confidence = class_confidence(inputs, data.taxonomy, names)
+    with threads(1):
+        confidence = class_confidence(inputs, data.taxonomy, names)
     weak_label = torch.from_numpy(data.weak_label())
     threshold, chosen = _thresholds(data, confidence, weak_label, inputs.mask, given=thresholds)
     labels = pseudo_labels.generate_pseudo_labels(confidence, weak_label, inputs.mask, threshold=threshold)

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Expired
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from vaplan.errors import VaplanError
+from vaplan.errors import MachineError, VaplanError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,3 +84,6 @@ def _result(future: Future[Any], seconds: float) -> Any:
         return Failed(f"the worker died, exit code {error.exitcode}")
     except Expired:
         return Failed(f"gave no result within {seconds:g} s")
+    except BrokenProcessPool:
+        fix = "in a script, call it below `if __name__ == '__main__':`"
+        raise MachineError("no worker process could start", fix=fix) from None
