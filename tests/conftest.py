@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from vaplan import stages, synthetic
 from vaplan.annotations import Annotations
+
+settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.load_profile("same every time")
 
 EMBEDDED = (("embedded",), ("embedded",))
 COUNTS = {"train": 16, "val": 4, "test": 6}

@@ -164,6 +164,15 @@ def test_an_unknown_class_in_a_table_names_file_line_and_the_nearest(call: Call,
     assert "unknown class 'Bel'; did you mean 'Bell'" in err
 
 
+def test_an_estimate_that_found_nothing_is_scored(call: Call, world: World, tmp_path: Path) -> None:
+    table = tmp_path / "nothing.csv"
+    ids = world.data.select("test").ids
+    table.write_text("video,modality,class,onset,offset,score\n" + "".join(f"{video},,,,,\n" for video in ids))
+    code, out, _ = call("evaluate", "--data", f"table:{world.table}", "--estimate", table, "--json")
+    assert code == 0
+    assert json.loads(out)["segment"]["event"] == 0
+
+
 def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: str) -> None:
         raise ZeroDivisionError("on purpose")

@@ -236,7 +236,8 @@ def evaluate(
     from vaplan.annotations import read_table
     from vaplan.evaluation import evaluate as score
 
-    result = score(stages.read_data(data), read_table(estimate), split=split)
+    reference = stages.read_data(data)
+    result = score(reference, read_table(estimate, taxonomy=reference.taxonomy), split=split)
     numbers = result.scores.percent()
     counted = {"videos": len(result.scores), "missing": len(result.missing), "ignored": len(result.ignored)}
     if result.missing:

@@ -10,6 +10,7 @@ from torch import Tensor
 from vaplan import encoders, runs, training
 from vaplan.arrays import Inputs, Prediction
 from vaplan.encoders import Encoder
+from vaplan.errors import RunError
 from vaplan.media import Segments
 from vaplan.runs import Run
 from vaplan.timeline import Timeline, from_grid, missing_spans
@@ -32,6 +33,8 @@ class Parser:
         audio, visual = (
             tuple(encoders.load(name, modality) for name in names) for modality, names in enumerate(run.recipe.encoders)
         )
+        for encoder in (*audio, *visual):
+            _check_weights(run, encoder)
         return cls(run, (audio, visual))
 
     def __call__(self, path: str | Path) -> Timeline:
@@ -66,6 +69,14 @@ class Parser:
     def _inputs(self, decoded: Segments) -> Inputs:
         audio, visual = (tuple(_vectors(encoder, decoded)[None] for encoder in group) for group in self.encoders)
         return Inputs((audio, visual), torch.from_numpy(decoded.mask)[None])
+
+
+def _check_weights(run: Run, encoder: Encoder) -> None:
+    """Refuse an encoder whose weights are not those of the features that the run was trained on."""
+    name = encoders.store_name(encoder.name, encoder.modality)
+    if run.inputs.get(f"weights of {name}") != encoder.provenance["weights_sha256"]:
+        what = f"{name} has other weights now than when this run was trained"
+        raise RunError(what, file=run.folder, fix="bring those weights back, or train again")
 
 
 def window_starts(length: int, window: int) -> Iterator[int]:

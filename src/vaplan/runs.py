@@ -7,7 +7,7 @@ an epoch, `model.safetensors` the weights. No pickle is written or read.
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Run:
     """A trained parser as it stands in its folder.
 
     `segments` is the longest video it was trained on, in segments; longer ones are parsed in windows of that length.
+    `inputs` says what it was trained on: names and content hashes.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Run:
     segments: int
     history: tuple[Epoch, ...]
     model: nn.Module
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_model(recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int) -> nn.Module:
@@ -54,12 +56,9 @@ def make_model(recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int) -> 
         return network(settings, feature_sizes=feature_sizes, classes=classes)
 
 
-def save(folder: Path, run: Run, *, inputs: Mapping[str, str]) -> Run:
-    """Write a run folder; `run.json` comes last, so a folder that has one is whole.
-
-    Args:
-        inputs: What it was trained on: names and content hashes.
-    """
+def save(run: Run) -> Run:
+    """Write a run into its folder; `run.json` comes last, so a folder that has one is whole."""
+    folder = run.folder
     (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / RECIPE, recipes.dump(run.recipe))
     write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
@@ -70,7 +69,7 @@ def save(folder: Path, run: Run, *, inputs: Mapping[str, str]) -> Run:
         "feature_sizes": run.feature_sizes,
         "segments": run.segments,
         "weights_sha256": sha256(folder / WEIGHTS),
-        "inputs": dict(inputs),
+        "inputs": dict(run.inputs),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }
     write_json(folder / ABOUT, about)
@@ -98,7 +97,8 @@ def load(folder: Path) -> Run:
     model = make_model(recipe, feature_sizes=(audio, visual), classes=len(taxonomy))
     _load_weights(model, folder / WEIGHTS, expected=about["weights_sha256"])
     history = _history(folder / LOG)
-    return Run(folder, recipe, taxonomy, (audio, visual), about["segments"], history, model.eval())
+    sizes, inputs = (audio, visual), about.get("inputs", {})
+    return Run(folder, recipe, taxonomy, sizes, about["segments"], history, model.eval(), inputs)
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def test_a_spectrogram_equals_the_librarys(padding: str, truncation: str, second
     assert furthest_apart(library, sound) < 1e-4
 
 
+@pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values")  # said by both, of some sizes
 @settings(max_examples=10, deadline=None)
 @given(
     rate_hz=st.sampled_from([16_000, 32_000, 48_000]),

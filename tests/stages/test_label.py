@@ -1,6 +1,7 @@
 """PLG on files."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,15 @@ import pytest
 import torch
 
 from tests.conftest import EMBEDDED, World
-from vaplan import stages
+from vaplan import encoders, stages
 from vaplan.annotations import read_table
 from vaplan.annotations.table import read_rows
+from vaplan.arrays import AUDIO, VISUAL
+from vaplan.errors import StoreError
 from vaplan.stages.data import read_inputs
 from vaplan.stages.label import class_confidence
+
+LOADED = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
 
 
 def test_pseudo_labels_never_leave_the_tags_and_cover_every_video(world: World) -> None:
@@ -25,7 +30,7 @@ def test_pseudo_labels_never_leave_the_tags_and_cover_every_video(world: World) 
 
 def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(world: World) -> None:
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
-    confidence = class_confidence(inputs, world.data.taxonomy, EMBEDDED)
+    confidence = class_confidence(inputs, world.data.taxonomy, LOADED)
     assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
     about = json.loads(world.labels.with_suffix(".json").read_text())
     position = {video: index for index, video in enumerate(world.data.ids)}
@@ -55,8 +60,19 @@ def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(worl
     train = world.data.select("train")
     made = stages.label(train, world.store, tmp_path / "train.csv", names=EMBEDDED)
     assert made.chosen == "from classes outside the tags"
-    confidence = class_confidence(read_inputs(world.store, EMBEDDED, train.ids), train.taxonomy, EMBEDDED).numpy()
+    confidence = class_confidence(read_inputs(world.store, EMBEDDED, train.ids), train.taxonomy, LOADED).numpy()
     untagged = np.broadcast_to(~train.weak_label()[:, None], confidence[:, :, 0].shape)
     for m, modality in enumerate(("audio", "visual")):
         share = (confidence[:, :, m][untagged] > made.thresholds[modality]).mean()
         assert share == pytest.approx(0.05, abs=0.005)
+
+
+def test_features_of_other_weights_are_refused(world: World, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(world.store, store)
+    path = next(store.glob("visual-embedded-*/provenance.json"))
+    card = json.loads(path.read_text())
+    card["provenance"]["weights_sha256"] = "0" * 64
+    path.write_text(json.dumps(card))
+    with pytest.raises(StoreError, match="store of another encoder: visual:embedded has other weights"):
+        stages.label(world.data, store, tmp_path / "l.csv", names=EMBEDDED)

@@ -119,7 +119,7 @@ def test_a_file_parses_as_its_stored_features_do(world: World, run: runs.Run, tm
     video = world.data.select("test").videos[0]
     table = tmp_path / "predictions.csv"
     loose = replace(run.recipe, decision=recipes.Decision("segment", 0.3))
-    run_loose = runs.save(tmp_path / "loose", replace(run, folder=tmp_path / "loose", recipe=loose), inputs={})
+    run_loose = runs.save(replace(run, folder=tmp_path / "loose", recipe=loose))
     stages.predict(run_loose.folder, world.data, world.store, table, split="test")
     timeline = Parser.load(run_loose.folder)(world.folder / video.path)
     stored = read_table(table, taxonomy=world.data.taxonomy).events[video.video]
@@ -160,3 +160,10 @@ def test_changed_weights_are_refused(run: runs.Run, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(weights)
     with pytest.raises(RunError, match="not those that were trained"):
         runs.load(tmp_path)
+
+
+def test_an_encoder_with_other_weights_is_refused(world: World, run: runs.Run, tmp_path: Path) -> None:
+    other = replace(run, folder=tmp_path / "run", inputs={**run.inputs, "weights of visual:embedded": "0" * 64})
+    runs.save(other)
+    with pytest.raises(RunError, match="visual:embedded has other weights now than when this run was trained"):
+        Parser.load(tmp_path / "run")

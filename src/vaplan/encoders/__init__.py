@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import Segments, segments
@@ -78,6 +79,11 @@ def load(name: str, modality: int, *, frames_per_segment: int = 1) -> Encoder:
     if kind not in ENCODERS:
         raise EncoderError(unknown("encoder", kind, ENCODERS), fix="say embedded, clip:FOLDER or clap:FOLDER")
     return ENCODERS[kind](source, modality, frames_per_segment=frames_per_segment)
+
+
+def store_name(name: str, modality: int) -> str:
+    """An encoder's name with its modality, as one name may serve both: `audio:embedded`."""
+    return f"{MODALITIES[modality]}:{name}"
 
 
 def decode(path: Path, listeners: Sequence[Encoder]) -> Segments:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from vaplan import annotations
 from vaplan.annotations import Annotations, Video
-from vaplan.arrays import MODALITIES, Inputs
-from vaplan.errors import AnnotationError, MediaError, UsageError, unknown
+from vaplan.arrays import Inputs
+from vaplan.encoders import Encoder, store_name
+from vaplan.errors import AnnotationError, MediaError, StoreError, UsageError, unknown
 from vaplan.files import sha256
 from vaplan.store import Store
 
@@ -62,14 +63,9 @@ class MediaFolder:
         raise MediaError(what, file=self.folder, fix="paths are relative to the media folder or to the table")
 
 
-def store_name(modality: int, encoder: str) -> str:
-    """The name of a feature folder; one encoder name may serve both modalities."""
-    return f"{MODALITIES[modality]}:{encoder}"
-
-
 def folders(store: Path, encoders: Encoders) -> list[list[Store]]:
     """The feature folders of these encoders, per modality."""
-    return [[Store.open(store, store_name(m, name)) for name in names] for m, names in enumerate(encoders)]
+    return [[Store.open(store, store_name(name, m)) for name in names] for m, names in enumerate(encoders)]
 
 
 def usable(data: Annotations, store: Path, encoders: Encoders) -> tuple[Annotations, list[str]]:
@@ -98,6 +94,16 @@ def _padded(array: np.ndarray, length: int) -> Tensor:
 
 
 def input_hashes(table: Path, store: Path, encoders: Encoders) -> dict[str, str]:
-    """What a result was made from: the content of the annotations and of each encoder's features."""
-    hashes = {folder.folder.name: folder.content_hash() for folder in chain(*folders(store, encoders))}
-    return {str(table): sha256(table)} | hashes
+    """What a result was made from: the content of the annotations, of each encoder's features, and its weights."""
+    hashes = {str(table): sha256(table)}
+    for folder in chain(*folders(store, encoders)):
+        hashes[folder.folder.name] = folder.content_hash()
+        hashes[f"weights of {folder.card.encoder}"] = folder.card.provenance["weights_sha256"]
+    return hashes
+
+
+def check_weights(folder: Store, encoder: Encoder) -> None:
+    """Refuse features that were made with other weights than the encoder has now."""
+    if folder.card.provenance["weights_sha256"] != encoder.provenance["weights_sha256"]:
+        what = f"store of another encoder: {folder.card.encoder} has other weights now than when the store was filled"
+        raise StoreError(what, file=folder.folder, fix="bring those weights back, or fill a new --store")

@@ -13,7 +13,7 @@ from vaplan.arrays import AUDIO
 from vaplan.encoders import Encoder
 from vaplan.errors import VaplanError
 from vaplan.media import Segments
-from vaplan.stages.data import Encoders, MediaFolder, store_name
+from vaplan.stages.data import Encoders, MediaFolder
 from vaplan.stages.workers import Failed, supervised
 from vaplan.store import Entry, Store
 
@@ -89,7 +89,7 @@ def features(
 def _create(root: Path, pair: Pair, *, planned: Sequence[str]) -> Store:
     encoder = encoders.load(pair[1], pair[0])
     about = {**encoder.provenance, "dimension": encoder.dimension}
-    return Store.create(root, store_name(*pair), about, planned=planned)
+    return Store.create(root, encoders.store_name(pair[1], pair[0]), about, planned=planned)
 
 
 def _plan(

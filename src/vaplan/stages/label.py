@@ -1,6 +1,6 @@
 """PLG as a stage: features and tags to a table of pseudo labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from vaplan.arrays import MODALITIES, Inputs
 from vaplan.files import write_json
 from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels.generate import ThresholdSpec
-from vaplan.stages.data import Encoders, input_hashes, read_inputs, usable
+from vaplan.stages.data import Encoders, check_weights, folders, input_hashes, read_inputs, usable
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
 
@@ -49,7 +49,10 @@ def label(
     data, skipped = usable(data, store, names)
     inputs = read_inputs(store, [group[:1] for group in names], data.ids)
     with threads(1):
-        confidence = class_confidence(inputs, data.taxonomy, names)
+        loaded = [encoders.load(group[0], modality) for modality, group in enumerate(names)]
+        for folder, encoder in zip((group[0] for group in folders(store, names)), loaded, strict=True):
+            check_weights(folder, encoder)
+        confidence = class_confidence(inputs, data.taxonomy, loaded)
     weak_label = torch.from_numpy(data.weak_label())
     threshold, chosen = _thresholds(data, confidence, weak_label, inputs.mask, given=thresholds)
     labels = pseudo_labels.generate_pseudo_labels(confidence, weak_label, inputs.mask, threshold=threshold)
@@ -61,11 +64,16 @@ def label(
     return Labelling(out, spoken, chosen, label_quality(data, labels.numpy()), tuple(skipped))
 
 
-def class_confidence(inputs: Inputs, taxonomy: Taxonomy, names: Encoders) -> Float[Tensor, "video time modality class"]:
-    """Per modality the softmax over classes of each segment's cosine with the class's prompts (the first encoder)."""
+def class_confidence(
+    inputs: Inputs, taxonomy: Taxonomy, loaded: Sequence[encoders.Encoder]
+) -> Float[Tensor, "video time modality class"]:
+    """Per modality the softmax over classes of each segment's cosine with the class's prompts.
+
+    Args:
+        loaded: Per modality the encoder of the first feature stream.
+    """
     grids = []
-    for modality, (name, *_) in enumerate(names):
-        encoder = encoders.load(name, modality)
+    for modality, encoder in enumerate(loaded):
         text = class_vectors(encoder, taxonomy.prompts(MODALITIES[modality]))
         grids.append(pseudo_labels.confidence(pseudo_labels.similarity(inputs.streams[modality][0], text)))
     return torch.stack(grids, dim=2)

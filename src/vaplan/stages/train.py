@@ -54,7 +54,7 @@ def train(recipe: Recipe, run: Path, *, on_epoch: Callable[[Epoch], None] | None
         on_epoch=on_epoch,
     )
     segments = inputs.mask.shape[1]
-    return runs.save(run, Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval()), inputs=hashes)
+    return runs.save(Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval(), hashes))
 
 
 def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
