@@ -39,7 +39,8 @@ def test_its_numbers_are_those_of_its_files(result: Demo) -> None:
     out = result.page.parent
     data = read_table(out / "world" / "annotations.csv")
     for name in NAMES:
-        tables = [read_table(out / "predictions" / f"{name}-{seed}.csv") for seed in range(2)]
+        paths = [out / "predictions" / f"{name}-{seed}.csv" for seed in range(2)]
+        tables = [read_table(path, taxonomy=data.taxonomy) for path in paths]
         scores = [evaluate(data, table, split="test").scores.percent()["segment"]["type"] for table in tables]
         assert result.mean(name, "segment", "type") == pytest.approx(np.mean(scores))
 
