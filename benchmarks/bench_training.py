@@ -13,8 +13,9 @@ from statistics import median
 import torch
 
 from vaplan.arrays import Inputs, Target
-from vaplan.losses import PLE_OBJECTIVE, total
+from vaplan.losses import total
 from vaplan.models.han import HAN
+from vaplan.recipe import read
 from vaplan.training import Training, fit, predict, seeded
 
 SIZES, SEGMENTS, CLASSES, BATCH = ((128,), (2048, 512)), 10, 25, 64
@@ -41,7 +42,7 @@ def bare_epoch(model: HAN, inputs: Inputs, target: Target) -> None:
     for start in range(0, len(inputs), BATCH):
         batch = slice(start, start + BATCH)
         optimiser.zero_grad()
-        total(model(inputs[batch]), target[batch], PLE_OBJECTIVE)[0].backward()
+        total(model(inputs[batch]), target[batch], read("ple").losses)[0].backward()
         optimiser.step()
 
 
@@ -68,7 +69,7 @@ def main() -> None:
     inputs, target = data(videos)
     model, settings = network(), Training(epochs=1, batch_size=BATCH)
     train = seconds(
-        lambda: fit(model, inputs, target, settings=settings, losses=PLE_OBJECTIVE),
+        lambda: fit(model, inputs, target, settings=settings, losses=read("ple").losses),
         lambda: bare_epoch(model, inputs, target),
     )
     evaluate = seconds(lambda: predict(model, inputs), lambda: bare_forward(model, inputs))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from tests.objectives import HAN_OBJECTIVE, PLE_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE
 from vaplan.arrays import Inputs, Prediction, Target
 from vaplan.errors import RecipeError
-from vaplan.losses import HAN_OBJECTIVE, PLE_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE
 from vaplan.models.han import HAN, HANSettings
 from vaplan.training import DECISIONS, OPTIMISERS, Training, decide, fit, learning_rate, predict, seeded
 

@@ -3,10 +3,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.objectives import HAN_OBJECTIVE, PLE_OBJECTIVE
 from tests.oracles import losses as oracle
 from vaplan.arrays import AUDIO, VISUAL, Prediction, Target
 from vaplan.errors import RecipeError
-from vaplan.losses import HAN_OBJECTIVE, LOSSES, PLE_OBJECTIVE, total
+from vaplan.losses import LOSSES, total
 
 sizes = st.integers(1, 4)
 

@@ -22,11 +22,6 @@ LOSSES: dict[str, Loss] = {
     "segment_richness": segment_richness,
 }
 
-HAN_OBJECTIVE = {"video": 1.0, "modality_weak": 1.0}
-PLG_OBJECTIVE = {"video": 1.0, "modality": 1.0}
-SEGMENT_OBJECTIVE = PLG_OBJECTIVE | {"segment": 1.0}
-PLE_OBJECTIVE = PLG_OBJECTIVE | {"category_richness": 0.5, "segment_richness": 0.5}
-
 
 def total(
     prediction: Prediction, target: Target, weights: Mapping[str, float]
