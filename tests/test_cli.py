@@ -134,6 +134,9 @@ def test_the_only_file_being_no_media_is_exit_code_4(call: Call, run: runs.Run, 
         (["train", "plee", "--run", "{out}"], 2, "did you mean 'ple'"),
         (["train", "ple", "--run", "{out}", "--set", "training.epoch=1"], 2, "did you mean 'epochs'"),
         (["evaluate", "--data", "table:{table}", "--split", "tset", "--estimate", "{labels}"], 2, "mean 'test'"),
+        (["store", "verify", "{empty}"], 2, "this is no feature store"),
+        (["parse", "x.mp4", "--run", "{out}/none", "--out", "{out}"], 2, "no such folder"),
+        (["parse", "x.mp4", "--run", "{run}", "--out", "{table}"], 2, "this is a file"),
         (["features", "table:{table}", "--media", "{out}/none", "--store", "{store}"], 2, "no such folder"),
         (["fit", "{table}", "--media", "{empty}", "--out", "{out}"], 4, "column 'tags' is missing"),
         (["frobnicate"], 2, "No such command"),
@@ -190,7 +193,9 @@ def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stages, "read_data", interrupted)
-    assert call("label", "table:x", "--store", "s", "--out", "o")[0] == 130
+    code, _, err = call("label", "table:x", "--store", "s", "--out", "o")
+    assert code == 130
+    assert "interrupted; the same command goes on where it stopped" in err
 
 
 def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(call: Call, world: World, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from vaplan import __version__
@@ -19,6 +19,7 @@ from vaplan.errors import Exit, UsageError, VaplanError
 
 if TYPE_CHECKING:
     from vaplan.stages import Outcome
+    from vaplan.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,7 +80,12 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Where everything goes; what is there already is kept.")] = Path(
         "demo"
     ),
-    videos: Annotated[int, typer.Option("--videos", min=40, help="How many videos to render.")] = 600,
+    videos: Annotated[
+        int,
+        typer.Option(
+            "--videos", min=40, help="How many videos to render; below 400 the parsers learn too little to compare."
+        ),
+    ] = 600,
     seed: Annotated[int, typer.Option("--seed", min=0, max=9999, help="Which world.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -222,6 +228,7 @@ def predict(
     from vaplan import stages
 
     _warn_skipped(stages.predict(run, stages.read_data(data), store, out, split=split))
+    stderr.print(f"wrote {out}", highlight=False, markup=False)
 
 
 @app.command()
@@ -305,17 +312,13 @@ def fit(
 @store_app.command("info")
 def store_info(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
     """Print what a store holds, as JSON: encoders, videos done, absent, failed and lacking."""
-    from vaplan.store import stores
-
-    _print_json({name: folder.info() for name, folder in stores(store).items()})
+    _print_json({name: folder.info() for name, folder in _stores(store).items()})
 
 
 @store_app.command("verify")
 def store_verify(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
     """Read every byte of a store: changed rows and planned videos without a row are named, and the exit code is 5."""
-    from vaplan.store import stores
-
-    problems = [f"{name}: {problem}" for name, folder in stores(store).items() for problem in folder.verify()]
+    problems = [f"{name}: {problem}" for name, folder in _stores(store).items() for problem in folder.verify()]
     for problem in problems:
         stderr.print(f"error: {problem}", style="red", highlight=False)
     if problems:
@@ -351,13 +354,15 @@ def main() -> None:
     except VaplanError as error:
         code = _fault(str(error), error.exit)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fault("interrupted; the same command goes on where it stopped", Exit.INTERRUPTED)
+        code = Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, said in one line
         if show := getattr(error, "show", None):  # typer's own usage errors, whose class it does not export
             show()
             code = Exit.USAGE
         else:
             code = _fault(f"a bug in vaplan: {type(error).__name__}: {error}. Fix: report it, with --debug", Exit.BUG)
+    if code == Exit.INTERRUPTED:  # typer returns it for an interruption of the keyboard, without a word
+        _fault("interrupted; the same command goes on where it stopped", Exit.INTERRUPTED)
     sys.exit(int(code or 0))
 
 
@@ -375,10 +380,12 @@ def _bars() -> Iterator[Any]:
     with Progress(*columns, console=stderr) as progress:
 
         def bar(name: str) -> Any:
-            task = progress.add_task(name, total=None)
+            tasks: list[TaskID] = []  # one, from the first step on
 
             def update(done: int, total: int, problem: str) -> None:
-                progress.update(task, completed=done, total=total)
+                if not tasks:
+                    tasks.append(progress.add_task(name))
+                progress.update(tasks[0], completed=done, total=total)
                 if problem:
                     progress.console.print(
                         f"error: {problem}", style="red", highlight=False, markup=False, soft_wrap=True
@@ -416,6 +423,14 @@ def _print_seen(seen: dict[str, Any]) -> None:
 
 def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | None]:
     return values or [None] * seen["segments"]
+
+
+def _stores(root: Path) -> dict[str, "Store"]:
+    from vaplan.store import stores
+
+    if not (found := stores(root)):
+        raise UsageError("this is no feature store", file=root, fix="give the folder that `vaplan features` filled")
+    return found
 
 
 def _thresholds(given: Sequence[str]) -> dict[str, float] | None:

@@ -86,9 +86,11 @@ def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
 
 def load(folder: Path) -> Run:
     """Read a run folder, refusing one that is incomplete, changed or of another shape."""
+    if not folder.is_dir():
+        raise RunError("no such folder", file=folder, fix="give the run folder of `vaplan train` or `vaplan fit`")
     for name in (RECIPE, ABOUT, WEIGHTS):
         if not (folder / name).is_file():
-            fix = "give the folder that `vaplan train RECIPE --run FOLDER` wrote"
+            fix = "give the run folder of `vaplan train` or `vaplan fit`"
             raise RunError(f"no {name}: this is no finished run", file=folder, fix=fix)
     about = _about(folder)
     recipe = recipes.read(folder / RECIPE)

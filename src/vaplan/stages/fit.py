@@ -1,8 +1,10 @@
 """A user's own videos in one call: features, label, train, denoise, train."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
+from itertools import combinations
 from pathlib import Path
 
 from vaplan import recipe as recipes
@@ -15,6 +17,8 @@ from vaplan.stages.label import label
 from vaplan.stages.train import denoise, train
 
 Say = Callable[[str], None]
+
+ALIKE = 0.66  # of 1
 
 
 def fit(
@@ -35,16 +39,29 @@ def fit(
     table = write_rows(out / "annotations.csv", read_tags(tags))
     data, store = read_data(f"table:{table}"), out / "store"
     say(f"{len(data.videos)} videos, {len(data.taxonomy)} classes: {', '.join(data.taxonomy.classes)}")
+    for one, other in look_alikes(data.taxonomy.classes):
+        say(f"warning: {one!r} and {other!r} are taken as two classes; if they are one, write them alike in {tags}")
     outcome = features(data, media, store, names=names, workers=workers, progress=progress)
     labelling = label(data, store, out / "labels.csv", names=names)
     spoken = ", ".join(f"{modality} {value}" for modality, value in labelling.thresholds.items())
     say(f"pseudo labels with thresholds {spoken}, {labelling.chosen}")
     recipe = replace(recipes.read("ple"), data=f"table:{table}", store=str(store), labels=str(labelling.table))
     recipe = replace(recipe, audio=tuple(names[0]), visual=tuple(names[1]))
+    say("training, denoising the labels, training again")
     first = train(recipe, out / "before_denoising")
     refined = denoise(first.folder, labelling.table, out / "labels_denoised.csv")
     run = train(replace(recipe, labels=str(refined.table)), out)
     return run, outcome.failed
+
+
+def look_alikes(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of names that one slip of the keyboard makes of one another.
+
+    >>> look_alikes(["Dgo", "Dog", "Rain", "dog"])
+    [('Dgo', 'Dog'), ('Dgo', 'dog'), ('Dog', 'dog')]
+    """
+    pairs = combinations(classes, 2)
+    return [(a, b) for a, b in pairs if SequenceMatcher(None, a.casefold(), b.casefold()).ratio() >= ALIKE]
 
 
 def read_tags(path: Path) -> list[Row]:

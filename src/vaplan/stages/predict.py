@@ -59,6 +59,8 @@ def parse(
     for name in formats:
         if name not in EXPORTS:
             raise UsageError(unknown("format", name, EXPORTS))
+    if out.exists() and not out.is_dir():
+        raise UsageError("this is a file", file=out, fix="give a folder for the timelines")
     jobs = [ParseJob(p, tuple(out / f"{p.stem}.{name}" for name in formats), run) for p in media_files(paths)]
     due = [job for job in jobs if not (skip_existing and all(output.exists() for output in job.outputs))]
     failed = list[tuple[str, str]]()

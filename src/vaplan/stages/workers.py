@@ -2,13 +2,16 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Expired
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -63,18 +66,30 @@ def supervised(
         return
     count = min(workers or os.cpu_count() or 1, len(items))
     context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # its own start would let interruptions through again
     source, pending = iter(items), deque[tuple[Item, Future[Any]]]()
     with ProcessPool(count, context=context, initializer=prepare, initargs=list(arguments)) as pool:
         try:
             while True:
-                for item in islice(source, AHEAD * count - len(pending)):
-                    pending.append((item, pool.schedule(Guarded(function), args=[item], timeout=seconds)))
+                with _uninterrupted():
+                    for item in islice(source, AHEAD * count - len(pending)):
+                        pending.append((item, pool.schedule(Guarded(function), args=[item], timeout=seconds)))
                 if not pending:
                     return
                 item, future = pending.popleft()
                 yield item, _result(future, seconds)
         finally:
             pool.stop()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Start processes and threads that an interruption of the keyboard does not reach; ours is told, and stops them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _result(future: Future[Any], seconds: float) -> Any:
