@@ -2,23 +2,19 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from vaplan import __version__
+from vaplan.console import finish, new_table, print_json, print_seen, progress_bars, stderr, warn_embedded, warn_skipped
 from vaplan.errors import Exit, UsageError, VaplanError
 
 if TYPE_CHECKING:
-    from vaplan.stages import Outcome
     from vaplan.store import Store
 
 app = typer.Typer(
@@ -35,7 +31,6 @@ store_app = typer.Typer(no_args_is_help=True, help="Look into a feature store, o
 media_app = typer.Typer(no_args_is_help=True, help="See a media file as vaplan sees it.")
 app.add_typer(store_app, name="store")
 app.add_typer(media_app, name="media")
-stderr = Console(stderr=True)
 
 DataOption = Annotated[str, typer.Option("--data", help="The data set: `table:FILE` (CSV or Parquet).")]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help="The data set: `table:FILE` (CSV or Parquet).")]
@@ -93,11 +88,11 @@ def demo(
     from vaplan import demo as demonstration
     from vaplan.metrics.llp import LEVELS
 
-    with _bars() as bars:
+    with progress_bars() as bars:
         result = demonstration.demo(out, videos=videos, seed=seed, bars=bars)
     if as_json:
-        return _print_json(result.numbers())
-    table = _table(demonstration.summary(result), ["", "A", "V", "AV", "Type@AV", "Event@AV"], [])
+        return print_json(result.numbers())
+    table = new_table(demonstration.summary(result), ["", "A", "V", "AV", "Type@AV", "Event@AV"], [])
     for level in LEVELS:
         table.add_section()
         table.add_row(f"[bold]{level}-level")
@@ -131,12 +126,12 @@ def features(
     """
     from vaplan import stages
 
-    with _bars() as bars:
+    with progress_bars() as bars:
         progress = bars("features")
         outcome = stages.features(
             stages.read_data(data), media, store, names=(audio, visual), workers=workers, retry=retry, progress=progress
         )
-    _finish(outcome, "encoded")
+    finish(outcome, "encoded")
 
 
 @app.command()
@@ -162,7 +157,7 @@ def label(
         for modality, scores in by_modality.items():
             spoken = ", ".join(f"{level} F {value:.1f}" for level, value in scores.items())
             stderr.print(f"{split}, {modality}: {spoken}", highlight=False)
-    _warn_skipped(made.skipped)
+    warn_skipped(made.skipped)
 
 
 @app.command()
@@ -182,7 +177,7 @@ def train(
 
     given = [f"{name}={value}" for name, value in (("data", data), ("store", store), ("labels", labels)) if value]
     resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
-    with _bars() as bars:
+    with progress_bars() as bars:
         tell, epochs = bars("train"), resolved.training.epochs
         stages.train(resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
     stderr.print(f"run {run}", highlight=False)
@@ -227,7 +222,7 @@ def predict(
     """Write what a run says of the stored features of a data set, as a table of events."""
     from vaplan import stages
 
-    _warn_skipped(stages.predict(run, stages.read_data(data), store, out, split=split))
+    warn_skipped(stages.predict(run, stages.read_data(data), store, out, split=split))
     stderr.print(f"wrote {out}", highlight=False, markup=False)
 
 
@@ -250,9 +245,9 @@ def evaluate(
     if result.missing:
         stderr.print(f"warning: nothing said about {len(result.missing)} labelled videos, left out", style="yellow")
     if as_json:
-        return _print_json(numbers | counted)
+        return print_json(numbers | counted)
     rows = [[level, *(f"{value:.2f}" for value in kinds.values())] for level, kinds in numbers.items()]
-    Console().print(_table(f"{split or 'all'}: {counted['videos']} videos", ["F", *numbers["segment"]], rows))
+    Console().print(new_table(f"{split or 'all'}: {counted['videos']} videos", ["F", *numbers["segment"]], rows))
     return None
 
 
@@ -273,13 +268,13 @@ def parse(
     """
     from vaplan import runs, stages
 
-    _warn_embedded(runs.load(run).recipe.encoders)
-    with _bars() as bars:
+    warn_embedded(runs.load(run).recipe.encoders)
+    with progress_bars() as bars:
         progress, names = bars("parse"), [name.strip() for name in formats.split(",")]
         outcome = stages.parse(
             paths, out, run=run, formats=names, skip_existing=skip_existing, workers=workers, progress=progress
         )
-    _finish(outcome, "parsed")
+    finish(outcome, "parsed")
 
 
 @app.command()
@@ -298,8 +293,8 @@ def fit(
     """
     from vaplan import stages
 
-    _warn_embedded((audio, visual))
-    with _bars() as bars:
+    warn_embedded((audio, visual))
+    with progress_bars() as bars:
         say = lambda text: stderr.print(text, highlight=False)  # noqa: E731 - a name for one line
         run, failed = stages.fit(
             tags, media, out, names=(audio, visual), workers=workers, say=say, progress=bars("features")
@@ -312,7 +307,7 @@ def fit(
 @store_app.command("info")
 def store_info(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
     """Print what a store holds, as JSON: encoders, videos done, absent, failed and lacking."""
-    _print_json({name: folder.info() for name, folder in _stores(store).items()})
+    print_json({name: folder.info() for name, folder in _stores(store).items()})
 
 
 @store_app.command("verify")
@@ -340,7 +335,7 @@ def probe(
         if as_json:
             typer.echo(json.dumps(seen, ensure_ascii=False))
         elif seen["error"] is None:
-            _print_seen(seen)
+            print_seen(seen)
         if seen["error"]:
             stderr.print(f"error: {seen['error']}", style="red", highlight=False)
     if errors:
@@ -373,58 +368,6 @@ def _fault(text: str, code: Exit) -> Exit:
     return code
 
 
-@contextmanager
-def _bars() -> Iterator[Any]:
-    """Progress bars on standard error: `bars(name)` gives a function of (done, of, what went wrong)."""
-    columns = TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=stderr) as progress:
-
-        def bar(name: str) -> Any:
-            tasks: list[TaskID] = []  # one, from the first step on
-
-            def update(done: int, total: int, problem: str) -> None:
-                if not tasks:
-                    tasks.append(progress.add_task(name))
-                progress.update(tasks[0], completed=done, total=total)
-                if problem:
-                    progress.console.print(
-                        f"error: {problem}", style="red", highlight=False, markup=False, soft_wrap=True
-                    )
-
-            return update
-
-        yield bar
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
-
-
-def _print_seen(seen: dict[str, Any]) -> None:
-    stderr.print(f"{seen['file']}: {seen['segments']} segments, {seen['seconds']}", highlight=False, markup=False)
-    luma, rms = ((seen[track] or {}).get(key) or [] for track, key in (("video", "luma"), ("audio", "rms")))
-    rows = [
-        [str(t), *("missing" if v is None else f"{v:.{digits}f}" for v, digits in zip(cells, (0, 4), strict=True))]
-        for t, cells in enumerate(zip(_filled(luma, seen), _filled(rms, seen), strict=True))
-    ]
-    Console().print(_table("segments", ["second", "brightness", "loudness"], rows))
-    for warning in seen["warnings"]:
-        stderr.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
-
-
-def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | None]:
-    return values or [None] * seen["segments"]
-
-
 def _stores(root: Path) -> dict[str, "Store"]:
     from vaplan.store import stores
 
@@ -442,27 +385,3 @@ def _thresholds(given: Sequence[str]) -> dict[str, float] | None:
         except ValueError:
             raise UsageError(f"threshold {text!r}", fix="write audio=0.05 or visual=0.06") from None
     return spec or None
-
-
-def _finish(outcome: "Outcome", verb: str) -> None:
-    """Say what was done, and leave with the exit code of a batch."""
-    already = f", {outcome.already} there already" if outcome.already else ""
-    stderr.print(f"{outcome.done} {verb}{already}, {len(outcome.failed)} failed", highlight=False)
-    if outcome.failed:
-        nothing = not outcome.done and not outcome.already
-        raise typer.Exit(Exit.NOTHING_DONE if nothing else Exit.SOME_FAILED)
-
-
-def _warn_skipped(videos: Sequence[str]) -> None:
-    if videos:
-        what = f"warning: {len(videos)} videos have no features and were left out, the first is {videos[0]}"
-        stderr.print(what, style="yellow", highlight=False, markup=False)
-
-
-def _warn_embedded(encoders: Sequence[Sequence[str]]) -> None:
-    if any(name == "embedded" for group in encoders for name in group):
-        what = (
-            "note: the embedded encoders know only the drawn world of `vaplan demo`; for real videos train with "
-            "--visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused"
-        )
-        stderr.print(what, style="yellow", highlight=False, markup=False)
