@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/vaplan demo --out demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations, Video
 from vaplan.arrays import MODALITIES
-from vaplan.errors import AnnotationError, unknown
+from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.files import write_text, write_whole
 from vaplan.taxonomy import Taxonomy, from_names
 from vaplan.timeline import Event, merge
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 OPTIONAL = ("path", "split")
+SUFFIXES = (".csv", ".parquet")
 BOTH = "both"  # stands for one row in each modality
 
 
@@ -46,7 +47,9 @@ def event_rows(video: str, events: Iterable[Event]) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> Path:
-    """Write the table, beside first and then renamed; `.parquet` or else CSV."""
+    """Write the table, beside first and then renamed; its name ends with `.csv` or `.parquet`."""
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"a table cannot end with {path.suffix!r}", file=path, fix=f"use {' or '.join(SUFFIXES)}")
     rows = list(rows)
     wide = any(row.path or row.split for row in rows)
     names = COLUMNS + (OPTIONAL if wide else ())
