@@ -104,7 +104,7 @@ def _markdown(results: dict[str, Any]) -> str:
         f"F in percent on {results['test_videos']} test videos, mean of {results['seeds']} seeds, decision rule "
         f"`{results['rule']}`. Pseudo labels (segment / event F): {before}, {changed}. "
         f"Paired differences of segment-level Type@AV with 95 % intervals over videos: {pairs}. "
-        f"Made by `{results['command']}`."
+        f"Made by `{results['command']}`; PLD's settings were chosen on this world too (docs/method.md)."
     )
     return "\n".join([*lines, "", note])
 
