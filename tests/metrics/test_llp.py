@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.oracles import llp as oracle
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.metrics.llp import KINDS, LEVELS, class_f, label_f, llp, llp_scores
+from vaplan.metrics.llp import KINDS, LEVELS, VIDEOS_AT_ONCE, LLPSum, class_f, label_f, llp, llp_counts, llp_scores
 from vaplan.taxonomy import LLP
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -91,6 +91,27 @@ def test_scores_add_video_by_video():
     assert parts.percent() == whole.percent()
 
 
+def test_a_sum_over_parts_is_all_that_the_ten_numbers_need():
+    reference, estimate = np.random.default_rng(3).random((2, 30, 6, 2, 4)) < 0.3
+    parts = [llp_scores(reference[part], estimate[part]).sum() for part in (slice(0, 0), slice(0, 7), slice(7, 30))]
+    added = sum(parts, start=LLPSum(np.zeros((2, 5)), 0))
+    assert added.videos == 30
+    assert_same(added.percent(), llp(reference, estimate))
+
+
+def test_many_videos_score_as_if_they_came_a_few_at_a_time():
+    reference, estimate = np.random.default_rng(4).random((2, 2 * VIDEOS_AT_ONCE + 5, 3, 2, 2)) < 0.3
+    mask = np.random.default_rng(5).random((len(reference), 3)) < 0.7
+    whole = llp_scores(reference, estimate, mask=mask).per_video
+    one_by_one = zip(reference[:, None], estimate[:, None], mask[:, None], strict=True)
+    every = [llp_scores(marked, said, mask=exists).per_video for marked, said, exists in one_by_one]
+    assert np.array_equal(whole, np.concatenate(every))
+    assert np.array_equal(
+        llp_counts(reference, estimate).counts,
+        (llp_counts(reference[:9], estimate[:9]) + llp_counts(reference[9:], estimate[9:])).counts,
+    )
+
+
 def test_no_videos_have_no_score():
     nothing = np.zeros((0, 10, 2, 3), dtype=bool)
     with pytest.raises(ValueError, match="no videos"):
@@ -114,6 +135,35 @@ def test_the_f_of_a_class_sums_counts_over_videos():
     assert f[:, AUDIO, 1].tolist() == [0, 0]
     assert np.isnan(f[:, AUDIO, 0]).all()
     assert np.isnan(f[:, :, 2]).all()
+
+
+def test_the_f_of_classes_goes_by_name_and_says_nothing_of_what_nobody_marks():
+    reference, estimate = np.zeros((2, 1, 4, 2, 2), dtype=bool)
+    reference[0, :, :, 0] = True
+    estimate[0, 0, AUDIO, 0] = True
+    by_class = llp_counts(reference, estimate).per_class(["Dog", "Cat"])
+    assert set(by_class["event"]) == set(KINDS)
+    assert all(f["Cat"] is None for level in by_class.values() for f in level.values())
+    segment = {kind: f["Dog"] for kind, f in by_class["segment"].items()}
+    audio = 100 * 2 * 1 / (4 + 1)
+    assert segment == pytest.approx(
+        {"audio": audio, "visual": 0, "audio_visual": 0, "type": audio / 3, "event": 100 * 2 * 1 / (8 + 1)}
+    )
+
+
+def test_micro_f_weighs_a_video_by_what_it_holds():
+    reference, estimate = np.zeros((2, 2, 4, 2, 2), dtype=bool)
+    reference[0, :, AUDIO] = True  # 8 segments in 2 classes, all found; 2 events
+    estimate[0, :, AUDIO] = True
+    reference[1, 0, VISUAL, 0] = True  # one segment, missed
+    estimate[1, 2, AUDIO, 1] = True  # one false alarm
+    numbers = llp_counts(reference, estimate).micro()
+    assert numbers["segment"]["audio"] == pytest.approx(100 * 16 / 17)
+    assert numbers["event"]["audio"] == pytest.approx(100 * 4 / 5)
+    assert numbers["segment"]["event"] == pytest.approx(100 * 16 / 18)
+    assert numbers["segment"]["visual"] == 0
+    assert np.isnan(numbers["segment"]["audio_visual"])
+    assert numbers["segment"]["type"] == pytest.approx(100 * 16 / 17 / 2)
 
 
 def read(path):

@@ -1,9 +1,18 @@
-"""Count what was found, on the rows of a grid: cells, and maximal runs of cells (events)."""
+"""Count what was found, row by row of a grid: cells, and maximal runs of cells (events).
 
+A row is packed into bits, so that a whole row is compared by one instruction.
+"""
+
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt
+
+from vaplan.metrics.overlaps import find_overlaps
+
+WORDS = (np.uint8, np.uint16, np.uint32, np.uint64)
+LONGEST = 64  # bits of the widest word
 
 
 @dataclass(frozen=True)
@@ -27,49 +36,102 @@ def f_score(counts: Counts) -> Float[np.ndarray, "*row"]:
     return f
 
 
-def count_cells(reference: Bool[np.ndarray, "row time"], estimate: Bool[np.ndarray, "row time"]) -> Counts:
+def pack(marked: Bool[np.ndarray, "..."], *, axis: int = -1) -> UInt[np.ndarray, "... word"]:
+    """Write the rows along an axis as bits, the first cell lowest, in one word or as many 64-bit words as it takes.
+
+    >>> pack(np.array([[True, True, False, True]]))
+    array([[11]], dtype=uint8)
+    """
+    cells = np.moveaxis(marked, axis, 0)
+    starts = range(0, max(len(cells), 1), LONGEST)
+    kind = next((word for word in WORDS if len(cells) <= 8 * word().itemsize), np.uint64)
+    words = np.zeros((*cells.shape[1:], len(starts)), dtype=kind)
+    for w, start in enumerate(starts):
+        for bit, cell in enumerate(cells[start : start + LONGEST]):
+            words[..., w] |= cell.astype(kind) << kind(bit)
+    return words
+
+
+def unpack(words: UInt[np.ndarray, "*row word"]) -> Bool[np.ndarray, "*row time"]:
+    """Undo `pack`; the last word is filled up with unmarked cells."""
+    little = words.astype(words.dtype.newbyteorder("<"), copy=False)
+    return np.unpackbits(np.ascontiguousarray(little).view(np.uint8), axis=-1, bitorder="little").view(bool)
+
+
+def count_cells(reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]) -> Counts:
     """Count marked segments.
 
-    >>> count_cells(np.array([[True, True, False]]), np.array([[False, True, True]]))
+    >>> count_cells(pack(np.array([[True, True, False]])), pack(np.array([[False, True, True]])))
     Counts(matched=array([1]), reference=array([2]), estimate=array([2]))
     """
-    return Counts(*(rows.sum(axis=1, dtype=np.int64) for rows in (reference & estimate, reference, estimate)))
+    return Counts(*(_marked(words) for words in (reference & estimate, reference, estimate)))
 
 
-def count_events(reference: Bool[np.ndarray, "row time"], estimate: Bool[np.ndarray, "row time"]) -> Counts:
+def count_events(reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]) -> Counts:
     """Count maximal runs; two match if their intersection is at least half of their union.
 
     No exclusive assignment is made and none is needed: at one half, and with maximal runs, a run matches one other
     at most.
 
-    >>> count_events(np.array([[True, True, True, True]]), np.array([[True, True, False, True]]))
+    >>> count_events(pack(np.array([[True, True, True, True]])), pack(np.array([[True, True, False, True]])))
     Counts(matched=array([1]), reference=array([1]), estimate=array([2]))
     """
-    runs, others = _Runs.of(reference), _Runs.of(estimate)
-    shared = np.flatnonzero(runs.marked & others.marked)
-    pairs = runs.index[shared], others.index[shared]
-    first = np.flatnonzero(np.diff(pairs[0], prepend=-1) | np.diff(pairs[1], prepend=-1))
-    intersection = np.diff(np.append(first, len(shared)))
-    run, other = pairs[0][first], pairs[1][first]
-    matched = run[3 * intersection >= runs.length[run] + others.length[other]]  # intersection / union >= 1 / 2
-    rows = len(reference)
-    counted = (np.bincount(owner, minlength=rows) for owner in (runs.row[matched], runs.row, others.row))
-    return Counts(*counted)
+    matched = _matched_in_words if reference.shape[-1] == 1 else _matched_in_rows
+    return Counts(matched(reference, estimate), *(_marked(_first_cells(words)) for words in (reference, estimate)))
 
 
-@dataclass(frozen=True)
-class _Runs:
-    """The maximal runs of all rows, read as one line with a gap after each row."""
+def _marked(words: UInt[np.ndarray, "*row word"]) -> Int[np.ndarray, "*row"]:
+    marked: Int[np.ndarray, "*row"] = np.bitwise_count(words).sum(axis=-1, dtype=np.int64)
+    return marked
 
-    marked: Bool[np.ndarray, " cell"]
-    index: Int[np.ndarray, " cell"]  # which run a marked cell belongs to; meaningless elsewhere
-    length: Int[np.ndarray, " run"]
-    row: Int[np.ndarray, " run"]
 
-    @classmethod
-    def of(cls, rows: Bool[np.ndarray, "row time"]) -> "_Runs":
-        marked = np.pad(rows, ((0, 0), (0, 1))).ravel()
-        starts = marked & ~np.concatenate(([False], marked[:-1]))
-        index = np.cumsum(starts) - 1
-        length = np.bincount(index[marked], minlength=int(starts.sum()))
-        return cls(marked, index, length, np.flatnonzero(starts) // (rows.shape[1] + 1))
+def _first_cells(words: UInt[np.ndarray, "*row word"]) -> UInt[np.ndarray, "*row word"]:
+    """The cells at which a run begins: marked, and the cell before is not."""
+    before = words << 1
+    before[..., 1:] |= words[..., :-1] >> (8 * words.itemsize - 1)
+    first: UInt[np.ndarray, "*row word"] = words & ~before
+    return first
+
+
+def _matched_in_words(
+    reference: UInt[np.ndarray, "*row one"], estimate: UInt[np.ndarray, "*row one"]
+) -> Int[np.ndarray, "*row"]:
+    """Compare the lowest runs of both sides in all rows at once, drop the one that ends first, and go on.
+
+    What ends first meets nothing further on; where both end together only the shorter is dropped, and the longer meets
+    nothing further on either.
+    """
+    matched = np.zeros(reference.size, dtype=np.int64)
+    marked, said = reference.ravel(), estimate.ravel()
+    row = live = np.flatnonzero(marked & said)
+    while len(live):
+        marked, said = marked[live], said[live]
+        run, other = _lowest_run(marked), _lowest_run(said)
+        matched[row] += _half_shared(run, other)
+        run_first = run <= other  # what ends later has the higher top bit
+        marked, said = marked ^ run * run_first, said ^ other * ~run_first
+        live = np.flatnonzero(marked & said)
+        row = row[live]
+    return matched.reshape(reference.shape[:-1])
+
+
+def _lowest_run(words: UInt[np.ndarray, " row"]) -> UInt[np.ndarray, " row"]:
+    """Adding the lowest bit carries through the run that begins there; at the top of the word the carry is lost."""
+    run: UInt[np.ndarray, " row"] = words & ~(words + (words & -words))
+    return run
+
+
+def _half_shared(run: UInt[np.ndarray, " row"], other: UInt[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
+    shared, held = np.bitwise_count(run & other), np.bitwise_count(run | other)
+    half: Bool[np.ndarray, " row"] = (shared > 0) & (2 * shared >= held)  # at most 128: a byte holds it
+    return half
+
+
+def _matched_in_rows(
+    reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]
+) -> Int[np.ndarray, "*row"]:
+    """The same for rows that take several words."""
+    rows = (unpack(words).reshape(-1, 8 * words.itemsize * words.shape[-1]) for words in (reference, estimate))
+    overlaps = find_overlaps(*rows)
+    shape = reference.shape[:-1]
+    return np.bincount(overlaps.row[overlaps.iou >= 0.5], minlength=math.prod(shape)).reshape(shape)

@@ -1,7 +1,41 @@
-"""How sure a difference between two methods is, from their scores on the same videos."""
+"""How sure a number or a difference is: percentile intervals over resampled videos.
+
+Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+
+from vaplan.metrics.llp import KINDS, LEVELS, LLPScores
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and the interval it lies in with the confidence that was asked for."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def bootstrap(
+    scores: Float[np.ndarray, "video number"], *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> list[Interval]:
+    """The mean of every column over the videos, and its interval; all columns are resampled together."""
+    if len(scores) == 0:
+        raise ValueError("no videos to resample")
+    means = _resampled_means(scores, seed=seed, resamples=resamples)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    columns = zip(scores.mean(axis=0), low, high, strict=True)
+    return [Interval(*map(float, column)) for column in columns]
 
 
 def paired_bootstrap(
@@ -9,19 +43,49 @@ def paired_bootstrap(
     second: Float[np.ndarray, " video"],
     *,
     seed: int,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> tuple[float, float, float]:
-    """The mean of `first - second`, and the percentile interval of that mean over resampled videos.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    """The mean of `first - second`, scores of the same videos in the same order, and its interval.
 
     >>> paired_bootstrap(np.array([1.0, 2.0]), np.array([0.5, 1.5]), seed=0)
     (0.5, 0.5, 0.5)
     """
-    if len(first) == 0:
-        raise ValueError("no videos to resample")
-    difference = first - second
-    drawn = np.random.default_rng(seed).integers(len(difference), size=(resamples, len(difference)))
-    low, high = np.quantile(difference[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(difference.mean()), float(low), float(high)
+    (found,) = bootstrap((first - second)[:, None], seed=seed, resamples=resamples, level=level)
+    return found.value, found.low, found.high
+
+
+def llp_intervals(
+    scores: LLPScores, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> dict[str, dict[str, Interval]]:
+    """The ten numbers in percent, each with its interval."""
+    return _ten(100 * scores.per_video, seed=seed, resamples=resamples, level=level)
+
+
+def llp_differences(
+    first: LLPScores, second: LLPScores, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> dict[str, dict[str, Interval]]:
+    """`first - second` of the same videos in the ten numbers, in points of percent, each with its interval."""
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} videos cannot be compared with {len(second)}")
+    return _ten(100 * (first.per_video - second.per_video), seed=seed, resamples=resamples, level=level)
+
+
+def _ten(
+    scores: Float[np.ndarray, "video level kind"], *, seed: int, resamples: int, level: float
+) -> dict[str, dict[str, Interval]]:
+    flat = scores.reshape(len(scores), len(LEVELS) * len(KINDS))
+    found = iter(bootstrap(flat, seed=seed, resamples=resamples, level=level))
+    return {name: {kind: next(found) for kind in KINDS} for name in LEVELS}
+
+
+def _resampled_means(
+    scores: Float[np.ndarray, "video number"], *, seed: int, resamples: int
+) -> Float[np.ndarray, "resample number"]:
+    """One resample at a time: memory stays that of the scores, however many there are."""
+    generator, videos = np.random.default_rng(seed), len(scores)
+    means = np.empty((resamples, scores.shape[1]))
+    for mean in means:
+        times_drawn = np.bincount(generator.integers(videos, size=videos), minlength=videos)
+        mean[:] = times_drawn @ scores / videos
+    return means

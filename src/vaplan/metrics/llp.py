@@ -8,17 +8,35 @@ F is taken. A data set's score is the mean over its videos.
 Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), section 5.1, and the evaluation code published with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt
 
-from vaplan.arrays import MODALITIES
-from vaplan.metrics.counts import Counts, count_cells, count_events, f_score
+from vaplan.arrays import AUDIO, MODALITIES, VISUAL
+from vaplan.metrics.counts import Counts, count_cells, count_events, f_score, pack
 
 LEVELS = {"segment": count_cells, "event": count_events}
 KINDS = (*MODALITIES, "audio_visual", "type", "event")
+VIDEOS_AT_ONCE = 256  # what is counted together stays in the processor's cache, and memory does not grow
+
+
+@dataclass(frozen=True)
+class LLPSum:
+    """The scores of any number of videos, added up: adding two gives the sum over the videos of both."""
+
+    total: Float[np.ndarray, "level kind"]
+    videos: int
+
+    def __add__(self, other: "LLPSum") -> "LLPSum":
+        return LLPSum(self.total + other.total, self.videos + other.videos)
+
+    def percent(self) -> dict[str, dict[str, float]]:
+        """The ten numbers."""
+        if not self.videos:
+            raise ValueError("no videos to average over")
+        return by_name(100 * self.total / self.videos)
 
 
 @dataclass(frozen=True)
@@ -37,12 +55,54 @@ class LLPScores:
         """One of the ten numbers, video by video (for intervals)."""
         return self.per_video[:, list(LEVELS).index(level), KINDS.index(kind)]
 
+    def sum(self) -> LLPSum:
+        """All that the ten numbers need, in a size that does not depend on the number of videos."""
+        return LLPSum(self.per_video.sum(axis=0), len(self))
+
     def percent(self) -> dict[str, dict[str, float]]:
         """The ten numbers."""
-        if not len(self):
-            raise ValueError("no videos to average over")
-        means = 100 * self.per_video.mean(axis=0)
-        return {level: dict(zip(KINDS, map(float, row), strict=True)) for level, row in zip(LEVELS, means, strict=True)}
+        return self.sum().percent()
+
+
+@dataclass(frozen=True)
+class LLPCounts:
+    """Counts of each class, summed over videos; adding two sums over the videos of both.
+
+    The ten numbers cannot be had from these: they average over videos. These give other numbers, the F of each class
+    and the micro F, in which a video weighs as much as it holds.
+    """
+
+    counts: Int[np.ndarray, "count level kind class"]  # matched, reference, estimate of audio, visual, audio-visual
+
+    def __add__(self, other: "LLPCounts") -> "LLPCounts":
+        return LLPCounts(self.counts + other.counts)
+
+    def class_f(self) -> Float[np.ndarray, "level kind class"]:
+        """F of each class in percent for each of `KINDS`; NaN where nobody marks it, "type" then over what is left."""
+        return self._f(self.counts)
+
+    def per_class(self, names: Sequence[str]) -> dict[str, dict[str, dict[str, float | None]]]:
+        """`class_f` by name: `{"segment": {"audio": {class: F}, …}, "event": …}`; None where nobody marks the class."""
+        return {
+            level: {
+                kind: {name: None if np.isnan(f) else float(f) for name, f in zip(names, row, strict=True)}
+                for kind, row in zip(KINDS, rows, strict=True)
+            }
+            for level, rows in zip(LEVELS, self.class_f(), strict=True)
+        }
+
+    def micro(self) -> dict[str, dict[str, float]]:
+        """The ten numbers' names, from counts summed over videos and classes, in percent; NaN where nothing is."""
+        return by_name(self._f(self.counts.sum(axis=3, keepdims=True))[:, :, 0])
+
+    @staticmethod
+    def _f(counts: Int[np.ndarray, "count level kind class"]) -> Float[np.ndarray, "level all_kinds class"]:
+        three = 100 * f_score(Counts(*counts))
+        either = 100 * f_score(Counts(*counts[:, :, [AUDIO, VISUAL]].sum(axis=2)))
+        defined = ~np.isnan(three)
+        total, number = three.sum(axis=1, where=defined), defined.sum(axis=1)
+        type_ = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+        return np.concatenate((three, type_[:, None], either[:, None]), axis=1)
 
 
 def llp(
@@ -67,9 +127,37 @@ def llp_scores(
         mask: Which segments a video has, where lengths differ. A segment that exists but could not be heard or seen
             stays in: what the reference marks there was missed.
     """
-    rows = _Rows.of(reference, estimate, mask)
-    per_level = [_video_scores(counts, rows.video, len(reference)) for counts in rows.counts()]
-    return LLPScores(np.stack(per_level, axis=1))
+    scores = np.empty((len(reference), len(LEVELS), len(KINDS)))
+    for part, rows in _parts(reference, estimate, mask):
+        for level, count in enumerate(LEVELS.values()):
+            scores[part, level] = video_scores(count(*rows))
+    return LLPScores(scores)
+
+
+def llp_counts(
+    reference: Bool[np.ndarray, "video time modality class"],
+    estimate: Bool[np.ndarray, "video time modality class"],
+    *,
+    mask: Bool[np.ndarray, "video time"] | None = None,
+) -> LLPCounts:
+    """What the F of each class and the micro F are made of."""
+    kinds = len(MODALITIES) + 1
+    total = np.zeros((3, len(LEVELS), kinds, reference.shape[3]), dtype=np.int64)
+    for _, rows in _parts(reference, estimate, mask):
+        for level, count in enumerate(LEVELS.values()):
+            counts = count(*rows)
+            total[:, level] += [c.sum(axis=0) for c in (counts.matched, counts.reference, counts.estimate)]
+    return LLPCounts(total)
+
+
+def class_f(
+    reference: Bool[np.ndarray, "video time modality class"],
+    estimate: Bool[np.ndarray, "video time modality class"],
+    *,
+    mask: Bool[np.ndarray, "video time"] | None = None,
+) -> Float[np.ndarray, "level modality class"]:
+    """F of each class in percent, from counts summed over videos; NaN where nobody marks it."""
+    return llp_counts(reference, estimate, mask=mask).class_f()[:, [AUDIO, VISUAL]]
 
 
 def label_f(
@@ -83,73 +171,47 @@ def label_f(
     return {modality: {level: numbers[level][modality] for level in LEVELS} for modality in MODALITIES}
 
 
-def class_f(
+def by_name(numbers: Float[np.ndarray, "level kind"]) -> dict[str, dict[str, float]]:
+    """Ten numbers under their names."""
+    return {level: dict(zip(KINDS, map(float, row), strict=True)) for level, row in zip(LEVELS, numbers, strict=True)}
+
+
+def video_scores(counts: Counts) -> Float[np.ndarray, "video kind"]:
+    """Score every video from the counts of its classes in audio, visual and audio-visual, for each of `KINDS`.
+
+    Args:
+        counts: Each `Int "video kind class"`.
+    """
+    own = [AUDIO, VISUAL]
+    either = Counts(*(c[:, own].sum(axis=1) for c in (counts.matched, counts.reference, counts.estimate)))
+    three = _mean_over_classes(f_score(counts))
+    event = _mean_over_classes(f_score(either))
+    return np.concatenate((three, three.mean(axis=1, keepdims=True), event[:, None]), axis=1)
+
+
+def _mean_over_classes(f: Float[np.ndarray, "*row class"]) -> Float[np.ndarray, "*row"]:
+    """The mean over the classes that anybody marks; 1 where there are none."""
+    scored = ~np.isnan(f)
+    total, number = f.sum(axis=-1, where=scored), scored.sum(axis=-1)
+    return np.where(number > 0, total / np.maximum(number, 1), 1.0)
+
+
+def _parts(
     reference: Bool[np.ndarray, "video time modality class"],
     estimate: Bool[np.ndarray, "video time modality class"],
-    *,
-    mask: Bool[np.ndarray, "video time"] | None = None,
-) -> Float[np.ndarray, "level modality class"]:
-    """F of each class in percent, from counts summed over videos; NaN where nobody marks it."""
-    rows = _Rows.of(reference, estimate, mask)
-    levels = []
-    for counts in rows.counts():
-        summed = [np.zeros((reference.shape[3], reference.shape[2]), dtype=np.int64) for _ in range(3)]
-        for total, count in zip(summed, (counts.matched, counts.reference, counts.estimate), strict=True):
-            np.add.at(total, rows.class_, count[:, : len(MODALITIES)])
-        levels.append(100 * f_score(Counts(*summed)).T)
-    return np.stack(levels)
+    mask: Bool[np.ndarray, "video time"] | None,
+) -> Iterator[tuple[slice, tuple[UInt[np.ndarray, "part kind class word"], UInt[np.ndarray, "part kind class word"]]]]:
+    """Some videos at a time: the packed rows of each class in audio, visual and audio-visual, on both sides."""
+    for start in range(0, len(reference), VIDEOS_AT_ONCE):
+        part = slice(start, start + VIDEOS_AT_ONCE)
+        exists = None if mask is None else mask[part]
+        yield part, (_rows(reference[part], exists), _rows(estimate[part], exists))
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The time rows of the (video, class) pairs that anybody marks; all others change no score."""
-
-    video: Int[np.ndarray, " pair"]
-    class_: Int[np.ndarray, " pair"]
-    reference: Bool[np.ndarray, "pair kind time"]
-    estimate: Bool[np.ndarray, "pair kind time"]
-
-    @classmethod
-    def of(
-        cls,
-        reference: Bool[np.ndarray, "video time modality class"],
-        estimate: Bool[np.ndarray, "video time modality class"],
-        mask: Bool[np.ndarray, "video time"] | None,
-    ) -> "_Rows":
-        if mask is not None:
-            exists = mask[:, :, None, None]
-            reference, estimate = reference & exists, estimate & exists
-        video, class_ = np.nonzero((reference | estimate).any(axis=(1, 2)))
-        return cls(video, class_, *(_with_both(grid[video, :, :, class_]) for grid in (reference, estimate)))
-
-    def counts(self) -> Iterator[Counts]:
-        """Per level, the counts of each pair in audio, visual and audio-visual."""
-        pairs, kinds, time = self.reference.shape
-        for count in LEVELS.values():
-            counts = count(self.reference.reshape(-1, time), self.estimate.reshape(-1, time))
-            shape = pairs, kinds
-            yield Counts(*(c.reshape(shape) for c in (counts.matched, counts.reference, counts.estimate)))
-
-
-def _with_both(rows: Bool[np.ndarray, "pair time modality"]) -> Bool[np.ndarray, "pair kind time"]:
-    """Put the row of cells that are both heard and seen after those of the modalities."""
-    by_kind = rows.transpose(0, 2, 1)
-    return np.concatenate((by_kind, by_kind.all(axis=1, keepdims=True)), axis=1)
-
-
-def _video_scores(counts: Counts, video: Int[np.ndarray, " pair"], videos: int) -> Float[np.ndarray, "video kind"]:
-    """Per video the mean F over the classes that anybody marks, for each of `KINDS`."""
-    own = slice(0, len(MODALITIES))
-    either = Counts(*(c[:, own].sum(axis=1) for c in (counts.matched, counts.reference, counts.estimate)))
-    columns = [*f_score(counts).T, f_score(either)]
-    *three, event = (_mean_by_video(column, video, videos) for column in columns)
-    return np.stack((*three, np.mean(three, axis=0), event), axis=1)
-
-
-def _mean_by_video(
-    f: Float[np.ndarray, " pair"], video: Int[np.ndarray, " pair"], videos: int
-) -> Float[np.ndarray, " video"]:
-    scored = ~np.isnan(f)
-    total = np.bincount(video[scored], weights=f[scored], minlength=videos)
-    number = np.bincount(video[scored], minlength=videos)
-    return np.where(number > 0, total / np.maximum(number, 1), 1.0)
+def _rows(
+    grid: Bool[np.ndarray, "video time modality class"], mask: Bool[np.ndarray, "video time"] | None
+) -> UInt[np.ndarray, "video kind class word"]:
+    words = pack(grid, axis=1)
+    if mask is not None:
+        words &= pack(mask)[:, None, None]
+    return np.concatenate((words, words[:, [AUDIO]] & words[:, [VISUAL]]), axis=1)

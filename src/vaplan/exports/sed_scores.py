@@ -1,0 +1,132 @@
+"""Probabilities of segments as text that sound event detection tools read: the score files of sed_scores_eval.
+
+A folder a modality, a tab-separated file a video: onset and offset in seconds, then a column a class; one row a
+segment, without gaps.
+Source: Ebbers, Serizel, Haeb-Umbach, ICASSP 2022 (arXiv 2201.13148), and the format in the README of its package.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from vaplan.arrays import MODALITIES
+from vaplan.errors import AnnotationError
+from vaplan.files import write_text
+from vaplan.taxonomy import Taxonomy
+
+TIMES = ("onset", "offset")
+NOTHING = -1.0  # below every probability, so that no threshold marks it
+PLAIN = " @+=,()"  # besides letters, digits and _.-~, what an id keeps in its file name
+
+
+def write_scores(
+    folder: Path,
+    ids: Sequence[str],
+    probability: Float[np.ndarray, "video time modality class"],
+    mask: Bool[np.ndarray, "video time modality"],
+    taxonomy: Taxonomy,
+    *,
+    segment_seconds: float = 1.0,
+) -> None:
+    """Write `folder/audio/<id>.tsv` and `folder/visual/<id>.tsv` of every video.
+
+    A file ends with the last segment that either modality has, and holds one row at least; where a modality has nothing
+    before that, its scores are -1. Numbers have nine digits, which tell any two of float32 apart.
+    """
+    _check(ids, probability[mask], taxonomy)
+    header = "\t".join((*TIMES, *taxonomy.classes))
+    for video, scores, exists in zip(ids, probability, mask, strict=True):
+        segments = int(np.flatnonzero(exists.any(axis=1)).max(initial=0)) + 1
+        shown = np.where(exists[..., None], scores, NOTHING)[:segments]
+        times = [f"{t * segment_seconds:.9g}" for t in range(segments + 1)]
+        for m, modality in enumerate(MODALITIES):
+            rows = zip(times[:-1], times[1:], shown[:, m].tolist(), strict=True)
+            lines = ["\t".join((onset, offset, *(f"{score:.9g}" for score in row))) for onset, offset, row in rows]
+            write_text(folder / modality / file_name(video), "\n".join([header, *lines]) + "\n")
+
+
+def read_scores(
+    folder: Path, taxonomy: Taxonomy
+) -> tuple[list[str], Float[np.ndarray, "video time modality class"], Bool[np.ndarray, "video time modality"]]:
+    """Read what `write_scores` wrote: ids in alphabetical order, probabilities (float32) and where there are any.
+
+    The grid is as long as the longest video; a video that only one modality has a file of is masked in the other.
+
+    Raises: AnnotationError for a file that is not of this format, or of other classes.
+    """
+    files = {(path.name, m): path for m, name in enumerate(MODALITIES) for path in (folder / name).glob("*.tsv")}
+    if not files:
+        raise AnnotationError("no score files", file=folder, fix="name a folder that holds audio/*.tsv or visual/*.tsv")
+    tables = {(unquote(name.removesuffix(".tsv")), m): _read(path, taxonomy) for (name, m), path in files.items()}
+    ids = sorted({video for video, _ in tables})
+    shape = len(ids), max(map(len, tables.values())), len(MODALITIES), len(taxonomy)
+    grid = np.full(shape, NOTHING, dtype=np.float32)
+    place = {video: v for v, video in enumerate(ids)}
+    for (video, m), table in tables.items():
+        grid[place[video], : len(table), m] = table
+    mask = (grid != NOTHING).any(axis=3)
+    return ids, np.where(mask[..., None], grid, np.float32(0)), mask
+
+
+def file_name(video: str) -> str:
+    """The id itself where it can be a file's name, else with `%` codes in place of what cannot.
+
+    >>> file_name("-DSN_30_40"), file_name("a/b")
+    ('-DSN_30_40.tsv', 'a%2Fb.tsv')
+    """
+    return f"{quote(video, safe=PLAIN)}.tsv"
+
+
+def _check(ids: Sequence[str], scores: Float[np.ndarray, "cell class"], taxonomy: Taxonomy) -> None:
+    for name in taxonomy.classes:
+        if any(letter in '\t\n\r"\\' for letter in name):
+            raise AnnotationError(f"class {name!r} cannot name a column of score files", fix="rename the class")
+    if len(set(ids)) < len(ids):
+        raise ValueError("a video is named twice")
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("probabilities lie in [0, 1]")
+
+
+def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
+    """The scores of one file, its columns in the taxonomy's order."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise AnnotationError("not UTF-8 text", file=path, fix="save it as UTF-8") from error
+    header, *lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
+    wanted = [*TIMES, *taxonomy.classes]
+    if sorted(header) != sorted(wanted) or tuple(header[:2]) != TIMES:
+        what = f"columns are {', '.join(header) or 'missing'}; expected {', '.join(wanted)}"
+        raise AnnotationError(what, file=path, line=1, fix="use the taxonomy that the scores were written with")
+    order = [header.index(name) for name in taxonomy.classes]
+    end, rows = None, []
+    for line, cells in enumerate(lines, start=2):
+        onset, offset, *_ = numbers = _numbers(cells, len(header), path, line)
+        scores = [numbers[column] for column in order]
+        if (end is not None and onset != end) or not onset < offset:
+            raise AnnotationError(
+                f"the segment from {onset:g} to {offset:g} s leaves a gap or goes back", file=path, line=line
+            )
+        end = offset
+        rows.append(scores)
+    if not rows:
+        raise AnnotationError("no segments", file=path, fix="write one row a segment")
+    return np.array(rows, dtype=np.float32)
+
+
+def _numbers(cells: list[str], columns: int, path: Path, line: int) -> list[float]:
+    """The cells of a row; scores are probabilities or -1 throughout."""
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError as error:
+        raise AnnotationError(str(error), file=path, line=line, fix="write numbers with a decimal point") from None
+    if len(numbers) != columns:
+        raise AnnotationError(f"{len(numbers)} cells, expected {columns}", file=path, line=line)
+    scores = numbers[len(TIMES) :]
+    if not (all(0 <= score <= 1 for score in scores) or all(score == NOTHING for score in scores)):
+        fix = "give probabilities in [0, 1], or -1 in all classes where there was nothing to score"
+        raise AnnotationError("a score is no probability", file=path, line=line, fix=fix)
+    return numbers
