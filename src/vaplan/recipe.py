@@ -13,13 +13,11 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from vaplan.arrays import MODALITIES
+from vaplan.documents import plain_text, yaml_document
 from vaplan.errors import RecipeError, unknown
 from vaplan.losses import LOSSES
 from vaplan.models import MODELS
 from vaplan.training import DECISIONS, Training
-
-MAX_BYTES = 256 * 1024
-MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,13 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
         if str(name) not in shipped():
             raise RecipeError(unknown("recipe", str(name), shipped()), fix="give a YAML file or one of these names")
         path = shipped()[str(name)]
-    return parse(path.read_text(encoding="utf-8"), changes=changes, file=path)
+    return parse(plain_text(path, error=RecipeError), changes=changes, file=path)
 
 
 def parse(text: str, *, changes: Sequence[str] = (), file: Path | None = None) -> Recipe:
     """Check a recipe's text against `Recipe`, after applying the changes."""
     try:
-        tree = _load(text) or {}
+        tree = yaml_document(text, error=RecipeError).value or {}
         if not isinstance(tree, dict):
             raise RecipeError("a recipe is a mapping of settings", fix="write `training: {epochs: 40}`")
         for change in changes:
@@ -112,40 +110,6 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False, allow_unicode=True)
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, without aliases and without keys that occur twice."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            raise RecipeError("aliases are not allowed", fix="write the value out")
-        self._depth = getattr(self, "_depth", 0) + 1
-        if self._depth > MAX_DEPTH:
-            raise RecipeError(f"nested deeper than {MAX_DEPTH}", fix="a recipe is two or three levels deep")
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise RecipeError(f"{key.value!r} is set twice", line=key.start_mark.line + 1, fix="keep one")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _load(text: str) -> Any:
-    if len(text.encode()) > MAX_BYTES:
-        raise RecipeError(f"larger than {MAX_BYTES} bytes", fix="a recipe is a few lines of settings")
-    try:
-        return _Loader(text).get_single_data()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = f"not YAML: {getattr(error, 'problem', None) or error}"
-        raise RecipeError(what, line=mark.line + 1 if mark else None, fix="check quotes and indents") from None
-
-
 def _apply(tree: dict[str, Any], change: str) -> None:
     key, equals, value = change.partition("=")
     if not equals or not key:
@@ -155,7 +119,7 @@ def _apply(tree: dict[str, Any], change: str) -> None:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
             raise RecipeError(f"{part!r} in {change!r} has no settings of its own")
-    tree[last] = _load(value)
+    tree[last] = yaml_document(value, error=RecipeError).value
 
 
 def build(kind: Any, value: Any, name: str) -> Any:

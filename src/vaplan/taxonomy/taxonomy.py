@@ -3,6 +3,7 @@
 The default templates follow Zhou et al. 2024, arXiv 2406.00919.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,7 +37,7 @@ class Taxonomy:
     def __post_init__(self) -> None:
         if not self.classes:
             raise AnnotationError("a taxonomy needs at least one class", fix="name the classes")
-        twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        twice = [name for name, times in Counter(self.classes).items() if times > 1]
         if twice:
             raise AnnotationError(f"class {twice[0]!r} is listed twice", fix="keep one of the two")
         for modality, templates in self.templates.items():
@@ -62,7 +63,7 @@ class Taxonomy:
         return [list(own[c]) if c in own else self._filled(modality, c) for c in self.classes]
 
     def _filled(self, modality: str, name: str) -> list[str]:
-        return [template.format(spoken(name)) for template in self.templates[modality]]
+        return [template.replace("{}", spoken(name)) for template in self.templates[modality]]
 
 
 def from_names(names: Iterable[str]) -> Taxonomy:
@@ -81,5 +82,14 @@ LLP = Taxonomy(
         """Speech Car Cheering Dog Cat Frying_(food) Basketball_bounce Fire_alarm Chainsaw Cello Banjo Singing
         Chicken_rooster Violin_fiddle Vacuum_cleaner Baby_laughter Accordion Lawn_mower Motorcycle Helicopter
         Acoustic_guitar Telephone_bell_ringing Baby_cry_infant_cry Blender Clapping""".split()
+    )
+)
+
+AVE = Taxonomy(
+    tuple(
+        """Church bell; Male speech, man speaking; Bark; Fixed-wing aircraft, airplane; Race car, auto racing;
+        Female speech, woman speaking; Helicopter; Violin, fiddle; Flute; Ukulele; Frying (food); Truck; Shofar;
+        Motorcycle; Acoustic guitar; Train horn; Clock; Banjo; Goat; Baby cry, infant cry; Bus; Chainsaw; Cat;
+        Horse; Toilet flush; Rodents, rats, mice; Accordion; Mandolin""".replace("\n        ", " ").split("; ")
     )
 )

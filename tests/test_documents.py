@@ -1,0 +1,144 @@
+"""Text that people wrote is read as it was meant, or refused with the line of the fault."""
+
+import codecs
+import csv
+import io
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vaplan.documents import MAX_DEPTH, csv_text, plain_text, yaml_document
+from vaplan.errors import AnnotationError, RecipeError
+
+CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(str.strip)
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "text"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param("é,犬\n".encode(), id="plain"),
+        pytest.param(codecs.BOM_UTF8 + "é,犬\n".encode(), id="marked"),
+        pytest.param(codecs.BOM_UTF16_LE + "é,犬\n".encode("utf-16-le"), id="UTF-16, little end first"),
+        pytest.param(codecs.BOM_UTF16_BE + "é,犬\n".encode("utf-16-be"), id="UTF-16, big end first"),
+    ],
+)
+def test_a_mark_at_the_start_is_not_part_of_the_text(tmp_path: Path, data: bytes) -> None:
+    assert plain_text(written(tmp_path, data)) == "é,犬\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "message"),
+    [
+        ("a\nb\né".encode("latin-1"), 3, "not UTF-8 text"),
+        (b"a\nb\0c", 2, "a NUL character"),
+        ("é,犬\n".encode("utf-16-le"), 1, "a NUL character|not UTF-8 text"),
+        (codecs.BOM_UTF16_LE + b"a", 1, "not UTF-8 text"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path, data: bytes, line: int, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message) as fault:
+        plain_text(written(tmp_path, data))
+    assert fault.value.line == line
+
+
+def test_a_text_may_be_as_long_as_allowed_and_no_longer(tmp_path: Path) -> None:
+    path = written(tmp_path, b"12345")
+    assert plain_text(path, at_most=5) == "12345"
+    with pytest.raises(AnnotationError, match="larger than 4 bytes"):
+        plain_text(path, at_most=4)
+
+
+def test_the_caller_says_whose_fault_it_is(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        plain_text(tmp_path / "absent", error=RecipeError)
+    with pytest.raises(RecipeError, match="Is a directory"):
+        csv_text(tmp_path, error=RecipeError)
+    with pytest.raises(RecipeError, match="not YAML"):
+        yaml_document("[", error=RecipeError)
+
+
+@given(rows=st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1), delimiter=st.sampled_from(",;\t|"))
+def test_a_table_reads_back_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], delimiter: str
+) -> None:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    header, lines = csv_text(written(tmp_path_factory.mktemp("t"), text.getvalue().encode()), delimiter=delimiter)
+    assert [header, *(cells for _, cells in lines)] == rows
+
+
+def test_a_row_has_the_line_on_which_it_starts(tmp_path: Path) -> None:
+    header, rows = csv_text(written(tmp_path, b'a,b\n\n1,"x\ny"\r\n 2 ,z\n'))
+    assert header == ["a", "b"]
+    assert list(rows) == [(3, ["1", "x\ny"]), (5, ["2", "z"])]
+
+
+def test_a_header_with_another_separator_is_one_field(tmp_path: Path) -> None:
+    assert csv_text(written(tmp_path, b"a;b\n1;2\n"))[0] == ["a;b"]
+
+
+def test_an_open_quote_names_the_line_where_it_opens(tmp_path: Path) -> None:
+    _, rows = csv_text(written(tmp_path, b'a,b\n1,2\n3,"4\n5,6\n'))
+    with pytest.raises(AnnotationError, match="not CSV") as fault:
+        list(rows)
+    assert fault.value.line == 3
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", codecs.BOM_UTF8])
+def test_a_table_without_a_header_is_empty(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(AnnotationError, match="the file is empty"):
+        csv_text(written(tmp_path, data))
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", categories=["L", "N"]))
+TREES = st.recursive(SCALARS, lambda t: st.lists(t, max_size=3) | st.dictionaries(st.text("abcxyz"), t, max_size=3))
+
+
+@given(tree=TREES)
+def test_yaml_without_tricks_is_what_the_safe_loader_reads(tree: object) -> None:
+    text = yaml.safe_dump(tree)
+    assert yaml_document(text, error=RecipeError).value == yaml.safe_load(text)
+
+
+def test_every_part_of_a_document_has_its_line() -> None:
+    document = yaml_document("a: 1\nb:\n  - x\n  - {c: y,\n     d: z}\n", error=RecipeError)
+    assert [document.line(), document.line("a"), document.line("b")] == [1, 1, 2]
+    assert [document.line("b", 0), document.line("b", 1), document.line("b", 1, "d")] == [3, 4, 5]
+    assert document.line("b", 7, "e") == document.line("b")
+
+
+def test_an_empty_document_is_nothing() -> None:
+    document = yaml_document("# only a remark\n", error=RecipeError)
+    assert (document.value, document.line("a")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: 1\nb: 2\na: 3", 3, "'a' is set twice"),
+        ("a:\n  b: 1\n  b: 2", 3, "'b' is set twice"),
+        ("a: &x 1\nb: *x", 2, "aliases are not allowed"),
+        ("a: &x [1]\nb: {<<: *x}", 2, "aliases are not allowed"),
+        ("? [a, b]\n: 1", 1, "a key that is not a word"),
+        ("a: 1\n---\nb: 2", 2, "not YAML"),
+        ("a: !!python/name:os.system x", 1, "not YAML"),
+        ("a: 2020-99-99", None, "not YAML: month must be in"),
+        ("a: " + "9" * 5000, None, "not YAML"),
+        ("a: '\nb: 1", 2, "not YAML"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), None, "nested deeper than"),
+        ("a: " + "x" * 300_000, None, "larger than"),
+    ],
+)
+def test_what_strict_yaml_does_not_have_is_refused(text: str, line: int | None, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as fault:
+        yaml_document(text, error=RecipeError)
+    assert fault.value.line == line
