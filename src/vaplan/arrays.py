@@ -7,6 +7,7 @@ which cells exist; what lies under a mask is zero and changes no output.
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -55,6 +56,6 @@ class Target:
         return Target(self.weak[index], None if self.pseudo is None else self.pseudo[index])
 
 
-def audio_visual(grid: Bool[Tensor, "*video time modality class"]) -> Bool[Tensor, "*video time class"]:
+def audio_visual(grid: Bool[np.ndarray, "*video time modality class"]) -> Bool[np.ndarray, "*video time class"]:
     """Where a class is both heard and seen."""
-    return grid.all(dim=-2)
+    return np.asarray(grid.all(axis=-2))

@@ -1,59 +1,148 @@
 """Tables to numbers: put a reference and an estimate on one grid and score it."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from vaplan.annotations import Annotations
+from vaplan.arrays import audio_visual
 from vaplan.errors import AnnotationError, UsageError, unknown
-from vaplan.metrics.llp import LLPScores, llp_scores
-from vaplan.timeline import Event
+from vaplan.metrics.ave import AVEScores, ave_labels, ave_scores
+from vaplan.metrics.intervals import bootstrap, llp_differences, llp_intervals
+from vaplan.metrics.llp import LLPScores, llp_counts, llp_scores
+from vaplan.timeline import Event, to_score_grid
+
+SEED = 0  # of resampling: the same tables have the same intervals
+Numbers = dict[str, Any]  # one number, or an interval, by name; for LLP by level and then by kind
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores, and how much of the data set they rest on.
+    """An estimate beside a reference on one grid, and how much of the data set that is.
 
-    `missing` are labelled videos that the estimate says nothing about, `ignored` videos of the estimate that are not
-    densely labelled in this split.
+    `data` are the videos that are scored, `table` is where the estimate came from. `missing` are labelled videos that
+    the estimate has no row for: they count as empty. `ignored` are videos of the estimate that are not densely labelled
+    in this split, `left_out` those that were not to be evaluated.
     """
 
-    scores: LLPScores
+    data: Annotations
+    reference: Bool[np.ndarray, "video time modality class"]
+    estimate: Bool[np.ndarray, "video time modality class"]
+    confidence: Float[np.ndarray, "video time modality class"]
+    table: Path = Path()
     missing: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @cached_property
+    def llp(self) -> LLPScores:
+        """The ten scores of every video."""
+        return llp_scores(self.reference, self.estimate)
+
+    @cached_property
+    def ave(self) -> AVEScores:
+        """The accuracy of every video, for data sets in which a segment holds one class or background."""
+        chosen = ave_labels(audio_visual(self.estimate), score=self.confidence.min(axis=2))
+        return ave_scores(ave_labels(audio_visual(self.reference)), chosen, classes=len(self.data.taxonomy))
+
+    @property
+    def scores(self) -> LLPScores | AVEScores:
+        """Those of the data set's own metric."""
+        return self.ave if self.data.localisation else self.llp
+
+    def numbers(self) -> Numbers:
+        """The ten numbers of LLP by level and kind, or the accuracies of AVE, in percent."""
+        return dict(self.scores.percent())
+
+    def per_class(self) -> Numbers:
+        """F of each class from counts summed over videos, or its accuracy, in percent; None where nobody marks it."""
+        names = self.data.taxonomy.classes
+        if self.data.localisation:
+            return dict(self.ave.per_class(names))
+        return dict(llp_counts(self.reference, self.estimate).per_class(names))
+
+    def intervals(self) -> Numbers:
+        """The 95 % interval of each number over resampled videos, in percent; of AVE's, that of the accuracy."""
+        if self.data.localisation:
+            (found,) = bootstrap(100 * self.ave.per_video[:, None], seed=SEED)
+            return {"accuracy": [found.low, found.high]}
+        found_all = llp_intervals(self.llp, seed=SEED)
+        return {level: {kind: [i.low, i.high] for kind, i in kinds.items()} for level, kinds in found_all.items()}
+
+    def minus(self, other: "Evaluation") -> Numbers:
+        """How far this one is ahead, in points: the mean over the same videos, and its 95 % interval."""
+        if self.data.localisation:
+            (found,) = bootstrap(100 * (self.ave.per_video - other.ave.per_video)[:, None], seed=SEED)
+            return {"accuracy": asdict(found)}
+        found_all = llp_differences(self.llp, other.llp, seed=SEED)
+        return {level: {kind: asdict(i) for kind, i in kinds.items()} for level, kinds in found_all.items()}
 
 
-def evaluate(reference: Annotations, estimate: Annotations, *, split: str = "") -> Evaluation:
-    """Score an estimate against the densely labelled videos of a split, in whole one-second segments."""
-    strangers = sorted(set(estimate.ids) - set(reference.ids))
+def evaluate(
+    reference: Annotations, estimate: Annotations, *, split: str = "", without: Collection[str] = ()
+) -> Evaluation:
+    """Put an estimate beside the densely labelled videos of a split, in whole one-second segments.
+
+    Args:
+        without: Videos that are not to be evaluated, for example because their media file is lost.
+
+    Raises: AnnotationError for a video that is not in the data set, or an unknown class.
+    """
+    _refuse_strangers(reference, estimate, without)
+    labelled = reference.select(split).labelled_ids()
+    videos = [video for video in labelled if video not in set(without)]
+    if not videos:
+        what = f"no densely labelled video in split {split!r}" + (" is left" if labelled else "")
+        raise UsageError(what, file=reference.source, fix="choose another split")
+    length = reference.segments or _longest(videos, reference, estimate)
+    classes = reference.taxonomy
+    scored = np.stack([to_score_grid(estimate.events.get(video, ()), classes, length) for video in videos])
+    return Evaluation(
+        data=reference.ordered(videos),
+        reference=reference.ordered(videos).reference(length),
+        estimate=~np.isnan(scored),
+        confidence=np.nan_to_num(scored, nan=0.0),
+        table=estimate.source,
+        missing=tuple(video for video in videos if video not in estimate.events),
+        ignored=tuple(sorted({*estimate.ids} - {*labelled})),
+        left_out=tuple(video for video in labelled if video in set(without)),
+    )
+
+
+def _refuse_strangers(reference: Annotations, estimate: Annotations, without: Collection[str]) -> None:
+    known = set(reference.ids)
+    strangers = [video for video in estimate.videos if video.video not in known]
     if strangers:
-        raise UsageError(
-            f"{len(strangers)} of {len(estimate.ids)} videos are not in the data set, the first is {strangers[0]!r}",
-            file=estimate.source,
-            fix="evaluate the table against the data set it was made from",
+        first = strangers[0]
+        what = (
+            f"{len(strangers)} of {len(estimate.videos)} videos are not in the data set, the first is {first.video!r}"
         )
+        fix = "evaluate the table against the data set it was made from"
+        raise AnnotationError(what, file=estimate.source, line=first.line, fix=fix)
     for name in estimate.taxonomy.classes:
         if name not in reference.taxonomy.classes:
             raise AnnotationError(unknown("class", name, reference.taxonomy.classes), file=estimate.source)
-    labelled = reference.select(split).labelled_ids()
-    both = [video for video in labelled if video in estimate.events]
-    if not both:
-        raise UsageError(f"nothing to compare in split {split!r}", file=estimate.source, fix="choose another split")
-    grids = align(reference, estimate, both)
-    missing = tuple(video for video in labelled if video not in estimate.events)
-    return Evaluation(llp_scores(*grids), missing, tuple(sorted(set(estimate.ids) - set(labelled))))
+    if lost := sorted(set(without) - known):
+        raise UsageError(f"the video to leave out {lost[0]!r} is not in the data set", file=reference.source)
 
 
 def align(
     reference: Annotations, estimate: Annotations, videos: list[str]
 ) -> tuple[Bool[np.ndarray, "video time modality class"], Bool[np.ndarray, "video time modality class"]]:
     """Both on one grid, as long as the last event of either; segments beyond it are empty in both and score nothing."""
-    length = max(1, *(last_segment(table.events[video]) for table in (reference, estimate) for video in videos))
+    length = reference.segments or _longest(videos, reference, estimate)
     painted = replace(estimate, taxonomy=reference.taxonomy)
     return reference.ordered(videos).reference(length), painted.ordered(videos).reference(length)
+
+
+def _longest(videos: Iterable[str], *tables: Annotations) -> int:
+    return max(1, *(last_segment(table.events.get(video, ())) for table in tables for video in videos))
 
 
 def last_segment(events: Iterable[Event]) -> int:

@@ -3,6 +3,7 @@
 A segment is marked by an event that covers at least half of it; a run of marked segments is one event.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,12 +65,36 @@ def to_grid(
 ) -> Bool[np.ndarray, "time modality class"]:
     """Paint events onto the grid; a segment is marked where an event covers at least half of it."""
     grid = np.zeros((segments, len(MODALITIES), len(taxonomy)), dtype=bool)
-    start = np.arange(segments) * segment_seconds
     for event in events:
-        covered = np.minimum(event.offset, start + segment_seconds) - np.maximum(event.onset, start)
-        enough = covered >= segment_seconds / 2 - 1e-9
-        grid[enough, MODALITIES.index(event.modality), taxonomy.index(event.class_name)] = True
+        first, last = _covered(event, segment_seconds)
+        grid[first:last, MODALITIES.index(event.modality), taxonomy.index(event.class_name)] = True
     return grid
+
+
+def to_score_grid(
+    events: Iterable[Event], taxonomy: Taxonomy, segments: int, *, segment_seconds: float = 1.0
+) -> Float[np.ndarray, "time modality class"]:
+    """The highest score of the events that mark a segment, 1 for events without one; NaN where nothing is marked."""
+    grid = np.full((segments, len(MODALITIES), len(taxonomy)), np.nan)
+    for event in events:
+        first, last = _covered(event, segment_seconds)
+        cells = grid[first:last, MODALITIES.index(event.modality), taxonomy.index(event.class_name)]
+        np.fmax(cells, 1.0 if event.score is None else event.score, out=cells)
+    return grid
+
+
+def _covered(event: Event, segment_seconds: float) -> tuple[int, int]:
+    """The segments of which an event covers at least half, half-open.
+
+    >>> _covered(Event("audio", "Dog", 0.5, 2.4), 1.0), _covered(Event("audio", "Dog", 0.6, 1.2), 1.0)
+    ((0, 2), (1, 1))
+    """
+    rounding = 1e-9
+    first = math.ceil(event.onset / segment_seconds - 0.5 - rounding)
+    last = math.floor(event.offset / segment_seconds + 0.5 + rounding)
+    if last - first == 1 and event.offset - event.onset < segment_seconds / 2 - rounding:
+        return first, first  # it reaches both halves of a segment and fills neither
+    return first, max(first, last)
 
 
 def from_grid(

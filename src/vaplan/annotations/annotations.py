@@ -1,25 +1,28 @@
 """What is known about the videos of a data set, whatever file it came from."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
 
-from vaplan.errors import AnnotationError, UsageError, unknown
+from vaplan.annotations.sheet import Row, Sheet
+from vaplan.errors import UsageError, unknown
 from vaplan.taxonomy import Taxonomy, multi_hot
-from vaplan.timeline import Event, to_grid
+from vaplan.timeline import Event, merge, to_grid
 
 
 @dataclass(frozen=True)
 class Video:
-    """One video: what is said to occur in it, and where and in which split it is."""
+    """One video: what is said to occur in it, where and in which split it is, and the line that first names it."""
 
     video: str
     tags: tuple[str, ...] = ()
     path: str = ""
     split: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -27,23 +30,27 @@ class Annotations:
     """Weak labels of every video, and the events of those that were densely labelled.
 
     `events` maps a video to its events: a video with an empty tuple was looked at and holds nothing, one that is
-    not in the mapping was never densely labelled. `source` is the file the annotations came from.
+    not in the mapping was never densely labelled. The other values are those of the `Sheet` it was made from.
     """
 
     taxonomy: Taxonomy
     videos: tuple[Video, ...]
     events: Mapping[str, tuple[Event, ...]] = field(default_factory=dict)
     source: Path = Path()
-    warnings: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.videos:
-            raise AnnotationError("there is no video in it", file=self.source, fix="add a row per video")
+    version: str = ""
+    files: tuple[Path, ...] = ()
+    segments: int | None = None
+    localisation: bool = False
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids in file order."""
         return tuple(video.video for video in self.videos)
+
+    def by_split(self) -> dict[str, "Annotations"]:
+        """The videos of each split, in file order; those without one have an empty name."""
+        names = dict.fromkeys(video.split for video in self.videos)
+        return {name: self._of(tuple(video for video in self.videos if video.split == name)) for name in names}
 
     def select(self, split: str) -> "Annotations":
         """The videos of one split, or all of them for an empty name."""
@@ -75,4 +82,39 @@ class Annotations:
 
     def _of(self, videos: tuple[Video, ...]) -> "Annotations":
         kept = {video.video: self.events[video.video] for video in videos if video.video in self.events}
-        return Annotations(self.taxonomy, videos, kept, self.source, self.warnings)
+        return replace(self, videos=videos, events=kept)
+
+
+def annotate(sheet: Sheet) -> Annotations:
+    """Merge the rows of a data set: what marks nothing and what belongs to no video of it is left out."""
+    tags, events = defaultdict[str, list[str]](list), defaultdict[str, list[Event]](list)
+    about = dict[str, Row]()
+    for row in sheet.own():
+        first = about.setdefault(row.video, row)
+        if row.modality or not row.class_name or first.split in sheet.labelled:
+            events[row.video] += _events(row)
+        if row.class_name and not row.modality:
+            tags[row.video].append(row.class_name)
+    videos = (_video(row, tags.get(video), events.get(video, [])) for video, row in about.items())
+    return Annotations(
+        sheet.taxonomy,
+        tuple(videos),
+        {video: merge(found) for video, found in events.items()},
+        sheet.source,
+        sheet.version,
+        sheet.files,
+        sheet.segments,
+        sheet.localisation,
+    )
+
+
+def _video(row: Row, tags: Sequence[str] | None, events: Sequence[Event]) -> Video:
+    """A densely labelled video without weak labels of its own is tagged with what occurs in it."""
+    names = tags if tags is not None else sorted({event.class_name for event in events})
+    return Video(row.video, tuple(dict.fromkeys(names)), row.path, row.split, row.line)
+
+
+def _events(row: Row) -> list[Event]:
+    if not row.marks:
+        return []
+    return [Event(modality, row.class_name, *row.span, row.score) for modality in row.modalities]

@@ -7,37 +7,25 @@ the video was looked at. Every field is read as text first, so nothing turns int
 import csv
 import io
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from vaplan.annotations.annotations import Annotations, Video
+from vaplan.annotations.annotations import Annotations, annotate
+from vaplan.annotations.sheet import BOTH, Row, Sheet
 from vaplan.arrays import MODALITIES
+from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.files import write_text, write_whole
-from vaplan.taxonomy import Taxonomy, from_names
-from vaplan.timeline import Event, merge
+from vaplan.taxonomy import Taxonomy, from_names, read_taxonomy
+from vaplan.timeline import Event
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 OPTIONAL = ("path", "split")
 SUFFIXES = (".csv", ".parquet")
-BOTH = "both"  # stands for one row in each modality
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row; `line` is where it stood in the file it was read from."""
-
-    video: str
-    modality: str = ""
-    class_name: str = ""
-    onset: float | None = None
-    offset: float | None = None
-    score: float | None = None
-    path: str = ""
-    split: str = ""
-    line: int = 0
+DELIMITERS = ",;\t|"
+NOT_A_NAME = frozenset("nan null none na n/a #n/a <na>".split())  # what other programs write for an empty cell
+LONGEST_ID = 200
+TAXONOMY_SUFFIXES = (".taxonomy.yaml", ".taxonomy.yml", ".taxonomy.csv")
 
 
 def event_rows(video: str, events: Iterable[Event]) -> list[Row]:
@@ -77,121 +65,106 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), path)
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read and check every row; a fault names the file, the line, the value and what to do."""
-    rows = list(_parsed(path))
-    if not rows:
-        raise AnnotationError("the table has no rows", file=path, fix="add one row per label")
-    return rows
-
-
 def read(path: Path, *, taxonomy: Taxonomy | None = None) -> Annotations:
-    """Read a table as annotations.
+    """Read a table as annotations; see `read_sheet`."""
+    return annotate(read_sheet(path, taxonomy=taxonomy))
+
+
+def read_sheet(path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bool = False) -> Sheet:
+    """Read and check every row; a fault names the file, the line, the value and what to do.
 
     Args:
-        taxonomy: The classes to expect; without it they are the distinct classes of the table, sorted.
+        taxonomy: The classes to expect. Without it they come from the file beside the table with the same name and
+            the ending `.taxonomy.yaml` or `.taxonomy.csv`; without that, they are the table's own, sorted.
+        may_be_empty: A table of results may hold a header alone.
     """
-    rows = read_rows(path)
-    taxonomy = taxonomy or from_names(row.class_name for row in rows if row.class_name)
-    known = frozenset(taxonomy.classes)
-    tags, events, about = (
-        defaultdict[str, list[str]](list),
-        defaultdict[str, list[Event]](list),
-        dict[str, Row](),
+    rows = list(_rows(path))
+    if not rows and not may_be_empty:
+        raise AnnotationError("the table has no rows", file=path, fix="add one row per label")
+    beside = taxonomy_file(path) if taxonomy is None else None
+    if beside:
+        taxonomy = read_taxonomy(beside)
+    if taxonomy is None:
+        _refuse_look_alikes(path, rows)
+        taxonomy = from_names([row.class_name for row in rows if row.class_name])
+    _check_classes(path, rows, frozenset(taxonomy.classes))
+    _check_agreement(path, rows)
+    places = {row.video: row.path for row in rows if row.path}
+    return Sheet(
+        source=path,
+        taxonomy=taxonomy,
+        rows=rows,
+        version=path.name,
+        files=(path, beside) if beside else (path,),
+        recording=lambda video: places.get(video, video),
     )
+
+
+def taxonomy_file(table: Path) -> Path | None:
+    """The taxonomy file that belongs to a table: beside it, with its name."""
+    found = [path for suffix in TAXONOMY_SUFFIXES if (path := table.with_suffix(suffix)).exists()]
+    if len(found) > 1:
+        raise AnnotationError(f"and {found[1].name} both belong to {table.name}", file=found[0], fix="keep one")
+    return found[0] if found else None
+
+
+def _check_classes(path: Path, rows: Iterable[Row], known: frozenset[str]) -> None:
     for row in rows:
-        first = about.setdefault(row.video, row)
-        _check_agreement(path, first, row)
         if row.class_name and row.class_name not in known:
             raise AnnotationError(unknown("class", row.class_name, known), file=path, line=row.line)
-        if row.modality:
-            events[row.video] += _events(row)
-        elif row.class_name:
-            tags[row.video].append(row.class_name)
-        else:
-            events[row.video] += []
-    videos = (_video(row, tags.get(video), events.get(video, [])) for video, row in about.items())
-    return Annotations(taxonomy, tuple(videos), {v: merge(e) for v, e in events.items()}, path)
 
 
-def _video(row: Row, tags: Sequence[str] | None, events: Sequence[Event]) -> Video:
-    """A densely labelled video without weak labels of its own is tagged with what occurs in it."""
-    names = tags if tags is not None else sorted({event.class_name for event in events})
-    return Video(row.video, tuple(dict.fromkeys(names)), row.path, row.split)
+def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:
+    """Two classes that differ in case alone are a slip: they would split one class's evidence in two."""
+    seen: dict[str, Row] = {}
+    for row in rows:
+        first = seen.setdefault(row.class_name.casefold(), row)
+        if first.class_name != row.class_name:
+            what = f"class {row.class_name!r} is written {first.class_name!r} in line {first.line}"
+            raise AnnotationError(what, file=path, line=row.line, fix="write a class in one way")
 
 
-def _events(row: Row) -> list[Event]:
-    modalities = MODALITIES if row.modality == BOTH else (row.modality,)
-    assert row.onset is not None
-    assert row.offset is not None
-    return [Event(m, row.class_name, row.onset, row.offset, row.score) for m in modalities]
+def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
+    """A video has one path and one split, and an event one score."""
+    about, scores = dict[str, Row](), dict[tuple[object, ...], Row]()
+    for row in rows:
+        first = about.setdefault(row.video, row)
+        for name in OPTIONAL:
+            before, now = getattr(first, name), getattr(row, name)
+            if now and before != now:
+                what = f"video {row.video!r} has {name} {now!r} here and {before!r} in line {first.line}"
+                raise AnnotationError(what, file=path, line=row.line, fix=f"give it one {name}")
+        if row.score is not None:
+            same = scores.setdefault((row.video, row.modality, row.class_name, row.onset, row.offset), row)
+            if same.score != row.score:
+                what = f"the event of line {same.line} again, with score {row.score:g} and not {same.score:g}"
+                raise AnnotationError(what, file=path, line=row.line, fix="keep one of the two")
 
 
-def _check_agreement(path: Path, first: Row, row: Row) -> None:
-    for name in OPTIONAL:
-        before, now = getattr(first, name), getattr(row, name)
-        if now and before != now:
-            what = f"video {row.video!r} has {name} {now!r} here and {before!r} in line {first.line}"
-            raise AnnotationError(what, file=path, line=row.line, fix=f"give it one {name}")
-
-
-def _parsed(path: Path) -> Iterator[Row]:
-    for line, cells in _cells(path):
-        yield _row(path, line, cells)
-
-
-def _cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Every row as text by column name, with its line (Parquet: its row, counted from 2 as in a CSV)."""
-    if path.suffix == ".parquet":
-        header, lines = _parquet_text(path)
-    else:
-        header, lines = csv_text(path)
+def _rows(path: Path) -> Iterator[Row]:
+    """Every row, checked by itself (Parquet: lines count from 2, as in a CSV)."""
+    header, lines = _parquet_text(path) if path.suffix == ".parquet" else _delimited(path)
     absent = [name for name in COLUMNS if name not in header]
     if absent:
         what = f"column {absent[0]!r} is missing; found: {', '.join(header)}"
         raise AnnotationError(what, file=path, line=1, fix=f"name the columns {','.join(COLUMNS)}")
+    twice = [name for name in (*COLUMNS, *OPTIONAL) if header.count(name) > 1]
+    if twice:
+        raise AnnotationError(f"column {twice[0]!r} stands there twice", file=path, line=1, fix="keep one of the two")
     for line, values in lines:
         if len(values) != len(header):
             what = f"{len(values)} fields where the header has {len(header)}"
             raise AnnotationError(what, file=path, line=line, fix="quote fields that hold commas")
-        yield line, dict(zip(header, values, strict=True))
+        yield _row(path, line, dict(zip(header, values, strict=True)))
 
 
-def csv_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The header of a comma-separated file, and its non-empty rows with their line numbers, all as text."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-
-    def lines() -> Iterator[tuple[int, list[str]]]:
-        last = 0
-        try:
-            for values in reader:
-                line, last = last + 1, reader.line_num
-                if values:
-                    yield line, [value.strip() for value in values]
-        except csv.Error as error:
-            raise AnnotationError(f"not CSV: {error}", file=path, line=last + 1, fix="close the quotes") from error
-
-    rows = lines()
-    header = next(rows, None)
-    if header is None:
-        raise AnnotationError("the file is empty", file=path, fix=f"start it with {','.join(COLUMNS)}")
-    return header[1], rows
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(f"cannot read: {error.strerror}", file=path, fix="check the path") from error
-    try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise AnnotationError("not UTF-8 text", file=path, line=line, fix="save it as UTF-8") from error
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise AnnotationError("a NUL character", file=path, line=line, fix="save it as UTF-8 text")
-    return text
+def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The file by the first delimiter that shows the column `video`; spreadsheets write several."""
+    for delimiter in DELIMITERS:
+        header, lines = csv_text(path, delimiter=delimiter)
+        if len(header) > 1 and COLUMNS[0] in header:
+            return header, lines
+    return csv_text(path)
 
 
 def _parquet_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -199,8 +172,8 @@ def _parquet_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        table = pq.ParquetFile(path).read()
+    except (OSError, pa.ArrowException) as error:
         raise AnnotationError(f"not a Parquet table: {error}", file=path, fix="check the path") from error
     columns = [["" if v is None else str(v) for v in column.to_pylist()] for column in table.columns]
     return table.column_names, ((n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=2))
@@ -212,9 +185,12 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
 
     video, modality, name = cells["video"], cells["modality"], cells["class"]
     check_id(video, file=path, line=line)
+    for column in ("class", *OPTIONAL):
+        check_text(column, cells.get(column, ""), file=path, line=line)
     if modality not in ("", *MODALITIES, BOTH):
         raise fail(unknown("modality", modality, [*MODALITIES, BOTH]), "leave it empty for a weak label")
-    onset, offset, score = (_number(path, line, key, cells[key]) for key in ("onset", "offset", "score"))
+    onset, offset = (seconds(key, cells[key], file=path, line=line) for key in ("onset", "offset"))
+    score = number("score", cells["score"], file=path, line=line) if cells["score"] else None
     if modality:
         if not name or onset is None or offset is None:
             raise fail("an event needs class, onset and offset", "fill them, or empty the modality for a weak label")
@@ -222,7 +198,7 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
             raise fail(f"onset {onset:g} s must come before offset {offset:g} s", "swap them or delete the row")
     elif onset is not None or offset is not None:
         raise fail("times without a modality", f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}")
-    return Row(video, modality, name, onset, offset, score, cells.get("path", ""), cells.get("split", ""), line)
+    return Row(video, modality, name, onset, offset, score, cells.get("path", ""), cells.get("split", ""), line, path)
 
 
 def check_id(video: str, *, file: Path, line: int) -> None:
@@ -230,18 +206,42 @@ def check_id(video: str, *, file: Path, line: int) -> None:
     fix = "use letters, digits, '-', '_' and '.'"
     if not video:
         raise AnnotationError("a row without a video id", file=file, line=line, fix="name the video")
-    if "/" in video or "\\" in video or ".." in video or not video.isprintable() or len(video) > 200:
+    if "/" in video or "\\" in video or ".." in video or not video.isprintable() or len(video) > LONGEST_ID:
         raise AnnotationError(f"video id {video[:60]!r} cannot be used", file=file, line=line, fix=fix)
+    if video.casefold() in NOT_A_NAME:
+        raise AnnotationError(
+            f"video id {video!r} stands for an empty cell", file=file, line=line, fix="name the video"
+        )
 
 
-def _number(path: Path, line: int, column: str, text: str) -> float | None:
+def check_text(column: str, text: str, *, file: Path, line: int) -> None:
+    """A class, a path or a split is printable and not another program's word for nothing."""
+    if not text.isprintable():
+        what = f"{column} {text[:60]!r} holds control characters"
+        raise AnnotationError(what, file=file, line=line, fix="write plain text")
+    if text.casefold() in NOT_A_NAME:
+        what = f"{column} is {text!r}, which other programs write for an empty cell"
+        raise AnnotationError(what, file=file, line=line, fix="leave it empty, or use another name")
+
+
+def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
+    """A time, from a field that may be empty."""
     if not text:
         return None
+    value = number(column, text, file=file, line=line, expected="a number of seconds ≥ 0")
+    if value < 0:
+        what = f"{column} is {text!r}, expected a number of seconds ≥ 0"
+        raise AnnotationError(what, file=file, line=line, fix="write a plain number such as 3.5")
+    return value
+
+
+def number(column: str, text: str, *, file: Path, line: int, expected: str = "a number") -> float:
+    """A finite number."""
     try:
-        value = float(text)
+        value = float(text) if "_" not in text else math.nan  # Python would read 1_0 as 10
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or (value < 0 and column != "score"):
-        what = f"{column} is {text!r}, expected a number of seconds ≥ 0" if column != "score" else f"score is {text!r}"
-        raise AnnotationError(what, file=path, line=line, fix="write a plain number such as 3.5")
+    if not math.isfinite(value):
+        what = f"{column} is {text!r}, expected {expected}"
+        raise AnnotationError(what, file=file, line=line, fix="write a plain number such as 3.5")
     return value

@@ -42,7 +42,7 @@ def demo(out: Path, *, videos: int, seed: int, bars: Bars, seeds: int = SEEDS) -
     runs, refined = _train(out, paths, labels, range(seeds), bars("train"))
     tables = _predict(out, runs, data, store)
     estimates = {name: [read_table(path, taxonomy=data.taxonomy) for path in paths] for name, paths in tables.items()}
-    scores = {name: [evaluate(data, e, split="test").scores for e in group] for name, group in estimates.items()}
+    scores = {name: [evaluate(data, e, split="test").llp for e in group] for name, group in estimates.items()}
     refined_tables = [read_table(path, taxonomy=data.taxonomy) for path in refined]
     before = read_table(labels, taxonomy=data.taxonomy)
     test = data.select("test").labelled_ids()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaplan.annotations.table import Row, write_rows
+from vaplan.annotations.sheet import Row
+from vaplan.annotations.table import write_rows
 from vaplan.files import write_whole
 from vaplan.synthetic.camera import SIZE
 from vaplan.synthetic.scenery import FRAME_RATE_HZ, frames
