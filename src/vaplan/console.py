@@ -14,7 +14,7 @@ from rich.table import Table
 from vaplan.errors import Exit
 
 if TYPE_CHECKING:
-    from vaplan.stages import Outcome
+    from vaplan.stages import Imported, Outcome
 
 stderr = Console(stderr=True)
 
@@ -71,7 +71,7 @@ def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | No
     return values or [None] * seen["segments"]
 
 
-def finish(outcome: "Outcome", verb: str) -> None:
+def finish(outcome: "Outcome | Imported", verb: str) -> None:
     """Say what was done, and leave with the exit code of a batch."""
     already = f", {outcome.already} there already" if outcome.already else ""
     stderr.print(f"{outcome.done} {verb}{already}, {len(outcome.failed)} failed", highlight=False)

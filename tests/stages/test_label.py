@@ -10,8 +10,7 @@ import torch
 
 from tests.conftest import EMBEDDED, World
 from vaplan import encoders, stages
-from vaplan.annotations import read_table
-from vaplan.annotations.table import read_rows
+from vaplan.annotations import read_sheet, read_table
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import StoreError
 from vaplan.stages.data import read_inputs
@@ -34,7 +33,7 @@ def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(wor
     assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
     about = json.loads(world.labels.with_suffix(".json").read_text())
     position = {video: index for index, video in enumerate(world.data.ids)}
-    for row in read_rows(world.labels):
+    for row in read_sheet(world.labels).rows:
         if row.modality:
             m, c = ("audio", "visual").index(row.modality), world.data.taxonomy.index(row.class_name)
             assert row.score == pytest.approx(float(confidence[position[row.video], int(row.onset), m, c]), abs=1e-6)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from vaplan.arrays import MODALITIES
-from vaplan.encoders import clap, clip, embedded
+from vaplan.encoders import clap, clip, embedded, legacy
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import Segments, segments
 
@@ -65,7 +65,12 @@ class Loader(Protocol):
         """Load it, or raise EncoderError."""
 
 
-ENCODERS: Mapping[str, Loader] = {"clap": clap.load, "clip": clip.load, "embedded": embedded.load}
+ENCODERS: Mapping[str, Loader] = {
+    "clap": clap.load,
+    "clip": clip.load,
+    "embedded": embedded.load,
+    "legacy": legacy.load,
+}
 
 
 def load(name: str, modality: int, *, frames_per_segment: int = 1) -> Encoder:

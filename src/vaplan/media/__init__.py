@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float32, UInt8
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.errors import MediaError
 from vaplan.media import pictures, sound
-from vaplan.media.decoding import LOST, Tally, declared_seconds, lost
-from vaplan.media.door import CONVERT, GUESSED, Limits, listening, opened, regular_file
+from vaplan.media.decoding import LOST, Tally, declared_seconds, decoded, lost, tallied
+from vaplan.media.door import CONVERT, GUESSED, Kind, Limits, listening, opened, regular_file
 
-__all__ = ["Limits", "Seconds", "Segments", "probe", "segments"]
+__all__ = ["Limits", "Seconds", "Segments", "glance", "probe", "segments"]
 
 ROUNDING = 0.002  # seconds; containers round times to a millisecond
 BEYOND = 1.0  # seconds of which a file may hold more than it says
@@ -185,6 +185,20 @@ def _warnings(film: _Film, mask: Bool[np.ndarray, "time modality"]) -> tuple[str
         more = f" (and {len(film.messages) - 1} more messages)" if len(film.messages) > 1 else ""
         warnings.append(f"decoder: {film.messages[0]}{more}")
     return tuple(warnings)
+
+
+def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:
+    """Decode the first frame of a file: quick, and enough to tell whether anything in it can be read.
+
+    Raises: MediaError.
+    """
+    file = regular_file(path)
+    for kind in get_args(Kind):
+        with listening(), opened(file, limits) as container:
+            stream, tally = tallied(container, kind, limits)
+            if stream is not None and next(decoded(container, stream, tally, limits=limits), None) is not None:
+                return
+    raise MediaError("nothing in it can be decoded", file=path, fix=CONVERT)
 
 
 def probe(path: Path | str) -> dict[str, Any]:

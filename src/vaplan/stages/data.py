@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaplan import annotations
-from vaplan.annotations import Annotations, Video
+from vaplan.annotations import READERS, Annotations, Sheet, Video, annotate
 from vaplan.arrays import Inputs
 from vaplan.encoders import Encoder, store_name
 from vaplan.errors import AnnotationError, MediaError, StoreError, UsageError, unknown
@@ -20,14 +19,19 @@ Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality or
 YOUTUBE_ID = 11  # published media files are often named by the first characters of an id
 
 
-def read_data(spec: str) -> Annotations:
-    """Read `KIND:PATH`, for example `table:my.csv`."""
+def read_sheet(spec: str, *, annotations: str = "") -> Sheet:
+    """The rows of `KIND:PATH`, for example `table:my.csv` or `llp:data`; `annotations` chooses among versions."""
     kind, colon, place = spec.partition(":")
     if not colon or not place:
-        raise UsageError(f"{spec!r} is no data set", fix="write table:FILE")
-    if kind not in annotations.READERS:
-        raise UsageError(unknown("kind of data set", kind, annotations.READERS))
-    return annotations.READERS[kind](Path(place))
+        raise UsageError(f"{spec!r} is no data set", fix=f"write {', '.join(f'{kind}:PATH' for kind in READERS)}")
+    if kind not in READERS:
+        raise UsageError(unknown("kind of data set", kind, READERS))
+    return READERS[kind](Path(place), annotations=annotations)
+
+
+def read_data(spec: str, *, annotations: str = "") -> Annotations:
+    """What a data set says; see `read_sheet`."""
+    return annotate(read_sheet(spec, annotations=annotations))
 
 
 class MediaFolder:
@@ -93,9 +97,9 @@ def _padded(array: np.ndarray, length: int) -> Tensor:
     return torch.from_numpy(np.pad(array, widths) if length > array.shape[1] else array)
 
 
-def input_hashes(table: Path, store: Path, encoders: Encoders) -> dict[str, str]:
+def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str, str]:
     """What a result was made from: the content of the annotations, of each encoder's features, and its weights."""
-    hashes = {str(table): sha256(table)}
+    hashes = {str(path): sha256(path) for path in data.files}
     for folder in chain(*folders(store, encoders)):
         hashes[folder.folder.name] = folder.content_hash()
         hashes[f"weights of {folder.card.encoder}"] = folder.card.provenance["weights_sha256"]

@@ -8,7 +8,9 @@ from itertools import combinations
 from pathlib import Path
 
 from vaplan import recipe as recipes
-from vaplan.annotations.table import Row, check_id, csv_text, write_rows
+from vaplan.annotations.sheet import Row
+from vaplan.annotations.table import check_id, check_text, write_rows
+from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError
 from vaplan.runs import Run
 from vaplan.stages.data import Encoders, read_data
@@ -91,6 +93,8 @@ def read_tags(path: Path) -> list[Row]:
         if not tags:
             raise AnnotationError(f"{video!r} has no tags", file=path, line=line, fix="say what occurs in it")
         split = cells.get("split") or "train"
+        for column, text in (("path", cells["path"]), ("split", split), *(("tag", tag) for tag in tags)):
+            check_text(column, text, file=path, line=line)
         rows += [Row(video, class_name=tag, path=cells["path"], split=split) for tag in dict.fromkeys(tags)]
     if not rows:
         raise AnnotationError("the file names no video", file=path, fix="add a line path,tags for each video")

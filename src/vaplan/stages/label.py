@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vaplan import encoders, pseudo_labels
 from vaplan.annotations import Annotations
-from vaplan.annotations.table import Row, write_rows
+from vaplan.annotations.sheet import Row
+from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES, Inputs
 from vaplan.files import write_json
 from vaplan.metrics.llp import label_f
@@ -60,7 +61,7 @@ def label(
     spoken = {m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)}
     about = {"thresholds": spoken, "chosen": chosen, "encoders": [list(n) for n in names]}
     prompts = {m: data.taxonomy.prompts(m) for m in MODALITIES}
-    write_json(about_path(out), about | {"prompts": prompts, "inputs": input_hashes(data.source, store, names)})
+    write_json(about_path(out), about | {"prompts": prompts, "inputs": input_hashes(data, store, names)})
     return Labelling(out, spoken, chosen, label_quality(data, labels.numpy()), tuple(skipped))
 
 

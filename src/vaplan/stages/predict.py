@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vaplan import runs, training
 from vaplan.annotations import Annotations
-from vaplan.annotations.table import Row, event_rows, write_rows
+from vaplan.annotations.sheet import Row
+from vaplan.annotations.table import event_rows, write_rows
 from vaplan.errors import MediaError, UsageError, unknown
 from vaplan.exports import EXPORTS, export
 from vaplan.parser import Parser

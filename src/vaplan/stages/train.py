@@ -35,7 +35,7 @@ def train(recipe: Recipe, run: Path, *, on_epoch: Callable[[Epoch], None] | None
     everything = read_data(recipe.data)
     store = Path(recipe.store)
     data, _ = usable(_split(everything, "train") or everything, store, recipe.encoders)
-    hashes = input_hashes(everything.source, store, recipe.encoders)
+    hashes = input_hashes(everything, store, recipe.encoders)
     if recipe.labels:
         hashes[recipe.labels] = sha256(Path(recipe.labels))
     if runs.is_done(run, recipe, hashes):

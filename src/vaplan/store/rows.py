@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float
 
 from vaplan.errors import StoreError
 
@@ -41,7 +41,7 @@ class Entry:
     """
 
     video: str
-    feature: Float32[np.ndarray, "time feature"] | None
+    feature: Float[np.ndarray, "time feature"] | None
     mask: Bool[np.ndarray, " time"]
     status: str = "ok"
     reason: str = ""
@@ -103,7 +103,7 @@ def from_row(row: dict[str, Any], *, dimension: int) -> Entry:
 
 
 def check(
-    video: str, feature: Float32[np.ndarray, "time feature"], mask: Bool[np.ndarray, " time"], dimension: int
+    video: str, feature: Float[np.ndarray, "time feature"], mask: Bool[np.ndarray, " time"], dimension: int
 ) -> None:
     """Refuse a feature of another shape than the encoder's, or with values that are no numbers."""
     expected = len(mask), dimension

@@ -1,76 +1,31 @@
-"""The command line: one command a stage. Results go to standard output, everything else to standard error."""
+"""The path itself: one command a stage, and the two that run all of it."""
 
-import json
-import sys
 from collections.abc import Sequence
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from vaplan import __version__
-from vaplan.console import finish, new_table, print_json, print_seen, progress_bars, stderr, warn_embedded, warn_skipped
-from vaplan.errors import Exit, UsageError, VaplanError
-
-if TYPE_CHECKING:
-    from vaplan.store import Store
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
-    help="Audio-visual video parsing from weak labels: tags in, a label for every second out, heard and seen apart.",
-    epilog="Start with `vaplan demo`. For your own videos: `vaplan fit tags.csv --media DIR --out RUN`, then "
-    "`vaplan parse FILE --run RUN --out DIR`.",
+from vaplan.cli.options import (
+    EMBEDDED,
+    AudioOption,
+    DataArgument,
+    DataOption,
+    JsonOption,
+    MediaOption,
+    Modality,
+    OutTable,
+    RunOption,
+    StoreOption,
+    VisualOption,
+    WorkersOption,
 )
-store_app = typer.Typer(no_args_is_help=True, help="Look into a feature store, or check that it is whole.")
-media_app = typer.Typer(no_args_is_help=True, help="See a media file as vaplan sees it.")
-app.add_typer(store_app, name="store")
-app.add_typer(media_app, name="media")
-
-DataOption = Annotated[str, typer.Option("--data", help="The data set: `table:FILE` (CSV or Parquet).")]
-DataArgument = Annotated[str, typer.Argument(metavar="DATA", help="The data set: `table:FILE` (CSV or Parquet).")]
-StoreOption = Annotated[Path, typer.Option("--store", help="The folder of the feature store.")]
-RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
-MediaOption = Annotated[Path, typer.Option("--media", help="The folder with the media files.")]
-OutTable = Annotated[Path, typer.Option("--out", help="The table to write, `.csv` or `.parquet`.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes. [default: one a core]")]
-AudioOption = Annotated[
-    list[str], typer.Option("--audio", help="Sound encoder: `embedded`, or `clap:` and a folder or Hub id.")
-]
-VisualOption = Annotated[
-    list[str], typer.Option("--visual", help="Picture encoder: `embedded`, or `clip:` and a folder or Hub id.")
-]
-EMBEDDED = ["embedded"]
-DEBUG = False
+from vaplan.console import finish, new_table, print_json, progress_bars, stderr, warn_embedded, warn_skipped
+from vaplan.errors import Exit, UsageError
 
 
-class Modality(StrEnum):
-    """Which track."""
-
-    audio = "audio"
-    visual = "visual"
-
-
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Say the version and leave.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Options of every command."""
-    global DEBUG  # noqa: PLW0603 - read once, where a fault is told
-    DEBUG = debug
-    if version:
-        typer.echo(f"vaplan {__version__}")
-        raise typer.Exit
-
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Where everything goes; what is there already is kept.")] = Path(
         "demo"
@@ -107,7 +62,6 @@ def demo(
     return None
 
 
-@app.command()
 def features(
     data: DataArgument,
     media: MediaOption,
@@ -134,7 +88,6 @@ def features(
     finish(outcome, "encoded")
 
 
-@app.command()
 def label(
     data: DataArgument,
     store: StoreOption,
@@ -145,11 +98,18 @@ def label(
         list[str] | None,
         typer.Option("--threshold", help="`audio=0.05` or `visual=0.06`. [default: fitted on split val, else on tags]"),
     ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", help="A taxonomy file (YAML or CSV) that says the classes in other words."),
+    ] = None,
 ) -> None:
     """PLG: make pseudo labels for every second from features, class names and tags."""
     from vaplan import stages
+    from vaplan.taxonomy import with_prompts
 
     data_set, given = stages.read_data(data), _thresholds(threshold or [])
+    if prompts:
+        data_set = replace(data_set, taxonomy=with_prompts(data_set.taxonomy, prompts))
     made = stages.label(data_set, store, out, names=(audio, visual), thresholds=given)
     for modality, value in made.thresholds.items():
         stderr.print(f"{modality} threshold {value}, {made.chosen}", highlight=False)
@@ -160,7 +120,6 @@ def label(
     warn_skipped(made.skipped)
 
 
-@app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped one: han, plg, segment_bce, ple.")],
     run: RunOption,
@@ -183,7 +142,6 @@ def train(
     stderr.print(f"run {run}", highlight=False)
 
 
-@app.command()
 def denoise(
     run: Annotated[Path, typer.Argument(help="A run that was trained on the labels.")],
     labels: Annotated[Path, typer.Option("--labels", help="The pseudo labels to denoise.")],
@@ -211,7 +169,6 @@ def denoise(
         stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)
 
 
-@app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: DataOption,
@@ -226,32 +183,6 @@ def predict(
     stderr.print(f"wrote {out}", highlight=False, markup=False)
 
 
-@app.command()
-def evaluate(
-    data: DataOption,
-    estimate: Annotated[Path, typer.Option("--estimate", help="The table to score.")],
-    split: Annotated[str, typer.Option("--split", help="Which densely labelled split. [default: all]")] = "test",
-    as_json: JsonOption = False,
-) -> None:
-    """Score a table of events against the dense labels: the ten numbers of LLP, in percent."""
-    from vaplan import stages
-    from vaplan.annotations import read_table
-    from vaplan.evaluation import evaluate as score
-
-    reference = stages.read_data(data)
-    result = score(reference, read_table(estimate, taxonomy=reference.taxonomy), split=split)
-    numbers = result.scores.percent()
-    counted = {"videos": len(result.scores), "missing": len(result.missing), "ignored": len(result.ignored)}
-    if result.missing:
-        stderr.print(f"warning: nothing said about {len(result.missing)} labelled videos, left out", style="yellow")
-    if as_json:
-        return print_json(numbers | counted)
-    rows = [[level, *(f"{value:.2f}" for value in kinds.values())] for level, kinds in numbers.items()]
-    Console().print(new_table(f"{split or 'all'}: {counted['videos']} videos", ["F", *numbers["segment"]], rows))
-    return None
-
-
-@app.command()
 def parse(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Media files, or folders of them.")],
     run: RunOption,
@@ -277,7 +208,6 @@ def parse(
     finish(outcome, "parsed")
 
 
-@app.command()
 def fit(
     tags: Annotated[Path, typer.Argument(help="A CSV with the columns `path,tags`; tags apart by `;`.")],
     media: MediaOption,
@@ -302,78 +232,6 @@ def fit(
     stderr.print(f"run {run.folder}: try `vaplan parse FILE --run {run.folder} --out DIR`", highlight=False)
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
-
-
-@store_app.command("info")
-def store_info(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
-    """Print what a store holds, as JSON: encoders, videos done, absent, failed and lacking."""
-    print_json({name: folder.info() for name, folder in _stores(store).items()})
-
-
-@store_app.command("verify")
-def store_verify(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
-    """Read every byte of a store: changed rows and planned videos without a row are named, and the exit code is 5."""
-    problems = [f"{name}: {problem}" for name, folder in _stores(store).items() for problem in folder.verify()]
-    for problem in problems:
-        stderr.print(f"error: {problem}", style="red", highlight=False)
-    if problems:
-        raise typer.Exit(Exit.MACHINE)
-    stderr.print("whole")
-
-
-@media_app.command("probe")
-def probe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")], as_json: JsonOption = False
-) -> None:
-    """Show what vaplan sees in a file: seconds, brightness and loudness of every segment, warnings."""
-    from vaplan.media import probe as look
-
-    errors = 0
-    for path in files:
-        seen = look(path)
-        errors += seen["error"] is not None
-        if as_json:
-            typer.echo(json.dumps(seen, ensure_ascii=False))
-        elif seen["error"] is None:
-            print_seen(seen)
-        if seen["error"]:
-            stderr.print(f"error: {seen['error']}", style="red", highlight=False)
-    if errors:
-        raise typer.Exit(Exit.NOTHING_DONE if errors == len(files) else Exit.SOME_FAILED)
-
-
-def main() -> None:
-    """The entry point: every fault becomes one line and an exit code."""
-    try:
-        code = app(standalone_mode=False)
-    except VaplanError as error:
-        code = _fault(str(error), error.exit)
-    except (KeyboardInterrupt, typer.Abort):
-        code = Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, said in one line
-        if show := getattr(error, "show", None):  # typer's own usage errors, whose class it does not export
-            show()
-            code = Exit.USAGE
-        else:
-            code = _fault(f"a bug in vaplan: {type(error).__name__}: {error}. Fix: report it, with --debug", Exit.BUG)
-    if code == Exit.INTERRUPTED:  # typer returns it for an interruption of the keyboard, without a word
-        _fault("interrupted; the same command goes on where it stopped", Exit.INTERRUPTED)
-    sys.exit(int(code or 0))
-
-
-def _fault(text: str, code: Exit) -> Exit:
-    if DEBUG:
-        stderr.print_exception()
-    print(f"error: {text}", file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped
-    return code
-
-
-def _stores(root: Path) -> dict[str, "Store"]:
-    from vaplan.store import stores
-
-    if not (found := stores(root)):
-        raise UsageError("this is no feature store", file=root, fix="give the folder that `vaplan features` filled")
-    return found
 
 
 def _thresholds(given: Sequence[str]) -> dict[str, float] | None:

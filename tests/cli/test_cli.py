@@ -5,30 +5,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Call
 from tests.conftest import World
-from vaplan import cli, runs, stages
 from vaplan import recipe as recipes
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run a command in this process; returns exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vaplan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
+from vaplan import runs, stages
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +29,8 @@ def test_importing_and_helping_is_quick_because_nothing_heavy_is_loaded() -> Non
 
 
 def commands() -> list[list[str]]:
-    groups = {"store": ["info", "verify"], "media": ["probe"]}
-    single = "demo features label train denoise predict evaluate parse fit".split()
+    groups = {"data": ["check", "fetch"], "store": ["info", "verify"], "media": ["probe"]}
+    single = "demo features label train denoise predict evaluate compare import parse fit".split()
     return [[], *([name] for name in single), *([g, name] for g, names in groups.items() for name in names)]
 
 

@@ -1,0 +1,22 @@
+"""Features that others published: how each pack lies on disk, checked readers, and how its arrays become segments.
+
+A pack is a value in `LAYOUTS`; a way to bring it to segments is a function in `POOLINGS`.
+"""
+
+from vaplan.packs.files import PackError
+from vaplan.packs.layouts import LAYOUTS, LabelPack, Layout, Pack, find
+from vaplan.packs.pooling import POOLINGS
+from vaplan.packs.sources import ArrayFiles, RowFiles, Source
+
+__all__ = [
+    "LAYOUTS",
+    "POOLINGS",
+    "ArrayFiles",
+    "LabelPack",
+    "Layout",
+    "Pack",
+    "PackError",
+    "RowFiles",
+    "Source",
+    "find",
+]
