@@ -1,6 +1,8 @@
 """Tables in, annotations out: right, or one error with file, line, value and fix."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaplan.annotations import read_table
+from vaplan.annotations import annotate, read_table
+from vaplan.annotations.findings import inspect
 from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import event_rows, read_sheet, write_rows
 from vaplan.arrays import AUDIO, VISUAL
@@ -81,6 +84,18 @@ def test_splits_and_paths_are_kept_and_unknown_splits_are_named(tmp_path: Path) 
         ("a,,Dog,,", r"events\.csv:2: 5 fields where the header has 6"),
         ('a,,"Dog,,,\nb,,Cat,,,', r"events\.csv:2: not CSV: unexpected end of data.*close the quotes"),
         ("a,,Dog\0,,,", r"events\.csv:2: a NUL character"),
+        ("a,,Dog,,,\na,,Cat,,,,", r"events\.csv:3: 7 fields where the header has 6"),
+        ("a,audio,Dog,1_0,20,", r"events\.csv:2: onset is '1_0', expected a number of seconds"),
+        ("a,audio,Dog,0,1,high", r"events\.csv:2: score is 'high', expected a number"),
+        ("a,audio,Dog,0,1,NaN", r"events\.csv:2: score is 'NaN'"),
+        ("a,Audio,Dog,0,1,", r"events\.csv:2: unknown modality 'Audio'; did you mean 'audio'"),
+        ("a,,nan,,,", r"events\.csv:2: class is 'nan', which other programs write for an empty cell"),
+        ("NULL,,Dog,,,", r"events\.csv:2: video id 'NULL' stands for an empty cell"),
+        ("a/b,,Dog,,,", r"events\.csv:2: video id 'a/b' cannot be used"),
+        ("a,,D\x1bog,,,", r"events\.csv:2: class 'D\\x1bog' holds control characters"),
+        (f"{'a' * 201},,Dog,,,", r"events\.csv:2: video id 'a+' cannot be used"),
+        ("a,,Dog,,,\nb,,dog,,,", r"events\.csv:3: class 'dog' is written 'Dog' in line 2"),
+        ("a,audio,Dog,0,1,0.5\na,audio,Dog,0,1,0.6", r"events\.csv:3: the event of line 2 again, with score 0\.6"),
     ],
 )
 def test_a_faulty_row_names_file_and_line(tmp_path: Path, line: str, message: str) -> None:
@@ -100,6 +115,88 @@ def test_two_paths_for_one_video_are_a_conflict(tmp_path: Path) -> None:
     path = table(tmp_path, HEADER.replace("score", "score,path") + "a,,Dog,,,,x.mp4\na,,Cat,,,,y.mp4\n")
     with pytest.raises(AnnotationError, match=r"has path 'y\.mp4' here and 'x\.mp4' in line 2"):
         read_table(path)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_what_spreadsheets_put_between_fields_is_understood(tmp_path: Path, delimiter: str) -> None:
+    text = HEADER + 'a,audio,"Rain, heavy",0,1,0.5\n'
+    path = table(tmp_path, text.replace(",", delimiter).replace(f"Rain{delimiter} heavy", "Rain, heavy"))
+    assert read_table(path).events["a"] == (Event("audio", "Rain, heavy", 0.0, 1.0, 0.5),)
+
+
+def test_a_decimal_comma_is_an_error_and_no_other_number(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"events\.csv:2: onset is '0,5', expected a number"):
+        read_table(table(tmp_path, HEADER.replace(",", ";") + "a;audio;Dog;0,5;1;\n"))
+
+
+def test_a_header_without_commas_lists_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"events\.csv:1: column 'video' is missing; found: id label"):
+        read_table(table(tmp_path, "id label\na Dog\n"))
+    with pytest.raises(AnnotationError, match=r"events\.csv:1: column 'class' stands there twice"):
+        read_table(table(tmp_path, HEADER.replace("score", "score,class") + "a,,Dog,,,,Cat\n"))
+
+
+@pytest.mark.parametrize("name", ["no.parquet", "text.parquet"])
+def test_what_is_no_parquet_table_is_said_to_be_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.parquet").write_text("video,modality\n")
+    with pytest.raises(AnnotationError, match=rf"{name}: not a Parquet table"):
+        read_table(tmp_path / name)
+
+
+def test_the_same_row_twice_and_overlaps_are_merged_and_named(tmp_path: Path) -> None:
+    sheet = read_sheet(table(tmp_path, HEADER + "a,audio,Dog,0,2,\na,audio,Dog,0,2,\na,audio,Dog,1,4,\n"))
+    assert annotate(sheet).events["a"] == (Event("audio", "Dog", 0.0, 4.0),)
+    found = [(finding.kind, finding.line) for finding in inspect(sheet)]
+    assert found == [("duplicate event", 3), ("self-overlap", 4)]
+
+
+def test_one_file_in_two_splits_is_a_leak(tmp_path: Path) -> None:
+    rows = "a,,Dog,,,,x.mp4,train\nb,,Dog,,,,x.mp4,test\n"
+    (leak,) = inspect(read_sheet(table(tmp_path, HEADER.replace("score", "score,path,split") + rows)))
+    assert (leak.kind, leak.line) == ("leak between test and train", 3)
+    assert leak.what == "x.mp4: a is in train and b in test"
+
+
+def test_a_taxonomy_file_beside_the_table_gives_classes_their_order_and_words(tmp_path: Path) -> None:
+    path = table(tmp_path, HEADER + "a,,Dog,,,\n")
+    beside = tmp_path / "events.taxonomy.yaml"
+    beside.write_text("classes: [Rain, Dog]\nprompts: {Dog: {audio: a dog barks}}\n")
+    data = read_table(path)
+    assert data.taxonomy.classes == ("Rain", "Dog")
+    assert data.taxonomy.prompts("audio")[1] == ["a dog barks"]
+    assert data.files == (path, beside)
+    (tmp_path / "events.taxonomy.csv").write_text("class\nDog\n")
+    with pytest.raises(AnnotationError, match=r"events\.taxonomy\.csv both belong to events\.csv"):
+        read_table(path)
+
+
+def test_a_class_that_the_taxonomy_file_does_not_hold_is_an_error(tmp_path: Path) -> None:
+    path = table(tmp_path, HEADER + "a,,Dgo,,,\n")
+    (tmp_path / "events.taxonomy.csv").write_text("class,audio\nDog,a dog barks\nRain,\n")
+    with pytest.raises(AnnotationError, match=r"events\.csv:2: unknown class 'Dgo'; did you mean 'Dog'"):
+        read_table(path)
+
+
+def test_ids_may_begin_with_a_dash_or_look_like_a_formula(tmp_path: Path) -> None:
+    assert read_table(table(tmp_path, HEADER + "-a,,Dog,,,\n=b+1,,Dog,,,\n")).ids == ("-a", "=b+1")
+
+
+LOOK = """
+import resource, sys
+from pathlib import Path
+from vaplan.annotations import read_table
+data = read_table(Path(sys.argv[1]))
+print(len(data.ids), sum(map(len, data.events.values())), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_two_hundred_thousand_rows_are_read_whole_in_less_than_a_gigabyte(tmp_path: Path) -> None:
+    rows = (f"v{n // 10},audio,Class{n % 10},{n % 7},{n % 7 + 1},0.5\n" for n in range(200_000))
+    path = table(tmp_path, HEADER + "".join(rows))
+    said = subprocess.run([sys.executable, "-c", LOOK, path], capture_output=True, text=True, check=True)
+    videos, events, kilobytes = map(int, said.stdout.split())
+    assert (videos, events) == (20_000, 200_000)
+    assert kilobytes < 2**20
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -59,7 +59,7 @@ def label(
     labels = pseudo_labels.generate_pseudo_labels(confidence, weak_label, inputs.mask, threshold=threshold)
     write_rows(out, label_rows(data.ids, labels.numpy(), confidence.numpy(), data.taxonomy))
     spoken = {m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)}
-    about = {"thresholds": spoken, "chosen": chosen, "encoders": [list(n) for n in names]}
+    about = {"annotations": data.version, "thresholds": spoken, "chosen": chosen, "encoders": [list(n) for n in names]}
     prompts = {m: data.taxonomy.prompts(m) for m in MODALITIES}
     write_json(about_path(out), about | {"prompts": prompts, "inputs": input_hashes(data, store, names)})
     return Labelling(out, spoken, chosen, label_quality(data, labels.numpy()), tuple(skipped))
