@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import EMBEDDED, World
 from vaplan import stages
 from vaplan.annotations import Annotations, Video
-from vaplan.errors import MediaError, StoreError, UsageError
+from vaplan.errors import MachineError, MediaError, StoreError, UsageError
 from vaplan.stages.data import MediaFolder, folders, read_inputs
 from vaplan.store import Store
 
@@ -54,7 +54,33 @@ def test_a_bad_file_is_recorded_and_the_rest_is_done(world: World, tmp_path: Pat
     assert {video for video, (status, _) in statuses.items() if status == "failed"} == {bad.video, gone.video}
     shutil.copy(world.folder / bad.path, media / f"{bad.video}.mp4")
     again = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1, retry=f"{bad.video}.mp4")
-    assert (again.done, again.already) == (1, 2)
+    assert (again.done, again.already, [video for video, _ in again.failed]) == (1, 1, [gone.video])
+
+
+def test_a_file_that_was_not_there_is_looked_for_again(world: World, tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    (video,) = some(world, 1).videos
+    data = replace(world.data, videos=(replace(video, path=""),))
+    for _ in range(2):
+        assert stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1).done == 0
+    assert len(list((tmp_path / "store").glob("audio-*/shard-*"))) == 1
+    shutil.copy(world.folder / video.path, media / f"{video.video}.mp4")
+    outcome = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1)
+    assert (outcome.done, outcome.failed) == (1, ())
+
+
+def test_a_limit_is_what_is_done_now_and_the_rest_is_done_later(world: World, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    first = stages.features(some(world, 3), world.folder, store, names=EMBEDDED, workers=1, limit=2)
+    rest = stages.features(some(world, 3), world.folder, store, names=EMBEDDED, workers=1)
+    assert (first.done, rest.done, rest.already) == (2, 1, 2)
+
+
+def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(world: World, tmp_path: Path) -> None:
+    stages.features(some(world, 1), world.folder, tmp_path, names=EMBEDDED, workers=1)
+    with Store.open(tmp_path, "audio:embedded").writing(), pytest.raises(MachineError, match="locked by pid"):
+        stages.features(some(world, 2), world.folder, tmp_path, names=EMBEDDED, workers=1)
 
 
 def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(world: World) -> None:

@@ -1,12 +1,14 @@
-"""What dies, hangs or raises in a worker costs its own item only."""
+"""What dies, hangs or raises in a worker costs its own item only; a machine that fails stops the work."""
 
+import errno
 import os
 import time
 
 import pytest
 
-from vaplan.errors import MediaError
-from vaplan.stages.workers import Failed, supervised
+from vaplan.errors import Exit, MachineError, MediaError
+from vaplan.stages.faults import Failed, machine_fault
+from vaplan.stages.workers import IN_A_ROW, _unless_in_a_row, supervised
 
 
 def work(item: str) -> str:
@@ -21,18 +23,43 @@ def work(item: str) -> str:
     return item.upper()
 
 
-def test_every_item_gets_its_result_or_its_reason_in_order() -> None:
+def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_again_comes_last() -> None:
     items = ["a", "die", "b", "fault", "hang", "bug", "c"]
     results = dict(supervised(work, items, workers=2, seconds=5.0))
-    assert list(results) == items
+    assert list(results) == ["a", "b", "fault", "bug", "c", "die", "hang"]
     assert (results["a"], results["b"], results["c"]) == ("A", "B", "C")
     reasons = {item: result.reason for item, result in results.items() if isinstance(result, Failed)}
     assert reasons == {
-        "die": "the worker died, exit code 7",
+        "die": "its worker process died, exit code 7",
         "fault": "x.mp4: not a film. Fix: convert it.",
         "hang": "gave no result within 5 s",
         "bug": "ValueError: two lines",
     }
+
+
+def test_failures_in_a_row_that_are_the_machines_stop_the_work_and_are_not_yielded() -> None:
+    good = [("a", "A"), ("b", "B")]
+    full = [(str(i), Failed("x: no space", "No space left on device")) for i in range(IN_A_ROW)]
+    assert list(_unless_in_a_row(iter([*full[1:], *good, *full[1:]]))) == [*full[1:], *good, *full[1:]]
+    results = _unless_in_a_row(iter([*good, *full, *good]))
+    assert [next(results) for _ in range(2 + IN_A_ROW - 1)] == [*good, *full[:-1]]
+    with pytest.raises(MachineError, match=rf"{IN_A_ROW} failures in a row \(No space left on device\)") as caught:
+        next(results)
+    assert caught.value.exit == Exit.MACHINE
+
+
+@pytest.mark.parametrize("kind", [ValueError, MediaError])
+def test_failures_of_the_items_themselves_never_stop_the_work(kind: type[Exception]) -> None:
+    assert machine_fault(kind("empty file")) == ""
+    own = [(str(i), Failed("empty file")) for i in range(3 * IN_A_ROW)]
+    assert list(_unless_in_a_row(iter(own))) == own
+
+
+def test_a_fault_of_the_machine_is_seen_behind_the_error_it_caused() -> None:
+    error = MediaError("not a film", file="x.mp4")
+    error.__cause__ = OSError(errno.ESTALE, "stale")
+    assert machine_fault(error) == os.strerror(errno.ESTALE)
+    assert machine_fault(MemoryError()) == "out of memory"
 
 
 def test_nothing_to_do_starts_nothing() -> None:

@@ -16,6 +16,7 @@ from vaplan.files import sha256
 from vaplan.store import Store
 
 Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
+NO_FILE = "no file for"  # how the reason begins; such a file may come, so it is looked for every time
 YOUTUBE_ID = 11  # published media files are often named by the first characters of an id
 
 
@@ -56,14 +57,14 @@ class MediaFolder:
             if len(matches) > 1:
                 names = ", ".join(path.name for path in matches)
                 raise MediaError(f"several files for {video.video!r}: {names}", file=self.folder, fix="keep one")
-        raise MediaError(f"no file for {video.video!r}", file=self.folder, fix=f"add {video.video}.mp4 or the like")
+        raise MediaError(f"{NO_FILE} {video.video!r}", file=self.folder, fix=f"add {video.video}.mp4 or the like")
 
     def _at(self, video: Video) -> Path:
         for root in (self.folder, self.table.parent):
             path = root / video.path
             if path.exists():
                 return path
-        what = f"{video.path!r} of video {video.video!r} does not exist"
+        what = f"{NO_FILE} {video.video!r}: {video.path!r} does not exist"
         raise MediaError(what, file=self.folder, fix="paths are relative to the media folder or to the table")
 
 

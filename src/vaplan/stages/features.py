@@ -1,6 +1,7 @@
 """Media files to feature vectors: every file is decoded once and encoded by every encoder that lacks it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from vaplan.arrays import AUDIO
 from vaplan.encoders import Encoder
 from vaplan.errors import VaplanError
 from vaplan.media import Segments
-from vaplan.stages.data import Encoders, MediaFolder
+from vaplan.stages.data import NO_FILE, Encoders, MediaFolder
 from vaplan.stages.workers import Failed, supervised
-from vaplan.store import Entry, Store
+from vaplan.store import Entry, Store, Writer
 
 Progress = Callable[[int, int, str], None]  # done, of, what went wrong with the last one
 Pair = tuple[int, str]  # modality and encoder name
@@ -50,20 +51,47 @@ def features(
     names: Encoders,
     workers: int | None = None,
     retry: str | None = None,
+    limit: int | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Bring the store up to date with the data set; what is there already is not touched.
 
     Args:
         names: Encoder names per modality, in modality order.
-        retry: Try those again whose recorded failure contains this text.
+        retry: Try those again whose recorded failure contains this text; files that were not there are looked for
+            again in any case.
+        limit: Decode at most so many files now.
     """
     pairs = [(modality, name) for modality, group in enumerate(names) for name in group]
     stores = {pair: _create(store, pair, planned=data.ids) for pair in pairs}
-    lacking = {pair: set(stores[pair].lacking(data.ids, retry=retry)) for pair in pairs}
-    jobs, failed = _plan(data, MediaFolder(media, table=data.source), lacking)
-    _write(stores, [_all_failed(job, reason) for job, reason in failed])
+    folder = MediaFolder(media, table=data.source)
+    with ExitStack() as held:  # another job on this store has to wait until this one ends
+        writers = {pair: held.enter_context(store.writing()) for pair, store in stores.items()}
+        return _fill(data, folder, writers, retry=retry, limit=limit, workers=workers, progress=progress)
+
+
+def _fill(
+    data: Annotations,
+    folder: MediaFolder,
+    writers: dict[Pair, Writer],
+    *,
+    retry: str | None,
+    limit: int | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> Outcome:
+    new = {pair: set(writer.store.lacking(data.ids)) for pair, writer in writers.items()}
+    again = [text for text in (retry, NO_FILE) if text is not None]
+    lacking = {
+        pair: new[pair].union(*(writer.store.lacking(data.ids, retry=text) for text in again))
+        for pair, writer in writers.items()
+    }
+    jobs, failed = _plan(data, folder, lacking)
+    jobs = jobs[:limit]
+    absent = [(job.video, _all_failed(job, reason)) for job, reason in failed]
+    _write(writers, [{p: row for p, row in rows.items() if video in new[p]} for video, rows in absent])  # once
     done, total, buffer, reasons = 0, len(jobs) + len(failed), list[Entries](), list[tuple[str, str]]()
+    already = len(data.ids) - len(set().union(*lacking.values()))
 
     def tell(video: str, reason: str) -> None:
         nonlocal done
@@ -75,15 +103,17 @@ def features(
 
     for job, reason in failed:
         tell(job.video, reason)
-    for job, result in supervised(encode, jobs, workers=workers, prepare=_prepare, arguments=[pairs]):
-        reason = result.reason if isinstance(result, Failed) else ""
-        buffer.append(_all_failed(job, reason) if isinstance(result, Failed) else result)
-        tell(job.video, reason)
-        if len(buffer) == SHARD:
-            _write(stores, buffer)
-            buffer.clear()
-    _write(stores, buffer)
-    return Outcome(total - len(reasons), len(data.ids) - total, tuple(reasons))
+    try:
+        for job, result in supervised(encode, jobs, workers=workers, prepare=_prepare, arguments=[list(writers)]):
+            reason = result.reason if isinstance(result, Failed) else ""
+            buffer.append(_all_failed(job, reason) if isinstance(result, Failed) else result)
+            tell(job.video, reason)
+            if len(buffer) == SHARD:
+                _write(writers, buffer)
+                buffer.clear()
+    finally:  # an interruption keeps what is finished
+        _write(writers, buffer)
+    return Outcome(total - len(reasons), already, tuple(reasons))
 
 
 def _create(root: Path, pair: Pair, *, planned: Sequence[str]) -> Store:
@@ -113,10 +143,10 @@ def _all_failed(job: Job, reason: str) -> Entries:
     return {pair: Entry(job.video, None, nothing, "failed", reason) for pair in job.encoders}
 
 
-def _write(stores: dict[Pair, Store], done: Sequence[Entries]) -> None:
-    for pair, store in stores.items():
+def _write(writers: dict[Pair, Writer], done: Sequence[Entries]) -> None:
+    for pair, writer in writers.items():
         if rows := [entries[pair] for entries in done if pair in entries]:
-            store.add(rows)
+            writer.add(rows)
 
 
 _LOADED: dict[Pair, Encoder] = {}  # a worker's encoders

@@ -1,49 +1,32 @@
-"""Run a function over many items in worker processes that may die: each death costs its own item only."""
+"""Run a function over many items in processes that may die, on a machine that may fail."""
 
-import multiprocessing
 import os
-import signal
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as Expired
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import resource_tracker
-from typing import Any, Generic, TypeVar
+from typing import Any, Protocol
 
-from pebble import ProcessExpired, ProcessPool
+from vaplan.errors import MachineError
+from vaplan.stages.faults import Failed, Item, Result
+from vaplan.stages.processes import Work, in_order
 
-from vaplan.errors import MachineError, VaplanError
+__all__ = ["Engine", "Failed", "supervised"]
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 SECONDS_PER_ITEM = 600.0
-AHEAD = 4  # items a worker that are handed out before their turn
+IN_A_ROW = 10  # failures that look alike and are the machine's: the next would look the same
 
 
-@dataclass(frozen=True)
-class Failed:
-    """An item that gave no result, and why, in one line."""
+class Engine(Protocol):
+    """Whatever runs a function over items: `supervised` here, or a cluster."""
 
-    reason: str
-
-
-@dataclass(frozen=True)
-class Guarded(Generic[Item, Result]):
-    """`function`, with whatever it raises turned into a value."""
-
-    function: Callable[[Item], Result]
-
-    def __call__(self, item: Item) -> Result | Failed:
-        try:
-            return self.function(item)
-        except VaplanError as error:
-            return Failed(str(error))
-        except Exception as error:  # noqa: BLE001 - the one boundary where anything a decoder throws becomes a row
-            return Failed(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    def __call__(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        workers: int | None = None,
+        prepare: Callable[..., None] | None = None,
+        arguments: Sequence[Any] = (),
+    ) -> Iterator[tuple[Item, Result | Failed]]:
+        """Yield every item once, with its result or its failure; MachineError where going on makes no sense."""
 
 
 def supervised(
@@ -57,48 +40,32 @@ def supervised(
 ) -> Iterator[tuple[Item, Result | Failed]]:
     """Yield every item with its result or its failure, in order.
 
+    Where the machine may be at fault, an item is tried once more after all others: alone, in a new process.
+
     Args:
         workers: How many processes; by default one a core.
         prepare: Called once in every new worker, with `arguments`.
         seconds: An item that takes longer is given up and its worker is killed.
+
+    Raises: MachineError after `IN_A_ROW` failures of the machine, which are not yielded.
     """
-    if not items:
-        return
-    count = min(workers or os.cpu_count() or 1, len(items))
-    context = multiprocessing.get_context("spawn")
-    resource_tracker.ensure_running()  # its own start would let interruptions through again
-    source, pending = iter(items), deque[tuple[Item, Future[Any]]]()
-    with ProcessPool(count, context=context, initializer=prepare, initargs=list(arguments)) as pool:
-        try:
-            while True:
-                with _uninterrupted():
-                    for item in islice(source, AHEAD * count - len(pending)):
-                        pending.append((item, pool.schedule(Guarded(function), args=[item], timeout=seconds)))
-                if not pending:
-                    return
-                item, future = pending.popleft()
-                yield item, _result(future, seconds)
-        finally:
-            pool.stop()  # type: ignore[no-untyped-call]
+    work, again = Work(function, prepare, arguments), list[Item]()
+    results = in_order(work, items, count=workers or os.cpu_count() or 1, seconds=seconds)
+    for item, result in _unless_in_a_row(results):
+        if isinstance(result, Failed) and result.machine:
+            again.append(item)
+        else:
+            yield item, result
+    for item in again:
+        yield from in_order(work, [item], count=1, seconds=seconds)
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Start processes and threads that an interruption of the keyboard does not reach; ours is told, and stops them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _result(future: Future[Any], seconds: float) -> Any:
-    try:
-        return future.result()
-    except ProcessExpired as error:
-        return Failed(f"the worker died, exit code {error.exitcode}")
-    except Expired:
-        return Failed(f"gave no result within {seconds:g} s")
-    except BrokenProcessPool:
-        fix = "in a script, call it below `if __name__ == '__main__':`"
-        raise MachineError("no worker process could start", fix=fix) from None
+def _unless_in_a_row(results: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    faults = list[str]()
+    for item, result in results:
+        fault = result.machine if isinstance(result, Failed) else ""
+        faults = [*faults, fault] if fault and {*faults} <= {fault} else [fault]
+        if fault and len(faults) == IN_A_ROW:
+            what = f"{IN_A_ROW} failures in a row ({fault}), so the machine is at fault; the last: {result.reason}"
+            raise MachineError(what, fix="mend that and run the same command again, which tries what is not done")
+        yield item, result

@@ -8,23 +8,22 @@ rows of one video the latest counts.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Bool, Float32
 
 from vaplan.errors import MachineError, StoreError
+from vaplan.store import shards
 from vaplan.store.card import FORMAT, Card, canonical, digest, plain
 from vaplan.store.disk import locked, publish
-from vaplan.store.rows import SCHEMA, Entry, from_row, intact, to_row
+from vaplan.store.rows import Entry, from_row, intact, to_row
 
-__all__ = ["Card", "Entry", "Store", "stores"]
+__all__ = ["Card", "Entry", "Store", "Writer", "stores"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,6 @@ class Store:
 
     folder: Path
     card: Card
-    _held: list[bool] = field(default_factory=list, repr=False, compare=False)  # whether we are writing
 
     @classmethod
     def create(
@@ -61,7 +59,8 @@ class Store:
             known[encoder].card.refuse_other(provenance, dtype=dtype, file=known[encoder].folder)
         store = known.get(encoder, cls(Path(root) / card.folder_name, card))
         if encoder not in known:
-            publish(store.folder / "provenance.json", canonical(asdict(card)))
+            with locked(store.folder):
+                publish(store.folder / "provenance.json", canonical(asdict(card)))
         store.plan(planned)
         return store
 
@@ -88,40 +87,29 @@ class Store:
 
     def plan(self, videos: Iterable[str]) -> None:
         """Add videos to the planned ones."""
-        before = self.planned
-        new = dict.fromkeys([*before, *videos])
-        if len(new) > len(before) or not before:
-            with self.writing():
-                publish(self.folder / "plan.json", canonical([*new]))
+        path, videos = self.folder / "plan.json", [*videos]
+        if path.exists() and not {*videos} - {*self.planned}:
+            return
+        with locked(self.folder):
+            publish(path, canonical([*dict.fromkeys([*self.planned, *videos])]))
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator["Writer"]:
         """Be the store's only writer for a while; raises MachineError naming the writer there is."""
-        with nullcontext() if self._held else locked(self.folder):
-            self._held.append(True)
-            try:
-                yield
-            finally:
-                self._held.pop()
+        with locked(self.folder):
+            last = max(map(shards.number, shards.listed(self.folder)), default=-1)
+            yield Writer(self, frozenset(self.planned), last + 1)
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write the rows of some planned videos as one new shard: all of them, or, when killed, none."""
-        unplanned = sorted({entry.video for entry in entries} - {*self.planned})
-        if unplanned:
-            raise StoreError(f"{unplanned[0]} is not planned", file=self.folder, fix="call `plan` first")
-        rows = [to_row(entry, dimension=self.card.dimension, dtype=self.card.dtype) for entry in entries]
-        sink = pa.BufferOutputStream()
-        table = pa.Table.from_pylist(rows, schema=SCHEMA)
-        pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
-        content = sink.getvalue().to_pybytes()
-        with self.writing():
-            number = 1 + max((int(shard.name.split("-")[1]) for shard in self._shards()), default=-1)
-            publish(self.folder / f"shard-{number:06d}-{digest(content)}.parquet", content)
+        """Write one shard and nothing else; see `Writer.add`."""
+        with self.writing() as writer:
+            writer.add(entries)
 
     def statuses(self) -> dict[str, tuple[str, str]]:
         """Per video that has a row its status and the reason for it; quick, as no feature is read."""
-        rows = self._latest(["video", "status", "reason"]).values()
-        return {row["video"]: (row["status"], row["reason"]) for row in rows}
+        names = ["video", "status", "reason"]
+        video, status, reason = (column.to_pylist() for column in self._latest(names).select(names))
+        return dict(zip(video, zip(status, reason, strict=True), strict=True))
 
     def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
         """Those of `videos` without a row, or with a failed one whose reason contains `retry`."""
@@ -135,9 +123,12 @@ class Store:
         return [video for video in dict.fromkeys(videos) if not done(video)]
 
     def entries(self) -> Iterator[Entry]:
-        """Every video's entry, by video id."""
-        for _, row in sorted(self._latest(SCHEMA.names).items()):
-            yield from_row(row, dimension=self.card.dimension)
+        """Every video's entry, in the order of writing; one shard is held at a time."""
+        table, paths = self._latest(["video"]), shards.listed(self.folder)
+        for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
+            whole, _ = shards.load_whole(paths[shard])
+            for row in whole.take(pa.array(np.sort(rows))).to_pylist():
+                yield from_row(row, dimension=self.card.dimension, dtype=self.card.dtype)
 
     def read(
         self, videos: Sequence[str]
@@ -146,64 +137,88 @@ class Store:
 
         Raises: StoreError naming the videos that have no row, or features that are not what was written.
         """
-        rows = self._latest(SCHEMA.names, only=videos)
-        lacking = [video for video in videos if video not in rows]
-        if lacking:
+        table, paths = self._latest(["video", "segments"]), shards.listed(self.folder)
+        segments = dict(zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True))
+        if lacking := [video for video in videos if video not in segments]:
             what = f"{len(lacking)} of {len(videos)} videos are not in the store, the first is {lacking[0]}"
             raise StoreError(what, file=self.folder, fix="run `vaplan features` to fill it")
-        longest = max((rows[video]["segments"] for video in videos), default=0)
+        longest = max((segments[video] for video in videos), default=0)
         feature = np.zeros((len(videos), longest, self.card.dimension), np.float32)
         mask = np.zeros((len(videos), longest), dtype=bool)
-        for v, video in enumerate(videos):
-            entry = from_row(rows[video], dimension=self.card.dimension)
-            mask[v, : len(entry.mask)] = entry.mask
-            if entry.feature is not None:
-                feature[v, : len(entry.mask)] = entry.feature
+        for shard, rows, places in shards.by_shard(videos, table):
+            block = shards.block(paths[shard], rows, self.card)
+            inside = np.arange(longest) < block.segments[:, None]
+            v, t = np.nonzero(inside)
+            mask[places[v], t] = block.mask
+            v, t = np.nonzero(inside & block.featured[:, None])
+            feature[places[v], t] = block.feature
         return feature, mask
 
     def content_hash(self) -> str:
         """A digest of all features, whatever the order and grouping in which they were written."""
-        rows = self._latest(["video", "checksum"])
-        return digest(b"".join(row["checksum"] for _, row in sorted(rows.items())))
+        return _content_hash(self._latest(["video", "checksum"]))
 
     def info(self) -> dict[str, Any]:
         """What the store holds, as JSON values."""
-        rows = self._latest(["video", "status", "reason", "segments"])
-        status = Counter(row["status"] for row in rows.values())
+        table, paths = self._latest(["video", "status", "reason", "segments", "checksum"]), shards.listed(self.folder)
+        status, planned = Counter(table["status"].to_pylist()), self.planned
         return {
             **asdict(self.card),
             "folder": str(self.folder),
-            "planned": len(self.planned),
-            "lacking": len(self.lacking(self.planned)),
+            "planned": len(planned),
+            "lacking": len({*planned} - {*table["video"].to_pylist()}),
             **{kind: status[kind] for kind in ("ok", "absent", "failed")},
-            "segments": sum(row["segments"] for row in rows.values()),
-            "reasons": dict(Counter(row["reason"] for row in rows.values() if row["reason"])),
-            "shards": len(self._shards()),
-            "bytes": sum(shard.stat().st_size for shard in self._shards()),
-            "content_hash": self.content_hash(),
+            "segments": sum(table["segments"].to_pylist()),
+            "reasons": dict(Counter(reason for reason in table["reason"].to_pylist() if reason)),
+            "shards": len(paths),
+            "bytes": sum(path.stat().st_size for path in paths),
+            "content_hash": _content_hash(table),
         }
 
     def verify(self) -> list[str]:
         """Every problem there is: a changed byte, a changed row, a planned video without a row."""
-        problems, seen = [], set()
-        for shard in self._shards():
-            if digest(shard.read_bytes()) not in shard.name:
-                problems.append(f"{shard.name}: changed since it was written")
+        problems, seen = [], set[str]()
+        for shard in shards.listed(self.folder):
             try:
-                rows = _load(shard, SCHEMA.names)
+                table, whole = shards.load_whole(shard)
             except StoreError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
-            seen |= {row["video"] for row in rows}
-            problems += [f"{shard.name}: the row of {r['video']} changed" for r in rows if not intact(r)]
+            seen.update(table["video"].to_pylist())
+            if not whole:
+                changed = [row["video"] for row in table.to_pylist() if not intact(row)]
+                problems.append(f"{shard.name}: changed since it was written")
+                problems += [f"{shard.name}: the row of {video} changed" for video in changed]
         return problems + [f"no row: {video}" for video in self.planned if video not in seen]
 
-    def _shards(self) -> list[Path]:
-        return sorted(self.folder.glob("shard-*.parquet"))
+    def _latest(self, columns: list[str]) -> pa.Table:
+        return shards.latest(self.folder, columns)
 
-    def _latest(self, columns: list[str], *, only: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-        rows = (row for shard in self._shards() for row in _load(shard, columns, only=only))
-        return {row["video"]: row for row in rows}
+
+@dataclass
+class Writer:
+    """The only writer of a store, for as long as it holds the lock; made by `Store.writing`."""
+
+    store: Store
+    planned: frozenset[str]
+    number: int  # of the next shard
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Write the rows of some planned videos as one new shard: all of them, or, when killed, none."""
+        unplanned = sorted({entry.video for entry in entries} - self.planned)
+        if unplanned:
+            raise StoreError(f"{unplanned[0]} is not planned", file=self.store.folder, fix="call `plan` first")
+        card = self.store.card
+        shards.write(
+            self.store.folder,
+            self.number,
+            [to_row(entry, dimension=card.dimension, dtype=card.dtype) for entry in entries],
+        )
+        self.number += 1
+
+
+def _content_hash(table: pa.Table) -> str:
+    return digest(b"".join(table["checksum"].to_pylist()))
 
 
 def stores(root: Path | str) -> dict[str, Store]:
@@ -216,14 +231,3 @@ def stores(root: Path | str) -> dict[str, Store]:
             raise MachineError(what, file=path, fix=f"use vaplan {card.get('vaplan')} or make a new store")
         found[card["encoder"]] = Store(path.parent, Card(**card))
     return found
-
-
-def _load(shard: Path, columns: list[str], *, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    try:
-        table = pq.read_table(shard, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"cannot be read ({error})", file=shard, fix="run `vaplan store verify`") from error
-    if only is not None:
-        table = table.filter(pc.is_in(table["video"], pa.array(only, pa.string())))
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows

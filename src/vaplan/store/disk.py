@@ -47,22 +47,37 @@ def locked(folder: Path) -> Iterator[None]:
 
     The lock is the kernel's, so that of a process that died is free. The file says who holds it.
 
-    Raises: MachineError naming the process that holds the lock.
+    Raises: MachineError naming the process that holds the lock, or why there can be none.
     """
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MachineError(
-                f"store locked by {_holder(handle)}", file=folder, fix="wait for that job or end it"
-            ) from error
-        _sign(handle)
-        for leftover in folder.glob(".*.part"):
-            leftover.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        _take(handle, folder)
         yield
     finally:
         os.close(handle)  # frees the lock
+
+
+def _take(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        what, fix = f"store locked by {_holder(handle)}", "wait for that job or end it"
+        raise MachineError(what, file=folder, fix=fix) from error
+    try:
+        _sign(handle)
+        for leftover in folder.glob(".*.part"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> MachineError:
+    what, fix = f"the store cannot be written: {error.strerror or error}", "free space there, or mend the permissions"
+    return MachineError(what, file=folder, fix=fix)
 
 
 def _sign(handle: int) -> None:

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 
 from vaplan.errors import StoreError
 
-VERIFY = "run `vaplan store verify`, then write these videos again"
+REWRITE = "delete this shard, then run the command that filled the store again: it writes what is lacking"
+VERIFY = "find its shard with `vaplan store verify` and delete it; the command that filled the store writes it again"
 STATUSES = ("ok", "absent", "failed")
 SCHEMA = pa.schema(
     {
@@ -78,19 +79,20 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
     return row | {"checksum": checksum(row)}
 
 
-def from_row(row: dict[str, Any], *, dimension: int) -> Entry:
+def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     """The entry that a row holds; raises StoreError if the row is not what was written."""
-    if not intact(row):
-        raise StoreError(f"the features of {row['video']} changed since they were written", fix=VERIFY)
+    video, segments = row["video"], row["segments"]
+    if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
+        raise StoreError(f"the features of {video} changed since they were written", fix=VERIFY)
     mask = np.frombuffer(row["mask"], dtype=bool)
     feature = None
     if row["embedding"] is not None:
-        flat = np.frombuffer(row["embedding"], dtype=row["dtype"])
-        if flat.size != row["segments"] * dimension:
-            what = f"the features of {row['video']} are {flat.size} numbers, expected {row['segments']} x {dimension}"
+        flat = np.frombuffer(row["embedding"], dtype=dtype)
+        if flat.size != segments * dimension:
+            what = f"the features of {video} are {flat.size} numbers, expected {segments} x {dimension}"
             raise StoreError(what, fix=VERIFY)
-        feature = flat.reshape(row["segments"], dimension).astype(np.float32)
-        check(row["video"], feature, mask, dimension)
+        feature = flat.reshape(segments, dimension).astype(np.float32)
+        check(video, feature, mask, dimension)
     return Entry(
         video=row["video"],
         feature=feature,
