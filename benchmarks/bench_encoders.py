@@ -18,7 +18,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from vaplan import encoders
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
-from vaplan.encoders import clap, clip
+from vaplan.encoders import clap, clip, spectrogram
 from vaplan.media import Seconds, Segments
 
 Work = Callable[[], Tensor]
@@ -60,7 +60,7 @@ def their_pixels(processor: CLIPImageProcessorPil, video: Segments) -> Tensor:
 
 def our_mels(encoder: clap.ClapEncoder, video: Segments) -> Tensor:
     sounds = (torch.from_numpy(video.sound(t))[None] for t in range(len(video)))
-    return torch.cat([clap.log_mel(sound, encoder.preprocessing, encoder.bank) for sound in sounds])
+    return torch.cat([spectrogram.log_mel(sound, encoder.preprocessing, encoder.bank) for sound in sounds])
 
 
 def their_mels(extractor: ClapFeatureExtractor, video: Segments) -> Tensor:

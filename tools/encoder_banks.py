@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from vaplan import synthetic
 from vaplan.arrays import AUDIO
-from vaplan.encoders import clap, clip
+from vaplan.encoders import clip, spectrogram
 from vaplan.timeline import to_grid
 
 FIRST_SEED = 10_000  # evaluations use smaller ones
@@ -90,12 +90,12 @@ def class_map(planned: synthetic.Clip, times: np.ndarray, frames: np.ndarray, se
 
 def sounds_bank(clips: int, seed: int, extractor: Any) -> Bank:
     """Every second of every clip, and what is heard for at least half of it."""
-    settings = clap.SoundPreprocessing.from_config(extractor.to_dict())
-    bank, inputs, truth = clap.mel_bank(settings), [], []
+    settings = spectrogram.SoundPreprocessing.from_config(extractor.to_dict())
+    bank, inputs, truth = spectrogram.mel_bank(settings), [], []
     for planned in synthetic.world({"train": clips}, seed=seed):
         seconds = int(planned.seconds)
         wave = torch.from_numpy(synthetic.waveform(planned)[: seconds * settings.rate_hz])
-        inputs.append(clap.log_mel(wave.reshape(seconds, settings.rate_hz), settings, bank)[:, None])
+        inputs.append(spectrogram.log_mel(wave.reshape(seconds, settings.rate_hz), settings, bank)[:, None])
         truth.append(to_grid(planned.events, synthetic.TAXONOMY, seconds)[:, AUDIO])
     return Bank(torch.cat(inputs), torch.from_numpy(np.concatenate(truth)).float())
 

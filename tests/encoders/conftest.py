@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from vaplan.encoders.pretrained import quiet
+from vaplan.encoders.quiet import quiet
 from vaplan.media import Seconds, Segments
 
 WORDS = ["[BOS]", "[PAD]", "[UNK]", "[EOS]", "a", "dog", "bell", "photo", "of"]

@@ -1,6 +1,7 @@
 """Encoders turn the segments of a video, and sentences, into vectors of one space.
 
-To add one: a file with a `load(source, modality, *, frames_per_segment)` beside these, and a line in `ENCODERS`.
+To add one: a file with a `load(source, modality, *, frames_per_segment, compute)` beside these, and a line in
+`ENCODERS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,10 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+from torch.nn import functional
 
 from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import Segments, segments
 
@@ -61,7 +66,7 @@ class Encoder(Protocol):
 class Loader(Protocol):
     """How an encoder of one kind is made; `source` is what follows the colon of its name."""
 
-    def __call__(self, source: str, modality: int, *, frames_per_segment: int) -> Encoder:
+    def __call__(self, source: str, modality: int, *, frames_per_segment: int, compute: Compute) -> Encoder:
         """Load it, or raise EncoderError."""
 
 
@@ -73,22 +78,31 @@ ENCODERS: Mapping[str, Loader] = {
 }
 
 
-def load(name: str, modality: int, *, frames_per_segment: int = 1) -> Encoder:
+def load(name: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN) -> Encoder:
     """The encoder of this name, for AUDIO or VISUAL.
 
     Args:
-        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id.
+        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id; what may follow it is in the file of
+            that kind.
         frames_per_segment: How many frames of a segment are averaged; sound takes no notice.
+        compute: Device and precision; they are in the provenance. The embedded encoders take `auto` as plain.
     """
     kind, _, source = name.partition(":")
     if kind not in ENCODERS:
         raise EncoderError(unknown("encoder", kind, ENCODERS), fix="say embedded, clip:FOLDER or clap:FOLDER")
-    return ENCODERS[kind](source, modality, frames_per_segment=frames_per_segment)
+    return ENCODERS[kind](source, modality, frames_per_segment=frames_per_segment, compute=compute)
 
 
 def store_name(name: str, modality: int) -> str:
     """An encoder's name with its modality, as one name may serve both: `audio:embedded`."""
     return f"{MODALITIES[modality]}:{name}"
+
+
+def class_vectors(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Float[Tensor, "class feature"]:
+    """One unit vector a class: the mean of its prompts' vectors."""
+    vectors = torch.from_numpy(encoder.text([prompt for group in prompts for prompt in group]))
+    means = [group.mean(dim=0) for group in torch.split(vectors, [len(group) for group in prompts])]
+    return functional.normalize(torch.stack(means), dim=-1)
 
 
 def decode(path: Path, listeners: Sequence[Encoder]) -> Segments:

@@ -1,133 +1,43 @@
-"""Any ClapModel: sounds and sentences to vectors (Wu et al. 2023, arXiv 2211.06687)."""
+"""Any ClapModel: sounds and sentences to vectors (Wu et al. 2023, arXiv 2211.06687).
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+Behind the folder or hub id may stand `?padding=…` and `&context=…`, as in `clap:laion/clap-htsat-unfused?context=clip`:
+
+- `padding` fills a sound that is shorter than the model's window (10 s in the published models): `repeat` repeats it,
+  `zeros` adds silence. Without it, it is as the model's own preprocessor_config.json says.
+- `context=segment`, the default, plays each segment to the model by itself, as whole clips were in its training.
+  `context=clip` plays the whole sound, a window at a time; what the model makes of every moment is averaged over each
+  segment and projected. That is one pass instead of one a segment, and a segment is heard among its neighbours. But a
+  moment's token holds some of what lies around it, and the projection was trained on the mean of a whole window only:
+  it is not the vector of the segment's own sound, and the same sound elsewhere in a video has another one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
-from torch.nn import functional
 
 from vaplan.arrays import AUDIO
 from vaplan.encoders import pretrained
+from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.encoders.pretrained import Pretrained
-from vaplan.errors import EncoderError
+from vaplan.encoders.spectrogram import SoundPreprocessing, log_mel, mel_bank
+from vaplan.errors import EncoderError, unknown
 from vaplan.media import Segments
 
-PADDINGS = ("repeatpad", "repeat", "pad")
-TRUNCATIONS = ("rand_trunc", "fusion")
 BATCH_SIZE = 10
-FAINTEST = 1e-10  # power below which the library's decibels are cut
-
-
-@dataclass(frozen=True)
-class SoundPreprocessing:
-    """How a segment's sound becomes the model's input: a log-mel spectrogram of a fixed length.
-
-    `padding` fills a segment shorter than the model's length: `repeatpad` repeats it as often as it fits and pads
-    with zeros, `repeat` repeats it to the full length, `pad` only pads. A longer one is cut to its middle, where
-    the library cuts at random.
-    """
-
-    rate_hz: int = 48_000
-    samples: int = 480_000  # of the model's fixed length
-    window: int = 1024  # samples
-    hop: int = 480  # samples
-    bands: int = 64
-    lowest_hz: float = 0.0
-    highest_hz: float = 14_000.0
-    padding: str = "repeatpad"
-    fused: bool = False
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "SoundPreprocessing":
-        """Read the library's settings; what is not said there has the library's default for CLAP."""
-        rate_hz, truncation = config.get("sampling_rate", 48_000), config.get("truncation", "fusion")
-        padding = config.get("padding", "repeatpad")
-        if padding not in PADDINGS or truncation not in TRUNCATIONS or config.get("top_db") is not None:
-            raise EncoderError(
-                f"preprocessing with padding={padding!r}, truncation={truncation!r}, "
-                f"top_db={config.get('top_db')!r} is not supported",
-                fix=f"name a model with padding in {PADDINGS}, truncation in {TRUNCATIONS} and no top_db",
-            )
-        return cls(
-            rate_hz=rate_hz,
-            samples=int(config.get("max_length_s", 10) * rate_hz),
-            window=config.get("fft_window_size", 1024),
-            hop=config.get("hop_length", 480),
-            bands=config.get("feature_size", 64),
-            lowest_hz=float(config.get("frequency_min", 0)),
-            highest_hz=float(config.get("frequency_max", 14_000)),
-            padding=padding,
-            fused=truncation == "fusion",
-        )
-
-
-def mel_bank(settings: SoundPreprocessing) -> Float64[Tensor, "frequency band"]:
-    """How much each frequency gives to each band: Slaney's scale, or HTK's for the fused models."""
-    with pretrained.quiet():
-        from transformers.audio_utils import mel_filter_bank
-
-        bank = mel_filter_bank(
-            num_frequency_bins=settings.window // 2 + 1,
-            num_mel_filters=settings.bands,
-            min_frequency=settings.lowest_hz,
-            max_frequency=settings.highest_hz,
-            sampling_rate=settings.rate_hz,
-            norm=None if settings.fused else "slaney",
-            mel_scale="htk" if settings.fused else "slaney",
-        )
-    return torch.from_numpy(bank)
-
-
-def log_mel(
-    sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing, bank: Float64[Tensor, "frequency band"]
-) -> Float32[Tensor, "sound frame band"]:
-    """The log-mel spectrograms in decibels, equal to the library's extractor to 1e-4 and far cheaper.
-
-    A sound that is repeated over and over has a spectrogram that repeats: only two periods of it are computed,
-    which hold both edges and a whole period far from them.
-    """
-    length = sounds.shape[1]
-    period, repeats = length // settings.hop, settings.samples // max(length, 1)
-    repeating = settings.padding != "pad" and length * repeats == settings.samples and length % settings.hop == 0
-    if not (repeating and repeats > 2 and settings.window // 2 <= period // 2 * settings.hop):
-        return _decibels(fit(sounds, settings), settings, bank)
-    twice = _decibels(sounds.tile(1, 2), settings, bank)
-    first, middle, last = twice.tensor_split([period // 2, period // 2 + period], dim=1)
-    return torch.cat([first, middle.tile(1, repeats - 1, 1), last], dim=1)
-
-
-def fit(sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing) -> Float[Tensor, "sound fitted"]:
-    """Sounds at the model's fixed length: repeated, padded or cut to their middle."""
-    length = sounds.shape[1]
-    if length >= settings.samples:
-        start = (length - settings.samples) // 2
-        return sounds[:, start : start + settings.samples]
-    repeats = settings.samples // length
-    if settings.padding == "repeatpad":
-        sounds = sounds.tile(1, repeats)
-    elif settings.padding == "repeat":
-        sounds = sounds.tile(1, repeats + 1)[:, : settings.samples]
-    return functional.pad(sounds, (0, settings.samples - sounds.shape[1]))
-
-
-def _decibels(
-    sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing, bank: Float64[Tensor, "frequency band"]
-) -> Float32[Tensor, "sound frame band"]:
-    window = torch.hann_window(settings.window, dtype=torch.float64)
-    waves = torch.stft(
-        sounds.double(), settings.window, settings.hop, window=window, pad_mode="reflect", return_complex=True
-    )
-    power = (waves.real.square() + waves.imag.square()).transpose(1, 2)
-    return (10 * (power @ bank).clamp(min=FAINTEST).log10()).float()
+PADDINGS = {"repeat": "repeat", "zeros": "pad"}  # our names and the library's
+CONTEXTS = ("segment", "clip")
+OPTIONS = {"padding": tuple(PADDINGS), "context": CONTEXTS}
 
 
 @dataclass(frozen=True, eq=False)
 class ClapEncoder:
-    """A ClapModel that listens to each segment by itself."""
+    """A ClapModel that listens to each segment by itself, or to each in its context."""
 
     name: str
     pretrained: Pretrained
@@ -136,6 +46,7 @@ class ClapEncoder:
     frames_per_segment: int = 1
     batch_size: int = BATCH_SIZE
     modality: int = AUDIO
+    context: str = "segment"
 
     @property
     def rate_hz(self) -> int:
@@ -155,51 +66,136 @@ class ClapEncoder:
     @property
     def provenance(self) -> dict[str, Any]:
         """Everything an embedding depends on."""
-        return self.pretrained.provenance(
-            name=self.name, padding=self.preprocessing.padding, batch_size=self.batch_size
-        )
+        said = {"context": self.context} if self.context != "segment" else {}
+        said |= {"name": self.name, "padding": self.preprocessing.padding}
+        return self.pretrained.provenance(**said, batch_size=self.batch_size)
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """One unit vector a segment, of its own sound only; zeros where there was none."""
+        """One unit vector a segment; zeros where there was no sound."""
         if segments.rate_hz != self.rate_hz:
             raise ValueError(f"{self.name} listens at {self.rate_hz} Hz; the segments have {segments.rate_hz} Hz")
         present = np.flatnonzero(segments.mask[:, AUDIO])
         rows = np.zeros((len(segments), self.dimension), np.float32)
-        if len(present):
-            rows[present] = self._encode(self._inputs(segments, present))
+        if len(present) and self.context == "clip":
+            rows[present] = self._in_context(segments)[present]
+        elif len(present):
+            sounds = (segments.sound(t) for t in present.tolist())
+            rows[present] = self.pretrained.vectors(self._listen, self._inputs(sounds), batch_size=self.batch_size)
         return rows
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
         """One unit vector a sentence."""
         return self.pretrained.text(prompts, batch_size=self.batch_size)
 
-    def _inputs(self, segments: Segments, present: np.ndarray) -> Iterator[Tensor]:
+    def _inputs(self, sounds: Iterator[Float32[np.ndarray, " sample"]]) -> Iterator[Tensor]:
         views = 4 if self.preprocessing.fused else 1  # a fused model reads a short sound four times over
-        for t in present.tolist():
-            sound = torch.from_numpy(np.ascontiguousarray(segments.sound(t)))
-            yield log_mel(sound[None], self.preprocessing, self.bank).expand(views, -1, -1)
+        for sound in sounds:
+            waveform = torch.from_numpy(np.ascontiguousarray(sound))[None]
+            yield log_mel(waveform, self.preprocessing, self.bank).expand(views, -1, -1)
 
-    def _encode(self, inputs: Iterator[Tensor]) -> Float32[np.ndarray, "segment feature"]:
-        longer = torch.zeros(self.batch_size, 1, dtype=torch.bool)  # no sound is fused with longer context
+    def _listen(self, batch: Tensor) -> Any:
+        return self.pretrained.model.get_audio_features(input_features=batch, is_longer=_not_longer(batch))
 
-        def encode(batch: Tensor) -> Tensor:
-            features = self.pretrained.model.get_audio_features(input_features=batch, is_longer=longer)
-            return pretrained.pooled(features)
+    def _in_context(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
+        """Every segment's vector from the window of the whole sound that it lies in."""
+        waveform, rows = _silenced(segments), np.zeros((len(segments), self.dimension), np.float32)
+        length = len(waveform) / len(segments)  # of a segment, in samples
+        together = min(len(segments), max(1, int(self.preprocessing.samples / length)))
+        edges = torch.arange(together + 1) * (length / self.preprocessing.samples)  # in windows
+        for start in _window_starts(len(segments), together):
+            window = waveform[round(start * length) : round((start + together) * length)]
+            rows[start : start + together] = self._by_segment(window, edges)
+        return rows
 
-        vectors = pretrained.in_fixed_batches(encode, inputs, batch_size=self.batch_size)
-        return pretrained.unit_rows(vectors.numpy())
+    def _by_segment(
+        self, window: Float32[np.ndarray, " sample"], edges: Float[Tensor, " edge"]
+    ) -> Float32[np.ndarray, "time feature"]:
+        batch = next(self._inputs(iter([window])))[None]
+        moments = self.pretrained.ran(self._moments, batch)[0]
+        projected = self.pretrained.ran(
+            self.pretrained.model.audio_projection, mean_between(moments, edges * len(moments))
+        )
+        return pretrained.unit_rows(projected.numpy())
+
+    def _moments(self, batch: Tensor) -> Float[Tensor, "sound moment feature"]:
+        """What the tower makes of each moment: the mean of its tokens over frequencies."""
+        heard = self.pretrained.model.audio_model(input_features=batch, is_longer=_not_longer(batch))
+        moments: Tensor = heard.last_hidden_state.mean(dim=2).transpose(1, 2)
+        return moments
 
 
-def load(source: str, modality: int, *, frames_per_segment: int = 1, name: str = "") -> ClapEncoder:
+def mean_between(
+    tokens: Float[Tensor, "moment feature"], edges: Float[Tensor, " edge"]
+) -> Float[Tensor, "time feature"]:
+    """The mean of the tokens between neighbouring edges, a token counting by how much of it lies there.
+
+    Args:
+        edges: In tokens: token k reaches from k to k + 1.
+
+    >>> mean_between(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([0.0, 1.5, 3.0])).tolist()
+    [[1.3333333730697632], [2.6666667461395264]]
+    """
+    start = torch.arange(len(tokens)).to(edges)
+    inside = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(start, edges[:-1, None])
+    weight = inside.clamp(min=0)
+    return weight @ tokens / weight.sum(dim=1, keepdim=True)
+
+
+def load(
+    source: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = AUTOMATIC, name: str = ""
+) -> ClapEncoder:
     """A ClapModel from a folder or by its hub id."""
     if modality != AUDIO:
         raise EncoderError("a CLAP encoder hears and does not see", fix="name a clip: encoder for the frames")
-    loaded = pretrained.load(source, "clap")
+    place, options = split_options(source)
+    loaded = pretrained.load(place, "clap", compute=compute)
     settings = SoundPreprocessing.from_config(loaded.preprocessing)
+    if "padding" in options:
+        settings = replace(settings, padding=PADDINGS[options["padding"]])
     return ClapEncoder(
         name=name or f"clap:{source}",
         pretrained=loaded,
         preprocessing=settings,
         bank=mel_bank(settings),
         frames_per_segment=frames_per_segment,
+        context=options.get("context", CONTEXTS[0]),
     )
+
+
+def split_options(source: str) -> tuple[str, dict[str, str]]:
+    """The folder or hub id, and the options behind the question mark.
+
+    >>> split_options("laion/clap-htsat-unfused?padding=zeros")
+    ('laion/clap-htsat-unfused', {'padding': 'zeros'})
+    """
+    place, _, query = source.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for key, value in options.items():
+        if key not in OPTIONS:
+            raise EncoderError(unknown("option of a clap: encoder", key, OPTIONS))
+        if value not in OPTIONS[key]:
+            raise EncoderError(unknown(key, value, OPTIONS[key]))
+    return place, options
+
+
+def _not_longer(batch: Tensor) -> Tensor:
+    """No sound is fused with longer context."""
+    return torch.zeros(len(batch), 1, dtype=torch.bool, device=batch.device)
+
+
+def _silenced(segments: Segments) -> Float32[np.ndarray, " sample"]:
+    """The waveform with silence where nothing was heard, whatever stands there."""
+    waveform = segments.waveform.copy()
+    for t in np.flatnonzero(~segments.mask[:, AUDIO]).tolist():
+        start = round(t * segments.segment_seconds * segments.rate_hz)
+        waveform[start : start + len(segments.sound(t))] = 0
+    return waveform
+
+
+def _window_starts(total: int, window: int) -> list[int]:
+    """Where windows begin that cover everything; the last one ends with the sound.
+
+    >>> _window_starts(25, 10), _window_starts(7, 10)
+    ([0, 10, 15], [0])
+    """
+    return [*range(0, total - window, window), max(0, total - window)]

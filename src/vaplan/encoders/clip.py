@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from vaplan.arrays import VISUAL
 from vaplan.encoders import pretrained
+from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.encoders.pretrained import Pretrained
 from vaplan.errors import EncoderError
 from vaplan.media import Segments
@@ -35,11 +36,15 @@ class ImagePreprocessing:
     deviation: tuple[float, ...]
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "ImagePreprocessing":
-        """Read the library's settings; what is not said there has the library's default for CLIP."""
+    def from_config(cls, config: Mapping[str, Any], *, crops: bool = True) -> "ImagePreprocessing":
+        """Read the library's settings; what is not said there has the library's default for CLIP.
+
+        Args:
+            crops: Whether pictures are cropped where that is not said; the library's processor of SigLIP does not.
+        """
         size, resample = _edge_or_sides(config.get("size", 224)), config.get("resample", 3)
         smallest = (size, size) if isinstance(size, int) else size
-        cropped = config.get("do_center_crop", True)
+        cropped = config.get("do_center_crop", crops)
         crop = _sides(config.get("crop_size", 224)) if cropped else smallest
         whole = isinstance(size, int) and not cropped  # then pictures of several shapes would come out
         too_large = any(wanted > there for wanted, there in zip(crop, smallest, strict=True))
@@ -132,7 +137,8 @@ class ClipEncoder:
         rows = np.zeros((len(segments), self.dimension), np.float32)
         if len(present):
             owner = np.concatenate([np.full(len(_frames(segments, t)), t) for t in present.tolist()])
-            np.add.at(rows, owner, self._encode(self._inputs(segments, present)))
+            inputs = self._inputs(segments, present)
+            np.add.at(rows, owner, self.pretrained.vectors(self._look, inputs, batch_size=self.batch_size))
         return pretrained.unit_rows(rows)
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
@@ -143,23 +149,21 @@ class ClipEncoder:
         for t in present.tolist():
             yield from preprocess(_frames(segments, t), self.preprocessing)
 
-    def _encode(self, inputs: Iterator[Tensor]) -> Float32[np.ndarray, "frame feature"]:
-        def encode(batch: Tensor) -> Tensor:
-            return pretrained.pooled(self.pretrained.model.get_image_features(pixel_values=batch))
-
-        vectors = pretrained.in_fixed_batches(encode, inputs, batch_size=self.batch_size)
-        return pretrained.unit_rows(vectors.numpy())
+    def _look(self, batch: Tensor) -> Any:
+        return self.pretrained.model.get_image_features(pixel_values=batch)
 
 
-def load(source: str, modality: int, *, frames_per_segment: int = 1, name: str = "") -> ClipEncoder:
+def load(
+    source: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = AUTOMATIC, name: str = ""
+) -> ClipEncoder:
     """A CLIPModel from a folder or by its hub id."""
     if modality != VISUAL:
         raise EncoderError("a CLIP encoder sees and does not hear", fix="name a clap: encoder for the sound")
-    loaded = pretrained.load(source, "clip")
+    loaded = pretrained.load(source, "clip", compute=compute)
     return ClipEncoder(
         name=name or f"clip:{source}",
         pretrained=loaded,
-        preprocessing=ImagePreprocessing.from_config(loaded.preprocessing),
+        preprocessing=ImagePreprocessing.from_config(loaded.preprocessing, crops=loaded.model_type == "clip"),
         frames_per_segment=frames_per_segment,
     )
 

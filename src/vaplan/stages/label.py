@@ -75,16 +75,9 @@ def class_confidence(
     """
     grids = []
     for modality, encoder in enumerate(loaded):
-        text = class_vectors(encoder, taxonomy.prompts(MODALITIES[modality]))
+        text = encoders.class_vectors(encoder, taxonomy.prompts(MODALITIES[modality]))
         grids.append(pseudo_labels.confidence(pseudo_labels.similarity(inputs.streams[modality][0], text)))
     return torch.stack(grids, dim=2)
-
-
-def class_vectors(encoder: encoders.Encoder, prompts: list[list[str]]) -> Float[Tensor, "class feature"]:
-    """One unit vector a class: the mean of its prompts' vectors."""
-    vectors = torch.from_numpy(encoder.text([prompt for group in prompts for prompt in group]))
-    means = [group.mean(dim=0) for group in torch.split(vectors, [len(group) for group in prompts])]
-    return torch.nn.functional.normalize(torch.stack(means), dim=-1)
 
 
 def label_rows(
