@@ -1,6 +1,7 @@
 """The synthetic world: its plan, its pictures, its sounds, its files."""
 
 import csv
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -201,3 +202,71 @@ def test_rendering_goes_on_where_it_stopped(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert counted == [3, 4, 5, 6]
     assert len(list((tmp_path / "media").iterdir())) == len(clips)
+
+
+def plan(clips: list[Clip]) -> str:
+    """What the plan of a world says, as a hash."""
+    lines = [
+        f"{c.video} {c.seconds} {c.split} {c.tags} {[(e.modality, e.class_name, e.onset, e.offset) for e in c.events]}"
+        f" {c.seed} {c.has_audio} {c.has_video}"
+        for c in clips
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(("varied", "expected"), [(False, "c7ffc8fa592d3ee3"), (True, "316a40bff11280fd")])
+def test_the_worlds_that_published_numbers_were_made_with_stay_as_they_were(varied, expected):
+    clips = synthetic.world({"train": 40, "val": 10, "test": 10}, seed=7, varied=varied)
+    assert plan(clips).startswith(expected)
+
+
+AVE = synthetic.ave_world({"train": 400}, seed=3)
+
+
+def run_of(clip: Clip) -> np.ndarray:
+    """Where its class is both heard and seen."""
+    return timeline.to_grid(clip.events, TAXONOMY, 10).all(axis=1)
+
+
+def test_an_ave_world_begins_with_a_smaller_one_and_shares_no_clip_with_the_other_world():
+    assert synthetic.ave_world({"train": 20}, seed=3) == AVE[:20]
+    assert not {clip.seed for clip in AVE} & {clip.seed for clip in synthetic.world({"train": 400}, seed=3)}
+
+
+def test_a_tagged_ave_clip_has_one_class_and_one_run_and_an_untagged_one_has_none():
+    for clip in AVE:
+        marked = run_of(clip)
+        assert {TAXONOMY.classes[c] for c in np.flatnonzero(marked.any(axis=0))} == set(clip.tags)
+        assert len(timeline.runs(marked.any(axis=1))) == len(clip.tags) <= 1
+        assert all(e.onset.is_integer() and 0 <= e.onset < e.offset <= clip.seconds for e in clip.events)
+    assert {tag for clip in AVE for tag in clip.tags} == set(TAXONOMY.classes)
+    assert 0.05 < np.mean([not clip.tags for clip in AVE]) < 0.15
+
+
+@pytest.mark.parametrize("modality", [0, 1])
+def test_neither_a_perfect_ear_nor_a_perfect_eye_knows_the_runs(modality):
+    right = []
+    for clip in AVE:
+        grid = timeline.to_grid(clip.events, TAXONOMY, 10)
+        right.append((grid[:, modality].any(axis=1) == run_of(clip).any(axis=1)).mean())
+    background = np.mean([1 - run_of(clip).any(axis=1).mean() for clip in AVE])
+    assert 0.25 < background < 0.5
+    assert 0.8 < np.mean(right) < 0.92
+
+
+def test_an_ave_world_is_written_as_rows_of_both_and_background_clips_as_looked_at(tmp_path):
+    planned = synthetic.ave_world({"train": 2, "val": 1, "test": 2}, seed=6, background=0.0)
+    noise = synthetic.ave_world({"train": 6}, seed=6, background=1.0)[-1]
+    short = [
+        replace(c, seconds=1.0, events=(Event("audio", t, 0.0, 0.8), Event("visual", t, 0.2, 1.0)))
+        for c in planned
+        for t in c.tags
+    ]
+    clips = [*short, replace(noise, seconds=1.0, events=(Event("audio", "Dog", 0.0, 1.0),))]
+    table = rows(synthetic.render(clips, tmp_path, workers=1, audio_visual=True))
+    dense = [row for row in table if row["modality"]]
+    marked = [(row["split"], row["modality"], row["onset"], row["offset"]) for row in dense]
+    assert marked == [(split, "both", "0.2", "0.8") for split in ("val", "test", "test")]
+    assert [row["video"] for row in table if not row["class"]] == [noise.video]
+    hidden = rows(tmp_path / "train_truth.csv")
+    assert [(row["video"], row["modality"]) for row in hidden] == [(clip.video, "both") for clip in short[:2]]

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaplan.annotations.sheet import Row
+from vaplan.annotations.sheet import BOTH, Row
 from vaplan.annotations.table import write_rows
 from vaplan.files import write_whole
 from vaplan.synthetic.camera import SIZE
@@ -37,7 +38,12 @@ def write(clip: Clip, path: Path) -> Path:
 
 
 def render(
-    clips: Sequence[Clip], folder: Path, *, workers: int = 2, progress: Callable[[int], None] | None = None
+    clips: Sequence[Clip],
+    folder: Path,
+    *,
+    workers: int = 2,
+    progress: Callable[[int], None] | None = None,
+    audio_visual: bool = False,
 ) -> Path:
     """Write every clip not yet there to `folder/media`, and the tables; returns the annotations' path.
 
@@ -49,14 +55,16 @@ def render(
     Args:
         workers: Processes that render; 1 renders here.
         progress: Called with the number of clips done, whenever one more is.
+        audio_visual: Let the dense truth be where a class is both heard and seen, as rows of modality `both`.
     """
+    truth = _together if audio_visual else _dense
     missing = [clip for clip in clips if not (folder / _place(clip)).exists()]
     for done in _written(missing, folder, workers):
         if progress:
             progress(len(clips) - len(missing) + done)
-    hidden = (row for clip in clips if clip.split not in REFERENCE_SPLITS for row in _dense(clip))
+    hidden = (row for clip in clips if clip.split not in REFERENCE_SPLITS for row in truth(clip))
     write_rows(folder / "train_truth.csv", hidden)
-    return write_rows(folder / "annotations.csv", _annotations(clips))
+    return write_rows(folder / "annotations.csv", _annotations(clips, truth))
 
 
 def _written(clips: Sequence[Clip], folder: Path, workers: int) -> Iterator[int]:
@@ -71,18 +79,30 @@ def _written(clips: Sequence[Clip], folder: Path, workers: int) -> Iterator[int]
         yield from (k for k, _ in enumerate(pool.map(write, clips, paths, chunksize=4), start=1))
 
 
-def _annotations(clips: Iterable[Clip]) -> Iterator[Row]:
+def _annotations(clips: Iterable[Clip], truth: Callable[[Clip], Iterator[Row]]) -> Iterator[Row]:
     for clip in clips:
         for tag in clip.tags:
             yield Row(clip.video, class_name=tag, path=_place(clip), split=clip.split)
         if clip.split in REFERENCE_SPLITS:
-            yield from _dense(clip)
+            yield from truth(clip)
+        if not clip.tags:
+            yield Row(clip.video, path=_place(clip), split=clip.split)
 
 
 def _dense(clip: Clip) -> Iterator[Row]:
     for e in clip.events:
         span = (e.onset, e.offset)
         yield Row(clip.video, e.modality, e.class_name, *span, path=_place(clip), split=clip.split)
+
+
+def _together(clip: Clip) -> Iterator[Row]:
+    """Where what is heard and what is seen overlap."""
+    heard, seen = clip.spans("audio"), clip.spans("visual")
+    for name in sorted(heard.keys() & seen.keys()):
+        for one, other in product(heard[name], seen[name]):
+            onset, offset = max(one[0], other[0]), min(one[1], other[1])
+            if onset < offset:
+                yield Row(clip.video, BOTH, name, onset, offset, path=_place(clip), split=clip.split)
 
 
 def _place(clip: Clip) -> str:

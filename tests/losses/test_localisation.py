@@ -1,0 +1,179 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vaplan.arrays import Prediction, Target
+from vaplan.errors import RecipeError
+from vaplan.localisation import DECISIONS, localised
+from vaplan.losses.localisation import LOCALISATION, event_and_class, segment_label, video_label, video_label_official
+
+VIDEOS, TIME, CLASSES = 4, 5, 3
+
+
+def said_at_random(seed=0, *, videos=VIDEOS, classes=CLASSES):
+    """A network that says everything, and no network that is."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    return localised(
+        draw(videos, TIME, classes + 1).log_softmax(-1),
+        draw(videos, classes).softmax(-1),
+        torch.ones(videos, TIME, 2, dtype=torch.bool),
+        video_logit=draw(videos, classes + 1),
+        event_logit=draw(videos, TIME),
+        gate=draw(videos, TIME).sigmoid(),
+        class_logits=(draw(videos, classes), draw(videos, classes)),
+    )
+
+
+def labels(*videos):
+    """Targets of one text a video: a digit for a class that is both heard and seen, a dot for background."""
+    pseudo = torch.zeros(len(videos), TIME, 2, CLASSES, dtype=torch.bool)
+    for v, text in enumerate(videos):
+        for t, letter in enumerate(text):
+            if letter != ".":
+                pseudo[v, t, :, int(letter)] = True
+    return Target(pseudo.any(dim=2).any(dim=1), pseudo)
+
+
+TARGET = labels("..11.", "00000", ".....", "2....")
+
+
+def certain(label, count=29, *, strength=50.0):
+    """Logits of one video that is sure of its label."""
+    return strength * torch.nn.functional.one_hot(torch.tensor([label]), count).double()
+
+
+@pytest.mark.parametrize(("logit", "expected"), [(certain(3), 0.6800), (torch.zeros(1, 29).double(), 0.7093)])
+def test_the_published_video_loss_is_nearly_the_same_for_the_best_and_for_no_knowledge(logit, expected):
+    target = Target(torch.arange(28)[None] == 3)
+    said = replace(said_at_random(videos=1, classes=28), video_logit=logit)
+    assert video_label_official(said, target).item() == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(("logit", "expected"), [(certain(3), 0.0), (torch.zeros(1, 29).double(), math.log(29))])
+def test_the_corrected_video_loss_goes_down_to_nothing(logit, expected):
+    target = Target(torch.arange(28)[None] == 3)
+    said = replace(said_at_random(videos=1, classes=28), video_logit=logit)
+    assert video_label(said, target).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", [video_label, video_label_official])
+def test_a_video_without_a_class_is_background(loss):
+    said = said_at_random(videos=1)
+    target = Target(torch.zeros(1, CLASSES, dtype=torch.bool))
+    values = [loss(replace(said, video_logit=certain(label, CLASSES + 1)), target).item() for label in range(4)]
+    assert min(values) == values[-1] < min(values[:-1])
+
+
+def test_segment_loss_is_the_surprise_at_the_labels_of_the_segments():
+    said = said_at_random()
+    wanted = {0: (3, 3, 1, 1, 3), 1: (0,) * 5, 2: (3,) * 5, 3: (2, 3, 3, 3, 3)}
+    expected = [-said.segment_log[v, t, c].item() for v, row in wanted.items() for t, c in enumerate(row)]
+    assert segment_label(said, TARGET).item() == pytest.approx(sum(expected) / len(expected))
+
+
+def test_a_class_that_is_only_heard_is_background():
+    heard = TARGET.pseudo.clone()
+    heard[2, :, 0, 1] = True
+    said = said_at_random()
+    assert torch.equal(segment_label(said, Target(TARGET.weak, heard)), segment_label(said, TARGET))
+
+
+def test_a_video_without_events_is_of_class_0_only_as_published():
+    quiet, said = labels("....."), said_at_random(videos=1)
+    for name, counted in (("event_and_class_official", True), ("event_and_class", False)):
+        (gradient,) = torch.autograd.grad(
+            LOCALISATION[name](said, quiet), said.class_logits[0], retain_graph=True, allow_unused=True
+        )
+        assert bool(gradient.any()) is counted
+
+
+def test_the_published_gate_loss_cannot_be_content_with_a_gate_that_is_shut():
+    said, quiet = said_at_random(videos=1), labels(".....")
+    shut = replace(said, gate=torch.full((1, TIME), 1e-12, dtype=torch.float64), event_logit=-50 + 0 * said.event_logit)
+    assert event_and_class(shut, quiet).item() == pytest.approx(0, abs=1e-9)
+    without_class = LOCALISATION["event_and_class_official"](replace(shut, class_logits=(certain(0, CLASSES),)), quiet)
+    assert without_class.item() == pytest.approx(math.log(2), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", LOCALISATION)
+def test_nothing_changes_with_segments_that_are_not_both_heard_and_seen(name):
+    said = said_at_random()
+    mask = said.mask.clone()
+    mask[0, 3:, 0], mask[1] = False, False
+    exists = mask.all(-1)
+    results = []
+    for fill in (0.25, -7.0):
+        filled = {
+            "segment_log": said.segment_log.masked_fill(~exists[..., None], fill),
+            "event_logit": said.event_logit.masked_fill(~exists, fill),
+            "gate": said.gate.masked_fill(~exists, fill),
+        }
+        pseudo = torch.where(mask[..., None], TARGET.pseudo, torch.tensor(fill > 0))
+        results.append(LOCALISATION[name](replace(said, mask=mask, **filled), Target(TARGET.weak, pseudo)))
+    assert torch.equal(*results)
+    assert results[0].isfinite()
+
+
+@pytest.mark.parametrize("name", LOCALISATION)
+def test_a_batch_with_nothing_in_it_costs_nothing(name):
+    said = said_at_random()
+    assert LOCALISATION[name](replace(said, mask=torch.zeros_like(said.mask)), TARGET).item() == 0
+
+
+@pytest.mark.parametrize("name", LOCALISATION)
+def test_a_network_that_does_not_localise_is_refused(name):
+    said = said_at_random()
+    plain = Prediction(said.segment, said.modality, said.video, said.mask)
+    with pytest.raises(RecipeError, match="localises"):
+        LOCALISATION[name](plain, TARGET)
+
+
+@pytest.mark.parametrize("name", ["segment_label", "segment_label_official", "event_and_class"])
+def test_segment_losses_ask_for_pseudo_labels(name):
+    with pytest.raises(RecipeError, match="pseudo labels"):
+        LOCALISATION[name](said_at_random(), Target(TARGET.weak))
+
+
+def one_video(segment, video):
+    """A prediction of one video: per segment the probabilities of two classes, and those of the video."""
+    probability = torch.tensor([segment])
+    rest = 1 - probability.sum(-1, keepdim=True)
+    log = torch.cat((probability, rest), dim=-1).log()
+    return localised(log, torch.tensor([video]), torch.ones(1, len(segment), 2, dtype=torch.bool))
+
+
+SAID = one_video([[0.7, 0.1], [0.1, 0.5], [0.3, 0.3], [0.05, 0.05]], [0.6, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "expected"),
+    [
+        ("cmbs_official", 0.5, [0, 0, 0, 0]),
+        ("event_gate", 0.5, [0, 0, 0, 2]),
+        ("event_gate", 0.65, [0, 2, 2, 2]),
+        ("segment_label", 0.5, [0, 1, 2, 2]),
+        ("segment_label", 0.3, [0, 1, 0, 2]),
+    ],
+)
+def test_decisions_give_each_segment_one_label(rule, threshold, expected):
+    grid = DECISIONS[rule](SAID, threshold=threshold)
+    assert torch.equal(grid[:, :, 0], grid[:, :, 1])
+    marked = grid[0, :, 0]
+    assert torch.where(marked.any(-1), marked.int().argmax(-1), 2).tolist() == expected
+
+
+def test_a_background_video_holds_nothing_by_the_published_rule():
+    assert not DECISIONS["cmbs_official"](one_video([[0.7, 0.1]], [0.3, 0.2])).any()
+
+
+@pytest.mark.parametrize("rule", DECISIONS)
+def test_nothing_is_decided_where_a_modality_is_missing(rule):
+    mask = SAID.mask.clone()
+    mask[:, :, 1] = False
+    assert not DECISIONS[rule](replace(SAID, mask=mask), threshold=0.01).any()
