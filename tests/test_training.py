@@ -6,9 +6,20 @@ from torch import nn
 
 from tests.objectives import HAN_OBJECTIVE, PLE_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE
 from vaplan.arrays import Inputs, Prediction, Target
-from vaplan.errors import RecipeError
+from vaplan.errors import RecipeError, RunError
 from vaplan.models.han import HAN, HANSettings
-from vaplan.training import DECISIONS, OPTIMISERS, Training, decide, fit, learning_rate, predict, seeded
+from vaplan.training import (
+    DECISIONS,
+    OPTIMISERS,
+    Checkpoints,
+    Training,
+    decide,
+    fit,
+    fit_thresholds,
+    learning_rate,
+    predict,
+    seeded,
+)
 
 QUICK = Training(epochs=3, batch_size=16, learning_rate=2e-3)
 
@@ -134,7 +145,7 @@ def test_the_first_step_is_that_of_a_plain_loop(monkeypatch):
     said = plain(inputs).segment.clamp(1e-7, 1 - 1e-7)
     loss = nn.functional.binary_cross_entropy(said, truth.float(), reduction="none").mean(-1)
     per_video = (loss * inputs.mask).sum(1) / inputs.mask.sum(1)
-    optimiser = sgd(plain.parameters(), lr=1.0, weight_decay=0)
+    optimiser = sgd(plain.parameters(), lr=1.0)
     per_video.mean(0).sum().backward()
     optimiser.step()
     assert torch.allclose(weights(ours), weights(plain), atol=1e-5)
@@ -148,7 +159,7 @@ def test_clipping_bounds_the_step_of_plain_descent(monkeypatch):
     assert (weights(model) - before).norm().item() == pytest.approx(0.01, rel=1e-2)
 
 
-def sgd(parameters, lr, weight_decay):
+def sgd(parameters, lr, **_):
     return torch.optim.SGD(parameters, lr=lr)
 
 
@@ -205,6 +216,7 @@ def test_decisions_by_hand():
     assert said == {
         "global_gate": [[True, False], [True, False]],
         "modality_gate": [[False, False], [False, False]],
+        "mixed_gate": [[True, False], [True, False]],
         "segment": [[True, False], [True, False]],
     }
     assert not decide(by_hand(), threshold=0.51).any()
@@ -228,3 +240,74 @@ def test_a_training_has_its_own_number_of_threads_whatever_there_was_outside():
     finally:
         torch.set_num_threads(before)
     assert seen == [2] * QUICK.epochs + [1] * QUICK.epochs
+
+
+class Killed(Exception):
+    """What a test does to a training."""
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 7, 11])
+def test_a_training_killed_at_any_step_resumes_to_the_same_bits(steps, tmp_path):
+    settings = replace(QUICK, select="best", optimiser="adamw", weight_decay=0.01, clip_norm=1.0)
+    expected, log = trained(settings=settings, validate=falling())
+    passed = []
+
+    def kill(_model, _inputs, target, _passed):
+        passed.append(1)
+        if len(passed) > steps:
+            raise Killed
+        return target
+
+    file = Checkpoints(tmp_path / "c.safetensors", of="this", seconds=0.0)
+    with pytest.raises(Killed):
+        trained(settings=settings, validate=falling(), revise=kill, checkpoints=file)
+    validate = falling(after=steps // 4)
+    resumed, again = trained(settings=settings, validate=validate, checkpoints=replace(file, resume=True))
+    assert torch.equal(weights(resumed), weights(expected))
+    assert again == log
+
+
+def falling(*, after=0):
+    """Validation that is best in the first epoch."""
+    seen = [0] * after
+    return lambda _: seen.append(0) or 1.0 / len(seen)
+
+
+def test_the_checkpoint_of_another_training_and_a_broken_one_are_refused(tmp_path):
+    file = Checkpoints(tmp_path / "c.safetensors", of="this", seconds=0.0)
+    trained(checkpoints=file)
+    with pytest.raises(RunError, match="the checkpoint of another training"):
+        trained(checkpoints=replace(file, of="that", resume=True))
+    file.path.write_bytes(b"half")
+    with pytest.raises(RunError, match="not a checkpoint"):
+        trained(checkpoints=replace(file, resume=True))
+
+
+def test_valors_schedule_reaches_its_rates_in_its_epochs():
+    valor = Training(epochs=60, learning_rate=1e-4, lowest_rate=1e-6, schedule="warmup_cosine", warmup_epochs=10)
+    rates = {number: learning_rate(number - 1, valor) for number in (1, 5, 10, 35, 60)}
+    assert rates == pytest.approx({1: 1e-5, 5: 5e-5, 10: 1e-4, 35: 5.05e-5, 60: 1e-6})
+
+
+def test_patience_ends_a_training_that_gets_no_better_and_ties_may_keep_the_earlier_epoch():
+    scores, seen = iter([0.1, 0.7, 0.7, 0.7, 0.9]), []
+    settings = replace(QUICK, epochs=5, select="best", ties="earlier", patience=2)
+    model, history = trained(settings=settings, validate=lambda m: seen.append(weights(m)) or next(scores))
+    assert len(history) == 4
+    assert torch.equal(weights(model), seen[1])
+
+
+def test_fitted_thresholds_score_no_worse_than_any_single_one():
+    inputs, truth = world(videos=128)
+    model = network()
+    fit(model, inputs, labelled(truth), settings=replace(QUICK, epochs=6), losses=SEGMENT_OBJECTIVE)
+    said = predict(model, inputs)
+    fitted = fit_thresholds(said, truth, rule="segment")
+
+    def f(**how):
+        marked = decide(said, rule="segment", **how)
+        return 2 * (marked & truth).sum((0, 1)) / (marked.sum((0, 1)) + truth.sum((0, 1)))
+
+    for value in (0.2, 0.5, 0.8):
+        assert (f(thresholds=fitted) >= f(threshold=value) - 1e-6).all()
+    assert torch.equal(fit_thresholds(said, torch.zeros_like(truth), rule="segment"), torch.full((2, 4), 0.5))

@@ -37,12 +37,19 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a parser says: probabilities per segment, per modality of the video, and of the video."""
+    """What a parser says: probabilities per segment, per modality of the video, and of the video.
+
+    A network may add what some losses read: the segments' logits, and the segments as vectors of one size for both
+    modalities, before the modalities were brought together (`projected`) and after (`attended`).
+    """
 
     segment: Float[Tensor, "video time modality class"]
     modality: Float[Tensor, "video modality class"]
     video: Float[Tensor, "video class"]  # HAN's own pooling can exceed 1; see `models.pooling`
     mask: Bool[Tensor, "video time modality"]
+    logit: Float[Tensor, "video time modality class"] | None = None
+    projected: Float[Tensor, "video time modality hidden"] | None = None
+    attended: Float[Tensor, "video time modality hidden"] | None = None
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,7 @@ class Parser:
         """Say what is heard and what is seen in a file, and when."""
         decoded = encoders.decode(Path(path), [encoder for group in self.encoders for encoder in group])
         prediction = self.predict(self._inputs(decoded))
-        decision = self.run.recipe.decision
-        marked = training.decide(prediction, rule=decision.rule, threshold=decision.threshold)[0].numpy()
+        marked = self.run.decide(prediction)[0].numpy()
         events = from_grid(marked, self.run.taxonomy, score=prediction.segment[0].numpy())
         missing = missing_spans(prediction.mask[0].numpy())
         return Timeline(Path(path).stem, float(len(marked)), events, missing, decoded.warnings)

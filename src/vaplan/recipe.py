@@ -15,9 +15,12 @@ import yaml
 from vaplan.arrays import MODALITIES
 from vaplan.documents import plain_text, yaml_document
 from vaplan.errors import RecipeError, unknown
-from vaplan.losses import LOSSES
+from vaplan.losses import Objective
+from vaplan.losses import check as check_objective
+from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
 from vaplan.training import DECISIONS, Training
+from vaplan.training.removal import Removal
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,25 @@ class Model:
 
 @dataclass(frozen=True)
 class Decision:
-    """How probabilities become labels: a rule of `training.DECISIONS` and its threshold."""
+    """How probabilities become labels: a rule of `training.DECISIONS` and its threshold.
+
+    With `segments="fitted"` the segments' thresholds are chosen per modality and class on the densely labelled videos
+    of split `val` once the training has ended, and `threshold` is that of the gate alone.
+    """
 
     rule: str = "global_gate"
     threshold: float = 0.5
+    segments: str = "fixed"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("decision rule", self.rule, tuple(DECISIONS)),
+            ("way to choose segment thresholds", self.segments, ("fixed", "fitted")),
+        ):
+            if value not in known:
+                raise RecipeError(unknown(name, value, known))
+        if not 0 <= self.threshold <= 1:
+            raise RecipeError(f"threshold must lie in [0, 1], not {self.threshold}")
 
 
 @dataclass(frozen=True)
@@ -41,38 +59,33 @@ class Recipe:
     """Everything `train` needs; `data`, `store` and `labels` are usually given on the command line.
 
     `labels` is a table of pseudo labels, empty to train on weak labels alone. `audio` and `visual` name the encoders
-    whose features are the parser's input streams.
+    whose features are the parser's input streams; a recipe without them takes what the store holds. `removal` doubts
+    tags batch by batch, as JoMoLD does.
     """
 
     data: str = ""
     store: str = ""
     labels: str = ""
-    audio: tuple[str, ...] = ("embedded",)
-    visual: tuple[str, ...] = ("embedded",)
+    audio: tuple[str, ...] | None = None
+    visual: tuple[str, ...] | None = None
     model: Model = Model()
-    losses: Mapping[str, float] = field(default_factory=lambda: {"video": 1.0, "modality_weak": 1.0})
+    losses: Objective = field(default_factory=lambda: {"video": 1.0, "modality_weak": 1.0})
     training: Training = Training()
+    removal: Removal | None = None
     decision: Decision = Decision()
 
     def __post_init__(self) -> None:
-        for kind, name, known in self._names():
-            if name not in known:
-                raise RecipeError(unknown(kind, name, known))
-        if not self.losses:
-            raise RecipeError("a recipe needs a loss", fix=f"add one of {', '.join(sorted(LOSSES))}")
+        if self.model.name not in MODELS:
+            raise RecipeError(unknown("model", self.model.name, MODELS))
+        check_objective(self.losses)
         for modality in MODALITIES:
-            if not getattr(self, modality):
+            if getattr(self, modality) == ():
                 raise RecipeError(f"no {modality} encoder", fix=f"write {modality}: [embedded]")
-
-    def _names(self) -> list[tuple[str, str, Sequence[str]]]:
-        losses = [("loss", name, list(LOSSES)) for name in self.losses]
-        model = ("model", self.model.name, list(MODELS))
-        return [*losses, model, ("decision rule", self.decision.rule, list(DECISIONS))]
 
     @property
     def encoders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The encoder names per modality, in modality order."""
-        return self.audio, self.visual
+        """The encoder names per modality, in modality order; `train` has named them all."""
+        return self.audio or (), self.visual or ()
 
 
 def shipped() -> dict[str, Path]:
@@ -125,6 +138,8 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 def build(kind: Any, value: Any, name: str) -> Any:
     """Turn a YAML value into `kind`, a settings dataclass for example, or say what was expected."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind == Objective:
+        return _build_objective(value)
     if is_dataclass(kind) and isinstance(kind, type):
         return _build_dataclass(kind, value, name)
     if origin in (Union, types.UnionType):
@@ -135,10 +150,8 @@ def build(kind: Any, value: Any, name: str) -> Any:
         items = [value] if isinstance(value, str) else value
         if isinstance(items, list | tuple):
             return tuple(build(arguments[0], item, name) for item in items)
-    elif origin in (Mapping, dict):
-        return (
-            dict(value) if arguments[1] is Any else {k: build(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
-        )
+    elif origin in (Mapping, dict) and isinstance(value, Mapping):
+        return {k: v if arguments[1] is Any else build(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
     elif kind is float and not isinstance(value, bool):
         try:
             return float(value)  # YAML 1.1 reads 1e-4 as text
@@ -147,6 +160,24 @@ def build(kind: Any, value: Any, name: str) -> Any:
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise RecipeError(f"{name} is {value!r}, expected {_spoken(kind)}")
+
+
+def _build_objective(value: Any) -> dict[str, Any]:
+    """A number is the weight of a loss; a loss that has settings gets all of them named."""
+    if not isinstance(value, Mapping):
+        raise RecipeError(f"losses is {value!r}, expected losses and their weights", fix="write `losses: {video: 1}`")
+    return {name: _build_term(str(name), term) for name, term in value.items()}
+
+
+def _build_term(name: str, term: Any) -> Any:
+    known = loss_defaults(name)
+    given = term if isinstance(term, Mapping) else {"weight": term}
+    for key in given:
+        if key not in known:
+            raise RecipeError(unknown(f"setting of {name}", str(key), known))
+    kinds = {key: tuple[float, ...] if isinstance(value, tuple) else type(value) for key, value in known.items()}
+    built = known | {key: build(kinds[key], item, f"{name}.{key}") for key, item in given.items()}
+    return built if len(known) > 1 else built["weight"]
 
 
 def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:

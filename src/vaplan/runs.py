@@ -1,7 +1,8 @@
 """Run folders: what was trained, on what, how, and the weights; everything a parser needs and a reader asks.
 
-`recipe.yaml` is the resolved recipe, `run.json` says classes, sizes, versions and input hashes, `log.jsonl` has a line
-an epoch, `model.safetensors` the weights. No pickle is written or read.
+`recipe.yaml` is the resolved recipe, `run.json` says classes, sizes, decisions, versions and input hashes, `log.jsonl`
+has a line an epoch, `metrics.json` the scores of the splits with dense labels, `model.safetensors` the weights. No
+pickle is written or read.
 """
 
 import json
@@ -13,20 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from vaplan import recipe as recipes
+from vaplan.arrays import MODALITIES, Prediction
 from vaplan.errors import RunError
 from vaplan.files import sha256, write_json, write_text, write_whole
 from vaplan.models import MODELS
 from vaplan.recipe import Recipe
 from vaplan.taxonomy import Taxonomy
-from vaplan.training import Epoch, seeded
+from vaplan.training import Epoch, decide, seeded
 
 FeatureSizes = tuple[tuple[int, ...], tuple[int, ...]]
 RECIPE, ABOUT, LOG, WEIGHTS = "recipe.yaml", "run.json", "log.jsonl", "model.safetensors"
+METRICS, CHECKPOINT = "metrics.json", "checkpoint.safetensors"
 LIBRARIES = ("vaplan", "torch", "numpy", "transformers", "av", "safetensors", "lightning-fabric")
 
 
@@ -35,7 +39,8 @@ class Run:
     """A trained parser as it stands in its folder.
 
     `segments` is the longest video it was trained on, in segments; longer ones are parsed in windows of that length.
-    `inputs` says what it was trained on: names and content hashes.
+    `inputs` says what it was trained on: names and content hashes. `thresholds` are those of the segments where they
+    were fitted; `metrics` the scores of each split with dense labels.
     """
 
     folder: Path
@@ -46,6 +51,13 @@ class Run:
     history: tuple[Epoch, ...]
     model: nn.Module
     inputs: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Float[Tensor, "modality class"] | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def decide(self, prediction: Prediction) -> Bool[Tensor, "video time modality class"]:
+        """What the parser marks, by its own rule and thresholds."""
+        rule = self.recipe.decision
+        return decide(prediction, rule=rule.rule, threshold=rule.threshold, thresholds=self.thresholds)
 
 
 def make_model(recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int) -> nn.Module:
@@ -64,16 +76,39 @@ def save(run: Run) -> Run:
     write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
     weights = {name: tensor.contiguous().cpu() for name, tensor in run.model.state_dict().items()}
     write_whole(folder / WEIGHTS, lambda beside: save_file(weights, beside))
+    write_json(folder / METRICS, run.metrics)
     about = {
         "classes": list(run.taxonomy.classes),
         "feature_sizes": run.feature_sizes,
         "segments": run.segments,
         "weights_sha256": sha256(folder / WEIGHTS),
+        "decision": _decision(run),
+        "selection": _selection(run),
         "inputs": dict(run.inputs),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }
     write_json(folder / ABOUT, about)
     return run
+
+
+def _decision(run: Run) -> dict[str, Any]:
+    """The rule, the gate's threshold, and those of the segments: one number, or one per modality and class."""
+    rule = run.recipe.decision
+    segments: Any = rule.threshold
+    if run.thresholds is not None:
+        segments = dict(zip(MODALITIES, run.thresholds.tolist(), strict=True))
+    return {"rule": rule.rule, "threshold": rule.threshold, "segments": segments}
+
+
+def _selection(run: Run) -> dict[str, Any]:
+    """Which epoch's weights these are, and why."""
+    how, epochs = run.recipe.training, run.history
+    about: dict[str, Any] = {"select": how.select, "epoch": epochs[-1]["epoch"] if epochs else 0}
+    if how.select == "best" and epochs:
+        best = max(epoch["validation"] for epoch in epochs)
+        equal = [epoch["epoch"] for epoch in epochs if epoch["validation"] == best]
+        about |= {"by": how.select_by, "ties": how.ties, "epoch": equal[-1 if how.ties == "later" else 0]}
+    return about
 
 
 def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
@@ -99,8 +134,24 @@ def load(folder: Path) -> Run:
     model = make_model(recipe, feature_sizes=(audio, visual), classes=len(taxonomy))
     _load_weights(model, folder / WEIGHTS, expected=about["weights_sha256"])
     history = _history(folder / LOG)
-    sizes, inputs = (audio, visual), about.get("inputs", {})
-    return Run(folder, recipe, taxonomy, sizes, about["segments"], history, model.eval(), inputs)
+    fitted = about.get("decision", {}).get("segments")
+    return Run(
+        folder,
+        recipe,
+        taxonomy,
+        (audio, visual),
+        about["segments"],
+        history,
+        model.eval(),
+        about.get("inputs", {}),
+        torch.tensor([fitted[m] for m in MODALITIES]) if isinstance(fitted, dict) else None,
+        _metrics(folder / METRICS),
+    )
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 def _about(folder: Path) -> dict[str, Any]:

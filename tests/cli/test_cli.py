@@ -29,8 +29,13 @@ def test_importing_and_helping_is_quick_because_nothing_heavy_is_loaded() -> Non
 
 
 def commands() -> list[list[str]]:
-    groups = {"data": ["check", "fetch"], "store": ["info", "verify"], "media": ["probe"]}
-    single = "demo features label train denoise predict evaluate compare import parse fit".split()
+    groups = {
+        "data": ["check", "fetch"],
+        "models": ["list", "check", "fetch"],
+        "store": ["info", "verify"],
+        "media": ["probe"],
+    }
+    single = "demo features label train denoise exchange noise predict evaluate compare import parse fit".split()
     return [[], *([name] for name in single), *([g, name] for g, names in groups.items() for name in names)]
 
 

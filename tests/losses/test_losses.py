@@ -1,9 +1,11 @@
+from dataclasses import fields, replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.objectives import HAN_OBJECTIVE, PLE_OBJECTIVE
+from tests.objectives import HAN_OBJECTIVE
 from tests.oracles import losses as oracle
 from vaplan.arrays import AUDIO, VISUAL, Prediction, Target
 from vaplan.errors import RecipeError
@@ -19,13 +21,25 @@ def random_case(seed, videos=3, time=4, classes=3, *, missing=0.3):
         return torch.rand(*shape, generator=generator)
 
     mask = draw(videos, time, 2) >= missing
-    prediction = Prediction(
-        segment=draw(videos, time, 2, classes) * mask[..., None],
-        modality=draw(videos, 2, classes) * mask.any(1)[..., None],
-        video=1.2 * draw(videos, classes) * mask.any(1).any(1)[:, None],
-        mask=mask,
-    )
-    return prediction, Target(draw(videos, classes) < 0.5, draw(videos, time, 2, classes) < 0.4)
+    segment = draw(videos, time, 2, classes) * mask[..., None]
+    modality = draw(videos, 2, classes) * mask.any(1)[..., None]
+    video = 1.2 * draw(videos, classes) * mask.any(1).any(1)[:, None]
+    target = Target(draw(videos, classes) < 0.5, draw(videos, time, 2, classes) < 0.4)
+    logit = 20 * draw(videos, time, 2, classes) - 10
+    projected, attended = draw(videos, time, 2, 6) - 0.5, draw(videos, time, 2, 6) - 0.5
+    return Prediction(segment, modality, video, mask, logit, projected, attended), target
+
+
+def parts(prediction):
+    """The arrays of a prediction, without its mask."""
+    return {field.name: getattr(prediction, field.name) for field in fields(Prediction) if field.name != "mask"}
+
+
+def existing(mask, name):
+    """Which cells of a prediction's array exist."""
+    if name == "video":
+        return mask.any(1).any(1)[:, None]
+    return mask.any(1)[..., None] if name == "modality" else mask[..., None]
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -45,13 +59,14 @@ def test_nothing_changes_with_what_lies_under_a_mask(name, value):
     mask[0, :, VISUAL], mask[1] = False, False
     results = []
     for fill in (0.0, value):
-        segment = prediction.segment.masked_fill(~mask[..., None], fill).requires_grad_()
-        modality = prediction.modality.masked_fill(~mask.any(1)[..., None], fill).requires_grad_()
-        video = prediction.video.masked_fill(~mask.any(1).any(1)[:, None], fill).requires_grad_()
+        arrays = {
+            name: array.masked_fill(~existing(mask, name), fill).requires_grad_()
+            for name, array in parts(prediction).items()
+        }
         pseudo = torch.where(mask[..., None], target.pseudo, torch.tensor(fill > 0))
-        loss = LOSSES[name](Prediction(segment, modality, video, mask), Target(target.weak, pseudo))
+        loss = LOSSES[name](Prediction(**arrays, mask=mask), Target(target.weak, pseudo))
         loss.backward()
-        gradients = [x.grad for x in (segment, modality, video) if x.grad is not None]
+        gradients = [x.grad for x in arrays.values() if x.grad is not None]
         results.append((loss, torch.cat([g.flatten() for g in gradients])))
     (plain, plain_gradient), (other, other_gradient) = results
     assert torch.equal(plain, other)
@@ -64,12 +79,11 @@ def test_nothing_changes_with_what_lies_under_a_mask(name, value):
 def test_padding_changes_no_loss(name):
     prediction, target = random_case(3)
     pad = (0, 0, 0, 0, 0, 5)
-    padded = Prediction(
-        torch.nn.functional.pad(prediction.segment, pad),
-        prediction.modality,
-        prediction.video,
-        torch.nn.functional.pad(prediction.mask, pad[2:]),
-    )
+    arrays = {
+        name: array if name in ("modality", "video") else torch.nn.functional.pad(array, pad)
+        for name, array in parts(prediction).items()
+    }
+    padded = Prediction(**arrays, mask=torch.nn.functional.pad(prediction.mask, pad[2:]))
     longer = Target(target.weak, torch.nn.functional.pad(target.pseudo, pad))
     assert torch.allclose(LOSSES[name](prediction, target), LOSSES[name](padded, longer))
 
@@ -141,9 +155,10 @@ def test_probabilities_above_one_are_clamped():
 
 def test_the_total_is_the_weighted_sum_of_its_parts():
     prediction, target = random_case(8)
-    summed, parts = total(prediction, target, PLE_OBJECTIVE)
-    assert list(parts) == list(PLE_OBJECTIVE)
-    assert summed.item() == pytest.approx(sum(w * parts[name].item() for name, w in PLE_OBJECTIVE.items()))
+    objective = {"video": 1.0, "modality": 2.0, "segment_richness": 0.5}
+    summed, parts = total(prediction, target, objective)
+    assert list(parts) == list(objective)
+    assert summed.item() == pytest.approx(sum(w * parts[name].item() for name, w in objective.items()))
 
 
 def test_weak_objectives_need_no_pseudo_labels_and_others_say_so():
@@ -160,3 +175,67 @@ def test_an_unknown_loss_is_named_with_the_nearest_one():
         total(prediction, target, {"segmet": 1.0})
     with pytest.raises(RecipeError, match="without losses"):
         total(prediction, target, {})
+
+
+@pytest.mark.parametrize("removed", ["smoothed", "zero"])
+@settings(deadline=None)
+@given(st.integers(0, 10_000))
+def test_smoothing_balance_and_removed_labels_equal_their_slow_restatement(removed, seed):
+    prediction, target = random_case(seed, videos=4)
+    given_settings = {"smoothing": (0.0, 0.1), "balance": (2.0, 1.0)}
+    said = LOSSES["modality"](prediction, target, **given_settings, removed=removed)
+    expected = oracle.modality_smoothed(prediction, target, (0.0, 0.1), (2.0, 1.0), removed_is_zero=removed == "zero")
+    assert said.item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_unsmoothed_weak_labels_are_pseudo_labels_that_keep_every_tag():
+    prediction, target = random_case(11)
+    everywhere = Target(target.weak, target.weak[:, None, None].expand_as(target.pseudo))
+    for smoothing in ((0.0, 0.0), (0.0, 0.1)):
+        weak = LOSSES["modality_weak"](prediction, target, smoothing=smoothing)
+        assert torch.equal(weak, LOSSES["modality"](prediction, everywhere, smoothing=smoothing))
+
+
+def test_the_logarithm_outside_the_sum_is_the_smaller_loss():
+    """Jensen: the two published forms of one smoothed contrast, on the same vectors."""
+    prediction, target = random_case(12, videos=6, time=5, missing=0.0)
+    same = replace(prediction, projected=prediction.attended)
+    assert LOSSES["contrastive_ma"](same, target) > LOSSES["contrastive_jomold"](same, target)
+
+
+def test_a_segment_that_is_alone_contrasts_with_nothing():
+    prediction, target = random_case(13, time=1, missing=0.0)
+    for name in ("contrastive_ma", "contrastive_jomold"):
+        assert LOSSES[name](prediction, target).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["segment_logit", "contrastive_ma", "contrastive_jomold"])
+def test_a_loss_that_needs_more_than_probabilities_says_so(name):
+    prediction, target = random_case(14)
+    plain = replace(prediction, logit=None, projected=None, attended=None)
+    with pytest.raises(RecipeError, match=f"{name} needs a network that tells"):
+        LOSSES[name](plain, target)
+
+
+def test_a_loss_takes_its_settings_from_the_objective():
+    prediction, target = random_case(15)
+    objective = {"modality": {"weight": 3.0, "smoothing": (0.0, 0.1)}, "video": 1.0}
+    summed, _ = total(prediction, target, objective)
+    smooth = LOSSES["modality"](prediction, target, smoothing=(0.0, 0.1))
+    assert summed.item() == pytest.approx(3 * smooth.item() + LOSSES["video"](prediction, target).item())
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ({"smothing": (0.0, 0.1)}, "unknown setting of modality 'smothing'; did you mean 'smoothing'"),
+        ({"smoothing": (0.1,)}, "modality.smoothing has 1 values, expected 2"),
+        ({"weight": -1.0}, "modality.weight is -1.0, expected numbers of 0 or more"),
+        ({"removed": "no"}, "unknown treatment of removed labels 'no'"),
+        (float("nan"), "modality.weight is nan"),
+    ],
+)
+def test_settings_of_a_loss_that_cannot_be_are_refused(term, message):
+    prediction, target = random_case(16)
+    with pytest.raises(RecipeError, match=message):
+        total(prediction, target, {"modality": term})

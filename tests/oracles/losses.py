@@ -1,4 +1,7 @@
-"""The losses restated cell by cell (Tian, Li, Xu, ECCV 2020; Zhou et al. 2024, arXiv 2406.00919)."""
+"""The losses restated cell by cell.
+
+Source: Tian, Li, Xu, ECCV 2020; Zhou et al., arXiv 2406.00919; the contrasts of MA (CVPR 2021) and JoMoLD (ECCV 2022).
+"""
 
 import math
 
@@ -83,5 +86,66 @@ def segment_richness(prediction: Prediction, target: Target) -> float:
             label = mean([float(target.pseudo[v, t, m, c]) for t in existing])
             losses.append(bce(mean([float(prediction.segment[v, t, m, c]) for t in existing]), label))
         return mean(losses)
+
+    return over_modalities(prediction, of_video)
+
+
+def segment_logit(prediction: Prediction, target: Target) -> float:
+    def of_video(v, m, existing):
+        losses = []
+        for t in existing:
+            for c in range(target.weak.shape[1]):
+                x, y = float(prediction.logit[v, t, m, c]), float(target.pseudo[v, t, m, c])
+                losses.append(math.log1p(math.exp(-abs(x))) + max(x, 0) - x * y)
+        return mean(losses)
+
+    return over_modalities(prediction, of_video)
+
+
+def contrastive_ma(prediction: Prediction, target: Target) -> float:
+    def row(wanted, said):
+        return -sum(q * math.log(p) for q, p in zip(wanted, said, strict=True))
+
+    return contrastive(prediction, prediction.projected, row)
+
+
+def contrastive_jomold(prediction: Prediction, target: Target) -> float:
+    def row(wanted, said):
+        return -math.log(sum(q * p for q, p in zip(wanted, said, strict=True)))
+
+    return contrastive(prediction, prediction.attended, row)
+
+
+def contrastive(prediction: Prediction, seen, row) -> float:
+    """The mean over videos of the mean over segments of `row(wanted, said)`; audio is post-attention in both."""
+    losses = []
+    for v in range(len(prediction.mask)):
+        pairs = [t for t in range(prediction.mask.shape[1]) if prediction.mask[v, t].all()]
+        rows = []
+        for t in pairs:
+            similar = [math.exp(cosine(prediction.attended[v, t, 0], seen[v, u, 1]) / 0.2) for u in pairs]
+            others = len(pairs) - 1
+            wanted = [(0.9 if others else 1.0) if u == t else 0.1 / others for u in pairs]
+            rows.append(row(wanted, [s / sum(similar) for s in similar]))
+        if rows:
+            losses.append(mean(rows))
+    return mean(losses)
+
+
+def cosine(one, other) -> float:
+    lengths = math.sqrt(sum(float(x) ** 2 for x in one)) * math.sqrt(sum(float(x) ** 2 for x in other))
+    return sum(float(x) * float(y) for x, y in zip(one, other, strict=True)) / lengths
+
+
+def modality_smoothed(prediction: Prediction, target: Target, strength, balance, *, removed_is_zero: bool) -> float:
+    def of_video(v, m, existing):
+        losses = []
+        for c in range(target.weak.shape[1]):
+            kept = any(bool(target.pseudo[v, t, m, c]) for t in existing)
+            label = (1 - strength[m]) * kept + strength[m] / 2
+            if removed_is_zero and target.weak[v, c] and not kept:
+                label = 0.0
+            losses.append(bce(float(prediction.modality[v, m, c]), label))
+        return balance[m] * mean(losses)
 
     return over_modalities(prediction, of_video)

@@ -1,30 +1,46 @@
 """Recipes to runs, runs to better labels, runs to predictions."""
 
 import json
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.conftest import EMBEDDED, World
 from vaplan import recipe as recipes
 from vaplan import runs, stages, training
 from vaplan.annotations import read_table
+from vaplan.arrays import Inputs, Prediction
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
-from vaplan.files import sha256
+from vaplan.files import sha256, write_json
 from vaplan.metrics.llp import llp
+from vaplan.models import MODELS
 from vaplan.parser import Parser
-from vaplan.recipe import Recipe
+from vaplan.recipe import Decision, Recipe
 from vaplan.stages.data import read_inputs
 from vaplan.stages.train import validation
 
 
 def small(world: World, name: str = "ple") -> Recipe:
-    recipe = recipes.read(name, changes=world.changes)
-    return replace(recipe, labels="" if name == "han" else str(world.labels))
+    changes = [change for change in world.changes if not change.startswith("model.settings")]
+    recipe = recipes.read(name, changes=[*changes, "model.settings.hidden=16", "model.settings.feedforward=16"])
+    needs_labels = any(loss in recipe.losses for loss in ("modality", "segment", "segment_logit"))
+    if recipe.removal:
+        return replace(recipe, removal=replace(recipe.removal, ratios=str(even_ratios(world))))
+    return replace(recipe, labels=str(world.labels) if needs_labels else "")
+
+
+def even_ratios(world: World) -> Path:
+    """A file of noise ratios that doubts half of the tags."""
+    by_class = dict.fromkeys(world.data.taxonomy.classes, 0.5)
+    return write_json(world.folder / "ratios.json", {"ratios": {"audio": by_class, "visual": by_class}})
 
 
 @pytest.fixture(scope="session")
@@ -167,3 +183,113 @@ def test_an_encoder_with_other_weights_is_refused(world: World, run: runs.Run, t
     runs.save(other)
     with pytest.raises(RunError, match="visual:embedded has other weights now than when this run was trained"):
         Parser.load(tmp_path / "run")
+
+
+def test_a_run_has_the_scores_that_evaluating_its_predictions_gives(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    for split in ("val", "test"):
+        stages.predict(run.folder, world.data, world.store, tmp_path / "p.csv", split=split)
+        table = read_table(tmp_path / "p.csv", taxonomy=world.data.taxonomy)
+        numbers = evaluate(world.data, table, split=split).numbers()
+        metrics = json.loads((run.folder / "metrics.json").read_text())[split]
+        assert {level: metrics[level] for level in numbers} == numbers
+        assert metrics["videos"] == len(world.data.select(split).labelled_ids())
+
+
+def test_fitted_thresholds_are_named_in_the_run_and_used_by_it(world: World, tmp_path: Path) -> None:
+    recipe = replace(small(world), decision=Decision(segments="fitted"))
+    trained = stages.train(recipe, tmp_path / "fitted")
+    again = runs.load(tmp_path / "fitted")
+    named = json.loads((tmp_path / "fitted" / "run.json").read_text())["decision"]["segments"]
+    assert torch.equal(trained.thresholds, again.thresholds)
+    assert torch.allclose(torch.tensor([named["audio"], named["visual"]]), trained.thresholds)
+
+
+def test_exchange_only_takes_tags_away_and_its_table_trains(world: World, run: runs.Run, tmp_path: Path) -> None:
+    made = stages.exchange(run.folder, tmp_path / "kept.csv", seed=2)
+    again = stages.exchange(run.folder, tmp_path / "again.csv", seed=2)
+    assert made.table.read_text() == again.table.read_text()
+    data = world.data.select("train")
+    kept = read_table(made.table, taxonomy=data.taxonomy).ordered(data.ids).reference(10)
+    assert not (kept.any(axis=(1, 2)) & ~data.weak_label()).any()
+    stages.train(replace(small(world, "ma"), labels=str(made.table)), tmp_path / "ma")
+
+
+def test_noise_ratios_of_an_estimator_feed_the_removal(world: World, tmp_path: Path) -> None:
+    estimator = stages.train(small(world, "jomold_estimator"), tmp_path / "estimator")
+    ratios = stages.noise_ratios(estimator.folder, tmp_path / "ratios.json")
+    assert all(0 <= share <= 1 for by_class in ratios.values() for share in by_class.values())
+    recipe = small(world, "jomold")
+    recipe = replace(recipe, removal=replace(recipe.removal, ratios=str(tmp_path / "ratios.json")))
+    assert stages.train(recipe, tmp_path / "jomold").history
+    (tmp_path / "ratios.json").write_text("{}")
+    with pytest.raises(RecipeError, match="no noise ratios of these classes"):
+        stages.train(recipe, tmp_path / "other")
+
+
+def test_a_recipe_without_encoders_takes_those_of_the_store(run: runs.Run) -> None:
+    assert run.recipe.encoders == EMBEDDED
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from vaplan import recipe, stages, training
+
+class Mortal(torch.optim.Adam):
+    steps = 0
+    def step(self, *args, **kwargs):
+        Mortal.steps += 1
+        if Mortal.steps == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(*args, **kwargs)
+
+training.OPTIMISERS["adam"] = Mortal
+stages.train(recipe.read(Path(sys.argv[1])), Path(sys.argv[2]), checkpoint_seconds=0.0)
+"""
+
+
+def test_a_killed_training_resumes_to_the_same_bytes(world: World, run: runs.Run, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(recipes.dump(run.recipe))
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml"), str(tmp_path / "run")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]
+    stages.train(run.recipe, tmp_path / "run", resume=True)
+    for name in ("model.safetensors", "log.jsonl", "metrics.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (run.folder / name).read_bytes()
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+@dataclass(frozen=True)
+class ForeignSettings:
+    """Of a network that vaplan does not know."""
+
+    hidden: int = 8
+
+
+class Foreign(nn.Module):
+    """One linear map a modality; a video is as likely as its likeliest segment."""
+
+    def __init__(self, settings: ForeignSettings, *, feature_sizes: runs.FeatureSizes, classes: int) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(sum(sizes), classes) for sizes in feature_sizes)
+
+    def forward(self, inputs: Inputs) -> Prediction:
+        joined = [torch.cat(streams, dim=-1) for streams in inputs.streams]
+        logit = torch.stack([linear(x) for linear, x in zip(self.maps, joined, strict=True)], dim=2)
+        segment = logit.sigmoid().masked_fill(~inputs.mask[..., None], 0)
+        modality = segment.amax(dim=1)
+        return Prediction(segment, modality, modality.amax(dim=1), inputs.mask)
+
+
+def test_a_foreign_network_trains_with_plg_ple_and_pld(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "foreign", (ForeignSettings, Foreign))
+    recipe = recipes.read("vaplan", changes=[*world.changes, "model={name: foreign}", f"labels={world.labels}"])
+    first = stages.train(recipe, tmp_path / "before")
+    refined = stages.denoise(first.folder, world.labels, tmp_path / "denoised.csv")
+    trained = stages.train(replace(recipe, labels=str(refined.table)), tmp_path / "after")
+    assert stages.predict(trained.folder, world.data, world.store, tmp_path / "p.csv", split="test") == []

@@ -28,6 +28,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     verbs.label,
     verbs.train,
     verbs.denoise,
+    verbs.exchange,
+    verbs.noise,
     verbs.predict,
     scoring.evaluate,
     scoring.compare,
@@ -39,6 +41,10 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "store": (
         "Look into a feature store, or check that it is whole.",
         {"info": looking.store_info, "verify": looking.store_verify},
+    ),
+    "models": (
+        "See which encoders are here, check one, or bring one.",
+        {"list": looking.models_list, "check": looking.models_check, "fetch": looking.models_fetch},
     ),
     "media": ("See a media file as vaplan sees it.", {"probe": looking.probe}),
 }

@@ -72,6 +72,7 @@ def features(
     retry: Annotated[
         str | None, typer.Option("--retry", help="Try files again whose failure contains this text.")
     ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=0, help="Decode at most so many files now.")] = None,
 ) -> None:
     """Decode media files and encode every second of them; stop it and start it again as you like.
 
@@ -83,7 +84,14 @@ def features(
     with progress_bars() as bars:
         progress = bars("features")
         outcome = stages.features(
-            stages.read_data(data), media, store, names=(audio, visual), workers=workers, retry=retry, progress=progress
+            stages.read_data(data),
+            media,
+            store,
+            names=(audio, visual),
+            workers=workers,
+            retry=retry,
+            limit=limit,
+            progress=progress,
         )
     finish(outcome, "encoded")
 
@@ -121,7 +129,12 @@ def label(
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped one: han, plg, segment_bce, ple.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe file, or the name of a shipped one, such as han, plg, ple, vaplan, ma, jomold, valor."
+        ),
+    ],
     run: RunOption,
     data: Annotated[str | None, typer.Option("--data", help="The data set: `table:FILE`.")] = None,
     store: Annotated[str | None, typer.Option("--store", help="The feature store.")] = None,
@@ -129,6 +142,7 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: `training.epochs=40`.")
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
 ) -> None:
     """PLE: train a parser on split `train`; the run folder gets weights, resolved recipe, versions and a log."""
     from vaplan import recipe as recipes
@@ -138,7 +152,7 @@ def train(
     resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
     with progress_bars() as bars:
         tell, epochs = bars("train"), resolved.training.epochs
-        stages.train(resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
+        stages.train(resolved, run, resume=resume, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
     stderr.print(f"run {run}", highlight=False)
 
 
@@ -167,6 +181,29 @@ def denoise(
     for name, classes in made.flips.items():
         flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
         stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)
+
+
+def exchange(
+    run: Annotated[Path, typer.Argument(help="A run of `ma_base`.")],
+    out: OutTable,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws every video's partner.")] = 2,
+) -> None:
+    """MA's step 2: find tags that are only heard or only seen by exchanging tracks; then `vaplan train ma --labels`."""
+    from vaplan import stages
+
+    stages.exchange(run, out, seed=seed)
+    stderr.print(f"wrote {out}", highlight=False, markup=False)
+
+
+def noise(
+    run: Annotated[Path, typer.Argument(help="A run of `jomold_estimator`.")],
+    out: Annotated[Path, typer.Option("--out", help="The JSON file to write.")],
+) -> None:
+    """JoMoLD's step 2: estimate how many tags are noise; then `vaplan train jomold --set removal.ratios=FILE`."""
+    from vaplan import stages
+
+    stages.noise_ratios(run, out)
+    stderr.print(f"wrote {out}", highlight=False, markup=False)
 
 
 def predict(

@@ -2,16 +2,19 @@
 
 All reduce alike: per video the mean over the cells that exist, then the mean over the videos that have the modality,
 then the sum over modalities. What lies under a mask takes part in nothing.
-Source: Tian, Li, Xu, ECCV 2020 (`video`, `modality_weak`); Zhou et al. 2024, arXiv 2406.00919 (`modality`, `segment`).
+Keyword arguments are what a recipe can set. Source: Tian, Li, Xu, ECCV 2020 (`video`, `modality_weak`); Zhou et al.
+2024, arXiv 2406.00919 (`modality`, `segment`); Lai et al., NeurIPS 2023, arXiv 2305.17343 (`segment_logit`).
 """
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan.arrays import Prediction, Target
-from vaplan.errors import RecipeError
+from vaplan.errors import RecipeError, unknown
 
 SMOOTHING = (0.0, 0.1)  # audio is trusted with the weak label as it is, visual less
+REMOVED = ("smoothed", "zero")
 
 
 def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
@@ -21,22 +24,45 @@ def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     return mean_of_present(loss[:, None], present[:, None])
 
 
-def modality(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Each modality's probabilities against its video-level pseudo label."""
-    return _modality(prediction, existing_pseudo(prediction, target).any(dim=1).float())
+def modality(
+    prediction: Prediction,
+    target: Target,
+    *,
+    smoothing: tuple[float, ...] = (0.0, 0.0),
+    balance: tuple[float, ...] = (1.0, 1.0),
+    removed: str = "smoothed",
+) -> Float[Tensor, ""]:
+    """Each modality's probabilities against its video-level pseudo label.
+
+    Args:
+        smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
+        balance: What each modality counts.
+        removed: What a tag that is no pseudo label of the modality turns into: "smoothed", as every other negative, or
+            "zero", whatever the smoothing (the published codes of MA and JoMoLD).
+    """
+    if removed not in REMOVED:
+        raise RecipeError(unknown("treatment of removed labels", removed, REMOVED))
+    pseudo = existing_pseudo(prediction, target).any(dim=1)
+    label = _smoothed(pseudo.float(), smoothing)
+    if removed == "zero":
+        label = label.masked_fill(target.weak[:, None] & ~pseudo, 0)
+    return _modality(prediction, label, balance)
 
 
 def modality_weak(
-    prediction: Prediction, target: Target, *, smoothing: tuple[float, float] = SMOOTHING
+    prediction: Prediction,
+    target: Target,
+    *,
+    smoothing: tuple[float, ...] = SMOOTHING,
+    balance: tuple[float, ...] = (1.0, 1.0),
 ) -> Float[Tensor, ""]:
     """Each modality's probabilities against the weak label, smoothed: HAN's answer to labels without a modality.
 
     Args:
         smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
+        balance: What each modality counts.
     """
-    weak = target.weak.float()
-    strength = weak.new_tensor(smoothing)[:, None]
-    return _modality(prediction, weak[:, None] * (1 - strength) + strength / 2)
+    return _modality(prediction, _smoothed(target.weak.float()[:, None], smoothing), balance)
 
 
 def segment(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
@@ -44,6 +70,17 @@ def segment(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     label = existing_pseudo(prediction, target).float()
     exists = prediction.mask[..., None]
     loss = cross_entropy(prediction.segment, label, exists).mean(dim=-1)
+    return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
+
+
+def segment_logit(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
+    """As `segment`, from the network's logits: never clamped, so that a segment that is far off has a gradient too."""
+    if prediction.logit is None:
+        raise RecipeError("segment_logit needs a network that tells its logits", fix="use the loss `segment`")
+    exists = prediction.mask[..., None]
+    logit = prediction.logit.float().masked_fill(~exists, 0)
+    label = existing_pseudo(prediction, target).float()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none").mean(dim=-1)
     return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
 
 
@@ -79,7 +116,16 @@ def existing_pseudo(prediction: Prediction, target: Target) -> Bool[Tensor, "vid
     return target.pseudo & prediction.mask[..., None]
 
 
-def _modality(prediction: Prediction, label: Float[Tensor, "video modality class"]) -> Float[Tensor, ""]:
+def _smoothed(
+    label: Float[Tensor, "video #modality class"], smoothing: tuple[float, ...]
+) -> Float[Tensor, "video modality class"]:
+    strength = label.new_tensor(smoothing)[:, None]
+    return label * (1 - strength) + strength / 2
+
+
+def _modality(
+    prediction: Prediction, label: Float[Tensor, "video modality class"], balance: tuple[float, ...]
+) -> Float[Tensor, ""]:
     present = prediction.mask.any(dim=1)
     loss = cross_entropy(prediction.modality, label, present[..., None]).mean(dim=-1)
-    return mean_of_present(loss, present)
+    return mean_of_present(loss * loss.new_tensor(balance), present)

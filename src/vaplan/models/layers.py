@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vaplan.errors import UsageError
 
-UPDATES = ("parallel", "sequential")
+UPDATES, NORMS = ("parallel", "sequential"), ("post", "pre")
 
 
 class Projection(nn.Module):
@@ -60,39 +60,64 @@ class TemporalAttention(nn.Module):
 class HybridAttention(nn.Module):
     """One HAN layer: each modality attends to itself and to the other, with the same weights for both.
 
-    Post-norm. With `update="parallel"` both modalities read the layer's input (HAN); with `"sequential"` the visual
-    one reads the audio one as just updated (VALOR, Lai et al., NeurIPS 2023).
+    With `update="parallel"` both modalities read the layer's input (HAN); with `"sequential"` the visual one reads the
+    audio one as just updated (VALOR, Lai et al., NeurIPS 2023). With `norm="post"` every sum is normalised (HAN); with
+    `"pre"` it is the query that is, and what it takes from the other modality is not (VALOR's other form).
     """
 
-    def __init__(self, hidden: int, heads: int, feedforward: int, *, dropout: float, update: str = "parallel") -> None:
+    def __init__(
+        self,
+        hidden: int,
+        heads: int,
+        feedforward: int,
+        *,
+        dropout: float,
+        update: str = "parallel",
+        norm: str = "post",
+        cross_attention: bool = True,
+    ) -> None:
         super().__init__()
         self.own = TemporalAttention(hidden, heads, dropout)
-        self.cross = TemporalAttention(hidden, heads, dropout)
+        self.cross = TemporalAttention(hidden, heads, dropout) if cross_attention else None
         self.expand, self.contract = nn.Linear(hidden, feedforward), nn.Linear(feedforward, hidden)
         self.norm_attention, self.norm_feedforward = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
         self.dropout = nn.Dropout(dropout)
-        self.sequential = update == "sequential"
+        self.sequential, self.normalise_first = update == "sequential", norm == "pre"
 
     def forward(
-        self, hidden: Float[Tensor, "video time modality hidden"], mask: Bool[Tensor, "video time modality"]
+        self,
+        hidden: Float[Tensor, "video time modality hidden"],
+        mask: Bool[Tensor, "video time modality"],
+        *,
+        cross_attention: bool = True,
     ) -> Float[Tensor, "video time modality hidden"]:
+        """Update both modalities; without cross attention each from itself alone, with the same weights."""
         audio, visual = hidden.unbind(dim=2)
         heard, seen = mask.unbind(dim=2)
-        new_audio = self.attend(audio, visual, heard, seen)
-        new_visual = self.attend(visual, new_audio if self.sequential else audio, seen, heard)
+        crossing = self.cross if cross_attention else None
+        new_audio = self.attend(audio, visual, (heard, seen), crossing)
+        new_visual = self.attend(visual, new_audio if self.sequential else audio, (seen, heard), crossing)
         return torch.stack((new_audio, new_visual), dim=2)
 
     def attend(
         self,
         query: Float[Tensor, "video time hidden"],
         other: Float[Tensor, "video time hidden"],
-        query_present: Bool[Tensor, "video time"],
-        other_present: Bool[Tensor, "video time"],
+        present: tuple[Bool[Tensor, "video time"], Bool[Tensor, "video time"]],
+        crossing: TemporalAttention | None,
     ) -> Float[Tensor, "video time hidden"]:
-        """Update one modality from itself and the other."""
-        cross = self.dropout(self.cross(query, other, other_present))
-        own = self.dropout(self.own(query, query, query_present))
-        query = self.norm_attention(query + cross + own)
-        step = self.contract(self.dropout(self.expand(query).relu()))
-        updated: Tensor = self.norm_feedforward(query + self.dropout(step))
+        """Update one modality from itself and the other; `present` says which segments of each exist."""
+        asked = self.norm_attention(query) if self.normalise_first else query
+        cross = None if crossing is None else self.dropout(crossing(asked, other, present[1]))
+        own = self.dropout(self.own(asked, asked, present[0]))
+        query = (query if cross is None else query + cross) + own
+        if self.normalise_first:
+            return query + self.feed_forward(self.norm_feedforward(query))
+        query = self.norm_attention(query)
+        updated: Tensor = self.norm_feedforward(query + self.feed_forward(query))
         return updated
+
+    def feed_forward(self, query: Float[Tensor, "video time hidden"]) -> Float[Tensor, "video time hidden"]:
+        """Two linear maps, segment by segment."""
+        step: Tensor = self.dropout(self.contract(self.dropout(self.expand(query).relu())))
+        return step

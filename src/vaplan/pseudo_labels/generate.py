@@ -31,6 +31,32 @@ def confidence(similarity: Float[Tensor, "*cells class"]) -> Float[Tensor, "*cel
     return similarity.softmax(dim=-1)
 
 
+def logit(cosine: Float[Tensor, "*cells class"], *, scale: float) -> Float[Tensor, "*cells class"]:
+    """VALOR's evidence: the cosine at the encoder's own logit scale."""
+    return scale * cosine
+
+
+def _confidence_of(cosine: Tensor, *, scale: float) -> Tensor:  # noqa: ARG001 - PLG's scale is 1, whatever the encoder's
+    return confidence(cosine)
+
+
+STRATEGIES: dict[str, Callable[..., Tensor]] = {"confidence": _confidence_of, "logit": logit}
+
+
+def evidence(
+    cosine: Float[Tensor, "*cells class"], *, strategy: str = "confidence", scale: float = 1.0
+) -> Float[Tensor, "*cells class"]:
+    """What is held against a threshold: PLG's softmax over classes, or VALOR's raw logit.
+
+    Args:
+        cosine: `similarity` at scale 1.
+        scale: The encoder's own logit scale, about 100 for CLIP.
+    """
+    if strategy not in STRATEGIES:
+        raise RecipeError(unknown("strategy", strategy, STRATEGIES))
+    return STRATEGIES[strategy](cosine, scale=scale)
+
+
 def thresholds(classes: int, spec: ThresholdSpec | None = None) -> Float[Tensor, "modality class"]:
     """The confidence a label must exceed, per modality and class.
 

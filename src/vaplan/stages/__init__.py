@@ -8,6 +8,7 @@ from vaplan.stages.fit import fit
 from vaplan.stages.label import Labelling, label
 from vaplan.stages.packs import Imported, import_pack
 from vaplan.stages.predict import parse, predict
+from vaplan.stages.tags import exchange, noise_ratios
 from vaplan.stages.train import Denoised, denoise, train
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "Outcome",
     "check",
     "denoise",
+    "exchange",
     "features",
     "fetch",
     "fit",
     "import_pack",
     "label",
+    "noise_ratios",
     "parse",
     "predict",
     "read_data",

@@ -26,8 +26,7 @@ def predict(run: Path, data: Annotations, store: Path, out: Path, *, split: str 
     kept, skipped = usable(data.select(split), store, trained.recipe.encoders)
     inputs = read_inputs(store, trained.recipe.encoders, kept.ids)
     said = training.predict(trained.model, inputs)
-    decision = trained.recipe.decision
-    marked = training.decide(said, rule=decision.rule, threshold=decision.threshold).numpy()
+    marked = trained.decide(said).numpy()
 
     def rows() -> Iterator[Row]:
         for video, grid, score in zip(kept.ids, marked, said.segment.numpy(), strict=True):

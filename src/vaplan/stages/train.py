@@ -1,7 +1,9 @@
 """Training as a stage: a recipe to a run folder, and PLD: a run and its labels to better labels."""
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,45 +18,86 @@ from vaplan.errors import AnnotationError, RecipeError
 from vaplan.files import sha256, write_json
 from vaplan.metrics.llp import llp
 from vaplan.pseudo_labels import Denoising
-from vaplan.recipe import Recipe
+from vaplan.recipe import Recipe, dump
 from vaplan.runs import Run
 from vaplan.stages.data import input_hashes, read_data, read_inputs, usable
 from vaplan.stages.label import about_path, label_rows
+from vaplan.stages.scores import scored
+from vaplan.stages.tags import remover
+from vaplan.store import stores
 from vaplan.taxonomy import Taxonomy
-from vaplan.training import Epoch
+from vaplan.training import Checkpoints, Epoch
 
 
-def train(recipe: Recipe, run: Path, *, on_epoch: Callable[[Epoch], None] | None = None) -> Run:
+def train(
+    recipe: Recipe,
+    run: Path,
+    *,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 30.0,
+) -> Run:
     """Train the recipe's network on split `train` (on everything where there are no splits) and save the run.
 
-    A run folder that holds exactly this training already is read, not made again.
+    A run folder that holds exactly this training already is read, not made again. While it lasts, a checkpoint is
+    written every `checkpoint_seconds`; with `resume` a killed training goes on from it, to the same bits.
     """
     for name in ("data", "store"):
         if not getattr(recipe, name):
             raise RecipeError(f"the recipe names no {name}", fix=f"give --{name}, or write `{name}: …`")
-    everything = read_data(recipe.data)
-    store = Path(recipe.store)
+    everything, store = read_data(recipe.data), Path(recipe.store)
+    recipe = with_encoders(recipe, store)
     data, _ = usable(_split(everything, "train") or everything, store, recipe.encoders)
-    hashes = input_hashes(everything, store, recipe.encoders)
-    if recipe.labels:
-        hashes[recipe.labels] = sha256(Path(recipe.labels))
+    hashes = _hashes(recipe, everything, store)
     if runs.is_done(run, recipe, hashes):
         return runs.load(run)
     inputs = read_inputs(store, recipe.encoders, data.ids)
     pseudo = read_labels(Path(recipe.labels), data, inputs) if recipe.labels else None
     sizes = feature_sizes(inputs)
     model = runs.make_model(recipe, feature_sizes=sizes, classes=len(data.taxonomy))
+    of = hashlib.sha256(json.dumps([dump(recipe), hashes], sort_keys=True).encode()).hexdigest()
+    checkpoints = Checkpoints(run / runs.CHECKPOINT, of=of, seconds=checkpoint_seconds, resume=resume)
     history = training.fit(
         model,
         inputs,
         Target(torch.from_numpy(data.weak_label()), pseudo),
         settings=recipe.training,
         losses=recipe.losses,
-        validate=validation(everything, recipe) if recipe.training.select == "best" else None,
+        validate=validation(everything, recipe) if recipe.training.validates else None,
         on_epoch=on_epoch,
+        revise=remover(recipe.removal, data.taxonomy) if recipe.removal else None,
+        checkpoints=checkpoints,
     )
     segments = inputs.mask.shape[1]
-    return runs.save(Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval(), hashes))
+    trained = Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval(), hashes)
+    saved = runs.save(scored(trained, everything, store))
+    checkpoints.remove()
+    return saved
+
+
+def with_encoders(recipe: Recipe, store: Path) -> Recipe:
+    """The recipe with every encoder named: those of the store where it says nothing."""
+    held = [*stores(store)]
+    audio, visual = (
+        tuple(name.removeprefix(f"{modality}:") for name in held if name.startswith(f"{modality}:")) or ("embedded",)
+        for modality in MODALITIES
+    )
+    return replace(recipe, audio=recipe.audio or audio, visual=recipe.visual or visual)
+
+
+def _hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
+    hashes = input_hashes(data, store, recipe.encoders)
+    for path in (recipe.labels, recipe.removal.ratios if recipe.removal else ""):
+        if path:
+            hashes[path] = sha256(existing(Path(path)))
+    return hashes
+
+
+def existing(path: Path) -> Path:
+    """The file that a recipe names, or one clear line."""
+    if not path.is_file():
+        raise RecipeError("no such file", file=path, fix="check labels and removal.ratios of the recipe")
+    return path
 
 
 def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
@@ -74,7 +117,7 @@ def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, 
 
 
 def validation(data: Annotations, recipe: Recipe) -> training.Validate:
-    """Segment-level Type@AV on the densely labelled videos of split `val`, by the recipe's decision rule."""
+    """The recipe's `select_by` on the densely labelled videos of split `val`, by its decision rule and threshold."""
     val = _split(data, "val")
     ids = val.labelled_ids() if val else []
     if not val or not ids:
@@ -82,12 +125,13 @@ def validation(data: Annotations, recipe: Recipe) -> training.Validate:
     kept, _ = usable(val.ordered(ids), Path(recipe.store), recipe.encoders)
     inputs = read_inputs(Path(recipe.store), recipe.encoders, kept.ids)
     reference = kept.reference(inputs.mask.shape[1])
+    level, kind = recipe.training.select_by.split()
 
     def score(model: nn.Module) -> float:
         decided = training.decide(
             training.predict(model, inputs), rule=recipe.decision.rule, threshold=recipe.decision.threshold
         )
-        return llp(reference, decided.numpy())["segment"]["type"]
+        return llp(reference, decided.numpy())[level][kind]
 
     return score
 

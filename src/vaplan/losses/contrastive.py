@@ -1,0 +1,74 @@
+"""Contrastive losses: what is heard in a segment lies nearer to what is seen in it than to the video's other segments.
+
+They read the segments as vectors of one size, which not every network tells. Only segments that are both heard and
+seen take part; per video the mean over them, then the mean over the videos that have any.
+Source: MA (Wu, Yang, CVPR 2021) and JoMoLD (Cheng et al., ECCV 2022, arXiv 2204.11573), with the code of both.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from vaplan.arrays import AUDIO, VISUAL, Prediction, Target
+from vaplan.errors import RecipeError
+from vaplan.losses.mil import mean_of_present
+
+
+def contrastive_ma(
+    prediction: Prediction, _target: Target, *, temperature: float = 0.2, smoothing: float = 0.1
+) -> Float[Tensor, ""]:
+    """MA's: audio after the modalities met against visual **before**, as a label-smoothed cross entropy.
+
+    Args:
+        smoothing: What share of the target lies on the other segments, evenly.
+    """
+    seen = _told(prediction.projected, "contrastive_ma")[:, :, VISUAL]
+    heard = _told(prediction.attended, "contrastive_ma")[:, :, AUDIO]
+    said, paired = _match(heard, seen, prediction.mask.all(dim=-1), temperature)
+    log = said.clamp(min=torch.finfo(said.dtype).tiny).log()
+    return _mean_over_pairs(-(_wanted(paired, smoothing) * log).sum(dim=-1), paired)
+
+
+def contrastive_jomold(
+    prediction: Prediction, _target: Target, *, temperature: float = 0.2, smoothing: float = 0.1
+) -> Float[Tensor, ""]:
+    """JoMoLD's: both modalities after they met, and the logarithm is taken of the smoothed sum."""
+    vectors = _told(prediction.attended, "contrastive_jomold")
+    said, paired = _match(vectors[:, :, AUDIO], vectors[:, :, VISUAL], prediction.mask.all(dim=-1), temperature)
+    expected = (_wanted(paired, smoothing) * said).sum(dim=-1)
+    return _mean_over_pairs(-expected.masked_fill(~paired, 1).log(), paired)
+
+
+def _told(vectors: Tensor | None, name: str) -> Float[Tensor, "video time modality hidden"]:
+    if vectors is None:
+        raise RecipeError(f"{name} needs a network that tells its segments' vectors", fix="leave that loss out")
+    return vectors.float()
+
+
+def _match(
+    heard: Float[Tensor, "video time hidden"],
+    seen: Float[Tensor, "video time hidden"],
+    paired: Bool[Tensor, "video time"],
+    temperature: float,
+) -> tuple[Float[Tensor, "video time time"], Bool[Tensor, "video time"]]:
+    """For every heard segment, how likely each seen segment is its own; 0 for those that do not exist."""
+    absent = ~paired[..., None]
+    heard, seen = (normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (heard, seen))
+    logit = heard @ seen.transpose(1, 2) / temperature
+    pair = paired[:, :, None] & paired[:, None]
+    return logit.masked_fill(~pair, torch.finfo(logit.dtype).min).softmax(dim=-1).masked_fill(~pair, 0), paired
+
+
+def _wanted(paired: Bool[Tensor, "video time"], smoothing: float) -> Float[Tensor, "video time time"]:
+    """The own segment, and a little of every other one; all of the own one where there is no other."""
+    others = (paired.sum(dim=1) - 1).clamp(min=0)[:, None, None]
+    own = torch.eye(paired.shape[1], device=paired.device)
+    share = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0)
+    wanted = own * (1 - share * others) + (1 - own) * share
+    return wanted * (paired[:, :, None] & paired[:, None])
+
+
+def _mean_over_pairs(loss: Float[Tensor, "video time"], paired: Bool[Tensor, "video time"]) -> Float[Tensor, ""]:
+    per_video = (loss * paired).sum(dim=1) / paired.sum(dim=1).clamp(min=1)
+    return mean_of_present(per_video[:, None], paired.any(dim=1)[:, None])

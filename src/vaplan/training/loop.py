@@ -1,0 +1,208 @@
+"""The one training loop: batches by index from arrays in memory, and a weighted sum of named losses.
+
+It can be killed between any two steps and resumed with the same bits.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from vaplan import losses as objectives
+from vaplan.arrays import Inputs, Target
+from vaplan.errors import RecipeError
+from vaplan.losses import Objective
+from vaplan.training.checkpoints import Checkpoints, optimiser_tensors, restore_optimiser
+from vaplan.training.running import move_inputs, move_target, seeded, threads
+from vaplan.training.settings import OPTIMISERS, Training, learning_rate
+
+Epoch = dict[str, int | float]
+Validate = Callable[[nn.Module], float]
+Revise = Callable[[nn.Module, Inputs, Target, float], Target]
+
+
+def fit(
+    model: nn.Module,
+    inputs: Inputs,
+    target: Target,
+    *,
+    settings: Training,
+    losses: Objective,
+    validate: Validate | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    revise: Revise | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> list[Epoch]:
+    """Train `model` in place and return its history, one entry an epoch.
+
+    Args:
+        losses: Names of `losses.LOSSES` and their weights, or settings with a weight among them.
+        validate: Called after each epoch with the model in evaluation mode; larger is better.
+        on_epoch: Called with each entry: the mean objective ("loss"), each loss before weighting, "learning_rate",
+            "epoch", and "validation" where there is one.
+        revise: Called before each step with the model, the batch, its labels and the epochs passed (2.5 in the middle
+            of the third); returns the labels to learn in that step.
+        checkpoints: Where to keep what a killed training needs, and whether to go on from there.
+    """
+    objectives.check(losses)
+    if settings.validates and validate is None:
+        what = "select: best" if settings.select == "best" else "patience"
+        raise RecipeError(f"{what} needs validation videos", fix="give some, or select: last without patience")
+    loop = _Loop(model, (inputs, target), settings, losses, revise, checkpoints)
+    with seeded(settings.seed), threads(settings.threads):
+        loop.resume()
+        while not loop.ended:
+            entry = loop.train_epoch()
+            model.eval()
+            if validate is not None:
+                entry["validation"] = validate(model)
+            loop.finish_epoch(entry)
+            if on_epoch is not None:
+                on_epoch(entry)
+    if loop.best is not None:
+        model.load_state_dict(loop.best)
+    return loop.state.history
+
+
+@dataclass
+class _State:
+    """Where a training stands: between two steps of an epoch, or between two epochs."""
+
+    epoch: int = 0
+    steps: int = 0  # of this epoch
+    history: list[Epoch] = field(default_factory=list)
+    best: float | None = None
+    since_best: int = 0
+
+
+class _Objective(nn.Module):
+    """A model and its losses as one module: Fabric wraps it, and wants plain tensors in and out."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(
+        self, streams: Any, mask: Tensor, weak: Tensor, pseudo: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return objectives.total(self.model(Inputs(streams, mask)), Target(weak, pseudo), self.objective)
+
+
+class _Loop:
+    """What changes while a model is trained; everything in it can be written down and read back."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: tuple[Inputs, Target],
+        settings: Training,
+        losses: Objective,
+        revise: Revise | None,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self.model, self.settings, self.revise, self.checkpoints = model, settings, revise, checkpoints
+        self.fabric = Fabric(accelerator=settings.device, devices=1)
+        chosen = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "betas": settings.betas}
+        self.optimiser = OPTIMISERS[settings.optimiser](model.parameters(), **chosen)
+        self.network, self.stepper = self.fabric.setup(_Objective(model, losses), self.optimiser)
+        device = self.fabric.device
+        self.inputs, self.target = move_inputs(data[0], device), move_target(data[1], device)
+        self.order = torch.Generator().manual_seed(settings.seed)  # its own, so that methods see the same batches
+        self.state, self.best = _State(), None if settings.select == "last" else model.state_dict()
+        self.sums: dict[str, Tensor] = {}
+        self.shuffled = torch.empty(0, dtype=torch.long)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all epochs are over, or enough of them without getting better."""
+        patience, state = self.settings.patience, self.state
+        return state.epoch >= self.settings.epochs or (patience is not None and state.since_best >= patience)
+
+    def train_epoch(self) -> Epoch:
+        """Pass once over the videos, and return the objective and its parts as means over videos."""
+        epoch, videos = self.state.epoch, len(self.inputs)
+        self.network.train()
+        for group in self.stepper.param_groups:
+            group["lr"] = learning_rate(epoch, self.settings)
+        if not self.state.steps:
+            self.shuffled = torch.randperm(videos, generator=self.order).to(self.fabric.device)
+            self.sums = {}
+        for index in torch.split(self.shuffled, self.settings.batch_size)[self.state.steps :]:
+            self.step(index)
+            self.state.steps += 1
+            self.keep()
+        means = {name: float(value) / videos for name, value in self.sums.items()}
+        if not math.isfinite(means["loss"]):
+            raise RecipeError(
+                f"the loss is {means['loss']} in epoch {epoch + 1}",
+                fix="lower learning_rate, set clip_norm, or look for values that are not numbers in the features",
+            )
+        return {"epoch": epoch + 1, "learning_rate": learning_rate(epoch, self.settings), **means}
+
+    def step(self, index: Tensor) -> None:
+        """Learn from one batch."""
+        batch, labels = self.inputs[index], self.target[index]
+        if self.revise is not None:
+            passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(self.inputs)
+            labels = self.revise(self.model, batch, labels, passed)
+        loss, parts = self.network(batch.streams, batch.mask, labels.weak, labels.pseudo)
+        self.stepper.zero_grad()
+        self.fabric.backward(loss)
+        if self.settings.clip_norm is not None:
+            self.fabric.clip_gradients(self.network, self.stepper, max_norm=self.settings.clip_norm)
+        self.stepper.step()
+        for name, part in {"loss": loss.detach(), **parts}.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(part)) + part * len(index)
+
+    def finish_epoch(self, entry: Epoch) -> None:
+        """Note what the epoch gave, and keep its weights if they are the best."""
+        state, found = self.state, entry.get("validation")
+        state.history.append(entry)
+        state.epoch, state.steps, state.since_best = state.epoch + 1, 0, state.since_best + 1
+        if found is not None:
+            better = state.best is None or found > state.best
+            if better or (found == state.best and self.settings.ties == "later"):
+                if self.settings.select == "best":
+                    self.best = copy.deepcopy(self.model.state_dict())
+                state.best = float(found)
+            state.since_best = 0 if better else state.since_best
+        self.keep()
+
+    def keep(self) -> None:
+        """Write a checkpoint, if it is time for one."""
+        if self.checkpoints is None or not self.checkpoints.due:
+            return
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= optimiser_tensors(self.optimiser) | {f"sums.{name}": value for name, value in self.sums.items()}
+        tensors |= {"order": self.order.get_state(), "shuffled": self.shuffled, "random": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        if self.best is not None and self.state.best is not None:
+            tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        self.checkpoints.write(tensors, vars(self.state))
+
+    def resume(self) -> None:
+        """Stand where the last checkpoint stood."""
+        found = self.checkpoints.read() if self.checkpoints else None
+        if found is None:
+            return
+        tensors, about = found
+        self.state = _State(**{name: value for name, value in about.items() if name != "of"})
+        self.model.load_state_dict(_below(tensors, "model"))
+        restore_optimiser(self.optimiser, tensors)
+        self.sums = {name: value.to(self.fabric.device) for name, value in _below(tensors, "sums").items()}
+        self.best = _below(tensors, "best") or self.best
+        self.order.set_state(tensors["order"])
+        self.shuffled = tensors["shuffled"].to(self.fabric.device)
+        torch.set_rng_state(tensors["random"])
+        if "random_cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random_cuda"], self.fabric.device)
+
+
+def _below(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{group}."): t for name, t in tensors.items() if name.startswith(f"{group}.")}
