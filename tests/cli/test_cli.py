@@ -70,6 +70,21 @@ def test_the_whole_path_by_commands(call: Call, world: World, tmp_path: Path) ->
     assert out.count("100.00") == 10
 
 
+def test_the_steps_of_other_methods_are_commands_too(call: Call, world: World, tmp_path: Path) -> None:
+    given = ["--data", f"table:{world.table}", "--store", world.store, "--set", "training.epochs=1"]
+    given += ["--set", "model.settings.hidden=8", "--set", "model.settings.feedforward=8"]
+    exchanged, ratios = tmp_path / "exchanged.csv", tmp_path / "ratios.json"
+    assert call("train", "ma_base", *given, "--run", tmp_path / "ma_base")[0] == 0
+    assert call("exchange", tmp_path / "ma_base", "--out", exchanged)[0] == 0
+    assert call("train", "ma", *given, "--labels", exchanged, "--run", tmp_path / "ma")[0] == 0
+    assert call("train", "jomold_estimator", *given, "--run", tmp_path / "estimator")[0] == 0
+    assert call("noise", tmp_path / "estimator", "--out", ratios)[0] == 0
+    assert call("train", "jomold", *given, "--set", f"removal.ratios={ratios}", "--run", tmp_path / "jomold")[0] == 0
+    numbers = json.loads((tmp_path / "jomold" / "metrics.json").read_text())
+    assert numbers.keys() == {"val", "test"}
+    assert numbers["test"]["segment"].keys() == {"audio", "visual", "audio_visual", "type", "event"}
+
+
 def test_a_file_is_parsed_into_every_format_asked_for(call: Call, world: World, run: runs.Run, tmp_path: Path) -> None:
     video = world.data.select("test").videos[0]
     path = world.folder / video.path
