@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vaplan import encoders, runs, training
-from vaplan.arrays import Inputs, Prediction
-from vaplan.encoders import Encoder
+from vaplan.arrays import AUDIO, Inputs, Prediction
+from vaplan.encoders import Encoded, Encoder
 from vaplan.errors import RunError
-from vaplan.media import Segments
 from vaplan.runs import Run
 from vaplan.timeline import Timeline, from_grid, missing_spans
 
@@ -39,12 +37,12 @@ class Parser:
 
     def __call__(self, path: str | Path) -> Timeline:
         """Say what is heard and what is seen in a file, and when."""
-        decoded = encoders.decode(Path(path), [encoder for group in self.encoders for encoder in group])
-        prediction = self.predict(self._inputs(decoded))
+        encoded = encoders.encode(Path(path), [encoder for group in self.encoders for encoder in group])
+        prediction = self.predict(self._inputs(encoded))
         marked = self.run.decide(prediction)[0].numpy()
         events = from_grid(marked, self.run.taxonomy, score=prediction.segment[0].numpy())
         missing = missing_spans(prediction.mask[0].numpy())
-        return Timeline(Path(path).stem, float(len(marked)), events, missing, decoded.warnings)
+        return Timeline(Path(path).stem, float(len(marked)), events, missing, encoded.warnings)
 
     def predict(self, inputs: Inputs) -> Prediction:
         """What the network says of one video; a long one is seen in half-overlapping windows of the training length.
@@ -65,9 +63,11 @@ class Parser:
         modality, video = (torch.stack([getattr(p, name) for p in said]).amax(dim=0) for name in ("modality", "video"))
         return Prediction(summed / seen.clamp(min=1), modality, video, inputs.mask)
 
-    def _inputs(self, decoded: Segments) -> Inputs:
-        audio, visual = (tuple(_vectors(encoder, decoded)[None] for encoder in group) for group in self.encoders)
-        return Inputs((audio, visual), torch.from_numpy(decoded.mask)[None])
+    def _inputs(self, encoded: Encoded) -> Inputs:
+        """The features as the store would give them back, so that a file and its stored features parse alike."""
+        streams = tuple(torch.from_numpy(own.astype(np.float16).astype(np.float32))[None] for own in encoded.vectors)
+        heard = len(self.encoders[AUDIO])
+        return Inputs((streams[:heard], streams[heard:]), torch.from_numpy(encoded.mask)[None])
 
 
 def _check_weights(run: Run, encoder: Encoder) -> None:
@@ -91,10 +91,3 @@ def window_starts(length: int, window: int) -> Iterator[int]:
 def _cut(inputs: Inputs, start: int, window: int) -> Inputs:
     audio, visual = (tuple(stream[:, start : start + window] for stream in streams) for streams in inputs.streams)
     return Inputs((audio, visual), inputs.mask[:, start : start + window])
-
-
-def _vectors(encoder: Encoder, decoded: Segments) -> Tensor:
-    """The features as the store would give them back, so that a file and its stored features parse alike."""
-    if not decoded.mask[:, encoder.modality].any():
-        return torch.zeros(len(decoded), encoder.dimension)
-    return torch.from_numpy(encoder.embed(decoded).astype(np.float16).astype(np.float32))

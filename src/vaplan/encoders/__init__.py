@@ -5,12 +5,13 @@ To add one: a file with a `load(source, modality, *, frames_per_segment, compute
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,7 +19,7 @@ from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
-from vaplan.media import Segments, segments
+from vaplan.media import CENTRE, Cut, Segments, segments, stream
 
 UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
 
@@ -105,10 +106,38 @@ def class_vectors(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Float[T
     return functional.normalize(torch.stack(means), dim=-1)
 
 
-def decode(path: Path, listeners: Sequence[Encoder]) -> Segments:
-    """Decode a media file once, as all these encoders need it."""
+@dataclass(frozen=True)
+class Encoded:
+    """A media file as each of some encoders has it; zeros where a segment lacks the encoder's modality."""
+
+    vectors: tuple[Float32[np.ndarray, "time _"], ...]
+    mask: Bool[np.ndarray, "time modality"]
+    warnings: tuple[str, ...]
+
+
+def encode(path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE) -> Encoded:
+    """Decode a media file once and encode it with all these encoders, chunk by chunk: any length in flat memory.
+
+    Pictures that nobody asks for are left out where that changes no other; damage in them stays unknown.
+    """
+    masks, rows, warnings = list[np.ndarray](), [list[np.ndarray]() for _ in listeners], list[str]()
+    for chunk in stream(path, replace(_cut(listeners, sampling), every_frame=False)):
+        masks.append(chunk.mask)
+        warnings += chunk.warnings
+        for encoder, own in zip(listeners, rows, strict=True):
+            there = chunk.mask[:, encoder.modality].any()
+            own.append(encoder.embed(chunk) if there else np.zeros((len(chunk), encoder.dimension), np.float32))
+    return Encoded(tuple(np.concatenate(own) for own in rows), np.concatenate(masks), tuple(warnings))
+
+
+def decode(path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE) -> Segments:
+    """Decode a media file once, as all these encoders need it, and keep it whole."""
+    return segments(path, _cut(listeners, sampling))
+
+
+def _cut(listeners: Sequence[Encoder], sampling: str) -> Cut:
     rates = sorted({encoder.rate_hz for encoder in listeners if encoder.rate_hz})
     if len(rates) > 1:
         raise EncoderError(f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate")
     frames = max((encoder.frames_per_segment for encoder in listeners), default=1)
-    return segments(path, frames_per_segment=frames, rate_hz=rates[0] if rates else UNHEARD_RATE_HZ)
+    return Cut(rates[0] if rates else UNHEARD_RATE_HZ, frames, sampling=sampling)

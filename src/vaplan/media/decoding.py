@@ -1,18 +1,21 @@
 """Decoding one track in order, on the container's clock, with a tally of what could not be decoded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from functools import partial
+from typing import TypeAlias, TypeVar, cast
 
 import av
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from vaplan.media.door import CODECS, DECODER_ERRORS, Kind, Limits, Stream, codec, track, tracks
 
+TICK = 1e-6  # seconds; container start times are whole microseconds
 LOST = 0.25  # seconds by which a track may end before it says: padding, a last frame of unknown duration
 
 Frame: TypeAlias = VideoFrame | AudioFrame
@@ -25,6 +28,35 @@ class Timed:
     frame: Frame
     start: float
     until: float
+
+
+@dataclass(frozen=True, order=True)
+class Stamp:
+    """A frame before it is decoded: its stamp on the track's own clock, and from when until when it lasts."""
+
+    pts: int
+    start: float
+    until: float
+
+
+Shown = TypeVar("Shown", Timed, Stamp)
+
+
+def on_screen(frames: Iterable[Shown], times: Iterable[float]) -> Iterator[tuple[float, Shown | None]]:
+    """Yield each time up to the track's end with the last frame that began by then (None before the first).
+
+    A track that ends before the first time shows its last frame there.
+    """
+    clock, last, asked = iter(times), None, 0
+    time = next(clock, math.inf)
+    for frame in frames:
+        while time < frame.start - TICK:
+            yield time, last
+            time, asked = next(clock, math.inf), asked + 1
+        last = frame
+    while last is not None and (time <= last.until + TICK or not asked):
+        yield time, last
+        time, asked = next(clock, math.inf), asked + 1
 
 
 @dataclass
@@ -55,7 +87,7 @@ class Tally:
             return None
         return self.played if self.damaged else self.end - self.begin
 
-    def add(self, timed: Timed) -> None:
+    def add(self, timed: Timed | Stamp) -> None:
         """Count a frame."""
         self.begin = min(self.begin, timed.start) if self.frames else timed.start
         self.end = max(self.end, timed.until)
@@ -115,13 +147,24 @@ def declared_seconds(container: InputContainer) -> float | None:
     return container.duration / av.time_base - max(zero(container), 0)  # Matroska and Flash count from their zero
 
 
-def decoded(container: InputContainer, stream: Stream, tally: Tally, *, limits: Limits) -> Iterator[Timed]:
+def decoded(
+    container: InputContainer,
+    stream: Stream,
+    tally: Tally,
+    *,
+    limits: Limits,
+    packets: Iterable["Packet[Stream]"] | None = None,
+) -> Iterator[Timed]:
     """Decode a track in order on the container's clock, going on past what cannot be decoded.
 
     Corrupt frames, and frames that jump back in time, are counted and not given.
+
+    Args:
+        packets: Those of the track, as they come from `demuxed` or selected.
     """
     begin, last = zero(container), -math.inf
-    for frame in _frames(container, stream, tally):
+    lasts = partial(_duration, usual=_usual_duration(stream), tick=float(stream.time_base or 0))
+    for frame in _frames(packets or demuxed(container, stream, tally), stream, tally):
         start = tally.end if frame.time is None else frame.time - begin
         if start < last:
             tally.corrupt += 1
@@ -129,9 +172,19 @@ def decoded(container: InputContainer, stream: Stream, tally: Tally, *, limits: 
         if start > limits.max_seconds:
             tally.notes.append(f"longer than {limits.max_seconds:g} s: what follows is not read")
             return
-        last, timed = start, Timed(frame, start, start + _duration(frame, stream))
+        last, timed = start, Timed(frame, start, start + lasts(frame))
         tally.add(timed)
         yield timed
+
+
+def stamped(container: InputContainer, stream: Stream, packet: "Packet[Stream]") -> Stamp | None:
+    """When the frame of a packet begins and ends, known before it is decoded; None if the packet does not say."""
+    if packet.pts is None or not stream.time_base:
+        return None
+    tick = stream.time_base
+    start = float(packet.pts) * tick.numerator / tick.denominator - zero(container)
+    duration = float(packet.duration or 0) * float(tick) or _usual_duration(stream)
+    return Stamp(packet.pts, start, start + duration)
 
 
 @dataclass
@@ -160,11 +213,11 @@ class Gap:
         return not frame.key_frame
 
 
-def _frames(container: InputContainer, stream: Stream, tally: Tally) -> Iterator[Frame]:
+def _frames(packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally) -> Iterator[Frame]:
     stream.codec_context.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     gap = Gap()
-    for packet in _packets(container, stream, tally):
+    for packet in packets:
         try:
             frames = cast(list[Frame], packet.decode())
             gap.failures = 0
@@ -181,7 +234,8 @@ def _frames(container: InputContainer, stream: Stream, tally: Tally) -> Iterator
                 yield frame
 
 
-def _packets(container: InputContainer, stream: Stream, tally: Tally) -> Iterator["Packet[Stream]"]:
+def demuxed(container: InputContainer, stream: Stream, tally: Tally) -> Iterator["Packet[Stream]"]:
+    """The packets of a track in the order of decoding; the last one is empty and lets out what the decoder holds."""
     try:
         for packet in container.demux(stream):
             tally.packets += bool(packet.size) and not packet.is_discard
@@ -190,10 +244,14 @@ def _packets(container: InputContainer, stream: Stream, tally: Tally) -> Iterato
         tally.errors += 1
 
 
-def _duration(frame: Frame, stream: Stream) -> float:
+def _duration(frame: Frame, *, usual: float, tick: float) -> float:
     if isinstance(frame, AudioFrame):
         return frame.samples / frame.sample_rate
-    if frame.duration and frame.time_base:
-        return float(frame.duration * frame.time_base)
+    return frame.duration * tick or usual
+
+
+def _usual_duration(stream: Stream) -> float:
+    if not isinstance(stream, VideoStream):
+        return 0.0
     rate = stream.average_rate or stream.guessed_rate
     return float(1 / rate) if rate else 0.0

@@ -1,6 +1,8 @@
-"""The video track: which picture is on the screen at a stated time."""
+"""The video track: the pictures of each segment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -11,66 +13,127 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from vaplan.errors import MediaError
-from vaplan.media.decoding import Tally, Timed, decoded, tallied
+from vaplan.media import sparing
+from vaplan.media.decoding import TICK, Tally, Timed, decoded, demuxed, on_screen, stamped, tallied
 from vaplan.media.door import Limits
+from vaplan.media.sampling import Cut
 
-TICK = 1e-6  # container start times are whole microseconds
+WIDEST_PIXEL = 4.0  # times its height; what says more is no film format but a mistake
 
 Picture: TypeAlias = UInt8[np.ndarray, "height width channel"]
+Pictures: TypeAlias = UInt8[np.ndarray, "frame height width channel"]
+Answer: TypeAlias = tuple[float, Timed | None]  # a sampling time, and what is on the screen then
 
 
-def read(
-    container: InputContainer, times: Iterable[float], *, hold: float, limits: Limits
-) -> tuple[list[Picture | None], Tally]:
-    """Decode the video track in order and keep the picture on the screen at each time (None: there is none).
+class VideoTrack:
+    """The main video track of a file, decoded in order while its segments are asked for.
 
     Args:
-        times: The sampling times, rising and without end, in seconds from the container's start.
-        hold: How long, in a damaged track, a picture may stand for what came after it and was lost.
+        opened: Opens the file, anew each time.
     """
-    stream, tally = tallied(container, "video", limits)
-    if not isinstance(stream, VideoStream):
-        return [], tally
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[InputContainer]], cut: Cut, limits: Limits) -> None:
+        self.tally = Tally("video")
+        self.lab = Lab(limits)
+        self._opened, self._cut, self._limits = opened, cut, limits
+
+    def segments(self) -> Iterator[Pictures | None]:
+        """The pictures of each segment up to the track's end; None where nothing was seen.
+
+        Where only part of a segment was seen its nearest picture is repeated.
+        """
+        pictures, parts = self._pictures(), self._cut.pictures
+        while group := list(islice(pictures, parts)):
+            there = [(i, picture) for i, picture in enumerate(group) if picture is not None]
+            nearest = [min(there, key=lambda near: abs(near[0] - i))[1] for i in range(parts) if there]
+            yield _stacked(nearest) if nearest else None
+
+    def _pictures(self) -> Iterator[Picture | None]:
+        """The picture at each sampling time.
+
+        A picture stays until the next one comes; once the track is known to be damaged, only half a segment longer
+        than it says, as what came after it may be lost.
+        """
+        hold = self._cut.segment_seconds / 2
+        for time, shown in self._shown():
+            outlived = shown is not None and time >= shown.until + hold - TICK
+            yield self.lab.picture(None if self.tally.damaged and outlived else shown)
+
+    def _shown(self) -> Iterator[Answer]:
+        times, answered = self._cut.times(self._span() if self._cut.groups else None), 0
+        if not self._cut.every_frame:
+            try:
+                for answer in self._read(times, sparingly=True):
+                    yield answer
+                    answered += 1
+            except sparing.Unsure:
+                pass
+            else:
+                return
+        yield from islice(self._read(times), answered, None)
+
+    def _read(self, times: Iterable[float], *, sparingly: bool = False) -> Iterator[Answer]:
+        with self._opened() as container:
+            stream, self.tally = tallied(container, "video", self._limits)
+            if not isinstance(stream, VideoStream):
+                return
+            _refuse_too_large(stream, self._limits)
+            self.lab.pixel = float(stream.sample_aspect_ratio or 1)
+            if sparingly:
+                yield from sparing.shown(container, stream, self.tally, times, limits=self._limits)
+            else:
+                yield from on_screen(decoded(container, stream, self.tally, limits=self._limits), times)
+
+    def _span(self) -> tuple[float, float] | None:
+        """Where the track begins and ends, by the stamps of its packets; nowhere if there is none."""
+        with self._opened() as container:
+            stream, tally = tallied(container, "video", self._limits)
+            if stream is None:
+                return 0.0, 0.0
+            for packet in demuxed(container, stream, tally):
+                stamp = stamped(container, stream, packet) if packet.size and not packet.is_discard else None
+                if stamp is not None and stamp.start <= self._limits.max_seconds:
+                    tally.add(stamp)
+        return (tally.begin, tally.end) if tally.frames else None
+
+
+def _refuse_too_large(stream: VideoStream, limits: Limits) -> None:
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.max_pixels:
         what = f"pictures of {width} x {height} pixels are more than the limit of {limits.max_pixels:,}"
         raise MediaError(what, fix="scale it down")
     stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}  # for a header that lies
-    lab = Lab(limits)
-    kept = [
-        (time, shown.until if shown else 0.0, lab.picture(shown))
-        for time, shown in on_screen(decoded(container, stream, tally, limits=limits), times)
-    ]
-    holds = hold if tally.damaged else float("inf")
-    return [picture if time < until + holds - TICK else None for time, until, picture in kept], tally
 
 
-def on_screen(frames: Iterable[Timed], times: Iterable[float]) -> Iterator[tuple[float, Timed | None]]:
-    """Yield each time up to the track's end with the last frame that began by then (None before the first).
+def _stacked(there: Sequence[Picture]) -> Pictures:
+    return there[0][np.newaxis] if len(there) == 1 else np.stack(there)  # a view: one picture may fill minutes
 
-    A track that ends before the first time shows its last frame there.
+
+def squared(width: int, height: int, pixel: float) -> tuple[int, int]:
+    """Width and height that show the same with square pixels; one of them grows, so that nothing is thrown away.
+
+    >>> squared(720, 576, 64 / 45), squared(100, 100, 0.5), squared(100, 100, 1e6)
+    ((1024, 576), (100, 200), (100, 100))
     """
-    clock = iter(times)
-    time, last, asked = next(clock), None, 0
-    for frame in frames:
-        while time < frame.start - TICK:
-            yield time, last
-            time, asked = next(clock), asked + 1
-        last = frame
-    while last is not None and (time <= last.until + TICK or not asked):
-        yield time, last
-        time, asked = next(clock), asked + 1
+    if not 1 / WIDEST_PIXEL <= pixel <= WIDEST_PIXEL:
+        return width, height
+    return (round(width * pixel), height) if pixel > 1 else (width, round(height / pixel))
 
 
 class Lab:
-    """Turns decoded frames into upright RGB pictures of one size; a frame asked for again is made once."""
+    """Turns decoded frames into upright RGB pictures of one size and square pixels; one asked for again is made once.
+
+    Attributes:
+        kept_bytes: Of the pictures made since it was last set to zero.
+        pixel: The width of the track's pixels over their height.
+    """
 
     def __init__(self, limits: Limits) -> None:
+        self.kept_bytes, self.pixel = 0, 1.0
         self._reformatter = VideoReformatter()
         self._limits = limits
         self._last: tuple[Timed, Picture] | None = None
         self._size: tuple[int, int] | None = None
-        self._bytes = 0
 
     def picture(self, shown: Timed | None) -> Picture | None:
         """The picture of a frame; consecutive askings for one frame share one array."""
@@ -81,11 +144,11 @@ class Lab:
         return self._last[1]
 
     def _develop(self, frame: VideoFrame) -> Picture:
-        width, height = self._size = self._size or (frame.width, frame.height)
+        width, height = self._size = self._size or squared(frame.width, frame.height, self.pixel)
         rgb = self._reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
         picture = np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))
-        self._bytes += picture.nbytes
-        if self._bytes > self._limits.max_bytes:
-            what = f"its pictures need more than {self._limits.max_bytes:,} bytes"
+        self.kept_bytes += picture.nbytes
+        if self.kept_bytes > self._limits.max_bytes:
+            what = f"its pictures need more than {self._limits.max_bytes:,} bytes at once"
             raise MediaError(what, fix="cut it into shorter files or scale it down")
         return picture

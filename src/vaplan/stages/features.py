@@ -11,9 +11,8 @@ import torch
 from vaplan import encoders
 from vaplan.annotations import Annotations
 from vaplan.arrays import AUDIO
-from vaplan.encoders import Encoder
+from vaplan.encoders import Encoded, Encoder
 from vaplan.errors import VaplanError
-from vaplan.media import Segments
 from vaplan.stages.data import NO_FILE, Encoders, MediaFolder
 from vaplan.stages.workers import Failed, supervised
 from vaplan.store import Entry, Store, Writer
@@ -159,15 +158,14 @@ def _prepare(pairs: Sequence[Pair]) -> None:
 
 def encode(job: Job) -> Entries:
     """Decode one file and encode it with the worker's encoders."""
-    loaded = {pair: _LOADED[pair] for pair in job.encoders}
-    decoded = encoders.decode(job.path, list(loaded.values()))
-    return {pair: entry(job.video, decoded, encoder) for pair, encoder in loaded.items()}
+    encoded = encoders.encode(job.path, [_LOADED[pair] for pair in job.encoders])
+    return {pair: entry(job.video, encoded, number, pair[0]) for number, pair in enumerate(job.encoders)}
 
 
-def entry(video: str, decoded: Segments, encoder: Encoder) -> Entry:
-    """One video's row in one encoder's store; a modality that the file lacks is absent, never zeros."""
-    mask = decoded.mask[:, encoder.modality]
+def entry(video: str, encoded: Encoded, number: int, modality: int) -> Entry:
+    """One video's row in the store of the encoder of this number; a modality that the file lacks is absent."""
+    mask = encoded.mask[:, modality]
     if not mask.any():
-        kind = "sound" if encoder.modality == AUDIO else "picture"
-        return Entry(video, None, mask, "absent", f"the file has no {kind}", decoded.warnings)
-    return Entry(video, encoder.embed(decoded), mask, "ok", "", decoded.warnings)
+        kind = "sound" if modality == AUDIO else "picture"
+        return Entry(video, None, mask, "absent", f"the file has no {kind}", encoded.warnings)
+    return Entry(video, encoded.vectors[number], mask, "ok", "", encoded.warnings)

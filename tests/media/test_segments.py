@@ -1,12 +1,8 @@
 import json
-import math
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -14,133 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.media.films import (
+    FAST,
+    KINDS,
+    REAL,
+    Film,
+    assert_each_second_in_its_segment,
+    grey,
+    greys,
+    loud,
+    make,
+    noise,
+    shots,
+)
 from vaplan import media
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import MediaError
-from vaplan.media import Limits, pictures, sound
+from vaplan.media import Cut, Limits, decoding, sound
 from vaplan.media.decoding import Timed
-
-REAL = sorted((Path(__file__).parents[1].parent / "shared" / "media").glob("*.mp4"))  # where there are any
-
-
-@dataclass(frozen=True)
-class Film:
-    """A test film: in second k the picture is grey level `grey(k)` and the sound has the level `loud(k)`."""
-
-    seconds: float = 5.0
-    fps: int = 10
-    size: tuple[int, int] = (64, 48)
-    video: str = "libx264"
-    pixels: str = "yuv420p"
-    audio: str = "aac"
-    rate_hz: int = 48_000
-    layout: str = "mono"
-    video_starts: float = 0.0
-    audio_starts: float = 0.0
-    times: tuple[float, ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
-    rotation: int = 0
-    bitrate: int = 128_000
-
-
-def grey(second: int) -> int:
-    return 40 + 10 * (second % 16)
-
-
-def loud(second: int) -> float:
-    return 0.1 + 0.1 * (second % 6)
-
-
-def make(path: Path, film: Film = Film()) -> Path:
-    with av.open(str(path), "w", options=dict(film.options)) as container:
-        video = container.add_stream(film.video, rate=film.fps) if film.video else None
-        audio = container.add_stream(film.audio, rate=film.rate_hz, layout=film.layout) if film.audio else None
-        if video:
-            video.width, video.height, video.pix_fmt = *film.size, film.pixels
-            video.codec_context.thread_count = 1
-            video.codec_context.time_base = Fraction(1, 1000)
-            if film.video == "libx264":
-                video.options = {"preset": "ultrafast", "crf": "18", "bf": "2", "g": str(film.fps)}
-            if film.rotation:
-                video.set_display_rotation(film.rotation)
-        if audio and film.bitrate:
-            audio.bit_rate = film.bitrate
-        packets: list[Any] = []
-        if video:
-            for frame in shots(film):
-                packets += video.encode(frame)
-            packets += video.encode(None)
-        if audio:
-            packets += audio.encode(noise(film))
-            packets += audio.encode(None)
-        container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
-    return path
-
-
-def shots(film: Film) -> Iterator[av.VideoFrame]:
-    count = round((film.seconds - film.video_starts) * film.fps)
-    for time in film.times or [film.video_starts + i / film.fps for i in range(count)]:
-        picture = np.full((film.size[1], film.size[0], 3), grey(math.floor(time + 1e-6)), np.uint8)
-        if film.rotation:
-            picture[: film.size[1] // 2] = 255  # the upper half is white
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
-        yield frame
-
-
-def tone(film: Film) -> np.ndarray:
-    time = np.arange(round(film.audio_starts * film.rate_hz), round(film.seconds * film.rate_hz)) / film.rate_hz
-    level = np.array([loud(second) for second in range(math.ceil(film.seconds) + 1)])[time.astype(int)]
-    return (level * math.sqrt(2) * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
-
-
-def noise(film: Film) -> av.AudioFrame:
-    channels = av.AudioLayout(film.layout).nb_channels
-    planes = np.repeat(tone(film)[np.newaxis], channels, axis=0)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(planes), format="fltp", layout=film.layout)
-    frame.sample_rate, frame.time_base = film.rate_hz, Fraction(1, film.rate_hz)
-    frame.pts = round(film.audio_starts * film.rate_hz)
-    return frame
-
-
-def greys(found: media.Segments) -> list[int | None]:
-    return [None if picture is None else round(float(picture.mean())) for picture in found.frames]
-
-
-def levels(found: media.Segments) -> list[float]:
-    return [float(np.sqrt(np.mean(np.square(found.sound(t))))) for t in range(len(found))]
-
-
-def assert_each_second_in_its_segment(found: media.Segments, seconds: Sequence[int], *, within: float = 0.08) -> None:
-    """Whatever was seen and heard belongs to its second; coding moves a grey level by 3, a sound level by 8 %."""
-    assert len(found) == len(seconds)
-    for t, second in enumerate(seconds):
-        picture = found.frames[t]
-        if found.mask[t, VISUAL]:
-            assert picture is not None
-            assert abs(float(picture.mean()) - grey(second)) < 4
-        if found.mask[t, AUDIO]:
-            level = float(np.sqrt(np.mean(np.square(found.sound(t)))))
-            assert level == pytest.approx(loud(second), rel=within)
-
-
-KINDS = {
-    "mp4": ("a.mp4", Film()),
-    "a clip in QuickTime with raw sound": ("a.mov", Film(audio="pcm_s16le", bitrate=0)),
-    "Matroska with 44.1 kHz stereo": ("a.mkv", Film(audio="flac", rate_hz=44_100, layout="stereo", bitrate=0)),
-    "six channels": ("a.mkv", Film(audio="pcm_s16le", layout="5.1", bitrate=0)),
-    "8 kHz": ("a.mkv", Film(audio="pcm_s16le", rate_hz=8_000, bitrate=0)),
-    "96 kHz": ("a.mkv", Film(audio="pcm_s16le", rate_hz=96_000, bitrate=0)),
-    "WebM": ("a.webm", Film(video="libvpx", audio="libopus")),
-    "a transport stream, which starts at 1.4 s": ("a.ts", Film()),
-    "Flash": ("a.flv", Film(rate_hz=44_100)),
-    "AVI": ("a.avi", Film(video="mpeg4", audio="libmp3lame")),
-    "odd sizes": ("a.mp4", Film(size=(65, 49), pixels="yuv444p")),
-    "10 bit": ("a.mp4", Film(pixels="yuv420p10le")),
-    "one frame a second": ("a.mp4", Film(fps=1)),
-    "200 frames a second": ("a.mp4", Film(fps=200, seconds=3)),
-    "61 s": ("a.mp4", Film(seconds=61, fps=2)),
-}
 
 
 @pytest.mark.parametrize(("name", "film"), KINDS.values(), ids=KINDS.keys())
@@ -253,14 +140,14 @@ def test_the_longer_track_decides_how_many_segments_there_are(tmp_path):
 
 def test_several_frames_a_segment_are_the_centres_of_its_equal_parts(tmp_path):
     film = Film(seconds=2, fps=20, audio="")
-    single = media.segments(make(tmp_path / "a.mp4", film), segment_seconds=0.25)
-    several = media.segments(tmp_path / "a.mp4", frames_per_segment=4)
+    single = media.segments(make(tmp_path / "a.mp4", film), Cut(segment_seconds=0.25))
+    several = media.segments(tmp_path / "a.mp4", Cut(frames_per_segment=4))
     assert [picture.shape for picture in several.frames] == [(4, 48, 64, 3)] * 2
     assert np.array_equal(np.concatenate(several.frames), np.concatenate(single.frames))
 
 
 def test_a_partly_seen_segment_repeats_its_nearest_picture(tmp_path):
-    found = media.segments(make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))), frames_per_segment=4)
+    found = media.segments(make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))), Cut(frames_per_segment=4))
     assert found.frames[0].shape[0] == 4
     assert found.frames[1] is None
 
@@ -284,7 +171,6 @@ def test_sound_keeps_its_level_whatever_the_channels_and_the_rate(tmp_path):
 # Damage
 
 
-FAST = (("movflags", "faststart"),)
 FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+default_base_moof"),)
 
 
@@ -487,22 +373,27 @@ def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
     ends = [*ordered[1:], ordered[-1] + last_seconds]
     frames = [Timed(frame, start, until) for start, until in zip(ordered, ends, strict=True)]
     times = [t + 0.5 for t in range(30)]
-    shown = list(pictures.on_screen(frames, times))
+    shown = list(decoding.on_screen(frames, times))
     assert [time for time, _ in shown] == times[: len(shown)]
     for time, timed in shown:
-        begun = [f for f in frames if f.start <= time + pictures.TICK]
+        begun = [f for f in frames if f.start <= time + decoding.TICK]
         assert timed is (begun[-1] if begun else None)
-    assert len(shown) == max(1, sum(time <= frames[-1].until + pictures.TICK for time in times))
+    assert len(shown) == max(1, sum(time <= frames[-1].until + decoding.TICK for time in times))
 
 
-@given(st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=6))
-def test_stretches_lie_where_their_second_says(stretches):
-    rate_hz, samples = 10, 100
-    sounds = [(place / rate_hz, np.full(length, i + 1, np.float32)) for i, (place, length) in enumerate(stretches)]
-    waveform, heard = sound.laid_out(sounds, samples, rate_hz)
-    expected = np.zeros(samples)
-    for i, (place, length) in enumerate(stretches):
-        for sample in range(max(place, 0), min(place + length, samples)):
-            expected[sample] = i + 1
-    assert waveform.tolist() == expected.tolist()
-    assert heard.tolist() == (expected > 0).tolist()
+@given(st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=6), st.integers(1, 130))
+def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, step):
+    settled = [min(place for place, _ in places[i:]) for i in range(len(places))]
+    blocks = [
+        sound.Block(place, np.full(length, i + 1, np.float32), settled[i]) for i, (place, length) in enumerate(places)
+    ]
+    expected = np.zeros(300)
+    for block in blocks:
+        for sample in range(max(block.place, 0), max(block.end, 0)):
+            expected[sample] = block.samples[0]
+    cut = list(sound.laid_out(blocks, range(0, 1000, step)))
+    waveform = np.concatenate([np.zeros(0), *(wave for wave, _ in cut)])
+    there = np.concatenate([np.zeros(0, bool), *(there for _, there in cut)])
+    assert waveform.tolist() == expected[: len(waveform)].tolist()
+    assert there.tolist() == (waveform > 0).tolist()
+    assert not expected[len(waveform) :].any()
