@@ -45,6 +45,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(folder, table, data, folder / "store", folder / "labels.csv")
 
 
+@pytest.fixture(scope="session")
+def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same for localisation, one label a segment."""
+    folder = tmp_path_factory.mktemp("ave_world")
+    table = synthetic.render(synthetic.ave_world(COUNTS, seed=5), folder, workers=1, audio_visual=True)
+    data = stages.read_data(f"table:{table}")
+    stages.features(data, folder, folder / "store", names=EMBEDDED, workers=1)
+    stages.label(data, folder / "store", folder / "labels.csv", names=EMBEDDED)
+    return World(folder, table, data, folder / "store", folder / "labels.csv")
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Two test processes share two cores."""

@@ -65,6 +65,14 @@ def test_one_timeline_needs_no_mapping():
     assert bars(figure, 0, plots.class_colours([LANES["reference"]])["Dog"]) == [(2.0, 5.0)]
 
 
+def test_labels_have_one_panel_in_which_events_of_both_modalities_are_drawn_once():
+    both = tuple(Event(modality, "Dog", 2.0, 5.0) for modality in ("audio", "visual"))
+    lanes = {"reference": Timeline("v1", 10.0, both), "PL-V": Timeline("v1", 10.0, both[1:])}
+    figure = plots.plot_labels(lanes, taxonomy=Taxonomy(("Dog",)))
+    assert len(figure.axes) == 1
+    assert bars(figure, 0, plots.PALETTE[0]) == [(2.0, 5.0), (2.0, 5.0)]
+
+
 def test_a_video_without_events_is_drawn_too():
     assert "silence" in words(plots.plot(Timeline("silence", 0.0)))
 
@@ -153,3 +161,19 @@ def test_classes_stand_by_their_f_best_first():
 def test_all_classes_of_the_data_set_fit_a_figure():
     scores = {name: float(3 * c) for c, name in enumerate(LLP.classes)}
     assert set(LLP.classes) <= words(plots.per_class_f({"PLG": scores, "PLD": scores}, title="F"))
+
+
+def test_a_curve_has_every_mean_at_its_setting_and_a_bar_as_long_as_its_spread():
+    figure = plots.curves({"F": [(1.0, 50.0, 2.0), (100.0, 60.0, 0.5)]}, across="α", up="percent")
+    panel = figure.axes[0]
+    assert [(x, y) for x, y in panel.lines[0].get_xydata().tolist()] == [(0.0, 50.0), (1.0, 60.0)]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "100"]
+    (bars,) = panel.collections
+    assert [(low, high) for (_, low), (_, high) in bars.get_segments()] == [(48.0, 52.0), (59.5, 60.5)]
+    assert {"α", "percent", "F"} <= words(figure)
+
+
+def test_a_setting_that_one_curve_lacks_leaves_no_point_there():
+    figure = plots.curves({"A": [(1.0, 5.0, 0.0), (2.0, 6.0, 0.0)], "B": [(2.0, 7.0, 0.0)]}, across="K", up="F")
+    curves = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [[round(x) for x, _ in line.get_xydata().tolist()] for line in curves] == [[0, 1], [1]]

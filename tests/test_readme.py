@@ -44,6 +44,7 @@ def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tags.csv").write_text(
         "path,tags\n" + "".join(f"{v.video}.mp4,{';'.join(v.tags)}\n" for v in videos[:12])
     )
+    (folder / "classes.yaml").write_text(blocks("yaml")[0])
     shutil.copy(world.folder / videos[-1].path, folder / "new.mp4")
     return folder
 

@@ -13,7 +13,7 @@ def test_every_shipped_recipe_can_be_read_and_says_its_source(name: str) -> None
     text = recipes.shipped()[name].read_text(encoding="utf-8")
     assert isinstance(recipes.read(name), Recipe)
     assert text.startswith("#")
-    assert "arXiv" in text or "as `" in text.casefold()
+    assert "arXiv" in text or "CVPR" in text or "as `" in text.casefold()
     assert f"vaplan train {name} " in text
 
 

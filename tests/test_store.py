@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vaplan.errors import Exit, MachineError, StoreError
+from vaplan.errors import Exit, MachineError, StoreError, VaplanError
 from vaplan.store import Entry, Store, stores
 
 DIMENSION = 4
@@ -189,6 +189,37 @@ def test_verify_finds_any_changed_byte(tmp_path, part):
     content[int(part * len(content))] ^= 1
     shard.write_bytes(content)
     assert any(shard.name in problem for problem in store.verify())
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "plan.json"])
+def test_verify_finds_any_changed_byte_of_what_stands_beside_the_shards(tmp_path, name):
+    store = filled(tmp_path)
+    content = (store.folder / name).read_bytes()
+    for at in range(len(content)):
+        (store.folder / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        try:
+            problems = [problem for found in stores(tmp_path).values() for problem in found.verify()]
+        except VaplanError as error:
+            problems = [str(error)]
+        assert any(name in problem for problem in problems), (at, content[at : at + 10])
+
+
+def test_a_store_that_was_begun_and_not_planned_is_no_whole_one(tmp_path):
+    store = filled(tmp_path)
+    (store.folder / "plan.json").unlink()
+    assert any("plan.json: not there" in problem for problem in Store.open(tmp_path, "clip:x").verify())
+
+
+def test_a_shard_that_may_not_be_read_is_the_machines_fault_and_not_to_be_deleted(tmp_path, monkeypatch):
+    store = filled(tmp_path)
+
+    def refused(_: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(MachineError, match="cannot be read: Input/output error") as caught:
+        store.read(IDS)
+    assert "delete" not in str(caught.value)
 
 
 def test_a_changed_feature_is_named_and_not_read(tmp_path):

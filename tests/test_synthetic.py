@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaplan import synthetic, timeline
+from vaplan import read_table, synthetic, timeline
 from vaplan.arrays import MODALITIES
 from vaplan.synthetic import RATE_HZ, SIZE, TAXONOMY, Clip
 from vaplan.timeline import Event
@@ -269,4 +269,6 @@ def test_an_ave_world_is_written_as_rows_of_both_and_background_clips_as_looked_
     assert marked == [(split, "both", "0.2", "0.8") for split in ("val", "test", "test")]
     assert [row["video"] for row in table if not row["class"]] == [noise.video]
     hidden = rows(tmp_path / "train_truth.csv")
-    assert [(row["video"], row["modality"]) for row in hidden] == [(clip.video, "both") for clip in short[:2]]
+    known = [*((clip.video, "both") for clip in short[:2]), (noise.video, "")]
+    assert [(row["video"], row["modality"]) for row in hidden] == known
+    assert read_table(tmp_path / "annotations.csv").localisation

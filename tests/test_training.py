@@ -1,17 +1,22 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
+from tests import ranks
 from tests.objectives import HAN_OBJECTIVE, PLE_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE
+from tests.trainings import QUICK, Killed, labelled, network, torchrun, trained, weights, world
 from vaplan.arrays import Inputs, Prediction, Target
-from vaplan.errors import RecipeError, RunError
-from vaplan.models.han import HAN, HANSettings
+from vaplan.errors import RecipeError, RunError, VaplanError
+from vaplan.store import mapped
 from vaplan.training import (
     DECISIONS,
     OPTIMISERS,
     Checkpoints,
+    Teacher,
     Training,
     decide,
     fit,
@@ -20,41 +25,8 @@ from vaplan.training import (
     predict,
     seeded,
 )
-
-QUICK = Training(epochs=3, batch_size=16, learning_rate=2e-3)
-
-
-def world(videos=64, time=5, classes=4, *, seed=0):
-    """Videos whose features show their events through noise; some segments are missing."""
-    generator = torch.Generator().manual_seed(seed)
-    looks = torch.randn(2, classes, 12, generator=torch.Generator().manual_seed(99))
-    truth = torch.rand(videos, time, 2, classes, generator=generator) < 0.2
-    features = torch.einsum("vtmc,mcf->mvtf", truth.float(), looks)
-    features += 0.3 * torch.randn(features.shape, generator=generator)
-    mask = torch.rand(videos, time, 2, generator=generator) < 0.9
-    truth &= mask[..., None]
-    return Inputs(((features[0],), (features[1, ..., :8], features[1, ..., 8:])), mask), truth
-
-
-def network(seed=0, **settings):
-    with seeded(seed):
-        chosen = HANSettings(hidden=32, feedforward=32, **settings)
-        return HAN(chosen, feature_sizes=((12,), (8, 4)), classes=4)
-
-
-def labelled(truth):
-    return Target(truth.any(1).any(1), truth)
-
-
-def trained(losses=PLG_OBJECTIVE, settings=QUICK, **options):
-    inputs, truth = world()
-    model = network()
-    history = fit(model, inputs, labelled(truth), settings=settings, losses=losses, **options)
-    return model, history
-
-
-def weights(model):
-    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+from vaplan.training.devices import completed, place
+from vaplan.training.teacher import correct
 
 
 @pytest.mark.parametrize("losses", [HAN_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE, PLE_OBJECTIVE])
@@ -166,6 +138,8 @@ def sgd(parameters, lr, **_):
 def test_schedules():
     step = Training(epochs=40, learning_rate=1.0, schedule="step", step_epochs=10, step_factor=0.1)
     assert [learning_rate(epoch, step) for epoch in (0, 9, 10, 39)] == pytest.approx([1, 1, 0.1, 1e-3])
+    milestones = Training(epochs=40, schedule="milestones", learning_rate=1.0, milestones=(2, 5), step_factor=0.5)
+    assert [learning_rate(epoch, milestones) for epoch in (1, 2, 4, 5, 39)] == [1, 0.5, 0.5, 0.25, 0.25]
     cosine = Training(epochs=10, learning_rate=1.0, schedule="cosine")
     assert [learning_rate(epoch, cosine) for epoch in (0, 5)] == pytest.approx([1, 0.5])
     warm = Training(epochs=10, learning_rate=1.0, warmup_epochs=3)
@@ -188,7 +162,14 @@ def test_the_best_epoch_needs_someone_to_say_which():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": -1}, {"batch_size": 0}, {"learning_rate": float("nan")}, {"optimiser": "sgd"}, {"schedule": "stpe"}],
+    [
+        {"epochs": -1},
+        {"batch_size": 0},
+        {"learning_rate": float("nan")},
+        {"optimiser": "sgd"},
+        {"schedule": "stpe"},
+        {"select_on": "train"},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(RecipeError):
@@ -242,14 +223,14 @@ def test_a_training_has_its_own_number_of_threads_whatever_there_was_outside():
     assert seen == [2] * QUICK.epochs + [1] * QUICK.epochs
 
 
-class Killed(Exception):
-    """What a test does to a training."""
+PLAIN = replace(QUICK, select="best", optimiser="adamw", weight_decay=0.01, clip_norm=1.0)
+TAUGHT = replace(PLAIN, ema=0.8, schedule="milestones", milestones=(1, 2))
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7, 11])
-def test_a_training_killed_at_any_step_resumes_to_the_same_bits(steps, tmp_path):
-    settings = replace(QUICK, select="best", optimiser="adamw", weight_decay=0.01, clip_norm=1.0)
-    expected, log = trained(settings=settings, validate=falling())
+@pytest.mark.parametrize(("settings", "teacher"), [(PLAIN, None), (TAUGHT, Teacher(0.5, 0.9))])
+def test_a_training_killed_at_any_step_resumes_to_the_same_bits(steps, settings, teacher, tmp_path):
+    expected, log = trained(settings=settings, teacher=teacher, validate=falling())
     passed = []
 
     def kill(_model, _inputs, target, _passed):
@@ -260,9 +241,9 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_bits(steps, tmp_path)
 
     file = Checkpoints(tmp_path / "c.safetensors", of="this", seconds=0.0)
     with pytest.raises(Killed):
-        trained(settings=settings, validate=falling(), revise=kill, checkpoints=file)
-    validate = falling(after=steps // 4)
-    resumed, again = trained(settings=settings, validate=validate, checkpoints=replace(file, resume=True))
+        trained(settings=settings, teacher=teacher, validate=falling(), revise=kill, checkpoints=file)
+    how = {"teacher": teacher, "validate": falling(after=steps // 4), "checkpoints": replace(file, resume=True)}
+    resumed, again = trained(settings=settings, **how)
     assert torch.equal(weights(resumed), weights(expected))
     assert again == log
 
@@ -311,3 +292,156 @@ def test_fitted_thresholds_score_no_worse_than_any_single_one():
     for value in (0.2, 0.5, 0.8):
         assert (f(thresholds=fitted) >= f(threshold=value) - 1e-6).all()
     assert torch.equal(fit_thresholds(said, torch.zeros_like(truth), rule="segment"), torch.full((2, 4), 0.5))
+
+
+def test_the_kept_weights_are_the_moving_average_of_those_after_each_step():
+    seen = []
+
+    def look(model, _inputs, target, _passed):
+        seen.append(weights(model))
+        return target
+
+    settings = Training(epochs=3, batch_size=16, learning_rate=2e-3, ema=0.7)
+    kept, _ = trained(settings=settings, revise=look)
+    plain, _ = trained(settings=replace(settings, ema=0.0))
+    average = seen[1]
+    for step, after in enumerate([*seen[2:], weights(plain)], start=1):
+        share = max(0.3, 1 / (step + 1))  # evenly over the first steps
+        average = (1 - share) * average + share * after
+    assert torch.allclose(weights(kept), average, atol=1e-6)
+    assert not torch.allclose(weights(kept), weights(plain), atol=1e-4)
+
+
+def test_validation_judges_the_average():
+    seen = []
+    kept, _ = trained(settings=replace(QUICK, ema=0.9), validate=lambda model: seen.append(weights(model)) or 0.0)
+    assert torch.equal(seen[-1], weights(kept))
+
+
+def test_a_teacher_of_07_changes_a_label_only_when_it_is_sure_and_only_of_tags():
+    segment = torch.tensor([[0.70, 0.72, 0.30, 0.28, 0.99]]).T[None, :, None, :].expand(1, 5, 2, 1).clone()
+    mask = torch.tensor([[[True, True]] * 4 + [[True, False]]])
+    said = Prediction(segment, segment.amax(1), torch.ones(1, 1), mask)
+    pseudo = torch.tensor([False, False, True, True, False])[None, :, None, None].expand(1, 5, 2, 1)
+    corrected = correct(said, Target(torch.tensor([[True]]), pseudo), Teacher(strength=0.7)).pseudo
+    assert corrected[0, :, 0, 0].tolist() == [False, True, True, False, True]
+    assert corrected[0, :, 1, 0].tolist() == [False, True, True, False, False]
+    assert not correct(said, Target(torch.tensor([[False]]), pseudo), Teacher(strength=0.7)).pseudo.any()
+
+
+def test_a_teacher_judges_segments_given_that_the_tag_is_right():
+    segment = torch.full((1, 2, 2, 1), 0.3)
+    said = Prediction(segment, segment.amax(1), torch.tensor([[0.3]]), torch.ones(1, 2, 2, dtype=torch.bool))
+    target = Target(torch.tensor([[True]]), torch.zeros(1, 2, 2, 1, dtype=torch.bool))
+    assert correct(said, target, Teacher()).pseudo.all()
+
+
+def test_a_teacher_mends_labels_with_mistakes():
+    inputs, truth = world(videos=256)
+    wrong = truth ^ (torch.rand(truth.shape, generator=torch.Generator().manual_seed(5)) < 0.15)
+    weak = truth.any(1).any(1)
+    given = Target(weak, wrong & weak[:, None, None] & inputs.mask[..., None])
+    settings = replace(QUICK, epochs=20, ema=0.9)
+    network_ = network()
+    fit(network_, inputs, given, settings=settings, losses=SEGMENT_OBJECTIVE, teacher=Teacher(5.0, 0.7))
+    mended = correct(predict(network_, inputs), given, Teacher()).pseudo
+    assert (mended != truth).sum() < 0.7 * (given.pseudo != truth).sum()
+
+
+def test_a_teacher_says_nothing_before_its_time():
+    settings = replace(QUICK, ema=0.9)
+    late, log = trained(settings=settings, teacher=Teacher(warmup_epochs=3.0, strength=1.0))
+    alone, same = trained(settings=settings)
+    assert torch.equal(weights(late), weights(alone))
+    assert log == same
+    early, _ = trained(settings=settings, teacher=Teacher(warmup_epochs=0.0, strength=1.0))
+    assert not torch.equal(weights(early), weights(alone))
+
+
+def test_a_teacher_needs_an_average_and_labels():
+    with pytest.raises(RecipeError, match=r"set training\.ema"):
+        trained(teacher=Teacher())
+    inputs, truth = world()
+    settings = replace(QUICK, ema=0.9)
+    with pytest.raises(RecipeError, match="there are none"):
+        fit(
+            network(),
+            inputs,
+            Target(truth.any(1).any(1)),
+            settings=settings,
+            losses=HAN_OBJECTIVE,
+            teacher=Teacher(0.0),
+        )
+    with pytest.raises(RecipeError, match=r"teacher\.strength"):
+        Teacher(strength=0.5)
+
+
+def test_two_processes_train_as_one_does_and_resume_to_the_same_bits(tmp_path):
+    out = tmp_path / "found"
+    torchrun("-m", "tests.ranks", out)
+    alone = network(dropout=0.0)
+    history = ranks.train(alone)
+    with safe_open(out, framework="pt") as file:
+        found, log = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    for entry in history:
+        loss, validation = map(float, log[str(entry["epoch"])].split())
+        assert (loss, validation) == pytest.approx((entry["loss"], entry["validation"]), rel=1e-4)
+    assert torch.allclose(found["plain"], weights(alone), atol=0.02)  # Adam divides rounding errors by themselves
+    assert torch.equal(found["dropping"], found["resumed"])
+    assert not torch.allclose(found["dropping"], found["plain"], atol=0.02)
+
+
+def test_a_share_of_a_batch_is_completed_with_what_the_others_said_and_one_s_own_gradients(monkeypatch):
+    own = torch.rand(2, 3, 2, 4, requires_grad=True)
+    said = Prediction(own, own.amax(1), own.amax((1, 2)), torch.ones(2, 3, 2, dtype=torch.bool))
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda whole: whole[1::2].fill_(1.0))
+    whole = completed(said, slice(0, None, 2), 4)
+    assert torch.equal(whole.segment[::2], own)
+    assert (whole.segment[1::2] == 1).all()
+    assert whole.mask.all()
+    whole.segment.sum().backward()
+    assert (own.grad == 1).all()
+
+
+@pytest.mark.parametrize("objective", [PLE_OBJECTIVE, SEGMENT_OBJECTIVE])
+def test_products_in_bf16_train_like_those_in_full_precision(objective):
+    _, full = trained(objective, replace(QUICK, epochs=5))
+    model, half = trained(objective, replace(QUICK, epochs=5, precision="bf16"))
+    assert half != full
+    assert half[-1]["loss"] == pytest.approx(full[-1]["loss"], rel=0.02)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("wrong", [{"device": "gpu:0"}, {"precision": "fp16"}, {"ema": 1.0}])
+def test_places_that_cannot_be_are_refused(wrong):
+    with pytest.raises(RecipeError):
+        Training(**wrong)
+
+
+def test_a_training_says_where_it_computes():
+    assert asdict(place(Training())) == {"device": "cpu", "precision": "fp32", "threads": 1, "processes": 1}
+    assert place(Training(precision="auto")).precision in ("fp32", "bf16")
+    if not torch.cuda.is_available():
+        with pytest.raises(VaplanError, match="there is no cuda"):
+            place(Training(device="cuda"))
+
+
+def test_features_in_a_file_train_to_the_same_bits_and_the_file_has_no_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(mapped, "MEMORY_SHARE", 0.0)
+    inputs, truth = world()
+    streams = []
+    for stream in (inputs.streams[0][0], *inputs.streams[1]):
+        held = mapped.mapped_zeros(tuple(stream.shape), np.float32, folder=tmp_path / "run")
+        assert isinstance(held, np.memmap)
+        held[:] = stream.numpy()
+        streams.append(torch.from_numpy(held))
+    assert list((tmp_path / "run").iterdir()) == []
+    model = network()
+    fit(
+        model,
+        Inputs((tuple(streams[:1]), tuple(streams[1:])), inputs.mask),
+        labelled(truth),
+        settings=QUICK,
+        losses=PLG_OBJECTIVE,
+    )
+    assert torch.equal(weights(model), weights(trained()[0]))

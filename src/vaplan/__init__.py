@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vaplan.evaluation import evaluate
     from vaplan.exports import export
     from vaplan.metrics.llp import llp
-    from vaplan.parser import Parser
+    from vaplan.parser import Parser, ZeroShot
     from vaplan.plots import plot
     from vaplan.taxonomy import Taxonomy
     from vaplan.timeline import Event, Timeline
@@ -31,6 +31,7 @@ _HOME = {
     "Taxonomy": "taxonomy",
     "Timeline": "timeline",
     "VaplanError": "errors",
+    "ZeroShot": "parser",
     "evaluate": "evaluation",
     "export": "exports",
     "llp": "metrics.llp",
@@ -45,6 +46,7 @@ __all__ = [
     "Taxonomy",
     "Timeline",
     "VaplanError",
+    "ZeroShot",
     "evaluate",
     "export",
     "llp",

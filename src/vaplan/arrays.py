@@ -54,13 +54,18 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Target:
-    """What a loss compares a prediction with: weak labels, and pseudo labels where there are any."""
+    """What a loss compares a prediction with: weak labels, and pseudo labels where there are any.
+
+    `soft` says how likely each pseudo label is to be a 1, for losses that ask for it.
+    """
 
     weak: Bool[Tensor, "video class"]
     pseudo: Bool[Tensor, "video time modality class"] | None = None
+    soft: Float[Tensor, "video time modality class"] | None = None
 
     def __getitem__(self, index: Any) -> "Target":
-        return Target(self.weak[index], None if self.pseudo is None else self.pseudo[index])
+        pseudo, soft = (None if labels is None else labels[index] for labels in (self.pseudo, self.soft))
+        return Target(self.weak[index], pseudo, soft)
 
 
 def audio_visual(grid: Bool[np.ndarray, "*video time modality class"]) -> Bool[np.ndarray, "*video time class"]:

@@ -8,29 +8,41 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from vaplan.errors import Exit
 
 if TYPE_CHECKING:
     from vaplan.stages import Imported, Outcome
 
+SPEED_SECONDS = 300.0  # over which the rate is a mean: a slow encoder takes long for one video
+
 stderr = Console(stderr=True)
 
 
 @contextmanager
 def progress_bars() -> Iterator[Any]:
-    """Progress bars on standard error: `bars(name)` gives a function of (done, of, what went wrong)."""
-    columns = TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=stderr) as progress:
+    """Progress bars on standard error: `bars(name, unit)` gives a function of (done, of, what went wrong)."""
+    columns = TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
+    with Progress(*columns, console=stderr, speed_estimate_period=SPEED_SECONDS) as progress:
 
-        def bar(name: str) -> Any:
+        def bar(name: str, unit: str = "steps") -> Any:
             tasks: list[TaskID] = []  # one, from the first step on
 
             def update(done: int, total: int, problem: str) -> None:
                 if not tasks:
-                    tasks.append(progress.add_task(name))
+                    tasks.append(progress.add_task(name, unit=unit))
                 progress.update(tasks[0], completed=done, total=total)
                 if problem:
                     progress.console.print(
@@ -40,6 +52,17 @@ def progress_bars() -> Iterator[Any]:
             return update
 
         yield bar
+
+
+class _Rate(ProgressColumn):
+    """How many are done in a second, or how many seconds one takes."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text()
+        unit = task.fields["unit"]
+        return Text(f"{speed:.1f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit.rstrip('s')}")
 
 
 def new_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
@@ -89,7 +112,7 @@ def warn_skipped(videos: Sequence[str]) -> None:
 def warn_embedded(encoders: Sequence[Sequence[str]]) -> None:
     if any(name == "embedded" for group in encoders for name in group):
         what = (
-            "note: the embedded encoders know only the drawn world of `vaplan demo`; for real videos train with "
+            "note: the embedded encoders know only the drawn world of `vaplan demo`; for real videos give "
             "--visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused"
         )
         stderr.print(what, style="yellow", highlight=False, markup=False)

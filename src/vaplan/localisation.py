@@ -91,6 +91,18 @@ def segment_label(prediction: Prediction, *, threshold: float = 0.5) -> Bool[Ten
     return _in_both(_likeliest(prediction.segment.amin(dim=2), odds=odds), prediction.mask)
 
 
+def one_label(
+    marked: Bool[Tensor, "video time modality class"], probability: Float[Tensor, "video time modality class"]
+) -> Bool[Tensor, "video time modality class"]:
+    """Keep what is marked in both modalities, and of several classes the one whose lower probability is highest.
+
+    For networks and labels that say of each modality by itself what it holds.
+    """
+    both = marked.all(dim=2)
+    likeliest = _highest(probability.amin(dim=2).masked_fill(~both, -torch.inf))
+    return (both & likeliest)[:, :, None].expand_as(marked)
+
+
 DECISIONS: dict[str, Decision] = {
     "cmbs_official": cmbs_official,
     "event_gate": event_gate,

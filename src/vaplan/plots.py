@@ -5,6 +5,7 @@ returns a matplotlib `Figure` that belongs to no window (`figure.savefig("x.png"
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -81,15 +82,32 @@ def plot(timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | No
         taxonomy: Fixes the colour of each class, so that colours agree between figures.
     """
     lanes = {"": timeline} if isinstance(timeline, Timeline) else dict(timeline)
+    return _panels(lanes, MODALITIES, [modality.capitalize() for modality in MODALITIES], taxonomy)
+
+
+def plot_labels(lanes: Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None) -> Figure:
+    """Draw one label a second, as in localisation, one lane a method: events of either modality, those of both once."""
+    heard = MODALITIES[0]
+    once = {
+        name: replace(line, events=tuple(dict.fromkeys(replace(event, modality=heard) for event in line)))
+        for name, line in lanes.items()
+    }
+    return _panels(once, (heard,), ["One label a second"], taxonomy)
+
+
+def _panels(
+    lanes: Mapping[str, Timeline], modalities: Sequence[str], titles: Sequence[str], taxonomy: Taxonomy | None
+) -> Figure:
+    """A panel a modality, a lane a method in each."""
     if not lanes:
         raise ValueError("no timeline to plot; give at least one")
     colours = class_colours(lanes.values(), taxonomy)
     end = seconds_shown(lanes.values())
-    heights = [sum(_lane_height(lane, modality) for lane in lanes.values()) for modality in MODALITIES]
+    heights = [sum(_lane_height(lane, modality) for lane in lanes.values()) for modality in modalities]
     figure = Figure(figsize=(WIDTH, 1.3 + 0.21 * sum(heights)), layout="constrained", facecolor=PAPER)
-    panels = figure.subplots(len(MODALITIES), sharex=True, height_ratios=heights)
-    for panel, modality, height in zip(panels, MODALITIES, heights, strict=True):
-        _frame(panel, title=modality.capitalize())
+    panels = figure.subplots(len(modalities), sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    for panel, modality, title, height in zip(panels, modalities, titles, heights, strict=True):
+        _frame(panel, title=title)
         panel.set(xlim=(0, end), ylim=(height, 0))
         _draw_lanes(panel, lanes, modality, colours)
     panels[-1].set_xlabel("seconds", color=INK, fontsize=8)
@@ -199,8 +217,33 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, float | int]]]
     return figure
 
 
-def per_class_f(scores: Mapping[str, Mapping[str, float | int]], *, title: str) -> Figure:
-    """Draw the F-score of each class as one bar a series, the best class on top.
+def curves(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across: str, up: str) -> Figure:
+    """Draw what a setting does, one line a measure, with bars of the spread; the settings stand at equal distances.
+
+    Args:
+        lines: By the measure's name its points: the setting, the mean, and the spread on either side.
+        across: The setting's name, and `up` the measures' unit.
+    """
+    settings = sorted({x for points in lines.values() for x, _, _ in points})
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained", facecolor=PAPER)
+    panel = figure.subplots()
+    _frame(panel, title="")
+    panel.grid(axis="y", color=FAINT, linewidth=0.5)
+    handles: dict[str, Artist] = {}
+    for number, (name, points) in enumerate(lines.items()):
+        aside = 0.06 * (number - (len(lines) - 1) / 2)  # so that no bar hides another
+        x, mean, spread = zip(*((settings.index(s) + aside, m, d) for s, m, d in points), strict=True)
+        style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "linewidth": 1.3, "capsize": 2}
+        handles[name] = panel.errorbar(x, mean, yerr=spread, marker="o", markersize=3, elinewidth=0.8, **style)[0]
+    panel.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
+    panel.set_xlabel(_printable(across, 90), color=INK, fontsize=8, parse_math=False)
+    panel.set_ylabel(_printable(up, 90), color=INK, fontsize=8, parse_math=False)
+    _key(figure, list(handles.items()), columns=4)
+    return figure
+
+
+def per_class_f(scores: Mapping[str, Mapping[str, float | int]], *, title: str, measure: str = "F-score") -> Figure:
+    """Draw the F-score, or another measure, of each class as one bar a series, the best class on top.
 
     Args:
         scores: By the series' name, such as "PLG" and "PLD", the F of each class in percent.
@@ -224,7 +267,7 @@ def per_class_f(scores: Mapping[str, Mapping[str, float | int]], *, title: str) 
         handles.append((name, Patch(facecolor=colour)))
     panel.set_yticks(range(len(order)), [_printable(name, 28) for name in order], parse_math=False)
     panel.set(xlim=(0, 100), ylim=(max(1, len(order)) - 0.4, -0.6))
-    panel.set_xlabel("F-score, percent", color=INK, fontsize=8)
+    panel.set_xlabel(f"{measure}, percent", color=INK, fontsize=8)
     _key(figure, handles, columns=5)
     return figure
 

@@ -15,12 +15,15 @@ import yaml
 from vaplan.arrays import MODALITIES
 from vaplan.documents import plain_text, yaml_document
 from vaplan.errors import RecipeError, unknown
+from vaplan.localisation import DECISIONS as LOCALISATION
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
-from vaplan.training import DECISIONS, Training
+from vaplan.training import RULES, Teacher, Training
 from vaplan.training.removal import Removal
+
+DENSE = "dense"  # stands for the dense labels of the data set itself
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Decision:
-    """How probabilities become labels: a rule of `training.DECISIONS` and its threshold.
+    """How probabilities become labels: a rule of `training.RULES` and its threshold.
 
     With `segments="fitted"` the segments' thresholds are chosen per modality and class on the densely labelled videos
     of split `val` once the training has ended, and `threshold` is that of the gate alone.
@@ -45,11 +48,13 @@ class Decision:
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("decision rule", self.rule, tuple(DECISIONS)),
+            ("decision rule", self.rule, RULES),
             ("way to choose segment thresholds", self.segments, ("fixed", "fitted")),
         ):
             if value not in known:
                 raise RecipeError(unknown(name, value, known))
+        if self.segments == "fitted" and self.rule in LOCALISATION:
+            raise RecipeError(f"{self.rule} has one threshold", fix="write segments: fixed")
         if not 0 <= self.threshold <= 1:
             raise RecipeError(f"threshold must lie in [0, 1], not {self.threshold}")
 
@@ -58,26 +63,33 @@ class Decision:
 class Recipe:
     """Everything `train` needs; `data`, `store` and `labels` are usually given on the command line.
 
-    `labels` is a table of pseudo labels, empty to train on weak labels alone. `audio` and `visual` name the encoders
-    whose features are the parser's input streams; a recipe without them takes what the store holds. `removal` doubts
-    tags batch by batch, as JoMoLD does.
+    `labels` is a table of pseudo labels, empty to train on weak labels alone, or `dense` for full supervision by the
+    data set's own dense labels. `soft` is a table of how likely each label is, for losses that say `labels: soft` or
+    `weighted`. `audio` and `visual` name the encoders whose features are the parser's input streams; a recipe without
+    them takes what the store holds. `removal` doubts tags batch by batch, as JoMoLD does; `teacher` corrects pseudo
+    labels with an average of the network.
     """
 
     data: str = ""
     store: str = ""
     labels: str = ""
+    soft: str = ""
     audio: tuple[str, ...] | None = None
     visual: tuple[str, ...] | None = None
     model: Model = Model()
     losses: Objective = field(default_factory=lambda: {"video": 1.0, "modality_weak": 1.0})
     training: Training = Training()
     removal: Removal | None = None
+    teacher: Teacher | None = None
     decision: Decision = Decision()
 
     def __post_init__(self) -> None:
         if self.model.name not in MODELS:
             raise RecipeError(unknown("model", self.model.name, MODELS))
         check_objective(self.losses)
+        if self.teacher and not self.training.ema:
+            what = "a teacher is an average of weights, and there is none"
+            raise RecipeError(what, fix="write training: {ema: 0.99}")
         for modality in MODALITIES:
             if getattr(self, modality) == ():
                 raise RecipeError(f"no {modality} encoder", fix=f"write {modality}: [embedded]")

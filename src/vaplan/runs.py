@@ -1,8 +1,8 @@
 """Run folders: what was trained, on what, how, and the weights; everything a parser needs and a reader asks.
 
 `recipe.yaml` is the resolved recipe, `run.json` says classes, sizes, decisions, versions and input hashes, `log.jsonl`
-has a line an epoch, `metrics.json` the scores of the splits with dense labels, `model.safetensors` the weights. No
-pickle is written or read.
+has a line an epoch, `metrics.json` the scores of the splits with dense labels, `model.safetensors` the weights;
+`tensorboard` holds the curves where that is installed. No pickle is written or read.
 """
 
 import json
@@ -30,7 +30,7 @@ from vaplan.training import Epoch, decide, seeded
 
 FeatureSizes = tuple[tuple[int, ...], tuple[int, ...]]
 RECIPE, ABOUT, LOG, WEIGHTS = "recipe.yaml", "run.json", "log.jsonl", "model.safetensors"
-METRICS, CHECKPOINT = "metrics.json", "checkpoint.safetensors"
+METRICS, CHECKPOINT, BOARD = "metrics.json", "checkpoint.safetensors", "tensorboard"
 LIBRARIES = ("vaplan", "torch", "numpy", "transformers", "av", "safetensors", "lightning-fabric")
 
 
@@ -40,7 +40,8 @@ class Run:
 
     `segments` is the longest video it was trained on, in segments; longer ones are parsed in windows of that length.
     `inputs` says what it was trained on: names and content hashes. `thresholds` are those of the segments where they
-    were fitted; `metrics` the scores of each split with dense labels.
+    were fitted; `metrics` the scores of each split with dense labels; `made` says on which version of the annotations
+    it was trained, where and in which precision.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Run:
     inputs: Mapping[str, str] = field(default_factory=dict)
     thresholds: Float[Tensor, "modality class"] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def decide(self, prediction: Prediction) -> Bool[Tensor, "video time modality class"]:
         """What the parser marks, by its own rule and thresholds."""
@@ -85,6 +87,7 @@ def save(run: Run) -> Run:
         "decision": _decision(run),
         "selection": _selection(run),
         "inputs": dict(run.inputs),
+        "made": dict(run.made),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }
     write_json(folder / ABOUT, about)
@@ -107,7 +110,12 @@ def _selection(run: Run) -> dict[str, Any]:
     if how.select == "best" and epochs:
         best = max(epoch["validation"] for epoch in epochs)
         equal = [epoch["epoch"] for epoch in epochs if epoch["validation"] == best]
-        about |= {"by": how.select_by, "ties": how.ties, "epoch": equal[-1 if how.ties == "later" else 0]}
+        about |= {
+            "by": how.select_by,
+            "on": how.select_on,
+            "ties": how.ties,
+            "epoch": equal[-1 if how.ties == "later" else 0],
+        }
     return about
 
 
@@ -116,7 +124,7 @@ def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
     if not all((folder / name).is_file() for name in (RECIPE, ABOUT, WEIGHTS)):
         return False
     same = (folder / RECIPE).read_text(encoding="utf-8") == recipes.dump(recipe)
-    return same and _about(folder).get("inputs") == dict(inputs)
+    return same and about_run(folder).get("inputs") == dict(inputs)
 
 
 def load(folder: Path) -> Run:
@@ -127,7 +135,7 @@ def load(folder: Path) -> Run:
         if not (folder / name).is_file():
             fix = "give the run folder of `vaplan train` or `vaplan fit`"
             raise RunError(f"no {name}: this is no finished run", file=folder, fix=fix)
-    about = _about(folder)
+    about = about_run(folder)
     recipe = recipes.read(folder / RECIPE)
     taxonomy = Taxonomy(tuple(about["classes"]))
     audio, visual = (tuple(sizes) for sizes in about["feature_sizes"])
@@ -146,6 +154,7 @@ def load(folder: Path) -> Run:
         about.get("inputs", {}),
         torch.tensor([fitted[m] for m in MODALITIES]) if isinstance(fitted, dict) else None,
         _metrics(folder / METRICS),
+        about.get("made", {}),
     )
 
 
@@ -154,7 +163,8 @@ def _metrics(path: Path) -> dict[str, Any]:
     return found
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def about_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` says, for readers who do not need the network."""
     try:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         assert {"classes", "feature_sizes", "segments", "weights_sha256"} <= set(about)

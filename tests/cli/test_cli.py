@@ -35,8 +35,8 @@ def commands() -> list[list[str]]:
         "store": ["info", "verify"],
         "media": ["probe"],
     }
-    single = "demo features label train denoise exchange noise predict evaluate compare import parse fit".split()
-    return [[], *([name] for name in single), *([g, name] for g, names in groups.items() for name in names)]
+    single = "demo features label train denoise exchange noise predict evaluate compare bench report import parse fit"
+    return [[], *([name] for name in single.split()), *([g, name] for g, names in groups.items() for name in names)]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
@@ -182,7 +182,7 @@ def test_an_estimate_that_found_nothing_is_scored(call: Call, world: World, tmp_
 
 
 def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: str) -> None:
+    def broken(_: str, **__: object) -> None:
         raise ZeroDivisionError("on purpose")
 
     monkeypatch.setattr(stages, "read_data", broken)
@@ -194,7 +194,7 @@ def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch
 
 
 def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: str) -> None:
+    def interrupted(_: str, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stages, "read_data", interrupted)

@@ -9,6 +9,7 @@ from transformers import ClapFeatureExtractor
 from tests.encoders.conftest import noise, video
 from vaplan import encoders
 from vaplan.arrays import AUDIO, VISUAL
+from vaplan.encoders import clap
 from vaplan.errors import EncoderError
 
 SECOND = np.random.default_rng(0).normal(0, 0.1, size=48_000)
@@ -75,3 +76,60 @@ def test_the_padding_is_named_in_the_provenance(encoder: encoders.Encoder) -> No
 def test_clap_refuses_to_look(clap_folder: Path) -> None:
     with pytest.raises(EncoderError, match="hears and does not see"):
         encoders.load(f"clap:{clap_folder}", VISUAL)
+
+
+@pytest.fixture(scope="module")
+def in_context(clap_folder: Path) -> encoders.Encoder:
+    return encoders.load(f"clap:{clap_folder}?context=clip&padding=repeat", AUDIO)
+
+
+def test_in_context_every_segment_heard_has_a_unit_vector_and_the_others_zeros(in_context: encoders.Encoder) -> None:
+    whole = noise(5)
+    mask = np.ones((5, 2), bool)
+    mask[3, AUDIO] = False
+    vectors = in_context.embed(replace(whole, mask=mask))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1, 0, 1], atol=1e-6)
+
+
+def test_in_context_a_video_gives_the_same_bytes_each_time_and_the_option_is_part_of_the_name(
+    in_context: encoders.Encoder, clap_folder: Path
+) -> None:
+    assert in_context.embed(noise(5)).tobytes() == in_context.embed(noise(5)).tobytes()
+    assert in_context.name == f"clap:{clap_folder}?context=clip&padding=repeat"
+    assert (in_context.provenance["context"], in_context.provenance["padding"]) == ("clip", "repeat")
+
+
+def test_in_context_a_segment_alone_in_its_window_is_the_whole_window(
+    in_context: encoders.Encoder, clap_folder: Path
+) -> None:
+    """The model's window here is 1 s: then the mean over a segment is the mean over the window, as it was trained."""
+    plain = encoders.load(f"clap:{clap_folder}?padding=repeat", AUDIO)
+    assert np.allclose(in_context.embed(noise(4)), plain.embed(noise(4)), atol=1e-5)
+
+
+def test_in_context_what_is_masked_changes_nothing(in_context: encoders.Encoder) -> None:
+    whole, mask = noise(4), np.ones((4, 2), bool)
+    mask[2, AUDIO] = False
+    poisoned = whole.waveform.copy()
+    poisoned[2 * 48_000 : 3 * 48_000] = np.nan
+    quiet, loud = (in_context.embed(replace(whole, mask=mask, waveform=w)) for w in (whole.waveform, poisoned))
+    assert quiet.tobytes() == loud.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("contxt=clip", "did you mean 'context'"),
+        ("context=video", "unknown context 'video'"),
+        ("padding=mirror", "unknown padding 'mirror'"),
+    ],
+)
+def test_an_option_that_is_none_is_refused(clap_folder: Path, option: str, message: str) -> None:
+    with pytest.raises(EncoderError, match=message):
+        encoders.load(f"clap:{clap_folder}?{option}", AUDIO)
+
+
+def test_a_segments_mean_counts_a_token_by_how_much_of_it_lies_there() -> None:
+    tokens = torch.tensor([[0.0], [6.0], [12.0]])
+    assert clap.mean_between(tokens, torch.tensor([0.0, 1.0, 3.0])).flatten().tolist() == [0, 9]
+    assert clap.mean_between(tokens, torch.tensor([0.5, 1.5])).item() == 3

@@ -4,9 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.oracles import localisation as oracle
 from vaplan.arrays import Prediction, Target
 from vaplan.errors import RecipeError
 from vaplan.localisation import DECISIONS, localised
+from vaplan.losses import LOSSES
 from vaplan.losses.localisation import LOCALISATION, event_and_class, segment_label, video_label, video_label_official
 
 VIDEOS, TIME, CLASSES = 4, 5, 3
@@ -28,6 +30,18 @@ def said_at_random(seed=0, *, videos=VIDEOS, classes=CLASSES):
         gate=draw(videos, TIME).sigmoid(),
         class_logits=(draw(videos, classes), draw(videos, classes)),
     )
+
+
+@pytest.mark.parametrize("name", LOCALISATION)
+@pytest.mark.parametrize("seed", range(4))
+def test_every_loss_equals_its_slow_restatement(name, seed):
+    said = said_at_random(seed, videos=6)
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(6, TIME, 2, generator=generator) < 0.7
+    pseudo = torch.rand(6, TIME, 2, CLASSES, generator=generator) < 0.5
+    target = Target(torch.rand(6, CLASSES, generator=generator) < 0.3, pseudo)
+    said = replace(said, mask=mask)
+    assert LOSSES[name](said, target).item() == pytest.approx(getattr(oracle, name)(said, target), rel=1e-9)
 
 
 def labels(*videos):

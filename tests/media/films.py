@@ -36,6 +36,7 @@ class Film:
     rotation: int = 0
     bitrate: int = 128_000
     grain: int = 0  # grey levels of noise, other in every picture
+    coding: tuple[tuple[str, str], ...] = ()  # options of the video codec
 
 
 def grey(second: int) -> int:
@@ -56,6 +57,7 @@ def make(path: Path, film: Film = Film()) -> Path:
             video.codec_context.time_base = Fraction(1, 1000)
             if film.video == "libx264":
                 video.options = {"preset": "ultrafast", "crf": "18", "bf": "2", "g": str(film.fps)}
+            video.options = {**video.options, **dict(film.coding)}
             if film.rotation:
                 video.set_display_rotation(film.rotation)
         if audio and film.bitrate:
@@ -70,6 +72,22 @@ def make(path: Path, film: Film = Film()) -> Path:
             packets += audio.encode(None)
         container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
     return path
+
+
+def shifted(path: Path, to: Path, seconds: float, **options: str) -> Path:
+    """The packets of a film in another file, all their times later by so much."""
+    with av.open(str(path)) as source, av.open(str(to), "w", options=options) as target:
+        copies = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None and packet.pts is not None:
+                ticks = round(seconds / packet.time_base)
+                packet.pts, packet.dts, packet.stream = (
+                    packet.pts + ticks,
+                    packet.dts + ticks,
+                    copies[packet.stream.index],
+                )
+                target.mux(packet)
+    return to
 
 
 def shots(film: Film) -> Iterator[av.VideoFrame]:

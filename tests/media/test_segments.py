@@ -1,6 +1,7 @@
 import json
 import os
 import struct
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.media.films import (
     loud,
     make,
     noise,
+    shifted,
     shots,
 )
 from vaplan import media
@@ -64,6 +66,37 @@ def test_time_zero_is_the_start_of_the_container(tmp_path, name):
     found = media.segments(make(tmp_path / name, Film(video_starts=1.0, audio_starts=1.0)))
     assert_each_second_in_its_segment(found, [1, 2, 3, 4])
     assert found.mask.all()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.flv"])
+def test_a_file_may_begin_anywhere_on_its_own_clock(tmp_path, name):
+    found = media.segments(shifted(make(tmp_path / "source.mp4"), tmp_path / name, 7.3))
+    assert_each_second_in_its_segment(found, range(5))
+    assert found.mask.all()
+    assert not found.warnings
+
+
+def test_an_edit_list_that_starts_later_hides_what_is_before(tmp_path):
+    source = make(tmp_path / "source.mp4")
+    found = media.segments(shifted(source, tmp_path / "a.mp4", -1.0, avoid_negative_ts="disabled"))
+    assert_each_second_in_its_segment(found, [1, 2, 3, 4])
+    assert found.mask.all()
+    assert not found.warnings
+
+
+def test_a_transport_stream_whose_clock_begins_again_goes_on(tmp_path):
+    wrap = 2**33 / 90_000  # 33 bits of ticks, after 26.5 hours
+    found = media.segments(shifted(make(tmp_path / "source.mp4"), tmp_path / "a.ts", wrap - 3.4))
+    assert_each_second_in_its_segment(found, range(5))
+    assert found.mask.all()
+    assert not found.warnings
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_one_picture_in_five_seconds_stays_that_long(tmp_path, name):
+    found = media.segments(make(tmp_path / name, Film(seconds=20, times=(0.0, 5.0, 10.0, 15.0))))
+    assert [abs(g - grey(5 * (t // 5))) < 4 for t, g in enumerate(greys(found)[:15])] == [True] * 15
+    assert found.mask[:15].all()
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -247,6 +280,17 @@ def _text(text: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(text)
 
 
+def _photo(path: Path) -> None:
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        track = container.add_stream("mjpeg", rate=1)
+        track.width, track.height, track.pix_fmt = 64, 48, "yuvj420p"
+        container.mux([*track.encode(next(shots(Film()))), *track.encode(None)])
+
+
+def _halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
 BAD = {
     "text": (_text("hello world " * 100), "not a media file"),
     "no byte": (_text(""), "empty file"),
@@ -257,6 +301,12 @@ BAD = {
     "a link to itself": (lambda path: path.symlink_to(path), "symbolic links"),
     "noise": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(20_000)), "not a media file"),
     "subtitles": (_text("1\n00:00:00,000 --> 00:00:05,000\nhello\n"), "not a media file"),
+    "a session description": (_text("v=0\nm=audio 5004 RTP/AVP 0\nc=IN IP4 127.0.0.1\n"), "not a media file"),
+    "coloured text": (_text("\x1b[31mred\x1b[0m" * 200), "not a media file"),
+    "a photo": (_photo, "not a media file"),
+    "a film whose index is lost": (lambda path: _halved(make(path)), "not a media file"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+    "a playlist of other machines": (_text("#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/b.ts\n"), "not a media file"),
     "a playlist": (_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nb.mp4\n#EXT-X-ENDLIST\n"), "not a media file"),
 }
 
@@ -326,6 +376,39 @@ def test_frame_times_stretched_a_thousandfold_are_said_and_cost_nothing(tmp_path
     found = media.segments(tmp_path / "a.mp4", limits=Limits(max_seconds=100.0))
     assert len(found) <= 101
     assert any("declared 2.00 s" in w for w in found.warnings) or any("longer than" in w for w in found.warnings)
+
+
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_a_last_picture_of_days_is_cut_at_the_limit(tmp_path, every_frame):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("libx264", rate=10, options={"bf": "0"})
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        packets = [packet for frame in [*shots(Film(seconds=2)), None] for packet in track.encode(frame)]
+        packets[-1].duration = round(100_000 / packets[-1].time_base)
+        container.mux(packets)
+    found = media.segments(path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0))
+    assert len(found) == 100
+    assert "video: longer than 100 s: what follows is not read" in found.warnings
+
+
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_a_picture_in_the_far_future_costs_nothing(tmp_path, every_frame):
+    path = make(tmp_path / "a.mkv", Film(seconds=2, audio="", times=(0.0, 0.1, 1.0, 2_000_000.0)))
+    found = media.segments(path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0))
+    assert len(found) <= 100
+    assert any("longer than 100 s" in warning for warning in found.warnings)
+
+
+def test_a_track_of_one_sample_a_second_is_no_sound(tmp_path):
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(1)
+        file.writeframes(bytes(2 * 60))
+    found = media.segments(tmp_path / "a.wav")
+    assert not found.mask.any()
+    assert any("1 samples a second are not sound" in warning for warning in found.warnings)
 
 
 def test_a_declared_length_of_a_century_is_not_believed(tmp_path):

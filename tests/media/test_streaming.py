@@ -8,6 +8,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.media.films import FAST, KINDS, Film, make, shots
 from tests.oracles import pictures as oracle
@@ -27,6 +29,18 @@ CASES = {
     "turned": ("a.mp4", Film(rotation=90)),
     "HEVC": ("a.mp4", Film(video="libx265", size=(96, 80))),
     "a tail": ("a.mp4", Film(seconds=4.3)),
+    "groups that are not closed": (
+        "a.mkv",
+        Film(fps=25, coding=(("preset", "medium"), ("x264-params", "open-gop=1:keyint=20"))),
+    ),
+    "groups that are not closed, in HEVC": (
+        "a.mp4",
+        Film(fps=25, video="libx265", size=(96, 80), coding=(("x265-params", "open-gop=1:keyint=20:log-level=none"),)),
+    ),
+    "pictures refreshed in stripes, no key frames": (
+        "a.mkv",
+        Film(fps=25, coding=(("preset", "medium"), ("x264-params", "intra-refresh=1:keyint=20"))),
+    ),
 }
 
 
@@ -114,6 +128,52 @@ def test_pictures_that_no_other_builds_on_are_left_out(tmp_path, monkeypatch):
     assert 5 < len(decoded) < 0.7 * 5 * 25  # of three pictures, two are between others
 
 
+@pytest.mark.parametrize(("video", "size"), [("libx264", (64, 48)), ("libx265", (96, 80))])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
+    tmp_path, monkeypatch, name, video, size
+):
+    every_second = (("x265-params", "open-gop=0:keyint=25:min-keyint=25:scenecut=0:log-level=none"),)
+    coding = every_second if video == "libx265" else (("bf", "0"),)
+    path = make(tmp_path / name, grainy(Film(fps=25, video=video, size=size, coding=coding)))
+    given, attempt = list[int](), sparing.decoded
+
+    def counted(*args: object, packets: Iterator[av.Packet], **options: object) -> Iterator[object]:
+        def through() -> Iterator[av.Packet]:
+            for packet in packets:
+                given.append(packet.size)
+                yield packet
+
+        return attempt(*args, packets=through(), **options)
+
+    monkeypatch.setattr(sparing, "decoded", counted)
+    whole, spared = media.segments(path), media.segments(path, Cut(every_frame=False))
+    assert_same(whole, spared)
+    assert 5 * 12 < len(given) < 5 * 20  # the second half of each second is not needed; some B-frames come early
+
+
+PARAMETERS, IDR, OTHER = (
+    {"h264": b"\x67", "hevc": b"\x40"},
+    {"h264": b"\x65", "hevc": b"\x26"},
+    {"h264": b"\x41", "hevc": b"\x2a"},
+)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_only_an_idr_picture_starts_anew(codec):
+    header = b"\1" + b"\3" * 30  # four bytes a length
+    parameters, idr, other = (b"\0\0\0\2" + kind[codec] + b"\0" for kind in (PARAMETERS, IDR, OTHER))
+    assert sparing.starts_anew(parameters + parameters + idr + other, codec, header)
+    assert not sparing.starts_anew(parameters + other + idr, codec, header)  # for example an open group's first
+    assert not sparing.starts_anew(parameters, codec, header)
+    assert not sparing.starts_anew(b"\0\0\0\1" + idr, codec, b"\0\0\0\1")
+
+
+@given(st.binary(max_size=60), st.sampled_from(["h264", "hevc"]), st.binary(max_size=40))
+def test_a_packet_may_lie_of_its_lengths(packet, codec, header):
+    assert sparing.starts_anew(packet, codec, header) in (True, False)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_damaged_file_is_decoded_whole_whatever_was_asked(tmp_path, shortcut, seed):
     path = make(tmp_path / "a.mp4", Film(seconds=12, audio="", options=FAST, grain=20))
@@ -174,7 +234,8 @@ def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
 
 
 def test_the_limit_of_bytes_is_of_what_is_kept_at_once(tmp_path):
-    path, limits = make(tmp_path / "a.mp4", Film(seconds=12)), Limits(max_bytes=6 * 64 * 48 * 3)
+    second = 64 * 48 * 3 + 48_000 * 4
+    path, limits = make(tmp_path / "a.mp4", Film(seconds=12)), Limits(max_bytes=6 * second)
     assert sum(len(part) for part in media.stream(path, chunk=3, limits=limits)) == 12
     with pytest.raises(MediaError, match="bytes at once"):
         media.segments(path, limits=limits)

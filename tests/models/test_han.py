@@ -124,6 +124,15 @@ def test_nothing_depends_on_what_lies_under_a_mask(pooling, update, value):
     assert all(torch.equal(a, b) and a.isfinite().all() for a, b in zip(*gradients, strict=True))
 
 
+@torch.no_grad()
+def test_normalised_inputs_may_have_any_scale():
+    def gap(model):
+        louder = tuple(tuple(1000 * stream for stream in streams) for streams in videos().streams)
+        return (model(videos()).segment - model(Inputs(louder, videos().mask)).segment).abs().mean()
+
+    assert gap(small(replace(SMALL, normalise_inputs=True))) < gap(small()) / 100
+
+
 def test_padding_a_video_changes_nothing():
     model, inputs = small(), videos()
     padded = Inputs(

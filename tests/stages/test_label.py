@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from tests.conftest import EMBEDDED, World
 from vaplan import encoders, stages
 from vaplan.annotations import read_sheet, read_table
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.errors import StoreError
+from vaplan.errors import RecipeError, StoreError, UsageError
+from vaplan.parser import read_sentences
 from vaplan.stages.data import read_inputs
-from vaplan.stages.label import class_confidence
 
 LOADED = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
 
@@ -29,7 +30,7 @@ def test_pseudo_labels_never_leave_the_tags_and_cover_every_video(world: World) 
 
 def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(world: World) -> None:
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
-    confidence = class_confidence(inputs, world.data.taxonomy, LOADED)
+    confidence = read_sentences(world.data.taxonomy, LOADED).evidence(inputs)
     assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
     about = json.loads(world.labels.with_suffix(".json").read_text())
     position = {video: index for index, video in enumerate(world.data.ids)}
@@ -57,9 +58,10 @@ def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(world: World, t
 
 def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(world: World, tmp_path: Path) -> None:
     train = world.data.select("train")
-    made = stages.label(train, world.store, tmp_path / "train.csv", names=EMBEDDED)
+    made = stages.label(train, world.store, tmp_path / "train.csv", names=EMBEDDED, choose="untagged")
     assert made.chosen == "from classes outside the tags"
-    confidence = class_confidence(read_inputs(world.store, EMBEDDED, train.ids), train.taxonomy, LOADED).numpy()
+    inputs = read_inputs(world.store, EMBEDDED, train.ids)
+    confidence = read_sentences(train.taxonomy, LOADED).evidence(inputs).numpy()
     untagged = np.broadcast_to(~train.weak_label()[:, None], confidence[:, :, 0].shape)
     for m, modality in enumerate(("audio", "visual")):
         share = (confidence[:, :, m][untagged] > made.thresholds[modality]).mean()
@@ -75,3 +77,54 @@ def test_features_of_other_weights_are_refused(world: World, tmp_path: Path) -> 
     path.write_text(json.dumps(card))
     with pytest.raises(StoreError, match="store of another encoder: visual:embedded has other weights"):
         stages.label(world.data, store, tmp_path / "l.csv", names=EMBEDDED)
+
+
+def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(world: World, tmp_path: Path) -> None:
+    train = world.data.select("train")
+    made = {
+        name: stages.label(train, world.store, tmp_path / f"{name}.csv", names=EMBEDDED, choose=name)
+        for name in ("mixture", "untagged", "usual")
+    }
+    assert len({path.table.read_bytes() for path in made.values()}) == 3
+    default = stages.label(train, world.store, tmp_path / "default.csv", names=EMBEDDED)
+    assert default.table.read_bytes() == made["mixture"].table.read_bytes()
+    with pytest.raises(RecipeError, match="needs densely labelled videos in split val"):
+        stages.label(train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="val")
+    with pytest.raises(RecipeError, match="unknown way to choose thresholds 'mixtur'; did you mean 'mixture'"):
+        stages.label(train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="mixtur")
+
+
+def test_smoothed_evidence_makes_fewer_and_longer_events(world: World, tmp_path: Path) -> None:
+    def events(smooth: float) -> int:
+        table = tmp_path / f"{smooth}.csv"
+        stages.label(world.data, world.store, table, names=EMBEDDED, choose="mixture", smooth=smooth)
+        return sum(map(len, read_table(table, taxonomy=world.data.taxonomy).events.values()))
+
+    assert events(1.0) < events(0.0)
+
+
+def test_labels_are_judged_class_by_class_and_drawn(world: World, tmp_path: Path) -> None:
+    made = stages.label(world.data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)
+    assert made.trust is not None
+    assert {m: tuple(row) for m, row in made.trust.items()} == dict.fromkeys(
+        ("audio", "visual"), world.data.taxonomy.classes
+    )
+    few = sum(sum(name in video.tags for video in world.data.videos) < 5 for name in world.data.taxonomy.classes)
+    assert sum(one.verdict == "unknown" for one in made.trust["audio"].values()) >= few
+    assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sentences_that_mean_another_class_are_seen_to_disagree(world: World, tmp_path: Path) -> None:
+    classes = world.data.taxonomy.classes
+    own = {"audio": {name: (f"This sound contains the {name.lower()}.",) * 2 for name in classes}}
+    own["audio"]["Rain"] = ("This sound contains the rain.", "This sound contains the dog.")
+    data = replace(world.data, taxonomy=replace(world.data.taxonomy, own_prompts=own))
+    made = stages.label(data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)
+    assert made.trust is not None
+    assert made.trust["audio"]["Dog"].sentences > made.trust["audio"]["Rain"].sentences
+
+
+def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> None:
+    untagged = replace(world.data, videos=tuple(replace(video, tags=()) for video in world.data.videos), events={})
+    with pytest.raises(UsageError, match="cannot be judged in a data set without tags"):
+        stages.label(untagged, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)

@@ -13,19 +13,23 @@ import torch
 from torch import nn
 
 from tests.conftest import EMBEDDED, World
+from tests.trainings import LOCALISING, PARSING, torchrun
 from vaplan import recipe as recipes
 from vaplan import runs, stages, training
 from vaplan.annotations import read_table
-from vaplan.arrays import Inputs, Prediction
+from vaplan.arrays import Inputs, Prediction, Target
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
+from vaplan.exports.sed_scores import read_scores
 from vaplan.files import sha256, write_json
+from vaplan.losses import total
 from vaplan.metrics.llp import llp
 from vaplan.models import MODELS
 from vaplan.parser import Parser
 from vaplan.recipe import Decision, Recipe
 from vaplan.stages.data import read_inputs
 from vaplan.stages.train import validation
+from vaplan.store import mapped
 
 
 def small(world: World, name: str = "ple") -> Recipe:
@@ -48,7 +52,7 @@ def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     return stages.train(small(world), tmp_path_factory.mktemp("runs") / "ple")
 
 
-@pytest.mark.parametrize("name", recipes.shipped())
+@pytest.mark.parametrize("name", PARSING)
 def test_every_recipe_trains(world: World, tmp_path: Path, name: str) -> None:
     trained = stages.train(small(world, name), tmp_path / name)
     assert [epoch["epoch"] for epoch in trained.history] == [1, 2]
@@ -255,7 +259,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(world: World, run: runs.Run
     (tmp_path / "recipe.yaml").write_text(recipes.dump(run.recipe))
     command = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml"), str(tmp_path / "run")]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {"checkpoint.safetensors"}
     stages.train(run.recipe, tmp_path / "run", resume=True)
     for name in ("model.safetensors", "log.jsonl", "metrics.json"):
         assert (tmp_path / "run" / name).read_bytes() == (run.folder / name).read_bytes()
@@ -293,3 +297,77 @@ def test_a_foreign_network_trains_with_plg_ple_and_pld(
     refined = stages.denoise(first.folder, world.labels, tmp_path / "denoised.csv")
     trained = stages.train(replace(recipe, labels=str(refined.table)), tmp_path / "after")
     assert stages.predict(trained.folder, world.data, world.store, tmp_path / "p.csv", split="test") == []
+
+
+def test_torchrun_trains_a_recipe_in_two_processes_of_which_one_writes(world: World, tmp_path: Path) -> None:
+    recipe = recipes.read("ple", changes=[*world.changes, f"labels={world.labels}", "model.settings.dropout=0.0"])
+    (tmp_path / "recipe.yaml").write_text(recipes.dump(recipe))
+    alone = stages.train(recipe, tmp_path / "alone")
+    torchrun("-m", "--", "vaplan", "train", tmp_path / "recipe.yaml", "--run", tmp_path / "both")
+    both = runs.load(tmp_path / "both")
+    for ours, theirs in zip(both.history, alone.history, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    assert (alone.made["compute"]["processes"], both.made["compute"]["processes"]) == (1, 2)
+    files = {path.name for path in (tmp_path / "both").iterdir()}
+    assert files == {path.name for path in (tmp_path / "alone").iterdir()}
+
+
+@pytest.mark.parametrize("name", recipes.shipped())
+def test_every_parameter_of_a_recipe_s_network_learns(name: str) -> None:
+    recipe = recipes.read(name, changes=["model.settings.hidden=16"])
+    sizes = (3,) if name in LOCALISING else (3, 2)  # of the visual streams
+    model = runs.make_model(recipe, feature_sizes=((4,), sizes), classes=5)
+    streams = torch.rand(6, 10, 4), *(torch.rand(6, 10, size) for size in sizes)
+    weak = torch.arange(30).reshape(6, 5) % 2 == 0
+    pseudo = weak[:, None, None] & (torch.arange(20).reshape(10, 2, 1) % 3 == 0)
+    inputs = Inputs((streams[:1], streams[1:]), torch.ones(6, 10, 2, dtype=torch.bool))
+    total(model(inputs), Target(weak, pseudo), recipe.losses)[0].backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+def test_a_prediction_tells_its_probabilities_too(world: World, run: runs.Run, tmp_path: Path) -> None:
+    stages.predict(run.folder, world.data, world.store, tmp_path / "p.csv", split="test", scores=tmp_path / "scores")
+    ids, probability, mask = read_scores(tmp_path / "scores", world.data.taxonomy)
+    inputs = read_inputs(world.store, EMBEDDED, ids)
+    said = training.predict(run.model, inputs)
+    assert sorted(world.data.select("test").ids) == ids
+    assert np.array_equal(mask, said.mask.numpy())
+    assert np.allclose(probability[mask], said.segment.numpy()[mask], atol=1e-6)
+
+
+def test_a_run_names_its_annotations_and_where_it_was_trained(run: runs.Run) -> None:
+    made = json.loads((run.folder / "run.json").read_text())["made"]
+    assert made["annotations"]
+    assert made["compute"] == {"device": "cpu", "precision": "fp32", "threads": 1, "processes": 1}
+    assert runs.load(run.folder).made == made
+
+
+def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for first in (1, 2):  # killed after the second epoch, whose checkpoint was lost
+        with training.board(tmp_path) as tell:
+            for epoch in range(first, first + 2):
+                tell({"epoch": epoch, "loss": 10.0 * first + epoch})
+    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 11.0), (2, 22.0), (3, 23.0)]
+
+
+def test_training_goes_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaplan.training.curves.find_spec", lambda name: None)
+    told: list[training.Epoch] = []
+    with training.board(tmp_path, told.append) as tell:
+        assert tell is not None
+        tell({"epoch": 1, "loss": 0.5})
+    assert told == [{"epoch": 1, "loss": 0.5}]
+    assert not list(tmp_path.iterdir())
+
+
+def test_features_larger_than_the_memory_train_to_the_same_bytes(
+    world: World, run: runs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapped, "MEMORY_SHARE", 0.0)
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids, overflow=tmp_path / "held")
+    assert read_inputs(world.store, EMBEDDED, world.data.ids).streams[0][0].equal(inputs.streams[0][0])
+    stages.train(run.recipe, tmp_path / "run")
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (run.folder / "model.safetensors").read_bytes()
+    assert not list((tmp_path / "held").iterdir())

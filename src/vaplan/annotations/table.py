@@ -16,7 +16,7 @@ from vaplan.arrays import MODALITIES
 from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.files import write_text, write_whole
-from vaplan.taxonomy import Taxonomy, from_names, read_taxonomy
+from vaplan.taxonomy import Taxonomy, from_names, read_task, read_taxonomy
 from vaplan.timeline import Event
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
@@ -28,9 +28,14 @@ LONGEST_ID = 200
 TAXONOMY_SUFFIXES = (".taxonomy.yaml", ".taxonomy.yml", ".taxonomy.csv")
 
 
-def event_rows(video: str, events: Iterable[Event]) -> list[Row]:
-    """The rows of one video; a video without events has one row that says so."""
-    rows = [Row(video, e.modality, e.class_name, e.onset, e.offset, e.score) for e in events]
+def event_rows(video: str, events: Iterable[Event], *, together: bool = False) -> list[Row]:
+    """The rows of one video; a video without events has one row that says so.
+
+    Args:
+        together: Every event is in both modalities alike; write one row for the two.
+    """
+    kept = [e for e in events if not together or e.modality == MODALITIES[0]]
+    rows = [Row(video, BOTH if together else e.modality, e.class_name, e.onset, e.offset, e.score) for e in kept]
     return rows or [Row(video)]
 
 
@@ -75,7 +80,8 @@ def read_sheet(path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bo
 
     Args:
         taxonomy: The classes to expect. Without it they come from the file beside the table with the same name and
-            the ending `.taxonomy.yaml` or `.taxonomy.csv`; without that, they are the table's own, sorted.
+            the ending `.taxonomy.yaml` or `.taxonomy.csv`, which also says whether the task is localisation; without
+            that, they are the table's own, sorted.
         may_be_empty: A table of results may hold a header alone.
     """
     rows = list(_rows(path))
@@ -96,6 +102,7 @@ def read_sheet(path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bo
         rows=rows,
         version=path.name,
         files=(path, beside) if beside else (path,),
+        localisation=beside is not None and read_task(beside) == "localisation",
         recording=lambda video: places.get(video, video),
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vaplan import __version__
-from vaplan.cli import data, looking, scoring, verbs
+from vaplan.cli import comparing, data, denoising, labelling, looking, parsing, scoring, verbs
 from vaplan.console import stderr
 from vaplan.errors import Exit, VaplanError
 
@@ -25,15 +25,18 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     verbs.demo,
     verbs.fit,
     verbs.features,
-    verbs.label,
+    labelling.label,
+    labelling.check_labels,
     verbs.train,
-    verbs.denoise,
+    denoising.denoise,
     verbs.exchange,
     verbs.noise,
     verbs.predict,
     scoring.evaluate,
     scoring.compare,
-    verbs.parse,
+    comparing.bench,
+    comparing.report,
+    parsing.parse,
     data.import_,
 )
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
@@ -49,7 +52,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "media": ("See a media file as vaplan sees it.", {"probe": looking.probe}),
 }
 for command in COMMANDS:
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
 for group, (about, members) in GROUPS.items():
     inside = typer.Typer(no_args_is_help=True, help=about)
     app.add_typer(inside, name=group)

@@ -36,7 +36,9 @@ def check(
     from vaplan import stages
 
     with progress_bars() as bars:
-        found = stages.check(data, annotations=annotations, media=media, workers=workers, progress=bars("open"))
+        found = stages.check(
+            data, annotations=annotations, media=media, workers=workers, progress=bars("open", "files")
+        )
     if media is not None:
         stages.write_manifest(missing, found)
         stderr.print(f"{len(found.gone())} videos without media: {missing}", highlight=False, markup=False)
@@ -81,7 +83,7 @@ def import_(
 
     with progress_bars() as bars:
         outcome = stages.import_pack(
-            layout, folder, stages.read_data(data), store, labels=labels, whole=whole, progress=bars("import")
+            layout, folder, stages.read_data(data), store, labels=labels, whole=whole, progress=bars("import", "videos")
         )
     for text in outcome.absent:
         stderr.print(f"note: {text}", highlight=False, markup=False)

@@ -1,10 +1,13 @@
 """Arguments and options that several commands share."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from vaplan.errors import UsageError
 
 DATA_HELP = "The data set: `table:FILE` (CSV or Parquet), `llp:DIR` or `ave:DIR`."
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
@@ -30,7 +33,38 @@ AudioOption = Annotated[
 VisualOption = Annotated[
     list[str], typer.Option("--visual", help="Picture encoder: `embedded`, or `clip:` and a folder or Hub id.")
 ]
-EMBEDDED = ["embedded"]
+TaxonomyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--taxonomy",
+        help="A YAML or CSV file with the classes, and sentences for them if you like: `classes: [Dog, Rain]`.",
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where encoders run: `cpu`, `openvino` (the CPU, faster), `cuda`, `cuda:1`, `mps`, or `auto`: "
+        "a GPU if it is there, else `cpu`.",
+    ),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="Of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: as the store was begun or the parser trained, "
+        "else bf16 where the device multiplies in it. The embedded ones are fp32 unless you say otherwise.",
+    ),
+]
+SamplingOption = Annotated[
+    str,
+    typer.Option(
+        "--sampling",
+        help="When pictures are taken: `centre` of each second, or `han` or `valor`: as the published features, ten "
+        "groups spread over the whole video.",
+    ),
+]
+EMBEDDED, AUTO, CENTRE = ["embedded"], "auto", "centre"
 
 
 class Modality(StrEnum):
@@ -38,3 +72,15 @@ class Modality(StrEnum):
 
     audio = "audio"
     visual = "visual"
+
+
+def thresholds(given: Sequence[str]) -> dict[str, float] | None:
+    """What `--threshold audio=0.05 --threshold visual=0.06` says; None if it was not given."""
+    spec = {}
+    for text in given:
+        modality, _, value = text.partition("=")
+        try:
+            spec[Modality(modality).value] = float(value)
+        except ValueError:
+            raise UsageError(f"threshold {text!r}", fix="write audio=0.05 or visual=0.06") from None
+    return spec or None

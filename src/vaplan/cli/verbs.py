@@ -1,7 +1,5 @@
 """The path itself: one command a stage, and the two that run all of it."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,21 +7,25 @@ import typer
 from rich.console import Console
 
 from vaplan.cli.options import (
+    AUTO,
+    CENTRE,
     EMBEDDED,
     AudioOption,
     DataArgument,
     DataOption,
+    DeviceOption,
     JsonOption,
     MediaOption,
-    Modality,
     OutTable,
+    PrecisionOption,
     RunOption,
+    SamplingOption,
     StoreOption,
     VisualOption,
     WorkersOption,
 )
 from vaplan.console import finish, new_table, print_json, progress_bars, stderr, warn_embedded, warn_skipped
-from vaplan.errors import Exit, UsageError
+from vaplan.errors import Exit
 
 
 def demo(
@@ -73,6 +75,9 @@ def features(
         str | None, typer.Option("--retry", help="Try files again whose failure contains this text.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=0, help="Decode at most so many files now.")] = None,
+    device: DeviceOption = AUTO,
+    precision: PrecisionOption = AUTO,
+    sampling: SamplingOption = CENTRE,
 ) -> None:
     """Decode media files and encode every second of them; stop it and start it again as you like.
 
@@ -80,9 +85,11 @@ def features(
     recorded with the reason and do not stop the rest.
     """
     from vaplan import stages
+    from vaplan.encoders.compute import Compute
 
+    compute = Compute(device, precision)
     with progress_bars() as bars:
-        progress = bars("features")
+        progress = bars("features", "videos")
         outcome = stages.features(
             stages.read_data(data),
             media,
@@ -91,41 +98,11 @@ def features(
             workers=workers,
             retry=retry,
             limit=limit,
+            compute=compute,
+            sampling=sampling,
             progress=progress,
         )
     finish(outcome, "encoded")
-
-
-def label(
-    data: DataArgument,
-    store: StoreOption,
-    out: OutTable,
-    audio: AudioOption = EMBEDDED,
-    visual: VisualOption = EMBEDDED,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option("--threshold", help="`audio=0.05` or `visual=0.06`. [default: fitted on split val, else on tags]"),
-    ] = None,
-    prompts: Annotated[
-        Path | None,
-        typer.Option("--prompts", help="A taxonomy file (YAML or CSV) that says the classes in other words."),
-    ] = None,
-) -> None:
-    """PLG: make pseudo labels for every second from features, class names and tags."""
-    from vaplan import stages
-    from vaplan.taxonomy import with_prompts
-
-    data_set, given = stages.read_data(data), _thresholds(threshold or [])
-    if prompts:
-        data_set = replace(data_set, taxonomy=with_prompts(data_set.taxonomy, prompts))
-    made = stages.label(data_set, store, out, names=(audio, visual), thresholds=given)
-    for modality, value in made.thresholds.items():
-        stderr.print(f"{modality} threshold {value}, {made.chosen}", highlight=False)
-    for split, by_modality in made.f.items():
-        for modality, scores in by_modality.items():
-            spoken = ", ".join(f"{level} F {value:.1f}" for level, value in scores.items())
-            stderr.print(f"{split}, {modality}: {spoken}", highlight=False)
-    warn_skipped(made.skipped)
 
 
 def train(
@@ -146,41 +123,18 @@ def train(
 ) -> None:
     """PLE: train a parser on split `train`; the run folder gets weights, resolved recipe, versions and a log."""
     from vaplan import recipe as recipes
-    from vaplan import stages
+    from vaplan import stages, training
 
     given = [f"{name}={value}" for name, value in (("data", data), ("store", store), ("labels", labels)) if value]
     resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
     with progress_bars() as bars:
-        tell, epochs = bars("train"), resolved.training.epochs
+        tell, epochs = bars("train", "epochs"), resolved.training.epochs
         stages.train(resolved, run, resume=resume, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
-    stderr.print(f"run {run}", highlight=False)
-
-
-def denoise(
-    run: Annotated[Path, typer.Argument(help="A run that was trained on the labels.")],
-    labels: Annotated[Path, typer.Option("--labels", help="The pseudo labels to denoise.")],
-    out: OutTable,
-    keep: Annotated[int, typer.Option("--keep", min=1, help="K: segments that make an event's baseline.")] = 5,
-    ratio: Annotated[
-        float, typer.Option("--ratio", min=1.0, help="α: how many times the baseline is suspicious.")
-    ] = 10,
-    floor: Annotated[bool, typer.Option(help="Flip only where the parser says the opposite.")] = True,
-    given_tags: Annotated[bool, typer.Option(help="Judge segments given that the video holds its tags.")] = True,
-    keep_presence: Annotated[
-        bool, typer.Option(help="Move onsets and offsets, never add or remove a whole class.")
-    ] = True,
-    modality: Annotated[list[Modality], typer.Option("--modality", help="Whose labels.")] = [Modality.visual],  # noqa: B006 - typer copies it
-) -> None:
-    """PLD: flip the pseudo labels whose forward loss stands out along the timeline; then train again on them."""
-    from vaplan import stages
-    from vaplan.pseudo_labels import Denoising
-
-    switches = {"floor": floor, "given_tags": given_tags, "keep_presence": keep_presence}
-    settings = Denoising(keep=keep, ratio=ratio, modalities=tuple(m.value for m in modality), **switches)
-    made = stages.denoise(run, labels, out, settings=settings)
-    for name, classes in made.flips.items():
-        flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
-        stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)
+    if training.leads():
+        stderr.print(f"run {run}", highlight=False)
+        if resolved.training.validates and resolved.training.select_on == "test":
+            what = "the epoch was chosen on split test, as published: its numbers on that split are too good"
+            stderr.print(f"warning: {what}", style="yellow", highlight=False)
 
 
 def exchange(
@@ -212,46 +166,28 @@ def predict(
     store: StoreOption,
     out: OutTable,
     split: Annotated[str, typer.Option("--split", help="Only this split. [default: all videos]")] = "",
+    scores: Annotated[
+        Path | None,
+        typer.Option("--scores", help="A folder for every segment's probabilities, in the form of `sed_scores_eval`."),
+    ] = None,
 ) -> None:
     """Write what a run says of the stored features of a data set, as a table of events."""
     from vaplan import stages
 
-    warn_skipped(stages.predict(run, stages.read_data(data), store, out, split=split))
+    warn_skipped(stages.predict(run, stages.read_data(data), store, out, split=split, scores=scores))
     stderr.print(f"wrote {out}", highlight=False, markup=False)
 
 
-def parse(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Media files, or folders of them.")],
-    run: RunOption,
-    out: Annotated[Path, typer.Option("--out", help="The folder for the timelines.")],
-    formats: Annotated[str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")] = "json",
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave files alone that have a timeline.")
-    ] = False,
-    workers: WorkersOption = None,
-) -> None:
-    """Say what is heard and what is seen in media files, and when.
-
-    Longer videos than those of the training are parsed in half-overlapping windows.
-    """
-    from vaplan import runs, stages
-
-    warn_embedded(runs.load(run).recipe.encoders)
-    with progress_bars() as bars:
-        progress, names = bars("parse"), [name.strip() for name in formats.split(",")]
-        outcome = stages.parse(
-            paths, out, run=run, formats=names, skip_existing=skip_existing, workers=workers, progress=progress
-        )
-    finish(outcome, "parsed")
-
-
 def fit(
-    tags: Annotated[Path, typer.Argument(help="A CSV with the columns `path,tags`; tags apart by `;`.")],
+    tags: Annotated[Path, typer.Argument(help="A CSV with `path,tags` or `video,tags`; tags apart by `;`.")],
     media: MediaOption,
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
+    device: DeviceOption = AUTO,
+    precision: PrecisionOption = AUTO,
+    sampling: SamplingOption = CENTRE,
 ) -> None:
     """Make a parser from your own tagged videos in one go: features, label, train, denoise, train.
 
@@ -259,24 +195,23 @@ def fit(
     `--visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused`.
     """
     from vaplan import stages
+    from vaplan.encoders.compute import Compute
 
     warn_embedded((audio, visual))
+    names, compute = (audio, visual), Compute(device, precision)
     with progress_bars() as bars:
         say = lambda text: stderr.print(text, highlight=False)  # noqa: E731 - a name for one line
         run, failed = stages.fit(
-            tags, media, out, names=(audio, visual), workers=workers, say=say, progress=bars("features")
+            tags,
+            media,
+            out,
+            names=names,
+            workers=workers,
+            compute=compute,
+            sampling=sampling,
+            say=say,
+            progress=bars("features", "videos"),
         )
     stderr.print(f"run {run.folder}: try `vaplan parse FILE --run {run.folder} --out DIR`", highlight=False)
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
-
-
-def _thresholds(given: Sequence[str]) -> dict[str, float] | None:
-    spec = {}
-    for text in given:
-        modality, _, value = text.partition("=")
-        try:
-            spec[Modality(modality).value] = float(value)
-        except ValueError:
-            raise UsageError(f"threshold {text!r}", fix="write audio=0.05 or visual=0.06") from None
-    return spec or None

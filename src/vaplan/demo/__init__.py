@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vaplan import recipe as recipes
-from vaplan import stages, synthetic
+from vaplan import stages
 from vaplan.annotations import Annotations, read_table
-from vaplan.demo.numbers import NAMES, Demo, Flips, difference, flips, label_rows, method_rows, summary
+from vaplan.bench.quality import Flips, flips
+from vaplan.bench.world import EMBEDDED, TRUTH, Bars, make_world
+from vaplan.demo.numbers import NAMES, Demo, difference, label_rows, method_rows, summary
 from vaplan.demo.page import examples_of, write_page
-from vaplan.errors import UsageError
 from vaplan.evaluation import align, evaluate
 from vaplan.metrics.llp import label_f
 from vaplan.parser import Parser
@@ -22,23 +23,16 @@ from vaplan.runs import Run
 
 __all__ = ["Demo", "Flips", "demo", "difference", "flips", "label_rows", "method_rows", "summary"]
 
-Bars = Callable[[str], Callable[[int, int, str], None]]
-
-SPLITS = {"train": 18, "val": 2, "test": 10}  # parts of the videos
 SEEDS = 3
-EMBEDDED = (("embedded",), ("embedded",))
 SIZE = ("model.settings={hidden: 128, feedforward: 128, dropout: 0.5}", "training.epochs=20", "training.batch_size=32")
 
 
 def demo(out: Path, *, videos: int, seed: int, bars: Bars, seeds: int = SEEDS) -> Demo:
     """Run everything into `out`; what is there from an earlier run with the same settings is used again."""
-    table = _render(out / "world", videos, seed, bars("render"))
-    data, store = stages.read_data(f"table:{table}"), out / "store"
-    outcome = stages.features(data, out / "world", store, names=EMBEDDED, progress=bars("features"))
-    if outcome.failed:
-        raise UsageError(f"{len(outcome.failed)} rendered videos cannot be read", fix=f"delete {out} and start again")
+    store = out / "store"
+    data = stages.read_data(f"table:{make_world(out / 'world', store, videos=videos, seed=seed, bars=bars)}")
     labels = stages.label(data, store, out / "labels.csv", names=EMBEDDED).table
-    paths = [f"data=table:{table}", f"store={store}"]
+    paths = [f"data=table:{data.source}", f"store={store}"]
     runs, refined = _train(out, paths, labels, range(seeds), bars("train"))
     tables = _predict(out, runs, data, store)
     estimates = {name: [read_table(path, taxonomy=data.taxonomy) for path in paths] for name, paths in tables.items()}
@@ -54,17 +48,10 @@ def demo(out: Path, *, videos: int, seed: int, bars: Bars, seeds: int = SEEDS) -
         scores,
         [flips(data, before, after, test) for after in refined_tables],
     )
-    truth = read_table(out / "world" / "train_truth.csv", taxonomy=data.taxonomy)
+    truth = read_table(out / "world" / TRUTH, taxonomy=data.taxonomy)
     examples = examples_of(data, estimates, Parser.load(runs["pld"][0].folder))
     write_page(result, data=data, truth=truth, labels=(before, refined_tables), runs=runs, examples=examples)
     return result
-
-
-def _render(folder: Path, videos: int, seed: int, bar: Callable[[int, int, str], None]) -> Path:
-    parts = sum(SPLITS.values())
-    counts = {split: videos * part // parts for split, part in SPLITS.items()}
-    clips = synthetic.world(counts, seed=seed)
-    return synthetic.render(clips, folder, progress=lambda done: bar(done, len(clips), ""))
 
 
 def _train(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vaplan.annotations import Annotations
-from vaplan.arrays import MODALITIES, VISUAL
-from vaplan.evaluation import align
+from vaplan.arrays import MODALITIES
+from vaplan.bench.quality import Flips
+from vaplan.bench.results import spread
 from vaplan.metrics.intervals import paired_bootstrap
 from vaplan.metrics.llp import KINDS, LEVELS, LLPScores
 
@@ -23,20 +23,6 @@ NAMES = {
 SHORT = {"han": "HAN", "plg": "PLG", "segment_bce": "segment BCE", "ple": "PLE", "pld": "PLD"}
 PAIRS = (("plg", "han"), ("segment_bce", "plg"), ("ple", "plg"), ("pld", "ple"))
 DECIMALS = 4  # of numbers in percent, in the JSON
-
-
-@dataclass(frozen=True)
-class Flips:
-    """What PLD changed in the visual labels, and how much of it the truth agrees with."""
-
-    set: int
-    taken: int
-    right: int
-
-    @property
-    def share_right(self) -> float:
-        """In percent; NaN without flips."""
-        return 100 * self.right / (self.set + self.taken) if self.set + self.taken else float("nan")
 
 
 @dataclass(frozen=True)
@@ -70,15 +56,6 @@ class Demo:
         return [scores.percent()[level][kind] for scores in self.scores[name]]
 
 
-def flips(data: Annotations, before: Annotations, after: Annotations, videos: list[str]) -> Flips:
-    """Compare visual labels before and after PLD with the dense labels of these videos."""
-    truth, old = align(data, before, videos)
-    truth, old = truth[:, :, VISUAL], old[:, :, VISUAL]
-    new = after.ordered(videos).reference(truth.shape[1])[:, :, VISUAL]
-    changed = new ^ old
-    return Flips(int((changed & new).sum()), int((changed & old).sum()), int((changed & (new == truth)).sum()))
-
-
 def difference(result: Demo, better: str, worse: str, level: str) -> str:
     """For example `+3.1 [1.8, 4.4]`."""
     first, second = (
@@ -107,10 +84,6 @@ def label_rows(result: Demo) -> list[list[str]]:
     rows = [[f"PLG, {m}", *(f"{result.labels_before[m][level]:.1f}" for level in LEVELS)] for m in MODALITIES]
     after = [spread([seed["visual"][level] for seed in result.labels_after]) for level in LEVELS]
     return [*rows, ["PLD, visual", *after]]
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{np.mean(values):.1f} ± {np.std(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
 
 
 def _mean(values: Sequence[float]) -> float:

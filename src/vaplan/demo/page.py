@@ -8,7 +8,9 @@ from vaplan import recipe as recipes
 from vaplan import report
 from vaplan.annotations import Annotations
 from vaplan.arrays import MODALITIES, VISUAL
-from vaplan.demo.numbers import NAMES, PAIRS, SHORT, Demo, difference, flips, label_rows, method_rows, spread, summary
+from vaplan.bench.quality import flips
+from vaplan.bench.results import spread
+from vaplan.demo.numbers import NAMES, PAIRS, SHORT, Demo, difference, label_rows, method_rows, summary
 from vaplan.evaluation import align
 from vaplan.metrics.llp import KINDS, LEVELS, class_f, label_f
 from vaplan.parser import Parser

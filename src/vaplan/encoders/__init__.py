@@ -19,7 +19,7 @@ from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
-from vaplan.media import CENTRE, Cut, Segments, segments, stream
+from vaplan.media import CENTRE, Cut, Segments, stream
 
 UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
 
@@ -128,11 +128,6 @@ def encode(path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE) 
             there = chunk.mask[:, encoder.modality].any()
             own.append(encoder.embed(chunk) if there else np.zeros((len(chunk), encoder.dimension), np.float32))
     return Encoded(tuple(np.concatenate(own) for own in rows), np.concatenate(masks), tuple(warnings))
-
-
-def decode(path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE) -> Segments:
-    """Decode a media file once, as all these encoders need it, and keep it whole."""
-    return segments(path, _cut(listeners, sampling))
 
 
 def _cut(listeners: Sequence[Encoder], sampling: str) -> Cut:

@@ -93,8 +93,9 @@ class ClapEncoder:
             waveform = torch.from_numpy(np.ascontiguousarray(sound))[None]
             yield log_mel(waveform, self.preprocessing, self.bank).expand(views, -1, -1)
 
-    def _listen(self, batch: Tensor) -> Any:
-        return self.pretrained.model.get_audio_features(input_features=batch, is_longer=_not_longer(batch))
+    def _listen(self, batch: Tensor) -> Tensor:
+        said = self.pretrained.model.get_audio_features(input_features=batch, is_longer=_not_longer(batch))
+        return pretrained.pooled(said)
 
     def _in_context(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """Every segment's vector from the window of the whole sound that it lies in."""

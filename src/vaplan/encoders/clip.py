@@ -149,8 +149,8 @@ class ClipEncoder:
         for t in present.tolist():
             yield from preprocess(_frames(segments, t), self.preprocessing)
 
-    def _look(self, batch: Tensor) -> Any:
-        return self.pretrained.model.get_image_features(pixel_values=batch)
+    def _look(self, batch: Tensor) -> Tensor:
+        return pretrained.pooled(self.pretrained.model.get_image_features(pixel_values=batch))
 
 
 def load(

@@ -18,15 +18,16 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from vaplan.encoders import folders, hub
-from vaplan.encoders.compute import PLAIN, Compute
+from vaplan.encoders.compute import OPENVINO, PLAIN, Compute
 from vaplan.encoders.folders import BRING_A_FOLDER
+from vaplan.encoders.openvino import Converted
 from vaplan.encoders.quiet import quiet
 from vaplan.errors import EncoderError, MachineError
 
 COMPUTED = ("position_ids", "token_type_ids")  # buffers that some checkpoints store; they hold nothing learned
 LONGEST_PROMPT = 77  # tokens, as in CLIP; prompts are padded to a fixed length so that a sentence has one embedding
 SIGLIP_PROMPT = 64  # tokens; SigLIP was trained to read the padding too
-Encode = Callable[[Tensor], Any]
+Encode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Pretrained:
     preprocessing: dict[str, Any]
     sha256: str
     compute: Compute = PLAIN
+    converted: Converted | None = None
 
     @property
     def dimension(self) -> int:
@@ -49,7 +51,8 @@ class Pretrained:
 
     def provenance(self, **more: Any) -> dict[str, Any]:
         """Everything an embedding depends on, ready for JSON."""
-        versions = {library: importlib.metadata.version(library) for library in ("torch", "transformers")}
+        libraries = ["torch", "transformers", *([OPENVINO] if self.converted else [])]
+        versions = {library: importlib.metadata.version(library) for library in libraries}
         return {
             "model_type": self.model_type,
             "weights_sha256": self.sha256,
@@ -62,8 +65,10 @@ class Pretrained:
 
     def ran(self, encode: Encode, batch: Tensor) -> Tensor:
         """A batch through a part of the model, on its device and in its precision."""
+        if self.converted:
+            return self.converted(encode, batch)
         with torch.inference_mode(), self.compute.products():
-            return pooled(encode(self.compute.placed(batch))).float().cpu()
+            return encode(self.compute.placed(batch)).float().cpu()
 
     def vectors(self, encode: Encode, rows: Iterable[Tensor], *, batch_size: int) -> Float32[np.ndarray, "row feature"]:
         """One unit vector a row, in batches of one shape."""
@@ -75,7 +80,7 @@ class Pretrained:
             return np.zeros((0, self.dimension), np.float32)
 
         def encode(batch: Tensor) -> Tensor:
-            ids, attended = batch.to(self.compute.device).unbind(dim=1)
+            ids, attended = self.compute.placed(batch).unbind(dim=1)
             masked = {} if self.model_type == "siglip" else {"attention_mask": attended}
             return pooled(self.model.get_text_features(input_ids=ids, **masked)).cpu()
 
@@ -121,6 +126,7 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
         preprocessing=folders.read_preprocessing(folder),
         sha256=folders.sha256(weights),
         compute=compute,
+        converted=Converted(compute.precision) if compute.device == OPENVINO else None,
     )
 
 

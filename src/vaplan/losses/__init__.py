@@ -17,6 +17,7 @@ from torch import Tensor
 from vaplan.arrays import Prediction, Target
 from vaplan.errors import RecipeError, unknown
 from vaplan.losses.contrastive import contrastive_jomold, contrastive_ma
+from vaplan.losses.localisation import LOCALISATION
 from vaplan.losses.mil import modality, modality_weak, segment, segment_logit, video
 from vaplan.losses.richness import category_richness, segment_richness
 
@@ -33,6 +34,7 @@ LOSSES: dict[str, Loss] = {
     "segment_richness": segment_richness,
     "contrastive_ma": contrastive_ma,
     "contrastive_jomold": contrastive_jomold,
+    **LOCALISATION,
 }
 WEIGHT = "weight"
 

@@ -15,6 +15,7 @@ from vaplan.errors import RecipeError, unknown
 
 SMOOTHING = (0.0, 0.1)  # audio is trusted with the weak label as it is, visual less
 REMOVED = ("smoothed", "zero")
+LABELS = ("hard", "soft", "weighted")
 
 
 def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
@@ -31,6 +32,7 @@ def modality(
     smoothing: tuple[float, ...] = (0.0, 0.0),
     balance: tuple[float, ...] = (1.0, 1.0),
     removed: str = "smoothed",
+    labels: str = "hard",
 ) -> Float[Tensor, ""]:
     """Each modality's probabilities against its video-level pseudo label.
 
@@ -39,14 +41,16 @@ def modality(
         balance: What each modality counts.
         removed: What a tag that is no pseudo label of the modality turns into: "smoothed", as every other negative, or
             "zero", whatever the smoothing (the published codes of MA and JoMoLD).
+        labels: As in `segment`; a modality holds a class as likely as the likeliest of its segments.
     """
     if removed not in REMOVED:
         raise RecipeError(unknown("treatment of removed labels", removed, REMOVED))
-    pseudo = existing_pseudo(prediction, target).any(dim=1)
-    label = _smoothed(pseudo.float(), smoothing)
+    wanted, certainty = labels_of(prediction, target, labels)
+    label = _smoothed(wanted.amax(dim=1), smoothing)
     if removed == "zero":
+        pseudo = existing_pseudo(prediction, target).any(dim=1)
         label = label.masked_fill(target.weak[:, None] & ~pseudo, 0)
-    return _modality(prediction, label, balance)
+    return _modality(prediction, label, balance, certainty if certainty is None else certainty.amax(dim=1))
 
 
 def modality_weak(
@@ -65,22 +69,31 @@ def modality_weak(
     return _modality(prediction, _smoothed(target.weak.float()[:, None], smoothing), balance)
 
 
-def segment(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Each segment's probabilities against its pseudo labels."""
-    label = existing_pseudo(prediction, target).float()
-    exists = prediction.mask[..., None]
-    loss = cross_entropy(prediction.segment, label, exists).mean(dim=-1)
+def segment(prediction: Prediction, target: Target, *, labels: str = "hard") -> Float[Tensor, ""]:
+    """Each segment's probabilities against its pseudo labels.
+
+    Args:
+        labels: "hard" as they are, "soft" as the probability that they are 1, or "weighted": hard, and each counts by
+            how sure it is, |2p - 1|.
+    """
+    label, certainty = labels_of(prediction, target, labels)
+    loss = _weighted(cross_entropy(prediction.segment, label, prediction.mask[..., None]), certainty).mean(dim=-1)
     return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
 
 
-def segment_logit(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """As `segment`, from the network's logits: never clamped, so that a segment that is far off has a gradient too."""
+def segment_logit(prediction: Prediction, target: Target, *, labels: str = "hard") -> Float[Tensor, ""]:
+    """As `segment`, from the network's logits: never clamped, so that a segment that is far off has a gradient too.
+
+    Args:
+        labels: As in `segment`.
+    """
     if prediction.logit is None:
         raise RecipeError("segment_logit needs a network that tells its logits", fix="use the loss `segment`")
     exists = prediction.mask[..., None]
     logit = prediction.logit.float().masked_fill(~exists, 0)
-    label = existing_pseudo(prediction, target).float()
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none").mean(dim=-1)
+    label, certainty = labels_of(prediction, target, labels)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")
+    loss = _weighted(loss, certainty).mean(dim=-1)
     return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
 
 
@@ -116,6 +129,26 @@ def existing_pseudo(prediction: Prediction, target: Target) -> Bool[Tensor, "vid
     return target.pseudo & prediction.mask[..., None]
 
 
+def labels_of(
+    prediction: Prediction, target: Target, labels: str
+) -> tuple[Float[Tensor, "video time modality class"], Float[Tensor, "video time modality class"] | None]:
+    """What to learn of each segment that exists, and how sure that is, where it matters; see `segment`."""
+    if labels not in LABELS:
+        raise RecipeError(unknown("kind of labels", labels, LABELS))
+    if labels != "hard" and target.soft is None:
+        raise RecipeError(f"labels: {labels} needs soft labels", fix="write soft: TABLE, made by `vaplan label --soft`")
+    if labels == "hard" or target.soft is None:
+        return existing_pseudo(prediction, target).float(), None
+    soft = target.soft.float() * prediction.mask[..., None]
+    if labels == "soft":
+        return soft, None
+    return existing_pseudo(prediction, target).float(), (2 * soft - 1).abs()
+
+
+def _weighted(loss: Float[Tensor, "*cells"], weight: Float[Tensor, "*cells"] | None) -> Float[Tensor, "*cells"]:
+    return loss if weight is None else loss * weight
+
+
 def _smoothed(
     label: Float[Tensor, "video #modality class"], smoothing: tuple[float, ...]
 ) -> Float[Tensor, "video modality class"]:
@@ -124,8 +157,11 @@ def _smoothed(
 
 
 def _modality(
-    prediction: Prediction, label: Float[Tensor, "video modality class"], balance: tuple[float, ...]
+    prediction: Prediction,
+    label: Float[Tensor, "video modality class"],
+    balance: tuple[float, ...],
+    certainty: Float[Tensor, "video modality class"] | None = None,
 ) -> Float[Tensor, ""]:
     present = prediction.mask.any(dim=1)
-    loss = cross_entropy(prediction.modality, label, present[..., None]).mean(dim=-1)
+    loss = _weighted(cross_entropy(prediction.modality, label, present[..., None]), certainty).mean(dim=-1)
     return mean_of_present(loss * loss.new_tensor(balance), present)

@@ -1,10 +1,10 @@
 """Decoding one track in order, on the container's clock, with a tally of what could not be decoded."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeAlias, TypeVar, cast
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -21,8 +21,7 @@ LOST = 0.25  # seconds by which a track may end before it says: padding, a last 
 Frame: TypeAlias = VideoFrame | AudioFrame
 
 
-@dataclass(frozen=True)
-class Timed:
+class Timed(NamedTuple):
     """A decoded frame, and from when until when it lasts, in seconds from the container's start."""
 
     frame: Frame
@@ -30,8 +29,7 @@ class Timed:
     until: float
 
 
-@dataclass(frozen=True, order=True)
-class Stamp:
+class Stamp(NamedTuple):
     """A frame before it is decoded: its stamp on the track's own clock, and from when until when it lasts."""
 
     pts: int
@@ -89,9 +87,12 @@ class Tally:
 
     def add(self, timed: Timed | Stamp) -> None:
         """Count a frame."""
-        self.begin = min(self.begin, timed.start) if self.frames else timed.start
-        self.end = max(self.end, timed.until)
-        self.played += timed.until - timed.start
+        _, start, until = timed
+        if start < self.begin or not self.frames:
+            self.begin = start
+        if until > self.end:  # asked so often that `max` would cost
+            self.end = until
+        self.played += until - start
         self.frames += 1
 
     def warnings(self) -> list[str]:
@@ -126,8 +127,7 @@ def tallied(container: InputContainer, kind: Kind, limits: Limits) -> tuple[Stre
     if stream is None:
         others = {codec(t) or "unknown" for t in tracks(container, kind) if codec(t) not in CODECS}
         tally.notes += [f"codec {name} is not one vaplan decodes" for name in sorted(others)]
-    if declared is not None and declared <= limits.max_seconds:
-        tally.declared = declared
+    tally.declared = declared if declared is not None and declared <= limits.max_seconds else None
     return stream, tally
 
 
@@ -144,7 +144,8 @@ def declared_seconds(container: InputContainer) -> float | None:
     own = [end for end in (declared_end(container, "video"), declared_end(container, "audio")) if end is not None]
     if own or not container.duration:
         return max(own, default=None)
-    return container.duration / av.time_base - max(zero(container), 0)  # Matroska and Flash count from their zero
+    before = max(zero(container), 0) if "matroska" in container.format.name else 0  # which counts from its own zero
+    return container.duration / av.time_base - before
 
 
 def decoded(
@@ -163,36 +164,42 @@ def decoded(
         packets: Those of the track, as they come from `demuxed` or selected.
     """
     begin, last = zero(container), -math.inf
-    lasts = partial(_duration, usual=_usual_duration(stream), tick=float(stream.time_base or 0))
+    lasts = _duration(stream)
     for frame in _frames(packets or demuxed(container, stream, tally), stream, tally):
         start = tally.end if frame.time is None else frame.time - begin
         if start < last:
             tally.corrupt += 1
             continue
-        if start > limits.max_seconds:
+        last, until = start, start + lasts(frame)
+        if start < limits.max_seconds:
+            timed = Timed(frame, start, min(until, limits.max_seconds))
+            tally.add(timed)
+            yield timed
+        if until > limits.max_seconds:
             tally.notes.append(f"longer than {limits.max_seconds:g} s: what follows is not read")
             return
-        last, timed = start, Timed(frame, start, start + lasts(frame))
-        tally.add(timed)
-        yield timed
 
 
-def stamped(container: InputContainer, stream: Stream, packet: "Packet[Stream]") -> Stamp | None:
-    """When the frame of a packet begins and ends, known before it is decoded; None if the packet does not say."""
-    if packet.pts is None or not stream.time_base:
-        return None
-    tick = stream.time_base
-    start = float(packet.pts) * tick.numerator / tick.denominator - zero(container)
-    duration = float(packet.duration or 0) * float(tick) or _usual_duration(stream)
-    return Stamp(packet.pts, start, start + duration)
+def clock(container: InputContainer, stream: Stream) -> Callable[["Packet[Stream]"], Stamp | None]:
+    """What tells when the frame of a packet begins and ends, before it is decoded; None if the packet does not say."""
+    begin, tick, usual = zero(container), stream.time_base or Fraction(0), _usual_duration(stream)
+    up, down, seconds = tick.numerator, tick.denominator, float(tick)
+
+    def stamp(packet: "Packet[Stream]") -> Stamp | None:
+        if packet.pts is None or not up:
+            return None
+        start = packet.pts * up / down - begin  # to the last digit the time that the decoded frame will have
+        return Stamp(packet.pts, start, start + ((packet.duration or 0) * seconds or usual))
+
+    return stamp
 
 
 @dataclass
 class Gap:
     """Pictures that build on what is lost look whole, and no decoder says so.
 
-    They do from a key frame that cannot be decoded, or from the second of several packets in a row, until
-    the next key frame. After a single lost packet the decoder's concealment is good enough.
+    They do from a key frame that cannot be decoded, or the second of several packets in a row, until the next key
+    frame. After a single lost packet the decoder's concealment is good enough.
     """
 
     start: float = math.inf  # in the track's own stamps
@@ -219,7 +226,7 @@ def _frames(packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally) -
     gap = Gap()
     for packet in packets:
         try:
-            frames = cast(list[Frame], packet.decode())
+            frames = cast("list[Frame]", packet.decode())
             gap.failures = 0
         except EOFError:
             return
@@ -228,7 +235,7 @@ def _frames(packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally) -
             gap.failed(packet)
             continue
         for frame in frames:
-            if frame.is_corrupt or gap.holds(frame):
+            if frame.is_corrupt or (gap.start < math.inf and gap.holds(frame)):
                 tally.corrupt += 1
             else:
                 yield frame
@@ -244,14 +251,13 @@ def demuxed(container: InputContainer, stream: Stream, tally: Tally) -> Iterator
         tally.errors += 1
 
 
-def _duration(frame: Frame, *, usual: float, tick: float) -> float:
-    if isinstance(frame, AudioFrame):
-        return frame.samples / frame.sample_rate
-    return frame.duration * tick or usual
+def _duration(stream: Stream) -> Callable[[Any], float]:
+    usual, tick = _usual_duration(stream), float(stream.time_base or 0)
+    if isinstance(stream, VideoStream):
+        return lambda picture: picture.duration * tick or usual
+    return lambda sound: sound.samples / sound.sample_rate
 
 
 def _usual_duration(stream: Stream) -> float:
-    if not isinstance(stream, VideoStream):
-        return 0.0
-    rate = stream.average_rate or stream.guessed_rate
+    rate = isinstance(stream, VideoStream) and (stream.average_rate or stream.guessed_rate)
     return float(1 / rate) if rate else 0.0

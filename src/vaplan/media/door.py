@@ -44,7 +44,25 @@ class Limits:
 
     max_pixels: int = 8192 * 4320  # of one picture, asked before it is allocated
     max_seconds: float = 14_400.0  # of a track; also the longest duration a header is believed
-    max_bytes: int = 2**31  # of the pictures kept
+    max_bytes: int = 2**31  # of the pictures and the sound kept at once
+
+
+@dataclass
+class Kept:
+    """How many bytes of pictures and sound are kept, and how many may be."""
+
+    limit: int
+    held: int = 0
+
+    def add(self, size: int) -> None:
+        """Count some more.
+
+        Raises: MediaError if they are too many.
+        """
+        self.held += size
+        if self.held > self.limit:
+            what = f"its pictures and sound need more than {self.limit:,} bytes at once"
+            raise MediaError(what, fix="cut it into shorter files or scale it down")
 
 
 def regular_file(path: Path | str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32, UInt8
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.errors import MediaError
 from vaplan.media.decoding import LOST, declared_seconds, lost
-from vaplan.media.door import CONVERT, GUESSED, Limits, listening, opened
+from vaplan.media.door import CONVERT, GUESSED, Kept, Limits, listening, opened
 from vaplan.media.pictures import Pictures, VideoTrack
 from vaplan.media.sampling import Cut
 from vaplan.media.sound import AudioTrack, Heard
@@ -25,6 +25,7 @@ ROUNDING = 0.002  # seconds; containers round times to a millisecond
 BEYOND = 1.0  # seconds of which a file may hold more than it says
 
 Row: TypeAlias = tuple[Pictures | None, Heard | None]  # one segment
+Tracks: TypeAlias = tuple[Iterator[Pictures | None], Iterator[Heard]]
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class Segments:
 
 @dataclass
 class Messages:
-    """What the decoder said: how often, and what first."""
+    """What the decoder said: how often, and one saying, the same whatever the order of decoding."""
 
     count: int = 0
-    first: str = ""
+    example: str = ""
     guessed: bool = False  # whether the declared duration is only an estimate
 
     @contextmanager
@@ -83,13 +84,13 @@ class Messages:
             yield
         self.guessed = self.guessed or any(GUESSED in text for text in said)
         told = [text for text in said if GUESSED not in text]
-        self.first = self.first or "".join(told[:1])
+        self.example = min(filter(None, [self.example, *told]), default="")
         self.count += len(told)
 
     def warnings(self) -> list[str]:
-        """The first message and how many more there were."""
+        """One message and how many more there were."""
         more = f" (and {self.count - 1} more messages)" if self.count > 1 else ""
-        return [f"decoder: {self.first}{more}"] if self.count else []
+        return [f"decoder: {self.example}{more}"] if self.count else []
 
 
 class Film:
@@ -100,7 +101,8 @@ class Film:
         self.messages = Messages()
         self.missing = np.zeros(len(MODALITIES), dtype=int)  # segments
         self.declared: float | None = None
-        self.video = VideoTrack(partial(opened, file, limits), cut, limits)
+        self.kept = Kept(limits.max_bytes)
+        self.video = VideoTrack(partial(opened, file, limits), cut, limits, self.kept)
 
     def chunks(self, size: int | None) -> Iterator[Segments]:
         """Decode the file and yield so many segments at a time (None: all); only the last ones have warnings.
@@ -113,21 +115,23 @@ class Film:
             with self.messages.listening():
                 container = stack.enter_context(opened(self.file, self.limits))
                 self.declared = declared_seconds(container)
-                self.audio = AudioTrack(container, self.cut, self.limits)
-            tracks = zip_longest(self.video.segments(), self.audio.segments())
-            rows = islice(tracks, self.cut.groups)
-            held, given = self._decoded(rows, size and size + 2), 0
+                self.audio = AudioTrack(container, self.cut, self.limits, self.kept)
+            tracks = self.video.segments(), self.audio.segments()
+            held, given = self._decoded(tracks, self.cut.groups or (size and size + 2)), 0
             while size and len(held) == size + 2:
                 yield self._segments(held[:size], given)
-                self.video.lab.kept_bytes, given = 0, given + size
-                held = held[size:] + self._decoded(rows, size)
+                self.kept.held, given = 0, given + size
+                held = held[size:] + self._decoded(tracks, size)
             with self.messages.listening():
-                deque(tracks, maxlen=0)  # what a fixed number of segments leaves over counts for the warnings
+                deque(chain(*tracks), maxlen=0)  # what a fixed number of segments leaves over counts for the warnings
         yield from self._last(held, given, size)
 
-    def _decoded(self, rows: Iterator[Row], number: int | None) -> list[Row]:
+    def _decoded(self, tracks: Tracks, number: int | None) -> list[Row]:
+        """So many segments of one track after the other: in turn, they would take the processor's cache each time."""
         with self.messages.listening():
-            return list(islice(rows, number))
+            video, audio = tracks
+            pictures = list(islice(video, number))
+            return list(zip_longest(pictures, islice(audio, number)))
 
     def _last(self, held: list[Row], given: int, size: int | None) -> Iterator[Segments]:
         self._refuse_nothing()
@@ -147,7 +151,7 @@ class Film:
             there = any(tally.exists for tally in tallies)
             what = "nothing in it can be decoded" if there else "it has no video and no audio"
             notes = [note for tally in tallies for note in tally.notes]
-            raise MediaError("; ".join(filter(None, [what, *notes, self.messages.first])), fix=CONVERT)
+            raise MediaError("; ".join(filter(None, [what, *notes, self.messages.example])), fix=CONVERT)
 
     @property
     def decoded(self) -> float:

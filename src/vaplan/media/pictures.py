@@ -14,8 +14,8 @@ from jaxtyping import UInt8
 
 from vaplan.errors import MediaError
 from vaplan.media import sparing
-from vaplan.media.decoding import TICK, Tally, Timed, decoded, demuxed, on_screen, stamped, tallied
-from vaplan.media.door import Limits
+from vaplan.media.decoding import TICK, Tally, Timed, clock, decoded, demuxed, on_screen, tallied
+from vaplan.media.door import Kept, Limits
 from vaplan.media.sampling import Cut
 
 WIDEST_PIXEL = 4.0  # times its height; what says more is no film format but a mistake
@@ -32,9 +32,11 @@ class VideoTrack:
         opened: Opens the file, anew each time.
     """
 
-    def __init__(self, opened: Callable[[], AbstractContextManager[InputContainer]], cut: Cut, limits: Limits) -> None:
+    def __init__(
+        self, opened: Callable[[], AbstractContextManager[InputContainer]], cut: Cut, limits: Limits, kept: Kept
+    ) -> None:
         self.tally = Tally("video")
-        self.lab = Lab(limits)
+        self._lab = Lab(kept)
         self._opened, self._cut, self._limits = opened, cut, limits
 
     def segments(self) -> Iterator[Pictures | None]:
@@ -57,7 +59,7 @@ class VideoTrack:
         hold = self._cut.segment_seconds / 2
         for time, shown in self._shown():
             outlived = shown is not None and time >= shown.until + hold - TICK
-            yield self.lab.picture(None if self.tally.damaged and outlived else shown)
+            yield self._lab.picture(None if self.tally.damaged and outlived else shown)
 
     def _shown(self) -> Iterator[Answer]:
         times, answered = self._cut.times(self._span() if self._cut.groups else None), 0
@@ -78,7 +80,7 @@ class VideoTrack:
             if not isinstance(stream, VideoStream):
                 return
             _refuse_too_large(stream, self._limits)
-            self.lab.pixel = float(stream.sample_aspect_ratio or 1)
+            self._lab.pixel = float(stream.sample_aspect_ratio or 1)
             if sparingly:
                 yield from sparing.shown(container, stream, self.tally, times, limits=self._limits)
             else:
@@ -90,10 +92,11 @@ class VideoTrack:
             stream, tally = tallied(container, "video", self._limits)
             if stream is None:
                 return 0.0, 0.0
+            stamped = clock(container, stream)
             for packet in demuxed(container, stream, tally):
-                stamp = stamped(container, stream, packet) if packet.size and not packet.is_discard else None
-                if stamp is not None and stamp.start <= self._limits.max_seconds:
-                    tally.add(stamp)
+                stamp = stamped(packet) if packet.size and not packet.is_discard else None
+                if stamp is not None and stamp.start < self._limits.max_seconds:
+                    tally.add(stamp._replace(until=min(stamp.until, self._limits.max_seconds)))
         return (tally.begin, tally.end) if tally.frames else None
 
 
@@ -124,14 +127,12 @@ class Lab:
     """Turns decoded frames into upright RGB pictures of one size and square pixels; one asked for again is made once.
 
     Attributes:
-        kept_bytes: Of the pictures made since it was last set to zero.
         pixel: The width of the track's pixels over their height.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.kept_bytes, self.pixel = 0, 1.0
-        self._reformatter = VideoReformatter()
-        self._limits = limits
+    def __init__(self, kept: Kept) -> None:
+        self.pixel = 1.0
+        self._reformatter, self._kept = VideoReformatter(), kept
         self._last: tuple[Timed, Picture] | None = None
         self._size: tuple[int, int] | None = None
 
@@ -147,8 +148,5 @@ class Lab:
         width, height = self._size = self._size or squared(frame.width, frame.height, self.pixel)
         rgb = self._reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
         picture = np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))
-        self.kept_bytes += picture.nbytes
-        if self.kept_bytes > self._limits.max_bytes:
-            what = f"its pictures need more than {self._limits.max_bytes:,} bytes at once"
-            raise MediaError(what, fix="cut it into shorter files or scale it down")
+        self._kept.add(picture.nbytes)
         return picture

@@ -4,18 +4,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, groupby, pairwise
 from operator import itemgetter
+from typing import cast
 
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from jaxtyping import Bool, Float32
 
 from vaplan.media.decoding import Tally, decoded, tallied
-from vaplan.media.door import DECODER_ERRORS, Limits
+from vaplan.media.door import DECODER_ERRORS, Kept, Limits
 from vaplan.media.sampling import Cut
 
+LOWEST_HZ = 1000  # of a track; what says less is no sound, and would grow a thousandfold
 SLIP = 0.03  # seconds that a frame's stated time may differ from its place behind the samples before it
+BATCH = 8192  # samples that are resampled together: enough to be cheap, and still within the processor's cache
 MIX = {"rematrix_maxval": "1.0"}  # channels mixed to mono never grow louder than the loudest of them
 
 
@@ -44,8 +48,8 @@ class Heard:
 class AudioTrack:
     """The main audio track of an open file, decoded in order while its segments are asked for."""
 
-    def __init__(self, container: InputContainer, cut: Cut, limits: Limits) -> None:
-        self._container, self._cut, self._limits = container, cut, limits
+    def __init__(self, container: InputContainer, cut: Cut, limits: Limits, kept: Kept) -> None:
+        self._container, self._cut, self._limits, self._kept = container, cut, limits, kept
         self._stream, self.tally = tallied(container, "audio", limits)
 
     def segments(self) -> Iterator[Heard]:
@@ -55,6 +59,7 @@ class AudioTrack:
             if not (finite := np.isfinite(waveform)).all():
                 unsound += int(np.count_nonzero(~finite))
                 waveform, there = np.where(finite, waveform, 0), there & finite
+            self._kept.add(waveform.nbytes)
             yield Heard(waveform, int(np.count_nonzero(there)))
         if unsound:
             self.tally.notes.append(f"samples that are not numbers: {unsound}")
@@ -63,45 +68,50 @@ class AudioTrack:
         if self._stream is None:
             return
         timed = decoded(self._container, self._stream, self.tally, limits=self._limits)
-        frames = ((t.start, t.frame) for t in timed if isinstance(t.frame, AudioFrame))
+        frames = ((t.start, cast(AudioFrame, t.frame)) for t in timed)
         rate_hz = self._cut.rate_hz
-        for (_, begin), run in groupby(in_runs(frames), key=itemgetter(0, 1)):
+        for (_, begin), run in groupby(gathered(frames), key=itemgetter(0, 1)):
             place = round(begin * rate_hz)
-            for start, samples in mono(((start, frame) for *_, start, frame in run), rate_hz, self.tally):
+            for start, samples in mono(((start, sound) for *_, start, sound in run), rate_hz, self.tally):
                 end = place + len(samples)
                 yield Block(place, samples, settled=min(end, round((start - SLIP) * rate_hz)))
                 place = end
 
 
-def in_runs(frames: Iterable[tuple[float, AudioFrame]]) -> Iterator[tuple[int, float, float, AudioFrame]]:
-    """Number the runs of frames that follow one another without a gap and in one format.
+def gathered(frames: Iterable[tuple[float, AudioFrame]]) -> Iterator[tuple[int, float, float, AudioFrame]]:
+    """Put together, some at a time, the frames that follow one another without a gap and in one format.
 
-    Each frame comes with its run's number and start, and its own start. Within a run the samples tell the time, not
-    the frames' stamps, which containers round.
+    Such a run is numbered; each batch comes with its run's number and start, and the start of its last frame. Within
+    a run the samples tell the time, not the frames' stamps, which containers round.
     """
-    number, begin, expected, form = 0, 0.0, 0.0, None
+    number, begin, expected, last, form = 0, 0.0, 0.0, 0.0, None
+    waiting = AudioFifo()
     for start, frame in frames:
         now = frame.format.name, frame.layout.name, frame.sample_rate
         if now != form or abs(start - expected) > SLIP:
-            number, begin, expected, form = number + 1, start, start, now
-        expected += frame.samples / frame.sample_rate
-        yield number, begin, start, frame
+            if waiting.samples:
+                yield number, begin, last, cast(AudioFrame, waiting.read())
+            number, begin, expected, form, waiting = number + 1, start, start, now, AudioFifo()
+        expected, last, frame.pts = expected + frame.samples / frame.sample_rate, start, None
+        waiting.write(frame)
+        if waiting.samples >= BATCH:
+            yield number, begin, last, cast(AudioFrame, waiting.read())
+    if waiting.samples:
+        yield number, begin, last, cast(AudioFrame, waiting.read())
 
 
 def mono(
-    frames: Iterable[tuple[float, AudioFrame]], rate_hz: int, tally: Tally
+    run: Iterable[tuple[float, AudioFrame]], rate_hz: int, tally: Tally
 ) -> Iterator[tuple[float, Float32[np.ndarray, " sample"]]]:
-    """Mix and resample one run of frames; each piece comes with the start of the frame that let it out."""
-    left = iter(frames)
-    if (first := next(left, None)) is None:
-        return
-    as_wanted = (first[1].format.name, first[1].layout.name, first[1].sample_rate) == ("fltp", "mono", rate_hz)
-    size = 0 if as_wanted else rate_hz  # a second at a time is cheaper, but for frames that are only passed on
-    resampler, last = AudioResampler("fltp", "mono", rate_hz, options=MIX, frame_size=size), first[0]
-    for start, frame in chain([first], left, [(None, None)]):  # None lets out what the resampler still holds
+    """Mix and resample a run; each piece comes with the start of the last frame that it may come from."""
+    resampler, last = AudioResampler("fltp", "mono", rate_hz, options=MIX), 0.0
+    for start, sound in chain(run, [(None, None)]):  # None lets out what the resampler still holds
+        if sound is not None and sound.sample_rate < LOWEST_HZ:
+            tally.notes.append(f"{sound.sample_rate} samples a second are not sound")
+            return
         last = last if start is None else start
         try:
-            for block in resampler.resample(frame):
+            for block in resampler.resample(sound):
                 yield last, np.frombuffer(memoryview(block.planes[0]), np.float32, block.samples)
         except DECODER_ERRORS:  # for example a layout that cannot be mixed
             tally.errors += 1

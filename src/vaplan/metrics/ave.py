@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from vaplan.arrays import audio_visual
+
 
 @dataclass(frozen=True)
 class AVEScores:
@@ -118,6 +120,14 @@ def ave(
     The first is the official number; "event_accuracy" asks only whether a segment holds an event.
     """
     return ave_scores(reference, estimate, classes=classes, mask=mask).percent()
+
+
+def label_accuracy(
+    reference: Bool[np.ndarray, "video time modality class"], estimate: Bool[np.ndarray, "video time modality class"]
+) -> float:
+    """The official number, in percent, of labels on the grid of modalities."""
+    marked, said = (ave_labels(audio_visual(grid)) for grid in (reference, estimate))
+    return ave_scores(marked, said, classes=reference.shape[-1]).accuracy()
 
 
 def _percent(right: Any, held: Any) -> float:

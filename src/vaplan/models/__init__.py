@@ -10,6 +10,13 @@ from typing import Any
 
 from torch import nn
 
+from vaplan.models.ave_attention import AVEAttention, AVEAttentionSettings
+from vaplan.models.cmbs import CMBSSettings, FullCMBS, FullCMBSSettings, WeakCMBS
 from vaplan.models.han import HAN, HANSettings
 
-MODELS: dict[str, tuple[type[Any], Callable[..., nn.Module]]] = {"han": (HANSettings, HAN)}
+MODELS: dict[str, tuple[type[Any], Callable[..., nn.Module]]] = {
+    "han": (HANSettings, HAN),
+    "cmbs": (CMBSSettings, WeakCMBS),
+    "cmbs_full": (FullCMBSSettings, FullCMBS),
+    "ave_attention": (AVEAttentionSettings, AVEAttention),
+}

@@ -48,7 +48,7 @@ class AVEAttentionSettings:
 
 
 class LookWhereItSounds(nn.Module):
-    """The mean of a map's places, weighed by how well they go with the sound; one place is taken as it is."""
+    """The mean of a map's places, weighed by how well they go with the sound."""
 
     def __init__(self, place: int, audio: int, *, size: int, attention: int) -> None:
         super().__init__()
@@ -60,8 +60,6 @@ class LookWhereItSounds(nn.Module):
     def forward(
         self, places: Float[Tensor, "video time place size"], audio: Float[Tensor, "video time audio"]
     ) -> Float[Tensor, "video time size"]:
-        if places.shape[2] == 1:
-            return places[:, :, 0]
         heard = self.compare_audio(self.hear(audio).relu())[:, :, None]
         score = self.score((self.compare_place(self.see(places).relu()) + heard).tanh())
         pooled: Tensor = (score.softmax(dim=2) * places).sum(dim=2)
@@ -104,7 +102,8 @@ class AVEAttention(nn.Module):
             what = f"{visual} features are no map of {chosen.positions} positions"
             raise UsageError(what, fix="set positions to 1, or to 49")
         self.place = visual // chosen.positions
-        self.look = LookWhereItSounds(self.place, audio, size=chosen.places, attention=chosen.attention)
+        sizes = {"size": chosen.places, "attention": chosen.attention}
+        self.look = LookWhereItSounds(self.place, audio, **sizes) if chosen.positions > 1 else None
         self.over_time = nn.ModuleList(BiLSTM(size, chosen.hidden) for size in (audio, self.place))
         self.fuse = ResidualFusion(chosen.hidden) if chosen.fusion == "dmrn" else None
         self.classify = _classifier(chosen, classes + 1)
@@ -116,7 +115,8 @@ class AVEAttention(nn.Module):
         present = inputs.mask.all(dim=-1)
         (audio,), (visual,) = inputs.streams
         audio, visual = (stream.masked_fill(~present[..., None], 0) for stream in (audio, visual))
-        seen = self.look(visual.reshape(*visual.shape[:2], -1, self.place), audio)
+        places = visual.reshape(*visual.shape[:2], -1, self.place)
+        seen = self.look(places, audio) if self.look else places[:, :, 0]
         heard, seen = (read(stream, present) for read, stream in zip(self.over_time, (audio, seen), strict=True))
         logit = self.classify(self.fuse(heard, seen) if self.fuse else torch.cat((heard, seen), dim=-1))
         lowest = torch.finfo(logit.dtype).min

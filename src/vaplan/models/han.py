@@ -37,6 +37,7 @@ class HANSettings:
         layer_weights: Whether the layers begin "independent", or as copies of one ("copied", VALOR).
         cross_attention: Without it there is none in the network (JoMoLD's noise estimator).
         output_dropout: After the layers, for audio and visual (JoMoLD: 0 and 0.5).
+        normalise_inputs: Bring every feature vector to mean 0 and variance 1 (with a learned scale) before all else.
         pooling: "mmil" (published, can exceed 1) or "mmil_fixed" (divided by its total weight).
     """
 
@@ -52,6 +53,7 @@ class HANSettings:
     layer_weights: str = "independent"
     cross_attention: bool = True
     output_dropout: tuple[float, ...] = (0.0, 0.0)
+    normalise_inputs: bool = False
 
     def __post_init__(self) -> None:
         for name in ("hidden", "heads", "feedforward", "layers"):
@@ -86,7 +88,9 @@ class HAN(nn.Module):
     ) -> None:
         super().__init__()
         chosen = settings or HANSettings()
-        self.project = nn.ModuleList(Projection(sizes, chosen.hidden) for sizes in feature_sizes)
+        self.project = nn.ModuleList(
+            Projection(sizes, chosen.hidden, normalise=chosen.normalise_inputs) for sizes in feature_sizes
+        )
         self.layers = nn.ModuleList(_layers(chosen))
         last_norms = len(MODALITIES) if chosen.norm == "pre" else 0
         self.last_norms = nn.ModuleList(nn.LayerNorm(chosen.hidden) for _ in range(last_norms))
@@ -99,11 +103,12 @@ class HAN(nn.Module):
         """Parse a batch; without `cross_attention` no modality sees the other, with the same weights."""
         projected = self.embed(inputs)
         attended = self.encode(projected, inputs.mask, cross_attention=cross_attention)
-        hidden = self.drop_out(attended)
+        hidden = self.drop_out(attended).float()
         absent = ~inputs.mask[..., None]
-        logit = self.classify(hidden)
-        segment = logit.sigmoid().masked_fill(absent, 0)
-        modality, video = self.pool(hidden, segment, inputs.mask)
+        with torch.autocast(hidden.device.type, enabled=False):  # probabilities near 1 need more than 8 bits
+            logit = self.classify(hidden)
+            segment = logit.sigmoid().masked_fill(absent, 0)
+            modality, video = self.pool(hidden, segment, inputs.mask)
         return Prediction(segment, modality, video, inputs.mask, logit, projected, attended)
 
     def embed(self, inputs: Inputs) -> Float[Tensor, "video time modality hidden"]:

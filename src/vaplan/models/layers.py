@@ -15,12 +15,17 @@ UPDATES, NORMS = ("parallel", "sequential"), ("post", "pre")
 
 
 class Projection(nn.Module):
-    """Bring the feature streams of one modality to the hidden size: one linear map each, and one that fuses them."""
+    """Bring the feature streams of one modality to the hidden size: one linear map each, and one that fuses them.
 
-    def __init__(self, sizes: Sequence[int], hidden: int) -> None:
+    With `normalise` each vector is brought to mean 0 and variance 1 first, so that streams of any scale count alike:
+    the numbers of a unit vector are far smaller than those of a network's rectified layer.
+    """
+
+    def __init__(self, sizes: Sequence[int], hidden: int, *, normalise: bool = False) -> None:
         super().__init__()
         if not sizes:
             raise UsageError("a modality without feature streams", fix="name an encoder for each modality")
+        self.norms = nn.ModuleList(nn.LayerNorm(size) if normalise else nn.Identity() for size in sizes)
         self.each = nn.ModuleList(nn.Linear(size, hidden) for size in sizes)
         self.fuse = nn.Linear(hidden * len(sizes), hidden) if len(sizes) > 1 else nn.Identity()
 
@@ -28,13 +33,16 @@ class Projection(nn.Module):
         self, streams: Sequence[Float[Tensor, "video time _"]], present: Bool[Tensor, "video time"]
     ) -> Float[Tensor, "video time hidden"]:
         absent = ~present[..., None]
-        projected = [linear(stream.masked_fill(absent, 0)) for linear, stream in zip(self.each, streams, strict=True)]
+        projected = [
+            linear(norm(stream.masked_fill(absent, 0)))
+            for norm, linear, stream in zip(self.norms, self.each, streams, strict=True)
+        ]
         fused: Tensor = self.fuse(torch.cat(projected, dim=-1))
         return fused
 
 
 class TemporalAttention(nn.Module):
-    """Multi-head attention over the segments that exist; zero for a video that has none of them.
+    """Multi-head attention to the segments of a memory that exist; zero for a video that has none of them.
 
     Softmax over no segment at all is NaN, in the gradients even where the result is thrown away, so such a video
     attends to its (zeroed) padding first and the result is removed after.
@@ -47,12 +55,12 @@ class TemporalAttention(nn.Module):
     def forward(
         self,
         query: Float[Tensor, "video time hidden"],
-        key: Float[Tensor, "video time hidden"],
-        key_present: Bool[Tensor, "video time"],
+        memory: Float[Tensor, "video memory hidden"],
+        present: Bool[Tensor, "video memory"],
     ) -> Float[Tensor, "video time hidden"]:
-        anything = key_present.any(dim=1, keepdim=True)
-        padding = anything & ~key_present
-        attended = self.attention(query, key, key, key_padding_mask=padding, need_weights=False)[0]
+        anything = present.any(dim=1, keepdim=True)
+        padding = anything & ~present
+        attended = self.attention(query, memory, memory, key_padding_mask=padding, need_weights=False)[0]
         masked: Tensor = attended.masked_fill(~anything[..., None], 0)
         return masked
 

@@ -18,7 +18,7 @@ from vaplan.files import write_text
 from vaplan.media import glance
 from vaplan.stages.data import MediaFolder, read_sheet
 from vaplan.stages.features import Progress
-from vaplan.stages.workers import Failed, supervised
+from vaplan.workers import Failed, supervised
 
 GONE = ("missing media", "unreadable media")
 MANIFEST = ("video", "split", "kind", "reason")

@@ -1,6 +1,8 @@
 """What the stages share: which data set, which media file, which features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -8,42 +10,53 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaplan.annotations import READERS, Annotations, Sheet, Video, annotate
+from vaplan.annotations import READERS, Annotations, Sheet, Video, annotate, table
 from vaplan.arrays import Inputs
 from vaplan.encoders import Encoder, store_name
-from vaplan.errors import AnnotationError, MediaError, StoreError, UsageError, unknown
+from vaplan.errors import AnnotationError, MachineError, MediaError, StoreError, UsageError, unknown
 from vaplan.files import sha256
+from vaplan.media import CENTRE
 from vaplan.store import Store
+from vaplan.store.mapped import mapped_zeros
+from vaplan.taxonomy import read_task, read_taxonomy
 
 Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
 NO_FILE = "no file for"  # how the reason begins; such a file may come, so it is looked for every time
 YOUTUBE_ID = 11  # published media files are often named by the first characters of an id
 
 
-def read_sheet(spec: str, *, annotations: str = "") -> Sheet:
-    """The rows of `KIND:PATH`, for example `table:my.csv` or `llp:data`; `annotations` chooses among versions."""
+def read_sheet(spec: str, *, annotations: str = "", taxonomy: Path | None = None) -> Sheet:
+    """The rows of `KIND:PATH`, for example `table:my.csv` or `llp:data`; `annotations` chooses among versions.
+
+    Args:
+        taxonomy: A file with the classes of a table, which then need not occur in it; see `taxonomy.files`.
+    """
     kind, colon, place = spec.partition(":")
     if not colon or not place:
         raise UsageError(f"{spec!r} is no data set", fix=f"write {', '.join(f'{kind}:PATH' for kind in READERS)}")
     if kind not in READERS:
         raise UsageError(unknown("kind of data set", kind, READERS))
-    return READERS[kind](Path(place), annotations=annotations)
+    if taxonomy is None:
+        return READERS[kind](Path(place), annotations=annotations)
+    if kind != "table":
+        fix = "say its classes in other words with --prompts, or list its videos in a table"
+        raise UsageError(f"{kind}: has classes of its own", file=taxonomy, fix=fix)
+    sheet = table.read_sheet(Path(place), taxonomy=read_taxonomy(taxonomy))
+    return replace(sheet, files=(*sheet.files, taxonomy), localisation=read_task(taxonomy) == "localisation")
 
 
-def read_data(spec: str, *, annotations: str = "") -> Annotations:
+def read_data(spec: str, *, annotations: str = "", taxonomy: Path | None = None) -> Annotations:
     """What a data set says; see `read_sheet`."""
-    return annotate(read_sheet(spec, annotations=annotations))
+    return annotate(read_sheet(spec, annotations=annotations, taxonomy=taxonomy))
 
 
 class MediaFolder:
     """Finds the file of a video: its `path`, else `<id>.*`, else `<first 11 characters>.*` if only one matches."""
 
     def __init__(self, folder: Path, *, table: Path) -> None:
-        if not folder.is_dir():
-            raise UsageError("no such folder", file=folder, fix="give the folder of the media files")
         self.folder, self.table = folder, table
         self._named: dict[str, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
+        for path in _inside(folder):
             self._named.setdefault(path.stem, []).append(path)
 
     def find(self, video: Video) -> Path:
@@ -62,10 +75,27 @@ class MediaFolder:
     def _at(self, video: Video) -> Path:
         for root in (self.folder, self.table.parent):
             path = root / video.path
-            if path.exists():
+            if _may_exist(path):
                 return path
         what = f"{NO_FILE} {video.video!r}: {video.path!r} does not exist"
         raise MediaError(what, file=self.folder, fix="paths are relative to the media folder or to the table")
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError("no such folder", file=folder, fix="give the folder of the media files") from error
+    except OSError as error:
+        what = f"the media folder cannot be read: {error.strerror or error}"
+        raise MachineError(what, file=folder, fix="mend its permissions, or the disk or share that it is on") from error
+
+
+def _may_exist(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # whoever opens it will say why
+        return True
 
 
 def folders(store: Path, encoders: Encoders) -> list[list[Store]]:
@@ -84,26 +114,42 @@ def usable(data: Annotations, store: Path, encoders: Encoders) -> tuple[Annotati
     return data.ordered(kept), [video for video in data.ids if video in failed]
 
 
-def read_inputs(store: Path, encoders: Encoders, videos: Sequence[str]) -> Inputs:
-    """The features of these videos as a parser's input, padded and masked."""
-    arrays = [[folder.read(videos) for folder in group] for group in folders(store, encoders)]
+def read_inputs(store: Path, encoders: Encoders, videos: Sequence[str], *, overflow: Path | None = None) -> Inputs:
+    """The features of these videos as a parser's input, padded and masked.
+
+    Args:
+        overflow: A folder for what is too large for the memory; see `mapped_zeros`.
+    """
+    zeros = partial(mapped_zeros, folder=overflow) if overflow else np.zeros
+    arrays = [[folder.read(videos, zeros=zeros) for folder in group] for group in folders(store, encoders)]
     longest = max(mask.shape[1] for streams in arrays for _, mask in streams)
-    audio, visual = (tuple(_padded(feature, longest) for feature, _ in streams) for streams in arrays)
-    masks = [torch.stack([_padded(mask, longest) for _, mask in streams]).all(dim=0) for streams in arrays]
+    audio, visual = (tuple(_padded(feature, longest, zeros) for feature, _ in streams) for streams in arrays)
+    masks = [torch.stack([_padded(mask, longest, np.zeros) for _, mask in streams]).all(dim=0) for streams in arrays]
     return Inputs((audio, visual), torch.stack(masks, dim=-1))
 
 
-def _padded(array: np.ndarray, length: int) -> Tensor:
-    widths = [(0, 0), (0, length - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]
-    return torch.from_numpy(np.pad(array, widths) if length > array.shape[1] else array)
+def _padded(array: np.ndarray, length: int, zeros: Callable[..., np.ndarray]) -> Tensor:
+    if length > array.shape[1]:
+        longer = zeros((len(array), length, *array.shape[2:]), array.dtype)
+        longer[:, : array.shape[1]] = array
+        array = longer
+    return torch.from_numpy(array)
 
 
 def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str, str]:
     """What a result was made from: the content of the annotations, of each encoder's features, and its weights."""
     hashes = {str(path): sha256(path) for path in data.files}
+    samplings = {folder.card.provenance.get("sampling", CENTRE) for folder in chain(*folders(store, encoders))}
+    if len(samplings) > 1:
+        what = f"features of several samplings: {', '.join(sorted(samplings))}"
+        raise StoreError(what, file=store, fix="fill a store with one --sampling for all its encoders")
+    if samplings != {CENTRE}:
+        hashes["sampling"] = samplings.pop()
     for folder in chain(*folders(store, encoders)):
         hashes[folder.folder.name] = folder.content_hash()
         hashes[f"weights of {folder.card.encoder}"] = folder.card.provenance["weights_sha256"]
+        if precision := folder.card.provenance.get("precision"):
+            hashes[f"precision of {folder.card.encoder}"] = precision
     return hashes
 
 

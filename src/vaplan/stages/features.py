@@ -1,8 +1,10 @@
 """Media files to feature vectors: every file is decoded once and encoded by every encoder that lacks it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,14 @@ from vaplan import encoders
 from vaplan.annotations import Annotations
 from vaplan.arrays import AUDIO
 from vaplan.encoders import Encoded, Encoder
-from vaplan.errors import VaplanError
+from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.errors import MediaError, StoreError
+from vaplan.media import CENTRE, Cut
 from vaplan.stages.data import NO_FILE, Encoders, MediaFolder
-from vaplan.stages.workers import Failed, supervised
 from vaplan.store import Entry, Store, Writer
+from vaplan.store import stores as existing
+from vaplan.workers import Engine, Failed, supervised
+from vaplan.workers.processes import in_order
 
 Progress = Callable[[int, int, str], None]  # done, of, what went wrong with the last one
 Pair = tuple[int, str]  # modality and encoder name
@@ -52,6 +58,9 @@ def features(
     retry: str | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
+    engine: Engine = in_order,
+    compute: Compute = AUTOMATIC,
+    sampling: str = CENTRE,
 ) -> Outcome:
     """Bring the store up to date with the data set; what is there already is not touched.
 
@@ -60,81 +69,95 @@ def features(
         retry: Try those again whose recorded failure contains this text; files that were not there are looked for
             again in any case.
         limit: Decode at most so many files now.
+        engine: What runs the workers.
+        compute: Where and how exactly the encoders run; what is left open is as it was when a store was begun.
+        sampling: When pictures are taken; see `media.Cut`.
     """
+    Cut(sampling=sampling)  # refuses a name that does not exist
     pairs = [(modality, name) for modality, group in enumerate(names) for name in group]
-    stores = {pair: _create(store, pair, planned=data.ids) for pair in pairs}
     folder = MediaFolder(media, table=data.source)
+    stores = {pair: _create(store, pair, planned=data.ids, compute=compute, sampling=sampling) for pair in pairs}
+    computes = {pair: compute.otherwise(Compute.of(made.card.provenance)) for pair, made in stores.items()}
     with ExitStack() as held:  # another job on this store has to wait until this one ends
         writers = {pair: held.enter_context(store.writing()) for pair, store in stores.items()}
-        return _fill(data, folder, writers, retry=retry, limit=limit, workers=workers, progress=progress)
+        jobs, unfound = _plan(data, folder, stores, retry=retry)
+        already, jobs = len(data.ids) - len(jobs) - len(unfound), jobs[:limit]
+        total = len(jobs) + len(unfound)
+        work = partial(encode, sampling=sampling)
+        results = supervised(work, jobs, workers=workers, prepare=_prepare, arguments=[computes], engine=engine)
+        failed = _fill(writers, chain(unfound, results), total=total, progress=progress)
+    return Outcome(total - len(failed), already, tuple(failed))
 
 
-def _fill(
-    data: Annotations,
-    folder: MediaFolder,
-    writers: dict[Pair, Writer],
-    *,
-    retry: str | None,
-    limit: int | None,
-    workers: int | None,
-    progress: Progress | None,
-) -> Outcome:
-    new = {pair: set(writer.store.lacking(data.ids)) for pair, writer in writers.items()}
-    again = [text for text in (retry, NO_FILE) if text is not None]
-    lacking = {
-        pair: new[pair].union(*(writer.store.lacking(data.ids, retry=text) for text in again))
-        for pair, writer in writers.items()
-    }
-    jobs, failed = _plan(data, folder, lacking)
-    jobs = jobs[:limit]
-    absent = [(job.video, _all_failed(job, reason)) for job, reason in failed]
-    _write(writers, [{p: row for p, row in rows.items() if video in new[p]} for video, rows in absent])  # once
-    done, total, buffer, reasons = 0, len(jobs) + len(failed), list[Entries](), list[tuple[str, str]]()
-    already = len(data.ids) - len(set().union(*lacking.values()))
-
-    def tell(video: str, reason: str) -> None:
-        nonlocal done
-        done += 1
-        if reason:
-            reasons.append((video, reason))
-        if progress:
-            progress(done, total, reason)
-
-    for job, reason in failed:
-        tell(job.video, reason)
-    try:
-        for job, result in supervised(encode, jobs, workers=workers, prepare=_prepare, arguments=[list(writers)]):
-            reason = result.reason if isinstance(result, Failed) else ""
-            buffer.append(_all_failed(job, reason) if isinstance(result, Failed) else result)
-            tell(job.video, reason)
-            if len(buffer) == SHARD:
-                _write(writers, buffer)
-                buffer.clear()
-    finally:  # an interruption keeps what is finished
-        _write(writers, buffer)
-    return Outcome(total - len(reasons), already, tuple(reasons))
-
-
-def _create(root: Path, pair: Pair, *, planned: Sequence[str]) -> Store:
-    encoder = encoders.load(pair[1], pair[0])
+def _create(root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str) -> Store:
+    """Make or find a store; one that is there says by its provenance what is left open of `compute`."""
+    name = encoders.store_name(pair[1], pair[0])
+    if begun := existing(root).get(name):
+        _refuse_other_sampling(begun, sampling)
+        was = Compute.of(begun.card.provenance)
+        compute = compute.otherwise(was)
+        if compute.provenance != was.provenance:
+            options = f"--device {was.device} --precision {was.precision}"
+            what = f"store of another encoder: {name} was begun with {options}"
+            raise StoreError(what, file=begun.folder, fix="leave the two options out, or give another --store")
+    encoder = encoders.load(pair[1], pair[0], compute=compute)
     about = {**encoder.provenance, "dimension": encoder.dimension}
-    return Store.create(root, encoders.store_name(pair[1], pair[0]), about, planned=planned)
+    about |= {} if sampling == CENTRE else {"sampling": sampling}
+    return Store.create(root, name, about, planned=planned)
+
+
+def _refuse_other_sampling(begun: Store, sampling: str) -> None:
+    was = begun.card.provenance.get("sampling", CENTRE)
+    if was != sampling:
+        what = f"store of another sampling: {begun.card.encoder} was begun with --sampling {was}, not {sampling}"
+        raise StoreError(what, file=begun.folder, fix=f"say --sampling {was}, or give another --store")
 
 
 def _plan(
-    data: Annotations, folder: MediaFolder, lacking: dict[Pair, set[str]]
-) -> tuple[list[Job], list[tuple[Job, str]]]:
-    """What to decode, and what cannot be found."""
-    jobs, failed = list[Job](), list[tuple[Job, str]]()
+    data: Annotations, folder: MediaFolder, stores: dict[Pair, Store], *, retry: str | None
+) -> tuple[list[Job], list[tuple[Job, Failed]]]:
+    """What to decode, and what cannot be found, which is recorded once."""
+    new = {pair: set(store.lacking(data.ids)) for pair, store in stores.items()}
+    again = [text for text in (retry, NO_FILE) if text is not None]
+    lacking = {
+        pair: new[pair].union(*(store.lacking(data.ids, retry=text) for text in again))
+        for pair, store in stores.items()
+    }
+    jobs, unfound = list[Job](), list[tuple[Job, Failed]]()
     for video in data.videos:
-        pairs = tuple(pair for pair, ids in lacking.items() if video.video in ids)
-        if not pairs:
+        if not any(video.video in ids for ids in lacking.values()):
             continue
         try:
-            jobs.append(Job(video.video, folder.find(video), pairs))
-        except VaplanError as error:
-            failed.append((Job(video.video, Path(), pairs), str(error)))
-    return jobs, failed
+            jobs.append(Job(video.video, folder.find(video), _pairs(lacking, video.video)))
+        except MediaError as error:
+            unfound.append((Job(video.video, Path(), _pairs(new, video.video)), Failed(str(error))))
+    return jobs, unfound
+
+
+def _pairs(wanted: dict[Pair, set[str]], video: str) -> tuple[Pair, ...]:
+    return tuple(pair for pair, videos in wanted.items() if video in videos)
+
+
+def _fill(
+    writers: dict[Pair, Writer],
+    results: Iterator[tuple[Job, Entries | Failed]],
+    *,
+    total: int,
+    progress: Progress | None,
+) -> list[tuple[str, str]]:
+    """Write what comes, shard by shard; return the videos that failed, with the reasons."""
+    waiting, failed = _Waiting(writers), list[tuple[str, str]]()
+    try:
+        for done, (job, result) in enumerate(results, start=1):
+            reason = result.reason if isinstance(result, Failed) else ""
+            waiting.add(_all_failed(job, reason) if isinstance(result, Failed) else result)
+            if reason:
+                failed.append((job.video, reason))
+            if progress:
+                progress(done, total, reason)
+    finally:  # an interruption keeps what is finished
+        waiting.write()
+    return failed
 
 
 def _all_failed(job: Job, reason: str) -> Entries:
@@ -142,23 +165,36 @@ def _all_failed(job: Job, reason: str) -> Entries:
     return {pair: Entry(job.video, None, nothing, "failed", reason) for pair in job.encoders}
 
 
-def _write(writers: dict[Pair, Writer], done: Sequence[Entries]) -> None:
-    for pair, writer in writers.items():
-        if rows := [entries[pair] for entries in done if pair in entries]:
-            writer.add(rows)
+@dataclass
+class _Waiting:
+    """Videos that wait until there are enough for a shard."""
+
+    writers: dict[Pair, Writer]
+    videos: list[Entries] = field(default_factory=list)
+
+    def add(self, entries: Entries) -> None:
+        self.videos.append(entries)
+        if len(self.videos) >= SHARD:
+            self.write()
+
+    def write(self) -> None:
+        videos, self.videos = self.videos, []  # first, as what cannot be written once is not tried again
+        for pair, writer in self.writers.items():
+            if rows := [entries[pair] for entries in videos if pair in entries]:
+                writer.add(rows)
 
 
 _LOADED: dict[Pair, Encoder] = {}  # a worker's encoders
 
 
-def _prepare(pairs: Sequence[Pair]) -> None:
+def _prepare(computes: dict[Pair, Compute]) -> None:
     torch.set_num_threads(1)
-    _LOADED.update({pair: encoders.load(pair[1], pair[0]) for pair in pairs})
+    _LOADED.update({pair: encoders.load(pair[1], pair[0], compute=how) for pair, how in computes.items()})
 
 
-def encode(job: Job) -> Entries:
+def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
     """Decode one file and encode it with the worker's encoders."""
-    encoded = encoders.encode(job.path, [_LOADED[pair] for pair in job.encoders])
+    encoded = encoders.encode(job.path, [_LOADED[pair] for pair in job.encoders], sampling=sampling)
     return {pair: entry(job.video, encoded, number, pair[0]) for number, pair in enumerate(job.encoders)}
 
 

@@ -1,9 +1,10 @@
 """A user's own videos in one call: features, label, train, denoise, train."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from vaplan import recipe as recipes
 from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import check_id, check_text, write_rows
 from vaplan.documents import csv_text
-from vaplan.errors import AnnotationError
+from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.errors import AnnotationError, unknown
+from vaplan.media import CENTRE
 from vaplan.runs import Run
 from vaplan.stages.data import Encoders, read_data
 from vaplan.stages.features import Progress, features
 from vaplan.stages.label import label
 from vaplan.stages.train import denoise, train
+from vaplan.taxonomy import Taxonomy
 
 Say = Callable[[str], None]
 
@@ -30,10 +34,12 @@ def fit(
     *,
     names: Encoders,
     workers: int | None = None,
+    compute: Compute = AUTOMATIC,
+    sampling: str = CENTRE,
     say: Say = lambda _: None,
     progress: Progress | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
-    """Make a parser from a CSV of `path,tags`; return its run and the files that could not be read.
+    """Make a parser from a CSV of `path,tags` or `video,tags`; return its run and the files that could not be read.
 
     `out` becomes the run folder; what led to it lies beside the weights: `annotations.csv`, `store`, `labels.csv`,
     `labels_denoised.csv` and the first training in `before_denoising`. Run again, it goes on where it stopped.
@@ -43,10 +49,11 @@ def fit(
     say(f"{len(data.videos)} videos, {len(data.taxonomy)} classes: {', '.join(data.taxonomy.classes)}")
     for one, other in look_alikes(data.taxonomy.classes):
         say(f"warning: {one!r} and {other!r} are taken as two classes; if they are one, write them alike in {tags}")
-    outcome = features(data, media, store, names=names, workers=workers, progress=progress)
+    how = partial(features, workers=workers, compute=compute, sampling=sampling, progress=progress)
+    outcome = how(data, media, store, names=names)
     labelling = label(data, store, out / "labels.csv", names=names)
-    spoken = ", ".join(f"{modality} {value}" for modality, value in labelling.thresholds.items())
-    say(f"pseudo labels with thresholds {spoken}, {labelling.chosen}")
+    for modality in labelling.thresholds:
+        say(f"pseudo labels: {labelling.spoken(modality)}")
     recipe = replace(recipes.read("ple"), data=f"table:{table}", store=str(store), labels=str(labelling.table))
     recipe = replace(recipe, audio=tuple(names[0]), visual=tuple(names[1]))
     say("training, denoising the labels, training again")
@@ -66,13 +73,26 @@ def look_alikes(classes: Sequence[str]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairs if SequenceMatcher(None, a.casefold(), b.casefold()).ratio() >= ALIKE]
 
 
-def read_tags(path: Path) -> list[Row]:
-    """Read `path,tags`: one media file a line, its tags apart by `;`, `,` or `|`.
+def known_tags(path: Path, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
+    """The tags of each video, by its id, all of them classes of the taxonomy; see `read_tags`."""
+    tags = dict[str, tuple[str, ...]]()
+    for row in read_tags(path):
+        if row.class_name not in taxonomy.classes:
+            fix = "tags must be classes that the parser knows"
+            raise AnnotationError(unknown("class", row.class_name, taxonomy.classes), file=path, line=row.line, fix=fix)
+        tags[row.video] = (*tags.get(row.video, ()), row.class_name)
+    return tags
 
-    A third column `split` is kept. The id of a video is the name of its file without the ending.
+
+def read_tags(path: Path) -> list[Row]:
+    """Read `path,tags` or `video,tags`: one video a line, its tags apart by `;`, `,` or `|`.
+
+    A further column `split` is kept. The id of a video is the name of its file without the ending; a file that is not
+    named is looked for by the id.
     """
     header, lines = csv_text(path)
-    for name in ("path", "tags"):
+    place = "video" if "video" in header else "path"
+    for name in (place, "tags"):
         if name not in header:
             what = f"column {name!r} is missing; found: {', '.join(header)}"
             raise AnnotationError(what, file=path, line=1, fix="start the file with path,tags")
@@ -82,20 +102,26 @@ def read_tags(path: Path) -> list[Row]:
             what = f"{len(values)} fields where the header has {len(header)}"
             fix = 'put tags that are apart by commas in quotes, as in dog.mp4,"Dog,Speech", or use ;'
             raise AnnotationError(what, file=path, line=line, fix=fix)
-        cells = dict(zip(header, values, strict=True))
-        video = Path(cells["path"]).stem
-        check_id(video, file=path, line=line)
-        if video in seen:
-            what = f"video {video!r} stands in line {seen[video]} already"
+        row, tags = _tagged(dict(zip(header, values, strict=True)), file=path, line=line)
+        if row.video in seen:
+            what = f"video {row.video!r} stands in line {seen[row.video]} already"
             raise AnnotationError(what, file=path, line=line, fix="give each file a name of its own, and one line")
-        seen[video] = line
-        tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
-        if not tags:
-            raise AnnotationError(f"{video!r} has no tags", file=path, line=line, fix="say what occurs in it")
-        split = cells.get("split") or "train"
-        for column, text in (("path", cells["path"]), ("split", split), *(("tag", tag) for tag in tags)):
-            check_text(column, text, file=path, line=line)
-        rows += [Row(video, class_name=tag, path=cells["path"], split=split) for tag in dict.fromkeys(tags)]
+        seen[row.video] = line
+        rows += [replace(row, class_name=tag) for tag in tags]
     if not rows:
         raise AnnotationError("the file names no video", file=path, fix="add a line path,tags for each video")
     return rows
+
+
+def _tagged(cells: Mapping[str, str], *, file: Path, line: int) -> tuple[Row, list[str]]:
+    """A line as a row without its class, and the tags."""
+    place = cells.get("path", "")
+    video = cells.get("video") or Path(place).stem
+    check_id(video, file=file, line=line)
+    tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
+    if not tags:
+        raise AnnotationError(f"{video!r} has no tags", file=file, line=line, fix="say what occurs in it")
+    split = cells.get("split") or "train"
+    for column, text in (("path", place), ("split", split), *(("tag", tag) for tag in tags)):
+        check_text(column, text, file=file, line=line)
+    return Row(video, path=place, split=split, line=line, file=file), list(dict.fromkeys(tags))

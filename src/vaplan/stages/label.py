@@ -1,25 +1,24 @@
 """PLG as a stage: features and tags to a table of pseudo labels."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool
 
-from vaplan import encoders, pseudo_labels
+from vaplan import pseudo_labels
 from vaplan.annotations import Annotations
-from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import write_rows
-from vaplan.arrays import MODALITIES, Inputs
+from vaplan.arrays import MODALITIES
 from vaplan.files import write_json
+from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels.generate import ThresholdSpec
-from vaplan.stages.data import Encoders, check_weights, folders, input_hashes, read_inputs, usable
-from vaplan.taxonomy import Taxonomy
-from vaplan.training import threads
+from vaplan.stages.data import Encoders, input_hashes
+from vaplan.stages.diagnose import ByClass, diagnose, draw
+from vaplan.stages.evidence import gather
+from vaplan.stages.soft import label_rows, write_soft
+from vaplan.stages.thresholds import choose_thresholds
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,14 @@ class Labelling:
     chosen: str
     f: dict[str, dict[str, dict[str, float]]]
     skipped: tuple[str, ...]
+    trust: ByClass | None = None
+
+    def spoken(self, modality: str) -> str:
+        """A modality's thresholds, and how they were chosen, in words."""
+        value = self.thresholds[modality]
+        if isinstance(value, float):
+            return f"{modality} threshold {value}, {self.chosen}"
+        return f"{modality} thresholds from {min(value):.4g} to {max(value):.4g}, one a class, {self.chosen}"
 
 
 def label(
@@ -41,59 +48,49 @@ def label(
     *,
     names: Encoders,
     thresholds: ThresholdSpec | None = None,
+    choose: str | None = None,
+    strategy: str | None = None,
+    smooth: float = 0.0,
+    soft: Path | None = None,
+    judge: bool = False,
 ) -> Labelling:
-    """Write pseudo labels of every video of the data set, one row a segment, with the confidence as its score.
+    """Write pseudo labels of every video of the data set, one row a segment, with the evidence as its score.
 
-    Thresholds that are not given are fitted on the densely labelled videos of split `val`; where there are none, they
-    are set so that classes outside the tags almost never fire.
-    """
-    data, skipped = usable(data, store, names)
-    inputs = read_inputs(store, [group[:1] for group in names], data.ids)
-    with threads(1):
-        loaded = [encoders.load(group[0], modality) for modality, group in enumerate(names)]
-        for folder, encoder in zip((group[0] for group in folders(store, names)), loaded, strict=True):
-            check_weights(folder, encoder)
-        confidence = class_confidence(inputs, data.taxonomy, loaded)
-    weak_label = torch.from_numpy(data.weak_label())
-    threshold, chosen = _thresholds(data, confidence, weak_label, inputs.mask, given=thresholds)
-    labels = pseudo_labels.generate_pseudo_labels(confidence, weak_label, inputs.mask, threshold=threshold)
-    write_rows(out, label_rows(data.ids, labels.numpy(), confidence.numpy(), data.taxonomy))
-    spoken = {m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)}
-    about = {"annotations": data.version, "thresholds": spoken, "chosen": chosen, "encoders": [list(n) for n in names]}
-    prompts = {m: data.taxonomy.prompts(m) for m in MODALITIES}
-    write_json(about_path(out), about | {"prompts": prompts, "inputs": input_hashes(data, store, names)})
-    return Labelling(out, spoken, chosen, label_quality(data, labels.numpy()), tuple(skipped))
-
-
-def class_confidence(
-    inputs: Inputs, taxonomy: Taxonomy, loaded: Sequence[encoders.Encoder]
-) -> Float[Tensor, "video time modality class"]:
-    """Per modality the softmax over classes of each segment's cosine with the class's prompts.
+    Thresholds that are not given are fitted on the densely labelled videos of split `val`. Where there are none, a
+    label must be likelier right than wrong, as told by tagged and untagged videos. In a data set without any tag every
+    class may occur in every video: there is no filter, and nothing to fit thresholds on.
 
     Args:
-        loaded: Per modality the encoder of the first feature stream.
+        choose: How thresholds are chosen, a name of `stages.thresholds.CHOICES`.
+        strategy: What is held against the thresholds, see `stages.evidence.gather`.
+        smooth: Over how many segments the evidence is averaged first.
+        soft: A second table to write: how likely each label is right, for every segment and tag.
+        judge: Say whether the labels look trustworthy, and draw it beside the table (`picture_path`).
     """
-    grids = []
-    for modality, encoder in enumerate(loaded):
-        text = encoders.class_vectors(encoder, taxonomy.prompts(MODALITIES[modality]))
-        grids.append(pseudo_labels.confidence(pseudo_labels.similarity(inputs.streams[modality][0], text)))
-    return torch.stack(grids, dim=2)
-
-
-def label_rows(
-    videos: tuple[str, ...],
-    labels: Bool[np.ndarray, "video time modality class"],
-    score: Float[np.ndarray, "video time modality class"],
-    taxonomy: Taxonomy,
-) -> Iterator[Row]:
-    """One row a marked segment; a video without any has one empty row."""
-    for index, video in enumerate(videos):
-        cells = np.argwhere(labels[index].transpose(1, 2, 0))
-        if not len(cells):
-            yield Row(video)
-        for m, c, t in cells.tolist():
-            confidence = round(float(score[index, t, m, c]), 6)
-            yield Row(video, MODALITIES[m], taxonomy.classes[c], float(t), float(t + 1), confidence)
+    found = gather(data, store, names=names, strategy=strategy, smooth=smooth)
+    data, evidence = found.data, found.values
+    threshold, chosen = choose_thresholds(found, given=thresholds, how=choose)
+    labels = pseudo_labels.generate_pseudo_labels(evidence, found.weak_label, found.mask, threshold=threshold)
+    write_rows(out, label_rows(data.ids, labels.numpy(), evidence.numpy(), data.taxonomy))
+    if soft:
+        write_soft(soft, found.mixture().probability(found.values), found.weak_label, found.mask, data)
+    spoken = {m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)}
+    about = {
+        "annotations": data.version,
+        "strategy": found.strategy,
+        "filter": "tags" if found.tagged else "none",
+        "thresholds": spoken,
+        "chosen": chosen,
+        "smooth": smooth,
+        "encoders": [list(n) for n in names],
+    }
+    prompts = {m: data.taxonomy.prompts(m) for m in MODALITIES}
+    write_json(about_path(out), about | {"prompts": prompts, "inputs": input_hashes(data, store, names)})
+    quality = label_quality(data, labels.numpy()) if found.tagged else {}
+    trust = diagnose(found, threshold, store, names=names, smooth=smooth) if judge else None
+    if trust:
+        draw(trust, picture_path(out))
+    return Labelling(out, spoken, chosen, quality, found.skipped, trust)
 
 
 def about_path(table: Path) -> Path:
@@ -101,39 +98,28 @@ def about_path(table: Path) -> Path:
     return table.with_suffix(".json")
 
 
-def _thresholds(
-    data: Annotations,
-    confidence: Float[Tensor, "video time modality class"],
-    weak_label: Bool[Tensor, "video class"],
-    mask: Bool[Tensor, "video time modality"],
-    *,
-    given: ThresholdSpec | None,
-) -> tuple[Float[Tensor, "modality class"], str]:
-    if given is not None:
-        return pseudo_labels.thresholds(len(data.taxonomy), given), "given"
-    dense = [i for i, video in enumerate(data.videos) if video.split == "val" and video.video in data.events]
-    if not dense:
-        chosen = pseudo_labels.thresholds_without_labels(confidence, weak_label, mask)
-        return chosen, "from classes outside the tags"
-    reference = data.ordered([data.ids[i] for i in dense]).reference(confidence.shape[1])
-
-    def score(labels: Bool[Tensor, "video time modality class"], modality: int) -> float:
-        return label_f(reference, labels.numpy())[MODALITIES[modality]]["segment"]
-
-    fitted = pseudo_labels.choose_thresholds(confidence[dense], weak_label[dense], mask[dense], score)
-    return fitted, f"fitted on {len(dense)} densely labelled videos of split val"
+def picture_path(table: Path) -> Path:
+    """The picture of how trustworthy a table of pseudo labels looks."""
+    return table.with_suffix(".png")
 
 
 def label_quality(
     data: Annotations, labels: Bool[np.ndarray, "video time modality class"]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """F of pseudo labels (one grid row a video of `data`) in percent, for each split with dense labels."""
-    scores = {}
+    """F of pseudo labels (one grid row a video of `data`) in percent, for each split with dense labels.
+
+    Of localisation it is the accuracy of the labels that are in both modalities.
+    """
+    scores = dict[str, dict[str, dict[str, float]]]()
+    eventful = {video.split for video in data.videos if data.events.get(video.video)}
     for split in dict.fromkeys(video.split for video in data.videos):
         index = [i for i, v in enumerate(data.videos) if v.split == split and v.video in data.events]
-        if index:
+        if split in eventful:
             reference = data.ordered([data.ids[i] for i in index]).reference(labels.shape[1])
-            scores[split] = label_f(reference, labels[index])
+            if data.localisation:
+                scores[split] = {"audio_visual": {"accuracy": label_accuracy(reference, labels[index])}}
+            else:
+                scores[split] = label_f(reference, labels[index])
     return scores
 
 

@@ -12,8 +12,8 @@ from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.errors import UsageError
 from vaplan.packs import LabelPack, Layout, PackError, find, npy
-from vaplan.stages.label import label_rows
 from vaplan.stages.pack_names import youtube_names
+from vaplan.stages.soft import label_rows
 from vaplan.taxonomy import LLP
 
 Failures = list[tuple[str, str]]

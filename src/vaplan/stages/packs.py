@@ -1,6 +1,7 @@
 """Published features to a store: every array is checked, brought to segments, and kept in its own type."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vaplan.packs import LAYOUTS, POOLINGS, ArrayFiles, Layout, Pack, PackError,
 from vaplan.stages.features import SHARD, Progress
 from vaplan.stages.pack_labels import import_labels
 from vaplan.stages.pack_names import pack_row, youtube_names
-from vaplan.store import Entry, Store, stores
+from vaplan.store import Entry, Store, Writer, stores
 
 SHARD_BYTES = 1 << 25  # features that are kept whole are written before there are SHARD of them
 
@@ -144,16 +145,17 @@ def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str,
     """Bring every store up to date; returns the videos that cannot be read, with the reasons."""
     failed, done, total = list[tuple[str, str]](), 0, sum(len(job.lacking) for job in jobs)
     for job in jobs:
-        for entry in _fill(job):
-            done += 1
-            if progress:
-                progress(done, total, entry.reason)
-            if entry.reason:
-                failed.append((entry.video, entry.reason))
+        with job.store.writing() if job.store else nullcontext() as writer:
+            for entry in _fill(job, writer):
+                done += 1
+                if progress:
+                    progress(done, total, entry.reason)
+                if entry.reason:
+                    failed.append((entry.video, entry.reason))
     return failed
 
 
-def _fill(job: Job) -> Iterator[Entry]:
+def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
     """Bring the videos that lack into the store, shard by shard; a failure that it records already is not repeated."""
     before = job.store.statuses() if job.store else {}
     buffer, held = list[Entry](), 0
@@ -163,15 +165,15 @@ def _fill(job: Job) -> Iterator[Entry]:
             buffer.append(entry)
             held += entry.feature.nbytes if entry.feature is not None else 0
         if len(buffer) == SHARD or held > SHARD_BYTES:
-            _write(job, buffer)
+            _write(writer, buffer)
             buffer, held = [], 0
         yield entry
-    _write(job, buffer)
+    _write(writer, buffer)
 
 
-def _write(job: Job, entries: Sequence[Entry]) -> None:
-    if job.store and entries:
-        job.store.add(entries)
+def _write(writer: Writer | None, entries: Sequence[Entry]) -> None:
+    if writer and entries:
+        writer.add(entries)
 
 
 def _entry(job: Job, video: str, array: np.ndarray | PackError) -> Entry:

@@ -4,13 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Bool, Float
 
 from vaplan import training
 from vaplan.annotations import Annotations
 from vaplan.arrays import Inputs, Prediction
 from vaplan.errors import RecipeError
 from vaplan.evaluation import evaluate
+from vaplan.localisation import one_label
 from vaplan.runs import Run
 from vaplan.stages.data import read_inputs, usable
 from vaplan.timeline import from_grid
@@ -29,13 +32,23 @@ def scored(run: Run, data: Annotations, store: Path) -> Run:
 def split_scores(run: Run, data: Annotations, store: Path, split: str) -> dict[str, Any]:
     """The document of `vaplan evaluate --json` for what the run says of a split."""
     kept, said = _said(run, data.select(split), store)
-    score = said.segment.numpy()
-    grids = zip(kept.ids, run.decide(said).numpy(), score, strict=True)
+    grids = zip(kept.ids, *answer(run, said, localisation=data.localisation), strict=True)
     events = {video: from_grid(grid, run.taxonomy, score=probability) for video, grid, probability in grids}
     result = evaluate(data, replace(kept, events=events, source=run.folder), split=split)
     about = {"data": run.recipe.data, "annotations": data.version, "split": split, "videos": len(result.data.videos)}
     about |= {"missing": list(result.missing), "ignored": len(result.ignored), "left_out": list(result.left_out)}
-    return about | result.numbers() | {"per_class": None}
+    return about | result.numbers() | {"per_class": result.per_class()}
+
+
+def answer(
+    run: Run, said: Prediction, *, localisation: bool
+) -> tuple[Bool[np.ndarray, "video time modality class"], Float[np.ndarray, "video time modality class"]]:
+    """What a run marks, and how likely that is; of localisation one label a segment, the same in both modalities."""
+    marked, probability = run.decide(said), said.segment
+    if localisation:
+        marked = one_label(marked, probability)
+        probability = probability.amin(dim=2, keepdim=True).expand_as(probability)
+    return marked.numpy(), probability.numpy()
 
 
 def fitted_thresholds(run: Run, data: Annotations, store: Path) -> torch.Tensor:

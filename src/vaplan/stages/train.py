@@ -16,17 +16,20 @@ from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES, Inputs, Target
 from vaplan.errors import AnnotationError, RecipeError
 from vaplan.files import sha256, write_json
+from vaplan.localisation import one_label
+from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp
 from vaplan.pseudo_labels import Denoising
-from vaplan.recipe import Recipe, dump
+from vaplan.recipe import DENSE, Recipe, dump
 from vaplan.runs import Run
 from vaplan.stages.data import input_hashes, read_data, read_inputs, usable
-from vaplan.stages.label import about_path, label_rows
+from vaplan.stages.label import about_path
 from vaplan.stages.scores import scored
+from vaplan.stages.soft import label_rows, read_soft
 from vaplan.stages.tags import remover
 from vaplan.store import stores
 from vaplan.taxonomy import Taxonomy
-from vaplan.training import Checkpoints, Epoch
+from vaplan.training import ACCURACY, Checkpoints, Epoch
 
 
 def train(
@@ -40,7 +43,8 @@ def train(
     """Train the recipe's network on split `train` (on everything where there are no splits) and save the run.
 
     A run folder that holds exactly this training already is read, not made again. While it lasts, a checkpoint is
-    written every `checkpoint_seconds`; with `resume` a killed training goes on from it, to the same bits.
+    written every `checkpoint_seconds`; with `resume` a killed training goes on from it, to the same bits. Of several
+    processes (`torchrun`) the first writes.
     """
     for name in ("data", "store"):
         if not getattr(recipe, name):
@@ -51,25 +55,31 @@ def train(
     hashes = _hashes(recipe, everything, store)
     if runs.is_done(run, recipe, hashes):
         return runs.load(run)
-    inputs = read_inputs(store, recipe.encoders, data.ids)
+    inputs = read_inputs(store, recipe.encoders, data.ids, overflow=run)
     pseudo = read_labels(Path(recipe.labels), data, inputs) if recipe.labels else None
+    soft = read_soft(Path(recipe.soft), data, inputs.mask) if recipe.soft else None
     sizes = feature_sizes(inputs)
     model = runs.make_model(recipe, feature_sizes=sizes, classes=len(data.taxonomy))
     of = hashlib.sha256(json.dumps([dump(recipe), hashes], sort_keys=True).encode()).hexdigest()
     checkpoints = Checkpoints(run / runs.CHECKPOINT, of=of, seconds=checkpoint_seconds, resume=resume)
-    history = training.fit(
-        model,
-        inputs,
-        Target(torch.from_numpy(data.weak_label()), pseudo),
-        settings=recipe.training,
-        losses=recipe.losses,
-        validate=validation(everything, recipe) if recipe.training.validates else None,
-        on_epoch=on_epoch,
-        revise=remover(recipe.removal, data.taxonomy) if recipe.removal else None,
-        checkpoints=checkpoints,
-    )
+    with training.board(run / runs.BOARD, on_epoch) as tell:
+        history = training.fit(
+            model,
+            inputs,
+            Target(torch.from_numpy(data.weak_label()), pseudo, soft),
+            settings=recipe.training,
+            losses=recipe.losses,
+            validate=validation(everything, recipe) if recipe.training.validates else None,
+            on_epoch=tell,
+            revise=remover(recipe.removal, data.taxonomy) if recipe.removal else None,
+            teacher=recipe.teacher,
+            checkpoints=checkpoints,
+        )
+    made = {"annotations": everything.version, "compute": asdict(training.place(recipe.training))}
     segments = inputs.mask.shape[1]
-    trained = Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval(), hashes)
+    trained = Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval(), hashes, made=made)
+    if not training.leads():
+        return trained
     saved = runs.save(scored(trained, everything, store))
     checkpoints.remove()
     return saved
@@ -87,8 +97,8 @@ def with_encoders(recipe: Recipe, store: Path) -> Recipe:
 
 def _hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
     hashes = input_hashes(data, store, recipe.encoders)
-    for path in (recipe.labels, recipe.removal.ratios if recipe.removal else ""):
-        if path:
+    for path in (recipe.labels, recipe.soft, recipe.removal.ratios if recipe.removal else ""):
+        if path and path != DENSE:
             hashes[path] = sha256(existing(Path(path)))
     return hashes
 
@@ -96,7 +106,7 @@ def _hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
 def existing(path: Path) -> Path:
     """The file that a recipe names, or one clear line."""
     if not path.is_file():
-        raise RecipeError("no such file", file=path, fix="check labels and removal.ratios of the recipe")
+        raise RecipeError("no such file", file=path, fix="check labels, soft and removal.ratios of the recipe")
     return path
 
 
@@ -107,9 +117,13 @@ def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
 
 
 def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, "video time modality class"]:
-    """The pseudo labels of these videos on the grid of their features."""
-    labels = read_table(table, taxonomy=data.taxonomy)
+    """The pseudo labels of these videos on the grid of their features, or their own dense labels for `dense`."""
+    dense = str(table) == DENSE
+    labels = data if dense else read_table(table, taxonomy=data.taxonomy)
     absent = [video for video in data.ids if video not in labels.events]
+    if absent and dense:
+        what = f"no dense labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
+        raise AnnotationError(what, file=data.source, fix="name a table of labels instead of `dense`")
     if absent:
         what = f"no pseudo labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
         raise AnnotationError(what, file=table, fix="run `vaplan label` on this data set and store")
@@ -117,20 +131,26 @@ def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, 
 
 
 def validation(data: Annotations, recipe: Recipe) -> training.Validate:
-    """The recipe's `select_by` on the densely labelled videos of split `val`, by its decision rule and threshold."""
-    val = _split(data, "val")
+    """The recipe's `select_by` on the densely labelled videos of `select_on`, by its decision rule and threshold."""
+    how = recipe.training
+    if how.select_by == ACCURACY and not data.localisation:
+        fix = "select by `segment type`, or write `task: localisation` into the taxonomy file of the table"
+        raise RecipeError("select_by: accuracy needs a data set of localisation", fix=fix)
+    val = _split(data, how.select_on)
     ids = val.labelled_ids() if val else []
     if not val or not ids:
-        raise RecipeError("select: best needs densely labelled videos in split val", fix="write select: last")
+        what = f"select: best needs densely labelled videos in split {how.select_on}"
+        raise RecipeError(what, fix="write select: last")
     kept, _ = usable(val.ordered(ids), Path(recipe.store), recipe.encoders)
     inputs = read_inputs(Path(recipe.store), recipe.encoders, kept.ids)
     reference = kept.reference(inputs.mask.shape[1])
-    level, kind = recipe.training.select_by.split()
 
     def score(model: nn.Module) -> float:
-        decided = training.decide(
-            training.predict(model, inputs), rule=recipe.decision.rule, threshold=recipe.decision.threshold
-        )
+        said = training.predict(model, inputs)
+        decided = training.decide(said, rule=recipe.decision.rule, threshold=recipe.decision.threshold)
+        if how.select_by == ACCURACY:
+            return label_accuracy(reference, one_label(decided, said.segment).numpy())
+        level, kind = how.select_by.split()
         return llp(reference, decided.numpy())[level][kind]
 
     return score
@@ -147,7 +167,8 @@ class Denoised:
 def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = None) -> Denoised:
     """Write the labels with those flipped whose forward loss stands out along the timeline (PLD).
 
-    Every video of the table is treated; the score of a label is the parser's probability.
+    Every video of the table is treated; the score of a label is the parser's probability. Of localisation it is the
+    labels that are in both modalities which are denoised, whatever `settings` says of modalities.
     """
     trained, settings = runs.load(run), settings or Denoising()
     data = _same_classes(read_data(trained.recipe.data), trained.taxonomy)
@@ -155,6 +176,9 @@ def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = 
     data, _ = usable(data.ordered([v for v in data.ids if v in table.events]), _store(trained), trained.recipe.encoders)
     inputs = read_inputs(_store(trained), trained.recipe.encoders, data.ids)
     before = read_labels(labels, data, inputs)
+    if data.localisation:
+        before = before.all(dim=2, keepdim=True).expand_as(before)
+        settings = replace(settings, modalities=MODALITIES)
     said = training.predict(trained.model, inputs)
     probability = pseudo_labels.given_tags(said) if settings.given_tags else said.segment
     loss = pseudo_labels.forward_loss(probability, before)

@@ -5,9 +5,8 @@ renamed, so a shard that exists is whole, and a job that was killed goes on with
 rows of one video the latest counts.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,13 +16,15 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float32
 
-from vaplan.errors import MachineError, StoreError
+from vaplan.errors import StoreError, VaplanError
 from vaplan.store import shards
-from vaplan.store.card import FORMAT, Card, canonical, digest, plain
+from vaplan.store.card import Card, canonical, digest, plain, read_json
 from vaplan.store.disk import locked, publish
 from vaplan.store.rows import Entry, from_row, intact, to_row
 
 __all__ = ["Card", "Entry", "Store", "Writer", "stores"]
+
+CARD, PLAN = "provenance.json", "plan.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Store:
         store = known.get(encoder, cls(Path(root) / card.folder_name, card))
         if encoder not in known:
             with locked(store.folder):
-                publish(store.folder / "provenance.json", canonical(asdict(card)))
+                publish(store.folder / CARD, card.sealed())
         store.plan(planned)
         return store
 
@@ -81,13 +82,13 @@ class Store:
     @property
     def planned(self) -> list[str]:
         """The videos the store is to hold, in the order they were planned."""
-        path = self.folder / "plan.json"
-        videos: list[str] = json.loads(path.read_text("utf-8")) if path.exists() else []
+        path = self.folder / PLAN
+        videos: list[str] = read_json(path) if path.exists() else []
         return videos
 
     def plan(self, videos: Iterable[str]) -> None:
         """Add videos to the planned ones."""
-        path, videos = self.folder / "plan.json", [*videos]
+        path, videos = self.folder / PLAN, [*videos]
         if path.exists() and not {*videos} - {*self.planned}:
             return
         with locked(self.folder):
@@ -131,9 +132,11 @@ class Store:
                 yield from_row(row, dimension=self.card.dimension, dtype=self.card.dtype)
 
     def read(
-        self, videos: Sequence[str]
+        self, videos: Sequence[str], *, zeros: Callable[..., np.ndarray] = np.zeros
     ) -> tuple[Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]]:
         """The features of `videos` in that order, padded to the longest; zeros and False where masked.
+
+        `zeros` makes the array of the features, outside the memory for example; one shard is held at a time.
 
         Raises: StoreError naming the videos that have no row, or features that are not what was written.
         """
@@ -143,7 +146,7 @@ class Store:
             what = f"{len(lacking)} of {len(videos)} videos are not in the store, the first is {lacking[0]}"
             raise StoreError(what, file=self.folder, fix="run `vaplan features` to fill it")
         longest = max((segments[video] for video in videos), default=0)
-        feature = np.zeros((len(videos), longest, self.card.dimension), np.float32)
+        feature = zeros((len(videos), longest, self.card.dimension), np.float32)
         mask = np.zeros((len(videos), longest), dtype=bool)
         for shard, rows, places in shards.by_shard(videos, table):
             block = shards.block(paths[shard], rows, self.card)
@@ -177,11 +180,12 @@ class Store:
 
     def verify(self) -> list[str]:
         """Every problem there is: a changed byte, a changed row, a planned video without a row."""
+        planned = self.planned
         problems, seen = [], set[str]()
         for shard in shards.listed(self.folder):
             try:
                 table, whole = shards.load_whole(shard)
-            except StoreError as error:
+            except VaplanError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
             seen.update(table["video"].to_pylist())
@@ -189,7 +193,12 @@ class Store:
                 changed = [row["video"] for row in table.to_pylist() if not intact(row)]
                 problems.append(f"{shard.name}: changed since it was written")
                 problems += [f"{shard.name}: the row of {video} changed" for video in changed]
-        return problems + [f"no row: {video}" for video in self.planned if video not in seen]
+        if (self.folder / CARD).read_bytes() != self.card.sealed():
+            problems.append(f"{CARD}: changed since it was written")
+        plan = self.folder / PLAN
+        if not plan.exists() or plan.read_bytes() != canonical(planned) or seen - {*planned}:
+            problems.append(f"{PLAN}: not there, or changed since it was written")
+        return problems + [f"no row: {video}" for video in planned if video not in seen]
 
     def _latest(self, columns: list[str]) -> pa.Table:
         return shards.latest(self.folder, columns)
@@ -223,11 +232,5 @@ def _content_hash(table: pa.Table) -> str:
 
 def stores(root: Path | str) -> dict[str, Store]:
     """The stores below a folder, by encoder name; raises MachineError if one is of another format."""
-    found = {}
-    for path in sorted(Path(root).glob("*/provenance.json")):
-        card = json.loads(path.read_text("utf-8"))
-        if card.get("format") != FORMAT:
-            what = f"store of format {card.get('format')}; this vaplan reads format {FORMAT}"
-            raise MachineError(what, file=path, fix=f"use vaplan {card.get('vaplan')} or make a new store")
-        found[card["encoder"]] = Store(path.parent, Card(**card))
-    return found
+    cards = {path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))}
+    return {card.encoder: Store(folder, card) for folder, card in cards.items()}

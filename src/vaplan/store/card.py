@@ -3,12 +3,12 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vaplan.errors import StoreError
+from vaplan.errors import MachineError, StoreError
 
 FORMAT = 1
 
@@ -23,6 +23,23 @@ class Card:
     provenance: dict[str, Any]
     format: int = FORMAT
     vaplan: str = version("vaplan")
+
+    @classmethod
+    def read(cls, path: Path) -> "Card":
+        """The card in a file; raises MachineError if it is of another format, StoreError if it is none."""
+        about = read_json(path)
+        if about.get("format") != FORMAT:
+            what = f"store of format {about.get('format')}; this vaplan reads format {FORMAT}"
+            raise MachineError(what, file=path, fix=f"use vaplan {about.get('vaplan')} or make a new store")
+        about.pop("digest", None)
+        try:
+            return cls(**about)
+        except TypeError as error:
+            raise _changed(path) from error
+
+    def sealed(self) -> bytes:
+        """The card as a file, with a digest of itself in it."""
+        return canonical(asdict(self) | {"digest": digest(canonical(asdict(self)))})
 
     @property
     def folder_name(self) -> str:
@@ -40,6 +57,18 @@ class Card:
             if was.get(key) != now.get(key):
                 what = f"store of another encoder: {self.encoder} had {key} {was.get(key)!r}, now {now.get(key)!r}"
                 raise StoreError(what, file=file, fix="give another --store, or bring the former encoder back")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON value that the store wrote; raises StoreError if the file is not that any more."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise _changed(path) from error
+
+
+def _changed(path: Path) -> StoreError:
+    return StoreError("changed since it was written", file=path, fix="bring it back from a copy, or make a new store")
 
 
 def canonical(value: Any) -> bytes:

@@ -27,10 +27,11 @@ def publish(path: Path, content: bytes) -> None:
 
     try:
         write_whole(path, durably)
-    except MachineError as error:
+        _make_durable(path.parent)
+    except (MachineError, OSError) as error:
+        what = error.what if isinstance(error, MachineError) else f"cannot write: {error.strerror or error}"
         fix = f"free {len(content):,} bytes or more, then run the same command again"
-        raise MachineError(error.what, file=path, fix=fix) from error
-    _make_durable(path.parent)
+        raise MachineError(what, file=path, fix=fix) from error
 
 
 def _make_durable(folder: Path) -> None:

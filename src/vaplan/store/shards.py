@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Integer, Shaped
 
-from vaplan.errors import StoreError
+from vaplan.errors import MachineError, StoreError, VaplanError
 from vaplan.store.card import Card, digest
 from vaplan.store.disk import publish
 from vaplan.store.rows import REWRITE, SCHEMA, from_row
@@ -124,5 +124,7 @@ def _parsed(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
         raise _unreadable(shard, error) from error
 
 
-def _unreadable(shard: Path, error: Exception) -> StoreError:
+def _unreadable(shard: Path, error: Exception) -> VaplanError:
+    if isinstance(error, OSError) and error.errno:  # the shard may be whole
+        return MachineError(f"cannot be read: {error.strerror}", file=shard, fix="mend its permissions or the disk")
     return StoreError(f"cannot be read ({error})", file=shard, fix=REWRITE)

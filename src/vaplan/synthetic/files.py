@@ -12,11 +12,11 @@ import numpy as np
 
 from vaplan.annotations.sheet import BOTH, Row
 from vaplan.annotations.table import write_rows
-from vaplan.files import write_whole
+from vaplan.files import write_text, write_whole
 from vaplan.synthetic.camera import SIZE
 from vaplan.synthetic.scenery import FRAME_RATE_HZ, frames
 from vaplan.synthetic.soundscape import RATE_HZ, waveform
-from vaplan.synthetic.world import Clip
+from vaplan.synthetic.world import TAXONOMY, Clip
 
 if TYPE_CHECKING:
     import av
@@ -27,6 +27,7 @@ REFERENCE_SPLITS = ("val", "test")  # whose dense truth the stages may read
 X264 = {"preset": "superfast", "crf": "26", "x264-params": "threads=1"}  # one thread: the same bytes each time
 AAC = {"aac_coder": "fast"}
 AAC_BITS = 96_000
+LOCALISATION = f"classes: [{', '.join(TAXONOMY.classes)}]\ntask: localisation\n"
 
 
 def write(clip: Clip, path: Path) -> Path:
@@ -55,7 +56,8 @@ def render(
     Args:
         workers: Processes that render; 1 renders here.
         progress: Called with the number of clips done, whenever one more is.
-        audio_visual: Let the dense truth be where a class is both heard and seen, as rows of modality `both`.
+        audio_visual: Let the dense truth be where a class is both heard and seen, as rows of modality `both`, and let
+            the taxonomy file beside the annotations say that the task is localisation.
     """
     truth = _together if audio_visual else _dense
     missing = [clip for clip in clips if not (folder / _place(clip)).exists()]
@@ -64,6 +66,8 @@ def render(
             progress(len(clips) - len(missing) + done)
     hidden = (row for clip in clips if clip.split not in REFERENCE_SPLITS for row in truth(clip))
     write_rows(folder / "train_truth.csv", hidden)
+    if audio_visual:
+        write_text(folder / "annotations.taxonomy.yaml", LOCALISATION)
     return write_rows(folder / "annotations.csv", _annotations(clips, truth))
 
 
@@ -85,7 +89,7 @@ def _annotations(clips: Iterable[Clip], truth: Callable[[Clip], Iterator[Row]]) 
             yield Row(clip.video, class_name=tag, path=_place(clip), split=clip.split)
         if clip.split in REFERENCE_SPLITS:
             yield from truth(clip)
-        if not clip.tags:
+        elif not clip.tags:
             yield Row(clip.video, path=_place(clip), split=clip.split)
 
 
@@ -96,8 +100,10 @@ def _dense(clip: Clip) -> Iterator[Row]:
 
 
 def _together(clip: Clip) -> Iterator[Row]:
-    """Where what is heard and what is seen overlap."""
+    """Where what is heard and what is seen overlap; an empty row where nothing does."""
     heard, seen = clip.spans("audio"), clip.spans("visual")
+    if not clip.tags:
+        yield Row(clip.video, path=_place(clip), split=clip.split)
     for name in sorted(heard.keys() & seen.keys()):
         for one, other in product(heard[name], seen[name]):
             onset, offset = max(one[0], other[0]), min(one[1], other[1])

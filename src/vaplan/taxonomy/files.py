@@ -2,6 +2,7 @@
 
 ```yaml
 classes: [Dog, Rain]
+task: localisation                                                 # optional: a segment holds one class or none
 templates: {audio: "This sound contains the {}."}                  # optional, a sentence or a list
 prompts: {Dog: {audio: [a dog barking, a howl], visual: a dog}}    # optional, instead of the templates
 ```
@@ -20,7 +21,8 @@ from vaplan.documents import MAX_BYTES, Document, Place, csv_text, plain_text, y
 from vaplan.errors import AnnotationError, unknown
 from vaplan.taxonomy.taxonomy import TEMPLATES, Taxonomy
 
-KEYS = ("classes", "templates", "prompts")
+KEYS = ("classes", "task", "templates", "prompts")
+TASKS = ("parsing", "localisation")
 COLUMNS = ("class", *MODALITIES)
 LONGEST_NAME, LONGEST_SENTENCE = 200, 1000  # characters
 QUOTE = 'put it in quotes, as in "No"'  # YAML reads a bare No as false and 1e3 as a number
@@ -30,17 +32,23 @@ Check = Callable[[str], str]  # what is wrong with a sentence, empty if nothing 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file says: its classes, templates per modality, and prompts per modality and class."""
+    """What a file says: its classes, templates per modality, prompts per modality and class, and the task."""
 
     classes: tuple[str, ...]
     templates: Mapping[str, tuple[str, ...]]
     prompts: Mapping[str, Mapping[str, tuple[str, ...]]]
+    task: str = TASKS[0]
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
     """Read the user's own classes; what the file leaves out is said by the default templates."""
     content = _read(path)
     return Taxonomy(content.classes, {**TEMPLATES, **content.templates}, content.prompts)
+
+
+def read_task(path: Path) -> str:
+    """What is asked of the videos, one of `TASKS`: any classes in each modality, or one that is both heard and seen."""
+    return _read(path).task
 
 
 def with_prompts(taxonomy: Taxonomy, path: Path) -> Taxonomy:
@@ -73,6 +81,9 @@ def _from_yaml(path: Path, known: Collection[str] | None) -> _Content:
         raise AnnotationError("the file is empty", fix="write `classes: [Dog, Rain]`")
     tree = _named(document, document.value, (), kind="key", known=KEYS)
     classes = _classes(document, tree.get("classes", []), known)
+    task = tree.get("task", TASKS[0])
+    if task not in TASKS:
+        raise AnnotationError(unknown("task", str(task), TASKS), line=document.line("task"))
     templates = _named(document, tree.get("templates", {}), ("templates",), kind="modality", known=MODALITIES)
     own = _named(document, tree.get("prompts", {}), ("prompts",), kind="class", known=known or classes)
     prompts: dict[str, dict[str, tuple[str, ...]]] = {modality: {} for modality in MODALITIES}
@@ -81,7 +92,7 @@ def _from_yaml(path: Path, known: Collection[str] | None) -> _Content:
         for modality, value in said.items():
             prompts[modality][name] = _sentences(document, value, ("prompts", name, modality), _no_prompt)
     filled = {m: _sentences(document, value, ("templates", m), _no_template) for m, value in templates.items()}
-    return _Content(classes, filled, prompts)
+    return _Content(classes, filled, prompts, task)
 
 
 def _named(document: Document, value: Any, place: Place, *, kind: str, known: Collection[str]) -> dict[str, Any]:

@@ -5,25 +5,34 @@ losses. The same seed gives the same weights on the same machine.
 """
 
 from vaplan.training.checkpoints import Checkpoints
-from vaplan.training.decisions import DECISIONS, decide, fit_thresholds
+from vaplan.training.curves import board
+from vaplan.training.decisions import DECISIONS, RULES, decide, fit_thresholds
+from vaplan.training.devices import leads, place
 from vaplan.training.loop import Epoch, Revise, Validate, fit
 from vaplan.training.running import predict, seeded, threads
-from vaplan.training.settings import OPTIMISERS, SCHEDULES, SELECTIONS, Training, learning_rate
+from vaplan.training.settings import ACCURACY, OPTIMISERS, SCHEDULES, SELECTIONS, Training, learning_rate
+from vaplan.training.teacher import Teacher
 
 __all__ = [
+    "ACCURACY",
     "DECISIONS",
     "OPTIMISERS",
+    "RULES",
     "SCHEDULES",
     "SELECTIONS",
     "Checkpoints",
     "Epoch",
     "Revise",
+    "Teacher",
     "Training",
     "Validate",
+    "board",
     "decide",
     "fit",
     "fit_thresholds",
+    "leads",
     "learning_rate",
+    "place",
     "predict",
     "seeded",
     "threads",

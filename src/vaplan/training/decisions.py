@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vaplan.arrays import AUDIO, MODALITIES, Prediction
 from vaplan.errors import RecipeError, unknown
+from vaplan.localisation import DECISIONS as LOCALISATION
 
 
 def global_gate(prediction: Prediction) -> Float[Tensor, "video 1 1 class"]:
@@ -37,6 +38,7 @@ DECISIONS: dict[str, Callable[[Prediction], Tensor]] = {
     "mixed_gate": mixed_gate,
     "segment": segment_gate,
 }
+RULES = (*DECISIONS, *LOCALISATION)
 
 
 def decide(
@@ -46,13 +48,15 @@ def decide(
     threshold: float = 0.5,
     thresholds: Float[Tensor, "modality class"] | None = None,
 ) -> Bool[Tensor, "video time modality class"]:
-    """Mark the segments at or above `threshold` for which the rule's gate is, too.
+    """Mark the segments at or above `threshold` for which the rule's gate is, too; or as a rule of localisation says.
 
     Args:
         thresholds: For the segments in place of `threshold`, which stays that of the gate; see `fit_thresholds`.
     """
-    if rule not in DECISIONS:
-        raise RecipeError(unknown("decision rule", rule, DECISIONS))
+    if rule not in RULES:
+        raise RecipeError(unknown("decision rule", rule, RULES))
+    if rule in LOCALISATION:
+        return LOCALISATION[rule](prediction, threshold=threshold)
     least: float | Tensor = threshold if thresholds is None else thresholds
     passed = prediction.mask[..., None]
     if rule != "segment":

@@ -1,4 +1,4 @@
-"""The one training loop: batches by index from arrays in memory, and a weighted sum of named losses.
+"""The one training loop: batches by index from arrays in memory or mapped to it, and a weighted sum of named losses.
 
 It can be killed between any two steps and resumed with the same bits.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from vaplan import losses as objectives
@@ -18,8 +17,10 @@ from vaplan.arrays import Inputs, Target
 from vaplan.errors import RecipeError
 from vaplan.losses import Objective
 from vaplan.training.checkpoints import Checkpoints, optimiser_tensors, restore_optimiser
+from vaplan.training.devices import completed, fabric, in_full_precision, leads, near, own_share, place
 from vaplan.training.running import move_inputs, move_target, seeded, threads
 from vaplan.training.settings import OPTIMISERS, Training, learning_rate
+from vaplan.training.teacher import Teacher, correct, follow
 
 Epoch = dict[str, int | float]
 Validate = Callable[[nn.Module], float]
@@ -36,6 +37,7 @@ def fit(
     validate: Validate | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     revise: Revise | None = None,
+    teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> list[Epoch]:
     """Train `model` in place and return its history, one entry an epoch.
@@ -47,25 +49,30 @@ def fit(
             "epoch", and "validation" where there is one.
         revise: Called before each step with the model, the batch, its labels and the epochs passed (2.5 in the middle
             of the third); returns the labels to learn in that step.
+        teacher: How the averaged network (`settings.ema`) corrects these labels.
         checkpoints: Where to keep what a killed training needs, and whether to go on from there.
     """
     objectives.check(losses)
     if settings.validates and validate is None:
         what = "select: best" if settings.select == "best" else "patience"
         raise RecipeError(f"{what} needs validation videos", fix="give some, or select: last without patience")
-    loop = _Loop(model, (inputs, target), settings, losses, revise, checkpoints)
+    if teacher is not None and not settings.ema:
+        raise RecipeError("a teacher is an average of weights, and there is none", fix="set training.ema, to 0.99 say")
+    loop = _Loop(
+        model, (inputs, target), settings, losses=losses, revise=revise, teacher=teacher, checkpoints=checkpoints
+    )
     with seeded(settings.seed), threads(settings.threads):
         loop.resume()
         while not loop.ended:
             entry = loop.train_epoch()
-            model.eval()
             if validate is not None:
-                entry["validation"] = validate(model)
+                found = validate(loop.judged.eval()) if leads() else 0.0
+                entry["validation"] = loop.fabric.broadcast(found)
             loop.finish_epoch(entry)
-            if on_epoch is not None:
+            if on_epoch is not None and leads():
                 on_epoch(entry)
-    if loop.best is not None:
-        model.load_state_dict(loop.best)
+    model.load_state_dict(loop.judged.state_dict() if loop.best is None else loop.best)
+    model.eval()
     return loop.state.history
 
 
@@ -88,9 +95,12 @@ class _Objective(nn.Module):
         self.model, self.objective = model, objective
 
     def forward(
-        self, streams: Any, mask: Tensor, weak: Tensor, pseudo: Tensor | None
+        self, streams: Any, mask: Tensor, labels: dict[str, Any], share: slice
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        return objectives.total(self.model(Inputs(streams, mask)), Target(weak, pseudo), self.objective)
+        said, target = self.model(Inputs(streams, mask)), Target(**labels)
+        with torch.autocast(mask.device.type, enabled=False):
+            said = completed(in_full_precision(said), share, len(target.weak))
+            return objectives.total(said, target, self.objective)
 
 
 class _Loop:
@@ -101,21 +111,29 @@ class _Loop:
         model: nn.Module,
         data: tuple[Inputs, Target],
         settings: Training,
+        *,
         losses: Objective,
         revise: Revise | None,
+        teacher: Teacher | None,
         checkpoints: Checkpoints | None,
     ) -> None:
-        self.model, self.settings, self.revise, self.checkpoints = model, settings, revise, checkpoints
-        self.fabric = Fabric(accelerator=settings.device, devices=1)
+        self.model, self.settings, self.checkpoints = model, settings, checkpoints
+        self.revise, self.teacher = revise, teacher
+        self.fabric = fabric(place(settings))
         chosen = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "betas": settings.betas}
         self.optimiser = OPTIMISERS[settings.optimiser](model.parameters(), **chosen)
         self.network, self.stepper = self.fabric.setup(_Objective(model, losses), self.optimiser)
-        device = self.fabric.device
-        self.inputs, self.target = move_inputs(data[0], device), move_target(data[1], device)
+        self.inputs, self.target = near(data[0], self.fabric.device), move_target(data[1], self.fabric.device)
         self.order = torch.Generator().manual_seed(settings.seed)  # its own, so that methods see the same batches
-        self.state, self.best = _State(), None if settings.select == "last" else model.state_dict()
+        self.average = copy.deepcopy(model).requires_grad_(False).eval() if settings.ema else None
+        self.state, self.best = _State(), None if settings.select == "last" else self.judged.state_dict()
         self.sums: dict[str, Tensor] = {}
         self.shuffled = torch.empty(0, dtype=torch.long)
+
+    @property
+    def judged(self) -> nn.Module:
+        """What is validated and kept: the average of the weights, where there is one."""
+        return self.model if self.average is None else self.average
 
     @property
     def ended(self) -> bool:
@@ -130,7 +148,7 @@ class _Loop:
         for group in self.stepper.param_groups:
             group["lr"] = learning_rate(epoch, self.settings)
         if not self.state.steps:
-            self.shuffled = torch.randperm(videos, generator=self.order).to(self.fabric.device)
+            self.shuffled = torch.randperm(videos, generator=self.order).to(self.inputs.mask.device)
             self.sums = {}
         for index in torch.split(self.shuffled, self.settings.batch_size)[self.state.steps :]:
             self.step(index)
@@ -146,18 +164,39 @@ class _Loop:
 
     def step(self, index: Tensor) -> None:
         """Learn from one batch."""
-        batch, labels = self.inputs[index], self.target[index]
-        if self.revise is not None:
-            passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(self.inputs)
-            labels = self.revise(self.model, batch, labels, passed)
-        loss, parts = self.network(batch.streams, batch.mask, labels.weak, labels.pseudo)
+        batch, rank = move_inputs(self.inputs[index], self.fabric.device), self.fabric.global_rank
+        self.draw_anew(0)
+        labels = self.labels(batch, self.target[index.to(self.fabric.device)])
+        self.draw_anew(rank)
+        share = own_share(len(index), self.fabric)
+        own = batch[share]
+        loss, parts = self.network(own.streams, own.mask, vars(labels), share)
         self.stepper.zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(loss * (self.fabric.world_size if len(own) < len(batch) else 1))  # gradients are averaged
         if self.settings.clip_norm is not None:
             self.fabric.clip_gradients(self.network, self.stepper, max_norm=self.settings.clip_norm)
         self.stepper.step()
+        if self.average is not None:
+            passed = self.state.epoch * math.ceil(len(self.inputs) / self.settings.batch_size) + self.state.steps
+            follow(self.average, self.model, decay=self.settings.ema, step=passed)
         for name, part in {"loss": loss.detach(), **parts}.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(part)) + part * len(index)
+
+    def labels(self, batch: Inputs, given: Target) -> Target:
+        """What to learn from a whole batch, after those who may change it."""
+        passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(self.inputs)
+        with self.fabric.autocast():
+            if self.revise is not None:
+                given = self.revise(self.model, batch, given, passed)
+            if self.teacher is not None and self.average is not None and passed >= self.teacher.warmup_epochs:
+                with torch.no_grad():
+                    given = correct(in_full_precision(self.average(batch)), given, self.teacher)
+        return given
+
+    def draw_anew(self, rank: int) -> None:
+        """With several processes, give each step and rank random numbers that a checkpoint need not hold."""
+        if self.fabric.world_size > 1:
+            torch.manual_seed(hash((self.settings.seed, self.state.epoch, self.state.steps, rank)))
 
     def finish_epoch(self, entry: Epoch) -> None:
         """Note what the epoch gave, and keep its weights if they are the best."""
@@ -168,20 +207,22 @@ class _Loop:
             better = state.best is None or found > state.best
             if better or (found == state.best and self.settings.ties == "later"):
                 if self.settings.select == "best":
-                    self.best = copy.deepcopy(self.model.state_dict())
+                    self.best = copy.deepcopy(self.judged.state_dict())
                 state.best = float(found)
             state.since_best = 0 if better else state.since_best
         self.keep()
 
     def keep(self) -> None:
         """Write a checkpoint, if it is time for one."""
-        if self.checkpoints is None or not self.checkpoints.due:
+        if self.checkpoints is None or not self.checkpoints.due or not leads():
             return
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser) | {f"sums.{name}": value for name, value in self.sums.items()}
         tensors |= {"order": self.order.get_state(), "shuffled": self.shuffled, "random": torch.get_rng_state()}
         if self.fabric.device.type == "cuda":
             tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        if self.average is not None:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
         if self.best is not None and self.state.best is not None:
             tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         self.checkpoints.write(tensors, vars(self.state))
@@ -194,11 +235,13 @@ class _Loop:
         tensors, about = found
         self.state = _State(**{name: value for name, value in about.items() if name != "of"})
         self.model.load_state_dict(_below(tensors, "model"))
+        if self.average is not None:
+            self.average.load_state_dict(_below(tensors, "average"))
         restore_optimiser(self.optimiser, tensors)
         self.sums = {name: value.to(self.fabric.device) for name, value in _below(tensors, "sums").items()}
         self.best = _below(tensors, "best") or self.best
         self.order.set_state(tensors["order"])
-        self.shuffled = tensors["shuffled"].to(self.fabric.device)
+        self.shuffled = tensors["shuffled"].to(self.inputs.mask.device)
         torch.set_rng_state(tensors["random"])
         if "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"], self.fabric.device)

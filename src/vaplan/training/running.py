@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -54,5 +55,5 @@ def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
 
 def move_target(target: Target, device: torch.device) -> Target:
     """The same labels on another device."""
-    pseudo = None if target.pseudo is None else target.pseudo.to(device)
-    return Target(target.weak.to(device), pseudo)
+    moved: dict[str, Any] = {name: None if held is None else held.to(device) for name, held in vars(target).items()}
+    return Target(**moved)

@@ -1,6 +1,7 @@
 """How to train, as a value, and the learning rate of each epoch."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +11,12 @@ from vaplan.errors import RecipeError, unknown
 from vaplan.metrics.llp import KINDS, LEVELS
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-SELECTIONS = tuple(f"{level} {kind}" for level in LEVELS for kind in KINDS)
+ACCURACY = "accuracy"  # of localisation
+SELECTIONS = (*(f"{level} {kind}" for level in LEVELS for kind in KINDS), ACCURACY)
+SELECTION_SPLITS = ("val", "test")
 TIES = ("later", "earlier")
+PRECISIONS = ("fp32", "bf16", "auto")
+DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
 
 def _constant(_epoch: int, _settings: "Training") -> float:
@@ -22,12 +27,21 @@ def _step(epoch: int, settings: "Training") -> float:
     return settings.step_factor ** (epoch // settings.step_epochs)
 
 
+def _milestones(epoch: int, settings: "Training") -> float:
+    return settings.step_factor ** sum(epoch >= milestone for milestone in settings.milestones)
+
+
 def _cosine(epoch: int, settings: "Training") -> float:
     return 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
 
 
 Schedule = Callable[[int, "Training"], float]
-SHAPES: dict[str, Schedule] = {"constant": _constant, "step": _step, "cosine": _cosine}
+SHAPES: dict[str, Schedule] = {
+    "constant": _constant,
+    "step": _step,
+    "milestones": _milestones,
+    "cosine": _cosine,
+}
 WARMUP_COSINE = "warmup_cosine"
 SCHEDULES = (*SHAPES, WARMUP_COSINE)
 
@@ -36,12 +50,17 @@ SCHEDULES = (*SHAPES, WARMUP_COSINE)
 class Training:
     """How to train; see `fit`.
 
-    `schedule` is "constant", "step" (times `step_factor` every `step_epochs`) or "cosine" (to zero over `epochs`);
-    any of them may begin with `warmup_epochs` of linear growth. "warmup_cosine" (VALOR) reaches `learning_rate` in
-    epoch number `warmup_epochs` and `lowest_rate` in the last. `select` is "last", or "best": the weights of the epoch
-    that validates best by `select_by`, the later one of equals or the earlier one (`ties`); `patience` ends a training
-    after so many epochs that were not better. `threads` are those of the CPU: another number gives other last bits,
-    and small networks are fastest with one.
+    `schedule` is "constant", "step" (times `step_factor` every `step_epochs`), "milestones" (times `step_factor`
+    after so many epochs each) or "cosine" (to zero over `epochs`); any of them may begin with `warmup_epochs` of linear
+    growth. "warmup_cosine" (VALOR) reaches `learning_rate` in epoch number `warmup_epochs` and `lowest_rate` in the
+    last. `select` is "last", or "best": the weights of the epoch that validates best by `select_by`, the later one of
+    equals or the earlier one (`ties`). It validates on split `select_on`: published code that chose on "test" can be
+    repeated, and the run says so. `patience` ends a training after so many epochs that were not better. `threads` are
+    those of the CPU: another number gives other last bits, and small networks are fastest with one. `device` is "auto",
+    "cpu", "cuda", "cuda:1" or "mps"; `precision` "fp32", "bf16" (products only: weights, losses and the finished
+    parser stay in fp32), or "auto": bf16 where the device multiplies in it.
+    With `ema` the weights that are validated and kept are a moving average of the trained ones; in each step the
+    average so far counts that much (0.99, say; 0 for none).
     """
 
     epochs: int = 30
@@ -53,15 +72,19 @@ class Training:
     schedule: str = "constant"
     step_epochs: int = 10
     step_factor: float = 0.1
+    milestones: tuple[int, ...] = ()
     warmup_epochs: int = 0
     lowest_rate: float = 0.0
     clip_norm: float | None = None
+    ema: float = 0.0
     select: str = "last"
     select_by: str = "segment type"
+    select_on: str = "val"
     ties: str = "later"
     patience: int | None = None
     seed: int = 0
     device: str = "cpu"
+    precision: str = "fp32"
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -74,8 +97,12 @@ class Training:
             raise RecipeError(f"learning_rate must be above 0, not {self.learning_rate}")
         if not 0 <= self.lowest_rate <= self.learning_rate:
             raise RecipeError(f"lowest_rate must lie between 0 and learning_rate, not {self.lowest_rate}")
+        if not 0 <= self.ema < 1:
+            raise RecipeError(f"ema must lie in [0, 1), not {self.ema}", fix="write ema: 0.99, or 0 for none")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise RecipeError(f"betas must be two numbers in [0, 1), not {self.betas}")
+        if not re.fullmatch(DEVICES, self.device):
+            raise RecipeError(f"unknown device {self.device!r}", fix="say auto, cpu, cuda, cuda:1 or mps")
         self._check_names()
 
     def _check_names(self) -> None:
@@ -84,7 +111,9 @@ class Training:
             "schedule": SCHEDULES,
             "select": ("last", "best"),
             "select_by": SELECTIONS,
+            "select_on": SELECTION_SPLITS,
             "ties": TIES,
+            "precision": PRECISIONS,
         }
         for name, known in known_names.items():
             if getattr(self, name) not in known:

@@ -9,25 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from vaplan.models.layers import TemporalAttention
+
 Segments = Float[Tensor, "video time hidden"]
 Present = Bool[Tensor, "video time"]
-
-
-class MemoryAttention(nn.Module):
-    """Multi-head attention of segments to those of a memory that exist; zero where nothing in it does."""
-
-    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(hidden, heads, dropout=dropout, batch_first=True)
-
-    def forward(
-        self, query: Segments, memory: Float[Tensor, "video memory hidden"], present: Bool[Tensor, "video memory"]
-    ) -> Segments:
-        anything = present.any(dim=1, keepdim=True)
-        padding = anything & ~present  # a softmax over nothing is NaN, in the gradients too
-        read = self.attention(query, memory, memory, key_padding_mask=padding, need_weights=False)[0]
-        masked: Tensor = read.masked_fill(~anything[..., None], 0)
-        return masked
 
 
 class ReadingLayer(nn.Module):
@@ -35,7 +20,7 @@ class ReadingLayer(nn.Module):
 
     def __init__(self, hidden: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
-        self.attend = MemoryAttention(hidden, heads, dropout)
+        self.attend = TemporalAttention(hidden, heads, dropout)
         self.expand, self.contract = nn.Linear(hidden, feedforward), nn.Linear(feedforward, hidden)
         self.norm_attention, self.norm_feedforward = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
         self.dropout = nn.Dropout(dropout)
@@ -83,7 +68,7 @@ class Meeting(nn.Module):
 
     def __init__(self, hidden: int, heads: int, *, attention_dropout: float, dropout: float) -> None:
         super().__init__()
-        self.attend = MemoryAttention(hidden, heads, attention_dropout)
+        self.attend = TemporalAttention(hidden, heads, attention_dropout)
         self.norm, self.dropout = nn.LayerNorm(hidden), nn.Dropout(dropout)
 
     def forward(self, stream: Segments, other: Segments, present: Present) -> Segments:

@@ -1,17 +1,20 @@
 """A trained parser for any file: run folder + media file -> Timeline."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from vaplan import encoders, runs, training
 from vaplan.arrays import AUDIO, Inputs, Prediction
-from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders import Encoder
+from vaplan.encoders.compute import AUTO, AUTOMATIC, PLAIN, Compute
 from vaplan.errors import RunError
+from vaplan.media import CENTRE
+from vaplan.parser.files import as_timeline, stored_inputs
 from vaplan.runs import Run
-from vaplan.timeline import Timeline, from_grid, missing_spans
+from vaplan.timeline import Timeline
 
 
 class Parser:
@@ -25,24 +28,24 @@ class Parser:
         self.run, self.encoders = run, loaded
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Parser":
-        """Load the run and the encoders it was trained with."""
+    def load(cls, folder: str | Path, *, compute: Compute = AUTOMATIC) -> "Parser":
+        """Load the run and the encoders it was trained with; a precision that is left open is that of its features."""
         run = runs.load(Path(folder))
         audio, visual = (
-            tuple(encoders.load(name, modality) for name in names) for modality, names in enumerate(run.recipe.encoders)
+            tuple(encoders.load(name, modality, compute=_trained_with(run, name, modality, compute)) for name in names)
+            for modality, names in enumerate(run.recipe.encoders)
         )
         for encoder in (*audio, *visual):
             _check_weights(run, encoder)
         return cls(run, (audio, visual))
 
-    def __call__(self, path: str | Path) -> Timeline:
-        """Say what is heard and what is seen in a file, and when."""
-        encoded = encoders.encode(Path(path), [encoder for group in self.encoders for encoder in group])
-        prediction = self.predict(self._inputs(encoded))
-        marked = self.run.decide(prediction)[0].numpy()
-        events = from_grid(marked, self.run.taxonomy, score=prediction.segment[0].numpy())
-        missing = missing_spans(prediction.mask[0].numpy())
-        return Timeline(Path(path).stem, float(len(marked)), events, missing, encoded.warnings)
+    def __call__(self, path: str | Path, *, tags: Collection[str] | None = None) -> Timeline:
+        """Say what is heard and what is seen in a file, and when; with `tags`, of these classes alone."""
+        sampling = self.run.inputs.get("sampling", CENTRE)
+        encoded = encoders.encode(Path(path), [*chain(*self.encoders)], sampling=sampling)
+        prediction = self.predict(stored_inputs(encoded, heard=len(self.encoders[AUDIO])))
+        marked = self.run.decide(prediction)[0]
+        return as_timeline(Path(path), encoded, self.run.taxonomy, marked, prediction.segment[0], tags=tags)
 
     def predict(self, inputs: Inputs) -> Prediction:
         """What the network says of one video; a long one is seen in half-overlapping windows of the training length.
@@ -63,11 +66,10 @@ class Parser:
         modality, video = (torch.stack([getattr(p, name) for p in said]).amax(dim=0) for name in ("modality", "video"))
         return Prediction(summed / seen.clamp(min=1), modality, video, inputs.mask)
 
-    def _inputs(self, encoded: Encoded) -> Inputs:
-        """The features as the store would give them back, so that a file and its stored features parse alike."""
-        streams = tuple(torch.from_numpy(own.astype(np.float16).astype(np.float32))[None] for own in encoded.vectors)
-        heard = len(self.encoders[AUDIO])
-        return Inputs((streams[:heard], streams[heard:]), torch.from_numpy(encoded.mask)[None])
+
+def _trained_with(run: Run, name: str, modality: int, compute: Compute) -> Compute:
+    said = run.inputs.get(f"precision of {encoders.store_name(name, modality)}", PLAIN.precision)
+    return compute.otherwise(Compute(AUTO, said))
 
 
 def _check_weights(run: Run, encoder: Encoder) -> None:

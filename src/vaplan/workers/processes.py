@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from vaplan.errors import MachineError, VaplanError
-from vaplan.stages.faults import Failed, Guarded
+from vaplan.workers.faults import Failed, Guarded
 
 AHEAD = 4  # items a worker that may be finished before their turn
 STILLBORN = 3  # workers in a row that may die before they are ready

@@ -1,0 +1,117 @@
+"""What a suite's rows need, as jobs: steps with their seeds and inputs, named by everything they depend on.
+
+Two rows, two suites, or two values of a sweep that need the same file share it: its name ends with a hash of the step's
+settings, its seed, its inputs and the data's content.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from vaplan import recipe as recipes
+from vaplan.annotations import Annotations
+from vaplan.bench.steps import Denoise, Exchange, Label, Noise, Reference, Refine, Step, Train, reads
+from vaplan.files import sha256
+from vaplan.recipe import Recipe
+from vaplan.stages.data import read_data
+from vaplan.store import stores
+
+HASH = 10  # characters of it in a name
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every job of a bench works on, and where.
+
+    Attributes:
+        data: A data set, as on the command line.
+        work: The folder of all that jobs write.
+        split: The split whose numbers are asked for.
+        changes: Of every recipe, before the changes of the suite, and after them.
+        labels: A table that stands in for every fitted or given PLG.
+        truth: A table with the dense labels of the training videos, for an oracle.
+    """
+
+    data: str
+    store: Path
+    work: Path
+    split: str = "test"
+    changes: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    labels: Path | None = None
+    truth: Path | None = None
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        return read_data(self.data)
+
+    @cached_property
+    def content(self) -> str:
+        """A hash of everything that is given."""
+        files = [*self.annotations.files, *(path for path in (self.labels, self.truth) if path)]
+        hashes = [sha256(path) for path in files]
+        hashes += [f"{name} {folder.content_hash()}" for name, folder in stores(self.store).items()]
+        return _digest([hashes, self.annotations.version])
+
+    def recipe(self, step: Train, seed: int) -> Recipe:
+        """The recipe of a training, with no labels or ratios yet."""
+        own = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in step.set.items()]
+        given = [f"data={self.data}", f"store={self.store}", f"training.seed={seed}"]
+        return recipes.read(step.train, changes=[*self.changes[0], *own, *self.changes[1], *given])
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step to be done once: with one seed, on the files of other jobs."""
+
+    step: Step
+    seed: int
+    inputs: Mapping[str, "Job"]
+    name: str
+
+    @property
+    def depth(self) -> int:
+        """How many jobs have to be done before it, one after the other."""
+        return 1 + max((job.depth for job in self.inputs.values()), default=-1)
+
+    def place(self, work: Path) -> Path:
+        """The run folder, the table, or the JSON file that it makes."""
+        return work / f"{self.name}{SUFFIXES[type(self.step)]}"
+
+    def needed(self) -> Iterator["Job"]:
+        """It and all that it needs, inputs first."""
+        for job in self.inputs.values():
+            yield from job.needed()
+        yield self
+
+
+SUFFIXES: Mapping[type[Step], str] = {
+    Train: "",
+    Noise: ".json",
+    **dict.fromkeys((Label, Reference, Denoise, Refine, Exchange), ".csv"),
+}
+
+
+def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> Job:
+    """The job that a step is with this seed; its recipes are read and checked."""
+    step = steps[name]
+    inputs = {key: make_job(steps, other, seed=seed, desk=desk) for key, other in reads(step).items()}
+    settings: object = asdict(step)
+    spoken = type(step).__name__.lower()
+    if isinstance(step, Train):
+        recipe = replace(desk.recipe(step, seed), data="", store="")
+        settings, spoken = recipes.dump(recipe), f"{Path(step.train).stem}-{seed}"
+    about = [settings, {key: job.name for key, job in inputs.items()}, desk.content]
+    return Job(step, seed, inputs, f"{spoken}-{_digest(about)[:HASH]}")
+
+
+def unique(jobs: Iterable[Job]) -> list[Job]:
+    """All that these jobs need, each once, and none before what it needs."""
+    named = {needed.name: needed for job in jobs for needed in job.needed()}
+    return sorted(named.values(), key=lambda job: job.depth)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

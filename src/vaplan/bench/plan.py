@@ -1,0 +1,84 @@
+"""A suite's rows as jobs: which parsers and which pseudo labels its tables are made of."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from vaplan.bench.jobs import Desk, Job, make_job, unique
+from vaplan.bench.steps import Reference
+from vaplan.bench.suite import Suite, Swept
+from vaplan.bench.work import truth
+from vaplan.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: one job for every seed, and the value of the sweep, if it depends on that."""
+
+    title: str
+    jobs: Mapping[int, Job]
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a suite asks for. `left_out` are titles that cannot be had from this data, and why."""
+
+    suite: Swept
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    labels: tuple[Row, ...]
+    differences: tuple[tuple[str, str], ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def jobs(self) -> list[Job]:
+        """All jobs, each once, none before what it needs."""
+        return unique(job for row in (*self.rows, *self.labels) for job in row.jobs.values())
+
+
+def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
+    """Find every job; a recipe that cannot be is an error here, before anything runs."""
+    numbers, left_out = tuple(range(seeds)), dict[str, str]()
+
+    def made(titles: Callable[[Suite], Mapping[str, str]]) -> Iterator[Row]:
+        seen = set[str]()
+        for variant in suite.variants:
+            for title, name in titles(variant).items():
+                if title in seen:
+                    continue
+                seen.add(title)
+                everywhere = all(title in titles(other) for other in suite.variants)
+                row = _row(title, variant, name, numbers, desk)
+                row = replace(row, value=None if everywhere else variant.value)
+                if reason := _impossible(row, desk):
+                    left_out[title] = reason
+                else:
+                    yield row
+
+    rows, labels = tuple(made(lambda variant: variant.rows)), tuple(made(lambda variant: variant.labels))
+    if not rows:
+        raise UsageError("no row of the suite can be had from this data", fix="give --truth TABLE")
+    return Plan(suite, numbers, rows, labels, _differences(suite, rows), left_out)
+
+
+def _row(title: str, suite: Suite, name: str, seeds: tuple[int, ...], desk: Desk) -> Row:
+    jobs = {seed: make_job(suite.steps, name, seed=seed, desk=desk) for seed in seeds}
+    distinct = {job.name: seed for seed, job in reversed(jobs.items())}  # labels may not depend on the seed
+    return Row(title, {seed: jobs[seed] for seed in sorted(distinct.values())})
+
+
+def _impossible(row: Row, desk: Desk) -> str:
+    """Why a row that needs dense labels cannot be had; a table of them that was given has to hold some."""
+    for job in next(iter(row.jobs.values())).needed():
+        if isinstance(job.step, Reference) and desk.truth is None:
+            try:
+                truth(desk, job.step.reference)
+            except UsageError as error:
+                return str(error)
+    return ""
+
+
+def _differences(suite: Swept, rows: tuple[Row, ...]) -> tuple[tuple[str, str], ...]:
+    titles = [row.title for row in rows]
+    asked = [(pair[0], pair[1]) for variant in suite.variants for pair in variant.differences]
+    pairs = asked or [(title, titles[0]) for title in titles[1:]]
+    return tuple(dict.fromkeys((a, b) for a, b in pairs if a in titles and b in titles))

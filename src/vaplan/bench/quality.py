@@ -1,0 +1,73 @@
+"""How good pseudo labels are against dense ones, and what PLD changed in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vaplan.annotations import Annotations, read_table
+from vaplan.bench.jobs import Desk
+from vaplan.bench.work import truth
+from vaplan.evaluation import align
+from vaplan.metrics.llp import class_f, label_f
+
+TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class Flips:
+    """What PLD changed in the labels, and how much of it the truth agrees with."""
+
+    set: int
+    taken: int
+    right: int
+
+    @property
+    def share_right(self) -> float:
+        """In percent; NaN without flips."""
+        return 100 * self.right / (self.set + self.taken) if self.set + self.taken else float("nan")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A table of pseudo labels against dense labels, by the name of the videos it was compared on."""
+
+    table: Path
+    f: dict[str, dict[str, dict[str, float]]]
+    flips: dict[str, Flips]
+
+    def document(self) -> dict[str, Any]:
+        flips = {
+            name: {"set": found.set, "taken": found.taken, "right": found.right} for name, found in self.flips.items()
+        }
+        return {"table": str(self.table), "f": self.f, "flips": flips}
+
+
+def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
+    """Compare labels with the dense ones of the split, and with those of the training videos where they are given."""
+    data = desk.annotations
+    known = {desk.split: data.select(desk.split)}
+    if desk.truth:
+        known[TRAIN] = truth(desk, TRAIN)
+    labels = read_table(table, taxonomy=data.taxonomy)
+    old = read_table(before, taxonomy=data.taxonomy) if before else None
+    f, changed = {}, {}
+    for name, reference in known.items():
+        if videos := [video for video in reference.labelled_ids() if video in labels.events]:
+            f[name] = label_f(*align(reference, labels, videos))
+            if old:
+                changed[name] = flips(reference, old, labels, videos)
+    return Quality(table, f, changed)
+
+
+def flips(data: Annotations, before: Annotations, after: Annotations, videos: list[str]) -> Flips:
+    """Compare labels before and after PLD with the dense labels of these videos."""
+    truth, old = align(data, before, videos)
+    new = after.ordered(videos).reference(truth.shape[1])
+    changed = new ^ old
+    return Flips(int((changed & new).sum()), int((changed & old).sum()), int((changed & (new == truth)).sum()))
+
+
+def f_by_class(data: Annotations, table: Path, videos: Sequence[str]) -> Any:
+    """F of each class in percent by level and modality; NaN where nobody marks it."""
+    return class_f(*align(data, read_table(table, taxonomy=data.taxonomy), list(videos)))

@@ -1,0 +1,103 @@
+"""A suite from its file to its results: what `vaplan bench` does."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+
+from vaplan import report
+from vaplan.bench.figures import pictures
+from vaplan.bench.jobs import Desk
+from vaplan.bench.plan import plan
+from vaplan.bench.results import Results, collect
+from vaplan.bench.suite import Swept
+from vaplan.bench.tables import csv_table, latex, markdown, tables
+from vaplan.bench.work import work_through
+from vaplan.bench.world import TRUTH, Bars, make_world
+from vaplan.errors import UsageError
+from vaplan.files import write_json, write_text, write_whole
+from vaplan.report import Picture
+from vaplan.stages import read_data
+
+WORLD_CHANGES = (  # networks, batches and trainings of the drawn world's size
+    "model.settings.hidden=128",
+    "model.settings.feedforward=128",
+    "training.epochs=20",
+    "training.batch_size=32",
+)
+DOTS_PER_INCH = 160
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What to run a suite on.
+
+    Without `data` and `store` it is the drawn world of so many `videos`. `work` is where the files of all jobs are
+    kept: suites that share it share them.
+    """
+
+    out: Path
+    work: Path
+    data: str = ""
+    store: Path | None = None
+    split: str = "test"
+    labels: Path | None = None
+    truth: Path | None = None
+    changes: tuple[str, ...] = ()
+    videos: int = 600
+    world_seed: int = 1
+
+    def desk(self, bars: Bars) -> Desk:
+        """The data and features, rendered and encoded first if they are of the drawn world."""
+        if self.data and self.store:
+            given = ((), self.changes)
+            return Desk(self.data, self.store, self.work, self.split, given, self.labels, self.truth)
+        if self.data or self.store:
+            raise UsageError("data and a store belong together", fix="give --data and --store, or neither")
+        place = self.work / f"world-{self.world_seed}-{self.videos}"
+        table = make_world(place / "world", place / "store", videos=self.videos, seed=self.world_seed, bars=bars)
+        truth, changes = self.truth or table.parent / TRUTH, (WORLD_CHANGES, self.changes)
+        return Desk(f"table:{table}", place / "store", self.work, self.split, changes, self.labels, truth)
+
+
+def bench(suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1) -> Results:
+    """Do what is not done yet of a suite, and write its results into `out`; what failed is in them."""
+    desk = on.desk(bars)
+    read_data(desk.data).select(desk.split)  # an unknown split is an error now
+    planned = plan(suite, desk, seeds=seeds)
+    failures = work_through(planned.jobs(), desk, processes=processes, progress=bars("jobs"))
+    results = collect(planned, desk, failures)
+    write(results, on.out)
+    return results
+
+
+def write(results: Results, out: Path) -> None:
+    """`results.json`, `table.md`, `table.tex`, `table.csv`, `report.html`, and every figure as PNG and PDF."""
+    write_json(out / "results.json", results.document())
+    made, figures = tables(results), pictures(results)
+    title = f"vaplan bench {results.plan.suite.name}"
+    lead = results.plan.suite.about
+    write_text(out / "table.md", f"# {title}\n\n{lead}\n\n" + "\n".join(map(markdown, made)))
+    write_text(out / "table.tex", "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, made)))
+    write_text(out / "table.csv", csv_table(results))
+    for name, picture in figures.items():
+        save(picture, out / "figures" / name)
+    report.write(
+        out / "report.html",
+        title=title,
+        lead=lead,
+        tables=made,
+        pictures=list(figures.values()),
+        taxonomy=results.desk.annotations.taxonomy,
+    )
+
+
+def save(picture: Picture, place: Path) -> None:
+    """A figure as PNG and as PDF, the same bytes for the same figure."""
+    picture.figure.draw_without_rendering()
+    picture.figure.set_layout_engine("none")  # which it has done: it takes as long as drawing, every time
+    for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):
+        draw = partial(picture.figure.savefig, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+        with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters as letters
+            write_whole(place.with_suffix(f".{kind}"), draw)

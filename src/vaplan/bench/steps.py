@@ -1,0 +1,128 @@
+"""The steps a suite can name: each is a stage, its settings, and the names of the steps whose files it reads.
+
+In a suite's file the first key of a step is its verb: `{train: ple, labels: refined}`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vaplan.arrays import MODALITIES
+from vaplan.errors import RecipeError, unknown
+from vaplan.pseudo_labels import Denoising
+from vaplan.pseudo_labels.noise import NoiseEstimate
+from vaplan.recipe import build
+
+THRESHOLDS = ("fitted", "given", "chance")
+
+
+@dataclass(frozen=True)
+class Label:
+    """PLG. Thresholds are `fitted` as by `vaplan label`, `given`, or given in multiples of `chance`, 1 / classes."""
+
+    label: str
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.label not in THRESHOLDS:
+            raise RecipeError(unknown("kind of thresholds", self.label, THRESHOLDS))
+        if (self.label == "fitted") != (not self.thresholds):
+            fix = "write {label: fitted}, or {label: given, thresholds: {audio: 0.04, visual: 0.04}}"
+            raise RecipeError(f"{self.label} thresholds, and these: {dict(self.thresholds)}", fix=fix)
+        for name in self.thresholds:
+            if name not in MODALITIES:
+                raise RecipeError(unknown("modality", name, MODALITIES))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The dense labels of a split as if they were pseudo labels, for an oracle."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Train:
+    """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are steps."""
+
+    train: str
+    labels: str = ""
+    ratios: str = ""
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Denoise:
+    """PLD: what a parser (a step that trains) doubts in labels (a step that makes some)."""
+
+    denoise: str
+    labels: str
+    settings: Denoising = Denoising()
+
+
+@dataclass(frozen=True)
+class Refine:
+    """What an encoder and parsers together find likelier right than wrong; `labels` is a step that labels."""
+
+    refine: str
+    labels: str
+    trust: float = 1.0
+    folds: int = 2
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """MA's second step, on a parser."""
+
+    exchange: str
+
+
+@dataclass(frozen=True)
+class Noise:
+    """JoMoLD's second step, on a parser."""
+
+    noise: str
+    settings: NoiseEstimate = NoiseEstimate()
+
+
+Step = Label | Reference | Train | Denoise | Refine | Exchange | Noise
+VERBS: Mapping[str, type[Step]] = {
+    "label": Label,
+    "reference": Reference,
+    "train": Train,
+    "denoise": Denoise,
+    "refine": Refine,
+    "exchange": Exchange,
+    "noise": Noise,
+}
+READS: Mapping[type[Step], tuple[str, ...]] = {  # which fields name other steps
+    Train: ("labels", "ratios"),
+    Denoise: ("denoise", "labels"),
+    Refine: ("refine", "labels"),
+    Exchange: ("exchange",),
+    Noise: ("noise",),
+}
+TABLES = (Label, Reference, Denoise, Refine, Exchange)
+KINDS: Mapping[str, tuple[type[Step], ...]] = {  # which steps such a field may name
+    "labels": TABLES,
+    "ratios": (Noise,),
+    "denoise": (Train,),
+    "refine": (Train,),
+    "exchange": (Train,),
+    "noise": (Train,),
+}
+
+
+def read_step(name: str, value: Any) -> Step:
+    """A step from its YAML."""
+    verb = str(next(iter(value), "")) if isinstance(value, Mapping) else ""
+    if verb not in VERBS:
+        fix = "write for example `ple: {train: ple, labels: labels}`"
+        raise RecipeError(unknown(f"verb of step {name!r}", verb, VERBS), fix=fix)
+    step: Step = build(VERBS[verb], value, name)
+    return step
+
+
+def reads(step: Step) -> dict[str, str]:
+    """By field, the names of the steps whose files this one needs."""
+    return {key: getattr(step, key) for key in READS.get(type(step), ()) if getattr(step, key)}

@@ -1,0 +1,187 @@
+"""Do jobs: here or in several processes, each once, and say which failed and why."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from vaplan import stages
+from vaplan.annotations import Annotations, read_table
+from vaplan.annotations.table import event_rows, write_rows
+from vaplan.arrays import MODALITIES
+from vaplan.bench.jobs import Desk, Job
+from vaplan.bench.steps import Denoise, Exchange, Label, Noise, Reference, Refine, Step, Train
+from vaplan.errors import UsageError
+from vaplan.files import write_json
+from vaplan.stages.features import Progress
+from vaplan.store import stores
+from vaplan.workers import supervised
+from vaplan.workers.faults import Failed, Guarded
+
+Failures = dict[str, str]  # by the name of a job
+
+
+def work_through(jobs: Sequence[Job], desk: Desk, *, processes: int = 1, progress: Progress | None = None) -> Failures:
+    """Do what is not done yet, `jobs` in an order in which none comes before what it needs.
+
+    What needs a job that failed fails with it; everything else goes on.
+    """
+    failures = Failures()
+    due = [job for job in jobs if not is_done(job, desk)]
+    tell, done = progress or (lambda *_: None), len(jobs) - len(due)
+    tell(done, len(jobs), "")
+    for _, level in groupby(due, key=lambda job: job.depth):
+        able = list[Job]()
+        for job in level:
+            broken = [needed.name for needed in job.inputs.values() if needed.name in failures]
+            if broken:
+                failures[job.name] = f"needs {broken[0]}, which failed"
+                done += 1
+            else:
+                able.append(job)
+        for job, result in _results(able, desk, processes):
+            done += 1
+            if isinstance(result, Failed):
+                failures[job.name] = result.reason
+            tell(done, len(jobs), f"{job.name}: {result.reason}" if isinstance(result, Failed) else "")
+    return failures
+
+
+def _results(jobs: Sequence[Job], desk: Desk, processes: int) -> Iterator[tuple[Job, Path | Failed]]:
+    function = partial(do, desk=desk)
+    if processes > 1 and len(jobs) > 1:
+        return supervised(function, jobs, workers=processes, seconds=float("inf"))
+    return ((job, Guarded(function)(job)) for job in jobs)
+
+
+def is_done(job: Job, desk: Desk) -> bool:
+    """Whether the file that is written last is there."""
+    return _last(job, desk).is_file()
+
+
+def _last(job: Job, desk: Desk) -> Path:
+    place = job.place(desk.work)
+    return prediction(job, desk) if isinstance(job.step, Train) else place.with_suffix(".json")
+
+
+def prediction(job: Job, desk: Desk) -> Path:
+    """Where the table is of what a trained parser says of the split."""
+    return job.place(desk.work) / f"{desk.split or 'all'}.csv"
+
+
+def do(job: Job, desk: Desk) -> Path:
+    """Do one job; return what it made."""
+    place = job.place(desk.work)
+    inputs = {key: needed.place(desk.work) for key, needed in job.inputs.items()}
+    DOERS[type(job.step)](job, desk, place, inputs)
+    return place
+
+
+Inputs = Mapping[str, Path]
+
+
+def _label(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
+    assert isinstance(job.step, Label)
+    data, kind = desk.annotations, job.step.label
+    if desk.labels and kind != "chance":
+        write_rows(place, _rows(read_table(desk.labels, taxonomy=data.taxonomy)))
+        return _note(place, {"labels": str(desk.labels)})
+    share = 1 / len(data.taxonomy) if kind == "chance" else 1.0
+    given = {name: value * share for name, value in job.step.thresholds.items()}
+    names = speaking(desk.store)
+    stages.label(data, desk.store, place, names=names, thresholds=given or None, soft=soft_labels(place))
+    return None
+
+
+def soft_labels(place: Path) -> Path:
+    """Where a table of labels has its soft ones."""
+    return place.with_suffix(".soft.csv")
+
+
+def speaking(store: Path) -> tuple[list[str], list[str]]:
+    """Per modality the encoders of a store that can be compared with sentences."""
+    names: list[list[str]] = [[], []]
+    for name in stores(store):
+        modality, _, encoder = name.partition(":")
+        if not encoder.startswith("legacy:"):
+            names[MODALITIES.index(modality)].append(encoder)
+    for modality, group in zip(MODALITIES, names, strict=True):
+        if not group:
+            what = f"no {modality} features of an encoder that can be compared with the classes' names"
+            raise UsageError(what, file=store, fix="give pseudo labels with --labels TABLE")
+    return names[0], names[1]
+
+
+def _reference(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
+    assert isinstance(job.step, Reference)
+    write_rows(place, _rows(truth(desk, job.step.reference)))
+    _note(place, {"truth": str(desk.truth or desk.data), "split": job.step.reference})
+
+
+def truth(desk: Desk, split: str) -> Annotations:
+    """The videos of a split that have dense labels: the data set's own, or those of the desk's table."""
+    chosen = desk.annotations.select(split)
+    if desk.truth:
+        chosen = replace(chosen, events=read_table(desk.truth, taxonomy=chosen.taxonomy).events)
+    known = [video for video in chosen.ids if video in chosen.events]
+    if not known:
+        source = desk.truth or chosen.source
+        raise UsageError(f"no video of split {split} has dense labels", file=source, fix="give them with --truth TABLE")
+    return chosen.ordered(known)
+
+
+def _rows(table: Annotations) -> Iterator[Any]:
+    for video in table.ids:
+        if video in table.events:
+            yield from event_rows(video, table.events[video])
+
+
+def _note(place: Path, about: Mapping[str, Any]) -> None:
+    write_json(place.with_suffix(".json"), about)
+
+
+def _train(job: Job, desk: Desk, place: Path, inputs: Inputs) -> None:
+    assert isinstance(job.step, Train)
+    recipe = desk.recipe(job.step, job.seed)
+    if "labels" in inputs:
+        recipe = replace(recipe, labels=str(inputs["labels"]))
+    if "ratios" in inputs:
+        if recipe.removal is None:
+            raise UsageError(f"recipe {job.step.train} removes nothing", fix="give it no ratios")
+        recipe = replace(recipe, removal=replace(recipe.removal, ratios=str(inputs["ratios"])))
+    stages.train(recipe, place, resume=True)
+    stages.predict(place, desk.annotations, desk.store, prediction(job, desk), split=desk.split)
+
+
+def _denoise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
+    assert isinstance(job.step, Denoise)
+    stages.denoise(inputs["denoise"], inputs["labels"], place, settings=job.step.settings)
+
+
+def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
+    assert isinstance(job.step, Refine)
+    labels, trust, folds = inputs["labels"], job.step.trust, job.step.folds
+    stages.refine(inputs["refine"], labels, place, evidence=soft_labels(labels), trust=trust, folds=folds)
+
+
+def _exchange(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers
+    stages.exchange(inputs["exchange"], place)
+
+
+def _noise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
+    assert isinstance(job.step, Noise)
+    stages.noise_ratios(inputs["noise"], place, settings=job.step.settings)
+
+
+Doer = Callable[[Job, Desk, Path, Inputs], None]
+DOERS: Mapping[type[Step], Doer] = {
+    Label: _label,
+    Reference: _reference,
+    Train: _train,
+    Denoise: _denoise,
+    Refine: _refine,
+    Exchange: _exchange,
+    Noise: _noise,
+}

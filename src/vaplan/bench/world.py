@@ -1,0 +1,32 @@
+"""The drawn world as a data set with features, for whoever has no data at hand: rendered once, encoded once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vaplan import stages, synthetic
+from vaplan.errors import UsageError
+from vaplan.stages.features import Progress
+
+Bars = Callable[[str], Progress]
+
+SPLITS = {"train": 18, "val": 2, "test": 10}  # parts of the videos
+EMBEDDED = (("embedded",), ("embedded",))
+TRUTH = "train_truth.csv"  # which no stage reads
+
+
+def make_world(folder: Path, store: Path, *, videos: int, seed: int, bars: Bars) -> Path:
+    """Render and encode what is not there yet; return the annotations' table."""
+    table = _render(folder, videos, seed, bars("render"))
+    data = stages.read_data(f"table:{table}")
+    outcome = stages.features(data, folder, store, names=EMBEDDED, progress=bars("features"))
+    if outcome.failed:
+        what = f"{len(outcome.failed)} rendered videos cannot be read"
+        raise UsageError(what, fix=f"delete {folder.parent} and start again")
+    return table
+
+
+def _render(folder: Path, videos: int, seed: int, bar: Progress) -> Path:
+    parts = sum(SPLITS.values())
+    counts = {split: videos * part // parts for split, part in SPLITS.items()}
+    clips = synthetic.world(counts, seed=seed)
+    return synthetic.render(clips, folder, progress=lambda done: bar(done, len(clips), ""))

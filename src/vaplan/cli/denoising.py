@@ -1,0 +1,73 @@
+"""Better labels by a trained parser: `vaplan denoise`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaplan.cli.options import Modality, OutTable
+from vaplan.console import stderr
+from vaplan.errors import UsageError
+
+
+class Rule(StrEnum):
+    """How labels are denoised."""
+
+    pld = "pld"
+    posterior = "posterior"
+
+
+def denoise(
+    run: Annotated[Path, typer.Argument(help="A run that was trained on the labels.")],
+    labels: Annotated[Path, typer.Option("--labels", help="The pseudo labels to denoise.")],
+    out: OutTable,
+    keep: Annotated[int, typer.Option("--keep", min=1, help="K: segments that make an event's baseline.")] = 5,
+    ratio: Annotated[
+        float, typer.Option("--ratio", min=1.0, help="α: how many times the baseline is suspicious.")
+    ] = 10,
+    floor: Annotated[bool, typer.Option(help="Flip only where the parser says the opposite.")] = True,
+    given_tags: Annotated[bool, typer.Option(help="Judge segments given that the video holds its tags.")] = True,
+    keep_presence: Annotated[
+        bool, typer.Option(help="Move onsets and offsets, never add or remove a whole class.")
+    ] = True,
+    modality: Annotated[list[Modality], typer.Option("--modality", help="Whose labels.")] = [Modality.visual],  # noqa: B006 - typer copies it
+    rule: Annotated[
+        Rule,
+        typer.Option(
+            "--rule",
+            help="`pld`; or `posterior`: the encoder's evidence and the parser's probability together, in both "
+            "modalities. It needs --evidence, and no other option counts but those named for it.",
+        ),
+    ] = Rule.pld,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="posterior: the soft labels of `vaplan label --soft`.")
+    ] = None,
+    trust: Annotated[float, typer.Option("--trust", min=0, help="posterior: how much the parser counts.")] = 1.0,
+    folds: Annotated[
+        int,
+        typer.Option("--folds", min=0, help="posterior: train so many parsers anew, and let each judge unseen videos."),
+    ] = 0,
+    soft: Annotated[
+        Path | None, typer.Option("--soft", help="posterior: also write how likely each label is now.")
+    ] = None,
+) -> None:
+    """Mend pseudo labels by what a parser says that was trained on them; then train again on the mended ones.
+
+    PLD flips those whose forward loss stands out along the timeline.
+    """
+    from vaplan import stages
+    from vaplan.pseudo_labels import Denoising
+
+    switches = {"floor": floor, "given_tags": given_tags, "keep_presence": keep_presence}
+    settings = Denoising(keep=keep, ratio=ratio, modalities=tuple(m.value for m in modality), **switches)
+    if rule == Rule.pld:
+        made = stages.denoise(run, labels, out, settings=settings)
+    elif evidence:
+        made = stages.refine(run, labels, out, evidence=evidence, trust=trust, folds=folds, soft=soft)
+    else:
+        fix = "give --evidence FILE, made by `vaplan label --soft`"
+        raise UsageError("--rule posterior needs soft labels", fix=fix)
+    for name, classes in made.flips.items():
+        flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
+        stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)

@@ -1,0 +1,137 @@
+"""From media files to timelines: `vaplan parse`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaplan.cli.options import (
+    AUTO,
+    EMBEDDED,
+    AudioOption,
+    DeviceOption,
+    PrecisionOption,
+    TaxonomyOption,
+    VisualOption,
+    WorkersOption,
+    thresholds,
+)
+from vaplan.console import finish, progress_bars, stderr, warn_embedded
+from vaplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from vaplan.encoders.compute import Compute
+    from vaplan.parser import Parser, ZeroShot
+    from vaplan.taxonomy import Taxonomy
+
+    Load = Callable[[], Parser | ZeroShot]
+
+Names = Sequence[Sequence[str]]
+NO_PARSER = "a parser is needed: a trained one, which has its classes and thresholds, or the encoders alone"
+SAY_WHICH = "say --run RUN, or --zero-shot --taxonomy FILE"
+
+
+def parse(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Media files, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for the timelines.")],
+    run: Annotated[Path | None, typer.Option("--run", help="The run folder of a trained parser.")] = None,
+    zero_shot: Annotated[
+        bool, typer.Option("--zero-shot", help="No training: the encoders alone, on the classes of `--taxonomy`.")
+    ] = False,
+    taxonomy: TaxonomyOption = None,
+    audio: AudioOption = EMBEDDED,
+    visual: VisualOption = EMBEDDED,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            help="With `--zero-shot`: `audio=4` or `visual=6`; higher marks less. [default: 5 for both]",
+        ),
+    ] = None,
+    tags: Annotated[
+        Path | None,
+        typer.Option(
+            "--tags",
+            help="A CSV with `path,tags` or `video,tags`: what is known to occur. Nothing else is marked in these "
+            "videos; the others may hold anything.",
+        ),
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")] = "json",
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave files alone that have a timeline.")
+    ] = False,
+    workers: WorkersOption = None,
+    device: DeviceOption = AUTO,
+    precision: PrecisionOption = AUTO,
+) -> None:
+    """Say what is heard and what is seen in media files, and when.
+
+    With `--run` a parser of `vaplan fit` or `vaplan train` speaks; videos longer than those of its training are parsed
+    in half-overlapping windows.
+
+    With `--zero-shot` you get a first result with no tags and no training, for any classes that you can name, even one:
+
+        vaplan parse videos --zero-shot --taxonomy classes.yaml --out timelines
+            --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
+
+    A class is marked in a second if it fits better than everyday things (the classes of LLP and AVE) do on average, by
+    5 logits of the encoder; that margin is the score in the timeline. Look at a few timelines, then raise
+    `--threshold` where too much is marked and lower it where too little is. With tags `vaplan fit` does better.
+    """
+    from vaplan import stages
+    from vaplan.encoders.compute import Compute
+
+    compute, given = Compute(device, precision), thresholds(threshold or [])
+    if zero_shot and taxonomy and not run:
+        load, classes = _zero_shot(taxonomy, (audio, visual), given, compute)
+    elif run and not (zero_shot or taxonomy or given):
+        load, classes = _trained(run, compute)
+    else:
+        raise UsageError(NO_PARSER, fix=SAY_WHICH)
+    known = stages.known_tags(tags, classes) if tags else None
+    if known is not None:
+        _warn_untagged([path for path in stages.media_files(paths) if path.stem not in known])
+    names = [name.strip() for name in formats.split(",")]
+    with progress_bars() as bars:
+        outcome = stages.parse(
+            paths,
+            out,
+            load=load,
+            tags=known,
+            formats=names,
+            skip_existing=skip_existing,
+            workers=workers,
+            progress=bars("parse", "files"),
+        )
+    finish(outcome, "parsed")
+
+
+def _trained(run: Path, compute: "Compute") -> "tuple[Load, Taxonomy]":
+    from vaplan import runs
+    from vaplan.parser import Parser
+
+    loaded = runs.load(run)
+    warn_embedded(loaded.recipe.encoders)
+    return partial(Parser.load, run, compute=compute), loaded.taxonomy
+
+
+def _zero_shot(
+    file: Path, names: Names, given: Mapping[str, float] | None, compute: "Compute"
+) -> "tuple[Load, Taxonomy]":
+    from vaplan.parser import ZeroShot
+    from vaplan.taxonomy import read_taxonomy
+
+    taxonomy = read_taxonomy(file)
+    if any(len(group) > 1 for group in names):
+        raise UsageError("--zero-shot takes one encoder for sound and one for pictures", fix="leave the others out")
+    warn_embedded(names)
+    audio, visual = (group[0] for group in names)
+    return partial(ZeroShot.load, taxonomy, (audio, visual), thresholds=given, compute=compute), taxonomy
+
+
+def _warn_untagged(paths: Sequence[Path]) -> None:
+    if paths:
+        what = f"warning: nothing is known of {len(paths)} files, which may hold any class; the first is {paths[0]}"
+        stderr.print(what, style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,60 @@
+"""A picture of whether pseudo labels look trustworthy: a row a class, heard on the left and seen on the right."""
+
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vaplan.plots import FAINT, INK, PALETTE, PAPER, WIDTH
+from vaplan.pseudo_labels.trust import Trust
+
+BLUE, ORANGE, GREEN = PALETTE[:3]
+LONGEST = 26  # letters of a name
+MARKS = {"trustworthy": "", "doubtful": "  ✗", "unknown": "  ?"}
+
+
+def picture(trust: Mapping[str, Mapping[str, Trust]]) -> Figure:
+    """How often each class fires where it is tagged and where it is not, and how many of its labels are right.
+
+    Args:
+        trust: By modality and class.
+    """
+    classes = max(map(len, trust.values()))
+    figure = Figure(figsize=(WIDTH + 1, 1.4 + 0.27 * classes), layout="constrained", facecolor=PAPER)
+    panels = figure.subplots(1, len(trust))
+    for panel, (modality, by_class) in zip(panels, trust.items(), strict=True):
+        _draw(panel, by_class)
+        doubtful = sum(found.verdict == "doubtful" for found in by_class.values())
+        title = f"{modality.capitalize()}: {doubtful} of {len(by_class)} doubtful (✗)"
+        panel.set_title(title, loc="left", fontsize=9, color=INK, weight="bold")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
+    return figure
+
+
+def _draw(panel: Axes, by_class: Mapping[str, Trust]) -> None:
+    places = range(len(by_class))
+    found = list(by_class.values())
+    inside = [100 * one.fires for one in found]
+    outside = [100 * one.fires_untagged for one in found]
+    panel.barh([y - 0.18 for y in places], inside, 0.34, color=BLUE, label="segments labelled, tagged videos")
+    panel.barh([y + 0.18 for y in places], outside, 0.34, color=ORANGE, label="would fire, untagged videos")
+    right = [(y, 100 * one.right) for y, one in zip(places, found, strict=True) if one.fires]
+    xs, ys = [x for _, x in right], [y for y, _ in right]
+    panel.plot(xs, ys, "D", color=GREEN, ms=4, label="labels that are right, estimated")
+    names = [_short(name) + MARKS[one.verdict] for name, one in by_class.items()]
+    panel.set_yticks(places, names, fontsize=7, parse_math=False)
+    panel.set(xlim=(0, 102), ylim=(len(found) - 0.4, -0.6))
+    panel.set_xlabel("percent", color=INK, fontsize=8)
+    panel.tick_params(labelsize=7, color=FAINT, labelcolor=INK, length=2)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.spines["bottom"].set_color(FAINT)
+    panel.grid(axis="x", color=FAINT, linewidth=0.5)
+    panel.set_axisbelow(True)
+    panel.set_facecolor(PAPER)
+
+
+def _short(name: str) -> str:
+    """Names come from files: one line, of bounded length."""
+    clean = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "…"

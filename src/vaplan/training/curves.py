@@ -1,0 +1,40 @@
+"""The curves of a training as TensorBoard shows them: `tensorboard --logdir RUN` while it lasts, or after."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from vaplan.training.loop import Epoch
+
+Tell = Callable[[Epoch], None]
+
+
+@contextmanager
+def board(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
+    """Something to tell each epoch to, which writes event files and tells `also`; where TensorBoard is not installed
+    it is `also` alone.
+
+    What an earlier training in the folder wrote of the same epochs and later ones is hidden by TensorBoard itself.
+    """
+    writer: Any = None
+
+    def tell(epoch: Epoch) -> None:
+        nonlocal writer
+        if writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # an optional extra, and slow to import
+
+            writer = SummaryWriter(str(folder), purge_step=int(epoch["epoch"]))
+        for name, value in epoch.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, int(epoch["epoch"]))
+        writer.flush()
+        if also is not None:
+            also(epoch)
+
+    try:
+        yield tell if find_spec("tensorboard") else also
+    finally:
+        if writer is not None:
+            writer.close()

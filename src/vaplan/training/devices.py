@@ -1,0 +1,116 @@
+"""Where a training computes: on which device, in which precision, and in how many processes that share each batch.
+
+Started by `torchrun`, every process computes its share of each batch. What they say is then put together, so that
+losses over a whole batch, ranks within it included, are those of one process, and so are the gradients.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from vaplan.arrays import Inputs
+from vaplan.encoders.compute import Compute
+from vaplan.training.running import move_inputs
+from vaplan.training.settings import Training
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+ROOM = 0.5  # of a device's free memory, for features
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how a training computes on this machine, nothing left open."""
+
+    device: str
+    precision: str
+    threads: int
+    processes: int = 1
+
+
+def place(settings: Training) -> Place:
+    """What `settings` come to here; EncoderError where the machine lacks the device."""
+    compute = Compute(settings.device, settings.precision).settled()
+    return Place(compute.device, compute.precision, settings.threads, processes())
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return int(os.environ["WORLD_SIZE"]) if torch.distributed.is_torchelastic_launched() else 1
+
+
+def leads() -> bool:
+    """Whether this process writes and tells; the others only compute."""
+    return processes() == 1 or os.environ["RANK"] == "0"
+
+
+def fabric(where: Place) -> "Fabric":
+    """Lightning's fabric on that device, joined with the other processes."""
+    from lightning_fabric import Fabric  # slow to import, and most commands do not train
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # standard error is for what vaplan says
+    device = torch.device(where.device)
+    how: dict[str, Any] = {
+        "accelerator": device.type,
+        "precision": "bf16-mixed" if where.precision == "bf16" else "32-true",
+    }
+    if where.processes == 1:
+        return Fabric(devices=1 if device.index is None else [device.index], **how)
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    strategy = DDPStrategy(find_unused_parameters=True)  # a loss need not reach all of a network
+    made = Fabric(devices=here, num_nodes=where.processes // here, strategy=strategy, **how)
+    made.launch()
+    return made
+
+
+def near(inputs: Inputs, device: torch.device) -> Inputs:
+    """The features on the device if they fit, else where they are: each batch is moved when its turn comes."""
+    size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
+    if device.type == "cuda" and size > ROOM * torch.cuda.mem_get_info(device)[0]:
+        return inputs
+    return move_inputs(inputs, device)
+
+
+def own_share(videos: int, fabric: "Fabric") -> slice:
+    """Which of a batch's videos this process computes: every n-th, or all of fewer than there are processes."""
+    count = fabric.world_size
+    return slice(fabric.global_rank, None, count) if videos >= count else slice(None)
+
+
+def completed(said: Any, share: slice, videos: int) -> Any:
+    """The prediction of a whole batch, from all processes; only what this one said carries gradients."""
+    if len(said.mask) == videos:
+        return said
+
+    def complete(own: Tensor) -> Tensor:
+        whole = torch.zeros(videos, *own.shape[1:], dtype=torch.float32, device=own.device)
+        whole[share] = own.detach().float()
+        torch.distributed.all_reduce(whole)  # each video's numbers, and zeros
+        if own.is_floating_point():
+            whole[share] = own.float()
+        return whole.to(own.dtype)
+
+    return mapped(said, complete)
+
+
+def in_full_precision(said: Any) -> Any:
+    """The prediction in float32, in which losses are computed."""
+    return mapped(said, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+
+
+def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same value with every tensor in it changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(mapped(item, change) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: mapped(getattr(value, f.name), change) for f in fields(value)})
+    return value

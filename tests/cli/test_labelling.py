@@ -1,0 +1,61 @@
+"""Labels without dense labels, as commands."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Call
+from tests.conftest import World
+
+
+def test_labels_are_judged_in_words_and_as_json(call: Call, world: World, tmp_path: Path) -> None:
+    about = ("label", f"table:{world.table}", "--store", world.store, "--out", tmp_path / "l.csv", "--diagnose")
+    code, out, err = call(*about, "--choose", "mixture", "--smooth", 0.5, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert set(document["trust"]) == {"audio", "visual"}
+    one = next(iter(document["trust"]["audio"].values()))
+    assert {"verdict", "reasons", "fires", "fires_untagged", "right", "entropy", "neighbours"} <= set(one)
+    assert "one a class" in err
+    code, out, err = call(*about)
+    assert code == 0
+    assert "labels look" in out
+    assert "only " in err  # some class of so few videos has a handful of tags
+    assert "l.png" in err
+
+
+def test_soft_labels_are_written_and_trained_on(call: Call, world: World, tmp_path: Path) -> None:
+    soft = tmp_path / "soft.csv"
+    assert (
+        call(
+            *("label", f"table:{world.table}", "--store", world.store, "--out", tmp_path / "l.csv"), *("--soft", soft)
+        )[0]
+        == 0
+    )
+    changes = [argument for change in world.changes for argument in ("--set", change)]
+    about = ("--labels", tmp_path / "l.csv", "--run", tmp_path / "run", "--set", f"soft={soft}")
+    assert call("train", "segment_bce", *changes, *about, "--set", "losses={segment: {labels: soft}}")[0] == 0
+    code, _, err = call("train", "segment_bce", *changes, *about[:-2], "--set", "losses={segment: {labels: soft}}")
+    assert code == 2
+    assert "labels: soft needs soft labels. Fix: write soft: TABLE" in err
+
+
+def test_whether_labels_help_is_said_from_held_out_tags(call: Call, world: World, tmp_path: Path) -> None:
+    lines = world.table.read_text().splitlines()
+    split = lines[0].split(",").index("split")
+    table = tmp_path / "train.csv"
+    moved = [",".join([*(c := line.split(","))[:split], "train", *c[split + 1 :]]) for line in lines[1:]]
+    table.write_text("\n".join([lines[0], *moved]) + "\n")
+    about = ("check-labels", f"table:{table}", "--store", world.store, "--labels", world.labels, "--folds", 2)
+    code, out, _ = call(*about, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["verdict"] in ("help", "do not help", "harm")
+    assert document["videos"] == len(world.data.videos)
+    for gain in document["gain"].values():
+        assert gain["low"] <= gain["value"] <= gain["high"]
+    code, out, _ = call(*about)
+    assert code == 0
+    assert "95 % interval" in out
+    code, _, err = call("check-labels", f"table:{world.table}", *about[2:])
+    assert code == 4
+    assert "16 tagged videos are too few to hold some out" in err

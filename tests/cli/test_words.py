@@ -1,0 +1,161 @@
+"""Classes in words on the command line: first results without training, tags as a filter, prompts, precision."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.conftest import EMBEDDED, World
+from vaplan import recipe as recipes
+from vaplan import stages
+from vaplan.arrays import AUDIO
+from vaplan.encoders.compute import PLAIN, Compute
+from vaplan.parser import Parser
+
+HEADER = "video,modality,class,onset,offset,score\n"
+
+
+@pytest.fixture
+def one_class(tmp_path: Path) -> Path:
+    path = tmp_path / "classes.yaml"
+    path.write_text("classes: [Bell]\n")
+    return path
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def classes_in(timeline: Path) -> set[str]:
+    return {event["class"] for event in json.loads(timeline.read_text())["events"]}
+
+
+def test_a_first_result_needs_a_list_of_classes_and_nothing_else(
+    call: Call, world: World, one_class: Path, tmp_path: Path
+) -> None:
+    holding = next(video for video in world.data.videos if "Bell" in video.tags)
+    path = world.folder / holding.path
+    given = ["--zero-shot", "--taxonomy", one_class, "--out", tmp_path, "--threshold", "audio=0"]
+    code, out, err = call("parse", path, *given, "--threshold", "visual=0", "--workers", 1)
+    assert (code, out) == (0, "")
+    assert "--visual clip:" in err
+    assert classes_in(tmp_path / f"{path.stem}.json") == {"Bell"}
+
+
+def test_tags_filter_what_the_encoders_and_what_a_trained_parser_say(call: Call, world: World, tmp_path: Path) -> None:
+    first, second = world.data.select("test").videos[:2]
+    taxonomy, tags = tmp_path / "all.csv", tmp_path / "tags.csv"
+    taxonomy.write_text("class\n" + "\n".join(world.data.taxonomy.classes))
+    tags.write_text(f"video,tags\n{first.video},{first.tags[0]}\n")
+    changes = [*world.changes, f"labels={world.labels}", "decision.rule=segment", "decision.threshold=0.01"]
+    run = stages.train(recipes.read("plg", changes=changes), tmp_path / "run")
+    all_of_it = ["--threshold", "audio=-99", "--threshold", "visual=-99"]
+    for how in (["--run", run.folder], ["--zero-shot", "--taxonomy", taxonomy, *all_of_it]):
+        out = tmp_path / how[0].strip("-")
+        paths = [world.folder / video.path for video in (first, second)]
+        code, _, err = call("parse", *paths, *how, "--tags", tags, "--out", out, "--workers", 1)
+        assert code == 0
+        assert "nothing is known of 1 files" in err
+        assert classes_in(out / f"{paths[0].stem}.json") == {first.tags[0]}
+        assert len(classes_in(out / f"{paths[1].stem}.json")) > 1
+
+
+def test_a_store_is_labelled_with_classes_that_nobody_tagged(
+    call: Call, world: World, one_class: Path, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "videos.csv", tmp_path / "labels.csv"
+    table.write_text(HEADER + "".join(f"{video},,,,,\n" for video in world.data.ids))
+    given = ["--store", world.store, "--taxonomy", one_class, "--out", out]
+    code, _, err = call("label", f"table:{table}", *given)
+    assert code == 0
+    assert "audio threshold 5.0, as there are no tags" in err
+    assert {row["class"] for row in rows_of(out)} == {"Bell", ""}
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert (about["strategy"], about["filter"]) == ("margin", "none")
+
+
+def test_a_single_class_with_tags_is_labelled_where_it_is_tagged(
+    call: Call, world: World, one_class: Path, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "tags.csv", tmp_path / "labels.csv"
+    tagged = {video.video for video in world.data.videos if "Bell" in video.tags}
+    table.write_text(HEADER + "".join(f"{v},,{'Bell' * (v in tagged)},,,\n" for v in world.data.ids))
+    assert call("label", f"table:{table}", "--taxonomy", one_class, "--store", world.store, "--out", out)[0] == 0
+    marked = {row["video"] for row in rows_of(out) if row["class"]}
+    assert marked
+    assert marked <= tagged
+
+
+def test_valors_words_and_logits_are_two_options(call: Call, world: World, tmp_path: Path) -> None:
+    table, out = tmp_path / "llp.csv", tmp_path / "labels.csv"
+    table.write_text(HEADER + "".join(f"{v},,{('Dog', 'Cat')[i % 2]},,,\n" for i, v in enumerate(world.data.ids)))
+    given = ["--store", world.store, "--out", out, "--prompts", "valor"]
+    assert call("label", f"table:{table}", *given, "--strategy", "logit", "--threshold", "valor")[0] == 0
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert about["thresholds"]["visual"] == [15.0, 14.0]  # Cat, Dog
+    assert about["prompts"]["audio"] == [["This is a sound of cat"], ["This is a sound of dog"]]
+    code, _, err = call("label", f"table:{table}", *given, "--threshold", "valor")
+    assert code == 2
+    assert "VALOR's thresholds are for logits. Fix: say --strategy logit" in err
+
+
+def test_a_store_keeps_the_precision_it_was_begun_with(call: Call, world: World, tmp_path: Path) -> None:
+    store, data = tmp_path / "store", f"table:{world.table}"
+    given = ["features", data, "--media", world.folder, "--store", store, "--workers", 1]
+    assert call(*given, "--precision", "bf16", "--limit", 1)[0] == 0
+    assert call(*given, "--limit", 1)[0] == 0
+    info = json.loads(call("store", "info", store)[1])
+    assert {about["provenance"]["precision"] for about in info.values()} == {"bf16"}
+    assert {about["ok"] for about in info.values()} == {2}
+    code, _, err = call(*given, "--precision", "fp32")
+    assert code == 2
+    assert "was begun with --device cpu --precision bf16" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["parse", "x.mp4", "--out", "o"], 2, "--run RUN, or --zero-shot --taxonomy FILE"),
+        (["parse", "x.mp4", "--out", "o", "--zero-shot"], 2, "a parser is needed"),
+        (
+            ["parse", "x.mp4", "--out", "o", "--run", "r", "--taxonomy", "{one}"],
+            2,
+            "which has its classes and thresholds",
+        ),
+        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{none}"], 4, "none.yaml"),
+        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{one}", "--tags", "{tags}"], 4, "mean 'Bell'"),
+        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{one}", "--device", "tpu"], 2, "'tpu'"),
+        (
+            ["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{one}", "--audio", "claps:x"],
+            2,
+            "mean 'clap'",
+        ),
+        (["label", "llp:x", "--taxonomy", "{one}", "--store", "s", "--out", "o.csv"], 2, "has classes of its own"),
+        (["label", "table:{table}", "--prompts", "valr", "--store", "s", "--out", "o.csv"], 2, "did you mean 'valor'"),
+        (["label", "table:{table}", "--taxonomy", "{one}", "--store", "s", "--out", "o.csv"], 4, "unknown class"),
+        (["features", "table:{table}", "--media", "m", "--store", "s", "--precision", "fp8"], 2, "unknown precision"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(
+    call: Call, world: World, one_class: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "tags.csv").write_text("video,tags\nx,Bel\n")
+    places = {"one": one_class, "none": tmp_path / "none.yaml", "tags": tmp_path / "tags.csv", "table": world.table}
+    got, out, err = call(*(argument.format(**places) for argument in arguments))
+    assert (got, out) == (code, "")
+    assert message in err
+    assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
+
+
+def test_a_parser_encodes_as_its_features_were_made(world: World, tmp_path: Path) -> None:
+    data, half = stages.read_data(f"table:{world.table}"), Compute("cpu", "bf16")
+    stages.features(data, world.folder, tmp_path, names=EMBEDDED, workers=1, compute=half)
+    changes = [*world.changes, f"store={tmp_path}", f"labels={world.labels}"]
+    run = stages.train(recipes.read("plg", changes=changes), tmp_path / "run")
+    for encoder in Parser.load(run.folder).encoders[AUDIO]:
+        assert encoder.provenance["precision"] == "bf16"
+    for encoder in Parser.load(run.folder, compute=PLAIN).encoders[AUDIO]:
+        assert "precision" not in encoder.provenance

@@ -1,0 +1,118 @@
+"""Towers run by OpenVINO; what needs the package is skipped without it, and the rest has a stand-in."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.encoders.conftest import noise, video
+from vaplan import encoders
+from vaplan.arrays import AUDIO, VISUAL
+from vaplan.encoders import openvino
+from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
+from vaplan.errors import EncoderError, MissingExtra
+
+# Not importorskip: to import it without our precaution would report to its makers.
+installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs openvino")
+EXACT = Compute("openvino", "fp32")
+Tower = Callable[[Tensor], Tensor]
+
+
+def doubled(batch: Tensor) -> Tensor:
+    return 2 * batch
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A package whose programs do what they are `told`, in the precision that is `able` or else the one asked for."""
+    here = SimpleNamespace(__version__="0", told=None, able=None, convert_model=lambda part, **_: part)
+
+    def compile_model(part: Tower, device: str, settings: dict[str, Any]) -> Any:
+        said = SimpleNamespace(get_type_name=lambda: here.able or settings["INFERENCE_PRECISION_HINT"])
+
+        class Program:
+            def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
+                return [(here.told or part)(torch.from_numpy(batch)).numpy()]
+
+            def get_property(self, name: str) -> Any:
+                return said
+
+        return Program()
+
+    here.Core = lambda: SimpleNamespace(compile_model=compile_model)
+    monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", here)  # type: ignore[arg-type]
+    return here
+
+
+def test_a_part_is_converted_once_for_batches_of_a_shape(stand_in: SimpleNamespace) -> None:
+    run = openvino.Converted("bf16")
+    for rows in (3, 3, 2):
+        assert torch.equal(run(doubled, torch.ones(rows, 4)), torch.full((rows, 4), 2.0))
+    assert [shape for _, shape in run.programs] == [(3, 4), (2, 4)]
+
+
+def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
+    openvino.program(doubled, torch.ones(2, 2), precision="fp32")
+    with pytest.raises(ImportError, match="openvino_telemetry"):
+        importlib.import_module("openvino_telemetry")
+
+
+def test_a_program_that_does_something_else_than_the_model_is_refused(stand_in: SimpleNamespace) -> None:
+    stand_in.told = torch.cos
+    with pytest.raises(EncoderError, match="does not do what this model does"):
+        openvino.program(doubled, torch.linspace(0, 3, 8), precision="fp32")
+
+
+def test_a_program_that_multiplies_in_another_precision_is_refused(stand_in: SimpleNamespace) -> None:
+    stand_in.able = "f32"
+    with pytest.raises(EncoderError, match="this processor does not multiply in bf16"):
+        openvino.program(doubled, torch.ones(2, 2), precision="bf16")
+
+
+def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'vaplan\[openvino\]'"):
+        Compute("openvino").settled()
+
+
+@installed
+@pytest.mark.parametrize("modality", [AUDIO, VISUAL])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_its_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) -> None:
+    plain, converted = (
+        encoders.load("embedded", modality, compute=compute) for compute in (PLAIN, Compute("openvino", precision))
+    )
+    cosine = (plain.embed(noise(4)) * converted.embed(noise(4))).sum(axis=1)
+    assert cosine.min() > (0.999999 if precision == "fp32" else 0.999)
+    assert plain.text(["a bell"]).tobytes() == converted.text(["a bell"]).tobytes()
+
+
+@installed
+def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_worker() -> None:
+    whole, (one, other) = noise(13), (encoders.load("embedded", AUDIO, compute=EXACT) for _ in range(2))
+    together = one.embed(whole)
+    for t in (0, 5, 12):
+        alone = other.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        assert alone.tobytes() == together[t].tobytes()
+
+
+@installed
+def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) -> None:
+    name = f"clap:{clap_folder}?context=clip"
+    plain, converted = (encoders.load(name, AUDIO, compute=compute).embed(noise(3)) for compute in (PLAIN, EXACT))
+    assert np.allclose(plain, converted, atol=1e-4)
+
+
+@installed
+def test_it_is_in_the_provenance_and_asking_for_nothing_goes_on_with_it() -> None:
+    provenance = encoders.load("embedded", VISUAL, compute=EXACT).provenance
+    assert AUTOMATIC.otherwise(Compute.of(provenance)) == EXACT
+    assert provenance["versions"].keys() >= {"torch", "openvino"}

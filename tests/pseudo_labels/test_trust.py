@@ -1,0 +1,67 @@
+"""Whether labels look right, judged without knowing what is."""
+
+import pytest
+import torch
+
+from tests.pseudo_labels.test_mixture import videos
+from vaplan.arrays import AUDIO
+from vaplan.pseudo_labels import fit_mixture, generate_pseudo_labels
+from vaplan.pseudo_labels.trust import assess
+from vaplan.stages.diagnose import agreement
+
+
+def judged(evidence, weak, mask):
+    mixture = fit_mixture(evidence, weak, mask)
+    threshold = mixture.thresholds()
+    return assess(evidence, weak, mask, threshold=threshold, mixture=mixture), threshold
+
+
+def test_rates_are_shares_of_segments_that_exist():
+    evidence, weak, mask, _, _ = videos()
+    (audio, _), threshold = judged(evidence, weak, mask)
+    above = evidence[:, :, AUDIO, 1] > threshold[AUDIO, 1]
+    inside, outside = weak[:, None, 1] & mask[:, :, AUDIO], ~weak[:, None, 1] & mask[:, :, AUDIO]
+    assert audio[1].fires == pytest.approx(float(above[inside].float().mean()))
+    assert audio[1].fires_untagged == pytest.approx(float(above[outside].float().mean()))
+    assert audio[1].videos == int((weak[:, 1] & mask[:, :, AUDIO].any(dim=1)).sum())
+
+
+def test_the_share_of_right_labels_is_told_without_the_truth():
+    evidence, weak, mask, truth, _ = videos(1)
+    rows, threshold = judged(evidence, weak, mask)
+    label = generate_pseudo_labels(evidence, weak, mask, threshold=threshold)
+    right = (label & truth).sum(dim=(0, 1)) / label.sum(dim=(0, 1))
+    told = torch.tensor([[one.right for one in row] for row in rows])
+    assert torch.allclose(told, right, atol=0.03)
+
+
+def test_clear_evidence_is_trustworthy_and_evidence_of_other_videos_is_not():
+    evidence, weak, mask, _, _ = videos(2, lift=4.0)
+    generator = torch.Generator().manual_seed(0)
+    steady = evidence.sort(dim=1).values  # events last
+    assert all(one.verdict == "trustworthy" for row in judged(steady, weak, mask)[0] for one in row)
+    strangers = steady[torch.randperm(len(steady), generator=generator)]
+    doubted = [one for row in judged(strangers, weak, mask)[0] for one in row]
+    assert all(one.verdict == "doubtful" and one.reasons for one in doubted)
+
+
+def test_labels_that_come_and_go_at_random_are_doubted_for_it():
+    evidence, weak, mask, _, _ = videos(3, lift=4.0)
+    for one in judged(evidence, weak, mask)[0][AUDIO]:
+        assert one.neighbours == pytest.approx(one.fires, abs=0.05)
+
+
+def test_of_a_class_with_few_tagged_videos_nothing_is_said():
+    evidence, weak, mask, _, _ = videos(4)
+    weak[4:, 0] = False
+    one = judged(evidence, weak, mask)[0][AUDIO][0]
+    assert one.verdict == "unknown"
+    assert "videos are tagged with it" in one.reasons[0]
+
+
+def test_sentences_agree_on_the_share_that_both_mark():
+    label, other = torch.zeros(1, 4, 2, 1, dtype=torch.bool), torch.zeros(1, 4, 2, 1, dtype=torch.bool)
+    label[0, :3], other[0, 1:] = True, True
+    assert agreement(label, [other]).tolist() == [[0.5], [0.5]]
+    assert agreement(label, [label, other]).tolist() == [[0.75], [0.75]]
+    assert agreement(label, []).isnan().all()

@@ -1,0 +1,71 @@
+"""Whether pseudo labels help, told from tags of held-out videos."""
+
+import pytest
+import torch
+
+from vaplan.arrays import Inputs
+from vaplan.metrics.intervals import Interval
+from vaplan.stages.check_labels import Checked, compare, contributions, places
+
+VIDEOS, TIME, CLASSES, SIZE = 120, 6, 6, 24
+
+
+@pytest.fixture(scope="module")
+def videos():
+    """Features that say what is there, in one modality at a time, for half of a video."""
+    generator = torch.Generator().manual_seed(0)
+    tags = torch.rand(VIDEOS, CLASSES, generator=generator) < 0.25
+    tags[torch.arange(VIDEOS), torch.randint(CLASSES, (VIDEOS,), generator=generator)] = True
+    begin = torch.randint(TIME // 2 + 1, (VIDEOS, 1, 1, CLASSES), generator=generator)
+    time = torch.arange(TIME)[:, None, None]
+    modality = torch.randint(2, (VIDEOS, 1, 1, CLASSES), generator=generator)
+    lasts = (time >= begin) & (time < begin + TIME // 2)
+    truth = lasts & (torch.arange(2)[:, None] == modality) & tags[:, None, None]
+    looks = torch.randn(2, CLASSES, SIZE, generator=generator)
+    streams = [
+        torch.einsum("vtc,cf->vtf", truth[:, :, m].float(), looks[m])
+        + 2.0 * torch.randn(VIDEOS, TIME, SIZE, generator=generator)
+        for m in (0, 1)
+    ]
+    return Inputs(((streams[0],), (streams[1],)), torch.ones(VIDEOS, TIME, 2, dtype=torch.bool)), tags, truth
+
+
+def strangers(truth, tags):
+    """Each label from another video with that tag: as many, as long, and wrong."""
+    generator, shuffled = torch.Generator().manual_seed(1), truth.clone()
+    for c in range(CLASSES):
+        tagged = torch.nonzero(tags[:, c])[:, 0]
+        shuffled[tagged, :, :, c] = truth[tagged[torch.randperm(len(tagged), generator=generator)]][..., c]
+    return shuffled
+
+
+def test_right_labels_help_and_labels_of_other_videos_do_not(videos):
+    inputs, tags, truth = videos
+    assert compare(inputs, tags, truth, folds=2, seed=0).verdict == "help"
+    assert compare(inputs, tags, strangers(truth, tags), folds=2, seed=0).verdict != "help"
+
+
+def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_told_where(videos):
+    inputs, tags, truth = videos
+    told = contributions(inputs, tags, folds=3, seed=0)
+    tagged = tags[:, None, None].expand(truth.shape)
+    assert told[truth].mean() > 5 * told[tagged & ~truth].mean().abs()
+
+
+def test_places_are_what_a_tag_loses_with_the_likelier_half(videos):
+    told = torch.tensor([[1.0, 0.0], [3.0, 0.0]]).reshape(1, 2, 2, 1)
+    tags = torch.tensor([[True]])
+    assert places(told, tags, told).tolist() == [4.0 - 0.0]
+    assert places(-told, tags, told).tolist() == [-4.0]
+    inputs, tags, truth = videos
+    told = contributions(inputs, tags, folds=3, seed=0)
+    assert places(truth.float(), tags, told).mean() > places(strangers(truth, tags).float(), tags, told).mean()
+
+
+def test_the_verdict_follows_the_intervals():
+    def verdict(*intervals):
+        return Checked(9, 3, {}, dict(zip(("tags", "places"), intervals, strict=True))).verdict
+
+    up, down, level = Interval(1.0, 0.5, 1.5), Interval(-1.0, -1.5, -0.5), Interval(0.0, -0.5, 0.5)
+    assert [verdict(up, level), verdict(level, up), verdict(level, level)] == ["help", "help", "do not help"]
+    assert [verdict(up, down), verdict(down, level)] == ["harm", "harm"]

@@ -1,0 +1,81 @@
+"""Labels from the encoder's evidence and a parser together, on files."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.conftest import Call, call  # noqa: F401 - a fixture
+from tests.conftest import EMBEDDED, World
+from vaplan import pseudo_labels, runs, stages, training
+from vaplan import recipe as recipes
+from vaplan.arrays import Target
+from vaplan.errors import RecipeError
+from vaplan.stages.data import read_inputs
+from vaplan.stages.folds import cross_predict, folds_of
+from vaplan.stages.soft import read_soft
+from vaplan.stages.train import read_labels
+
+
+@pytest.fixture(scope="module")
+def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the labels `l.csv`, with the soft ones beside it."""
+    folder = tmp_path_factory.mktemp("refined")
+    stages.label(world.data, world.store, folder / "l.csv", names=EMBEDDED, choose="mixture", soft=folder / "soft.csv")
+    stages.train(recipes.read("ple", changes=[*world.changes, f"labels={folder / 'l.csv'}"]), folder / "run")
+    return folder
+
+
+def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(world: World, made: Path) -> None:
+    about = made / "run", made / "l.csv", made / "out.csv"
+    stages.refine(*about, evidence=made / "soft.csv", soft=made / "out_soft.csv")
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    first = read_soft(made / "soft.csv", world.data, inputs.mask)
+    said = pseudo_labels.given_tags(training.predict(runs.load(made / "run").model, inputs))
+    tags = torch.from_numpy(world.data.weak_label())
+    expected = pseudo_labels.fuse(first, said, tags, inputs.mask)
+    assert torch.allclose(read_soft(made / "out_soft.csv", world.data, inputs.mask), expected, atol=1e-5)
+    labels = read_labels(made / "out.csv", world.data, inputs)
+    assert torch.equal(labels, expected > 0.5)
+
+
+def test_a_parser_that_does_not_count_changes_nothing(made: Path) -> None:
+    found = stages.refine(made / "run", made / "l.csv", made / "same.csv", evidence=made / "soft.csv", trust=0.0)
+    assert not any(sum(counts.values()) for row in found.flips.values() for counts in row.values())
+
+
+def test_parsers_of_other_folds_judge_otherwise_than_the_run_itself(made: Path) -> None:
+    tables = []
+    for folds in (0, 2, 2):
+        found = stages.refine(
+            *(made / "run", made / "l.csv", made / f"{len(tables)}.csv"), evidence=made / "soft.csv", folds=folds
+        )
+        tables.append(found.table.read_bytes())
+    assert tables[0] != tables[1] == tables[2]
+
+
+def test_every_video_is_in_one_fold_and_no_label_of_it_reaches_the_parser_that_judges_it(world: World) -> None:
+    folds = folds_of(11, 3, seed=5)
+    assert sorted(torch.cat(folds).tolist()) == list(range(11))
+    assert {len(fold) for fold in folds} == {3, 4}
+    with pytest.raises(RecipeError, match="12 folds of 11 videos"):
+        folds_of(11, 12, seed=5)
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    tags, recipe = torch.from_numpy(world.data.weak_label()), recipes.read("han", changes=world.changes)
+    fold = folds_of(len(inputs), 2, seed=recipe.training.seed)[0]
+    turned = tags.clone()
+    turned[fold] = ~tags[fold]
+    one, other = (cross_predict(recipe, inputs, Target(labels), folds=2) for labels in (tags, turned))
+    assert torch.equal(one.video[fold], other.video[fold])
+    assert one.video.shape == tags.shape
+
+
+def test_it_is_a_rule_of_denoise(call: Call, made: Path) -> None:  # noqa: F811
+    about = ("denoise", made / "run", "--labels", made / "l.csv", "--out", made / "c.csv", "--rule", "posterior")
+    code, _, err = call(*about)
+    assert code == 2
+    assert "--rule posterior needs soft labels. Fix: give --evidence" in err
+    code, _, err = call(*about, "--evidence", made / "soft.csv", "--soft", made / "c_soft.csv", "--trust", 0.5)
+    assert code == 0
+    assert "audio: " in err
+    assert (made / "c_soft.csv").is_file()

@@ -1,0 +1,77 @@
+"""A job without media or encoders: a video's features are made of its id, in processes that start quickly."""
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vaplan.store import Entry
+from vaplan.workers import Work
+from vaplan.workers.processes import in_order
+
+DIMENSION, SEGMENTS = 4, 3
+PAIRS = ((0, "pretended"), (1, "pretended"))  # a modality and an encoder each
+
+
+class Job(Protocol):
+    """What the stage asks for."""
+
+    video: str
+    encoders: tuple[tuple[int, str], ...]
+
+
+def encode(job: Job) -> dict[tuple[int, str], Entry]:
+    """Every other video has no sound."""
+    return {pair: _entry(job.video, pair[0]) for pair in job.encoders}
+
+
+def _entry(video: str, modality: int) -> Entry:
+    seed = hashlib.sha256(f"{video} {modality}".encode()).digest()
+    if modality == 0 and seed[0] % 2:
+        return Entry(video, None, np.zeros(SEGMENTS, dtype=bool), "absent", "the file has no sound")
+    generator = np.random.default_rng([*seed])
+    feature = generator.standard_normal((SEGMENTS, DIMENSION), dtype=np.float32)
+    return Entry(video, feature, np.ones(SEGMENTS, dtype=bool))
+
+
+def slowly(job: Job) -> dict[tuple[int, str], Entry]:
+    """So that there is a middle to be killed in."""
+    time.sleep(0.02)
+    return encode(job)
+
+
+@dataclass(frozen=True)
+class Dying:
+    """The process of a video's first attempt is killed: before, while or after the video is done."""
+
+    folder: Path
+
+    def __call__(self, job: Job) -> dict[tuple[int, str], Entry]:
+        attempted = self.folder / job.video
+        if not attempted.exists():
+            attempted.touch()
+            delay = 0.005 * int(job.video[-1])
+            threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL]).start()
+        return slowly(job)
+
+
+def here(work: Work, items: Sequence[Any], *, count: int, seconds: float) -> Iterator[tuple[Any, Any]]:
+    """An engine without processes."""
+    return ((item, encode(item)) for item in items)
+
+
+@dataclass(frozen=True)
+class There:
+    """The engine of real processes, with other work."""
+
+    function: Callable[[Job], Any] = slowly
+
+    def __call__(self, work: Work, items: Sequence[Any], *, count: int, seconds: float) -> Iterator[tuple[Any, Any]]:
+        return in_order(Work(self.function), items, count=count, seconds=seconds)
