@@ -1,28 +1,42 @@
-"""What encoding a second costs, beside the library's own preprocessing: `python benchmarks/bench_encoders.py [ENC…]`.
+"""What encoding a second costs, and what half precision and OpenVINO save, with CLIP and CLAP of random weights.
 
-CPU milliseconds a segment on one thread, medians of interleaved rounds, over noise at the sizes of real media. ENC is
-`embedded` (both), `clip:FOLDER` or `clap:FOLDER`. The last column is the largest difference of our preprocessing from
-the library's: grey levels for pictures, decibels for sounds.
+python benchmarks/bench_encoders.py [ENC…] [--device cpu] [--folder DIR] [--write]
+
+Without ENC the two checkpoints are made on the spot, of full size, in DIR if it is given; OpenVINO is measured where it
+is installed. Rates are one-second segments a second of CPU time on one thread (of wall time on a GPU), medians of
+interleaved rounds, over noise at the sizes of real media.
 """
 
-import sys
+import argparse
+import importlib.metadata
+import importlib.util
+import platform
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from checkpoints import make_clap, make_clip
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import ClapFeatureExtractor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from vaplan import encoders
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.encoders import clap, clip, spectrogram
+from vaplan.encoders.compute import HALVES, Compute
 from vaplan.media import Seconds, Segments
 
-Work = Callable[[], Tensor]
+Work = Callable[[], Any]
+RESULTS = Path(__file__).parent / "results" / "encoders.md"
 ROUNDS, SECONDS, HEIGHT, WIDTH = 7, 10, 360, 640
+SIDE = 1536  # of the matrices whose product tells the highest rate there is
 
 
 def noise(rate_hz: int) -> Segments:
@@ -38,16 +52,16 @@ def noise(rate_hz: int) -> Segments:
 
 
 def preparing(encoder: encoders.Encoder, video: Segments) -> tuple[Work, Work, float]:
-    """Our preprocessing, the library's, and how far apart they are."""
+    """The library's preprocessing, ours, and how far apart they are."""
     settings = {key: value for key, value in encoder.provenance["preprocessing"].items() if not key.endswith("_type")}
     if isinstance(encoder, clip.ClipEncoder):
         images = CLIPImageProcessorPil(**settings)
         ours, theirs = partial(our_pixels, encoder, video), partial(their_pixels, images, video)
         levels = 255 * torch.tensor(images.image_std)[:, None, None]
-        return ours, theirs, float(((ours() - theirs()) * levels).abs().max())
+        return theirs, ours, float(((ours() - theirs()) * levels).abs().max())
     extractor = ClapFeatureExtractor(**settings)
     ours, theirs = partial(our_mels, encoder, video), partial(their_mels, extractor, video)
-    return ours, theirs, float((ours() - theirs()).abs().max())
+    return theirs, ours, float((ours() - theirs()).abs().max())
 
 
 def our_pixels(encoder: clip.ClipEncoder, video: Segments) -> Tensor:
@@ -68,27 +82,126 @@ def their_mels(extractor: ClapFeatureExtractor, video: Segments) -> Tensor:
     return extractor(sounds, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_features"][:, 0]
 
 
-def cpu_ms(work: Callable[[], object]) -> float:
-    start = time.process_time()
+def seconds(work: Work, device: str) -> float:
+    """What one call costs: CPU time, or on a GPU the time until it is done."""
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    start = clock()
     work()
-    return 1e3 * (time.process_time() - start) / SECONDS
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return clock() - start
 
 
-def main(names: list[str]) -> None:
+def medians(works: Sequence[Work], device: str) -> np.ndarray:
+    """The medians of interleaved rounds, after one that does not count."""
+    return np.median([[seconds(work, device) for work in works] for _ in range(ROUNDS + 1)][1:], axis=0)
+
+
+def highest_rate(device: str, precision: str) -> float:
+    """Operations a second in a product of large matrices."""
+    a = torch.randn(SIDE, SIDE, device=device, dtype=HALVES.get(precision, torch.float32))
+    return 2 * SIDE**3 / float(medians([lambda: a @ a], device)[0])
+
+
+def preparing_row(name: str, modality: int) -> str:
+    encoder = encoders.load(name, modality)
+    theirs, ours, apart = preparing(encoder, noise(encoder.rate_hz or 8_000))
+    library, own = 1e3 * medians([theirs, ours], "cpu") / SECONDS
+    unit = "dB" if modality == AUDIO else "grey levels"
+    numbers = f"{library:.2f} | {own:.2f} | {own / library:.2f} | {apart:.1g} {unit}"
+    return f"| {shown(name)} | {MODALITIES[modality]} | {numbers} |"
+
+
+def ways(device: str) -> list[Compute]:
+    """How to encode; PyTorch's fp32 first."""
+    if device != "cpu":
+        return [Compute(device, precision) for precision in ("fp32", *HALVES)]
+    there = ["cpu", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
+    return [Compute(place, precision) for place in there for precision in ("fp32", "bf16")]
+
+
+def versions(device: str) -> str:
+    kinds = {way.device for way in ways(device)}
+    libraries = ["torch", "transformers", *(kinds & {"openvino"})]
+    return ", ".join(f"{library} {importlib.metadata.version(library)}" for library in libraries)
+
+
+def encoding_rows(name: str, modality: int, device: str) -> list[str]:
+    loaded = [encoders.load(name, modality, compute=way) for way in ways(device)]
+    video = noise(loaded[0].rate_hz or 8_000)
+    first = [seconds(partial(encoder.embed, video), device) for encoder in loaded]
+    vectors, flops = [encoder.embed(video) for encoder in loaded], operations(loaded[0], video)
+    costs = medians([partial(encoder.embed, video) for encoder in loaded], device) / SECONDS
+    rows = []
+    for way, begun, cost, own in zip(ways(device), first, costs, vectors, strict=True):
+        share = flops / cost / highest_rate(device, way.precision)
+        apart = float((own * vectors[0]).sum(axis=1).min())
+        numbers = f"{1 / cost:.1f} | {costs[0] / cost:.2f} | {share:.0%} | {apart:.5f} | {begun - cost * SECONDS:.1f}"
+        rows.append(f"| {shown(name)} | {MODALITIES[modality]} | {way.device} | {way.precision} | {numbers} |")
+    return rows
+
+
+def operations(encoder: Any, video: Segments) -> float:
+    """Multiplications and additions for a segment, in matrix products and convolutions."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        replace(encoder, batch_size=SECONDS).embed(video)
+    return counter.get_total_flops() / SECONDS
+
+
+def shown(name: str) -> str:
+    kind, _, place = name.partition(":")
+    return f"{kind} {Path(place).name}".strip()
+
+
+def report(names: Sequence[str], device: str) -> str:
+    kinds = {"embedded": (AUDIO, VISUAL), "clap": (AUDIO,), "clip": (VISUAL,)}
+    pairs = [(name, modality) for name in names for modality in kinds[name.partition(":")[0]]]
+    where = "one CPU thread" if device == "cpu" else torch.cuda.get_device_name(device)
+    able = ", ".join(key for key, there in torch.cpu.get_capabilities().items() if "bf16" in key and there)
+    lines = [
+        "# Encoders: what a second of video costs",
+        "",
+        f"Python {platform.python_version()}, {versions(device)},",
+        f"{platform.machine()} ({able or 'no bf16'}). Medians of {ROUNDS} interleaved rounds over {SECONDS} s",
+        f"of noise, {WIDTH} x {HEIGHT} pixels. ViT-B-32 and HTSAT have their full size and random weights.",
+        "",
+        "Preprocessing on one CPU thread, milliseconds a segment, and its largest difference from the library's:",
+        "",
+        "| model | modality | the library's | ours | ratio | difference |",
+        "|---|---|---:|---:|---:|---:|",
+        *(preparing_row(*pair) for pair in pairs),
+        "",
+        f"Preprocessing and encoding on {where}: one-second segments a second, gain over fp32, share of the rate of a",
+        f"product of {SIDE} x {SIDE} matrices in the same precision by PyTorch, the smallest cosine with the vectors",
+        "of PyTorch's fp32, and how many seconds the first video takes longer:",
+        "",
+        "| model | modality | device | precision | segments / s | gain | share | cosine | first |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|",
+        *(row for pair in pairs for row in encoding_rows(*pair, device)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", metavar="ENC", nargs="*", help="embedded, clip:FOLDER or clap:FOLDER")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--folder", type=Path, help="where the checkpoints are made, or found from before")
+    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    print("| encoder | modality | library's preprocessing | ours | ratio | whole embedding | largest difference |")
-    print("|---|---|---|---|---|---|---|")
-    for name in names:
-        for modality in (AUDIO, VISUAL) if name == "embedded" else (AUDIO if name.startswith("clap") else VISUAL,):
-            encoder = encoders.load(name, modality)
-            video = noise(encoder.rate_hz or 8_000)
-            ours, theirs, apart = preparing(encoder, video)
-            works = [theirs, ours, partial(encoder.embed, video)]
-            rounds = [[cpu_ms(work) for work in works] for _ in range(ROUNDS)]
-            library, own, whole = np.median(rounds, axis=0)
-            numbers = f"{library:.2f} | {own:.2f} | {own / library:.2f} | {whole:.2f} | {apart:.1e}"
-            print(f"| {name} | {MODALITIES[modality]} | {numbers} |")
+    with tempfile.TemporaryDirectory() as fresh:
+        folder, names = options.folder or Path(fresh), options.names
+        if not names:
+            clip_folder, clap_folder = make_clip(folder / "ViT-B-32"), make_clap(folder / "HTSAT")
+            names = ["embedded", f"clip:{clip_folder}", f"clap:{clap_folder}"]
+        text = report(names, options.device)
+    print(text, end="")
+    if options.write:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["embedded"])
+    main()

@@ -1,24 +1,38 @@
-"""Time an epoch of HAN, and an evaluation, against bare torch on tensors in memory.
+"""Time a training epoch of HAN, and a prediction, against bare torch on tensors in memory, on one thread.
 
-    python benchmarks/bench_training.py [VIDEOS]
+python benchmarks/bench_training.py [--write]
 
 Features have the published sizes: 10 segments of 128 (audio), 2048 and 512 (visual); batches of 64.
 """
 
-import sys
+import argparse
+import platform
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from vaplan.arrays import Inputs, Target
 from vaplan.losses import total
 from vaplan.models.han import HAN
 from vaplan.recipe import read
-from vaplan.training import Training, fit, predict, seeded
+from vaplan.store import mapped
+from vaplan.training import Teacher, Training, fit, predict, seeded
 
 SIZES, SEGMENTS, CLASSES, BATCH = ((128,), (2048, 512)), 10, 25, 64
+TRAINED, EVALUATED, ROUNDS = 640, 1200, 5
+LOSSES = read("ple").losses
+ONE_EPOCH = Training(epochs=1, batch_size=BATCH)
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
+RESULTS = Path(__file__).parent / "results" / "training.md"
+
+Works = dict[str, Callable[[], object]]
 
 
 def data(videos: int) -> tuple[Inputs, Target]:
@@ -35,6 +49,18 @@ def network() -> HAN:
         return HAN(feature_sizes=SIZES, classes=CLASSES)
 
 
+def in_a_file(inputs: Inputs, folder: Path) -> Inputs:
+    """The same features, as those are held that are too large for the memory."""
+
+    def held(stream: torch.Tensor) -> torch.Tensor:
+        array = mapped.mapped_zeros(tuple(stream.shape), np.float32, folder=folder)
+        array[:] = stream.numpy()
+        return torch.from_numpy(array)
+
+    audio, visual = (tuple(held(stream) for stream in streams) for streams in inputs.streams)
+    return Inputs((audio, visual), inputs.mask)
+
+
 def bare_epoch(model: HAN, inputs: Inputs, target: Target) -> None:
     """Forward, loss, backward and optimiser on consecutive slices: nothing can be left out of this."""
     optimiser = torch.optim.Adam(model.parameters(), lr=5e-4)
@@ -42,7 +68,7 @@ def bare_epoch(model: HAN, inputs: Inputs, target: Target) -> None:
     for start in range(0, len(inputs), BATCH):
         batch = slice(start, start + BATCH)
         optimiser.zero_grad()
-        total(model(inputs[batch]), target[batch], read("ple").losses)[0].backward()
+        total(model(inputs[batch]), target[batch], LOSSES)[0].backward()
         optimiser.step()
 
 
@@ -53,31 +79,105 @@ def bare_forward(model: HAN, inputs: Inputs) -> None:
         model(inputs[start : start + 256])
 
 
-def seconds(*works: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Median CPU time of each, taken in turns so that both see the same machine."""
-    taken: list[list[float]] = [[] for _ in works]
-    for _ in range(repeats):
-        for work, times in zip(works, taken, strict=True):
+def seconds(works: Works) -> dict[str, float]:
+    """Median CPU time of each, taken in turns so that all see the same machine."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(ROUNDS):
+        for name, work in works.items():
             begun = time.process_time()
             work()
-            times.append(time.process_time() - begun)
-    return [median(times) for times in taken]
+            taken[name].append(time.process_time() - begun)
+    return {name: median(times) for name, times in taken.items()}
+
+
+def against_bare() -> list[str]:
+    """An epoch and a prediction, and what the same costs in bare torch."""
+    rows, model = [], network()
+    inputs, target = data(TRAINED)
+    unseen, _ = data(EVALUATED)
+    for name, works in {
+        f"an epoch of {TRAINED:,} videos": {
+            "vaplan": lambda: fit(model, inputs, target, settings=ONE_EPOCH, losses=LOSSES),
+            "bare": lambda: bare_epoch(model, inputs, target),
+        },
+        f"a prediction of {EVALUATED:,} videos": {
+            "vaplan": lambda: predict(model, unseen),
+            "bare": lambda: bare_forward(model, unseen),
+        },
+    }.items():
+        taken = seconds(works)
+        rows.append(f"| {name} | {taken['vaplan']:.2f} | {taken['bare']:.2f} | {taken['vaplan'] / taken['bare']:.2f} |")
+    return rows
+
+
+def switches(folder: Path) -> list[str]:
+    """An epoch with each switch, and how long it takes compared with the plain one."""
+    inputs, target = data(TRAINED)
+    stored = in_a_file(inputs, folder)
+    averaged, half = replace(ONE_EPOCH, ema=0.99), replace(ONE_EPOCH, precision="bf16")
+
+    def epoch(settings: Training, features: Inputs = inputs, teacher: Teacher | None = None) -> Callable[[], object]:
+        return lambda: fit(network(), features, target, settings=settings, losses=LOSSES, teacher=teacher)
+
+    taken = seconds(
+        {
+            "as it is": epoch(ONE_EPOCH),
+            "features in a file": epoch(ONE_EPOCH, stored),
+            "`ema: 0.99`": epoch(averaged),
+            "`ema: 0.99` and a teacher": epoch(averaged, teacher=Teacher(warmup_epochs=0.0)),
+            "`precision: bf16`": epoch(half),
+        }
+    )
+    return [f"| {name} | {time:.2f} | {time / taken['as it is']:.2f} |" for name, time in taken.items()]
+
+
+def shares() -> list[str]:
+    """What a training step does with its time."""
+    model, (inputs, target) = network(), data(BATCH)
+    bare_epoch(model, inputs, target)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(ROUNDS):
+            bare_epoch(model, inputs, target)
+    times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
+    whole = sum(times.values())
+    groups = {"matrix products": sum(times.get(name, 0) for name in PRODUCTS), "dropout": times["aten::bernoulli_"]}
+    groups["all else, the optimiser included"] = whole - sum(groups.values())
+    return [f"| {name} | {100 * time / whole:.0f} |" for name, time in groups.items()]
+
+
+def report() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        mapped.MEMORY_SHARE = 0.0  # so that features of any size go to a file
+        lines = [
+            "# Training HAN: 10 segments of 128 + 2048 + 512 numbers, batches of 64, one thread",
+            "",
+            f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}.",
+            f"CPU seconds, medians of {ROUNDS} rounds in turns.",
+            "",
+            "| | vaplan | bare torch | ratio |",
+            "|---|---:|---:|---:|",
+            *against_bare(),
+            "",
+            "| an epoch | seconds | of the first |",
+            "|---|---:|---:|",
+            *switches(Path(folder)),
+            "",
+            "| a step | % |",
+            "|---|---:|",
+            *shares(),
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    videos = int(sys.argv[1]) if len(sys.argv) > 1 else 640
-    inputs, target = data(videos)
-    model, settings = network(), Training(epochs=1, batch_size=BATCH)
-    train = seconds(
-        lambda: fit(model, inputs, target, settings=settings, losses=read("ple").losses),
-        lambda: bare_epoch(model, inputs, target),
-    )
-    evaluate = seconds(lambda: predict(model, inputs), lambda: bare_forward(model, inputs))
-    print(f"{videos} videos, {torch.get_num_threads()} threads\n")
-    print("| CPU seconds | vaplan | bare torch | ratio |")
-    print("|---|---|---|---|")
-    for name, (ours, bare) in (("training epoch", train), ("prediction", evaluate)):
-        print(f"| {name} | {ours:.2f} | {bare:.2f} | {ours / bare:.2f} |")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    write = parser.parse_args().write
+    torch.set_num_threads(1)
+    text = report()
+    print(text)
+    if write:
+        RESULTS.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

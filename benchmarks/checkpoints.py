@@ -35,17 +35,17 @@ def _made(folder: Path, architecture: Any, config: Any, preprocessor: Any) -> Pa
         return folder
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for part in (architecture(config), preprocessor, _tokenizer()):
+        for part in (architecture(config), preprocessor, spelling()):
             part.save_pretrained(folder)
     return folder
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def spelling() -> PreTrainedTokenizerFast:
     """One token a letter: the text towers need some sentence, and what it says is no matter."""
     letters = [*SPECIAL, *map(chr, range(ord("!"), ord("~")))]
-    spelling = Tokenizer(models.WordLevel({token: k for k, token in enumerate(letters)}, unk_token="[UNK]"))
-    spelling.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    spelling.post_processor = processors.TemplateProcessing(
+    letterwise = Tokenizer(models.WordLevel({token: k for k, token in enumerate(letters)}, unk_token="[UNK]"))
+    letterwise.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    letterwise.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", special_tokens=[("[BOS]", 0), ("[EOS]", 3)]
     )
-    return PreTrainedTokenizerFast(tokenizer_object=spelling, model_max_length=LONGEST, **NAMED)
+    return PreTrainedTokenizerFast(tokenizer_object=letterwise, model_max_length=LONGEST, **NAMED)

@@ -1,0 +1,130 @@
+"""F of the pseudo labels that each way of choosing thresholds gives, against thresholds that know the dense truth.
+
+    python benchmarks/bench_method.py                              # renders and encodes runs/bench-method
+    python benchmarks/llp_like.py llp:DIR OUT
+    python benchmarks/bench_thresholds.py runs/bench-method llp:DIR OUT
+
+Writes benchmarks/results/thresholds.md. `val` and the oracles read dense labels, all else tags alone.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vaplan import pseudo_labels, stages
+from vaplan.metrics.llp import LEVELS, label_f
+from vaplan.stages.data import Encoders
+from vaplan.stages.evidence import Evidence, gather
+from vaplan.stages.thresholds import CHOICES, Thresholds, choose_thresholds
+
+RESULTS = Path(__file__).parent / "results" / "thresholds.md"
+SPLITS = ("val", "test")
+SMOOTH = (0.0, 0.5, 1.0)
+COLUMNS = [f"{modality} {level}" for modality in ("audio", "visual") for level in LEVELS]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("world", type=Path, help="the folder of bench_method.py")
+    parser.add_argument("llp", help="LLP's annotation files, as llp:DIR")
+    parser.add_argument("out", type=Path, help="the folder of llp_like.py")
+    given = parser.parse_args()
+    sentences = ((f"clap:{given.out / 'clap'}",), (f"clip:{given.out / 'clip'}",))
+    worlds = {
+        "the rendered world": (f"table:{given.world / 'world' / 'annotations.csv'}", given.world, EMBEDDED),
+        "features like LLP's": (given.llp, given.out, sentences),
+    }
+    parts = [part(title, *world) for title, world in worlds.items()]
+    RESULTS.write_text("\n\n".join([HEAD, *parts]) + "\n", encoding="utf-8")
+
+
+EMBEDDED = (("embedded",), ("embedded",))
+HEAD = """# Thresholds without dense labels
+
+Made by `python benchmarks/bench_thresholds.py`. F of the pseudo labels in percent, val / test. An oracle takes, of 64
+thresholds, the one with the best F on the very labels it is scored on: one for a modality, or one for every class.
+`val` fits one a modality on split val; `mixture`, `untagged` and `usual` read no dense label."""
+
+
+def part(title: str, data: str, folder: Path, names: Encoders) -> str:
+    """The table of one data set."""
+    lines = [f"| {' | '.join(['', *COLUMNS])} |", "|---|" + "---:|" * len(COLUMNS)]
+    found = gather(stages.read_data(data), folder / "store", names=names)
+    for name in CHOICES:
+        threshold, _ = choose_thresholds(found, how=name)
+        lines.append(row(name, [scores(found, threshold, split) for split in SPLITS]))
+    for width in SMOOTH[1:]:
+        smooth = replace(found, values=pseudo_labels.smooth(found.values, found.mask, width=width))
+        threshold, _ = choose_thresholds(smooth, how="mixture")
+        lines.append(row(f"mixture, smoothed by {width:g} s", [scores(smooth, threshold, s) for s in SPLITS]))
+    for kind in ("a modality", "a class"):
+        best = [scores(found, oracle(found, split, kind), split) for split in SPLITS]
+        lines.append(row(f"oracle, one {kind}", best))
+    videos = {split: len(dense(found, split)) for split in SPLITS}
+    about = f"## On {title}\n\n{videos['val']} val videos, {videos['test']} test videos; {calibration(found)}"
+    return "\n".join([about, "", *lines])
+
+
+def row(name: str, found: list[list[float]]) -> str:
+    cells = [f"{val:.1f} / {test:.1f}" for val, test in zip(*found, strict=True)]
+    return f"| {' | '.join([name, *cells])} |"
+
+
+def dense(found: Evidence, split: str) -> list[int]:
+    data = found.data
+    return [i for i, video in enumerate(data.videos) if video.split == split and video.video in data.events]
+
+
+def truth_of(found: Evidence, split: str) -> tuple[list[int], np.ndarray]:
+    those = dense(found, split)
+    return those, found.data.ordered([found.data.ids[i] for i in those]).reference(found.values.shape[1])
+
+
+def scores(found: Evidence, threshold: Thresholds, split: str) -> list[float]:
+    """F of the labels above these thresholds, by modality and level."""
+    those, reference = truth_of(found, split)
+    about = found.values[those], found.weak_label[those], found.mask[those]
+    f = label_f(reference, pseudo_labels.generate_pseudo_labels(*about, threshold=threshold).numpy())
+    return [f[modality][level] for modality in f for level in LEVELS]
+
+
+def oracle(found: Evidence, split: str, kind: str) -> Thresholds:
+    """Thresholds fitted on the very labels they are scored on."""
+    those, reference = truth_of(found, split)
+    about = found.values[those], found.weak_label[those], found.mask[those]
+    if kind == "a modality":
+        names = ("audio", "visual")
+        return pseudo_labels.choose_thresholds(
+            *about, lambda labels, m: label_f(reference, labels.numpy())[names[m]]["segment"]
+        )
+    return by_class(about, torch.from_numpy(reference))
+
+
+def by_class(about: tuple[torch.Tensor, torch.Tensor, torch.Tensor], reference: torch.Tensor) -> Thresholds:
+    """The threshold of each class and modality with the best F over its segments."""
+    values, weak_label, mask = about
+    best, chosen = torch.full(values.shape[2:], -1.0), torch.zeros(values.shape[2:])
+    tagged = torch.where(weak_label[:, None, None] & mask[..., None], values, torch.nan).flatten(0, 1)
+    for share in torch.linspace(0, 1, 65)[:-1].tolist():
+        threshold = tagged.nanquantile(share, dim=0).nan_to_num(0.0) - 1e-7
+        labels = pseudo_labels.generate_pseudo_labels(*about, threshold=threshold)
+        f = 2 * (labels & reference).sum((0, 1)) / (labels.sum((0, 1)) + reference.sum((0, 1))).clamp(min=1)
+        chosen, best = torch.where(f > best, threshold, chosen), torch.maximum(f, best)
+    return chosen
+
+
+def calibration(found: Evidence) -> str:
+    """How far the mixture's probabilities are from the shares that are right, over ten bins of tagged test segments."""
+    those, reference = truth_of(found, "test")
+    tagged = (found.weak_label[:, None, None] & found.mask[..., None])[those]
+    said = found.mixture().probability(found.values)[those][tagged].numpy()
+    right, bins = reference[tagged.numpy()], np.minimum((said * 10).astype(int), 9)
+    error = sum(abs((said - right)[bins == b].sum()) for b in range(10)) / len(said)
+    return f"calibration error of the mixture's probabilities on tagged test segments {100 * error:.1f} points."
+
+
+if __name__ == "__main__":
+    main()
