@@ -24,8 +24,8 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from bench_media import film, moving, still
 from checkpoints import make_clap, make_clip
+from films import film, moving, still
 from plain_script import Plain
 
 from vaplan import encoders, media, stages, synthetic

@@ -3,29 +3,33 @@
 python benchmarks/bench_media.py [FILE…] [--write]
 
 Besides the files named, a clip of the synthetic world and three rendered films are read. CPU milliseconds on one
-thread, medians of interleaved rounds.
+thread, medians of interleaved rounds. Where there is a program `ffmpeg`, its bare decoding is measured beside.
 """
 
 import argparse
 import multiprocessing
 import platform
 import re
+import resource
+import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from films import film, moving, still
 
 from vaplan import encoders, media, synthetic
 from vaplan.arrays import AUDIO, VISUAL
 
-ROUNDS = 5
+ROUNDS = 9
 RATE_HZ = 48_000
 SPARING = media.Cut(every_frame=False)
+FFMPEG = shutil.which("ffmpeg")
 RESULTS = Path(__file__).parent / "results" / "media.md"
 FILMS = {  # codec, width, height, seconds
     "film-360p-h264.mp4": ("libx264", 640, 360, 10),
@@ -33,43 +37,6 @@ FILMS = {  # codec, width, height, seconds
     "film-360p-hevc.mp4": ("libx265", 640, 360, 10),
 }
 MINUTES = (10, 60)
-
-
-def film(path: Path, codec: str, sides: tuple[int, int], pictures: Iterable[np.ndarray], rate: int) -> Path:
-    """A film of these pictures with the encoder's usual settings, and soft noise as its sound."""
-    generator = np.random.default_rng(0)
-    with av.open(str(path), "w") as container:
-        options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-        video = container.add_stream(codec, rate=rate, options=options)
-        video.width, video.height = sides
-        video.pix_fmt, video.codec_context.thread_count = "yuv420p", 2
-        audio = container.add_stream("aac", rate=44_100, layout="stereo")
-        for number, picture in enumerate(pictures):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture)))
-            sound = generator.normal(0, 0.05, (2, 44_100 // rate)).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
-            frame.sample_rate, frame.time_base = 44_100, Fraction(1, 44_100)
-            frame.pts = number * sound.shape[1]
-            container.mux(audio.encode(frame))
-        container.mux(video.encode(None))
-        container.mux(audio.encode(None))
-    return path
-
-
-def moving(width: int, height: int, count: int) -> Iterator[np.ndarray]:
-    """A coarse pattern that drifts, with grain."""
-    generator = np.random.default_rng(1)
-    coarse = generator.integers(0, 256, (height // 16 + 1, width // 8 + 1, 3), dtype=np.uint8)
-    pattern = coarse.repeat(16, axis=0).repeat(16, axis=1)
-    for number in range(count):
-        left = number * 4 % width
-        seen = pattern[:height, left : left + width].astype(np.int16)
-        yield np.clip(seen + generator.integers(-6, 7, seen.shape), 0, 255).astype(np.uint8)
-
-
-def still(count: int) -> Iterator[np.ndarray]:
-    for number in range(count):
-        yield np.full((240, 320, 3), number % 256, np.uint8)
 
 
 def bare(path: Path, *, skip: str = "DEFAULT", used: bool = False) -> None:
@@ -111,9 +78,25 @@ def exact(path: Path, cut: media.Cut) -> str:
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
-    start = time.process_time()
+    """What some work costs here and in the programs that it runs."""
+    start = _cpu_seconds()
     work()
-    return 1e3 * (time.process_time() - start)
+    return 1e3 * (_cpu_seconds() - start)
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def ffmpeg(*arguments: str) -> str:
+    """Run the program and return what it says; nothing where there is none."""
+    command = [FFMPEG, "-nostdin", "-v", "error", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout if FFMPEG else ""
+
+
+def version() -> str:
+    return f"ffmpeg {ffmpeg('-version').split()[2]}" if FFMPEG else "no program ffmpeg"
 
 
 def left_out(path: Path) -> float:
@@ -126,33 +109,53 @@ def left_out(path: Path) -> float:
     return 1 - counts[1] / counts[0]
 
 
-def speed_row(path: Path) -> str:
-    works = [
-        lambda: bare(path),
-        lambda: bare(path, used=True),
-        lambda: media.segments(path),
-        lambda: bare(path, skip="NONREF"),
-        lambda: media.segments(path, SPARING),
+def measured(path: Path) -> dict[str, np.ndarray]:
+    """CPU milliseconds of every way to read a file, in every round."""
+    decode = ["-i", str(path), "-f", "null", "-"]
+    works = {
+        "start": lambda: ffmpeg("-version"),
+        "ffmpeg": lambda: ffmpeg("-threads", "1", *decode),
+        "bare": lambda: bare(path),
+        "used": lambda: bare(path, used=True),
+        "segments": lambda: media.segments(path),
+        "ffmpeg noref": lambda: ffmpeg("-threads", "1", "-skip_frame", "noref", *decode),
+        "bare noref": lambda: bare(path, skip="NONREF"),
+        "sparingly": lambda: media.segments(path, SPARING),
+    }
+    rounds = np.array([[cpu_ms(work) for work in works.values()] for _ in range(ROUNDS)])
+    return dict(zip(works, rounds.T, strict=True))
+
+
+def rows(path: Path) -> tuple[str, str]:
+    """What one file costs with every frame decoded, and without those that no other builds on."""
+    cost = measured(path)
+    inner = {name: cost[name] - cost["start"] for name in ("ffmpeg", "ffmpeg noref")}
+
+    def ms(name: str) -> str:
+        return f"{np.median(cost[name]):.0f}" if FFMPEG or "ffmpeg" not in name else "-"
+
+    def over(mine: str, other: np.ndarray, *, program: bool = False) -> str:
+        return f"{np.median(cost[mine] / other):.2f}" if FFMPEG or not program else "-"
+
+    every = [
+        *map(ms, ("ffmpeg", "bare", "used", "segments")),
+        over("segments", cost["ffmpeg"], program=True),
+        over("segments", inner["ffmpeg"], program=True),
+        over("segments", cost["bare"]),
+        over("segments", cost["used"]),
+        exact(path, media.Cut()),
     ]
-    rounds = np.array([[cpu_ms(work) for work in works] for _ in range(ROUNDS)])
-    floor, used, whole, skipped, spared = np.median(rounds, axis=0)
-    over_floor = np.median(rounds / rounds[:, :1], axis=0)
-    over_used = np.median(rounds[:, 2] / rounds[:, 1])
-    cells = [
-        path.name,
-        f"{floor:.0f}",
-        f"{used:.0f}",
-        f"{whole:.0f}",
-        f"{over_floor[2]:.2f}",
-        f"{over_used:.2f}",
+    sparing = [
         f"{left_out(path):.0%}",
-        f"{skipped:.0f}",
-        f"{over_floor[3]:.2f}",
-        f"{spared:.0f}",
-        f"{over_floor[4]:.2f}",
-        f"{exact(path, media.Cut())}, {exact(path, SPARING)}",
+        *map(ms, ("ffmpeg noref", "bare noref", "sparingly")),
+        over("sparingly", inner["ffmpeg noref"], program=True),
+        over("sparingly", cost["bare noref"]),
+        over("bare noref", cost["bare"]),
+        over("sparingly", inner["ffmpeg"], program=True),
+        over("sparingly", cost["bare"]),
+        exact(path, SPARING),
     ]
-    return f"| {' | '.join(cells)} |"
+    return f"| {path.name} | {' | '.join(every)} |", f"| {path.name} | {' | '.join(sparing)} |"
 
 
 def peak_megabytes() -> float:
@@ -190,26 +193,42 @@ def report(paths: list[Path]) -> str:
         made = [synthetic.write(clip, folder / "synthetic-128p.mp4")]
         for title, (codec, width, height, seconds) in FILMS.items():
             made.append(film(folder / title, codec, (width, height), moving(width, height, 25 * seconds), 25))
-        speed, memory = [speed_row(path) for path in [*paths, *made]], memory_rows(folder)
+        speed, memory = [rows(path) for path in [*paths, *made]], memory_rows(folder)
+        start = np.median([cpu_ms(lambda: ffmpeg("-version")) for _ in range(ROUNDS)])
     lines = [
         "# Media: cutting a file into segments",
         "",
-        f"Python {platform.python_version()}, PyAV {av.__version__}, {platform.machine()}, one thread.",
-        f"CPU milliseconds a file, medians of {ROUNDS} interleaved rounds.",
+        f"Python {platform.python_version()}, PyAV {av.__version__}, {version()}, {platform.machine()}, one thread.",
+        f"CPU milliseconds a file, medians of {ROUNDS} interleaved rounds; ratios are medians of the rounds' ratios.",
         "",
-        "- bare: PyAV decodes every frame of both tracks, and all is thrown away",
+        "## Every frame decoded",
+        "",
+        f"- ffmpeg: `ffmpeg -threads 1 -i FILE -f null -`, a program whose start (`ffmpeg -version`: {start:.0f} ms)",
+        "  'less start' takes away",
+        "- bare: PyAV decodes every frame of both tracks in a running process, and all is thrown away",
         "- used: the same, with the sound brought to 48 kHz mono and a picture a second to RGB: the least that anyone",
         "  has to do who wants what `segments` gives",
-        "- segments: `media.segments`, every frame decoded, and its ratios to bare and to used",
-        "- unbuilt: the share of pictures that no other builds on",
-        "- skipped: bare without those pictures, nothing used, and its ratio to bare: what a file allows",
-        "- sparingly: `media.segments` without pictures that nobody sees and no other one needs, as `vaplan features`",
-        "  reads, and its ratio to bare",
-        "- exact: pictures equal to those of a reader that keeps every frame, all decoded and sparingly",
+        "- segments: `media.segments`, and its ratios to these",
+        "- exact: pictures equal to those of a reader that keeps every frame and looks them up afterwards",
         "",
-        "| file | bare | used | segments | / bare | / used | unbuilt | skipped | / bare | sparingly | / bare | exact |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-        *speed,
+        "| file | ffmpeg | bare | used | segments | / ffmpeg | / less start | / bare | / used | exact |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *[every for every, _ in speed],
+        "",
+        "## Without the pictures that no other builds on",
+        "",
+        "- unbuilt: their share",
+        "- ffmpeg, bare: as above with `-skip_frame noref`, and none of what is left out can be had",
+        "- sparingly: `media.segments` without those that nobody sees, as `vaplan features` reads, and its ratios to",
+        "  these two, the program's less its start",
+        "- allows: this bare to the one above: what a file lets anyone save",
+        "- / all: sparingly to ffmpeg less start, and to bare, both with every frame decoded",
+        "",
+        "| file | unbuilt | ffmpeg | bare | sparingly | / ffmpeg | / bare | allows | / all | / all | exact |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *[sparing for _, sparing in speed],
+        "",
+        "## Memory",
         "",
         "Peak memory in MB of a process that reads a film of 320 x 240 pixels with one picture a second and sound:",
         "",

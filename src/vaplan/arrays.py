@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-AUDIO, VISUAL = 0, 1
-MODALITIES = ("audio", "visual")  # the names, in index order
+from vaplan.modalities import AUDIO as AUDIO
+from vaplan.modalities import MODALITIES as MODALITIES
+from vaplan.modalities import VISUAL as VISUAL
 
 
 @dataclass(frozen=True)

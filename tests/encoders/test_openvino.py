@@ -1,5 +1,6 @@
 """Towers run by OpenVINO; what needs the package is skipped without it, and the rest has a stand-in."""
 
+import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from vaplan import encoders
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.encoders import openvino
 from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
-from vaplan.errors import EncoderError, MissingExtra
+from vaplan.errors import MachineError, MissingExtra
 
 # Not importorskip: to import it without our precaution would report to its makers.
 installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs openvino")
@@ -32,7 +33,9 @@ def doubled(batch: Tensor) -> Tensor:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A package whose programs do what they are `told`, in the precision that is `able` or else the one asked for."""
-    here = SimpleNamespace(__version__="0", told=None, able=None, convert_model=lambda part, **_: part)
+    here = SimpleNamespace(__version__="0", __spec__="here", told=None, able=None)
+    here.convert_model = lambda part, **_: part
+    here.frontend = SimpleNamespace(OpConversionFailure=ZeroDivisionError)
 
     def compile_model(part: Tower, device: str, settings: dict[str, Any]) -> Any:
         said = SimpleNamespace(get_type_name=lambda: here.able or settings["INFERENCE_PRECISION_HINT"])
@@ -47,6 +50,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return Program()
 
     here.Core = lambda: SimpleNamespace(compile_model=compile_model)
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "openvino" else version(name))
     monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", here)  # type: ignore[arg-type]
     return here
@@ -59,6 +64,13 @@ def test_a_part_is_converted_once_for_batches_of_a_shape(stand_in: SimpleNamespa
     assert [shape for _, shape in run.programs] == [(3, 4), (2, 4)]
 
 
+@pytest.mark.parametrize("modality", [AUDIO, VISUAL])
+def test_the_tower_is_converted_and_the_text_is_not(stand_in: SimpleNamespace, modality: int) -> None:
+    plain, converted = (encoders.load("embedded", modality, compute=compute) for compute in (PLAIN, EXACT))
+    assert np.allclose(plain.embed(noise(2)), converted.embed(noise(2)), atol=1e-6)
+    assert plain.text(["a bell"]).tobytes() == converted.text(["a bell"]).tobytes()
+
+
 def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
     openvino.program(doubled, torch.ones(2, 2), precision="fp32")
     with pytest.raises(ImportError, match="openvino_telemetry"):
@@ -67,14 +79,20 @@ def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
 
 def test_a_program_that_does_something_else_than_the_model_is_refused(stand_in: SimpleNamespace) -> None:
     stand_in.told = torch.cos
-    with pytest.raises(EncoderError, match="does not do what this model does"):
+    with pytest.raises(MachineError, match="does not do what this model does"):
         openvino.program(doubled, torch.linspace(0, 3, 8), precision="fp32")
 
 
 def test_a_program_that_multiplies_in_another_precision_is_refused(stand_in: SimpleNamespace) -> None:
     stand_in.able = "f32"
-    with pytest.raises(EncoderError, match="this processor does not multiply in bf16"):
+    with pytest.raises(MachineError, match="this processor does not multiply in bf16"):
         openvino.program(doubled, torch.ones(2, 2), precision="bf16")
+
+
+def test_what_cannot_be_converted_is_no_fault_of_the_video(stand_in: SimpleNamespace) -> None:
+    stand_in.convert_model = lambda *_, **__: 1 / 0
+    with pytest.raises(MachineError, match="cannot convert this model"):
+        openvino.program(doubled, torch.ones(2, 2), precision="fp32")
 
 
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

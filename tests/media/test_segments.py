@@ -480,3 +480,16 @@ def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, st
     assert waveform.tolist() == expected[: len(waveform)].tolist()
     assert there.tolist() == (waveform > 0).tolist()
     assert not expected[len(waveform) :].any()
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "layout"), [(48_000, "mono"), (44_100, "stereo"), (8_000, "mono"), (48_000, "5.1")]
+)
+def test_how_many_samples_are_resampled_together_changes_none_of_them(tmp_path, monkeypatch, rate_hz, layout):
+    path = make(tmp_path / "a.mp4", Film(rate_hz=rate_hz, layout=layout))
+    heard = []
+    for batch in (1, sound.BATCH, 10**6):
+        monkeypatch.setattr(sound, "BATCH", batch)
+        heard.append(media.segments(path).waveform)
+    np.testing.assert_array_equal(heard[0], heard[1])
+    np.testing.assert_array_equal(heard[1], heard[2])

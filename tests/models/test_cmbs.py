@@ -201,7 +201,8 @@ def test_one_vector_a_segment_is_a_map_of_one_place(network):
     with seeded(0):
         vector = network(replace(SETTINGS[network], positions=1), feature_sizes=vector_sizes, classes=CLASSES)
     vector = vector.double().eval()
-    vector.load_state_dict(repeated.state_dict())
+    shared = repeated.state_dict()
+    vector.load_state_dict({name: shared[name] for name in vector.state_dict()})
     (audio,), (visual,) = videos().streams
     same = visual[..., :CHANNELS]
     mask = videos().mask

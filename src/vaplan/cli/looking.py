@@ -34,11 +34,10 @@ def probe(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")], as_json: JsonOption = False
 ) -> None:
     """Show what vaplan sees in a file: seconds, brightness and loudness of every segment, warnings."""
-    from vaplan.media import probe as look
+    from vaplan.media import probes
 
     errors = 0
-    for path in files:
-        seen = look(path)
+    for seen in probes(files):
         errors += seen["error"] is not None
         if as_json:
             typer.echo(json.dumps(seen, ensure_ascii=False))

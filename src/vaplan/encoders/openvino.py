@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from vaplan.encoders.quiet import quiet
-from vaplan.errors import EncoderError, MissingExtra
+from vaplan.errors import MachineError, MissingExtra
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}  # our names and OpenVINO's
 SIMILAR = 0.99  # cosine; bf16 leaves 0.9999
+ELSEWHERE = "say --device cpu, or try another release of openvino"
 Part = Callable[[Tensor], Tensor]
 
 
@@ -44,22 +45,35 @@ class Converted:
 def program(part: Part, batch: Tensor, *, precision: str) -> Any:
     """The part as OpenVINO's program for batches of this shape, on one thread.
 
-    Raises: EncoderError where the processor lacks the precision, or the program does something else than the part.
+    Raises: MachineError where the part cannot be converted, the processor lacks the precision, or the program does
+        something else than the part.
     """
-    with quiet():
-        # Its import loads this package if it is there, which reports to its makers without being asked.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        openvino: Any = importlib.import_module("openvino")
-        # Of a function, as its weights are shared then; torch.export, which PyTorch prefers, takes ten times as long.
-        traced = torch.jit.trace(part, (batch,), check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced, example_input=batch, input=[tuple(batch.shape)])
+    openvino = _imported()
     settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    made = openvino.Core().compile_model(model, "CPU", settings | {"ENABLE_CPU_PINNING": False})
+    try:
+        model = _model(openvino, part, batch)
+        made = openvino.Core().compile_model(model, "CPU", settings | {"ENABLE_CPU_PINNING": False})
+    except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
+        raise MachineError(f"OpenVINO {openvino.__version__} cannot convert this model", fix=ELSEWHERE) from error
     if made.get_property("INFERENCE_PRECISION_HINT").get_type_name() != PRECISIONS[precision]:
-        raise EncoderError(f"this processor does not multiply in {precision}", fix="say --precision fp32")
+        raise MachineError(f"this processor does not multiply in {precision}", fix="say --precision fp32")
     ours, theirs = part(batch), torch.from_numpy(made(batch.numpy())[0])
     cosine = functional.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0).item()
     if not cosine > SIMILAR:
         what = f"OpenVINO {openvino.__version__} does not do what this model does: cosine {cosine:.3f}"
-        raise EncoderError(what, fix="say --device cpu, or try another release of openvino")
+        raise MachineError(what, fix=ELSEWHERE)
     return made
+
+
+def _imported() -> Any:
+    # Its import loads this package if it is there, which reports to its makers without being asked.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    with quiet():
+        return importlib.import_module("openvino")
+
+
+def _model(openvino: Any, part: Part, batch: Tensor) -> Any:
+    with quiet():
+        # Of a function, as its weights are shared then; torch.export, which PyTorch prefers, takes ten times as long.
+        traced = torch.jit.trace(part, (batch,), check_trace=False)  # type: ignore[no-untyped-call]
+        return openvino.convert_model(traced, example_input=batch, input=[tuple(batch.shape)])

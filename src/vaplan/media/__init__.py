@@ -3,7 +3,7 @@
 Time zero is the container's start. The only user of the codec library (PyAV).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -11,14 +11,15 @@ from typing import Any, get_args
 import numpy as np
 from jaxtyping import Float32
 
-from vaplan.arrays import AUDIO
 from vaplan.errors import MediaError
 from vaplan.media.decoding import decoded, tallied
 from vaplan.media.door import CONVERT, Kind, Limits, listening, opened, regular_file
 from vaplan.media.film import Film, Seconds, Segments
 from vaplan.media.sampling import CENTRE, Cut
+from vaplan.modalities import AUDIO
+from vaplan.workers import SECONDS_PER_ITEM, Failed, supervised
 
-__all__ = ["CENTRE", "Cut", "Limits", "Seconds", "Segments", "glance", "probe", "segments", "stream"]
+__all__ = ["CENTRE", "Cut", "Limits", "Seconds", "Segments", "glance", "probe", "probes", "segments", "stream"]
 
 CHUNK = 20  # segments: 120 MB of 1080p pictures; a multiple of the encoders' batches
 CUT = Cut()
@@ -73,10 +74,7 @@ def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:
 
 def probe(path: Path | str) -> dict[str, Any]:
     """What vaplan sees in a file, as plain JSON values; a file that cannot be read has an `error`."""
-    nothing = {"declared": None, "video": None, "audio": None}
-    document: dict[str, Any] = {"file": str(path), "segments": 0, "seconds": nothing}
-    document |= {"video": {"luma": [], "height": None, "width": None}, "audio": {"rms": []}}
-    document |= {"warnings": [], "error": None}
+    document = _unseen(path)
     video, audio = document["video"], document["audio"]
     try:
         for found in stream(path):
@@ -89,6 +87,34 @@ def probe(path: Path | str) -> dict[str, Any]:
     except MediaError as error:
         document["error"] = str(error)
     return document
+
+
+def probes(
+    paths: Sequence[Path],
+    *,
+    look: Callable[[Path], dict[str, Any]] = probe,
+    seconds: float = SECONDS_PER_ITEM,
+) -> Iterator[dict[str, Any]]:
+    """Probe every file in another process: one that crashes or hangs the decoder costs that file only.
+
+    Such a file comes last, as it is tried twice.
+
+    Args:
+        look: What probes one file.
+        seconds: After which a file is given up.
+    """
+    for path, seen in supervised(look, paths, workers=1, seconds=seconds):
+        if isinstance(seen, Failed):
+            yield _unseen(path) | {"error": str(MediaError(seen.reason, file=path, fix=CONVERT))}
+        else:
+            yield seen
+
+
+def _unseen(path: Path | str) -> dict[str, Any]:
+    nothing = {"declared": None, "video": None, "audio": None}
+    document: dict[str, Any] = {"file": str(path), "segments": 0, "seconds": nothing}
+    document |= {"video": {"luma": [], "height": None, "width": None}, "audio": {"rms": []}}
+    return document | {"warnings": [], "error": None}
 
 
 def _rms(sound: Float32[np.ndarray, " sample"]) -> float:

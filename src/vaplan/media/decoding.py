@@ -4,21 +4,18 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import av
-from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vaplan.media.door import CODECS, DECODER_ERRORS, Kind, Limits, Stream, codec, track, tracks
+from vaplan.media.gaps import Frame, Gap
 
 TICK = 1e-6  # seconds; container start times are whole microseconds
 LOST = 0.25  # seconds by which a track may end before it says: padding, a last frame of unknown duration
-
-Frame: TypeAlias = VideoFrame | AudioFrame
 
 
 class Timed(NamedTuple):
@@ -192,32 +189,6 @@ def clock(container: InputContainer, stream: Stream) -> Callable[["Packet[Stream
         return Stamp(packet.pts, start, start + ((packet.duration or 0) * seconds or usual))
 
     return stamp
-
-
-@dataclass
-class Gap:
-    """Pictures that build on what is lost look whole, and no decoder says so.
-
-    They do from a key frame that cannot be decoded, or the second of several packets in a row, until the next key
-    frame. After a single lost packet the decoder's concealment is good enough.
-    """
-
-    start: float = math.inf  # in the track's own stamps
-    failures: int = 0
-
-    def failed(self, packet: "Packet[Stream]") -> None:
-        """Note a packet that cannot be decoded."""
-        self.failures += 1
-        if packet.pts is not None and (packet.is_keyframe or self.failures > 1):
-            self.start = min(self.start, packet.pts)
-
-    def holds(self, frame: Frame) -> bool:
-        """Whether a frame builds on what is lost; a key frame ends the gap."""
-        if not isinstance(frame, VideoFrame) or frame.pts is None or frame.pts < self.start:
-            return False
-        if frame.key_frame:
-            self.start = math.inf
-        return not frame.key_frame
 
 
 def _frames(packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally) -> Iterator[Frame]:

@@ -13,13 +13,13 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.errors import MediaError
 from vaplan.media.decoding import LOST, declared_seconds, lost
 from vaplan.media.door import CONVERT, GUESSED, Kept, Limits, listening, opened
 from vaplan.media.pictures import Pictures, VideoTrack
 from vaplan.media.sampling import Cut
 from vaplan.media.sound import AudioTrack, Heard
+from vaplan.modalities import AUDIO, MODALITIES, VISUAL
 
 ROUNDING = 0.002  # seconds; containers round times to a millisecond
 BEYOND = 1.0  # seconds of which a file may hold more than it says

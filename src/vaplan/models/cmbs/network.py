@@ -34,6 +34,7 @@ class Trunk(nn.Module):
             settings.map_hidden,
             heard,
             settings.hidden,
+            places=settings.positions,
             strength=settings.map_strength,
             dropout=settings.position_dropout,
         )

@@ -12,17 +12,21 @@ QUERY_SHARE = 4  # queries and keys of the attention over places have this part 
 
 
 class SelfAttentionOverPlaces(nn.Module):
-    """Every place reads the others, without scaling by the size of a key, and is added to what it reads."""
+    """Every place reads the others, without scaling by the size of a key, and is added to what it reads.
 
-    def __init__(self, size: int, dropout: float) -> None:
+    A single place reads itself.
+    """
+
+    def __init__(self, size: int, dropout: float, *, places: int) -> None:
         super().__init__()
-        self.query, self.key = nn.Linear(size, size // QUERY_SHARE), nn.Linear(size, size // QUERY_SHARE)
+        self.query = nn.Linear(size, size // QUERY_SHARE) if places > 1 else None
+        self.key = nn.Linear(size, size // QUERY_SHARE) if places > 1 else None
         self.value, self.norm = nn.Linear(size, size), nn.LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, places: Float[Tensor, "video time place size"]) -> Float[Tensor, "video time place size"]:
         value = self.value(places)
-        if places.shape[2] > 1:  # one place reads itself
+        if self.query and self.key:
             value = (self.query(places) @ self.key(places).transpose(-1, -2)).softmax(dim=-1) @ value
         normed: Tensor = self.norm(places + self.dropout(value))
         return normed
@@ -38,8 +42,6 @@ class PlacePooling(nn.Module):
     def forward(
         self, places: Float[Tensor, "video time place size"], guide: Float[Tensor, "video time guide"]
     ) -> Float[Tensor, "video time size"]:
-        if places.shape[2] == 1:  # nothing to weigh
-            return places[:, :, 0]
         agreement = self.place(places).relu() * self.guide(guide).relu()[:, :, None]
         weight = self.score(agreement).tanh().softmax(dim=2)
         pooled: Tensor = (weight * places).sum(dim=2)
@@ -53,12 +55,12 @@ class AudioGuidedAttention(nn.Module):
     residual of self-attention's values.
     """
 
-    def __init__(self, size: int, audio: int, hidden: int, *, strength: float, dropout: float) -> None:
+    def __init__(self, size: int, audio: int, hidden: int, *, places: int, strength: float, dropout: float) -> None:
         super().__init__()
         self.strength = strength
-        self.relate = SelfAttentionOverPlaces(size, dropout)
-        self.own_pool = PlacePooling(size, size, hidden)
-        self.audio_pool = PlacePooling(size, audio, hidden)
+        self.relate = SelfAttentionOverPlaces(size, dropout, places=places)
+        self.own_pool = PlacePooling(size, size, hidden) if places > 1 else None
+        self.audio_pool = PlacePooling(size, audio, hidden) if places > 1 else None
         self.hear, self.see = nn.Linear(audio, size), nn.Linear(size, size)
         self.squeeze, self.excite = nn.Linear(size, hidden), nn.Linear(hidden, size)
 
@@ -66,9 +68,10 @@ class AudioGuidedAttention(nn.Module):
         self, places: Float[Tensor, "video time place size"], audio: Float[Tensor, "video time audio"]
     ) -> Float[Tensor, "video time size"]:
         related = self.relate(places)
-        own = self.own_pool(related, related.mean(dim=2))
+        own = self.own_pool(related, related.mean(dim=2)) if self.own_pool else related[:, :, 0]
         common = (self.hear(audio).relu()[:, :, None] * self.see(related).relu()).mean(dim=2)
         channel = torch.sigmoid(self.excite(self.squeeze(common).relu()))
-        guided = self.audio_pool(places * (1 + channel[:, :, None]), audio)
+        excited = places * (1 + channel[:, :, None])
+        guided = self.audio_pool(excited, audio) if self.audio_pool else excited[:, :, 0]
         looked_at: Tensor = guided + self.strength * own.sigmoid() * guided
         return looked_at
