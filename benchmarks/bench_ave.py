@@ -50,7 +50,7 @@ def main() -> None:
     given = _arguments()
     if not given.pages_only:
         results = measure(given.out, seeds=given.seeds)
-        document = {**results.document(), "per_class": by_class(results), "labels_accuracy": of_labels(results)}
+        document = {**results.document(), "per_class": by_class(results), "labels_of_train": of_labels(results)}
         document |= {"epoch": epoch_seconds(), "tables": list(map(markdown, benches.tables(results)))}
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         picture(results)
@@ -107,8 +107,8 @@ def label_tables(results: Results) -> dict[str, Path]:
     return {"PLG": places["label"], "PLD": places["denoise"]}
 
 
-def of_labels(results: Results) -> dict[str, float]:
-    """The accuracy of pseudo labels on the training videos: of each modality alone, and where both agree."""
+def of_labels(results: Results) -> dict[str, Any]:
+    """The pseudo labels of the training videos: each modality's accuracy, that of both, and what PLD changes."""
     data, tables = results.desk.annotations, label_tables(results)
     truth = read_table(results.desk.truth, taxonomy=data.taxonomy)
     reference = truth.reference(SEGMENTS)
@@ -116,7 +116,13 @@ def of_labels(results: Results) -> dict[str, float]:
     tags = np.broadcast_to(data.ordered(truth.ids).weak_label()[:, None, None], plg.shape)
     audio, visual = (np.repeat(plg[:, :, m : m + 1], plg.shape[2], axis=2) for m in range(plg.shape[2]))
     kinds = {"the tag everywhere": tags, "PL-A": audio, "PL-V": visual, "PL-AV": plg, "PL-AV after PLD": pld}
-    return {name: label_accuracy(reference, grid) for name, grid in kinds.items()}
+    before, after, right = audio_visual(plg), audio_visual(pld), audio_visual(reference)
+    changed = before ^ after
+    flips = {"set": changed & after, "taken": changed & before, "right": changed & (after == right)}
+    return {
+        "accuracy": {name: label_accuracy(reference, grid) for name, grid in kinds.items()},
+        "flips": {name: int(cells.sum()) for name, cells in flips.items()},
+    }
 
 
 def picture(results: Results) -> None:
@@ -175,7 +181,11 @@ def page(found: dict[str, Any]) -> str:
     labels = next(iter(rows.values()))
     per_class = [(name, *(f"{rows[title][name]:.1f}" for title in rows)) for name in labels]
     about = "Percent of the test segments of each label that are right, mean over seeds."
-    accuracies = tuple((name, f"{value:.1f}") for name, value in found["labels_accuracy"].items())
+    accuracies = tuple((name, f"{value:.1f}") for name, value in found["labels_of_train"]["accuracy"].items())
+    flips = found["labels_of_train"]["flips"]
+    flipped = "PLD (seed {}) sets {set} labels and takes {taken} away; {right} of these flips are right.".format(
+        found["seeds"][0], **flips
+    )
     ours, bare = found["epoch"]["vaplan"], found["epoch"]["bare"]
     parts = [
         "# Localisation on a drawn world like AVE",
@@ -186,7 +196,7 @@ def page(found: dict[str, Any]) -> str:
         ),
         *found["tables"],
         markdown(Table("Accuracy by label", ("", *rows), tuple(per_class), about)),
-        markdown(Table("Pseudo labels of the training segments, accuracy", ("", "%"), accuracies)),
+        markdown(Table("Pseudo labels of the training segments, accuracy", ("", "%"), accuracies, flipped)),
         (
             f"## Time\n\nAn epoch of CMBS at its published size on {VIDEOS} clips with features of 128 and 512 numbers "
             f"takes {ours:.2f} CPU seconds, forward, loss, backward and optimiser in bare torch {bare:.2f}: "

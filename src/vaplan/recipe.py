@@ -15,7 +15,6 @@ import yaml
 from vaplan.arrays import MODALITIES
 from vaplan.documents import plain_text, yaml_document
 from vaplan.errors import RecipeError, unknown
-from vaplan.localisation import DECISIONS as LOCALISATION
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
@@ -39,7 +38,8 @@ class Decision:
     """How probabilities become labels: a rule of `training.RULES` and its threshold.
 
     With `segments="fitted"` the segments' thresholds are chosen per modality and class on the densely labelled videos
-    of split `val` once the training has ended, and `threshold` is that of the gate alone.
+    of split `val` once the training has ended, and `threshold` is that of the gate alone. A rule of localisation has
+    one threshold, chosen there by accuracy.
     """
 
     rule: str = "global_gate"
@@ -53,8 +53,6 @@ class Decision:
         ):
             if value not in known:
                 raise RecipeError(unknown(name, value, known))
-        if self.segments == "fitted" and self.rule in LOCALISATION:
-            raise RecipeError(f"{self.rule} has one threshold", fix="write segments: fixed")
         if not 0 <= self.threshold <= 1:
             raise RecipeError(f"threshold must lie in [0, 1], not {self.threshold}")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from vaplan.arrays import AUDIO, MODALITIES, Prediction
 from vaplan.errors import RecipeError, unknown
 from vaplan.localisation import DECISIONS as LOCALISATION
+from vaplan.metrics.ave import label_accuracy
 
 
 def global_gate(prediction: Prediction) -> Float[Tensor, "video 1 1 class"]:
@@ -51,12 +52,13 @@ def decide(
     """Mark the segments at or above `threshold` for which the rule's gate is, too; or as a rule of localisation says.
 
     Args:
-        thresholds: For the segments in place of `threshold`, which stays that of the gate; see `fit_thresholds`.
+        thresholds: For the segments in place of `threshold`, which stays that of the gate; see `fit_thresholds`. A rule
+            of localisation has one threshold: any of these.
     """
     if rule not in RULES:
         raise RecipeError(unknown("decision rule", rule, RULES))
     if rule in LOCALISATION:
-        return LOCALISATION[rule](prediction, threshold=threshold)
+        return LOCALISATION[rule](prediction, threshold=threshold if thresholds is None else float(thresholds[0, 0]))
     least: float | Tensor = threshold if thresholds is None else thresholds
     passed = prediction.mask[..., None]
     if rule != "segment":
@@ -75,8 +77,11 @@ def fit_thresholds(
     """The segment threshold of each modality and class with the highest F over these videos' segments.
 
     Tried are evenly spaced values in (0, 1) and `threshold` itself, the one nearest to `threshold` of equals; a class
-    that nobody marks in a modality keeps `threshold`.
+    that nobody marks in a modality keeps `threshold`. A rule of localisation gets the one threshold with the highest
+    accuracy: what a network says that learned from the labels of whole videos is far too sure.
     """
+    if rule in LOCALISATION:
+        return _most_accurate(prediction, reference, rule).expand(prediction.segment.shape[2:])
     values = torch.linspace(0, 1, candidates + 2)[1:-1]
     values = torch.cat([torch.tensor([threshold]), values[(values - threshold).abs().argsort(stable=True)]])
     shape = prediction.segment.shape[2:]
@@ -87,3 +92,12 @@ def fit_thresholds(
         scores.append(2 * right / (marked.sum(dim=(0, 1)) + reference.sum(dim=(0, 1))).clamp(min=1))
     best = values[torch.stack(scores).argmax(dim=0)]  # the first of equals
     return torch.where(reference.any(dim=1).any(dim=0), best, torch.tensor(threshold))
+
+
+def _most_accurate(prediction: Prediction, reference: Bool[Tensor, "video time modality class"], rule: str) -> Tensor:
+    """Of thresholds with evenly spaced log odds, the one nearest to one half of equals."""
+    odds = torch.linspace(-5, 5, 41)
+    values = odds[odds.abs().argsort(stable=True)].sigmoid()
+    decided = (LOCALISATION[rule](prediction, threshold=float(value)) for value in values)
+    accuracies = [label_accuracy(reference.numpy(), marked.numpy()) for marked in decided]
+    return values[torch.tensor(accuracies).argmax()]
