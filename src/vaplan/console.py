@@ -79,15 +79,16 @@ def print_json(value: Any) -> None:
 
 
 def print_seen(seen: dict[str, Any]) -> None:
-    stderr.print(f"{seen['file']}: {seen['segments']} segments, {seen['seconds']}", highlight=False, markup=False)
+    seconds = ", ".join(f"{name} {f'{value:.2f} s' if value else 'none'}" for name, value in seen["seconds"].items())
+    stderr.print(f"{seen['segments']} segments; {seconds}", highlight=False, markup=False)
     luma, rms = ((seen[track] or {}).get(key) or [] for track, key in (("video", "luma"), ("audio", "rms")))
     rows = [
         [str(t), *("missing" if v is None else f"{v:.{digits}f}" for v, digits in zip(cells, (0, 4), strict=True))]
         for t, cells in enumerate(zip(_filled(luma, seen), _filled(rms, seen), strict=True))
     ]
-    Console().print(new_table("segments", ["second", "brightness", "loudness"], rows))
+    Console().print(new_table(seen["file"], ["second", "brightness", "loudness"], rows))
     for warning in seen["warnings"]:
-        stderr.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
+        stderr.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | None]:

@@ -128,3 +128,11 @@ def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> N
     untagged = replace(world.data, videos=tuple(replace(video, tags=()) for video in world.data.videos), events={})
     with pytest.raises(UsageError, match="cannot be judged in a data set without tags"):
         stages.label(untagged, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)
+    assert not (tmp_path / "l.csv").exists()
+
+
+def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(world: World, tmp_path: Path) -> None:
+    chosen = stages.label(world.data, world.store, tmp_path / "a.csv", names=EMBEDDED)
+    half = stages.label(world.data, world.store, tmp_path / "b.csv", names=EMBEDDED, thresholds={"audio": 0.5})
+    assert half.thresholds == {"audio": 0.5, "visual": chosen.thresholds["visual"]}
+    assert half.chosen == f"audio given, else {chosen.chosen}"

@@ -65,3 +65,11 @@ def test_soft_labels_that_lack_a_video_or_are_no_probabilities_are_refused(world
 
 def _inputs(world: World):
     return read_inputs(world.store, EMBEDDED, world.data.ids)
+
+
+def test_soft_labels_are_no_labels_and_labels_are_not_soft(world: World, soft: Path) -> None:
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    with pytest.raises(AnnotationError, match="it holds soft labels"):
+        read_labels(soft, world.data, inputs)
+    with pytest.raises(AnnotationError, match="rows of some tags only"):
+        read_soft(world.labels, world.data, inputs.mask)

@@ -118,7 +118,8 @@ def taxonomy_file(table: Path) -> Path | None:
 def _check_classes(path: Path, rows: Iterable[Row], known: frozenset[str]) -> None:
     for row in rows:
         if row.class_name and row.class_name not in known:
-            raise AnnotationError(unknown("class", row.class_name, known), file=path, line=row.line)
+            fix = "add the class to the taxonomy, or leave its rows out"
+            raise AnnotationError(unknown("class", row.class_name, known), file=path, line=row.line, fix=fix)
 
 
 def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:

@@ -37,7 +37,7 @@ def denoise(
         typer.Option(
             "--rule",
             help="`pld`; or `posterior`: the encoder's evidence and the parser's probability together, in both "
-            "modalities. It needs --evidence, and no other option counts but those named for it.",
+            "modalities. It needs --evidence, and takes only the options named for it.",
         ),
     ] = Rule.pld,
     evidence: Annotated[
@@ -54,13 +54,20 @@ def denoise(
 ) -> None:
     """Mend pseudo labels by what a parser says that was trained on them; then train again on the mended ones.
 
-    PLD flips those whose forward loss stands out along the timeline.
+    PLD flips those whose forward loss stands out along the timeline. The rule `posterior` keeps what is likelier right
+    than wrong by the encoder's evidence and the parser together.
     """
     from vaplan import stages
     from vaplan.pseudo_labels import Denoising
 
     switches = {"floor": floor, "given_tags": given_tags, "keep_presence": keep_presence}
     settings = Denoising(keep=keep, ratio=ratio, modalities=tuple(m.value for m in modality), **switches)
+    if rule == Rule.pld and (evidence or soft or folds or trust != 1):
+        what = "--evidence, --soft, --folds and --trust go with --rule posterior"
+        raise UsageError(what, fix="add --rule posterior, or leave them out")
+    if rule == Rule.posterior and settings != Denoising(modalities=(Modality.visual.value,)):
+        what = "--keep, --ratio, --floor, --given-tags, --keep-presence and --modality go with --rule pld"
+        raise UsageError(what, fix="leave them out")
     if rule == Rule.pld:
         made = stages.denoise(run, labels, out, settings=settings)
     elif evidence:

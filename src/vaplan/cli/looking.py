@@ -44,7 +44,7 @@ def probe(
         elif seen["error"] is None:
             print_seen(seen)
         if seen["error"]:
-            stderr.print(f"error: {seen['error']}", style="red", highlight=False)
+            stderr.print(f"error: {seen['error']}", style="red", highlight=False, markup=False, soft_wrap=True)
     if errors:
         raise typer.Exit(Exit.NOTHING_DONE if errors == len(files) else Exit.SOME_FAILED)
 

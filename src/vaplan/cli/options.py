@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -74,7 +75,7 @@ class Modality(StrEnum):
     visual = "visual"
 
 
-def thresholds(given: Sequence[str]) -> dict[str, float] | None:
+def thresholds(given: Sequence[str], *, example: str = "audio=0.05 or visual=0.06") -> dict[str, float] | None:
     """What `--threshold audio=0.05 --threshold visual=0.06` says; None if it was not given."""
     spec = {}
     for text in given:
@@ -82,5 +83,7 @@ def thresholds(given: Sequence[str]) -> dict[str, float] | None:
         try:
             spec[Modality(modality).value] = float(value)
         except ValueError:
-            raise UsageError(f"threshold {text!r}", fix="write audio=0.05 or visual=0.06") from None
+            raise UsageError(f"threshold {text!r}", fix=f"write {example}") from None
+        if not math.isfinite(spec[modality]):
+            raise UsageError(f"threshold {text!r} is no finite number", fix=f"write {example}")
     return spec or None

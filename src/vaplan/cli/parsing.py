@@ -83,10 +83,13 @@ def parse(
     from vaplan import stages
     from vaplan.encoders.compute import Compute
 
-    compute, given = Compute(device, precision), thresholds(threshold or [])
+    compute, given = Compute(device, precision), thresholds(threshold or [], example="audio=4 or visual=6")
     if zero_shot and taxonomy and not run:
         load, classes = _zero_shot(taxonomy, (audio, visual), given, compute)
-    elif run and not (zero_shot or taxonomy or given):
+    elif run and (zero_shot or taxonomy or given or audio != EMBEDDED or visual != EMBEDDED):
+        what = "a trained parser has its own classes, thresholds and encoders"
+        raise UsageError(what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it")
+    elif run:
         load, classes = _trained(run, compute)
     else:
         raise UsageError(NO_PARSER, fix=SAY_WHICH)

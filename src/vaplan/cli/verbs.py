@@ -109,11 +109,11 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe file, or the name of a shipped one, such as han, plg, ple, vaplan, ma, jomold, valor."
+            help="A recipe file, or a shipped one's name, such as han, plg, ple, vaplan, default, ma, jomold, valor."
         ),
     ],
     run: RunOption,
-    data: Annotated[str | None, typer.Option("--data", help="The data set: `table:FILE`.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="The data set, as for `vaplan label`.")] = None,
     store: Annotated[str | None, typer.Option("--store", help="The feature store.")] = None,
     labels: Annotated[str | None, typer.Option("--labels", help="Pseudo labels to train on.")] = None,
     changes: Annotated[

@@ -114,7 +114,9 @@ def _exists(prediction: Prediction) -> Bool[Tensor, "video time"]:
 def _marked(prediction: Prediction, target: Target) -> Bool[Tensor, "video time class"]:
     """The classes that are both heard and seen."""
     if target.pseudo is None:
-        raise RecipeError("this objective needs pseudo labels", fix="make them first, with `vaplan label`")
+        raise RecipeError(
+            "this objective needs pseudo labels", fix="make them with `vaplan label` and give --labels FILE"
+        )
     return target.pseudo.all(dim=2) & _exists(prediction)[..., None]
 
 

@@ -125,7 +125,9 @@ def mean_of_present(
 def existing_pseudo(prediction: Prediction, target: Target) -> Bool[Tensor, "video time modality class"]:
     """The pseudo labels of the segments that exist, or an error where there are none at all."""
     if target.pseudo is None:
-        raise RecipeError("this objective needs pseudo labels", fix="make them first, with `vaplan label`")
+        raise RecipeError(
+            "this objective needs pseudo labels", fix="make them with `vaplan label` and give --labels FILE"
+        )
     return target.pseudo & prediction.mask[..., None]
 
 

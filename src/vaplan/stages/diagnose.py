@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan.arrays import MODALITIES
-from vaplan.errors import UsageError
 from vaplan.files import write_whole
 from vaplan.pseudo_labels import generate_pseudo_labels
 from vaplan.pseudo_labels.trust import Trust, assess
@@ -24,9 +23,6 @@ def diagnose(
     found: Evidence, threshold: Float[Tensor, "modality class"], store: Path, *, names: Encoders, smooth: float = 0.0
 ) -> ByClass:
     """Per modality and class, what speaks for and against the labels above `threshold`."""
-    if not found.tagged:
-        fix = "give tags; without any, nothing tells a right label from a wrong one"
-        raise UsageError("labels cannot be judged in a data set without tags", fix=fix)
     about = found.values, found.weak_label, found.mask
     other = [
         gather(replace(found.data, taxonomy=taxonomy), store, names=names, strategy=found.strategy, smooth=smooth)

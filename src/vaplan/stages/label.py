@@ -10,6 +10,7 @@ from vaplan import pseudo_labels
 from vaplan.annotations import Annotations
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
+from vaplan.errors import UsageError
 from vaplan.files import write_json
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
@@ -69,6 +70,9 @@ def label(
     """
     found = gather(data, store, names=names, strategy=strategy, smooth=smooth)
     data, evidence = found.data, found.values
+    if (soft or judge) and not found.tagged:
+        what = "labels are not soft and cannot be judged in a data set without tags: nothing shows a class's absence"
+        raise UsageError(what, fix="leave --soft and --diagnose out")
     threshold, chosen = choose_thresholds(found, given=thresholds, how=choose)
     labels = pseudo_labels.generate_pseudo_labels(evidence, found.weak_label, found.mask, threshold=threshold)
     write_rows(out, label_rows(data.ids, labels.numpy(), evidence.numpy(), data.taxonomy))

@@ -4,6 +4,7 @@ A table of soft labels has a row for every segment and tag, in both modalities, 
 label is 1. It stands beside the labels and is no estimate: where it holds a row, a class may well be absent.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import read_sheet, write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError
+from vaplan.files import write_json
 from vaplan.taxonomy import Taxonomy
 
 
@@ -43,16 +45,25 @@ def write_soft(
     mask: Bool[Tensor, "video time modality"],
     data: Annotations,
 ) -> Path:
-    """Write how likely each class of the weak label is in each segment that exists."""
+    """Write how likely each class of the weak label is in each segment that exists, and beside it that it is soft."""
     possible = weak_label[:, None, None] & mask[..., None]
+    write_json(out.with_suffix(".json"), {"soft": True})
     return write_rows(out, label_rows(data.ids, possible.numpy(), probability.numpy(), data.taxonomy))
+
+
+def refuse_soft(table: Path) -> None:
+    """Labels are wanted: in a table of soft ones every tag would stand in every segment."""
+    beside = table.with_suffix(".json")
+    if beside.is_file() and json.loads(beside.read_text(encoding="utf-8")).get("soft"):
+        fix = "give the table of labels that was written with it"
+        raise AnnotationError("it holds soft labels, a row for every tag and segment", file=table, fix=fix)
 
 
 def read_soft(
     table: Path, data: Annotations, mask: Bool[Tensor, "video time modality"]
 ) -> Float[Tensor, "video time modality class"]:
     """The soft labels of these videos on the grid of their features, 0 where there is no row."""
-    soft = np.zeros((*mask.shape, len(data.taxonomy)), dtype=np.float32)
+    soft = np.full((*mask.shape, len(data.taxonomy)), np.nan, dtype=np.float32)
     place, known = {video: index for index, video in enumerate(data.ids)}, set[str]()
     for row in read_sheet(table, taxonomy=data.taxonomy).rows:
         known.add(row.video)
@@ -65,4 +76,9 @@ def read_soft(
     if absent := [video for video in data.ids if video not in known]:
         what = f"no soft labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
         raise AnnotationError(what, file=table, fix="run `vaplan label --soft` on this data set and store")
-    return torch.from_numpy(soft)
+    there, tagged = ~np.isnan(soft), data.weak_label()[:, None, None]
+    partly = (there & tagged).any(axis=-1) & ~(there | ~tagged).all(axis=-1)
+    if partly.any():
+        what = f"{data.ids[int(np.argwhere(partly)[0, 0])]!r} has segments with rows of some tags only: no soft labels"
+        raise AnnotationError(what, file=table, fix="give the table of `vaplan label --soft`")
+    return torch.from_numpy(np.nan_to_num(soft))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -23,15 +24,23 @@ def choose_thresholds(
     """The thresholds, and in words where they come from.
 
     Args:
-        given: Numbers of one's own; where they name one modality only, the other has the usual one.
+        given: Numbers of one's own; the other modality, where they name one only, is chosen as ever.
         how: A name of `CHOICES`. By default `val` where it can be, else `mixture`; and without any tag the usual.
     """
-    usual = pseudo_labels.MARGINS if found.strategy == MARGIN else {}
-    if given is not None:
-        return pseudo_labels.thresholds(len(found.data.taxonomy), {**usual, **given}), "given"
+    own = pseudo_labels.thresholds(len(found.data.taxonomy), given or {})
+    if given and set(MODALITIES) <= set(given):
+        return own, "given"
+    chosen, spoken = _chosen(found, how)
+    if not given:
+        return chosen, spoken
+    named = torch.tensor([name in given for name in MODALITIES])
+    return torch.where(named[:, None], own, chosen), f"{', '.join(given)} given, else {spoken}"
+
+
+def _chosen(found: Evidence, how: str | None) -> tuple[Thresholds, str]:
     if how is None and found.weak_label.all() and found.strategy == MARGIN and not _dense(found):
         spoken = "as there are no tags to tell classes apart by"
-        return pseudo_labels.thresholds(len(found.data.taxonomy), usual), spoken
+        return pseudo_labels.thresholds(len(found.data.taxonomy), pseudo_labels.MARGINS), spoken
     name = how or ("val" if _dense(found) else "mixture")
     if name not in CHOICES:
         raise RecipeError(unknown("way to choose thresholds", name, CHOICES))

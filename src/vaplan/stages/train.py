@@ -25,7 +25,7 @@ from vaplan.runs import Run
 from vaplan.stages.data import input_hashes, read_data, read_inputs, usable
 from vaplan.stages.label import about_path
 from vaplan.stages.scores import scored
-from vaplan.stages.soft import label_rows, read_soft
+from vaplan.stages.soft import label_rows, read_soft, refuse_soft
 from vaplan.stages.tags import remover
 from vaplan.store import stores
 from vaplan.taxonomy import Taxonomy
@@ -119,6 +119,7 @@ def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
 def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, "video time modality class"]:
     """The pseudo labels of these videos on the grid of their features, or their own dense labels for `dense`."""
     dense = str(table) == DENSE
+    refuse_soft(table)
     labels = data if dense else read_table(table, taxonomy=data.taxonomy)
     absent = [video for video in data.ids if video not in labels.events]
     if absent and dense:
