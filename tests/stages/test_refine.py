@@ -1,5 +1,7 @@
 """Labels from the encoder's evidence and a parser together, on files."""
 
+import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(world: World, made: Path) -> None:
     about = made / "run", made / "l.csv", made / "out.csv"
-    stages.refine(*about, evidence=made / "soft.csv", soft=made / "out_soft.csv")
+    stages.refine(*about, evidence=made / "soft.csv", soft=made / "out_soft.csv", trust=1.0, folds=0)
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
     first = read_soft(made / "soft.csv", world.data, inputs.mask)
     said = pseudo_labels.given_tags(training.predict(runs.load(made / "run").model, inputs))
@@ -40,7 +42,8 @@ def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(world:
 
 
 def test_a_parser_that_does_not_count_changes_nothing(made: Path) -> None:
-    found = stages.refine(made / "run", made / "l.csv", made / "same.csv", evidence=made / "soft.csv", trust=0.0)
+    about = made / "run", made / "l.csv", made / "same.csv"
+    found = stages.refine(*about, evidence=made / "soft.csv", rule="posterior", trust=0.0)
     assert not any(sum(counts.values()) for row in found.flips.values() for counts in row.values())
 
 
@@ -70,12 +73,43 @@ def test_every_video_is_in_one_fold_and_no_label_of_it_reaches_the_parser_that_j
     assert one.video.shape == tags.shape
 
 
+def test_videos_outside_the_folds_are_judged_too_and_teach_nobody(world: World) -> None:
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    learned = torch.tensor([video.split == "train" for video in world.data.videos])
+    tags, recipe = torch.from_numpy(world.data.weak_label()), recipes.read("han", changes=world.changes)
+    turned = torch.where(learned[:, None], tags, ~tags)
+    one, other = (cross_predict(recipe, inputs, Target(labels), learned, folds=2) for labels in (tags, turned))
+    alone = cross_predict(recipe, inputs[learned], Target(tags[learned]), folds=2)
+    assert torch.equal(one.segment, other.segment)
+    assert torch.allclose(one.segment[learned], alone.segment, atol=1e-6)
+
+
+def test_dense_labels_of_val_weigh_the_witnesses_where_there_are_enough(
+    world: World, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about, evidence = (made / "run", made / "l.csv"), made / "soft.csv"
+    with pytest.raises(RecipeError, match="20 densely labelled videos in split val, not 2 and 4"):
+        stages.refine(*about, made / "s.csv", evidence=evidence, rule="stacked")
+    stages.refine(*about, made / "auto.csv", evidence=evidence)
+    assert json.loads((made / "auto.json").read_text())["rule"] == "posterior"
+    monkeypatch.setattr(import_module("vaplan.stages.refine"), "FEWEST", 4)
+    with pytest.raises(RecipeError, match="needs folds"):
+        stages.refine(*about, made / "s.csv", evidence=evidence, rule="stacked", folds=0)
+    tables = [stages.refine(*about, made / f"{rule}.csv", evidence=evidence, rule=rule) for rule in ("auto", "stacked")]
+    assert tables[0].table.read_bytes() == tables[1].table.read_bytes()
+    assert json.loads((made / "auto.json").read_text())["rule"] == "stacked"
+    rows = read_labels(made / "stacked.csv", world.data, read_inputs(world.store, EMBEDDED, world.data.ids))
+    assert not (rows & ~torch.from_numpy(world.data.weak_label())[:, None, None]).any()
+    assert rows.any()
+
+
 def test_it_is_a_rule_of_denoise(call: Call, made: Path) -> None:  # noqa: F811
     about = ("denoise", made / "run", "--labels", made / "l.csv", "--out", made / "c.csv", "--rule", "posterior")
     code, _, err = call(*about)
     assert code == 2
     assert "--rule posterior needs soft labels. Fix: give --evidence" in err
-    code, _, err = call(*about, "--evidence", made / "soft.csv", "--soft", made / "c_soft.csv", "--trust", 0.5)
+    how = ("--soft", made / "c_soft.csv", "--trust", 1, "--folds", 0)
+    code, _, err = call(*about, "--evidence", made / "soft.csv", *how)
     assert code == 0
     assert "audio: " in err
     assert (made / "c_soft.csv").is_file()

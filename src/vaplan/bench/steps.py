@@ -12,13 +12,15 @@ from vaplan.errors import RecipeError, unknown
 from vaplan.pseudo_labels import Denoising
 from vaplan.pseudo_labels.noise import NoiseEstimate
 from vaplan.recipe import build
+from vaplan.stages.refine import AUTO, RULES
 
-THRESHOLDS = ("fitted", "given", "chance")
+THRESHOLDS = ("fitted", "mixture", "given", "chance")
 
 
 @dataclass(frozen=True)
 class Label:
-    """PLG. Thresholds are `fitted` as by `vaplan label`, `given`, or given in multiples of `chance`, 1 / classes."""
+    """PLG. Thresholds are `fitted` as by `vaplan label`, by `mixture` (from tags alone), `given`, or given in multiples
+    of chance, 1 / classes (`chance`)."""
 
     label: str
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -26,7 +28,7 @@ class Label:
     def __post_init__(self) -> None:
         if self.label not in THRESHOLDS:
             raise RecipeError(unknown("kind of thresholds", self.label, THRESHOLDS))
-        if (self.label == "fitted") != (not self.thresholds):
+        if (self.label in ("given", "chance")) != bool(self.thresholds):
             fix = "write {label: fitted}, or {label: given, thresholds: {audio: 0.04, visual: 0.04}}"
             raise RecipeError(f"{self.label} thresholds, and these: {dict(self.thresholds)}", fix=fix)
         for name in self.thresholds:
@@ -62,12 +64,20 @@ class Denoise:
 
 @dataclass(frozen=True)
 class Refine:
-    """What an encoder and parsers together find likelier right than wrong; `labels` is a step that labels."""
+    """What an encoder and parsers together find likelier right than wrong; `labels` is a step that labels.
+
+    See `stages.refine`.
+    """
 
     refine: str
     labels: str
-    trust: float = 1.0
+    rule: str = AUTO
+    trust: float = 0.5
     folds: int = 2
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise RecipeError(unknown("rule", self.rule, RULES))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@
       after: {train: ple, labels: refined}
     rows: {"PLD, K = $K": after}
     sweep: {K: [1, 3, 5, 7, 9]}
+    set: {training.epochs: 10}
 
-A suite with a sweep is made once for every value, which then stands wherever `$` and the name stand.
+`set` changes all recipes, before what a step sets itself. A suite with a sweep is made once for every value, which then
+stands wherever `$` and the name stand.
 """
 
 from collections.abc import Mapping
@@ -120,16 +122,19 @@ def parse(text: str, *, name: str, folder: Path = Path()) -> Swept:
 
 
 def _variant(tree: Mapping[str, Any], folder: Path) -> Suite:
-    steps = {name: _placed(read_step(name, value), folder) for name, value in tree["steps"].items()}
-    suite: Suite = build(Suite, {**tree, "steps": steps}, "suite")
+    common = build(Mapping[str, Any], tree.get("set", {}), "set")
+    steps = {name: _placed(read_step(name, value), folder, common) for name, value in tree["steps"].items()}
+    rest = {key: value for key, value in tree.items() if key != "set"}
+    suite: Suite = build(Suite, {**rest, "steps": steps}, "suite")
     return suite
 
 
-def _placed(step: Step, folder: Path) -> Step:
-    """A step whose recipe is a path: that of a shipped recipe, or of a file beside the suite."""
+def _placed(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
+    """A step whose recipe is a path, of a shipped recipe or of a file beside the suite, with the common changes."""
     if not isinstance(step, Train):
         return step
-    return replace(step, train=str(recipes.shipped().get(step.train, folder / step.train)))
+    path = recipes.shipped().get(step.train, folder / step.train)
+    return replace(step, train=str(path), set={**common, **step.set})
 
 
 def _filled(tree: Any, mark: str, value: Any) -> Any:

@@ -91,7 +91,8 @@ def _label(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
     share = 1 / len(data.taxonomy) if kind == "chance" else 1.0
     given = {name: value * share for name, value in job.step.thresholds.items()}
     names = speaking(desk.store)
-    stages.label(data, desk.store, place, names=names, thresholds=given or None, soft=soft_labels(place))
+    how = kind if kind == "mixture" else None
+    stages.label(data, desk.store, place, names=names, thresholds=given or None, choose=how, soft=soft_labels(place))
     return None
 
 
@@ -162,8 +163,9 @@ def _denoise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
 
 def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
-    labels, trust, folds = inputs["labels"], job.step.trust, job.step.folds
-    stages.refine(inputs["refine"], labels, place, evidence=soft_labels(labels), trust=trust, folds=folds)
+    labels, step = inputs["labels"], job.step
+    how = partial(stages.refine, rule=step.rule, trust=step.trust, folds=step.folds)
+    how(inputs["refine"], labels, place, evidence=soft_labels(labels))
 
 
 def _exchange(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,8 @@ class Rule(StrEnum):
 
     pld = "pld"
     posterior = "posterior"
+    stacked = "stacked"
+    auto = "auto"
 
 
 def denoise(
@@ -36,45 +38,55 @@ def denoise(
         Rule,
         typer.Option(
             "--rule",
-            help="`pld`; or `posterior`: the encoder's evidence and the parser's probability together, in both "
-            "modalities. It needs --evidence, and takes only the options named for it.",
+            help="`pld`; or both modalities' labels by the encoder's evidence and a parser together, which needs "
+            "--evidence: `stacked` weighs the two by split val's dense labels, `posterior` needs tags alone, `auto` is "
+            "the first where it can be.",
         ),
     ] = Rule.pld,
     evidence: Annotated[
-        Path | None, typer.Option("--evidence", help="posterior: the soft labels of `vaplan label --soft`.")
+        Path | None, typer.Option("--evidence", help="All but pld: the soft labels of `vaplan label --soft`.")
     ] = None,
-    trust: Annotated[float, typer.Option("--trust", min=0, help="posterior: how much the parser counts.")] = 1.0,
+    trust: Annotated[
+        float | None, typer.Option("--trust", min=0, help="posterior: how much the parser counts; by default 0.5.")
+    ] = None,
     folds: Annotated[
-        int,
-        typer.Option("--folds", min=0, help="posterior: train so many parsers anew, and let each judge unseen videos."),
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--folds",
+            min=0,
+            help="All but pld: train so many parsers anew, and let each judge unseen videos; by default 2. With 0 the "
+            "run itself judges, by posterior.",
+        ),
+    ] = None,
     soft: Annotated[
-        Path | None, typer.Option("--soft", help="posterior: also write how likely each label is now.")
+        Path | None, typer.Option("--soft", help="All but pld: also write how likely each label is now.")
     ] = None,
 ) -> None:
     """Mend pseudo labels by what a parser says that was trained on them; then train again on the mended ones.
 
-    PLD flips those whose forward loss stands out along the timeline. The rule `posterior` keeps what is likelier right
-    than wrong by the encoder's evidence and the parser together.
+    PLD flips those whose forward loss stands out along the timeline. The other rules keep what is likelier right than
+    wrong by the encoder's evidence and a parser together.
     """
     from vaplan import stages
     from vaplan.pseudo_labels import Denoising
 
     switches = {"floor": floor, "given_tags": given_tags, "keep_presence": keep_presence}
     settings = Denoising(keep=keep, ratio=ratio, modalities=tuple(m.value for m in modality), **switches)
-    if rule == Rule.pld and (evidence or soft or folds or trust != 1):
-        what = "--evidence, --soft, --folds and --trust go with --rule posterior"
-        raise UsageError(what, fix="add --rule posterior, or leave them out")
-    if rule == Rule.posterior and settings != Denoising(modalities=(Modality.visual.value,)):
+    others: dict[str, Any] = {"evidence": evidence, "trust": trust, "folds": folds, "soft": soft}
+    chosen = {name: value for name, value in others.items() if value is not None}
+    if rule == Rule.pld and chosen:
+        what = f"{', '.join(f'--{name}' for name in chosen)} with --rule pld"
+        raise UsageError(what, fix="add --rule auto, posterior or stacked, or leave them out")
+    if rule != Rule.pld and settings != Denoising(modalities=(Modality.visual.value,)):
         what = "--keep, --ratio, --floor, --given-tags, --keep-presence and --modality go with --rule pld"
         raise UsageError(what, fix="leave them out")
     if rule == Rule.pld:
         made = stages.denoise(run, labels, out, settings=settings)
     elif evidence:
-        made = stages.refine(run, labels, out, evidence=evidence, trust=trust, folds=folds, soft=soft)
+        made = stages.refine(run, labels, out, rule=rule.value, **chosen)
     else:
         fix = "give --evidence FILE, made by `vaplan label --soft`"
-        raise UsageError("--rule posterior needs soft labels", fix=fix)
+        raise UsageError(f"--rule {rule.value} needs soft labels", fix=fix)
     for name, classes in made.flips.items():
         flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
         stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)

@@ -2,7 +2,8 @@
 
 Beside them stand MA's exchange (`swap`), JoMoLD's noise (`noise`), VALOR's thresholds and prompts (`valor`), and what
 to hold a class against where there are no tags (`open_vocabulary`). Without dense labels, `mixture` says how likely a
-label is right; `smooth` averages evidence along the timeline, `fuse` joins it with what a parser says.
+label is right; `smooth` averages evidence along the timeline; `fuse` joins it with what a parser says, and `fit_stack`
+learns from densely labelled videos how to.
 """
 
 from vaplan.pseudo_labels.denoise import Denoising, flip_suspicious, forward_loss, given_tags
@@ -21,6 +22,7 @@ from vaplan.pseudo_labels.noise import NoiseEstimate, doubtful_tags, noise_ratio
 from vaplan.pseudo_labels.open_vocabulary import MARGINS, above_everyday
 from vaplan.pseudo_labels.posterior import fuse
 from vaplan.pseudo_labels.smoothing import smooth
+from vaplan.pseudo_labels.stacking import Stack, fit_stack
 from vaplan.pseudo_labels.swap import draw_partners, error_rates, exchanged, removed_by_exchange
 from vaplan.pseudo_labels.unsupervised import thresholds_without_labels
 from vaplan.pseudo_labels.valor import valor_prompts, valor_thresholds
@@ -31,6 +33,7 @@ __all__ = [
     "Denoising",
     "Mixture",
     "NoiseEstimate",
+    "Stack",
     "above_everyday",
     "choose_thresholds",
     "confidence",
@@ -40,6 +43,7 @@ __all__ = [
     "evidence",
     "exchanged",
     "fit_mixture",
+    "fit_stack",
     "flip_suspicious",
     "forward_loss",
     "fuse",

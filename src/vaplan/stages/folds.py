@@ -29,21 +29,29 @@ def others_than(fold: Int[Tensor, " member"], videos: int) -> Bool[Tensor, " vid
     return others
 
 
-def cross_predict(recipe: Recipe, inputs: Inputs, target: Target, *, folds: int) -> Prediction:
-    """What is said of every video by the parser that was trained on all folds but the video's own.
+def cross_predict(
+    recipe: Recipe, inputs: Inputs, target: Target, learned: Bool[Tensor, " video"] | None = None, *, folds: int
+) -> Prediction:
+    """What is said of every video by a parser that has not learned from it.
 
-    The folds depend on the number of videos and the recipe's seed alone.
+    The videos that may be learned from are divided into folds, and a parser is trained on all folds but one for each;
+    it speaks of that one. The other videos are dealt out among the parsers in turn, so that of all videos parsers of
+    one kind speak. The folds depend on the number of videos and the recipe's seed alone.
 
     Args:
         target: The labels to learn from; `recipe.labels` is not read.
+        learned: Which videos may be learned from, by default all.
     """
     settings = replace(recipe.training, select="last", patience=None)
     audio, visual = (tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams)
-    parts, held_out = list[Prediction](), folds_of(len(inputs), folds, seed=settings.seed)
-    for fold in held_out:
-        others = others_than(fold, len(inputs))
+    learned = torch.ones(len(inputs), dtype=torch.bool) if learned is None else learned
+    inside, outside = learned.nonzero()[:, 0], (~learned).nonzero()[:, 0]
+    parts, spoken_of = list[Prediction](), list[Tensor]()
+    for turn, fold in enumerate(folds_of(len(inside), folds, seed=settings.seed)):
+        others = inside[others_than(fold, len(inside))]
         model = runs.make_model(recipe, feature_sizes=(audio, visual), classes=target.weak.shape[1])
         training.fit(model, inputs[others], target[others], settings=settings, losses=recipe.losses)
-        parts.append(training.predict(model, inputs[fold]))
-    back = torch.cat(held_out).argsort()
+        spoken_of.append(torch.cat([inside[fold], outside[turn::folds]]))
+        parts.append(training.predict(model, inputs[spoken_of[-1]]))
+    back = torch.cat(spoken_of).argsort()
     return Prediction(**{name: torch.cat([getattr(part, name) for part in parts])[back] for name in SAID})

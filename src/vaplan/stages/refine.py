@@ -3,19 +3,23 @@
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from vaplan import pseudo_labels, runs, training
 from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import write_rows
-from vaplan.arrays import Inputs, Prediction, Target
-from vaplan.errors import AnnotationError
+from vaplan.arrays import Prediction, Target
+from vaplan.errors import AnnotationError, RecipeError, unknown
 from vaplan.files import sha256, write_json
-from vaplan.recipe import Recipe
 from vaplan.stages.data import read_data, read_inputs, usable
 from vaplan.stages.folds import SAID, cross_predict
 from vaplan.stages.label import about_path
 from vaplan.stages.soft import label_rows, read_soft, write_soft
 from vaplan.stages.train import Denoised, count_flips, read_labels
+
+AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
+FEWEST = 20  # densely labelled videos to weigh witnesses by
 
 
 def refine(
@@ -24,19 +28,22 @@ def refine(
     out: Path,
     *,
     evidence: Path,
-    trust: float = 1.0,
-    folds: int = 0,
+    rule: str = AUTO,
+    trust: float = 0.5,
+    folds: int = 2,
     soft: Path | None = None,
 ) -> Denoised:
-    """Write labels that are likelier right than wrong by the encoder and the parser together; see `fuse`.
+    """Write labels that are likelier right than wrong by the encoder and the parser together.
 
     Every video of the table `labels` is treated, in both modalities; the score of a label is its probability.
 
     Args:
         evidence: The soft labels of the encoder, written by `label` with `soft`.
-        trust: How much the parser counts.
-        folds: If not 0, parsers are trained again by the run's recipe on `labels`, and each parses training videos that
-            it has not seen; otherwise the run itself speaks of them. Of other videos the run speaks in either case.
+        rule: `stacked` weighs the two by the densely labelled videos of split `val` (`pseudo_labels.fit_stack`),
+            `posterior` needs no dense labels (`pseudo_labels.fuse`). `auto` is the first where it can be.
+        trust: How much the parser counts in `posterior`.
+        folds: Parsers are trained again by the run's recipe on `labels`, and each parses videos that it has not seen.
+            With 0, which `posterior` alone allows, the run itself speaks of all of them.
         soft: A second table to write: the probability of every label.
     """
     trained = runs.load(run)
@@ -45,32 +52,52 @@ def refine(
         raise AnnotationError("its classes are not those of the run", file=data.source, fix="use the run's own data")
     known = read_table(labels, taxonomy=data.taxonomy).events
     data, _ = usable(data.ordered([video for video in data.ids if video in known]), store, trained.recipe.encoders)
+    rule = _chosen(rule, data, folds)
     inputs = read_inputs(store, trained.recipe.encoders, data.ids)
     weak_label, before = torch.from_numpy(data.weak_label()), read_labels(labels, data, inputs)
     first = read_soft(evidence, data, inputs.mask)
-    target = Target(weak_label, before, first)
-    said = training.predict(trained.model, inputs)
     if folds:
-        said = _unseen(said, trained.recipe, inputs, target, data, folds=folds)
-    fused = pseudo_labels.fuse(first, pseudo_labels.given_tags(said), weak_label, inputs.mask, trust=trust)
+        learned = torch.tensor([video.split in ("train", "") for video in data.videos])
+        said = cross_predict(trained.recipe, inputs, Target(weak_label, before, first), learned, folds=folds)
+    else:
+        said = training.predict(trained.model, inputs)
+    if rule == STACKED:
+        fused = _stack(data, first, said, weak_label).probability(first, said, weak_label)
+    else:
+        fused = pseudo_labels.fuse(first, pseudo_labels.given_tags(said), weak_label, inputs.mask, trust=trust)
     after = fused > 0.5
     write_rows(out, label_rows(data.ids, after.numpy(), fused.numpy(), data.taxonomy))
     if soft:
         write_soft(soft, fused, weak_label, inputs.mask, data)
     flips = count_flips(before, after, data.taxonomy)
     used = {str(labels): sha256(labels), str(evidence): sha256(evidence), str(run): sha256(run / runs.WEIGHTS)}
-    about = {"run": str(run), "rule": "posterior", "trust": trust, "folds": folds, "flips": flips, "inputs": used}
-    write_json(about_path(out), about)
+    how = {"rule": rule, "folds": folds} | ({"trust": trust} if rule == POSTERIOR else {})
+    write_json(about_path(out), {"run": str(run), **how, "flips": flips, "inputs": used})
     return Denoised(out, flips)
 
 
-def _unseen(
-    said: Prediction, recipe: Recipe, inputs: Inputs, target: Target, data: Annotations, *, folds: int
-) -> Prediction:
-    """The same, with training videos parsed by networks that learned from other training videos."""
-    learned = torch.tensor([video.split in ("train", "") for video in data.videos])
-    crossed = cross_predict(recipe, inputs[learned], target[learned], folds=folds)
-    merged = {name: getattr(said, name).clone() for name in SAID}
-    for name, values in merged.items():
-        values[learned] = getattr(crossed, name)
-    return Prediction(**merged)
+def _chosen(rule: str, data: Annotations, folds: int) -> str:
+    """The rule that `auto` stands for, or the one given, if it can be."""
+    if rule not in RULES:
+        raise RecipeError(unknown("rule", rule, RULES))
+    dense, enough = len(_dense(data)), folds > 0 and len(_dense(data)) >= FEWEST
+    if rule == STACKED and not enough:
+        what = (
+            f"the rule stacked needs folds and {FEWEST} densely labelled videos in split val, not {folds} and {dense}"
+        )
+        raise RecipeError(what, fix="use the rule posterior, which needs tags alone")
+    return rule if rule != AUTO else STACKED if enough else POSTERIOR
+
+
+def _dense(data: Annotations) -> list[int]:
+    return [i for i, video in enumerate(data.videos) if video.split == "val" and video.video in data.events]
+
+
+def _stack(
+    data: Annotations, first: Tensor, said: Prediction, weak_label: Bool[Tensor, "video class"]
+) -> pseudo_labels.Stack:
+    """The two weighed by the densely labelled videos of split val."""
+    dense = _dense(data)
+    truth = torch.from_numpy(data.ordered([data.ids[i] for i in dense]).reference(first.shape[1]))
+    those = Prediction(**{name: getattr(said, name)[dense] for name in SAID})
+    return pseudo_labels.fit_stack(first[dense], those, weak_label[dense], truth)

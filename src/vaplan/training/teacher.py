@@ -1,7 +1,7 @@
 """The mean teacher: a moving average of the network's weights, and labels that it may correct during the training.
 
-Source: Tarvainen, Valpola, NeurIPS 2017, arXiv 1703.01780, section 2 (the average, and how it begins). That the average
-corrects pseudo labels of segments, and how sure it must be, is ours.
+Source: Tarvainen, Valpola, NeurIPS 2017, arXiv 1703.01780, section 2. That the average begins with a smaller decay is
+as in TensorFlow's ExponentialMovingAverage; that it corrects labels of segments, and how sure it must be, is ours.
 """
 
 from collections.abc import Iterable
@@ -51,10 +51,11 @@ def correct(said: Prediction, target: Target, settings: Teacher) -> Target:
 def follow(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
     """Move the average towards the model after the step with this index, from 0.
 
-    The first steps are averaged evenly, until `decay` weighs the past more: the start is forgotten soon.
+    Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over about the last ninth of
+    the steps so far, so that the start is forgotten soon and a short training has an average of its end.
     """
     ours, theirs = _numbers(average.state_dict().values()), _numbers(model.state_dict().values())
-    torch._foreach_lerp_(ours, theirs, 1 - min(decay, 1 - 1 / (step + 1)))
+    torch._foreach_lerp_(ours, theirs, 1 - min(decay, (step + 1) / (step + 10)))
 
 
 def _numbers(tensors: Iterable[Tensor]) -> list[Tensor]:
