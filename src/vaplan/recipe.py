@@ -160,8 +160,9 @@ def build(kind: Any, value: Any, name: str) -> Any:
         items = [value] if isinstance(value, str) else value
         if isinstance(items, list | tuple):
             return tuple(build(arguments[0], item, name) for item in items)
-    elif origin in (Mapping, dict) and isinstance(value, Mapping):
-        return {k: v if arguments[1] is Any else build(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
+    elif origin in (Mapping, dict):
+        if isinstance(value, Mapping):
+            return {k: v if arguments[1] is Any else build(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
     elif kind is float and not isinstance(value, bool):
         try:
             return float(value)  # YAML 1.1 reads 1e-4 as text
@@ -206,7 +207,7 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
 
 def _spoken(kind: Any) -> str:
     words = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
-    return words.get(kind, "a list")
+    return words.get(kind, "names and values" if get_origin(kind) in (Mapping, dict) else "a list")
 
 
 def _plain(value: Any) -> Any:

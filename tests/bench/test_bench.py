@@ -262,6 +262,17 @@ def test_labels_are_mended_by_the_encoders_and_parsers_of_other_videos(run: Benc
     assert mended.flips
 
 
+def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(run: Bench, tmp_path: Path) -> None:
+    soft = "{train: segment_bce, labels: labels, soft: true, set: {losses: {segment: {labels: soft}}}}"
+    text = QUICK.replace("fitted", "mixture, smooth: 0.7").replace("{train: plg, labels: labels}", soft)
+    found = run(tmp_path, text, seeds=1)
+    assert not found.failures
+    (labels,) = found.labels["PLG"]
+    about = json.loads(labels.table.with_suffix(".json").read_text())
+    assert about["smooth"] == 0.7
+    assert "from tagged and untagged videos" in about["chosen"]
+
+
 # ---- intervals
 
 

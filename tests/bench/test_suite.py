@@ -46,7 +46,9 @@ def planned(text: str, desk: Desk, seeds: int = 2) -> Plan:
         ("keep: 3", "keep: three", "keep is 'three', expected a whole number"),
         ("keep: 3", "kep: 3", "did you mean 'keep'"),
         ("keep: 3", "keep: 0", "keep must be at least 1"),
+        ("denoise: ple, labels: labels, settings: {keep: 3}", "refine: ple, labels: labels, rule: x", "unknown rule"),
         ("denoise: ple", "denoise: pld", "needs itself: "),
+        ("rows:", "set: [1]\nrows:", "expected names and values"),
         ("about: Small.", "abut: Small.", "unknown setting of suite 'abut'"),
         ("about: Small.\n", "", "suite lacks 'about'"),
         ("rows:", "differences: [[PLE, PLX]]\nrows:", "unknown row 'PLX'"),
@@ -156,3 +158,11 @@ def test_a_row_that_needs_dense_labels_is_left_out_where_there_are_none(desk: De
 def test_jobs_are_unique_by_name(desk: Desk) -> None:
     jobs = planned(SMALL, desk).jobs()
     assert unique([*jobs, *jobs]) == jobs
+
+
+def test_common_changes_reach_every_recipe_unless_a_step_says_otherwise() -> None:
+    own = "pld: {train: ple, labels: refined, set: {training.epochs: 3, training.seed: ~}}"
+    text = SMALL.replace("pld: {train: ple, labels: refined}", own) + "set: {training.epochs: 7, training.seed: 5}\n"
+    steps = suites.parse(text, name="small").variants[0].steps
+    assert steps["ple"].set == {"training.epochs": 7, "training.seed": 5}
+    assert steps["pld"].set == {"training.epochs": 3}

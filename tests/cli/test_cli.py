@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.cli.conftest import Call
@@ -230,6 +231,38 @@ def test_probing_a_file_gives_one_json_document_a_line(call: Call, world: World,
     assert call("media", "probe", tmp_path / "bad.mp4")[0] == 4
 
 
+@pytest.mark.parametrize("kind", ["one class", "few videos", "no sound"])
+def test_fit_makes_a_parser_where_labels_cannot_be_compared_or_nobody_else_can_judge(
+    call: Call, world: World, tmp_path: Path, kind: str
+) -> None:
+    chosen = world.data.videos[: 2 if kind == "few videos" else 6]
+    tags = ["Bell" if kind == "one class" else ";".join(video.tags) for video in chosen]
+    media = tmp_path / "media"
+    for video in chosen:
+        copy = media / video.path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        picture_alone(world.folder / video.path, copy) if kind == "no sound" else shutil.copy(
+            world.folder / video.path, copy
+        )
+    lines = [f"{video.path},{names}" for video, names in zip(chosen, tags, strict=True)]
+    (tmp_path / "tags.csv").write_text("path,tags\n" + "\n".join(lines) + "\n")
+    code, _, err = call("fit", tmp_path / "tags.csv", "--media", media, "--out", tmp_path / "run")
+    assert code == 0, err
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert (tmp_path / "run" / "labels_mended.csv").is_file() == (kind == "no sound")
+
+
+def picture_alone(film: Path, copy: Path) -> None:
+    """The film without its sound."""
+    with av.open(str(film)) as source, av.open(str(copy), "w") as target:
+        (stream,) = source.streams.video
+        out = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.stream = out
+                target.mux(packet)
+
+
 def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(call: Call, world: World, tmp_path: Path) -> None:
     tags = tmp_path / "tags.csv"
     lines = [f"{video.path},{';'.join(video.tags)}" for video in world.data.videos[:8]]
@@ -237,6 +270,8 @@ def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(call: Call, world: Wo
     code, _, err = call("fit", tags, "--media", world.folder, "--out", tmp_path / "run")
     assert code == 3  # the file that is gone
     assert "gone" in err
+    assert (tmp_path / "run" / "labels_mended.csv").is_file()
+    assert json.loads((tmp_path / "run" / "labels_mended.json").read_text())["rule"] == "posterior"
     code, _, _ = call("parse", world.folder / world.data.videos[9].path, "--run", tmp_path / "run", "--out", tmp_path)
     assert code == 0
     assert (tmp_path / f"{world.data.videos[9].video}.json").exists()

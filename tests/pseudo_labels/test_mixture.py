@@ -89,6 +89,15 @@ def test_a_class_that_everybody_or_nobody_is_tagged_with_learns_from_the_others(
         fit_mixture(evidence, weak, mask)
 
 
+def test_a_modality_that_no_video_has_is_no_obstacle():
+    evidence, weak, mask, _, _ = videos(3)
+    silent = mask.clone()
+    silent[:, :, 0] = False
+    found = fit_mixture(evidence, weak, silent)
+    assert torch.isfinite(found.probability(evidence)).all()
+    assert torch.equal(found.thresholds()[1], fit_mixture(evidence, weak, mask).thresholds()[1])
+
+
 def test_smoothing_is_a_mean_of_what_exists_around_a_segment():
     evidence = torch.tensor([0.0, 1.0, 0.0, 7.0]).reshape(1, 4, 1, 1).expand(1, 4, 2, 1).clone()
     mask = torch.tensor([True, True, True, False])[None, :, None].expand(1, 4, 2)

@@ -17,7 +17,7 @@ from tests.trainings import LOCALISING, PARSING, torchrun
 from vaplan import recipe as recipes
 from vaplan import runs, stages, training
 from vaplan.annotations import read_table
-from vaplan.arrays import Inputs, Prediction, Target
+from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
 from vaplan.exports.sed_scores import read_scores
@@ -26,6 +26,7 @@ from vaplan.losses import total
 from vaplan.metrics.llp import llp
 from vaplan.models import MODELS
 from vaplan.parser import Parser
+from vaplan.pseudo_labels import Denoising
 from vaplan.recipe import Decision, Recipe
 from vaplan.stages.data import read_inputs
 from vaplan.stages.train import validation
@@ -120,6 +121,19 @@ def test_denoising_changes_what_it_says_it_changes(world: World, run: runs.Run, 
         assert made.flips["visual"][name]["taken"] == (old & ~new)[:, :, 1, c].sum()
     tags = world.data.weak_label()
     assert not (new.any(axis=(1, 2)) & ~tags).any()
+
+
+def test_a_further_round_denoises_by_a_run_that_was_trained_on_the_last_one(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    settings = Denoising(ratio=1.5, modalities=MODALITIES, floor=False, keep_presence=False)
+    first = stages.denoise(run.folder, world.labels, tmp_path / "one.csv", settings=settings)
+    again = stages.train(replace(run.recipe, labels=str(first.table)), tmp_path / "again")
+    second = stages.denoise(again.folder, first.table, tmp_path / "two.csv", settings=settings)
+    both = stages.denoise(run.folder, world.labels, tmp_path / "both.csv", settings=settings, rounds=2)
+    assert both.table.read_bytes() == second.table.read_bytes() != first.table.read_bytes()
+    assert both.flips == second.flips
+    assert (tmp_path / "both" / "labels_1.csv").read_bytes() == first.table.read_bytes()
 
 
 def test_predictions_scored_from_the_table_equal_those_scored_in_memory(

@@ -102,7 +102,7 @@ def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> 
     spoken = type(step).__name__.lower()
     if isinstance(step, Train):
         recipe = replace(desk.recipe(step, seed), data="", store="")
-        settings, spoken = recipes.dump(recipe), f"{Path(step.train).stem}-{seed}"
+        settings, spoken = [recipes.dump(recipe), step.soft], f"{Path(step.train).stem}-{seed}"
     about = [settings, {key: job.name for key, job in inputs.items()}, desk.content]
     return Job(step, seed, inputs, f"{spoken}-{_digest(about)[:HASH]}")
 

@@ -23,6 +23,7 @@ class Label:
     of chance, 1 / classes (`chance`)."""
 
     label: str
+    smooth: float = 0.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,11 +46,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Train:
-    """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are steps."""
+    """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are steps.
+
+    With `soft` it also reads how likely each label is.
+    """
 
     train: str
     labels: str = ""
     ratios: str = ""
+    soft: bool = False
     set: Mapping[str, Any] = field(default_factory=dict)
 
 

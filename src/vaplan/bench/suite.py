@@ -10,8 +10,8 @@
     sweep: {K: [1, 3, 5, 7, 9]}
     set: {training.epochs: 10}
 
-`set` changes all recipes, before what a step sets itself. A suite with a sweep is made once for every value, which then
-stands wherever `$` and the name stand.
+`set` changes all recipes, before what a step sets itself; a step takes it back with `~`. A suite with a sweep is made
+once for every value, which then stands wherever `$` and the name stand.
 """
 
 from collections.abc import Mapping
@@ -134,7 +134,8 @@ def _placed(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
     if not isinstance(step, Train):
         return step
     path = recipes.shipped().get(step.train, folder / step.train)
-    return replace(step, train=str(path), set={**common, **step.set})
+    merged = {**common, **step.set}
+    return replace(step, train=str(path), set={k: v for k, v in merged.items() if v is not None or k not in common})
 
 
 def _filled(tree: Any, mark: str, value: Any) -> Any:

@@ -92,7 +92,8 @@ def _label(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
     given = {name: value * share for name, value in job.step.thresholds.items()}
     names = speaking(desk.store)
     how = kind if kind == "mixture" else None
-    stages.label(data, desk.store, place, names=names, thresholds=given or None, choose=how, soft=soft_labels(place))
+    write = partial(stages.label, thresholds=given or None, choose=how, smooth=job.step.smooth)
+    write(data, desk.store, place, names=names, soft=soft_labels(place))
     return None
 
 
@@ -147,7 +148,8 @@ def _train(job: Job, desk: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Train)
     recipe = desk.recipe(job.step, job.seed)
     if "labels" in inputs:
-        recipe = replace(recipe, labels=str(inputs["labels"]))
+        table = inputs["labels"]
+        recipe = replace(recipe, labels=str(table), soft=str(soft_labels(table)) if job.step.soft else "")
     if "ratios" in inputs:
         if recipe.removal is None:
             raise UsageError(f"recipe {job.step.train} removes nothing", fix="give it no ratios")
@@ -165,7 +167,7 @@ def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
     labels, step = inputs["labels"], job.step
     how = partial(stages.refine, rule=step.rule, trust=step.trust, folds=step.folds)
-    how(inputs["refine"], labels, place, evidence=soft_labels(labels))
+    how(inputs["refine"], labels, place, evidence=soft_labels(labels), soft=soft_labels(place))
 
 
 def _exchange(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers

@@ -33,6 +33,9 @@ def denoise(
     keep_presence: Annotated[
         bool, typer.Option(help="Move onsets and offsets, never add or remove a whole class.")
     ] = True,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="How often; each further round trains again, beside OUT.")
+    ] = 1,
     modality: Annotated[list[Modality], typer.Option("--modality", help="Whose labels.")] = [Modality.visual],  # noqa: B006 - typer copies it
     rule: Annotated[
         Rule,
@@ -77,11 +80,11 @@ def denoise(
     if rule == Rule.pld and chosen:
         what = f"{', '.join(f'--{name}' for name in chosen)} with --rule pld"
         raise UsageError(what, fix="add --rule auto, posterior or stacked, or leave them out")
-    if rule != Rule.pld and settings != Denoising(modalities=(Modality.visual.value,)):
-        what = "--keep, --ratio, --floor, --given-tags, --keep-presence and --modality go with --rule pld"
+    if rule != Rule.pld and (rounds, settings) != (1, Denoising(modalities=(Modality.visual.value,))):
+        what = "--keep, --ratio, --floor, --given-tags, --keep-presence, --rounds and --modality go with --rule pld"
         raise UsageError(what, fix="leave them out")
     if rule == Rule.pld:
-        made = stages.denoise(run, labels, out, settings=settings)
+        made = stages.denoise(run, labels, out, settings=settings, rounds=rounds)
     elif evidence:
         made = stages.refine(run, labels, out, rule=rule.value, **chosen)
     else:

@@ -74,10 +74,11 @@ def fit_mixture(
     """
     cells, tagged = _spread(evidence, odds=odds), weak_label[:, None, None].expand(evidence.shape)
     absent, width = _by_class(cells, mask[..., None] & ~tagged, _mean_and_width)
-    for name, known in zip(MODALITIES, absent, strict=True):
-        if known.isnan().any():
+    for m, name in enumerate(MODALITIES):
+        if absent[m].isnan().any() and mask[:, :, m].any():
             what = f"no {name} segment without some class: nothing shows what an absent class is like"
             raise RecipeError(what, fix=f"give --threshold {name}=…")
+    absent, width = absent.nan_to_num(0.0), width.nan_to_num(1.0)  # of a modality that nowhere exists
     lift, share = _by_class((cells - absent) / width, mask[..., None] & tagged, _lift_and_share)
     return Mixture(absent, width, lift.nan_to_num(LEAST_LIFT), share.nan_to_num(0.5), odds)
 

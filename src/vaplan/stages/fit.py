@@ -1,4 +1,4 @@
-"""A user's own videos in one call: features, label, train, denoise, train."""
+"""A user's own videos in one call: features, label, train, mend the labels, train."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from vaplan import recipe as recipes
+from vaplan.annotations import Annotations
 from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import check_id, check_text, write_rows
 from vaplan.documents import csv_text
@@ -19,12 +20,14 @@ from vaplan.runs import Run
 from vaplan.stages.data import Encoders, read_data
 from vaplan.stages.features import Progress, features
 from vaplan.stages.label import label
-from vaplan.stages.train import denoise, train
+from vaplan.stages.refine import refine
+from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
 
 Say = Callable[[str], None]
 
 ALIKE = 0.66  # of 1
+FEWEST = 4  # training videos whose labels are mended by parsers of the others
 
 
 def fit(
@@ -41,8 +44,9 @@ def fit(
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
     """Make a parser from a CSV of `path,tags` or `video,tags`; return its run and the files that could not be read.
 
-    `out` becomes the run folder; what led to it lies beside the weights: `annotations.csv`, `store`, `labels.csv`,
-    `labels_denoised.csv` and the first training in `before_denoising`. Run again, it goes on where it stopped.
+    It is the recipe `default` and its labels. `out` becomes the run folder; what led to it lies beside the weights:
+    `annotations.csv`, `store`, `labels.csv` and `soft.csv`, `labels_mended.csv` and the first training in `first`. Run
+    again, it goes on where it stopped.
     """
     table = write_rows(out / "annotations.csv", read_tags(tags))
     data, store = read_data(f"table:{table}"), out / "store"
@@ -51,16 +55,24 @@ def fit(
         say(f"warning: {one!r} and {other!r} are taken as two classes; if they are one, write them alike in {tags}")
     how = partial(features, workers=workers, compute=compute, sampling=sampling, progress=progress)
     outcome = how(data, media, store, names=names)
-    labelling = label(data, store, out / "labels.csv", names=names)
+    soft = out / "soft.csv" if _mendable(data) else None
+    labelling = label(data, store, out / "labels.csv", names=names, soft=soft)
     for modality in labelling.thresholds:
         say(f"pseudo labels: {labelling.spoken(modality)}")
-    recipe = replace(recipes.read("ple"), data=f"table:{table}", store=str(store), labels=str(labelling.table))
+    recipe = replace(recipes.read("default"), data=f"table:{table}", store=str(store), labels=str(labelling.table))
     recipe = replace(recipe, audio=tuple(names[0]), visual=tuple(names[1]))
-    say("training, denoising the labels, training again")
-    first = train(recipe, out / "before_denoising")
-    refined = denoise(first.folder, labelling.table, out / "labels_denoised.csv")
-    run = train(replace(recipe, labels=str(refined.table)), out)
-    return run, outcome.failed
+    if soft:
+        say("training, mending the labels by parsers of other videos, training again")
+        first = train(recipe, out / "first")
+        mended = refine(first.folder, labelling.table, out / "labels_mended.csv", evidence=soft)
+        recipe = replace(recipe, labels=str(mended.table))
+    return train(recipe, out), outcome.failed
+
+
+def _mendable(data: Annotations) -> bool:
+    """Whether some video lacks a class, which shows what absence is like, and there are others to learn from."""
+    lacking = any(set(video.tags) != set(data.taxonomy.classes) for video in data.videos)
+    return lacking and sum(video.split == "train" for video in data.videos) >= FEWEST
 
 
 def look_alikes(classes: Sequence[str]) -> list[tuple[str, str]]:

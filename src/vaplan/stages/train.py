@@ -165,13 +165,28 @@ class Denoised:
     flips: dict[str, dict[str, dict[str, int]]]
 
 
-def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = None) -> Denoised:
+def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = None, rounds: int = 1) -> Denoised:
     """Write the labels with those flipped whose forward loss stands out along the timeline (PLD).
 
     Every video of the table is treated; the score of a label is the parser's probability. Of localisation it is the
     labels that are in both modalities which are denoised, whatever `settings` says of modalities.
+
+    Args:
+        rounds: How often. Before each further round the run's recipe is trained again on what the last one left; its
+            labels and run stand in a folder beside `out`, named like it.
+
+    Returns:
+        What the last round did.
     """
-    trained, settings = runs.load(run), settings or Denoising()
+    settings, folder = settings or Denoising(), out.with_suffix("")
+    for turn in range(1, rounds):
+        labels = _denoise(run, labels, folder / f"labels_{turn}.csv", settings).table
+        run = train(replace(runs.load(run).recipe, labels=str(labels)), folder / f"run_{turn + 1}").folder
+    return _denoise(run, labels, out, settings)
+
+
+def _denoise(run: Path, labels: Path, out: Path, settings: Denoising) -> Denoised:
+    trained = runs.load(run)
     data = _same_classes(read_data(trained.recipe.data), trained.taxonomy)
     table = read_table(labels, taxonomy=data.taxonomy)
     data, _ = usable(data.ordered([v for v in data.ids if v in table.events]), _store(trained), trained.recipe.encoders)
