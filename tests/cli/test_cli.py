@@ -231,6 +231,26 @@ def test_probing_a_file_gives_one_json_document_a_line(call: Call, world: World,
     assert call("media", "probe", tmp_path / "bad.mp4")[0] == 4
 
 
+def test_a_finished_run_is_not_written_over_unless_one_says_so(call: Call, world: World, tmp_path: Path) -> None:
+    given = ["train", "han", "--run", tmp_path / "run", *(f"--set={change}" for change in world.changes)]
+    assert call(*given)[0] == 0
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert call(*given)[0] == 0  # the same training is there already
+    code, _, err = call(*given, "--set=training.seed=5")
+    assert code == 2
+    assert "another finished training" in err
+    assert "--overwrite" in err
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
+    assert call(*given, "--set=training.seed=5", "--overwrite")[0] == 0
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() != weights
+
+
+def test_the_name_of_a_table_is_looked_at_before_any_work(call: Call, tmp_path: Path) -> None:
+    code, _, err = call("label", "table:nowhere.csv", "--store", tmp_path, "--out", tmp_path / "labels.xlsx")
+    assert code == 2
+    assert "a table cannot end with '.xlsx'" in err
+
+
 @pytest.mark.parametrize("kind", ["one class", "few videos", "no sound"])
 def test_fit_makes_a_parser_where_labels_cannot_be_compared_or_nobody_else_can_judge(
     call: Call, world: World, tmp_path: Path, kind: str

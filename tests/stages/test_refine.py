@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.cli.conftest import Call, call  # noqa: F401 - a fixture
-from tests.conftest import EMBEDDED, World
+from tests.conftest import EMBEDDED, SMALL, World
 from vaplan import pseudo_labels, runs, stages, training
 from vaplan import recipe as recipes
 from vaplan.arrays import Target
@@ -113,3 +113,12 @@ def test_it_is_a_rule_of_denoise(call: Call, made: Path) -> None:  # noqa: F811
     assert code == 0
     assert "audio: " in err
     assert (made / "c_soft.csv").is_file()
+
+
+def test_events_of_localisation_are_no_matter_for_it(ave_world: World, tmp_path: Path) -> None:
+    recipe = recipes.read(
+        "cmbs_weak", changes=[f"data=table:{ave_world.table}", f"store={ave_world.store}", *SMALL[1:]]
+    )
+    stages.train(recipe, tmp_path / "run")
+    with pytest.raises(RecipeError, match="heard and seen at once"):
+        stages.refine(tmp_path / "run", ave_world.labels, tmp_path / "o.csv", evidence=tmp_path / "soft.csv")

@@ -39,10 +39,16 @@ def event_rows(video: str, events: Iterable[Event], *, together: bool = False) -
     return rows or [Row(video)]
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> Path:
-    """Write the table, beside first and then renamed; its name ends with `.csv` or `.parquet`."""
+def check_suffix(path: Path) -> Path:
+    """The path of a table that is to be written, or an error."""
     if path.suffix not in SUFFIXES:
         raise UsageError(f"a table cannot end with {path.suffix!r}", file=path, fix=f"use {' or '.join(SUFFIXES)}")
+    return path
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> Path:
+    """Write the table, beside first and then renamed; its name ends with `.csv` or `.parquet`."""
+    check_suffix(path)
     rows = list(rows)
     wide = any(row.path or row.split for row in rows)
     names = COLUMNS + (OPTIONAL if wide else ())

@@ -20,11 +20,14 @@ from vaplan.files import write_json, write_text, write_whole
 from vaplan.report import Picture
 from vaplan.stages import read_data
 
-WORLD_CHANGES = (  # networks, batches and trainings of the drawn world's size
+WORLD_CHANGES = (  # networks, batches and trainings of the drawn world's size, alike for all methods
     "model.settings.hidden=128",
     "model.settings.feedforward=128",
     "training.epochs=20",
     "training.batch_size=32",
+    "training.learning_rate=5e-4",
+    "training.schedule=constant",
+    "training.select=last",
 )
 DOTS_PER_INCH = 160
 

@@ -93,3 +93,4 @@ def denoise(
     for name, classes in made.flips.items():
         flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
         stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)
+    stderr.print(f"wrote {out}{f' and {soft}' if soft else ''}", highlight=False, markup=False, soft_wrap=True)

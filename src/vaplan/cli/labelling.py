@@ -121,6 +121,7 @@ def label(
             spoken = ", ".join(f"{name}{kind} {value:.1f}" for name, value in scores.items())
             stderr.print(f"{split}, {modality}: {spoken}", highlight=False)
     warn_skipped(made.skipped)
+    stderr.print(f"wrote {out}{f' and {soft}' if soft else ''}", highlight=False, markup=False, soft_wrap=True)
     if made.trust:
         stderr.print(f"drawn: {picture_path(out)}", highlight=False, soft_wrap=True)
     if as_json:

@@ -10,6 +10,14 @@ import typer
 
 from vaplan.errors import UsageError
 
+
+def _table(path: Path) -> Path:
+    """Before any work begins, the table's name must say its format."""
+    from vaplan.annotations.table import check_suffix
+
+    return check_suffix(path)
+
+
 DATA_HELP = "The data set: `table:FILE` (CSV or Parquet), `llp:DIR` or `ave:DIR`."
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
@@ -25,7 +33,7 @@ AnnotationsOption = Annotated[
 StoreOption = Annotated[Path, typer.Option("--store", help="The folder of the feature store.")]
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
 MediaOption = Annotated[Path, typer.Option("--media", help="The folder with the media files.")]
-OutTable = Annotated[Path, typer.Option("--out", help="The table to write, `.csv` or `.parquet`.")]
+OutTable = Annotated[Path, typer.Option("--out", help="The table to write, `.csv` or `.parquet`.", callback=_table)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes. [default: one a core]")]
 AudioOption = Annotated[

@@ -1,5 +1,6 @@
 """The path itself: one command a stage, and the two that run all of it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -120,6 +121,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: `training.epochs=40`.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another finished training in RUN.")] = False,
 ) -> None:
     """PLE: train a parser on split `train`; the run folder gets weights, resolved recipe, versions and a log."""
     from vaplan import recipe as recipes
@@ -129,7 +131,8 @@ def train(
     resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
     with progress_bars() as bars:
         tell, epochs = bars("train", "epochs"), resolved.training.epochs
-        stages.train(resolved, run, resume=resume, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
+        how = partial(stages.train, resume=resume, overwrite=overwrite)
+        how(resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
     if training.leads():
         stderr.print(f"run {run}", highlight=False)
         if resolved.training.validates and resolved.training.select_on == "test":

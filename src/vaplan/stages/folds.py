@@ -30,7 +30,13 @@ def others_than(fold: Int[Tensor, " member"], videos: int) -> Bool[Tensor, " vid
 
 
 def cross_predict(
-    recipe: Recipe, inputs: Inputs, target: Target, learned: Bool[Tensor, " video"] | None = None, *, folds: int
+    recipe: Recipe,
+    inputs: Inputs,
+    target: Target,
+    learned: Bool[Tensor, " video"] | None = None,
+    *,
+    folds: int,
+    length: float = 1.0,
 ) -> Prediction:
     """What is said of every video by a parser that has not learned from it.
 
@@ -41,8 +47,10 @@ def cross_predict(
     Args:
         target: The labels to learn from; `recipe.labels` is not read.
         learned: Which videos may be learned from, by default all.
+        length: Of the recipe's epochs.
     """
-    settings = replace(recipe.training, select="last", patience=None)
+    epochs = max(1, round(length * recipe.training.epochs))
+    settings = replace(recipe.training, epochs=epochs, select="last", patience=None)
     audio, visual = (tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams)
     learned = torch.ones(len(inputs), dtype=torch.bool) if learned is None else learned
     inside, outside = learned.nonzero()[:, 0], (~learned).nonzero()[:, 0]

@@ -38,7 +38,7 @@ class Labelling:
         """A modality's thresholds, and how they were chosen, in words."""
         value = self.thresholds[modality]
         if isinstance(value, float):
-            return f"{modality} threshold {value}, {self.chosen}"
+            return f"{modality} threshold {value:.4g}, {self.chosen}"
         return f"{modality} thresholds from {min(value):.4g} to {max(value):.4g}, one a class, {self.chosen}"
 
 

@@ -20,6 +20,7 @@ from vaplan.stages.train import Denoised, count_flips, read_labels
 
 AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
 FEWEST = 20  # densely labelled videos to weigh witnesses by
+LENGTH = 0.5  # of the recipe's epochs: what is wrong in the labels is learned by heart late
 
 
 def refine(
@@ -42,14 +43,17 @@ def refine(
         rule: `stacked` weighs the two by the densely labelled videos of split `val` (`pseudo_labels.fit_stack`),
             `posterior` needs no dense labels (`pseudo_labels.fuse`). `auto` is the first where it can be.
         trust: How much the parser counts in `posterior`.
-        folds: Parsers are trained again by the run's recipe on `labels`, and each parses videos that it has not seen.
-            With 0, which `posterior` alone allows, the run itself speaks of all of them.
+        folds: Parsers are trained again by the run's recipe on `labels`, for half of its epochs, and each parses videos
+            that it has not seen. With 0, which `posterior` alone allows, the run itself speaks of all of them.
         soft: A second table to write: the probability of every label.
     """
     trained = runs.load(run)
     data, store = read_data(trained.recipe.data), Path(trained.recipe.store)
     if data.taxonomy.classes != trained.taxonomy.classes:
         raise AnnotationError("its classes are not those of the run", file=data.source, fix="use the run's own data")
+    if data.localisation:
+        what = "events of localisation are heard and seen at once, and this rule judges either by itself"
+        raise RecipeError(what, file=data.source, fix="use the rule pld")
     known = read_table(labels, taxonomy=data.taxonomy).events
     data, _ = usable(data.ordered([video for video in data.ids if video in known]), store, trained.recipe.encoders)
     rule = _chosen(rule, data, folds)
@@ -58,7 +62,8 @@ def refine(
     first = read_soft(evidence, data, inputs.mask)
     if folds:
         learned = torch.tensor([video.split in ("train", "") for video in data.videos])
-        said = cross_predict(trained.recipe, inputs, Target(weak_label, before, first), learned, folds=folds)
+        target = Target(weak_label, before, first)
+        said = cross_predict(trained.recipe, inputs, target, learned, folds=folds, length=LENGTH)
     else:
         said = training.predict(trained.model, inputs)
     if rule == STACKED:

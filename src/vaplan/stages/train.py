@@ -14,7 +14,7 @@ from vaplan import pseudo_labels, runs, training
 from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES, Inputs, Target
-from vaplan.errors import AnnotationError, RecipeError
+from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.files import sha256, write_json
 from vaplan.localisation import one_label
 from vaplan.metrics.ave import label_accuracy
@@ -38,13 +38,14 @@ def train(
     *,
     on_epoch: Callable[[Epoch], None] | None = None,
     resume: bool = False,
+    overwrite: bool = True,
     checkpoint_seconds: float = 30.0,
 ) -> Run:
     """Train the recipe's network on split `train` (on everything where there are no splits) and save the run.
 
     A run folder that holds exactly this training already is read, not made again. While it lasts, a checkpoint is
     written every `checkpoint_seconds`; with `resume` a killed training goes on from it, to the same bits. Of several
-    processes (`torchrun`) the first writes.
+    processes (`torchrun`) the first writes. Without `overwrite` a folder that holds another training is an error.
     """
     for name in ("data", "store"):
         if not getattr(recipe, name):
@@ -55,6 +56,9 @@ def train(
     hashes = _hashes(recipe, everything, store)
     if runs.is_done(run, recipe, hashes):
         return runs.load(run)
+    if not overwrite and (run / runs.WEIGHTS).is_file():
+        what = "it holds another finished training: another recipe, or other data, features or labels"
+        raise RunError(what, file=run, fix="name another folder with --run, or say --overwrite")
     inputs = read_inputs(store, recipe.encoders, data.ids, overflow=run)
     pseudo = read_labels(Path(recipe.labels), data, inputs) if recipe.labels else None
     soft = read_soft(Path(recipe.soft), data, inputs.mask) if recipe.soft else None
