@@ -16,6 +16,7 @@ from vaplan import bench as benches
 from vaplan import read_table, stages, training
 from vaplan.bench import suite as suites
 from vaplan.bench.results import TEN, Results, flat
+from vaplan.errors import UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.intervals import bootstrap_over_seeds
 from vaplan.metrics.llp import label_f
@@ -319,3 +320,14 @@ def test_of_a_localisation_data_set_the_accuracies_are_shown(run: Bench, tmp_pat
     assert f"| A | {np.mean([s['numbers']['accuracy'] for s in rows['A']['seeds'].values()]):.1f} ±" in table
     assert "Accuracy in percent" in table
     assert "|  | accuracy |" in table.split("Paired differences")[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({}, "is about localisation, and this data set is not"), ({"data": ""}, "no such world is drawn")],
+)
+def test_a_suite_of_localisation_wants_such_a_data_set(
+    run: Bench, tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        run(tmp_path, f"{QUICK}localisation: true\n", **given)

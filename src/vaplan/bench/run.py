@@ -66,7 +66,14 @@ class Bench:
 
 def bench(suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1) -> Results:
     """Do what is not done yet of a suite, and write its results into `out`; what failed is in them."""
+    localises = suite.variants[0].localisation
+    if localises and not on.data:
+        what = f"suite {suite.name} is about localisation, and no such world is drawn here"
+        raise UsageError(what, fix="give --data and --store, such as --data ave:DIR")
     desk = on.desk(bars)
+    if localises and not desk.annotations.localisation:
+        what = f"suite {suite.name} is about localisation, and this data set is not"
+        raise UsageError(what, file=desk.annotations.source, fix="write `task: localisation` into its taxonomy file")
     read_data(desk.data).select(desk.split)  # an unknown split is an error now
     planned = plan(suite, desk, seeds=seeds)
     failures = work_through(planned.jobs(), desk, processes=processes, progress=bars("jobs"))

@@ -33,6 +33,7 @@ class Suite:
 
     `rows` and `labels` map titles to steps, the parsers of the table and the pseudo labels whose quality is shown.
     `differences` are pairs of titles, by default every row against the first. `value` is that of the sweep.
+    `localisation` says that all this is about data sets of localisation, and of no others.
     """
 
     about: str
@@ -41,6 +42,7 @@ class Suite:
     labels: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[tuple[str, ...], ...] = ()
     value: float | None = None
+    localisation: bool = False
 
     def __post_init__(self) -> None:
         for name, step in self.steps.items():
