@@ -131,11 +131,19 @@ def test_the_only_file_being_no_media_is_exit_code_4(call: Call, run: runs.Run, 
         (["parse", "x.mp4", "--run", "{empty}", "--out", "{out}"], 2, "no recipe.yaml: this is no finished run"),
         (["parse", "x.mp4", "--run", "{run}", "--out", "{out}", "--format", "jsn"], 2, "did you mean 'json'"),
         (["parse", "{empty}", "--run", "{run}", "--out", "{out}"], 4, "no media file in this folder"),
-        (["label", "table:{table}", "--store", "{store}", "--audio", "clap:x", "--out", "{out}"], 2, "another encoder"),
-        (["label", "tabel:{table}", "--store", "{store}", "--out", "{out}"], 2, "did you mean 'table'"),
-        (["label", "{table}", "--store", "{store}", "--out", "{out}"], 2, "is no data set"),
-        (["label", "table:none.csv", "--store", "{store}", "--out", "{out}"], 4, "none.csv: cannot read"),
-        (["label", "table:{table}", "--store", "{store}", "--threshold", "x=1", "--out", "{out}"], 2, "write audio="),
+        (
+            ["label", "table:{table}", "--store", "{store}", "--audio", "clap:x", "--out", "{out}.csv"],
+            2,
+            "another encoder",
+        ),
+        (["label", "tabel:{table}", "--store", "{store}", "--out", "{out}.csv"], 2, "did you mean 'table'"),
+        (["label", "{table}", "--store", "{store}", "--out", "{out}.csv"], 2, "is no data set"),
+        (["label", "table:none.csv", "--store", "{store}", "--out", "{out}.csv"], 4, "none.csv: cannot read"),
+        (
+            ["label", "table:{table}", "--store", "{store}", "--threshold", "x=1", "--out", "{out}.csv"],
+            2,
+            "write audio=",
+        ),
         (["train", "plee", "--run", "{out}"], 2, "did you mean 'ple'"),
         (["train", "ple", "--run", "{out}", "--set", "training.epoch=1"], 2, "did you mean 'epochs'"),
         (["evaluate", "--data", "table:{table}", "--split", "tset", "--estimate", "{labels}"], 2, "mean 'test'"),
@@ -187,11 +195,11 @@ def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch
         raise ZeroDivisionError("on purpose")
 
     monkeypatch.setattr(stages, "read_data", broken)
-    code, _, err = call("label", "table:x", "--store", "s", "--out", "o")
+    code, _, err = call("label", "table:x", "--store", "s", "--out", "o.csv")
     assert code == 1
     assert "a bug in vaplan: ZeroDivisionError: on purpose" in err
     assert "Traceback" not in err
-    assert "Traceback" in call("--debug", "label", "table:x", "--store", "s", "--out", "o")[2]
+    assert "Traceback" in call("--debug", "label", "table:x", "--store", "s", "--out", "o.csv")[2]
 
 
 def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +207,7 @@ def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stages, "read_data", interrupted)
-    code, _, err = call("label", "table:x", "--store", "s", "--out", "o")
+    code, _, err = call("label", "table:x", "--store", "s", "--out", "o.csv")
     assert code == 130
     assert "interrupted; the same command goes on where it stopped" in err
 

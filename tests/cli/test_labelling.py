@@ -34,7 +34,8 @@ def test_soft_labels_are_written_and_trained_on(call: Call, world: World, tmp_pa
     changes = [argument for change in world.changes for argument in ("--set", change)]
     about = ("--labels", tmp_path / "l.csv", "--run", tmp_path / "run", "--set", f"soft={soft}")
     assert call("train", "segment_bce", *changes, *about, "--set", "losses={segment: {labels: soft}}")[0] == 0
-    code, _, err = call("train", "segment_bce", *changes, *about[:-2], "--set", "losses={segment: {labels: soft}}")
+    without = (*about[:-2], "--overwrite", "--set", "losses={segment: {labels: soft}}")
+    code, _, err = call("train", "segment_bce", *changes, *without)
     assert code == 2
     assert "labels: soft needs soft labels. Fix: write soft: TABLE" in err
 

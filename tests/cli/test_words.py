@@ -71,7 +71,7 @@ def test_a_store_is_labelled_with_classes_that_nobody_tagged(
     given = ["--store", world.store, "--taxonomy", one_class, "--out", out]
     code, _, err = call("label", f"table:{table}", *given)
     assert code == 0
-    assert "audio threshold 5.0, as there are no tags" in err
+    assert "audio threshold 5, as there are no tags" in err
     assert {row["class"] for row in rows_of(out)} == {"Bell", ""}
     about = json.loads(out.with_suffix(".json").read_text())
     assert (about["strategy"], about["filter"]) == ("margin", "none")
@@ -127,7 +127,11 @@ def test_a_store_keeps_the_precision_it_was_begun_with(call: Call, world: World,
             2,
             "no finite number",
         ),
-        (["denoise", "r", "--labels", "l.csv", "--out", "o.csv", "--folds", "2"], 2, "go with --rule posterior"),
+        (
+            ["denoise", "r", "--labels", "l.csv", "--out", "o.csv", "--folds", "2"],
+            2,
+            "--folds with --rule pld. Fix: add --rule auto",
+        ),
         (
             ["parse", "x.mp4", "--out", "o", "--run", "r", "--taxonomy", "{one}"],
             2,
