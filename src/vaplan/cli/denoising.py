@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from vaplan.cli.options import Modality, OutTable
-from vaplan.console import stderr
+from vaplan.console import progress_bars, stderr
 from vaplan.errors import UsageError
 
 
@@ -86,7 +86,8 @@ def denoise(
     if rule == Rule.pld:
         made = stages.denoise(run, labels, out, settings=settings, rounds=rounds)
     elif evidence:
-        made = stages.refine(run, labels, out, rule=rule.value, **chosen)
+        with progress_bars() as bars:
+            made = stages.refine(run, labels, out, rule=rule.value, progress=bars("judges", "epochs"), **chosen)
     else:
         fix = "give --evidence FILE, made by `vaplan label --soft`"
         raise UsageError(f"--rule {rule.value} needs soft labels", fix=fix)

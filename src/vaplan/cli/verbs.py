@@ -213,7 +213,7 @@ def fit(
             compute=compute,
             sampling=sampling,
             say=say,
-            progress=bars("features", "videos"),
+            bars=bars,
         )
     stderr.print(f"run {run.folder}: try `vaplan parse FILE --run {run.folder} --out DIR`", highlight=False)
     if failed:

@@ -16,6 +16,7 @@ from vaplan.documents import csv_text
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import AnnotationError, unknown
 from vaplan.media import CENTRE
+from vaplan.recipe import Recipe
 from vaplan.runs import Run
 from vaplan.stages.data import Encoders, read_data
 from vaplan.stages.features import Progress, features
@@ -23,8 +24,10 @@ from vaplan.stages.label import label
 from vaplan.stages.refine import refine
 from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
+from vaplan.training import Epoch
 
 Say = Callable[[str], None]
+Bars = Callable[[str, str], Progress]  # by name and unit, what is told of the steps
 
 ALIKE = 0.66  # of 1
 FEWEST = 4  # training videos whose labels are mended by parsers of the others
@@ -40,7 +43,7 @@ def fit(
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     say: Say = lambda _: None,
-    progress: Progress | None = None,
+    bars: Bars = lambda *_: lambda *_: None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
     """Make a parser from a CSV of `path,tags` or `video,tags`; return its run and the files that could not be read.
 
@@ -53,8 +56,8 @@ def fit(
     say(f"{len(data.videos)} videos, {len(data.taxonomy)} classes: {', '.join(data.taxonomy.classes)}")
     for one, other in look_alikes(data.taxonomy.classes):
         say(f"warning: {one!r} and {other!r} are taken as two classes; if they are one, write them alike in {tags}")
-    how = partial(features, workers=workers, compute=compute, sampling=sampling, progress=progress)
-    outcome = how(data, media, store, names=names)
+    how = partial(features, workers=workers, compute=compute, sampling=sampling)
+    outcome = how(data, media, store, names=names, progress=bars("features", "videos"))
     soft = out / "soft.csv" if _mendable(data) else None
     labelling = label(data, store, out / "labels.csv", names=names, soft=soft)
     for modality in labelling.thresholds:
@@ -63,10 +66,15 @@ def fit(
     recipe = replace(recipe, audio=tuple(names[0]), visual=tuple(names[1]))
     if soft:
         say("training, mending the labels by parsers of other videos, training again")
-        first = train(recipe, out / "first")
-        mended = refine(first.folder, labelling.table, out / "labels_mended.csv", evidence=soft)
+        first = train(recipe, out / "first", on_epoch=_told(bars("train", "epochs"), recipe))
+        judged = partial(refine, evidence=soft, progress=bars("judges", "epochs"))
+        mended = judged(first.folder, labelling.table, out / "labels_mended.csv")
         recipe = replace(recipe, labels=str(mended.table))
-    return train(recipe, out), outcome.failed
+    return train(recipe, out, on_epoch=_told(bars("train", "epochs"), recipe)), outcome.failed
+
+
+def _told(progress: Progress, recipe: Recipe) -> Callable[[Epoch], None]:
+    return lambda epoch: progress(int(epoch["epoch"]), recipe.training.epochs, "")
 
 
 def _mendable(data: Annotations) -> bool:

@@ -1,6 +1,7 @@
 """Parsers of videos that they were not trained on: each is parsed by one that learned from the other folds."""
 
 from dataclasses import replace
+from itertools import count
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,6 +11,7 @@ from vaplan import runs, training
 from vaplan.arrays import Inputs, Prediction, Target
 from vaplan.errors import RecipeError
 from vaplan.recipe import Recipe
+from vaplan.stages.features import Progress
 
 SAID = ("segment", "modality", "video", "mask")
 
@@ -37,6 +39,7 @@ def cross_predict(
     *,
     folds: int,
     length: float = 1.0,
+    progress: Progress | None = None,
 ) -> Prediction:
     """What is said of every video by a parser that has not learned from it.
 
@@ -48,6 +51,7 @@ def cross_predict(
         target: The labels to learn from; `recipe.labels` is not read.
         learned: Which videos may be learned from, by default all.
         length: Of the recipe's epochs.
+        progress: Told of every epoch of all parsers.
     """
     epochs = max(1, round(length * recipe.training.epochs))
     settings = replace(recipe.training, epochs=epochs, select="last", patience=None)
@@ -55,10 +59,16 @@ def cross_predict(
     learned = torch.ones(len(inputs), dtype=torch.bool) if learned is None else learned
     inside, outside = learned.nonzero()[:, 0], (~learned).nonzero()[:, 0]
     parts, spoken_of = list[Prediction](), list[Tensor]()
+    done = count(1)
+
+    def tell(_: training.Epoch) -> None:
+        if progress:
+            progress(next(done), folds * epochs, "")
+
     for turn, fold in enumerate(folds_of(len(inside), folds, seed=settings.seed)):
         others = inside[others_than(fold, len(inside))]
         model = runs.make_model(recipe, feature_sizes=(audio, visual), classes=target.weak.shape[1])
-        training.fit(model, inputs[others], target[others], settings=settings, losses=recipe.losses)
+        training.fit(model, inputs[others], target[others], settings=settings, losses=recipe.losses, on_epoch=tell)
         spoken_of.append(torch.cat([inside[fold], outside[turn::folds]]))
         parts.append(training.predict(model, inputs[spoken_of[-1]]))
     back = torch.cat(spoken_of).argsort()

@@ -13,6 +13,7 @@ from vaplan.arrays import Prediction, Target
 from vaplan.errors import AnnotationError, RecipeError, unknown
 from vaplan.files import sha256, write_json
 from vaplan.stages.data import read_data, read_inputs, usable
+from vaplan.stages.features import Progress
 from vaplan.stages.folds import SAID, cross_predict
 from vaplan.stages.label import about_path
 from vaplan.stages.soft import label_rows, read_soft, write_soft
@@ -33,6 +34,7 @@ def refine(
     trust: float = 0.5,
     folds: int = 2,
     soft: Path | None = None,
+    progress: Progress | None = None,
 ) -> Denoised:
     """Write labels that are likelier right than wrong by the encoder and the parser together.
 
@@ -63,7 +65,7 @@ def refine(
     if folds:
         learned = torch.tensor([video.split in ("train", "") for video in data.videos])
         target = Target(weak_label, before, first)
-        said = cross_predict(trained.recipe, inputs, target, learned, folds=folds, length=LENGTH)
+        said = cross_predict(trained.recipe, inputs, target, learned, folds=folds, length=LENGTH, progress=progress)
     else:
         said = training.predict(trained.model, inputs)
     if rule == STACKED:
