@@ -255,9 +255,13 @@ def test_pseudo_labels_that_were_given_are_learnt(run: Bench, world: World, tmp_
     np.testing.assert_array_equal(*grids)
 
 
-def test_labels_are_mended_by_the_encoders_and_parsers_of_other_videos(run: Bench, tmp_path: Path) -> None:
+def test_labels_are_mended_by_the_encoders_and_parsers_of_other_videos(
+    run: Bench, world: World, tmp_path: Path
+) -> None:
     steps = "plg: {train: plg, labels: labels}, mended: {refine: plg, labels: labels, folds: 2}}"
     text = QUICK.replace("plg: {train: plg, labels: labels}}", steps).replace("PLG: labels}", "mended: mended}")
+    (given,) = run(tmp_path / "given", text, seeds=1, labels=world.labels).labels["mended"]
+    assert given.table.read_text() != world.labels.read_text()
     (mended,) = run(tmp_path, text, seeds=1).labels["mended"]
     assert json.loads(mended.table.with_suffix(".json").read_text())["rule"] == "posterior"
     assert mended.flips

@@ -167,7 +167,8 @@ def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
     labels, step = inputs["labels"], job.step
     how = partial(stages.refine, rule=step.rule, trust=step.trust, folds=step.folds)
-    how(inputs["refine"], labels, place, evidence=soft_labels(labels), soft=soft_labels(place))
+    evidence = soft_labels(labels) if soft_labels(labels).is_file() else None  # not of given labels
+    how(inputs["refine"], labels, place, evidence=evidence, soft=soft_labels(place))
 
 
 def _exchange(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers

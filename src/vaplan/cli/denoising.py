@@ -41,13 +41,17 @@ def denoise(
         Rule,
         typer.Option(
             "--rule",
-            help="`pld`; or both modalities' labels by the encoder's evidence and a parser together, which needs "
-            "--evidence: `stacked` weighs the two by split val's dense labels, `posterior` needs tags alone, `auto` is "
-            "the first where it can be.",
+            help="`pld`; or both modalities' labels by the encoder's evidence and a parser together: `stacked` weighs "
+            "the two by split val's dense labels, `posterior` needs tags alone, `auto` is the first where it can be.",
         ),
     ] = Rule.pld,
     evidence: Annotated[
-        Path | None, typer.Option("--evidence", help="All but pld: the soft labels of `vaplan label --soft`.")
+        Path | None,
+        typer.Option(
+            "--evidence",
+            help="All but pld: the soft labels of `vaplan label --soft`. [default: the labels themselves, taken as "
+            "likely right]",
+        ),
     ] = None,
     trust: Annotated[
         float | None, typer.Option("--trust", min=0, help="posterior: how much the parser counts; by default 0.5.")
@@ -85,12 +89,9 @@ def denoise(
         raise UsageError(what, fix="leave them out")
     if rule == Rule.pld:
         made = stages.denoise(run, labels, out, settings=settings, rounds=rounds)
-    elif evidence:
+    else:
         with progress_bars() as bars:
             made = stages.refine(run, labels, out, rule=rule.value, progress=bars("judges", "epochs"), **chosen)
-    else:
-        fix = "give --evidence FILE, made by `vaplan label --soft`"
-        raise UsageError(f"--rule {rule.value} needs soft labels", fix=fix)
     for name, classes in made.flips.items():
         flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
         stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)

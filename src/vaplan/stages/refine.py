@@ -21,6 +21,7 @@ from vaplan.stages.train import Denoised, count_flips, read_labels
 
 AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
 FEWEST = 20  # densely labelled videos to weigh witnesses by
+TOLD = 0.8  # for `posterior`; to `stacked` all values are one
 LENGTH = 0.5  # of the recipe's epochs: what is wrong in the labels is learned by heart late
 
 
@@ -29,7 +30,7 @@ def refine(
     labels: Path,
     out: Path,
     *,
-    evidence: Path,
+    evidence: Path | None = None,
     rule: str = AUTO,
     trust: float = 0.5,
     folds: int = 2,
@@ -41,7 +42,8 @@ def refine(
     Every video of the table `labels` is treated, in both modalities; the score of a label is its probability.
 
     Args:
-        evidence: The soft labels of the encoder, written by `label` with `soft`.
+        evidence: The soft labels of the encoder, written by `label` with `soft`. Without them, as for imported labels,
+            the labels themselves are the first witness: each is right with a probability of `TOLD`.
         rule: `stacked` weighs the two by the densely labelled videos of split `val` (`pseudo_labels.fit_stack`),
             `posterior` needs no dense labels (`pseudo_labels.fuse`). `auto` is the first where it can be.
         trust: How much the parser counts in `posterior`.
@@ -61,7 +63,7 @@ def refine(
     rule = _chosen(rule, data, folds)
     inputs = read_inputs(store, trained.recipe.encoders, data.ids)
     weak_label, before = torch.from_numpy(data.weak_label()), read_labels(labels, data, inputs)
-    first = read_soft(evidence, data, inputs.mask)
+    first = read_soft(evidence, data, inputs.mask) if evidence else torch.where(before, TOLD, 1 - TOLD)
     if folds:
         learned = torch.tensor([video.split in ("train", "") for video in data.videos])
         target = Target(weak_label, before, first)
@@ -77,7 +79,7 @@ def refine(
     if soft:
         write_soft(soft, fused, weak_label, inputs.mask, data)
     flips = count_flips(before, after, data.taxonomy)
-    used = {str(labels): sha256(labels), str(evidence): sha256(evidence), str(run): sha256(run / runs.WEIGHTS)}
+    used = {str(path): sha256(path) for path in (labels, evidence, run / runs.WEIGHTS) if path}
     how = {"rule": rule, "folds": folds} | ({"trust": trust} if rule == POSTERIOR else {})
     write_json(about_path(out), {"run": str(run), **how, "flips": flips, "inputs": used})
     return Denoised(out, flips)
