@@ -117,7 +117,18 @@ def test_dense_labels_of_val_weigh_the_witnesses_where_there_are_enough(
 
 def test_it_is_a_rule_of_denoise(call: Call, made: Path) -> None:  # noqa: F811
     about = ("denoise", made / "run", "--labels", made / "l.csv", "--out", made / "c.csv", "--rule", "posterior")
-    assert call(*about, "--folds", 0)[0] == 0  # by the labels themselves
+    code, _, err = call(*about, "--folds", 0)  # by the labels themselves
+    assert code == 0
+    assert "rule posterior" in err
+    for wrong, said in (
+        (("--soft", made / "c.csv"), "--out and --soft name one file"),
+        (("--evidence", made / "c.csv"), "--evidence and --out name one file"),
+        (("--soft", made / "noext"), "a table cannot end with ''"),
+        (("--modality", "visual"), "go with --rule pld"),
+    ):
+        code, _, err = call(*about, "--folds", 0, *wrong)
+        assert code == 2
+        assert said in err
     how = ("--soft", made / "c_soft.csv", "--trust", 1, "--folds", 0)
     code, _, err = call(*about, "--evidence", made / "soft.csv", *how)
     assert code == 0

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vaplan.cli.options import Modality, OutTable
+from vaplan.cli.options import Modality, OutTable, apart, table_name
 from vaplan.console import progress_bars, stderr
 from vaplan.errors import UsageError
 
@@ -36,7 +36,9 @@ def denoise(
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, help="How often; each further round trains again, beside OUT.")
     ] = 1,
-    modality: Annotated[list[Modality], typer.Option("--modality", help="Whose labels.")] = [Modality.visual],  # noqa: B006 - typer copies it
+    modality: Annotated[
+        list[Modality] | None, typer.Option("--modality", help="Whose labels. [default: visual]")
+    ] = None,
     rule: Annotated[
         Rule,
         typer.Option(
@@ -66,7 +68,8 @@ def denoise(
         ),
     ] = None,
     soft: Annotated[
-        Path | None, typer.Option("--soft", help="All but pld: also write how likely each label is now.")
+        Path | None,
+        typer.Option("--soft", help="All but pld: also write how likely each label is now.", callback=table_name),
     ] = None,
 ) -> None:
     """Mend pseudo labels by what a parser says that was trained on them; then train again on the mended ones.
@@ -78,13 +81,16 @@ def denoise(
     from vaplan.pseudo_labels import Denoising
 
     switches = {"floor": floor, "given_tags": given_tags, "keep_presence": keep_presence}
-    settings = Denoising(keep=keep, ratio=ratio, modalities=tuple(m.value for m in modality), **switches)
+    settings = Denoising(
+        keep=keep, ratio=ratio, modalities=tuple(m.value for m in modality or [Modality.visual]), **switches
+    )
     others: dict[str, Any] = {"evidence": evidence, "trust": trust, "folds": folds, "soft": soft}
     chosen = {name: value for name, value in others.items() if value is not None}
     if rule == Rule.pld and chosen:
         what = f"{', '.join(f'--{name}' for name in chosen)} with --rule pld"
         raise UsageError(what, fix="add --rule auto, posterior or stacked, or leave them out")
-    if rule != Rule.pld and (rounds, settings) != (1, Denoising(modalities=(Modality.visual.value,))):
+    apart(labels=labels, evidence=evidence, out=out, soft=soft)
+    if rule != Rule.pld and (rounds > 1 or modality or settings != Denoising()):
         what = "--keep, --ratio, --floor, --given-tags, --keep-presence, --rounds and --modality go with --rule pld"
         raise UsageError(what, fix="leave them out")
     if rule == Rule.pld:
@@ -92,6 +98,7 @@ def denoise(
     else:
         with progress_bars() as bars:
             made = stages.refine(run, labels, out, rule=rule.value, progress=bars("judges", "epochs"), **chosen)
+        stderr.print(f"rule {made.rule}", highlight=False)
     for name, classes in made.flips.items():
         flips = {kind: sum(counts[kind] for counts in classes.values()) for kind in ("set", "taken")}
         stderr.print(f"{name}: {flips['set']} labels set, {flips['taken']} taken away", highlight=False)

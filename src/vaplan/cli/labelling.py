@@ -17,6 +17,7 @@ from vaplan.cli.options import (
     StoreOption,
     TaxonomyOption,
     VisualOption,
+    apart,
     thresholds,
 )
 from vaplan.console import new_table, print_json, stderr, warn_skipped
@@ -97,6 +98,7 @@ def label(
     from vaplan.parser import in_other_words
     from vaplan.stages.label import picture_path
 
+    apart(out=out, soft=soft)
     data_set = stages.read_data(data, taxonomy=taxonomy)
     if prompts:
         data_set = replace(data_set, taxonomy=in_other_words(data_set.taxonomy, prompts))

@@ -11,11 +11,19 @@ import typer
 from vaplan.errors import UsageError
 
 
-def _table(path: Path) -> Path:
+def table_name(path: Path | None) -> Path | None:
     """Before any work begins, the table's name must say its format."""
     from vaplan.annotations.table import check_suffix
 
-    return check_suffix(path)
+    return path and check_suffix(path)
+
+
+def apart(**paths: Path | None) -> None:
+    """Refuse two options that name one file, of which one would be written over."""
+    places = dict[Path, str]()
+    for name, path in paths.items():
+        if path and (other := places.setdefault(path.resolve(), name)) != name:
+            raise UsageError(f"--{other} and --{name} name one file", file=path, fix="give each a file of its own")
 
 
 DATA_HELP = "The data set: `table:FILE` (CSV or Parquet), `llp:DIR` or `ave:DIR`."
@@ -33,7 +41,7 @@ AnnotationsOption = Annotated[
 StoreOption = Annotated[Path, typer.Option("--store", help="The folder of the feature store.")]
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
 MediaOption = Annotated[Path, typer.Option("--media", help="The folder with the media files.")]
-OutTable = Annotated[Path, typer.Option("--out", help="The table to write, `.csv` or `.parquet`.", callback=_table)]
+OutTable = Annotated[Path, typer.Option("--out", help="The table to write, `.csv` or `.parquet`.", callback=table_name)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes. [default: one a core]")]
 AudioOption = Annotated[

@@ -82,7 +82,7 @@ def refine(
     used = {str(path): sha256(path) for path in (labels, evidence, run / runs.WEIGHTS) if path}
     how = {"rule": rule, "folds": folds} | ({"trust": trust} if rule == POSTERIOR else {})
     write_json(about_path(out), {"run": str(run), **how, "flips": flips, "inputs": used})
-    return Denoised(out, flips)
+    return Denoised(out, flips, rule)
 
 
 def _chosen(rule: str, data: Annotations, folds: int) -> str:

@@ -167,6 +167,7 @@ class Denoised:
 
     table: Path
     flips: dict[str, dict[str, dict[str, int]]]
+    rule: str = "pld"
 
 
 def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = None, rounds: int = 1) -> Denoised:
