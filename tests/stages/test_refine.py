@@ -100,7 +100,7 @@ def test_dense_labels_of_val_weigh_the_witnesses_where_there_are_enough(
     world: World, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about, evidence = (made / "run", made / "l.csv"), made / "soft.csv"
-    with pytest.raises(RecipeError, match="20 densely labelled videos in split val, not 2 and 4"):
+    with pytest.raises(RecipeError, match="needs 20 densely labelled videos in split val, not 4"):
         stages.refine(*about, made / "s.csv", evidence=evidence, rule="stacked")
     stages.refine(*about, made / "auto.csv", evidence=evidence)
     assert json.loads((made / "auto.json").read_text())["rule"] == "posterior"

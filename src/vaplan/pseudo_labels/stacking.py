@@ -14,8 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vaplan.arrays import Prediction
 from vaplan.errors import RecipeError
+from vaplan.pseudo_labels.posterior import SURE
 
-SURE = 1e-4  # no witness is surer than that
 RIDGE = 1.0  # what holds the weights small
 RIDGE_CLASS = 10.0  # what holds the classes alike: as many tagged segments as a class needs to be judged on its own
 STEPS = 200  # of the fit; it has settled long before

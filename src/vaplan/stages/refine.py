@@ -17,6 +17,7 @@ from vaplan.stages.features import Progress
 from vaplan.stages.folds import SAID, cross_predict
 from vaplan.stages.label import about_path
 from vaplan.stages.soft import label_rows, read_soft, write_soft
+from vaplan.stages.thresholds import dense_of_val
 from vaplan.stages.train import Denoised, count_flips, read_labels
 
 AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
@@ -89,24 +90,21 @@ def _chosen(rule: str, data: Annotations, folds: int) -> str:
     """The rule that `auto` stands for, or the one given, if it can be."""
     if rule not in RULES:
         raise RecipeError(unknown("rule", rule, RULES))
-    dense, enough = len(_dense(data)), folds > 0 and len(_dense(data)) >= FEWEST
-    if rule == STACKED and not enough:
-        what = (
-            f"the rule stacked needs folds and {FEWEST} densely labelled videos in split val, not {folds} and {dense}"
-        )
+    dense = len(dense_of_val(data))
+    if rule == STACKED and not folds:
+        what = "the rule stacked needs folds: the run itself knows its training videos by heart"
+        raise RecipeError(what, fix="leave --folds out, or use the rule posterior")
+    if rule == STACKED and dense < FEWEST:
+        what = f"the rule stacked needs {FEWEST} densely labelled videos in split val, not {dense}"
         raise RecipeError(what, fix="use the rule posterior, which needs tags alone")
-    return rule if rule != AUTO else STACKED if enough else POSTERIOR
-
-
-def _dense(data: Annotations) -> list[int]:
-    return [i for i, video in enumerate(data.videos) if video.split == "val" and video.video in data.events]
+    return rule if rule != AUTO else STACKED if folds and dense >= FEWEST else POSTERIOR
 
 
 def _stack(
     data: Annotations, first: Tensor, said: Prediction, weak_label: Bool[Tensor, "video class"]
 ) -> pseudo_labels.Stack:
     """The two weighed by the densely labelled videos of split val."""
-    dense = _dense(data)
+    dense = dense_of_val(data)
     truth = torch.from_numpy(data.ordered([data.ids[i] for i in dense]).reference(first.shape[1]))
     those = Prediction(**{name: getattr(said, name)[dense] for name in SAID})
     return pseudo_labels.fit_stack(first[dense], those, weak_label[dense], truth)

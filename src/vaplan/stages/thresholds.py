@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan import pseudo_labels
+from vaplan.annotations import Annotations
 from vaplan.arrays import MODALITIES
 from vaplan.errors import RecipeError, unknown
 from vaplan.metrics.llp import label_f
@@ -93,4 +94,9 @@ CHOICES: dict[str, Callable[[Evidence], tuple[Thresholds, str]]] = {
 def _dense(found: Evidence) -> list[int]:
     """The videos that thresholds can be fitted on; where nobody tagged anything, a video without events is unknown."""
     data = found.data if found.tagged else replace(found.data, events={})
+    return dense_of_val(data)
+
+
+def dense_of_val(data: Annotations) -> list[int]:
+    """Which videos of the data set are densely labelled ones of split val."""
     return [i for i, video in enumerate(data.videos) if video.split == "val" and video.video in data.events]
