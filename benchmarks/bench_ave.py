@@ -35,12 +35,19 @@ from vaplan.timeline import Timeline, from_grid
 from vaplan.training import Training, fit, seeded
 
 ROOT = Path(__file__).parents[1]
-RESULTS, PAGE = (ROOT / "benchmarks" / "results" / f"ave.{kind}" for kind in ("json", "md"))
+RESULTS, PAGE = (
+    ROOT / "benchmarks" / "results" / f"ave.{kind}" for kind in ("json", "md")
+)
 PICTURE = ROOT / "docs" / "images" / "ave.png"
 COUNTS, WORLD = {"train": 700, "val": 150, "test": 250}, 3
 EMBEDDED = (("embedded",), ("embedded",))
 CHANGES = ("training.epochs=16", "model.settings.hidden=128")
-SMALL = {"hidden": 128, "map_hidden": 128, "feedforward": 256, "decoder_feedforward": 256}  # CMBS
+SMALL = {
+    "hidden": 128,
+    "map_hidden": 128,
+    "feedforward": 256,
+    "decoder_feedforward": 256,
+}  # CMBS
 WEAK, OURS = "CMBS weak", "CMBS + PLG"
 PUBLISHED = ((128,), (512,))  # sizes of AVE's features, the map averaged
 VIDEOS, CLASSES = 256, 28  # of the epoch that is timed
@@ -50,15 +57,26 @@ def main() -> None:
     given = _arguments()
     if not given.pages_only:
         results = measure(given.out, seeds=given.seeds)
-        document = {**results.document(), "per_class": by_class(results), "labels_of_train": of_labels(results)}
-        document |= {"epoch": epoch_seconds(), "tables": list(map(markdown, benches.tables(results)))}
+        document = {
+            **results.document(),
+            "per_class": by_class(results),
+            "labels_of_train": of_labels(results),
+        }
+        document |= {
+            "epoch": epoch_seconds(),
+            "tables": list(map(markdown, benches.tables(results))),
+        }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         picture(results)
-    PAGE.write_text(page(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")
+    PAGE.write_text(
+        page(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8"
+    )
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/bench-ave"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pages-only", action="store_true")
@@ -67,10 +85,16 @@ def _arguments() -> argparse.Namespace:
 
 def measure(out: Path, *, seeds: int) -> Results:
     """Render, encode, and train what is not there yet."""
-    table = synthetic.render(synthetic.ave_world(COUNTS, seed=WORLD), out / "world", audio_visual=True)
+    table = synthetic.render(
+        synthetic.ave_world(COUNTS, seed=WORLD), out / "world", audio_visual=True
+    )
     data = stages.read_data(f"table:{table}")
     stages.features(data, out / "world", out / "store", names=EMBEDDED)
-    given = {"data": f"table:{table}", "store": out / "store", "truth": out / "world" / "train_truth.csv"}
+    given = {
+        "data": f"table:{table}",
+        "store": out / "store",
+        "truth": out / "world" / "train_truth.csv",
+    }
     on = benches.Bench(out, out / "work", **given, changes=CHANGES)
     with Progress() as bars:
 
@@ -95,15 +119,27 @@ def by_class(results: Results) -> dict[str, dict[str, float]]:
     found = {}
     for row in results.plan.rows:
         said = [estimate(job, results.desk) for job in row.jobs.values()]
-        accuracies = [evaluate(results.desk.annotations, one, split="test").per_class() for one in said]
-        found[row.title] = {name: float(np.mean([a[name] for a in accuracies])) for name in accuracies[0]}
+        accuracies = [
+            evaluate(results.desk.annotations, one, split="test").per_class()
+            for one in said
+        ]
+        found[row.title] = {
+            name: float(np.mean([a[name] for a in accuracies]))
+            for name in accuracies[0]
+        }
     return found
 
 
 def label_tables(results: Results) -> dict[str, Path]:
     """Where the pseudo labels are, and those that were denoised with the first seed."""
-    jobs = {job.name: job for row in results.plan.rows for job in row.jobs[results.plan.seeds[0]].needed()}
-    places = {job.name.split("-")[0]: job.place(results.desk.work) for job in jobs.values()}
+    jobs = {
+        job.name: job
+        for row in results.plan.rows
+        for job in row.jobs[results.plan.seeds[0]].needed()
+    }
+    places = {
+        job.name.split("-")[0]: job.place(results.desk.work) for job in jobs.values()
+    }
     return {"PLG": places["label"], "PLD": places["denoise"]}
 
 
@@ -112,15 +148,35 @@ def of_labels(results: Results) -> dict[str, Any]:
     data, tables = results.desk.annotations, label_tables(results)
     truth = read_table(results.desk.truth, taxonomy=data.taxonomy)
     reference = truth.reference(SEGMENTS)
-    plg, pld = (read_table(t, taxonomy=data.taxonomy).ordered(truth.ids).reference(SEGMENTS) for t in tables.values())
-    tags = np.broadcast_to(data.ordered(truth.ids).weak_label()[:, None, None], plg.shape)
-    audio, visual = (np.repeat(plg[:, :, m : m + 1], plg.shape[2], axis=2) for m in range(plg.shape[2]))
-    kinds = {"the tag everywhere": tags, "PL-A": audio, "PL-V": visual, "PL-AV": plg, "PL-AV after PLD": pld}
+    plg, pld = (
+        read_table(t, taxonomy=data.taxonomy).ordered(truth.ids).reference(SEGMENTS)
+        for t in tables.values()
+    )
+    tags = np.broadcast_to(
+        data.ordered(truth.ids).weak_label()[:, None, None], plg.shape
+    )
+    audio, visual = (
+        np.repeat(plg[:, :, m : m + 1], plg.shape[2], axis=2)
+        for m in range(plg.shape[2])
+    )
+    kinds = {
+        "the tag everywhere": tags,
+        "PL-A": audio,
+        "PL-V": visual,
+        "PL-AV": plg,
+        "PL-AV after PLD": pld,
+    }
     before, after, right = audio_visual(plg), audio_visual(pld), audio_visual(reference)
     changed = before ^ after
-    flips = {"set": changed & after, "taken": changed & before, "right": changed & (after == right)}
+    flips = {
+        "set": changed & after,
+        "taken": changed & before,
+        "right": changed & (after == right),
+    }
     return {
-        "accuracy": {name: label_accuracy(reference, grid) for name, grid in kinds.items()},
+        "accuracy": {
+            name: label_accuracy(reference, grid) for name, grid in kinds.items()
+        },
         "flips": {name: int(cells.sum()) for name, cells in flips.items()},
     }
 
@@ -129,19 +185,35 @@ def picture(results: Results) -> None:
     """The reference, CMBS, ours, and the pseudo labels of one test video, under one another."""
     data = results.desk.annotations.select("test")
     rows = {row.title: row.jobs[results.plan.seeds[0]] for row in results.plan.rows}
-    plg = read_table(label_tables(results)["PLG"], taxonomy=data.taxonomy).ordered(data.ids)
+    plg = read_table(label_tables(results)["PLG"], taxonomy=data.taxonomy).ordered(
+        data.ids
+    )
     grids = {"reference": data.reference(SEGMENTS)}
     for name, title in {"CMBS": WEAK, "ours": OURS}.items():
-        grids[name] = estimate(rows[title], results.desk).ordered(data.ids).reference(SEGMENTS)
-    grids |= dict(zip(("PL-A", "PL-V"), np.split(plg.reference(SEGMENTS), len(MODALITIES), axis=2), strict=True))
+        grids[name] = (
+            estimate(rows[title], results.desk).ordered(data.ids).reference(SEGMENTS)
+        )
+    grids |= dict(
+        zip(
+            ("PL-A", "PL-V"),
+            np.split(plg.reference(SEGMENTS), len(MODALITIES), axis=2),
+            strict=True,
+        )
+    )
     grids["PL-AV"] = audio_visual(plg.reference(SEGMENTS))[:, :, None]
     shown = telling(grids)
     lanes = {
-        name: Timeline(data.ids[shown], float(SEGMENTS), from_grid(np.repeat(grid[shown][:, :1], 2, 1), data.taxonomy))
+        name: Timeline(
+            data.ids[shown],
+            float(SEGMENTS),
+            from_grid(np.repeat(grid[shown][:, :1], 2, 1), data.taxonomy),
+        )
         for name, grid in grids.items()
     }
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    plots.plot_labels(lanes, taxonomy=data.taxonomy).savefig(PICTURE, dpi=110, metadata={"Software": None})
+    plots.plot_labels(lanes, taxonomy=data.taxonomy).savefig(
+        PICTURE, dpi=110, metadata={"Software": None}
+    )
 
 
 def telling(grids: Mapping[str, np.ndarray]) -> int:
@@ -157,10 +229,17 @@ def epoch_seconds() -> dict[str, float]:
     losses = read("cmbs_vaplan").losses
     with seeded(0):
         streams = tuple((torch.randn(VIDEOS, SEGMENTS, *size),) for size in PUBLISHED)
-        weak = torch.nn.functional.one_hot(torch.arange(VIDEOS) % CLASSES, CLASSES).bool()
-        pseudo = weak[:, None, None].expand(-1, SEGMENTS, 2, -1) & (torch.rand(VIDEOS, SEGMENTS, 1, 1) < 0.8)
+        weak = torch.nn.functional.one_hot(
+            torch.arange(VIDEOS) % CLASSES, CLASSES
+        ).bool()
+        pseudo = weak[:, None, None].expand(-1, SEGMENTS, 2, -1) & (
+            torch.rand(VIDEOS, SEGMENTS, 1, 1) < 0.8
+        )
         model = WeakCMBS(feature_sizes=PUBLISHED, classes=CLASSES)
-    inputs, target = Inputs(streams, torch.ones(VIDEOS, SEGMENTS, 2, dtype=torch.bool)), Target(weak, pseudo)
+    inputs, target = (
+        Inputs(streams, torch.ones(VIDEOS, SEGMENTS, 2, dtype=torch.bool)),
+        Target(weak, pseudo),
+    )
 
     def bare() -> None:
         optimiser = torch.optim.Adam(model.parameters(), lr=6e-4)
@@ -172,16 +251,30 @@ def epoch_seconds() -> dict[str, float]:
             optimiser.step()
 
     settings = Training(epochs=1, batch_size=BATCH)
-    return seconds({"vaplan": lambda: fit(model, inputs, target, settings=settings, losses=losses), "bare": bare})
+    return seconds(
+        {
+            "vaplan": lambda: fit(
+                model, inputs, target, settings=settings, losses=losses
+            ),
+            "bare": bare,
+        }
+    )
 
 
 def page(found: dict[str, Any]) -> str:
     """The results as Markdown."""
     rows = found["per_class"]
     labels = next(iter(rows.values()))
-    per_class = [(name, *(f"{rows[title][name]:.1f}" for title in rows)) for name in labels]
-    about = "Percent of the test segments of each label that are right, mean over seeds."
-    accuracies = tuple((name, f"{value:.1f}") for name, value in found["labels_of_train"]["accuracy"].items())
+    per_class = [
+        (name, *(f"{rows[title][name]:.1f}" for title in rows)) for name in labels
+    ]
+    about = (
+        "Percent of the test segments of each label that are right, mean over seeds."
+    )
+    accuracies = tuple(
+        (name, f"{value:.1f}")
+        for name, value in found["labels_of_train"]["accuracy"].items()
+    )
     flips = found["labels_of_train"]["flips"]
     flipped = "PLD (seed {}) sets {set} labels and takes {taken} away; {right} of these flips are right.".format(
         found["seeds"][0], **flips
@@ -196,7 +289,14 @@ def page(found: dict[str, Any]) -> str:
         ),
         *found["tables"],
         markdown(Table("Accuracy by label", ("", *rows), tuple(per_class), about)),
-        markdown(Table("Pseudo labels of the training segments, accuracy", ("", "%"), accuracies, flipped)),
+        markdown(
+            Table(
+                "Pseudo labels of the training segments, accuracy",
+                ("", "%"),
+                accuracies,
+                flipped,
+            )
+        ),
         (
             f"## Time\n\nAn epoch of CMBS at its published size on {VIDEOS} clips with features of 128 and 512 numbers "
             f"takes {ours:.2f} CPU seconds, forward, loss, backward and optimiser in bare torch {bare:.2f}: "

@@ -43,7 +43,9 @@ def noise(rate_hz: int) -> Segments:
     """A video in which nothing repeats."""
     rng, length = np.random.default_rng(0), float(SECONDS)
     return Segments(
-        frames=tuple(rng.integers(0, 256, size=(SECONDS, 1, HEIGHT, WIDTH, 3), dtype=np.uint8)),
+        frames=tuple(
+            rng.integers(0, 256, size=(SECONDS, 1, HEIGHT, WIDTH, 3), dtype=np.uint8)
+        ),
         waveform=rng.normal(0, 0.1, size=SECONDS * rate_hz).astype(np.float32),
         rate_hz=rate_hz,
         mask=np.ones((SECONDS, len(MODALITIES)), dtype=bool),
@@ -53,33 +55,54 @@ def noise(rate_hz: int) -> Segments:
 
 def preparing(encoder: encoders.Encoder, video: Segments) -> tuple[Work, Work, float]:
     """The library's preprocessing, ours, and how far apart they are."""
-    settings = {key: value for key, value in encoder.provenance["preprocessing"].items() if not key.endswith("_type")}
+    settings = {
+        key: value
+        for key, value in encoder.provenance["preprocessing"].items()
+        if not key.endswith("_type")
+    }
     if isinstance(encoder, clip.ClipEncoder):
         images = CLIPImageProcessorPil(**settings)
-        ours, theirs = partial(our_pixels, encoder, video), partial(their_pixels, images, video)
+        ours, theirs = (
+            partial(our_pixels, encoder, video),
+            partial(their_pixels, images, video),
+        )
         levels = 255 * torch.tensor(images.image_std)[:, None, None]
         return theirs, ours, float(((ours() - theirs()) * levels).abs().max())
     extractor = ClapFeatureExtractor(**settings)
-    ours, theirs = partial(our_mels, encoder, video), partial(their_mels, extractor, video)
+    ours, theirs = (
+        partial(our_mels, encoder, video),
+        partial(their_mels, extractor, video),
+    )
     return theirs, ours, float((ours() - theirs()).abs().max())
 
 
 def our_pixels(encoder: clip.ClipEncoder, video: Segments) -> Tensor:
-    return torch.cat([clip.preprocess(frames, encoder.preprocessing) for frames in video.frames])
+    return torch.cat(
+        [clip.preprocess(frames, encoder.preprocessing) for frames in video.frames]
+    )
 
 
 def their_pixels(processor: CLIPImageProcessorPil, video: Segments) -> Tensor:
-    return processor(images=[frames[0] for frames in video.frames], return_tensors="pt")["pixel_values"]
+    return processor(
+        images=[frames[0] for frames in video.frames], return_tensors="pt"
+    )["pixel_values"]
 
 
 def our_mels(encoder: clap.ClapEncoder, video: Segments) -> Tensor:
     sounds = (torch.from_numpy(video.sound(t))[None] for t in range(len(video)))
-    return torch.cat([spectrogram.log_mel(sound, encoder.preprocessing, encoder.bank) for sound in sounds])
+    return torch.cat(
+        [
+            spectrogram.log_mel(sound, encoder.preprocessing, encoder.bank)
+            for sound in sounds
+        ]
+    )
 
 
 def their_mels(extractor: ClapFeatureExtractor, video: Segments) -> Tensor:
     sounds = [video.sound(t) for t in range(len(video))]
-    return extractor(sounds, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_features"][:, 0]
+    return extractor(
+        sounds, sampling_rate=extractor.sampling_rate, return_tensors="pt"
+    )["input_features"][:, 0]
 
 
 def seconds(work: Work, device: str) -> float:
@@ -94,12 +117,17 @@ def seconds(work: Work, device: str) -> float:
 
 def medians(works: Sequence[Work], device: str) -> np.ndarray:
     """The medians of interleaved rounds, after one that does not count."""
-    return np.median([[seconds(work, device) for work in works] for _ in range(ROUNDS + 1)][1:], axis=0)
+    return np.median(
+        [[seconds(work, device) for work in works] for _ in range(ROUNDS + 1)][1:],
+        axis=0,
+    )
 
 
 def highest_rate(device: str, precision: str) -> float:
     """Operations a second in a product of large matrices."""
-    a = torch.randn(SIDE, SIDE, device=device, dtype=HALVES.get(precision, torch.float32))
+    a = torch.randn(
+        SIDE, SIDE, device=device, dtype=HALVES.get(precision, torch.float32)
+    )
     return 2 * SIDE**3 / float(medians([lambda: a @ a], device)[0])
 
 
@@ -117,27 +145,38 @@ def ways(device: str) -> list[Compute]:
     if device != "cpu":
         return [Compute(device, precision) for precision in ("fp32", *HALVES)]
     there = ["cpu", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
-    return [Compute(place, precision) for place in there for precision in ("fp32", "bf16")]
+    return [
+        Compute(place, precision) for place in there for precision in ("fp32", "bf16")
+    ]
 
 
 def versions(device: str) -> str:
     kinds = {way.device for way in ways(device)}
     libraries = ["torch", "transformers", *(kinds & {"openvino"})]
-    return ", ".join(f"{library} {importlib.metadata.version(library)}" for library in libraries)
+    return ", ".join(
+        f"{library} {importlib.metadata.version(library)}" for library in libraries
+    )
 
 
 def encoding_rows(name: str, modality: int, device: str) -> list[str]:
     loaded = [encoders.load(name, modality, compute=way) for way in ways(device)]
     video = noise(loaded[0].rate_hz or 8_000)
     first = [seconds(partial(encoder.embed, video), device) for encoder in loaded]
-    vectors, flops = [encoder.embed(video) for encoder in loaded], operations(loaded[0], video)
-    costs = medians([partial(encoder.embed, video) for encoder in loaded], device) / SECONDS
+    vectors, flops = (
+        [encoder.embed(video) for encoder in loaded],
+        operations(loaded[0], video),
+    )
+    costs = (
+        medians([partial(encoder.embed, video) for encoder in loaded], device) / SECONDS
+    )
     rows = []
     for way, begun, cost, own in zip(ways(device), first, costs, vectors, strict=True):
         share = flops / cost / highest_rate(device, way.precision)
         apart = float((own * vectors[0]).sum(axis=1).min())
         numbers = f"{1 / cost:.1f} | {costs[0] / cost:.2f} | {share:.0%} | {apart:.5f} | {begun - cost * SECONDS:.1f}"
-        rows.append(f"| {shown(name)} | {MODALITIES[modality]} | {way.device} | {way.precision} | {numbers} |")
+        rows.append(
+            f"| {shown(name)} | {MODALITIES[modality]} | {way.device} | {way.precision} | {numbers} |"
+        )
     return rows
 
 
@@ -156,9 +195,15 @@ def shown(name: str) -> str:
 
 def report(names: Sequence[str], device: str) -> str:
     kinds = {"embedded": (AUDIO, VISUAL), "clap": (AUDIO,), "clip": (VISUAL,)}
-    pairs = [(name, modality) for name in names for modality in kinds[name.partition(":")[0]]]
+    pairs = [
+        (name, modality) for name in names for modality in kinds[name.partition(":")[0]]
+    ]
     where = "one CPU thread" if device == "cpu" else torch.cuda.get_device_name(device)
-    able = ", ".join(key for key, there in torch.cpu.get_capabilities().items() if "bf16" in key and there)
+    able = ", ".join(
+        key
+        for key, there in torch.cpu.get_capabilities().items()
+        if "bf16" in key and there
+    )
     lines = [
         "# Encoders: what a second of video costs",
         "",
@@ -184,17 +229,32 @@ def report(names: Sequence[str], device: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", metavar="ENC", nargs="*", help="embedded, clip:FOLDER or clap:FOLDER")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", metavar="ENC", nargs="*", help="embedded, clip:FOLDER or clap:FOLDER"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--folder", type=Path, help="where the checkpoints are made, or found from before")
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where the checkpoints are made, or found from before",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as fresh:
         folder, names = options.folder or Path(fresh), options.names
         if not names:
-            clip_folder, clap_folder = make_clip(folder / "ViT-B-32"), make_clap(folder / "HTSAT")
+            clip_folder, clap_folder = (
+                make_clip(folder / "ViT-B-32"),
+                make_clap(folder / "HTSAT"),
+            )
             names = ["embedded", f"clip:{clip_folder}", f"clap:{clap_folder}"]
         text = report(names, options.device)
     print(text, end="")

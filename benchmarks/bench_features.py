@@ -66,17 +66,38 @@ class Parts:
     def __call__(self, path: Path, clock: Clock) -> None:
         chunks = clock("decode", lambda: list(media.stream(path, self.cut)))
         frames = [chunk.frames[t] for chunk in chunks for t in range(len(chunk))]
-        sounds = [torch.from_numpy(chunk.sound(t).copy())[None] for chunk in chunks for t in range(len(chunk))]
-        pictures = clock("prepare pictures", lambda: [clip.preprocess(f, self.clip.preprocessing) for f in frames])
+        sounds = [
+            torch.from_numpy(chunk.sound(t).copy())[None]
+            for chunk in chunks
+            for t in range(len(chunk))
+        ]
+        pictures = clock(
+            "prepare pictures",
+            lambda: [clip.preprocess(f, self.clip.preprocessing) for f in frames],
+        )
         mels = clock("prepare sounds", lambda: [self.mel(sound) for sound in sounds])
         size = self.clip.batch_size
-        clock("CLIP", lambda: [self.run(self.clip, self.clip._look, b) for b in batches(torch.cat(pictures), size)])
-        clock("CLAP", lambda: [self.run(self.clap, self.clap._listen, b) for b in batches(torch.stack(mels), size)])
+        clock(
+            "CLIP",
+            lambda: [
+                self.run(self.clip, self.clip._look, b)
+                for b in batches(torch.cat(pictures), size)
+            ],
+        )
+        clock(
+            "CLAP",
+            lambda: [
+                self.run(self.clap, self.clap._listen, b)
+                for b in batches(torch.stack(mels), size)
+            ],
+        )
 
     def mel(self, sound: torch.Tensor) -> torch.Tensor:
         return spectrogram.log_mel(sound, self.clap.preprocessing, self.clap.bank)
 
-    def run(self, encoder: Any, tower: Callable[[torch.Tensor], Any], batch: torch.Tensor) -> torch.Tensor:
+    def run(
+        self, encoder: Any, tower: Callable[[torch.Tensor], Any], batch: torch.Tensor
+    ) -> torch.Tensor:
         return encoder.pretrained.ran(tower, batch)
 
 
@@ -95,12 +116,17 @@ class Measuring:
     videos: list[tuple[str, Clock]] = field(default_factory=list)
     prepared: float = 0.0
 
-    def __call__(self, work: Work, items: Sequence[Any], **_: Any) -> Iterator[tuple[Any, Any]]:
+    def __call__(
+        self, work: Work, items: Sequence[Any], **_: Any
+    ) -> Iterator[tuple[Any, Any]]:
         if work.prepare:
             work.prepare(*work.arguments)
         self.prepared = time.process_time()
         for number, job in enumerate(items):
-            clock, own = Clock(), number // self.files % (len(self.others) + 1)  # takes turns
+            clock, own = (
+                Clock(),
+                number // self.files % (len(self.others) + 1),
+            )  # takes turns
             for other in self.others[:own]:
                 other(job.path, clock)
             result = clock("job", lambda job=job: work.function(job))
@@ -111,7 +137,11 @@ class Measuring:
 
 
 def data_of(ids: Sequence[str], folder: Path) -> Annotations:
-    return Annotations(Taxonomy(("any",)), tuple(Video(name) for name in ids), source=folder / "none.csv")
+    return Annotations(
+        Taxonomy(("any",)),
+        tuple(Video(name) for name in ids),
+        source=folder / "none.csv",
+    )
 
 
 def linked(files: Sequence[Path], copies: int, folder: Path) -> Annotations:
@@ -123,22 +153,44 @@ def linked(files: Sequence[Path], copies: int, folder: Path) -> Annotations:
     return data_of(sorted(path.stem for path in folder.iterdir()), folder)
 
 
-def speed(files: Sequence[Path], models: Path, folder: Path, compute: Compute) -> list[str]:
+def speed(
+    files: Sequence[Path], models: Path, folder: Path, compute: Compute
+) -> list[str]:
     """The rows of the table for one way to encode."""
-    pictures, sounds = make_clip(models / "clip-vit-b32"), make_clap(models / "clap-htsat")
+    pictures, sounds = (
+        make_clip(models / "clip-vit-b32"),
+        make_clap(models / "clap-htsat"),
+    )
     names = (f"clap:{sounds}",), (f"clip:{pictures}",)
     parts = Parts(f"clip:{pictures}", f"clap:{sounds}", compute)
     plain = Plain(pictures, sounds)
-    measuring = Measuring([parts, lambda path, clock: clock("plain", lambda: plain(path))], len(files))
+    measuring = Measuring(
+        [parts, lambda path, clock: clock("plain", lambda: plain(path))], len(files)
+    )
     data = linked(files, ROUNDS + 1, folder / "media")  # the first round warms up
-    outcome = stages.features(data, folder / "media", folder / "store", names=names, engine=measuring, compute=compute)
+    outcome = stages.features(
+        data,
+        folder / "media",
+        folder / "store",
+        names=names,
+        engine=measuring,
+        compute=compute,
+    )
     taken = time.process_time() - measuring.prepared
     assert outcome.done == len(data.videos), outcome
-    store = (taken - sum(sum(clock.spent.values()) for _, clock in measuring.videos)) / len(data.videos)
+    store = (
+        taken - sum(sum(clock.spent.values()) for _, clock in measuring.videos)
+    ) / len(data.videos)
     rows = []
     for place, file in enumerate(files):
-        spent = [clock.spent for name, clock in measuring.videos[len(files) :] if name.endswith(f" {place}")]
-        rows.append(row(f"{file.name} | {compute.device} {compute.precision}", spent, store))
+        spent = [
+            clock.spent
+            for name, clock in measuring.videos[len(files) :]
+            if name.endswith(f" {place}")
+        ]
+        rows.append(
+            row(f"{file.name} | {compute.device} {compute.precision}", spent, store)
+        )
     return rows
 
 
@@ -147,8 +199,15 @@ def row(name: str, spent: Sequence[dict[str, float]], store: float) -> str:
     job = np.array([costs["job"] + store for costs in spent])
     least = np.array([sum(costs[part] for part in PARTS) for costs in spent])
     plain = np.array([costs["plain"] for costs in spent])
-    cells = [f"{parts[part]:.2f}" for part in PARTS] + [f"{np.median(least):.2f}", f"{np.median(job):.2f}"]
-    ratios = [f"**{np.median(job / least):.2f}**", f"{np.median(plain):.2f}", f"**{np.median(plain / job):.2f}**"]
+    cells = [f"{parts[part]:.2f}" for part in PARTS] + [
+        f"{np.median(least):.2f}",
+        f"{np.median(job):.2f}",
+    ]
+    ratios = [
+        f"**{np.median(job / least):.2f}**",
+        f"{np.median(plain):.2f}",
+        f"**{np.median(plain / job):.2f}**",
+    ]
     return f"| {name} | {' | '.join(cells + ratios)} |"
 
 
@@ -164,28 +223,54 @@ def memory_row(count: int, file: Path, folder: Path) -> str:
     def progress(done: int, *_: Any) -> None:
         nonlocal worker
         if done % 25 == 0:
-            worker = max(peak_megabytes(child.pid) for child in multiprocessing.active_children())
+            worker = max(
+                peak_megabytes(child.pid) for child in multiprocessing.active_children()
+            )
 
     names = (("embedded",), ("embedded",))
-    stages.features(data, folder / "media", folder / "store", names=names, workers=1, progress=progress)
+    stages.features(
+        data,
+        folder / "media",
+        folder / "store",
+        names=names,
+        workers=1,
+        progress=progress,
+    )
     return f"| {count:,} | {peak_megabytes('self'):.0f} | {worker:.0f} |"
 
 
 def memory(folder: Path) -> list[str]:
     rows, file = [], film(folder / "short.mp4", "libx264", (160, 120), still(3), 1)
     for count in MANY:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            rows.append(pool.submit(memory_row, count, file, folder / str(count)).result())
+        with ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn")
+        ) as pool:
+            rows.append(
+                pool.submit(memory_row, count, file, folder / str(count)).result()
+            )
     return rows
 
 
 def report(files: Sequence[Path], models: Path) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        drawn = synthetic.write(next(iter(synthetic.world({"bench": 1}, seed=0))), folder / "synthetic-128p.mp4")
-        made = film(folder / "film-360p-h264.mp4", "libx264", (640, 360), moving(640, 360, 250), 25)
+        drawn = synthetic.write(
+            next(iter(synthetic.world({"bench": 1}, seed=0))),
+            folder / "synthetic-128p.mp4",
+        )
+        made = film(
+            folder / "film-360p-h264.mp4",
+            "libx264",
+            (640, 360),
+            moving(640, 360, 250),
+            25,
+        )
         flat, all_files = memory(folder), [*files, drawn, made]
-        rows = [row for way in ways() for row in speed(all_files, models, folder / way.device, way)]
+        rows = [
+            row
+            for way in ways()
+            for row in speed(all_files, models, folder / way.device, way)
+        ]
     lines = [
         "# Features: a whole job beside its parts, beside a plain script, and its memory",
         "",
@@ -211,7 +296,10 @@ def report(files: Sequence[Path], models: Path) -> str:
 
 def ways() -> list[Compute]:
     """How to encode: as `auto` does, and with OpenVINO where it is installed."""
-    return [Compute(device).settled() for device in ("cpu", *(["openvino"] if openvino() else []))]
+    return [
+        Compute(device).settled()
+        for device in ("cpu", *(["openvino"] if openvino() else []))
+    ]
 
 
 def openvino() -> str:
@@ -229,8 +317,14 @@ def machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--models", type=Path, default=Path(tempfile.gettempdir()) / "vaplan-models")
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    parser.add_argument(
+        "--models", type=Path, default=Path(tempfile.gettempdir()) / "vaplan-models"
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     text = report(options.files, options.models)

@@ -51,10 +51,17 @@ def bare(path: Path, *, skip: str = "DEFAULT", used: bool = False) -> None:
             stream = container.streams.best(kind)
             if stream is None:
                 continue
-            stream.codec_context.thread_type, stream.codec_context.thread_count = "NONE", 1
+            stream.codec_context.thread_type, stream.codec_context.thread_count = (
+                "NONE",
+                1,
+            )
             if kind == "video":
                 stream.codec_context.skip_frame = skip
-            resampler, reformatter, due = av.AudioResampler("fltp", "mono", RATE_HZ), VideoReformatter(), 0.5
+            resampler, reformatter, due = (
+                av.AudioResampler("fltp", "mono", RATE_HZ),
+                VideoReformatter(),
+                0.5,
+            )
             for frame in container.decode(stream):
                 if used and kind == "audio":
                     resampler.resample(frame)
@@ -92,7 +99,11 @@ def _cpu_seconds() -> float:
 def ffmpeg(*arguments: str) -> str:
     """Run the program and return what it says; nothing where there is none."""
     command = [FFMPEG, "-nostdin", "-v", "error", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout if FFMPEG else ""
+    return (
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        if FFMPEG
+        else ""
+    )
 
 
 def version() -> str:
@@ -118,11 +129,15 @@ def measured(path: Path) -> dict[str, np.ndarray]:
         "bare": lambda: bare(path),
         "used": lambda: bare(path, used=True),
         "segments": lambda: media.segments(path),
-        "ffmpeg noref": lambda: ffmpeg("-threads", "1", "-skip_frame", "noref", *decode),
+        "ffmpeg noref": lambda: ffmpeg(
+            "-threads", "1", "-skip_frame", "noref", *decode
+        ),
         "bare noref": lambda: bare(path, skip="NONREF"),
         "sparingly": lambda: media.segments(path, SPARING),
     }
-    rounds = np.array([[cpu_ms(work) for work in works.values()] for _ in range(ROUNDS)])
+    rounds = np.array(
+        [[cpu_ms(work) for work in works.values()] for _ in range(ROUNDS)]
+    )
     return dict(zip(works, rounds.T, strict=True))
 
 
@@ -155,7 +170,10 @@ def rows(path: Path) -> tuple[str, str]:
         over("sparingly", cost["bare"]),
         exact(path, SPARING),
     ]
-    return f"| {path.name} | {' | '.join(every)} |", f"| {path.name} | {' | '.join(sparing)} |"
+    return (
+        f"| {path.name} | {' | '.join(every)} |",
+        f"| {path.name} | {' | '.join(sparing)} |",
+    )
 
 
 def peak_megabytes() -> float:
@@ -170,14 +188,18 @@ def decoded_only(path: Path) -> float:
 
 
 def encoded(path: Path) -> float:
-    encoders.encode(path, [encoders.load("embedded", AUDIO), encoders.load("embedded", VISUAL)])
+    encoders.encode(
+        path, [encoders.load("embedded", AUDIO), encoders.load("embedded", VISUAL)]
+    )
     return peak_megabytes()
 
 
 def memory_rows(folder: Path) -> list[str]:
     rows = []
     for minutes in MINUTES:
-        path = film(folder / f"{minutes}.mp4", "libx264", (320, 240), still(60 * minutes), 1)
+        path = film(
+            folder / f"{minutes}.mp4", "libx264", (320, 240), still(60 * minutes), 1
+        )
         peaks = []
         for work in (decoded_only, encoded):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -192,7 +214,15 @@ def report(paths: list[Path]) -> str:
         clip = next(iter(synthetic.world({"bench": 1}, seed=0)))
         made = [synthetic.write(clip, folder / "synthetic-128p.mp4")]
         for title, (codec, width, height, seconds) in FILMS.items():
-            made.append(film(folder / title, codec, (width, height), moving(width, height, 25 * seconds), 25))
+            made.append(
+                film(
+                    folder / title,
+                    codec,
+                    (width, height),
+                    moving(width, height, 25 * seconds),
+                    25,
+                )
+            )
         speed, memory = [rows(path) for path in [*paths, *made]], memory_rows(folder)
         start = np.median([cpu_ms(lambda: ffmpeg("-version")) for _ in range(ROUNDS)])
     lines = [
@@ -242,7 +272,11 @@ def report(paths: list[Path]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+    )
     options = parser.parse_args()
     text = report(options.files)
     print(text, end="")

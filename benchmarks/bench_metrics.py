@@ -32,7 +32,9 @@ def tagged(videos: int, *, tags: int, seed: int = 0) -> Grids:
     generator = np.random.default_rng(seed)
     marked = generator.random((videos, 1, 1, CLASSES)) < tags / CLASSES
     shape = (2, 2, videos, 1, 2, CLASSES)
-    start, stop = np.sort(generator.integers(0, SEGMENTS + 1, shape, dtype=np.int8), axis=0)
+    start, stop = np.sort(
+        generator.integers(0, SEGMENTS + 1, shape, dtype=np.int8), axis=0
+    )
     second = np.arange(SEGMENTS, dtype=np.int8)[:, None, None]
     reference, estimate = ((start <= second) & (second < stop)) & marked
     return reference, estimate
@@ -42,7 +44,9 @@ def coin_flips(videos: int, *, seed: int = 0) -> Grids:
     """Every cell of every class is marked or not by chance: as many and as short runs as it gets."""
     generator = np.random.default_rng(seed)
     shape = videos, SEGMENTS, 2, CLASSES
-    reference, estimate = (generator.integers(0, 2, shape, dtype=np.int8).view(bool) for _ in range(2))
+    reference, estimate = (
+        generator.integers(0, 2, shape, dtype=np.int8).view(bool) for _ in range(2)
+    )
     return reference, estimate
 
 
@@ -82,7 +86,9 @@ def speed_rows() -> list[str]:
             taken = milliseconds(lambda pair=pair: llp(*pair), max(3, 30_000 // videos))
             peak = peak_megabytes(lambda pair=pair: llp(*pair))
             size = sum(grid.nbytes for grid in pair) / 1e6
-            rows.append(f"| {name} | {videos:,} | {taken:.1f} | {peak:.1f} | {size:.0f} |")
+            rows.append(
+                f"| {name} | {videos:,} | {taken:.1f} | {peak:.1f} | {size:.0f} |"
+            )
     return rows
 
 
@@ -95,7 +101,11 @@ def agreement_rows() -> list[str]:
         begun = time.process_time()
         theirs = oracle.llp(*lists)
         slow = 1000 * (time.process_time() - begun)
-        apart = max(abs(ours[level][kind] - theirs[level][kind]) for level in ours for kind in ours[level])
+        apart = max(
+            abs(ours[level][kind] - theirs[level][kind])
+            for level in ours
+            for kind in ours[level]
+        )
         rows.append(f"| {name} | {fast:.1f} | {slow:.0f} | {apart:.0e} |")
     return rows
 
@@ -122,7 +132,11 @@ def report() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+    )
     write, text = parser.parse_args().write, report()
     print(text, end="")
     if write:

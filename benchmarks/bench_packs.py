@@ -28,7 +28,10 @@ def han(folder: Path, videos: list[str]) -> None:
         place = folder / pack.places[0]
         place.mkdir(parents=True)
         for video in videos:
-            np.save(place / f"{video[:11]}.npy", generator.random(pack.shape, dtype=np.float32))
+            np.save(
+                place / f"{video[:11]}.npy",
+                generator.random(pack.shape, dtype=np.float32),
+            )
 
 
 def ave(folder: Path, count: int) -> None:
@@ -48,27 +51,45 @@ def megabytes() -> float:
 
 
 def main(count: int = 500) -> None:
-    videos, clips = [f"{i:011d}_0_10" for i in range(count)], [f"clip@{i}" for i in range(count // 10)]
+    videos, clips = (
+        [f"{i:011d}_0_10" for i in range(count)],
+        [f"clip@{i}" for i in range(count // 10)],
+    )
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         han(root, videos)
         ave(root, len(clips))
         works: dict[str, tuple[int, Callable[[], Imported]]] = {
-            "HAN pack": (count, lambda: import_pack("han", root, data(videos), root / "store")),
-            "the same again": (count, lambda: import_pack("han", root, data(videos), root / "store")),
+            "HAN pack": (
+                count,
+                lambda: import_pack("han", root, data(videos), root / "store"),
+            ),
+            "the same again": (
+                count,
+                lambda: import_pack("han", root, data(videos), root / "store"),
+            ),
             "HAN pack, frames kept whole": (
                 count,
-                lambda: import_pack("han", root, data(videos), root / "whole", whole=True),
+                lambda: import_pack(
+                    "han", root, data(videos), root / "whole", whole=True
+                ),
             ),
-            "AVE maps, averaged": (len(clips), lambda: import_pack("ave", root, data(clips), root / "store")),
+            "AVE maps, averaged": (
+                len(clips),
+                lambda: import_pack("ave", root, data(clips), root / "store"),
+            ),
         }
         print(f"{megabytes():.0f} MB before the first import\n")
-        print("| import | videos | seconds | videos a second | peak memory, MB |\n|---|---|---|---|---|")
+        print(
+            "| import | videos | seconds | videos a second | peak memory, MB |\n|---|---|---|---|---|"
+        )
         for name, (number, work) in works.items():
             start = time.perf_counter()
             work()
             taken = time.perf_counter() - start
-            print(f"| {name} | {number} | {taken:.2f} | {number / taken:.0f} | {megabytes():.0f} |")
+            print(
+                f"| {name} | {number} | {taken:.2f} | {number / taken:.0f} | {megabytes():.0f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -17,14 +17,25 @@ from vaplan import pseudo_labels, recipe, runs, stages, training
 from vaplan.annotations import read_table
 from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
 from vaplan.metrics.llp import LEVELS, label_f
-from vaplan.pseudo_labels import Denoising, fit_stack, flip_suspicious, forward_loss, fuse, given_tags
+from vaplan.pseudo_labels import (
+    Denoising,
+    fit_stack,
+    flip_suspicious,
+    forward_loss,
+    fuse,
+    given_tags,
+)
 from vaplan.stages.data import read_inputs
 from vaplan.stages.evidence import gather
 from vaplan.stages.folds import SAID, cross_predict
 
 RESULTS = Path(__file__).parent / "results" / "refinement.md"
 LEGACY = (("legacy:vggish",), ("legacy:res152", "legacy:r2plus1d_18"))
-CHANGES = ["model.settings={hidden: 256, feedforward: 256}", "training.epochs=12", "training.precision=bf16"]
+CHANGES = [
+    "model.settings={hidden: 256, feedforward: 256}",
+    "training.epochs=12",
+    "training.precision=bf16",
+]
 FOLDS, OWN = 2, "own videos"
 COLUMNS = [f"{modality} {level}" for modality in MODALITIES for level in LEVELS]
 HEAD = """# Refined pseudo labels
@@ -35,31 +46,50 @@ changed rightly. The stack is fitted on the densely labelled videos of split val
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="LLP's annotation files, as llp:DIR")
     parser.add_argument("out", type=Path, help="the folder of llp_like.py")
     given = parser.parse_args()
     torch.set_num_threads(1)
     names = ((f"clap:{given.out / 'clap'}",), (f"clip:{given.out / 'clip'}",))
     everything = stages.read_data(given.data)
-    chosen = [video.video for video in everything.videos if video.split in ("train", "val")]
+    chosen = [
+        video.video for video in everything.videos if video.split in ("train", "val")
+    ]
     found = gather(everything.ordered(chosen), given.out / "store", names=names)
     data, inputs = found.data, read_inputs(given.out / "store", LEGACY, found.data.ids)
     hidden = read_table(given.out / "truth.csv", taxonomy=data.taxonomy)
     known = replace(data, events={**data.events, **hidden.events})
     truth = torch.from_numpy(known.reference(inputs.mask.shape[1]))
     learned = torch.tensor([video.split == "train" for video in data.videos])
-    first, threshold = found.mixture().probability(found.values), found.mixture().thresholds()
+    first, threshold = (
+        found.mixture().probability(found.values),
+        found.mixture().thresholds(),
+    )
     about = found.weak_label, found.mask
-    labels = pseudo_labels.generate_pseudo_labels(found.values, *about, threshold=threshold)
+    labels = pseudo_labels.generate_pseudo_labels(
+        found.values, *about, threshold=threshold
+    )
     shown = labels[learned], truth[learned]
-    lines = [f"| {' | '.join(['labels', *COLUMNS, 'changed', 'rightly'])} |", "|---|" + "---:|" * (len(COLUMNS) + 2)]
+    lines = [
+        f"| {' | '.join(['labels', *COLUMNS, 'changed', 'rightly'])} |",
+        "|---|" + "---:|" * (len(COLUMNS) + 2),
+    ]
     lines.append(row("PLG", labels[learned], *shown))
-    for spoken, said in witnesses(inputs, Target(found.weak_label, labels), learned).items():
+    for spoken, said in witnesses(
+        inputs, Target(found.weak_label, labels), learned
+    ).items():
         for name, after in refined(first, labels, said, about).items():
             lines.append(row(f"{name}, {spoken}", after[learned], *shown))
         if spoken != OWN:
-            stack = fit_stack(first[~learned], _of(said, ~learned), found.weak_label[~learned], truth[~learned])
+            stack = fit_stack(
+                first[~learned],
+                _of(said, ~learned),
+                found.weak_label[~learned],
+                truth[~learned],
+            )
             after = stack.probability(first, said, found.weak_label) > 0.5
             lines.append(row(f"stacked, {spoken}", after[learned], *shown))
     RESULTS.write_text("\n".join([HEAD, "", *lines]) + "\n", encoding="utf-8")
@@ -68,13 +98,25 @@ def main() -> None:
 def witnesses(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Prediction]:
     """The parser on its own training videos, and parsers on videos that they have not seen."""
     how = recipe.read("ple", changes=CHANGES)
-    audio, visual = (tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams)
-    model = runs.make_model(how, feature_sizes=(audio, visual), classes=target.weak.shape[1])
-    training.fit(model, inputs[learned], target[learned], settings=how.training, losses=how.losses)
+    audio, visual = (
+        tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams
+    )
+    model = runs.make_model(
+        how, feature_sizes=(audio, visual), classes=target.weak.shape[1]
+    )
+    training.fit(
+        model,
+        inputs[learned],
+        target[learned],
+        settings=how.training,
+        losses=how.losses,
+    )
     found = {OWN: training.predict(model, inputs)}
     for length in (1.0, 0.5):
         spoken = f"{FOLDS} folds" + (", half of the epochs" if length < 1 else "")
-        found[spoken] = cross_predict(how, inputs, target, learned, folds=FOLDS, length=length)
+        found[spoken] = cross_predict(
+            how, inputs, target, learned, folds=FOLDS, length=length
+        )
     return found
 
 
@@ -82,19 +124,28 @@ def _of(said: Prediction, chosen: Tensor) -> Prediction:
     return Prediction(**{name: getattr(said, name)[chosen] for name in SAID})
 
 
-def refined(first: Tensor, labels: Tensor, said: Prediction, about: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+def refined(
+    first: Tensor, labels: Tensor, said: Prediction, about: tuple[Tensor, Tensor]
+) -> dict[str, Tensor]:
     """The labels by each rule."""
     parser = given_tags(said)
     possible = about[0][:, None, None] & about[1][..., None]
     both = Denoising(modalities=MODALITIES)
     found = {"PLD": flip_suspicious(labels, forward_loss(parser, labels), *about, both)}
     found["parser alone"] = (parser > 0.5) & possible
-    return found | {f"posterior, trust {t:g}": fuse(first, parser, *about, trust=t) > 0.5 for t in (0.5, 1.0, 2.0)}
+    return found | {
+        f"posterior, trust {t:g}": fuse(first, parser, *about, trust=t) > 0.5
+        for t in (0.5, 1.0, 2.0)
+    }
 
 
 def row(name: str, after: Tensor, before: Tensor, truth: Tensor) -> str:
     f, changed = label_f(truth.numpy(), after.numpy()), before ^ after
-    right = f"{100 * float((changed & (after == truth)).sum() / changed.sum()):.0f} %" if changed.any() else "–"
+    right = (
+        f"{100 * float((changed & (after == truth)).sum() / changed.sum()):.0f} %"
+        if changed.any()
+        else "–"
+    )
     cells = [f"{f[modality][level]:.1f}" for modality in f for level in LEVELS]
     return f"| {' | '.join([name, *cells, str(int(changed.sum())), right])} |"
 

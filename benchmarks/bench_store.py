@@ -28,7 +28,9 @@ def entry(video: str, feature: np.ndarray) -> Entry:
 def write(store: Store, videos: list[str], feature: np.ndarray) -> None:
     with store.writing() as writer:
         for start in range(0, len(videos), SHARD):
-            writer.add([entry(video, feature) for video in videos[start : start + SHARD]])
+            writer.add(
+                [entry(video, feature) for video in videos[start : start + SHARD]]
+            )
 
 
 def measured(work: Callable[[], object], *, warm: bool) -> str:
@@ -36,7 +38,11 @@ def measured(work: Callable[[], object], *, warm: bool) -> str:
     if warm:
         work()  # the first touch of so much memory costs as much as the work, and says nothing of it
     process = psutil.Process()
-    held, cpu, wall = process.memory_info().rss, time.process_time(), time.perf_counter()
+    held, cpu, wall = (
+        process.memory_info().rss,
+        time.process_time(),
+        time.perf_counter(),
+    )
     result = work()
     taken = time.process_time() - cpu, time.perf_counter() - wall
     more = max(0, process.memory_info().rss - held) / 1e6
@@ -50,7 +56,9 @@ def rows(count: int) -> list[str]:
     shuffled = generator.permutation(videos).tolist()
     feature = generator.standard_normal((SEGMENTS, DIMENSION), dtype=np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.create(Path(folder), "bench", {"dimension": DIMENSION}, planned=videos)
+        store = Store.create(
+            Path(folder), "bench", {"dimension": DIMENSION}, planned=videos
+        )
         works: dict[str, Callable[[], object]] = {
             "write all": lambda: write(store, videos, feature),
             "read all, shuffled": lambda: store.read(shuffled),
@@ -59,12 +67,19 @@ def rows(count: int) -> list[str]:
             "content hash": store.content_hash,
             "verify": store.verify,
         }
-        return [f"| {count:,} | {name} | {measured(work, warm='write' not in name)} |" for name, work in works.items()]
+        return [
+            f"| {count:,} | {name} | {measured(work, warm='write' not in name)} |"
+            for name, work in works.items()
+        ]
 
 
 def main(counts: list[int]) -> None:
-    print(f"Python {platform.python_version()}, PyArrow {pa.__version__}, NumPy {np.__version__}.\n")
-    print("| videos | work | CPU s | wall s | MB held after |\n|---:|---|---:|---:|---:|")
+    print(
+        f"Python {platform.python_version()}, PyArrow {pa.__version__}, NumPy {np.__version__}.\n"
+    )
+    print(
+        "| videos | work | CPU s | wall s | MB held after |\n|---:|---|---:|---:|---:|"
+    )
     for count in counts:
         print("\n".join(rows(count)), flush=True)
 

@@ -18,12 +18,16 @@ def main(videos: int = 64, workers: int = 2) -> None:
         synthetic.render(clips, Path(folder), workers=workers)
         seconds = time.perf_counter() - start
         size = sum(path.stat().st_size for path in Path(folder).rglob("*.mp4"))
-    print(f"render   {videos / seconds:6.1f} videos/s with {workers} workers, {size / videos / 1e3:.0f} kB a video")
+    print(
+        f"render   {videos / seconds:6.1f} videos/s with {workers} workers, {size / videos / 1e3:.0f} kB a video"
+    )
     for part in (synthetic.frames, synthetic.waveform):
         start = time.process_time()
         for clip in clips[:16]:
             part(clip)
-        print(f"{part.__name__:8} {(time.process_time() - start) / 16 * 1e3:6.1f} ms of CPU a video")
+        print(
+            f"{part.__name__:8} {(time.process_time() - start) / 16 * 1e3:6.1f} ms of CPU a video"
+        )
 
 
 if __name__ == "__main__":

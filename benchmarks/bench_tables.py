@@ -32,12 +32,23 @@ print(time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_m
 def write(path: Path, rows: int) -> Path:
     """A table of events, ten a video, twenty-five classes."""
     generator = np.random.default_rng(0)
-    starts, classes, scores = generator.integers(0, 9, rows), generator.integers(0, 25, rows), generator.random(rows)
+    starts, classes, scores = (
+        generator.integers(0, 9, rows),
+        generator.integers(0, 25, rows),
+        generator.random(rows),
+    )
     modalities = ("audio", "visual")
     return write_rows(
         path,
         (
-            Row(f"video{n // 10:07d}", modalities[n % 2], f"Class{c} {n % 10}", float(s), float(s + 1), float(x))
+            Row(
+                f"video{n // 10:07d}",
+                modalities[n % 2],
+                f"Class{c} {n % 10}",
+                float(s),
+                float(s + 1),
+                float(x),
+            )
             for n, (s, c, x) in enumerate(zip(starts, classes, scores, strict=True))
         ),
     )
@@ -52,8 +63,12 @@ def main(rows: int) -> None:
             path = write(Path(folder, f"table{suffix}"), rows)
             for name, work in WORKS.items():
                 command = [sys.executable, "-c", MEASURE.format(work=work), str(path)]
-                said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-                print(f"| {suffix} | {name} | {float(said[0]):.1f} | {float(said[1]):.0f} |")
+                said = subprocess.run(
+                    command, capture_output=True, text=True, check=True
+                ).stdout.split()
+                print(
+                    f"| {suffix} | {name} | {float(said[0]):.1f} | {float(said[1]):.0f} |"
+                )
 
 
 if __name__ == "__main__":

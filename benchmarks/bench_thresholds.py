@@ -23,18 +23,26 @@ from vaplan.stages.thresholds import CHOICES, Thresholds, choose_thresholds
 RESULTS = Path(__file__).parent / "results" / "thresholds.md"
 SPLITS = ("val", "test")
 SMOOTH = (0.0, 0.5, 1.0)
-COLUMNS = [f"{modality} {level}" for modality in ("audio", "visual") for level in LEVELS]
+COLUMNS = [
+    f"{modality} {level}" for modality in ("audio", "visual") for level in LEVELS
+]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("world", type=Path, help="the folder of bench_method.py")
     parser.add_argument("llp", help="LLP's annotation files, as llp:DIR")
     parser.add_argument("out", type=Path, help="the folder of llp_like.py")
     given = parser.parse_args()
     sentences = ((f"clap:{given.out / 'clap'}",), (f"clip:{given.out / 'clip'}",))
     worlds = {
-        "the rendered world": (f"table:{given.world / 'world' / 'annotations.csv'}", given.world, EMBEDDED),
+        "the rendered world": (
+            f"table:{given.world / 'world' / 'annotations.csv'}",
+            given.world,
+            EMBEDDED,
+        ),
         "features like LLP's": (given.llp, given.out, sentences),
     }
     parts = [part(title, *world) for title, world in worlds.items()]
@@ -57,9 +65,16 @@ def part(title: str, data: str, folder: Path, names: Encoders) -> str:
         threshold, _ = choose_thresholds(found, how=name)
         lines.append(row(name, [scores(found, threshold, split) for split in SPLITS]))
     for width in SMOOTH[1:]:
-        smooth = replace(found, values=pseudo_labels.smooth(found.values, found.mask, width=width))
+        smooth = replace(
+            found, values=pseudo_labels.smooth(found.values, found.mask, width=width)
+        )
         threshold, _ = choose_thresholds(smooth, how="mixture")
-        lines.append(row(f"mixture, smoothed by {width:g} s", [scores(smooth, threshold, s) for s in SPLITS]))
+        lines.append(
+            row(
+                f"mixture, smoothed by {width:g} s",
+                [scores(smooth, threshold, s) for s in SPLITS],
+            )
+        )
     for kind in ("a modality", "a class"):
         best = [scores(found, oracle(found, split, kind), split) for split in SPLITS]
         lines.append(row(f"oracle, one {kind}", best))
@@ -75,19 +90,28 @@ def row(name: str, found: list[list[float]]) -> str:
 
 def dense(found: Evidence, split: str) -> list[int]:
     data = found.data
-    return [i for i, video in enumerate(data.videos) if video.split == split and video.video in data.events]
+    return [
+        i
+        for i, video in enumerate(data.videos)
+        if video.split == split and video.video in data.events
+    ]
 
 
 def truth_of(found: Evidence, split: str) -> tuple[list[int], np.ndarray]:
     those = dense(found, split)
-    return those, found.data.ordered([found.data.ids[i] for i in those]).reference(found.values.shape[1])
+    return those, found.data.ordered([found.data.ids[i] for i in those]).reference(
+        found.values.shape[1]
+    )
 
 
 def scores(found: Evidence, threshold: Thresholds, split: str) -> list[float]:
     """F of the labels above these thresholds, by modality and level."""
     those, reference = truth_of(found, split)
     about = found.values[those], found.weak_label[those], found.mask[those]
-    f = label_f(reference, pseudo_labels.generate_pseudo_labels(*about, threshold=threshold).numpy())
+    f = label_f(
+        reference,
+        pseudo_labels.generate_pseudo_labels(*about, threshold=threshold).numpy(),
+    )
     return [f[modality][level] for modality in f for level in LEVELS]
 
 
@@ -98,20 +122,29 @@ def oracle(found: Evidence, split: str, kind: str) -> Thresholds:
     if kind == "a modality":
         names = ("audio", "visual")
         return pseudo_labels.choose_thresholds(
-            *about, lambda labels, m: label_f(reference, labels.numpy())[names[m]]["segment"]
+            *about,
+            lambda labels, m: label_f(reference, labels.numpy())[names[m]]["segment"],
         )
     return by_class(about, torch.from_numpy(reference))
 
 
-def by_class(about: tuple[torch.Tensor, torch.Tensor, torch.Tensor], reference: torch.Tensor) -> Thresholds:
+def by_class(
+    about: tuple[torch.Tensor, torch.Tensor, torch.Tensor], reference: torch.Tensor
+) -> Thresholds:
     """The threshold of each class and modality with the best F over its segments."""
     values, weak_label, mask = about
     best, chosen = torch.full(values.shape[2:], -1.0), torch.zeros(values.shape[2:])
-    tagged = torch.where(weak_label[:, None, None] & mask[..., None], values, torch.nan).flatten(0, 1)
+    tagged = torch.where(
+        weak_label[:, None, None] & mask[..., None], values, torch.nan
+    ).flatten(0, 1)
     for share in torch.linspace(0, 1, 65)[:-1].tolist():
         threshold = tagged.nanquantile(share, dim=0).nan_to_num(0.0) - 1e-7
         labels = pseudo_labels.generate_pseudo_labels(*about, threshold=threshold)
-        f = 2 * (labels & reference).sum((0, 1)) / (labels.sum((0, 1)) + reference.sum((0, 1))).clamp(min=1)
+        f = (
+            2
+            * (labels & reference).sum((0, 1))
+            / (labels.sum((0, 1)) + reference.sum((0, 1))).clamp(min=1)
+        )
         chosen, best = torch.where(f > best, threshold, chosen), torch.maximum(f, best)
     return chosen
 

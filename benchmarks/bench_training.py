@@ -38,10 +38,15 @@ Works = dict[str, Callable[[], object]]
 def data(videos: int) -> tuple[Inputs, Target]:
     """Random videos, a tenth of their segments missing."""
     with seeded(0):
-        streams = tuple(tuple(torch.randn(videos, SEGMENTS, size) for size in sizes) for sizes in SIZES)
+        streams = tuple(
+            tuple(torch.randn(videos, SEGMENTS, size) for size in sizes)
+            for sizes in SIZES
+        )
         weak = torch.rand(videos, CLASSES) < 0.08
         pseudo = weak[:, None, None] & (torch.rand(videos, SEGMENTS, 2, CLASSES) < 0.5)
-        return Inputs(streams, torch.rand(videos, SEGMENTS, 2) < 0.9), Target(weak, pseudo)
+        return Inputs(streams, torch.rand(videos, SEGMENTS, 2) < 0.9), Target(
+            weak, pseudo
+        )
 
 
 def network() -> HAN:
@@ -57,7 +62,9 @@ def in_a_file(inputs: Inputs, folder: Path) -> Inputs:
         array[:] = stream.numpy()
         return torch.from_numpy(array)
 
-    audio, visual = (tuple(held(stream) for stream in streams) for streams in inputs.streams)
+    audio, visual = (
+        tuple(held(stream) for stream in streams) for streams in inputs.streams
+    )
     return Inputs((audio, visual), inputs.mask)
 
 
@@ -97,7 +104,9 @@ def against_bare() -> list[str]:
     unseen, _ = data(EVALUATED)
     for name, works in {
         f"an epoch of {TRAINED:,} videos": {
-            "vaplan": lambda: fit(model, inputs, target, settings=ONE_EPOCH, losses=LOSSES),
+            "vaplan": lambda: fit(
+                model, inputs, target, settings=ONE_EPOCH, losses=LOSSES
+            ),
             "bare": lambda: bare_epoch(model, inputs, target),
         },
         f"a prediction of {EVALUATED:,} videos": {
@@ -106,7 +115,9 @@ def against_bare() -> list[str]:
         },
     }.items():
         taken = seconds(works)
-        rows.append(f"| {name} | {taken['vaplan']:.2f} | {taken['bare']:.2f} | {taken['vaplan'] / taken['bare']:.2f} |")
+        rows.append(
+            f"| {name} | {taken['vaplan']:.2f} | {taken['bare']:.2f} | {taken['vaplan'] / taken['bare']:.2f} |"
+        )
     return rows
 
 
@@ -116,19 +127,33 @@ def switches(folder: Path) -> list[str]:
     stored = in_a_file(inputs, folder)
     averaged, half = replace(ONE_EPOCH, ema=0.99), replace(ONE_EPOCH, precision="bf16")
 
-    def epoch(settings: Training, features: Inputs = inputs, teacher: Teacher | None = None) -> Callable[[], object]:
-        return lambda: fit(network(), features, target, settings=settings, losses=LOSSES, teacher=teacher)
+    def epoch(
+        settings: Training, features: Inputs = inputs, teacher: Teacher | None = None
+    ) -> Callable[[], object]:
+        return lambda: fit(
+            network(),
+            features,
+            target,
+            settings=settings,
+            losses=LOSSES,
+            teacher=teacher,
+        )
 
     taken = seconds(
         {
             "as it is": epoch(ONE_EPOCH),
             "features in a file": epoch(ONE_EPOCH, stored),
             "`ema: 0.99`": epoch(averaged),
-            "`ema: 0.99` and a teacher": epoch(averaged, teacher=Teacher(warmup_epochs=0.0)),
+            "`ema: 0.99` and a teacher": epoch(
+                averaged, teacher=Teacher(warmup_epochs=0.0)
+            ),
             "`precision: bf16`": epoch(half),
         }
     )
-    return [f"| {name} | {time:.2f} | {time / taken['as it is']:.2f} |" for name, time in taken.items()]
+    return [
+        f"| {name} | {time:.2f} | {time / taken['as it is']:.2f} |"
+        for name, time in taken.items()
+    ]
 
 
 def shares() -> list[str]:
@@ -140,7 +165,10 @@ def shares() -> list[str]:
             bare_epoch(model, inputs, target)
     times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
     whole = sum(times.values())
-    groups = {"matrix products": sum(times.get(name, 0) for name in PRODUCTS), "dropout": times["aten::bernoulli_"]}
+    groups = {
+        "matrix products": sum(times.get(name, 0) for name in PRODUCTS),
+        "dropout": times["aten::bernoulli_"],
+    }
     groups["all else, the optimiser included"] = whole - sum(groups.values())
     return [f"| {name} | {100 * time / whole:.0f} |" for name, time in groups.items()]
 
@@ -171,7 +199,11 @@ def report() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in benchmarks/results/{RESULTS.name}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+    )
     write = parser.parse_args().write
     torch.set_num_threads(1)
     text = report()

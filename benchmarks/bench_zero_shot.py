@@ -28,16 +28,25 @@ MARGINS, LOGITS, SHARES = (3, 4, 5, 6, 7), (2, 3, 4, 5), (0.3, 0.5, 0.7, 0.9)
 Rule = Callable[[Tensor], Tensor]
 
 
-def f_score(reference: Bool[np.ndarray, "*cells"], marked: Bool[np.ndarray, "*cells"]) -> float:
+def f_score(
+    reference: Bool[np.ndarray, "*cells"], marked: Bool[np.ndarray, "*cells"]
+) -> float:
     """Segment F in percent, all segments of all videos and classes counted together."""
-    return 200 * float((reference & marked).sum()) / max(1, reference.sum() + marked.sum())
+    return (
+        200 * float((reference & marked).sum()) / max(1, reference.sum() + marked.sum())
+    )
 
 
 def rules() -> list[tuple[str, str, float, Rule]]:
     """Name, strategy, threshold, and what is done with the evidence first."""
-    margins = [("margin over everyday things", "margin", t, lambda e: e) for t in MARGINS]
+    margins = [
+        ("margin over everyday things", "margin", t, lambda e: e) for t in MARGINS
+    ]
     logits = [("logit", "logit", t, lambda e: e) for t in LOGITS]
-    shares = [("softmax of logits over the classes", "logit", t, lambda e: e.softmax(dim=-1)) for t in SHARES]
+    shares = [
+        ("softmax of logits over the classes", "logit", t, lambda e: e.softmax(dim=-1))
+        for t in SHARES
+    ]
     return [*margins, *logits, *shares]
 
 
@@ -47,7 +56,10 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", names=EMBEDDED)
     inputs = read_inputs(folder / "store", EMBEDDED, data.ids)
-    reference, mask = data.reference(inputs.mask.shape[1]), inputs.mask[..., None].numpy()
+    reference, mask = (
+        data.reference(inputs.mask.shape[1]),
+        inputs.mask[..., None].numpy(),
+    )
     loaded = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
     rng, found = np.random.default_rng(0), dict[int, np.ndarray]()
     for size in SIZES:
@@ -55,10 +67,21 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
         for _ in range(DRAWS if size < len(data.taxonomy) else 1):
             classes = np.sort(rng.choice(len(data.taxonomy), size, replace=False))
             asked = Taxonomy(tuple(data.taxonomy.classes[c] for c in classes))
-            said = {s: read_sentences(asked, loaded, strategy=s).evidence(inputs) for s in ("margin", "logit")}
+            said = {
+                s: read_sentences(asked, loaded, strategy=s).evidence(inputs)
+                for s in ("margin", "logit")
+            }
             truth = reference[..., classes]
-            marked = [(then(said[strategy]).numpy() > least) & mask for _, strategy, least, then in rules()]
-            scores.append([[f_score(truth[:, :, m], grid[:, :, m]) for m in (AUDIO, VISUAL)] for grid in marked])
+            marked = [
+                (then(said[strategy]).numpy() > least) & mask
+                for _, strategy, least, then in rules()
+            ]
+            scores.append(
+                [
+                    [f_score(truth[:, :, m], grid[:, :, m]) for m in (AUDIO, VISUAL)]
+                    for grid in marked
+                ]
+            )
         found[size] = np.mean(scores, axis=0)
     return found
 
@@ -69,9 +92,13 @@ def report() -> str:
         found = measure(Path(folder))
     rows = []
     for number, (name, _, least, _) in enumerate(rules()):
-        cells = (f"{found[size][number, m]:.0f}" for m in (AUDIO, VISUAL) for size in SIZES)
+        cells = (
+            f"{found[size][number, m]:.0f}" for m in (AUDIO, VISUAL) for size in SIZES
+        )
         rows.append(f"| {name} | {least:g} | {' | '.join(cells)} |")
-    heads = " | ".join(f"{modality} {size}" for modality in MODALITIES for size in SIZES)
+    heads = " | ".join(
+        f"{modality} {size}" for modality in MODALITIES for size in SIZES
+    )
     lines = [
         "# Zero-shot parsing: which evidence, and how much of it",
         "",
@@ -87,7 +114,11 @@ def report() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"keep the table in benchmarks/results/{RESULTS.name}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"keep the table in benchmarks/results/{RESULTS.name}",
+    )
     write, text = parser.parse_args().write, report()
     print(text, end="")
     if write:

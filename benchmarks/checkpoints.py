@@ -9,25 +9,44 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from vaplan.encoders.quiet import quiet
 
 SPECIAL = ["[BOS]", "[PAD]", "[UNK]", "[EOS]"]
-NAMED = {"bos_token": "[BOS]", "pad_token": "[PAD]", "unk_token": "[UNK]", "eos_token": "[EOS]"}
+NAMED = {
+    "bos_token": "[BOS]",
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "eos_token": "[EOS]",
+}
 TEXT = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 3}
 LONGEST = 77  # tokens
 
 
 def make_clip(folder: Path) -> Path:
     """A CLIPModel of the library's default size, which is ViT-B/32's."""
-    return _made(folder, CLIPModel, CLIPConfig(text_config=TEXT), CLIPImageProcessorPil())
+    return _made(
+        folder, CLIPModel, CLIPConfig(text_config=TEXT), CLIPImageProcessorPil()
+    )
 
 
 def make_clap(folder: Path) -> Path:
     """A ClapModel of the library's default size, which is that of `laion/clap-htsat-unfused`."""
-    return _made(folder, ClapModel, ClapConfig(text_config=TEXT), ClapFeatureExtractor(truncation="rand_trunc"))
+    return _made(
+        folder,
+        ClapModel,
+        ClapConfig(text_config=TEXT),
+        ClapFeatureExtractor(truncation="rand_trunc"),
+    )
 
 
 def _made(folder: Path, architecture: Any, config: Any, preprocessor: Any) -> Path:
@@ -43,9 +62,15 @@ def _made(folder: Path, architecture: Any, config: Any, preprocessor: Any) -> Pa
 def spelling() -> PreTrainedTokenizerFast:
     """One token a letter: the text towers need some sentence, and what it says is no matter."""
     letters = [*SPECIAL, *map(chr, range(ord("!"), ord("~")))]
-    letterwise = Tokenizer(models.WordLevel({token: k for k, token in enumerate(letters)}, unk_token="[UNK]"))
+    letterwise = Tokenizer(
+        models.WordLevel(
+            {token: k for k, token in enumerate(letters)}, unk_token="[UNK]"
+        )
+    )
     letterwise.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     letterwise.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", special_tokens=[("[BOS]", 0), ("[EOS]", 3)]
     )
-    return PreTrainedTokenizerFast(tokenizer_object=letterwise, model_max_length=LONGEST, **NAMED)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=letterwise, model_max_length=LONGEST, **NAMED
+    )

@@ -8,7 +8,13 @@ import av
 import numpy as np
 
 
-def film(path: Path, codec: str, sides: tuple[int, int], pictures: Iterable[np.ndarray], rate: int) -> Path:
+def film(
+    path: Path,
+    codec: str,
+    sides: tuple[int, int],
+    pictures: Iterable[np.ndarray],
+    rate: int,
+) -> Path:
     """A film of these pictures with the encoder's usual settings, and soft noise as its sound."""
     generator = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
@@ -32,12 +38,16 @@ def film(path: Path, codec: str, sides: tuple[int, int], pictures: Iterable[np.n
 def moving(width: int, height: int, count: int) -> Iterator[np.ndarray]:
     """A coarse pattern that drifts, with grain."""
     generator = np.random.default_rng(1)
-    coarse = generator.integers(0, 256, (height // 16 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    coarse = generator.integers(
+        0, 256, (height // 16 + 1, width // 8 + 1, 3), dtype=np.uint8
+    )
     pattern = coarse.repeat(16, axis=0).repeat(16, axis=1)
     for number in range(count):
         left = number * 4 % width
         seen = pattern[:height, left : left + width].astype(np.int16)
-        yield np.clip(seen + generator.integers(-6, 7, seen.shape), 0, 255).astype(np.uint8)
+        yield np.clip(seen + generator.integers(-6, 7, seen.shape), 0, 255).astype(
+            np.uint8
+        )
 
 
 def still(count: int) -> Iterator[np.ndarray]:

@@ -52,7 +52,10 @@ Latent = Float[np.ndarray, "video time latent"]
 TRAINING_VIDEOS = 2500
 SEED = 0
 LATENT = 96  # dimensions
-KINDS, ALIKE = 8, 0.75  # groups of classes that are easily confused, and how much of a direction is the group's
+KINDS, ALIKE = (
+    8,
+    0.75,
+)  # groups of classes that are easily confused, and how much of a direction is the group's
 SPREAD = 0.45  # of the logarithm of a class's strength in a video
 SCENE = 1.2  # length of what stays the same in a video; a class is 1 long
 SLOW = 0.7  # how much of a second's noise is that of the second before
@@ -61,7 +64,11 @@ NOISE = {"legacy": (1.9, 1.9), "sentence": (3.2, 2.9)}  # length, for audio and 
 GRAIN = 0.5  # noise after the layer of a legacy feature
 TEXT_NOISE = 0.3  # how far a sentence is from its class
 GAP = 3.0  # between features and sentences
-LEGACY = (("legacy:vggish", AUDIO, 128), ("legacy:res152", VISUAL, 2048), ("legacy:r2plus1d_18", VISUAL, 512))
+LEGACY = (
+    ("legacy:vggish", AUDIO, 128),
+    ("legacy:res152", VISUAL, 2048),
+    ("legacy:r2plus1d_18", VISUAL, 512),
+)
 SENTENCE = (("clap", make_clap, 512), ("clip", make_clip, 512))
 BLOCK = 512  # videos of a shard
 
@@ -69,8 +76,15 @@ BLOCK = 512  # videos of a shard
 def draw(data: Annotations, generator: np.random.Generator) -> tuple[Annotations, Grid]:
     """The videos there are features of, and what is heard and seen in each of their seconds."""
     parts = data.by_split()
-    chosen = np.sort(generator.choice(len(parts["train"].videos), size=TRAINING_VIDEOS, replace=False))
-    kept = data.ordered([parts["train"].ids[i] for i in chosen] + [*parts["val"].ids, *parts["test"].ids])
+    chosen = np.sort(
+        generator.choice(
+            len(parts["train"].videos), size=TRAINING_VIDEOS, replace=False
+        )
+    )
+    kept = data.ordered(
+        [parts["train"].ids[i] for i in chosen]
+        + [*parts["val"].ids, *parts["test"].ids]
+    )
     assert data.segments is not None
     truth, patterns = kept.reference(data.segments), _patterns(parts["val"])
     for v, tags in enumerate(kept.weak_label()[:TRAINING_VIDEOS]):
@@ -83,24 +97,35 @@ def _patterns(val: Annotations) -> list[Bool[np.ndarray, "video time modality"]]
     """By class, when it was heard and seen in each val video that is tagged with it, and holds it."""
     assert val.segments is not None
     grids, tags = val.reference(val.segments), val.weak_label()
-    return [grid[tagged & grid.any(axis=(1, 2))] for grid, tagged in zip(np.moveaxis(grids, 3, 0), tags.T, strict=True)]
+    return [
+        grid[tagged & grid.any(axis=(1, 2))]
+        for grid, tagged in zip(np.moveaxis(grids, 3, 0), tags.T, strict=True)
+    ]
 
 
-def class_directions(classes: int, generator: np.random.Generator) -> Float[np.ndarray, "class latent"]:
+def class_directions(
+    classes: int, generator: np.random.Generator
+) -> Float[np.ndarray, "class latent"]:
     """One unit vector a class, in groups."""
-    group = generator.normal(size=(KINDS, LATENT))[generator.integers(KINDS, size=classes)]
+    group = generator.normal(size=(KINDS, LATENT))[
+        generator.integers(KINDS, size=classes)
+    ]
     own = generator.normal(size=(classes, LATENT))
     return _unit(ALIKE * group + np.sqrt(1 - ALIKE**2) * own)
 
 
-def spread_in_time(active: Float[np.ndarray, "video time class"]) -> Float[np.ndarray, "video time class"]:
+def spread_in_time(
+    active: Float[np.ndarray, "video time class"],
+) -> Float[np.ndarray, "video time class"]:
     """Each class a little in the seconds next to its own."""
     before, after = np.zeros_like(active), np.zeros_like(active)
     before[:, :-1], after[:, 1:] = active[:, 1:], active[:, :-1]
     return np.maximum(active, NEIGHBOUR * (before + after))
 
 
-def surroundings(videos: int, time: int, noise: float, generator: np.random.Generator) -> Latent:
+def surroundings(
+    videos: int, time: int, noise: float, generator: np.random.Generator
+) -> Latent:
     """All of a second that is no class: its video's scene, and slow noise."""
     scene, *fresh = generator.normal(size=(time + 1, videos, LATENT)) / np.sqrt(LATENT)
     slow = [fresh[0]]
@@ -109,20 +134,33 @@ def surroundings(videos: int, time: int, noise: float, generator: np.random.Gene
     return SCENE * scene[:, None] + noise * np.stack(slow, axis=1)
 
 
-def legacy(latent: Latent, size: int, generator: np.random.Generator) -> Float32[np.ndarray, "video time feature"]:
+def legacy(
+    latent: Latent, size: int, generator: np.random.Generator
+) -> Float32[np.ndarray, "video time feature"]:
     """A random rectified layer, with noise."""
-    mixed = latent @ generator.normal(size=(LATENT, size)) + GRAIN * generator.normal(size=(*latent.shape[:2], size))
+    mixed = latent @ generator.normal(size=(LATENT, size)) + GRAIN * generator.normal(
+        size=(*latent.shape[:2], size)
+    )
     return np.maximum(mixed, 0).astype(np.float32)
 
 
 def sentence(
-    latent: Latent, direction: Float[np.ndarray, "class latent"], size: int, generator: np.random.Generator
-) -> tuple[Float32[np.ndarray, "video time feature"], Float32[np.ndarray, "class feature"]]:
+    latent: Latent,
+    direction: Float[np.ndarray, "class latent"],
+    size: int,
+    generator: np.random.Generator,
+) -> tuple[
+    Float32[np.ndarray, "video time feature"], Float32[np.ndarray, "class feature"]
+]:
     """Features and the classes' sentences as unit vectors of one space."""
     rotation, _ = np.linalg.qr(generator.normal(size=(size, LATENT)))
     gap = GAP * _unit(generator.normal(size=size))
-    said = direction + TEXT_NOISE * generator.normal(size=direction.shape) / np.sqrt(LATENT)
-    return _unit(latent @ rotation.T + gap).astype(np.float32), _unit(said @ rotation.T - gap).astype(np.float32)
+    said = direction + TEXT_NOISE * generator.normal(size=direction.shape) / np.sqrt(
+        LATENT
+    )
+    return _unit(latent @ rotation.T + gap).astype(np.float32), _unit(
+        said @ rotation.T - gap
+    ).astype(np.float32)
 
 
 def simulate(
@@ -135,14 +173,24 @@ def simulate(
         direction = class_directions(classes, generator)
         strength = generator.lognormal(0.0, SPREAD, size=(videos, 1, classes))
         content = spread_in_time(truth[:, :, modality] * strength) @ direction
-        latent = content + surroundings(videos, time, NOISE["legacy"][modality], generator)
-        plain |= {name: legacy(latent, size, generator) for name, m, size in LEGACY if m == modality}
-        latent = content + surroundings(videos, time, NOISE["sentence"][modality], generator)
+        latent = content + surroundings(
+            videos, time, NOISE["legacy"][modality], generator
+        )
+        plain |= {
+            name: legacy(latent, size, generator)
+            for name, m, size in LEGACY
+            if m == modality
+        }
+        latent = content + surroundings(
+            videos, time, NOISE["sentence"][modality], generator
+        )
         clear.append(sentence(latent, direction, width, generator))
     return plain, clear
 
 
-def _unit(vectors: Float[np.ndarray, "*row feature"]) -> Float[np.ndarray, "*row feature"]:
+def _unit(
+    vectors: Float[np.ndarray, "*row feature"],
+) -> Float[np.ndarray, "*row feature"]:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
@@ -153,18 +201,41 @@ def write(data: Annotations, out: Path) -> None:
     hidden = zip(drawn.ids[:TRAINING_VIDEOS], truth, strict=False)
     write_rows(
         out / "truth.csv",
-        [row for video, grid in hidden for row in event_rows(video, from_grid(grid, data.taxonomy))],
+        [
+            row
+            for video, grid in hidden
+            for row in event_rows(video, from_grid(grid, data.taxonomy))
+        ],
     )
     plain, clear = simulate(truth, generator)
     for name, modality, size in LEGACY:
-        about = {"dimension": size, "weights_sha256": f"simulated by benchmarks/llp_like.py, seed {SEED}"}
-        _fill(out / "store", store_name(name, modality), about, (data, drawn), plain[name])
+        about = {
+            "dimension": size,
+            "weights_sha256": f"simulated by benchmarks/llp_like.py, seed {SEED}",
+        }
+        _fill(
+            out / "store", store_name(name, modality), about, (data, drawn), plain[name]
+        )
     for modality, (kind, make, size) in enumerate(SENTENCE):
         vectors, text = clear[modality]
-        folder = make(out / kind, [prompt for [prompt] in data.taxonomy.prompts(MODALITIES[modality])], text)
+        folder = make(
+            out / kind,
+            [prompt for [prompt] in data.taxonomy.prompts(MODALITIES[modality])],
+            text,
+        )
         encoder = encoders.load(f"{kind}:{folder}", modality)
-        about = {**encoder.provenance, "dimension": size, "simulated": f"benchmarks/llp_like.py, seed {SEED}"}
-        _fill(out / "store", store_name(encoder.name, modality), about, (data, drawn), vectors)
+        about = {
+            **encoder.provenance,
+            "dimension": size,
+            "simulated": f"benchmarks/llp_like.py, seed {SEED}",
+        }
+        _fill(
+            out / "store",
+            store_name(encoder.name, modality),
+            about,
+            (data, drawn),
+            vectors,
+        )
 
 
 def _fill(
@@ -177,10 +248,17 @@ def _fill(
     """Write one encoder's features of the drawn videos, and why the others have none."""
     data, drawn = videos
     mask = np.ones(vectors.shape[1], dtype=bool)
-    entries = [Entry(video, vector, mask) for video, vector in zip(drawn.ids, vectors, strict=True)]
+    entries = [
+        Entry(video, vector, mask)
+        for video, vector in zip(drawn.ids, vectors, strict=True)
+    ]
     lacking = dict.fromkeys(data.ids).keys() - set(drawn.ids)
     reason = f"not among the {TRAINING_VIDEOS} training videos with simulated features"
-    entries += [Entry(video, None, ~mask, "failed", reason) for video in data.ids if video in lacking]
+    entries += [
+        Entry(video, None, ~mask, "failed", reason)
+        for video in data.ids
+        if video in lacking
+    ]
     store = Store.create(root, name, about, planned=data.ids)
     with store.writing() as writer:
         for block in _blocks(entries):
@@ -192,7 +270,9 @@ def _blocks(entries: list[Entry]) -> Iterable[list[Entry]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", help="LLP's annotation files, as llp:DIR")
     parser.add_argument("out", type=Path, help="a folder that is not there yet")
     given = parser.parse_args()

@@ -19,7 +19,10 @@ class Plain:
     """One video at a time: pictures to jpg, sound to wav, the library's processors, fp32."""
 
     def __init__(self, picture_model: Path, sound_model: Path) -> None:
-        self.clip, self.clap = CLIPModel.from_pretrained(picture_model), ClapModel.from_pretrained(sound_model)
+        self.clip, self.clap = (
+            CLIPModel.from_pretrained(picture_model),
+            ClapModel.from_pretrained(sound_model),
+        )
         self.images = CLIPImageProcessorPil.from_pretrained(picture_model)
         self.sounds = ClapFeatureExtractor.from_pretrained(sound_model)
 
@@ -34,18 +37,28 @@ class Plain:
     @torch.inference_mode()
     def look(self, files: Sequence[Path]) -> torch.Tensor:
         """A picture a second."""
-        chosen = np.linspace(0, len(files) - 1, max(1, len(files) // JPG_RATE)).round().astype(int)
+        chosen = (
+            np.linspace(0, len(files) - 1, max(1, len(files) // JPG_RATE))
+            .round()
+            .astype(int)
+        )
         pictures = [Image.open(files[i]).convert("RGB") for i in chosen]
-        return self.clip.get_image_features(**self.images(images=pictures, return_tensors="pt"))
+        return self.clip.get_image_features(
+            **self.images(images=pictures, return_tensors="pt")
+        )
 
     @torch.inference_mode()
     def listen(self, file: Path) -> torch.Tensor:
         """A second at a time, in one batch."""
         with wave.open(str(file)) as sound:
-            waveform = np.frombuffer(sound.readframes(sound.getnframes()), np.int16) / np.float32(2**15)
+            waveform = np.frombuffer(
+                sound.readframes(sound.getnframes()), np.int16
+            ) / np.float32(2**15)
         seconds = np.split(waveform, range(WAV_RATE_HZ, len(waveform), WAV_RATE_HZ))
         whole = [second for second in seconds if len(second) >= WAV_RATE_HZ / 2]
-        return self.clap.get_audio_features(**self.sounds(whole, sampling_rate=WAV_RATE_HZ, return_tensors="pt"))
+        return self.clap.get_audio_features(
+            **self.sounds(whole, sampling_rate=WAV_RATE_HZ, return_tensors="pt")
+        )
 
 
 def jpgs(path: Path, folder: Path) -> None:

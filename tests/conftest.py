@@ -15,7 +15,11 @@ settings.load_profile("same every time")
 
 EMBEDDED = (("embedded",), ("embedded",))
 COUNTS = {"train": 16, "val": 4, "test": 6}
-SMALL = ("model.settings={hidden: 16, feedforward: 16}", "training.epochs=2", "training.batch_size=8")
+SMALL = (
+    "model.settings={hidden: 16, feedforward: 16}",
+    "training.epochs=2",
+    "training.batch_size=8",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The same for localisation, one label a segment."""
     folder = tmp_path_factory.mktemp("ave_world")
-    table = synthetic.render(synthetic.ave_world(COUNTS, seed=5), folder, workers=1, audio_visual=True)
+    table = synthetic.render(
+        synthetic.ave_world(COUNTS, seed=5), folder, workers=1, audio_visual=True
+    )
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", names=EMBEDDED, workers=1)
     stages.label(data, folder / "store", folder / "labels.csv", names=EMBEDDED)

@@ -10,8 +10,12 @@ from tests.objectives import PLE_OBJECTIVE
 from tests.trainings import QUICK, Killed, labelled, network, weights, world
 from vaplan.training import Checkpoints, Teacher, fit, leads
 
-AVERAGED = replace(QUICK, batch_size=15, ema=0.5, clip_norm=1.0, optimiser="adamw", weight_decay=0.01)
-OBJECTIVE = PLE_OBJECTIVE | {"contrastive_ma": 0.3}  # means over a batch that a share of it does not have
+AVERAGED = replace(
+    QUICK, batch_size=15, ema=0.5, clip_norm=1.0, optimiser="adamw", weight_decay=0.01
+)
+OBJECTIVE = PLE_OBJECTIVE | {
+    "contrastive_ma": 0.3
+}  # means over a batch that a share of it does not have
 VIDEOS = 61  # the last batch has fewer videos than there are processes
 
 
@@ -22,7 +26,14 @@ def train(model, **how):
     validate = lambda judged: float(weights(judged).norm())  # noqa: E731
     labels = labelled(truth)
     return fit(
-        model, inputs, labels, settings=settings, losses=OBJECTIVE, validate=validate, teacher=Teacher(1.0), **how
+        model,
+        inputs,
+        labels,
+        settings=settings,
+        losses=OBJECTIVE,
+        validate=validate,
+        teacher=Teacher(1.0),
+        **how,
     )
 
 
@@ -49,8 +60,15 @@ def main(out: Path) -> None:
     except Killed:
         train(resumed, checkpoints=replace(file, resume=True))
     if leads():
-        losses = {str(entry["epoch"]): f"{entry['loss']:.9g} {entry['validation']:.9g}" for entry in history}
-        found = {"plain": weights(plain), "dropping": weights(dropping), "resumed": weights(resumed)}
+        losses = {
+            str(entry["epoch"]): f"{entry['loss']:.9g} {entry['validation']:.9g}"
+            for entry in history
+        }
+        found = {
+            "plain": weights(plain),
+            "dropping": weights(dropping),
+            "resumed": weights(resumed),
+        }
         save_file(found, out, metadata=losses)
 
 

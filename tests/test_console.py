@@ -8,12 +8,20 @@ from rich.console import Console
 from vaplan import console
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.25, "4.0 videos/s"), (50.0, "50.0 s/video")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.25, "4.0 videos/s"), (50.0, "50.0 s/video")]
+)
 def test_progress_says_how_fast_and_how_much_longer(
     monkeypatch: pytest.MonkeyPatch, seconds: float, shown: str
 ) -> None:
     told, clock = io.StringIO(), [0.0]
-    screen = Console(file=told, width=100, get_time=lambda: clock[0], force_terminal=True, color_system=None)
+    screen = Console(
+        file=told,
+        width=100,
+        get_time=lambda: clock[0],
+        force_terminal=True,
+        color_system=None,
+    )
     monkeypatch.setattr(console, "stderr", screen)
     with console.progress_bars() as bars:
         progress = bars("features", "videos")

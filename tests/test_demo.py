@@ -17,7 +17,9 @@ from vaplan.metrics.llp import KINDS, LEVELS
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     out = tmp_path_factory.mktemp("demo")
-    return demonstration.demo(out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2)
+    return demonstration.demo(
+        out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2
+    )
 
 
 def test_its_document_has_the_promised_form(result: Demo) -> None:
@@ -41,7 +43,10 @@ def test_its_numbers_are_those_of_its_files(result: Demo) -> None:
     for name in NAMES:
         paths = [out / "predictions" / f"{name}-{seed}.csv" for seed in range(2)]
         tables = [read_table(path, taxonomy=data.taxonomy) for path in paths]
-        scores = [evaluate(data, table, split="test").scores.percent()["segment"]["type"] for table in tables]
+        scores = [
+            evaluate(data, table, split="test").scores.percent()["segment"]["type"]
+            for table in tables
+        ]
         assert result.mean(name, "segment", "type") == pytest.approx(np.mean(scores))
 
 
@@ -49,7 +54,9 @@ def test_no_stage_reads_the_truth_of_the_training_videos(result: Demo) -> None:
     out = result.page.parent
     data = read_table(out / "world" / "annotations.csv")
     assert set(data.select("train").ids).isdisjoint(data.events)
-    assert set(read_table(out / "world" / "train_truth.csv").ids) <= set(data.select("train").ids)
+    assert set(read_table(out / "world" / "train_truth.csv").ids) <= set(
+        data.select("train").ids
+    )
     assert not any("train_truth" in path.read_text() for path in out.rglob("run.json"))
 
 
@@ -62,9 +69,16 @@ def test_the_page_holds_the_table_the_figures_and_the_videos(result: Demo) -> No
     assert not re.search(r'(src|href)="https?:', page)
 
 
-def test_running_it_again_renders_and_trains_nothing_and_says_the_same(result: Demo) -> None:
+def test_running_it_again_renders_and_trains_nothing_and_says_the_same(
+    result: Demo,
+) -> None:
     out = result.page.parent
-    before = {path: path.stat().st_mtime_ns for path in [*out.rglob("*.mp4"), *out.rglob("*.safetensors")]}
-    again = demonstration.demo(out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2)
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in [*out.rglob("*.mp4"), *out.rglob("*.safetensors")]
+    }
+    again = demonstration.demo(
+        out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2
+    )
     assert again.numbers() == result.numbers()
     assert {path: path.stat().st_mtime_ns for path in before} == before

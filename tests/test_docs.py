@@ -34,16 +34,24 @@ def desk(world: World, tmp_path: Path) -> Path:
     write_ave(tmp_path / "data" / "ave")
     (tmp_path / "feats" / "vggish").mkdir(parents=True)
     for name in data.ids:
-        np.save(tmp_path / "feats" / "vggish" / f"{name[:11]}.npy", np.ones((10, 128), dtype=np.float32))
+        np.save(
+            tmp_path / "feats" / "vggish" / f"{name[:11]}.npy",
+            np.ones((10, 128), dtype=np.float32),
+        )
     for name in ("predictions", "ours", "theirs"):
-        (tmp_path / f"{name}.csv").write_text("video,modality,class,onset,offset,score\n")
+        (tmp_path / f"{name}.csv").write_text(
+            "video,modality,class,onset,offset,score\n"
+        )
     return tmp_path
 
 
 def test_the_example_table_says_what_the_page_says(desk: Path) -> None:
     data = read_table(desk / "events.csv")
     assert data.taxonomy.classes == ("Dog", "Waves")
-    assert data.taxonomy.prompts("audio") == [["The sound of dog."], ["waves breaking on a beach", "surf"]]
+    assert data.taxonomy.prompts("audio") == [
+        ["The sound of dog."],
+        ["waves breaking on a beach", "surf"],
+    ]
     assert data.labelled_ids() == ["beach_02", "quiet"]
     assert {video.video: video.tags for video in data.videos} == {
         "beach_01": ("Dog", "Waves"),
@@ -54,11 +62,15 @@ def test_the_example_table_says_what_the_page_says(desk: Path) -> None:
 
 def commands() -> list[str]:
     lines = "".join(blocks("bash")).splitlines()
-    return [line for line in lines if line.startswith("vaplan ") and "fetch" not in line]
+    return [
+        line for line in lines if line.startswith("vaplan ") and "fetch" not in line
+    ]
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_of_the_page_runs(desk: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_every_command_of_the_page_runs(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     monkeypatch.chdir(desk)
     monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
     with pytest.raises(SystemExit) as left:

@@ -29,8 +29,17 @@ def desk(ave_world: World, tmp_path: Path) -> Path:
     h5py = pytest.importorskip("h5py")
     ids = [f"clip_{number:06d}" for number in range(CLIPS)]
     names = ("Bark", "Church bell")
-    text = "".join(f"{names[n % 2]}&{clip}&good&{n % 3}&{7 + n % 3}\n" for n, clip in enumerate(ids))
-    write_ave(tmp_path / "data" / "ave", text, train="0\n1\n2\n3\n", val="4\n5\n", test="6\n7\n")
+    text = "".join(
+        f"{names[n % 2]}&{clip}&good&{n % 3}&{7 + n % 3}\n"
+        for n, clip in enumerate(ids)
+    )
+    write_ave(
+        tmp_path / "data" / "ave",
+        text,
+        train="0\n1\n2\n3\n",
+        val="4\n5\n",
+        test="6\n7\n",
+    )
     (tmp_path / "clips").mkdir()
     for clip, video in zip(ids, ave_world.data.videos, strict=False):
         shutil.copy(ave_world.folder / video.path, tmp_path / "clips" / f"{clip}.mp4")
@@ -38,7 +47,9 @@ def desk(ave_world: World, tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     for name, size in {"audio": (128,), "visual": (7, 7, 512)}.items():
         with h5py.File(tmp_path / "downloads" / f"{name}_feature.h5", "w") as file:
-            file["avadataset"] = random.random((CLIPS, SEGMENTS, *size), dtype=np.float32)
+            file["avadataset"] = random.random(
+                (CLIPS, SEGMENTS, *size), dtype=np.float32
+            )
     return tmp_path
 
 
@@ -47,16 +58,22 @@ def commands() -> list[str]:
     return [line for line in lines if "fetch" not in line]
 
 
-def test_every_command_of_the_page_runs(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_of_the_page_runs(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(desk)
     for command in commands():
         arguments = shlex.split(command, comments=True)
-        small = {"train": SMALL, "bench": (*SMALL, "--seeds", "1")}.get(arguments[1], ())
+        small = {"train": SMALL, "bench": (*SMALL, "--seeds", "1")}.get(
+            arguments[1], ()
+        )
         monkeypatch.setattr(sys, "argv", [*arguments, *small])
         with pytest.raises(SystemExit) as left:
             cli.main()
         assert (command, left.value.code or 0) == (command, 0)
-    assert "AVE's attention network" in (desk / "bench" / "ave" / "table.md").read_text(encoding="utf-8")
+    assert "AVE's attention network" in (desk / "bench" / "ave" / "table.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_taxonomy_file_of_the_page_says_the_task(tmp_path: Path) -> None:

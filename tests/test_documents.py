@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from vaplan.documents import MAX_DEPTH, csv_text, plain_text, yaml_document
 from vaplan.errors import AnnotationError, RecipeError
 
-CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(str.strip)
+CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(
+    str.strip
+)
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -27,11 +29,19 @@ def written(folder: Path, data: bytes) -> Path:
     [
         pytest.param("é,犬\n".encode(), id="plain"),
         pytest.param(codecs.BOM_UTF8 + "é,犬\n".encode(), id="marked"),
-        pytest.param(codecs.BOM_UTF16_LE + "é,犬\n".encode("utf-16-le"), id="UTF-16, little end first"),
-        pytest.param(codecs.BOM_UTF16_BE + "é,犬\n".encode("utf-16-be"), id="UTF-16, big end first"),
+        pytest.param(
+            codecs.BOM_UTF16_LE + "é,犬\n".encode("utf-16-le"),
+            id="UTF-16, little end first",
+        ),
+        pytest.param(
+            codecs.BOM_UTF16_BE + "é,犬\n".encode("utf-16-be"),
+            id="UTF-16, big end first",
+        ),
     ],
 )
-def test_a_mark_at_the_start_is_not_part_of_the_text(tmp_path: Path, data: bytes) -> None:
+def test_a_mark_at_the_start_is_not_part_of_the_text(
+    tmp_path: Path, data: bytes
+) -> None:
     assert plain_text(written(tmp_path, data)) == "é,犬\n"
 
 
@@ -44,7 +54,9 @@ def test_a_mark_at_the_start_is_not_part_of_the_text(tmp_path: Path, data: bytes
         (codecs.BOM_UTF16_LE + b"a", 1, "not UTF-8 text"),
     ],
 )
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path, data: bytes, line: int, message: str) -> None:
+def test_bytes_that_are_no_text_are_refused(
+    tmp_path: Path, data: bytes, line: int, message: str
+) -> None:
     with pytest.raises(AnnotationError, match=message) as fault:
         plain_text(written(tmp_path, data))
     assert fault.value.line == line
@@ -66,13 +78,19 @@ def test_the_caller_says_whose_fault_it_is(tmp_path: Path) -> None:
         yaml_document("[", error=RecipeError)
 
 
-@given(rows=st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1), delimiter=st.sampled_from(",;\t|"))
+@given(
+    rows=st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1),
+    delimiter=st.sampled_from(",;\t|"),
+)
 def test_a_table_reads_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], delimiter: str
 ) -> None:
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter).writerows(rows)
-    header, lines = csv_text(written(tmp_path_factory.mktemp("t"), text.getvalue().encode()), delimiter=delimiter)
+    header, lines = csv_text(
+        written(tmp_path_factory.mktemp("t"), text.getvalue().encode()),
+        delimiter=delimiter,
+    )
     assert [header, *(cells for _, cells in lines)] == rows
 
 
@@ -99,8 +117,18 @@ def test_a_table_without_a_header_is_empty(tmp_path: Path, data: bytes) -> None:
         csv_text(written(tmp_path, data))
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", categories=["L", "N"]))
-TREES = st.recursive(SCALARS, lambda t: st.lists(t, max_size=3) | st.dictionaries(st.text("abcxyz"), t, max_size=3))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(codec="ascii", categories=["L", "N"]))
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda t: (
+        st.lists(t, max_size=3) | st.dictionaries(st.text("abcxyz"), t, max_size=3)
+    ),
+)
 
 
 @given(tree=TREES)
@@ -110,9 +138,15 @@ def test_yaml_without_tricks_is_what_the_safe_loader_reads(tree: object) -> None
 
 
 def test_every_part_of_a_document_has_its_line() -> None:
-    document = yaml_document("a: 1\nb:\n  - x\n  - {c: y,\n     d: z}\n", error=RecipeError)
+    document = yaml_document(
+        "a: 1\nb:\n  - x\n  - {c: y,\n     d: z}\n", error=RecipeError
+    )
     assert [document.line(), document.line("a"), document.line("b")] == [1, 1, 2]
-    assert [document.line("b", 0), document.line("b", 1), document.line("b", 1, "d")] == [3, 4, 5]
+    assert [
+        document.line("b", 0),
+        document.line("b", 1),
+        document.line("b", 1, "d"),
+    ] == [3, 4, 5]
     assert document.line("b", 7, "e") == document.line("b")
 
 
@@ -138,7 +172,9 @@ def test_an_empty_document_is_nothing() -> None:
         ("a: " + "x" * 300_000, None, "larger than"),
     ],
 )
-def test_what_strict_yaml_does_not_have_is_refused(text: str, line: int | None, message: str) -> None:
+def test_what_strict_yaml_does_not_have_is_refused(
+    text: str, line: int | None, message: str
+) -> None:
     with pytest.raises(RecipeError, match=message) as fault:
         yaml_document(text, error=RecipeError)
     assert fault.value.line == line

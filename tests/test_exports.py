@@ -13,7 +13,10 @@ from vaplan.timeline import Event, Timeline
 TIMELINE = Timeline(
     "-DSN_30_40",
     10.0,
-    (Event("audio", "Dog, barking", 0.0, 2.5, 0.1), Event("visual", "Dog, barking", 1.0, 3.0)),
+    (
+        Event("audio", "Dog, barking", 0.0, 2.5, 0.1),
+        Event("visual", "Dog, barking", 1.0, 3.0),
+    ),
     (("visual", 8.0, 10.0),),
     ("video: 2 s lost",),
 )
@@ -33,8 +36,20 @@ def test_json_holds_everything_a_timeline_says():
         "video": "-DSN_30_40",
         "seconds": 10.0,
         "events": [
-            {"modality": "audio", "class": "Dog, barking", "onset": 0.0, "offset": 2.5, "score": 0.1},
-            {"modality": "visual", "class": "Dog, barking", "onset": 1.0, "offset": 3.0, "score": None},
+            {
+                "modality": "audio",
+                "class": "Dog, barking",
+                "onset": 0.0,
+                "offset": 2.5,
+                "score": 0.1,
+            },
+            {
+                "modality": "visual",
+                "class": "Dog, barking",
+                "onset": 1.0,
+                "offset": 3.0,
+                "score": None,
+            },
         ],
         "missing": [{"modality": "visual", "onset": 8.0, "offset": 10.0}],
         "warnings": ["video: 2 s lost"],
@@ -58,8 +73,14 @@ def test_times_and_scores_come_back_exactly(found):
     timeline = Timeline("v", 1e6, tuple(found))
     rows = csv.DictReader(io.StringIO(EXPORTS["csv"](timeline)))
     named = [row for row in rows if row["class"]]
-    number = {key: [float(row[key]) if row[key] else None for row in named] for key in ("onset", "offset", "score")}
-    back = [Event(row["modality"], row["class"], *times) for row, *times in zip(named, *number.values(), strict=True)]
+    number = {
+        key: [float(row[key]) if row[key] else None for row in named]
+        for key in ("onset", "offset", "score")
+    }
+    back = [
+        Event(row["modality"], row["class"], *times)
+        for row, *times in zip(named, *number.values(), strict=True)
+    ]
     assert back == found
     document = json.loads(EXPORTS["json"](timeline))
     assert [Event(*event.values()) for event in document["events"]] == found

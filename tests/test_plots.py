@@ -20,7 +20,9 @@ LANES = {
     "HAN": Timeline("v1", 10.0, (CAR,), missing=(("audio", 6.0, 9.0),)),
 }
 EVENTS = st.builds(
-    lambda name, onset, length: Event("audio", name, float(onset), float(onset + length)),
+    lambda name, onset, length: Event(
+        "audio", name, float(onset), float(onset + length)
+    ),
     st.sampled_from("abcde"),
     st.integers(0, 8),
     st.integers(1, 4),
@@ -43,7 +45,16 @@ def colour_of(code: str) -> tuple[float, ...]:
 
 
 def test_a_figure_of_timelines_names_every_method_class_and_modality():
-    assert {"reference", "HAN", "Dog", "Car", "Audio", "Visual", "v1", "seconds"} <= words(plots.plot(LANES))
+    assert {
+        "reference",
+        "HAN",
+        "Dog",
+        "Car",
+        "Audio",
+        "Visual",
+        "v1",
+        "seconds",
+    } <= words(plots.plot(LANES))
 
 
 def test_events_stand_where_they_happen_in_the_panel_of_their_modality():
@@ -62,12 +73,17 @@ def test_missing_spans_are_hatched_and_explained():
 
 def test_one_timeline_needs_no_mapping():
     figure = plots.plot(LANES["reference"])
-    assert bars(figure, 0, plots.class_colours([LANES["reference"]])["Dog"]) == [(2.0, 5.0)]
+    assert bars(figure, 0, plots.class_colours([LANES["reference"]])["Dog"]) == [
+        (2.0, 5.0)
+    ]
 
 
 def test_labels_have_one_panel_in_which_events_of_both_modalities_are_drawn_once():
     both = tuple(Event(modality, "Dog", 2.0, 5.0) for modality in ("audio", "visual"))
-    lanes = {"reference": Timeline("v1", 10.0, both), "PL-V": Timeline("v1", 10.0, both[1:])}
+    lanes = {
+        "reference": Timeline("v1", 10.0, both),
+        "PL-V": Timeline("v1", 10.0, both[1:]),
+    }
     figure = plots.plot_labels(lanes, taxonomy=Taxonomy(("Dog",)))
     assert len(figure.axes) == 1
     assert bars(figure, 0, plots.PALETTE[0]) == [(2.0, 5.0), (2.0, 5.0)]
@@ -82,11 +98,16 @@ def test_a_figure_of_nothing_is_refused():
         plots.plot({})
 
 
-@pytest.mark.parametrize("name", ["$x^$", "_hidden", r"\frac", "a\nb\x00c", "<b>&amp;", "x" * 300, "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["$x^$", "_hidden", r"\frac", "a\nb\x00c", "<b>&amp;", "x" * 300, "\ud800"]
+)
 def test_no_class_or_method_name_breaks_a_figure(name):
     event = Event("audio", name, 0.0, 9.0)
     shown = words(plots.plot({name: Timeline(name, 10.0, (event,))}))
-    assert any(text and name.startswith(text.split("\N{REPLACEMENT CHARACTER}")[0].rstrip("…")) for text in shown)
+    assert any(
+        text and name.startswith(text.split("\N{REPLACEMENT CHARACTER}")[0].rstrip("…"))
+        for text in shown
+    )
     words(plots.per_class_f({name: {name: 50.0}}, title=name))
     words(plots.training_curves({name: [{"epoch": 0, "loss": 1.0}]}))
 
@@ -130,7 +151,10 @@ def test_a_class_keeps_to_one_row(events):
 @given(st.from_regex("#[0-9a-f]{6}", fullmatch=True))
 def test_names_on_bars_are_readable_on_any_colour(colour):
     def luminance(code: str) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour_of(code)[:3]]
+        linear = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in colour_of(code)[:3]
+        ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     dark, light = sorted((luminance(colour), luminance(plots.ink_on(colour))))
@@ -140,7 +164,9 @@ def test_names_on_bars_are_readable_on_any_colour(colour):
 def test_training_curves_show_each_epoch_of_each_method():
     history = [{"epoch": 0, "loss": 2.0, "validation": 40.0}, {"epoch": 1, "loss": 1.0}]
     figure = plots.training_curves({"HAN": history, "PLE": history[:1]})
-    loss, val = ([line.get_xydata().tolist() for line in panel.lines] for panel in figure.axes)
+    loss, val = (
+        [line.get_xydata().tolist() for line in panel.lines] for panel in figure.axes
+    )
     assert loss == [[[0, 2], [1, 1]], [[0, 2]]]
     assert val == [[[0, 40]], [[0, 40]]]
     assert {"HAN", "PLE"} <= words(figure)
@@ -151,7 +177,9 @@ def test_training_without_validation_has_one_panel():
 
 
 def test_classes_stand_by_their_f_best_first():
-    figure = plots.per_class_f({"PLG": {"Dog": 20.0, "Cat": 90.0}, "PLD": {"Dog": 30.0}}, title="Visual")
+    figure = plots.per_class_f(
+        {"PLG": {"Dog": 20.0, "Cat": 90.0}, "PLD": {"Dog": 30.0}}, title="Visual"
+    )
     panel = figure.axes[0]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["Cat", "Dog"]
     assert sorted(bar.get_width() for bar in panel.patches) == [20.0, 30.0, 90.0]
@@ -160,20 +188,37 @@ def test_classes_stand_by_their_f_best_first():
 
 def test_all_classes_of_the_data_set_fit_a_figure():
     scores = {name: float(3 * c) for c, name in enumerate(LLP.classes)}
-    assert set(LLP.classes) <= words(plots.per_class_f({"PLG": scores, "PLD": scores}, title="F"))
+    assert set(LLP.classes) <= words(
+        plots.per_class_f({"PLG": scores, "PLD": scores}, title="F")
+    )
 
 
 def test_a_curve_has_every_mean_at_its_setting_and_a_bar_as_long_as_its_spread():
-    figure = plots.curves({"F": [(1.0, 50.0, 2.0), (100.0, 60.0, 0.5)]}, across="α", up="percent")
+    figure = plots.curves(
+        {"F": [(1.0, 50.0, 2.0), (100.0, 60.0, 0.5)]}, across="α", up="percent"
+    )
     panel = figure.axes[0]
-    assert [(x, y) for x, y in panel.lines[0].get_xydata().tolist()] == [(0.0, 50.0), (1.0, 60.0)]
+    assert [(x, y) for x, y in panel.lines[0].get_xydata().tolist()] == [
+        (0.0, 50.0),
+        (1.0, 60.0),
+    ]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["1", "100"]
     (bars,) = panel.collections
-    assert [(low, high) for (_, low), (_, high) in bars.get_segments()] == [(48.0, 52.0), (59.5, 60.5)]
+    assert [(low, high) for (_, low), (_, high) in bars.get_segments()] == [
+        (48.0, 52.0),
+        (59.5, 60.5),
+    ]
     assert {"α", "percent", "F"} <= words(figure)
 
 
 def test_a_setting_that_one_curve_lacks_leaves_no_point_there():
-    figure = plots.curves({"A": [(1.0, 5.0, 0.0), (2.0, 6.0, 0.0)], "B": [(2.0, 7.0, 0.0)]}, across="K", up="F")
+    figure = plots.curves(
+        {"A": [(1.0, 5.0, 0.0), (2.0, 6.0, 0.0)], "B": [(2.0, 7.0, 0.0)]},
+        across="K",
+        up="F",
+    )
     curves = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert [[round(x) for x, _ in line.get_xydata().tolist()] for line in curves] == [[0, 1], [1]]
+    assert [[round(x) for x, _ in line.get_xydata().tolist()] for line in curves] == [
+        [0, 1],
+        [1],
+    ]

@@ -20,7 +20,12 @@ HUB = {  # what cannot be fetched here is the package's own checkpoint of the sa
 }
 QUICK = {
     "demo": ["--videos", "40"],
-    "train": ["--set", "training.epochs=2", "--set", "model.settings={hidden: 16, feedforward: 16}"],
+    "train": [
+        "--set",
+        "training.epochs=2",
+        "--set",
+        "model.settings={hidden: 16, feedforward: 16}",
+    ],
 }
 
 
@@ -30,7 +35,9 @@ def blocks(language: str) -> list[str]:
 
 def commands() -> list[list[str]]:
     lines = "".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True) for line in lines if line.startswith("vaplan ")]
+    return [
+        shlex.split(line, comments=True) for line in lines if line.startswith("vaplan ")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,8 @@ def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(world.folder / "media", folder / "videos")
     videos = world.data.videos
     (folder / "tags.csv").write_text(
-        "path,tags\n" + "".join(f"{v.video}.mp4,{';'.join(v.tags)}\n" for v in videos[:12])
+        "path,tags\n"
+        + "".join(f"{v.video}.mp4,{';'.join(v.tags)}\n" for v in videos[:12])
     )
     (folder / "classes.yaml").write_text(blocks("yaml")[0])
     shutil.copy(world.folder / videos[-1].path, folder / "new.mp4")
@@ -50,15 +58,27 @@ def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readme_has_commands() -> None:
-    assert {command[1] for command in commands()} >= {"demo", "fit", "parse", "features", "label", "train", "denoise"}
+    assert {command[1] for command in commands()} >= {
+        "demo",
+        "fit",
+        "parse",
+        "features",
+        "label",
+        "train",
+        "denoise",
+    }
 
 
-def test_every_command_of_the_readme_runs_and_then_its_python(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_of_the_readme_runs_and_then_its_python(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One test, because each command reads what those before it wrote."""
     monkeypatch.chdir(desk)
     for command in commands():
         arguments = [HUB.get(argument, argument) for argument in command[1:]]
-        monkeypatch.setattr(sys, "argv", ["vaplan", *arguments, *QUICK.get(arguments[0], [])])
+        monkeypatch.setattr(
+            sys, "argv", ["vaplan", *arguments, *QUICK.get(arguments[0], [])]
+        )
         with pytest.raises(SystemExit) as left:
             cli.main()
         assert (left.value.code or 0) == 0, " ".join(command)

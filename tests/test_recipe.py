@@ -19,7 +19,9 @@ def test_every_shipped_recipe_can_be_read_and_says_its_source(name: str) -> None
 
 @pytest.mark.parametrize("name", recipes.shipped())
 def test_a_resolved_recipe_reads_back_equal(name: str) -> None:
-    recipe = recipes.read(name, changes=["training.epochs=3", "model.settings={hidden: 8}"])
+    recipe = recipes.read(
+        name, changes=["training.epochs=3", "model.settings={hidden: 8}"]
+    )
     assert recipes.parse(recipes.dump(recipe)) == recipe
     assert recipe.training.epochs == 3
     assert recipe.model.settings == {"hidden": 8}
@@ -28,18 +30,36 @@ def test_a_resolved_recipe_reads_back_equal(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("training: {epoch: 60}", "unknown setting of training 'epoch'; did you mean 'epochs'"),
+        (
+            "training: {epoch: 60}",
+            "unknown setting of training 'epoch'; did you mean 'epochs'",
+        ),
         ("trainig: {}", "unknown setting of recipe 'trainig'; did you mean 'training'"),
         ("training: {epochs: many}", "epochs is 'many', expected a whole number"),
         ("training: {epochs: true}", "epochs is True, expected a whole number"),
-        ("training: {learning_rate: high}", "learning_rate is 'high', expected a number"),
+        (
+            "training: {learning_rate: high}",
+            "learning_rate is 'high', expected a number",
+        ),
         ("losses: {vidoe: 1}", "unknown loss 'vidoe'; did you mean 'video'"),
-        ("losses: {modality: {smothing: 1}}", "unknown setting of modality 'smothing'; did you mean 'smoothing'"),
-        ("losses: {modality: {smoothing: [a, b]}}", "modality.smoothing is 'a', expected a number"),
+        (
+            "losses: {modality: {smothing: 1}}",
+            "unknown setting of modality 'smothing'; did you mean 'smoothing'",
+        ),
+        (
+            "losses: {modality: {smoothing: [a, b]}}",
+            "modality.smoothing is 'a', expected a number",
+        ),
         ("losses: {video: high}", "video.weight is 'high', expected a number"),
-        ("training: {select_by: segment tpye}", "unknown select_by 'segment tpye'; did you mean 'segment type'"),
+        (
+            "training: {select_by: segment tpye}",
+            "unknown select_by 'segment tpye'; did you mean 'segment type'",
+        ),
         ("removal: {warm_up: none}", "unknown warm_up 'none'"),
-        ("decision: {segments: guessed}", "unknown way to choose segment thresholds 'guessed'"),
+        (
+            "decision: {segments: guessed}",
+            "unknown way to choose segment thresholds 'guessed'",
+        ),
         ("model: {name: hann}", "unknown model 'hann'; did you mean 'han'"),
         ("decision: {rule: gate}", "unknown decision rule 'gate'"),
         ("audio: []", "no audio encoder"),
@@ -58,11 +78,15 @@ def test_a_faulty_recipe_is_one_clear_error(text: str, message: str) -> None:
 
 
 def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
-    assert recipes.parse("training: {learning_rate: 1e-4}").training.learning_rate == 1e-4
+    assert (
+        recipes.parse("training: {learning_rate: 1e-4}").training.learning_rate == 1e-4
+    )
 
 
 def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
-    assert recipes.parse("", changes=["decision.threshold=0.4"]).decision.threshold == 0.4
+    assert (
+        recipes.parse("", changes=["decision.threshold=0.4"]).decision.threshold == 0.4
+    )
     with pytest.raises(RecipeError, match="'epochs' is no change"):
         recipes.parse("", changes=["epochs"])
 

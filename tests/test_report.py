@@ -17,7 +17,9 @@ from vaplan.errors import MachineError
 from vaplan.report.markup import Markup, tag
 from vaplan.timeline import Event, Timeline
 
-HOSTILE = "\"><script>alert('x')</script><img src=http://evil.test onerror=alert(1)>&amp;"
+HOSTILE = (
+    "\"><script>alert('x')</script><img src=http://evil.test onerror=alert(1)>&amp;"
+)
 VOID = {"meta", "img"}
 
 
@@ -50,12 +52,23 @@ class Reader(HTMLParser):
 
 def content(text: str = "Dog", media: Path | None = None) -> dict:
     """Arguments of a page with `text` wherever a user's text can stand."""
-    events = (Event("audio", text, 0.0, 2.5, 0.75), Event("visual", f"{text}2", 1.0, 3.0))
+    events = (
+        Event("audio", text, 0.0, 2.5, 0.75),
+        Event("visual", f"{text}2", 1.0, 3.0),
+    )
     line = Timeline(text, 10.0, events, (("visual", 6.0, 8.0),), (text,))
-    table = report.Table(text, ("x", text), ((text, 1.0), (text, text)), text, ((text, 2),))
+    table = report.Table(
+        text, ("x", text), ((text, 1.0), (text, text)), text, ((text, 2),)
+    )
     example = report.Example(text, media, (text,), ((text, line),), text)
     details = {text: text, f"{text}2": f"{text}\n{text}"}
-    return {"title": text, "lead": text, "tables": [table], "examples": [example], "details": details}
+    return {
+        "title": text,
+        "lead": text,
+        "tables": [table],
+        "examples": [example],
+        "details": details,
+    }
 
 
 def figure() -> Figure:
@@ -64,7 +77,9 @@ def figure() -> Figure:
 
 def table_cells(*rows: tuple, highlight: bool = True) -> str:
     table = report.Table("t", ("Method", "F"), rows, highlight=highlight)
-    return report.page(title="t", tables=[table]).split("<tbody>")[1].split("</tbody>")[0]
+    return (
+        report.page(title="t", tables=[table]).split("<tbody>")[1].split("</tbody>")[0]
+    )
 
 
 # ---- nothing gets in
@@ -72,7 +87,10 @@ def table_cells(*rows: tuple, highlight: bool = True) -> str:
 
 def test_hostile_names_stay_text():
     media = Path(f"/nowhere/{HOSTILE.replace('/', '')}.mp4")
-    hostile, harmless = Reader(report.page(**content(HOSTILE, media))), Reader(report.page(**content("Dog", media)))
+    hostile, harmless = (
+        Reader(report.page(**content(HOSTILE, media))),
+        Reader(report.page(**content("Dog", media))),
+    )
     assert hostile.tags == harmless.tags
     assert HOSTILE in hostile.text["h3"]
     assert not [key for _, key, _ in hostile.attributes if key.startswith("on")]
@@ -81,7 +99,10 @@ def test_hostile_names_stay_text():
 @settings(max_examples=30, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1))
 def test_no_text_changes_the_structure_of_the_page(text):
-    assert Reader(report.page(**content(f"x{text}"))).tags == Reader(report.page(**content())).tags
+    assert (
+        Reader(report.page(**content(f"x{text}"))).tags
+        == Reader(report.page(**content())).tags
+    )
 
 
 def test_a_file_name_that_is_no_unicode_can_be_shown():
@@ -90,27 +111,47 @@ def test_a_file_name_that_is_no_unicode_can_be_shown():
 
 def test_only_markup_is_left_as_it_is():
     assert tag("p", "<b>", tag("i", "&")) == "<p>&lt;b&gt;<i>&amp;</i></p>"
-    assert tag("p", Markup("<b></b>"), class_='"', hidden=True, title=None) == '<p class="&quot;" hidden><b></b></p>'
+    assert (
+        tag("p", Markup("<b></b>"), class_='"', hidden=True, title=None)
+        == '<p class="&quot;" hidden><b></b></p>'
+    )
 
 
 # ---- nothing goes out
 
 
 def test_the_policy_names_the_one_style_and_the_one_script_and_nothing_else():
-    page = Reader(report.page(**content(), pictures=[report.Picture("a", "b", figure())]))
-    policy = next(value for tag, key, value in page.attributes if key == "content" and "default-src" in value)
+    page = Reader(
+        report.page(**content(), pictures=[report.Picture("a", "b", figure())])
+    )
+    policy = next(
+        value
+        for tag, key, value in page.attributes
+        if key == "content" and "default-src" in value
+    )
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
-    assert rules.pop("default-src") == rules.pop("base-uri") == rules.pop("form-action") == "'none'"
+    assert (
+        rules.pop("default-src")
+        == rules.pop("base-uri")
+        == rules.pop("form-action")
+        == "'none'"
+    )
     for element in ("style", "script"):
         assert page.tags.count(element) == 1
-        digest = base64.b64encode(hashlib.sha256(page.text[element].encode()).digest()).decode()
+        digest = base64.b64encode(
+            hashlib.sha256(page.text[element].encode()).digest()
+        ).decode()
         assert rules.pop(f"{element}-src") == f"'sha256-{digest}'"
     assert rules == {"img-src": "data:", "media-src": "data:"}
 
 
 def test_no_element_carries_a_style_or_a_handler(tmp_path):
     (media := tmp_path / "v.mp4").write_bytes(b"frames")
-    page = Reader(report.page(**content("Dog", media), pictures=[report.Picture("a", "b", figure())]))
+    page = Reader(
+        report.page(
+            **content("Dog", media), pictures=[report.Picture("a", "b", figure())]
+        )
+    )
     keys = {key for _, key, _ in page.attributes}
     assert "style" not in keys
     assert not {key for key in keys if key.startswith("on")}
@@ -118,9 +159,15 @@ def test_no_element_carries_a_style_or_a_handler(tmp_path):
 
 def test_the_page_refers_to_nothing_outside_itself(tmp_path):
     (media := tmp_path / "v.mp4").write_bytes(b"frames")
-    page = report.page(**content("Dog", media), pictures=[report.Picture("a", "b", figure())])
-    assert not re.search(r"https?:|//[a-z]", re.sub(r"base64,[\w+/=]+", "", page.replace("// ", "")))
-    addresses = [value for _, key, value in Reader(page).attributes if key in ("src", "href")]
+    page = report.page(
+        **content("Dog", media), pictures=[report.Picture("a", "b", figure())]
+    )
+    assert not re.search(
+        r"https?:|//[a-z]", re.sub(r"base64,[\w+/=]+", "", page.replace("// ", ""))
+    )
+    addresses = [
+        value for _, key, value in Reader(page).attributes if key in ("src", "href")
+    ]
     assert all(value.startswith(("data:", "#")) for value in addresses)
 
 
@@ -137,15 +184,23 @@ def test_every_link_inside_the_page_has_its_target():
 
 def test_numbers_have_one_decimal_and_the_best_is_bold():
     cells = table_cells(("HAN", 60.04), ("PLE", 61.26), ("none", None))
-    assert re.findall(r"<td[^>]*>(.*?)</td>", cells) == ["60.0", "<strong>61.3</strong>", "–"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", cells) == [
+        "60.0",
+        "<strong>61.3</strong>",
+        "–",
+    ]
 
 
 def test_numbers_that_look_equal_are_equally_best():
-    assert table_cells(("HAN", 61.34), ("PLE", 61.26)).count("<strong>61.3</strong>") == 2
+    assert (
+        table_cells(("HAN", 61.34), ("PLE", 61.26)).count("<strong>61.3</strong>") == 2
+    )
 
 
 def test_a_mean_with_its_spread_is_compared_by_the_mean():
-    assert "<strong>61.2</strong>" in table_cells(("HAN", "9.9 ± 9.9"), ("PLE", "61.2 ± 0.4"))
+    assert "<strong>61.2</strong>" in table_cells(
+        ("HAN", "9.9 ± 9.9"), ("PLE", "61.2 ± 0.4")
+    )
 
 
 def test_text_counts_and_undefined_numbers_are_not_mistaken_for_scores():
@@ -165,10 +220,16 @@ def test_a_table_with_a_missing_cell_is_refused():
 
 
 def test_a_picture_is_an_image_that_says_what_it_shows():
-    page = Reader(report.page(title="t", pictures=[report.Picture("Curves", "The loss falls.", figure())]))
+    page = Reader(
+        report.page(
+            title="t", pictures=[report.Picture("Curves", "The loss falls.", figure())]
+        )
+    )
     image = {key: value for tag, key, value in page.attributes if tag == "img"}
     assert image["alt"] == "Curves. The loss falls."
-    drawing = base64.b64decode(image["src"].removeprefix("data:image/svg+xml;base64,")).decode()
+    drawing = base64.b64decode(
+        image["src"].removeprefix("data:image/svg+xml;base64,")
+    ).decode()
     assert drawing.lstrip().startswith("<?xml")
     assert "prefers-color-scheme: dark" in drawing
 
@@ -177,11 +238,16 @@ def test_a_small_video_is_inside_the_page(tmp_path):
     (media := tmp_path / "v.mp4").write_bytes(b"the frames")
     page = Reader(report.page(**content("Dog", media)))
     video = {key: value for tag, key, value in page.attributes if tag == "video"}
-    assert base64.b64decode(video["src"].removeprefix("data:video/mp4;base64,")) == b"the frames"
+    assert (
+        base64.b64decode(video["src"].removeprefix("data:video/mp4;base64,"))
+        == b"the frames"
+    )
     assert "controls" in video
 
 
-@pytest.mark.parametrize(("name", "limit"), [("v.mp4", 5), ("v.svg", 100), ("absent.mp4", 100)])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("v.mp4", 5), ("v.svg", 100), ("absent.mp4", 100)]
+)
 def test_what_is_too_large_or_no_media_is_named_and_left_out(tmp_path, name, limit):
     for file in ("v.mp4", "v.svg"):
         (tmp_path / file).write_bytes(b"the frames")
@@ -216,7 +282,9 @@ def test_every_lane_stands_once_in_each_modality():
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     files = [
-        report.write(tmp_path / name, **content(), pictures=[report.Picture("a", "b", figure())])
+        report.write(
+            tmp_path / name, **content(), pictures=[report.Picture("a", "b", figure())]
+        )
         for name in ("one.html", "other.html")
     ]
     assert files[0].read_bytes() == files[1].read_bytes()
@@ -233,6 +301,10 @@ def test_a_page_that_cannot_be_written_leaves_nothing_behind(tmp_path):
 
 def test_the_colours_of_pictures_and_page_agree_in_the_dark():
     style = resources.files("vaplan.report").joinpath("page.css").read_text()
-    for variable, light in (("paper", plots.PAPER), ("ink", plots.INK), ("lane", plots.LANE)):
+    for variable, light in (
+        ("paper", plots.PAPER),
+        ("ink", plots.INK),
+        ("lane", plots.LANE),
+    ):
         dark = report.pictures.DARK[light]
         assert re.findall(rf"--{variable}: (#\w+);", style) == [light, dark]

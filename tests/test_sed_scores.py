@@ -12,7 +12,9 @@ from vaplan.exports.sed_scores import file_name, read_scores, write_scores
 from vaplan.taxonomy import Taxonomy
 
 DOG_AND_CAT = Taxonomy(("Dog, barking", "Cat"))
-ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=20)
+ids = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=20
+)
 
 
 @st.composite
@@ -43,7 +45,9 @@ def test_a_file_holds_times_and_a_column_a_class(tmp_path):
     score = np.zeros((1, 3, 2, 2), dtype=np.float32)
     score[0, 0, AUDIO] = 0.1, 1
     mask = np.array([[[True, True], [True, False], [False, False]]])
-    write_scores(tmp_path, ["-DSN_30_40"], score, mask, DOG_AND_CAT, segment_seconds=0.5)
+    write_scores(
+        tmp_path, ["-DSN_30_40"], score, mask, DOG_AND_CAT, segment_seconds=0.5
+    )
     assert (tmp_path / "audio" / "-DSN_30_40.tsv").read_text().split("\n") == [
         "onset\toffset\tDog, barking\tCat",
         "0\t0.5\t0.100000001\t1",
@@ -57,15 +61,23 @@ def test_a_file_holds_times_and_a_column_a_class(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("video", ["-DSN_30_40", "RUhOCu3LNXM@0", "AP0061o0Nvk_101.8_111.8", "my dog (2)"])
+@pytest.mark.parametrize(
+    "video", ["-DSN_30_40", "RUhOCu3LNXM@0", "AP0061o0Nvk_101.8_111.8", "my dog (2)"]
+)
 def test_an_ordinary_id_is_the_name_of_its_file(video):
     assert file_name(video) == f"{video}.tsv"
 
 
-@pytest.mark.parametrize("video", ["..", "a/b", "a\\b", "a\0b", "50%", "50%25", "a\nb", "ä"])
+@pytest.mark.parametrize(
+    "video", ["..", "a/b", "a\\b", "a\0b", "50%", "50%25", "a\nb", "ä"]
+)
 def test_no_id_leaves_the_folder(tmp_path, video):
     write_scores(
-        tmp_path, [video], np.ones((1, 1, 2, 2), dtype=np.float32), np.ones((1, 1, 2), dtype=bool), DOG_AND_CAT
+        tmp_path,
+        [video],
+        np.ones((1, 1, 2, 2), dtype=np.float32),
+        np.ones((1, 1, 2), dtype=bool),
+        DOG_AND_CAT,
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audio", "visual"]
     assert len(list((tmp_path / "audio").iterdir())) == 1
@@ -74,7 +86,9 @@ def test_no_id_leaves_the_folder(tmp_path, video):
 
 def test_columns_may_stand_in_another_order_and_a_modality_may_be_absent(tmp_path):
     (tmp_path / "audio").mkdir()
-    (tmp_path / "audio" / "v.tsv").write_text("onset\toffset\tCat\tDog, barking\n0.0\t1.0\t0.25\t0.5\n")
+    (tmp_path / "audio" / "v.tsv").write_text(
+        "onset\toffset\tCat\tDog, barking\n0.0\t1.0\t0.25\t0.5\n"
+    )
     names, grid, mask = read_scores(tmp_path, DOG_AND_CAT)
     assert names == ["v"]
     assert grid[0, 0, AUDIO].tolist() == [0.5, 0.25]
@@ -89,11 +103,20 @@ HEADER = "onset\toffset\tDog, barking\tCat\n"
     ("text", "message"),
     [
         ("", r"v\.tsv:1: columns are missing"),
-        ("onset\toffset\tDog\n0\t1\t0.5\n", r"v\.tsv:1: columns are onset, offset, Dog; expected"),
+        (
+            "onset\toffset\tDog\n0\t1\t0.5\n",
+            r"v\.tsv:1: columns are onset, offset, Dog; expected",
+        ),
         (HEADER, "no segments"),
         (HEADER + "0\t1\t0.5\n", r"v\.tsv:2: 3 cells, expected 4"),
-        (HEADER + "0\t1\t0.5\thalf\n", r"v\.tsv:2: could not convert string to float: 'half'"),
-        (HEADER + "0\t1\t0.5\t0.5\n2\t3\t0.5\t0.5\n", r"v\.tsv:3: the segment from 2 to 3 s leaves a gap"),
+        (
+            HEADER + "0\t1\t0.5\thalf\n",
+            r"v\.tsv:2: could not convert string to float: 'half'",
+        ),
+        (
+            HEADER + "0\t1\t0.5\t0.5\n2\t3\t0.5\t0.5\n",
+            r"v\.tsv:3: the segment from 2 to 3 s leaves a gap",
+        ),
         (HEADER + "1\t0\t0.5\t0.5\n", r"v\.tsv:2: the segment from 1 to 0 s"),
         (HEADER + "0\t1\t0.5\tnan\n", r"v\.tsv:2: a score is no probability"),
         (HEADER + "0\t1\t0.5\t-1\n", r"v\.tsv:2: a score is no probability"),
@@ -126,5 +149,11 @@ def test_what_the_format_cannot_hold_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="probabilities lie in"):
         write_scores(tmp_path, ["v"], 2 * one, here, Taxonomy(("Dog",)))
     with pytest.raises(ValueError, match="named twice"):
-        write_scores(tmp_path, ["v", "v"], np.ones((2, 1, 2, 1)), np.ones((2, 1, 2), dtype=bool), Taxonomy(("Dog",)))
+        write_scores(
+            tmp_path,
+            ["v", "v"],
+            np.ones((2, 1, 2, 1)),
+            np.ones((2, 1, 2), dtype=bool),
+            Taxonomy(("Dog",)),
+        )
     assert not list(tmp_path.iterdir())

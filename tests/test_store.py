@@ -25,7 +25,9 @@ IDS = [f"video{i}" for i in range(6)]
 def entry(video: str, segments: int = 3) -> Entry:
     generator = np.random.default_rng(IDS.index(video))
     mask = generator.random(segments) < 0.8
-    feature = np.where(mask[:, None], generator.standard_normal((segments, DIMENSION)), 0).astype(np.float32)
+    feature = np.where(
+        mask[:, None], generator.standard_normal((segments, DIMENSION)), 0
+    ).astype(np.float32)
     return Entry(video, feature, mask, warnings=("a warning",), source="abc")
 
 
@@ -42,7 +44,9 @@ def filled(root: Path, *, groups: tuple[tuple[str, ...], ...] = (tuple(IDS),)) -
 
 entries = st.integers(0, 7).flatmap(
     lambda segments: st.tuples(
-        arrays.arrays(np.float32, (segments, DIMENSION), elements=st.floats(-8, 8, width=16)),
+        arrays.arrays(
+            np.float32, (segments, DIMENSION), elements=st.floats(-8, 8, width=16)
+        ),
         arrays.arrays(bool, segments),
     )
 )
@@ -50,9 +54,13 @@ entries = st.integers(0, 7).flatmap(
 
 @settings(max_examples=25)
 @given(st.lists(entries, min_size=1, max_size=6))
-def test_what_was_written_is_read_padded_and_zero_where_masked(tmp_path_factory, written):
+def test_what_was_written_is_read_padded_and_zero_where_masked(
+    tmp_path_factory, written
+):
     store = Store.create(tmp_path_factory.mktemp("store"), "clip:x", ABOUT, planned=IDS)
-    store.add([Entry(IDS[i], feature, mask) for i, (feature, mask) in enumerate(written)])
+    store.add(
+        [Entry(IDS[i], feature, mask) for i, (feature, mask) in enumerate(written)]
+    )
     order = list(reversed(range(len(written))))
     feature, mask = store.read([IDS[i] for i in order])
     longest = max(len(mask) for _, mask in written)
@@ -60,33 +68,63 @@ def test_what_was_written_is_read_padded_and_zero_where_masked(tmp_path_factory,
     for row, i in enumerate(order):
         there = written[i][1]
         assert mask[row].tolist() == there.tolist() + [False] * (longest - len(there))
-        assert feature[row, : len(there)].tolist() == np.where(there[:, None], written[i][0], 0).tolist()
+        assert (
+            feature[row, : len(there)].tolist()
+            == np.where(there[:, None], written[i][0], 0).tolist()
+        )
         assert not feature[row, len(there) :].any()
 
 
 def test_entries_come_back_whole(tmp_path):
     store = Store.create(tmp_path, "clip:x", ABOUT, planned=IDS)
-    absent = Entry(IDS[1], None, np.zeros(3, dtype=bool), "absent", "the file has no sound", ("no audio",))
+    absent = Entry(
+        IDS[1],
+        None,
+        np.zeros(3, dtype=bool),
+        "absent",
+        "the file has no sound",
+        ("no audio",),
+    )
     store.add([entry(IDS[0]), absent, failed(IDS[2])])
     first, second, third = store.entries()
-    assert (first.video, first.status, first.warnings, first.source) == (IDS[0], "ok", ("a warning",), "abc")
-    assert (second.status, second.reason, second.feature, len(second.mask)) == ("absent", absent.reason, None, 3)
+    assert (first.video, first.status, first.warnings, first.source) == (
+        IDS[0],
+        "ok",
+        ("a warning",),
+        "abc",
+    )
+    assert (second.status, second.reason, second.feature, len(second.mask)) == (
+        "absent",
+        absent.reason,
+        None,
+        3,
+    )
     assert (third.status, third.reason) == ("failed", "worker died")
 
 
-def test_a_store_knows_what_it_lacks_and_a_failure_counts_as_done_unless_asked_for_again(tmp_path):
+def test_a_store_knows_what_it_lacks_and_a_failure_counts_as_done_unless_asked_for_again(
+    tmp_path,
+):
     store = Store.create(tmp_path, "clip:x", ABOUT, planned=IDS)
     store.add([entry(IDS[0]), failed(IDS[1]), failed(IDS[2], "Empty file")])
     assert store.lacking(IDS) == IDS[3:]
     assert store.lacking(IDS, retry="empty") == IDS[2:]
     store.add([entry(IDS[2])])
     assert store.lacking(IDS, retry="empty") == IDS[3:]
-    assert store.statuses() == {IDS[0]: ("ok", ""), IDS[1]: ("failed", "worker died"), IDS[2]: ("ok", "")}
+    assert store.statuses() == {
+        IDS[0]: ("ok", ""),
+        IDS[1]: ("failed", "worker died"),
+        IDS[2]: ("ok", ""),
+    }
 
 
-def test_features_that_are_not_there_are_named_with_the_command_that_makes_them(tmp_path):
+def test_features_that_are_not_there_are_named_with_the_command_that_makes_them(
+    tmp_path,
+):
     store = filled(tmp_path, groups=(tuple(IDS[:2]),))
-    with pytest.raises(StoreError, match=r"2 of 3 videos.* video4.*vaplan features") as caught:
+    with pytest.raises(
+        StoreError, match=r"2 of 3 videos.* video4.*vaplan features"
+    ) as caught:
         store.read([IDS[0], IDS[4], IDS[5]])
     assert "vaplan features" in str(caught.value)
 
@@ -101,7 +139,10 @@ def test_no_video_is_no_feature(tmp_path):
     ("feature", "cause"),
     [
         (np.zeros((3, 5), np.float32), r"shape \(3, 5\), expected \(3, 4\)"),
-        (np.full((3, 4), np.nan, np.float32), "12 of the features of video0 are not finite"),
+        (
+            np.full((3, 4), np.nan, np.float32),
+            "12 of the features of video0 are not finite",
+        ),
         (np.full((3, 4), 1e5, np.float32), "not finite"),  # more than a float16 holds
     ],
 )
@@ -125,7 +166,9 @@ def test_an_encoder_of_the_same_name_but_other_weights_is_refused(tmp_path):
 
 def test_an_encoder_that_has_no_store_is_named_with_those_that_have(tmp_path):
     filled(tmp_path)
-    with pytest.raises(StoreError, match=r"store of another encoder: asked for clap:y, it holds clip:x"):
+    with pytest.raises(
+        StoreError, match=r"store of another encoder: asked for clap:y, it holds clip:x"
+    ):
         Store.open(tmp_path, "clap:y")
 
 
@@ -140,7 +183,9 @@ def test_each_encoder_has_a_folder_of_its_own_and_no_path_is_made_from_an_id(tmp
     for name in ("clip:/models/ViT/", "clap:x", "../../up"):
         videos = ["../../../etc/passwd", "-a", "b/c", "nul\0"]
         store = Store.create(tmp_path / "s", name, ABOUT, planned=videos)
-        store.add([Entry(video, None, np.zeros(1, dtype=bool), "absent") for video in videos])
+        store.add(
+            [Entry(video, None, np.zeros(1, dtype=bool), "absent") for video in videos]
+        )
         assert store.read(videos)[1].shape == (4, 1)
     assert set(stores(tmp_path / "s")) == {"clip:/models/ViT/", "clap:x", "../../up"}
     assert {path.name for path in tmp_path.iterdir()} == {"s"}
@@ -160,10 +205,15 @@ def test_a_video_that_is_not_planned_is_refused(tmp_path):
 
 @given(st.permutations(IDS), st.sets(st.integers(1, 5)))
 @settings(max_examples=10)
-def test_the_content_hash_does_not_depend_on_order_or_grouping(tmp_path_factory, order, cuts):
+def test_the_content_hash_does_not_depend_on_order_or_grouping(
+    tmp_path_factory, order, cuts
+):
     edges = [0, *sorted(cuts), len(order)]
     groups = tuple(tuple(order[start:stop]) for start, stop in pairwise(edges))
-    once, parts = (filled(tmp_path_factory.mktemp("store"), groups=g) for g in ((tuple(IDS),), groups))
+    once, parts = (
+        filled(tmp_path_factory.mktemp("store"), groups=g)
+        for g in ((tuple(IDS),), groups)
+    )
     assert parts.content_hash() == once.content_hash()
 
 
@@ -178,7 +228,9 @@ def test_the_content_hash_changes_with_one_number(tmp_path):
 
 def test_a_whole_store_verifies_and_missing_rows_are_named(tmp_path):
     assert filled(tmp_path / "whole").verify() == []
-    assert filled(tmp_path / "part", groups=(tuple(IDS[:5]),)).verify() == ["no row: video5"]
+    assert filled(tmp_path / "part", groups=(tuple(IDS[:5]),)).verify() == [
+        "no row: video5"
+    ]
 
 
 @pytest.mark.parametrize("part", [0.0, 0.2, 0.5, 0.8, 0.999])
@@ -196,9 +248,15 @@ def test_verify_finds_any_changed_byte_of_what_stands_beside_the_shards(tmp_path
     store = filled(tmp_path)
     content = (store.folder / name).read_bytes()
     for at in range(len(content)):
-        (store.folder / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        (store.folder / name).write_bytes(
+            content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        )
         try:
-            problems = [problem for found in stores(tmp_path).values() for problem in found.verify()]
+            problems = [
+                problem
+                for found in stores(tmp_path).values()
+                for problem in found.verify()
+            ]
         except VaplanError as error:
             problems = [str(error)]
         assert any(name in problem for problem in problems), (at, content[at : at + 10])
@@ -207,17 +265,24 @@ def test_verify_finds_any_changed_byte_of_what_stands_beside_the_shards(tmp_path
 def test_a_store_that_was_begun_and_not_planned_is_no_whole_one(tmp_path):
     store = filled(tmp_path)
     (store.folder / "plan.json").unlink()
-    assert any("plan.json: not there" in problem for problem in Store.open(tmp_path, "clip:x").verify())
+    assert any(
+        "plan.json: not there" in problem
+        for problem in Store.open(tmp_path, "clip:x").verify()
+    )
 
 
-def test_a_shard_that_may_not_be_read_is_the_machines_fault_and_not_to_be_deleted(tmp_path, monkeypatch):
+def test_a_shard_that_may_not_be_read_is_the_machines_fault_and_not_to_be_deleted(
+    tmp_path, monkeypatch
+):
     store = filled(tmp_path)
 
     def refused(_: Path) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(Path, "read_bytes", refused)
-    with pytest.raises(MachineError, match="cannot be read: Input/output error") as caught:
+    with pytest.raises(
+        MachineError, match="cannot be read: Input/output error"
+    ) as caught:
         store.read(IDS)
     assert "delete" not in str(caught.value)
 
@@ -237,7 +302,12 @@ def test_a_changed_feature_is_named_and_not_read(tmp_path):
 
 def test_a_second_writer_is_told_who_holds_the_lock(tmp_path):
     store = filled(tmp_path)
-    with store.writing(), pytest.raises(MachineError, match=f"store locked by pid {os.getpid()} on .* since") as caught:
+    with (
+        store.writing(),
+        pytest.raises(
+            MachineError, match=f"store locked by pid {os.getpid()} on .* since"
+        ) as caught,
+    ):
         Store.open(tmp_path, "clip:x").add([entry(IDS[0])])
     assert caught.value.exit == Exit.MACHINE
     Store.open(tmp_path, "clip:x").add([entry(IDS[0])])
@@ -277,13 +347,20 @@ def test_a_killed_writer_leaves_every_acknowledged_row_and_a_free_lock(tmp_path,
     acknowledged = [f"video{line}" for line in done.stdout.split()]
     assert not set(acknowledged) & set(store.lacking(IDS))
     assert all("no row" in problem for problem in store.verify())
-    store.add([Entry(v, np.full((2, 4), int(v[-1]), np.float32), np.ones(2, dtype=bool)) for v in store.lacking(IDS)])
+    store.add(
+        [
+            Entry(v, np.full((2, 4), int(v[-1]), np.float32), np.ones(2, dtype=bool))
+            for v in store.lacking(IDS)
+        ]
+    )
     assert store.verify() == []
     assert not list(store.folder.glob(".*.part"))
     assert store.read(IDS)[0][:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(tmp_path, monkeypatch):
+def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(
+    tmp_path, monkeypatch
+):
     store = filled(tmp_path, groups=(tuple(IDS[:2]),))
 
     def full(_: int) -> None:
@@ -291,7 +368,9 @@ def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(tmp_
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(MachineError, match=r"No space left on device.*free [\d,]+ bytes") as caught:
+        with pytest.raises(
+            MachineError, match=r"No space left on device.*free [\d,]+ bytes"
+        ) as caught:
             store.add([entry(IDS[2])])
         assert str(store.folder) in str(caught.value)
     assert store.lacking(IDS) == IDS[2:]
@@ -303,7 +382,26 @@ def test_info_counts_what_is_there(tmp_path):
     store = filled(tmp_path, groups=(tuple(IDS[:2]),))
     store.add([failed(IDS[2])])
     info = json.loads(json.dumps(store.info()))
-    counts = {key: info[key] for key in ("planned", "lacking", "ok", "absent", "failed", "segments", "shards")}
-    assert counts == {"planned": 6, "lacking": 3, "ok": 2, "absent": 0, "failed": 1, "segments": 6, "shards": 2}
+    counts = {
+        key: info[key]
+        for key in (
+            "planned",
+            "lacking",
+            "ok",
+            "absent",
+            "failed",
+            "segments",
+            "shards",
+        )
+    }
+    assert counts == {
+        "planned": 6,
+        "lacking": 3,
+        "ok": 2,
+        "absent": 0,
+        "failed": 1,
+        "segments": 6,
+        "shards": 2,
+    }
     assert info["reasons"] == {"worker died": 1}
     assert info["encoder"] == "clip:x"

@@ -23,7 +23,9 @@ CLIPS = synthetic.world({"train": 500}, seed=11)
 def alone(name: str, modality: str, *, seed: int = 4) -> tuple[Clip, Clip]:
     """A clip with one event in its middle, and the same clip without."""
     clip = replace(synthetic.world({"look": 1}, seed=seed)[0], tags=(name,))
-    return replace(clip, events=(Event(modality, name, 3.0, 7.0),)), replace(clip, events=())
+    return replace(clip, events=(Event(modality, name, 3.0, 7.0),)), replace(
+        clip, events=()
+    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -38,7 +40,11 @@ def test_a_small_world_is_the_beginning_of_a_large_one():
 
 
 def test_no_two_clips_share_a_name_or_a_seed():
-    clips = [c for seed in (1, 2) for c in synthetic.world({"train": 30, "val": 30}, seed=seed)]
+    clips = [
+        c
+        for seed in (1, 2)
+        for c in synthetic.world({"train": 30, "val": 30}, seed=seed)
+    ]
     assert len({c.video for c in clips}) == len({c.seed for c in clips}) == len(clips)
 
 
@@ -62,7 +68,11 @@ def test_every_event_marks_a_segment():
 
 
 def test_about_a_third_of_the_tagged_classes_miss_one_modality():
-    tagged = [{e.modality for e in clip.events if e.class_name == tag} for clip in CLIPS for tag in clip.tags]
+    tagged = [
+        {e.modality for e in clip.events if e.class_name == tag}
+        for clip in CLIPS
+        for tag in clip.tags
+    ]
     share = {m: sum(found == {m} for found in tagged) / len(tagged) for m in MODALITIES}
     assert 0.28 < sum(share.values()) < 0.42
     assert share["audio"] > share["visual"] > 0.08
@@ -75,7 +85,10 @@ def test_proportions_are_like_those_of_llp():
     assert set(counts) == set(TAXONOMY.classes)
     assert counts["Engine"] > 1.5 * np.median(list(counts.values()))
     spans = [(e.modality, e.offset - e.onset) for clip in CLIPS for e in clip.events]
-    whole = {m: np.mean([length == 10 for kind, length in spans if kind == m]) for m in MODALITIES}
+    whole = {
+        m: np.mean([length == 10 for kind, length in spans if kind == m])
+        for m in MODALITIES
+    }
     assert 0.15 < whole["audio"] < whole["visual"] < 0.6
     assert np.mean([length < 3 for _, length in spans]) > 0.2
 
@@ -85,7 +98,9 @@ def test_heard_and_seen_spans_overlap_without_being_equal():
     for clip in CLIPS:
         heard, seen = timeline.to_grid(clip.events, TAXONOMY, 10).transpose(1, 2, 0)
         both = heard.any(axis=1) & seen.any(axis=1)
-        overlaps += list((heard & seen)[both].sum(axis=1) / (heard | seen)[both].sum(axis=1))
+        overlaps += list(
+            (heard & seen)[both].sum(axis=1) / (heard | seen)[both].sum(axis=1)
+        )
     assert 0.5 < np.mean(overlaps) < 0.9
     assert 0.2 < np.mean(np.array(overlaps) == 1) < 0.7
 
@@ -115,7 +130,9 @@ def test_a_frame_does_not_depend_on_the_other_frames_asked_for():
 def test_a_seen_event_changes_the_picture_only_while_it_lasts(name):
     present, absent = alone(name, "visual")
     moments = [1.5, 2.9, 3.0, 5.0, 6.9, 7.0, 9.5]
-    changed = synthetic.frames(present, times=moments) != synthetic.frames(absent, times=moments)
+    changed = synthetic.frames(present, times=moments) != synthetic.frames(
+        absent, times=moments
+    )
     share = changed.any(axis=3).mean(axis=(1, 2))
     assert not share[[0, 1, 6]].any()
     assert (share[2:5] > 0.003).all()
@@ -127,7 +144,9 @@ def test_a_heard_event_adds_energy_only_while_it_lasts(name):
     event = synthetic.waveform(present) - synthetic.waveform(absent)
     assert not event[: 3 * RATE_HZ].any()
     assert not event[7 * RATE_HZ :].any()
-    energy = np.square(event[3 * RATE_HZ : 7 * RATE_HZ]).reshape(4, RATE_HZ).mean(axis=1)
+    energy = (
+        np.square(event[3 * RATE_HZ : 7 * RATE_HZ]).reshape(4, RATE_HZ).mean(axis=1)
+    )
     assert (energy > 1e-7).all()
 
 
@@ -135,7 +154,10 @@ def test_instances_of_a_class_differ_in_look_and_sound():
     clips = [alone("Bell", "visual", seed=seed)[0] for seed in range(6)]
     assert len({synthetic.frames(clip, times=[5.0]).tobytes() for clip in clips}) == 6
     clips = [alone("Bell", "audio", seed=seed)[0] for seed in range(6)]
-    spectra = [np.abs(np.fft.rfft(synthetic.waveform(c)[4 * RATE_HZ : 5 * RATE_HZ]))[300:4000] for c in clips]
+    spectra = [
+        np.abs(np.fft.rfft(synthetic.waveform(c)[4 * RATE_HZ : 5 * RATE_HZ]))[300:4000]
+        for c in clips
+    ]
     assert len({int(spectrum.argmax()) for spectrum in spectra}) >= 5
 
 
@@ -156,7 +178,9 @@ def test_a_written_file_decodes_to_what_was_rendered(tmp_path):
         sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
     assert len(pictures) == 100
     assert abs(len(sound) / RATE_HZ - 10) < 0.05
-    error = np.abs(np.array(pictures).astype(float) - synthetic.frames(clip)).mean(axis=(1, 2, 3))
+    error = np.abs(np.array(pictures).astype(float) - synthetic.frames(clip)).mean(
+        axis=(1, 2, 3)
+    )
     assert error.max() < 12
     truth = synthetic.waveform(clip)
     assert np.corrcoef(sound[: len(truth)], truth[: len(sound)])[0, 1] > 0.95
@@ -168,7 +192,9 @@ def test_writing_twice_gives_the_same_bytes_and_no_litter(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "b.mp4"}
 
 
-@pytest.mark.parametrize(("lacking", "left"), [("has_audio", "video"), ("has_video", "audio")])
+@pytest.mark.parametrize(
+    ("lacking", "left"), [("has_audio", "video"), ("has_video", "audio")]
+)
 def test_a_missing_track_is_missing_from_the_file(tmp_path, lacking, left):
     clip = replace(CLIPS[0], seconds=3.0, events=(), **{lacking: False})
     with av.open(str(synthetic.write(clip, tmp_path / "x.mp4"))) as container:
@@ -178,7 +204,10 @@ def test_a_missing_track_is_missing_from_the_file(tmp_path, lacking, left):
 
 def short_world() -> list[Clip]:
     clips = synthetic.world({"train": 3, "val": 1, "test": 2}, seed=6)
-    return [replace(clip, seconds=1.0, events=(Event("audio", clip.tags[0], 0.0, 1.0),)) for clip in clips]
+    return [
+        replace(clip, seconds=1.0, events=(Event("audio", clip.tags[0], 0.0, 1.0),))
+        for clip in clips
+    ]
 
 
 def test_the_tables_keep_the_dense_truth_of_train_apart(tmp_path):
@@ -190,7 +219,9 @@ def test_the_tables_keep_the_dense_truth_of_train_apart(tmp_path):
     assert weak == {clip.video: len(clip.tags) for clip in clips}
     assert all((tmp_path / row["path"]).is_file() for row in table)
     truth = rows(tmp_path / "train_truth.csv")
-    assert {row["video"] for row in truth} == {clip.video for clip in clips if clip.split == "train"}
+    assert {row["video"] for row in truth} == {
+        clip.video for clip in clips if clip.split == "train"
+    }
     assert all(row["modality"] and row["split"] == "train" for row in truth)
 
 
@@ -214,8 +245,12 @@ def plan(clips: list[Clip]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("varied", "expected"), [(False, "c7ffc8fa592d3ee3"), (True, "316a40bff11280fd")])
-def test_the_worlds_that_published_numbers_were_made_with_stay_as_they_were(varied, expected):
+@pytest.mark.parametrize(
+    ("varied", "expected"), [(False, "c7ffc8fa592d3ee3"), (True, "316a40bff11280fd")]
+)
+def test_the_worlds_that_published_numbers_were_made_with_stay_as_they_were(
+    varied, expected
+):
     clips = synthetic.world({"train": 40, "val": 10, "test": 10}, seed=7, varied=varied)
     assert plan(clips).startswith(expected)
 
@@ -230,15 +265,22 @@ def run_of(clip: Clip) -> np.ndarray:
 
 def test_an_ave_world_begins_with_a_smaller_one_and_shares_no_clip_with_the_other_world():
     assert synthetic.ave_world({"train": 20}, seed=3) == AVE[:20]
-    assert not {clip.seed for clip in AVE} & {clip.seed for clip in synthetic.world({"train": 400}, seed=3)}
+    assert not {clip.seed for clip in AVE} & {
+        clip.seed for clip in synthetic.world({"train": 400}, seed=3)
+    }
 
 
 def test_a_tagged_ave_clip_has_one_class_and_one_run_and_an_untagged_one_has_none():
     for clip in AVE:
         marked = run_of(clip)
-        assert {TAXONOMY.classes[c] for c in np.flatnonzero(marked.any(axis=0))} == set(clip.tags)
+        assert {TAXONOMY.classes[c] for c in np.flatnonzero(marked.any(axis=0))} == set(
+            clip.tags
+        )
         assert len(timeline.runs(marked.any(axis=1))) == len(clip.tags) <= 1
-        assert all(e.onset.is_integer() and 0 <= e.onset < e.offset <= clip.seconds for e in clip.events)
+        assert all(
+            e.onset.is_integer() and 0 <= e.onset < e.offset <= clip.seconds
+            for e in clip.events
+        )
     assert {tag for clip in AVE for tag in clip.tags} == set(TAXONOMY.classes)
     assert 0.05 < np.mean([not clip.tags for clip in AVE]) < 0.15
 
@@ -254,19 +296,34 @@ def test_neither_a_perfect_ear_nor_a_perfect_eye_knows_the_runs(modality):
     assert 0.8 < np.mean(right) < 0.92
 
 
-def test_an_ave_world_is_written_as_rows_of_both_and_background_clips_as_looked_at(tmp_path):
-    planned = synthetic.ave_world({"train": 2, "val": 1, "test": 2}, seed=6, background=0.0)
+def test_an_ave_world_is_written_as_rows_of_both_and_background_clips_as_looked_at(
+    tmp_path,
+):
+    planned = synthetic.ave_world(
+        {"train": 2, "val": 1, "test": 2}, seed=6, background=0.0
+    )
     noise = synthetic.ave_world({"train": 6}, seed=6, background=1.0)[-1]
     short = [
-        replace(c, seconds=1.0, events=(Event("audio", t, 0.0, 0.8), Event("visual", t, 0.2, 1.0)))
+        replace(
+            c,
+            seconds=1.0,
+            events=(Event("audio", t, 0.0, 0.8), Event("visual", t, 0.2, 1.0)),
+        )
         for c in planned
         for t in c.tags
     ]
-    clips = [*short, replace(noise, seconds=1.0, events=(Event("audio", "Dog", 0.0, 1.0),))]
+    clips = [
+        *short,
+        replace(noise, seconds=1.0, events=(Event("audio", "Dog", 0.0, 1.0),)),
+    ]
     table = rows(synthetic.render(clips, tmp_path, workers=1, audio_visual=True))
     dense = [row for row in table if row["modality"]]
-    marked = [(row["split"], row["modality"], row["onset"], row["offset"]) for row in dense]
-    assert marked == [(split, "both", "0.2", "0.8") for split in ("val", "test", "test")]
+    marked = [
+        (row["split"], row["modality"], row["onset"], row["offset"]) for row in dense
+    ]
+    assert marked == [
+        (split, "both", "0.2", "0.8") for split in ("val", "test", "test")
+    ]
     assert [row["video"] for row in table if not row["class"]] == [noise.video]
     hidden = rows(tmp_path / "train_truth.csv")
     known = [*((clip.video, "both") for clip in short[:2]), (noise.video, "")]

@@ -7,8 +7,22 @@ from safetensors import safe_open
 from torch import nn
 
 from tests import ranks
-from tests.objectives import HAN_OBJECTIVE, PLE_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE
-from tests.trainings import QUICK, Killed, labelled, network, torchrun, trained, weights, world
+from tests.objectives import (
+    HAN_OBJECTIVE,
+    PLE_OBJECTIVE,
+    PLG_OBJECTIVE,
+    SEGMENT_OBJECTIVE,
+)
+from tests.trainings import (
+    QUICK,
+    Killed,
+    labelled,
+    network,
+    torchrun,
+    trained,
+    weights,
+    world,
+)
 from vaplan.arrays import Inputs, Prediction, Target
 from vaplan.errors import RecipeError, RunError, VaplanError
 from vaplan.store import mapped
@@ -29,7 +43,9 @@ from vaplan.training.devices import completed, place
 from vaplan.training.teacher import correct
 
 
-@pytest.mark.parametrize("losses", [HAN_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE, PLE_OBJECTIVE])
+@pytest.mark.parametrize(
+    "losses", [HAN_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE, PLE_OBJECTIVE]
+)
 def test_every_objective_falls(losses):
     _, history = trained(losses)
     assert history[-1]["loss"] < history[0]["loss"]
@@ -39,7 +55,13 @@ def test_every_objective_falls(losses):
 def test_dense_labels_teach_a_parser_to_find_events_in_new_videos():
     inputs, truth = world(videos=256)
     model = network()
-    fit(model, inputs, labelled(truth), settings=replace(QUICK, epochs=25), losses=SEGMENT_OBJECTIVE)
+    fit(
+        model,
+        inputs,
+        labelled(truth),
+        settings=replace(QUICK, epochs=25),
+        losses=SEGMENT_OBJECTIVE,
+    )
     unseen, expected = world(videos=200, seed=1)
     found = decide(predict(model, unseen), rule="segment")
     assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.9
@@ -67,7 +89,10 @@ def test_nothing_under_a_mask_is_ever_learned():
     inputs, truth = world()
     spoilt = Inputs(
         tuple(
-            tuple(stream.masked_fill(~inputs.mask[:, :, m, None], float("nan")) for stream in streams)
+            tuple(
+                stream.masked_fill(~inputs.mask[:, :, m, None], float("nan"))
+                for stream in streams
+            )
             for m, streams in enumerate(inputs.streams)
         ),
         inputs.mask,
@@ -97,7 +122,9 @@ def test_the_best_epoch_is_kept_and_the_later_one_of_equals():
 
 def test_the_last_epoch_is_kept_unless_asked_otherwise():
     seen = []
-    model, _ = trained(validate=lambda model: seen.append(weights(model)) or 1.0 / len(seen))
+    model, _ = trained(
+        validate=lambda model: seen.append(weights(model)) or 1.0 / len(seen)
+    )
     assert torch.equal(weights(model), seen[-1])
 
 
@@ -109,13 +136,17 @@ def test_progress_is_told_epoch_by_epoch():
 
 
 def test_the_first_step_is_that_of_a_plain_loop(monkeypatch):
-    monkeypatch.setitem(OPTIMISERS, "adam", sgd)  # Adam divides rounding errors by themselves
+    monkeypatch.setitem(
+        OPTIMISERS, "adam", sgd
+    )  # Adam divides rounding errors by themselves
     inputs, truth = world(videos=8)
     settings = Training(epochs=1, batch_size=8, learning_rate=1.0)
     ours, plain = network(dropout=0.0), network(dropout=0.0)
     fit(ours, inputs, labelled(truth), settings=settings, losses={"segment": 1.0})
     said = plain(inputs).segment.clamp(1e-7, 1 - 1e-7)
-    loss = nn.functional.binary_cross_entropy(said, truth.float(), reduction="none").mean(-1)
+    loss = nn.functional.binary_cross_entropy(
+        said, truth.float(), reduction="none"
+    ).mean(-1)
     per_video = (loss * inputs.mask).sum(1) / inputs.mask.sum(1)
     optimiser = sgd(plain.parameters(), lr=1.0)
     per_video.mean(0).sum().backward()
@@ -136,16 +167,36 @@ def sgd(parameters, lr, **_):
 
 
 def test_schedules():
-    step = Training(epochs=40, learning_rate=1.0, schedule="step", step_epochs=10, step_factor=0.1)
-    assert [learning_rate(epoch, step) for epoch in (0, 9, 10, 39)] == pytest.approx([1, 1, 0.1, 1e-3])
-    milestones = Training(epochs=40, schedule="milestones", learning_rate=1.0, milestones=(2, 5), step_factor=0.5)
-    assert [learning_rate(epoch, milestones) for epoch in (1, 2, 4, 5, 39)] == [1, 0.5, 0.5, 0.25, 0.25]
+    step = Training(
+        epochs=40, learning_rate=1.0, schedule="step", step_epochs=10, step_factor=0.1
+    )
+    assert [learning_rate(epoch, step) for epoch in (0, 9, 10, 39)] == pytest.approx(
+        [1, 1, 0.1, 1e-3]
+    )
+    milestones = Training(
+        epochs=40,
+        schedule="milestones",
+        learning_rate=1.0,
+        milestones=(2, 5),
+        step_factor=0.5,
+    )
+    assert [learning_rate(epoch, milestones) for epoch in (1, 2, 4, 5, 39)] == [
+        1,
+        0.5,
+        0.5,
+        0.25,
+        0.25,
+    ]
     cosine = Training(epochs=10, learning_rate=1.0, schedule="cosine")
     assert [learning_rate(epoch, cosine) for epoch in (0, 5)] == pytest.approx([1, 0.5])
     warm = Training(epochs=10, learning_rate=1.0, warmup_epochs=3)
-    assert [learning_rate(epoch, warm) for epoch in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1, 1])
+    assert [learning_rate(epoch, warm) for epoch in range(5)] == pytest.approx(
+        [0.25, 0.5, 0.75, 1, 1]
+    )
     _, history = trained(settings=replace(QUICK, schedule="step", step_epochs=1))
-    assert [entry["learning_rate"] for entry in history] == pytest.approx([2e-3, 2e-4, 2e-5])
+    assert [entry["learning_rate"] for entry in history] == pytest.approx(
+        [2e-3, 2e-4, 2e-5]
+    )
 
 
 def test_a_loss_that_is_no_number_ends_with_one_clear_line():
@@ -189,11 +240,15 @@ def by_hand():
     """One video, two segments, one class, heard only; the video is sure, its audio is not."""
     segment = torch.tensor([[[[0.9], [0.9]], [[0.5], [0.4]]]])
     modality, video = torch.tensor([[[0.4], [0.6]]]), torch.tensor([[0.5]])
-    return Prediction(segment, modality, video, torch.tensor([[[True, False], [True, True]]]))
+    return Prediction(
+        segment, modality, video, torch.tensor([[[True, False], [True, True]]])
+    )
 
 
 def test_decisions_by_hand():
-    said = {rule: decide(by_hand(), rule=rule)[0, :, :, 0].tolist() for rule in DECISIONS}
+    said = {
+        rule: decide(by_hand(), rule=rule)[0, :, :, 0].tolist() for rule in DECISIONS
+    }
     assert said == {
         "global_gate": [[True, False], [True, False]],
         "modality_gate": [[False, False], [False, False]],
@@ -215,7 +270,8 @@ def test_a_training_has_its_own_number_of_threads_whatever_there_was_outside():
         for outside in (1, 2):
             torch.set_num_threads(outside)
             trained(
-                settings=replace(QUICK, threads=3 - outside), on_epoch=lambda _: seen.append(torch.get_num_threads())
+                settings=replace(QUICK, threads=3 - outside),
+                on_epoch=lambda _: seen.append(torch.get_num_threads()),
             )
             assert torch.get_num_threads() == outside
     finally:
@@ -223,13 +279,19 @@ def test_a_training_has_its_own_number_of_threads_whatever_there_was_outside():
     assert seen == [2] * QUICK.epochs + [1] * QUICK.epochs
 
 
-PLAIN = replace(QUICK, select="best", optimiser="adamw", weight_decay=0.01, clip_norm=1.0)
+PLAIN = replace(
+    QUICK, select="best", optimiser="adamw", weight_decay=0.01, clip_norm=1.0
+)
 TAUGHT = replace(PLAIN, ema=0.8, schedule="milestones", milestones=(1, 2))
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7, 11])
-@pytest.mark.parametrize(("settings", "teacher"), [(PLAIN, None), (TAUGHT, Teacher(0.5, 0.9))])
-def test_a_training_killed_at_any_step_resumes_to_the_same_bits(steps, settings, teacher, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "teacher"), [(PLAIN, None), (TAUGHT, Teacher(0.5, 0.9))]
+)
+def test_a_training_killed_at_any_step_resumes_to_the_same_bits(
+    steps, settings, teacher, tmp_path
+):
     expected, log = trained(settings=settings, teacher=teacher, validate=falling())
     passed = []
 
@@ -241,8 +303,18 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_bits(steps, settings,
 
     file = Checkpoints(tmp_path / "c.safetensors", of="this", seconds=0.0)
     with pytest.raises(Killed):
-        trained(settings=settings, teacher=teacher, validate=falling(), revise=kill, checkpoints=file)
-    how = {"teacher": teacher, "validate": falling(after=steps // 4), "checkpoints": replace(file, resume=True)}
+        trained(
+            settings=settings,
+            teacher=teacher,
+            validate=falling(),
+            revise=kill,
+            checkpoints=file,
+        )
+    how = {
+        "teacher": teacher,
+        "validate": falling(after=steps // 4),
+        "checkpoints": replace(file, resume=True),
+    }
     resumed, again = trained(settings=settings, **how)
     assert torch.equal(weights(resumed), weights(expected))
     assert again == log
@@ -265,7 +337,13 @@ def test_the_checkpoint_of_another_training_and_a_broken_one_are_refused(tmp_pat
 
 
 def test_valors_schedule_reaches_its_rates_in_its_epochs():
-    valor = Training(epochs=60, learning_rate=1e-4, lowest_rate=1e-6, schedule="warmup_cosine", warmup_epochs=10)
+    valor = Training(
+        epochs=60,
+        learning_rate=1e-4,
+        lowest_rate=1e-6,
+        schedule="warmup_cosine",
+        warmup_epochs=10,
+    )
     rates = {number: learning_rate(number - 1, valor) for number in (1, 5, 10, 35, 60)}
     assert rates == pytest.approx({1: 1e-5, 5: 5e-5, 10: 1e-4, 35: 5.05e-5, 60: 1e-6})
 
@@ -273,7 +351,9 @@ def test_valors_schedule_reaches_its_rates_in_its_epochs():
 def test_patience_ends_a_training_that_gets_no_better_and_ties_may_keep_the_earlier_epoch():
     scores, seen = iter([0.1, 0.7, 0.7, 0.7, 0.9]), []
     settings = replace(QUICK, epochs=5, select="best", ties="earlier", patience=2)
-    model, history = trained(settings=settings, validate=lambda m: seen.append(weights(m)) or next(scores))
+    model, history = trained(
+        settings=settings, validate=lambda m: seen.append(weights(m)) or next(scores)
+    )
     assert len(history) == 4
     assert torch.equal(weights(model), seen[1])
 
@@ -281,17 +361,28 @@ def test_patience_ends_a_training_that_gets_no_better_and_ties_may_keep_the_earl
 def test_fitted_thresholds_score_no_worse_than_any_single_one():
     inputs, truth = world(videos=128)
     model = network()
-    fit(model, inputs, labelled(truth), settings=replace(QUICK, epochs=6), losses=SEGMENT_OBJECTIVE)
+    fit(
+        model,
+        inputs,
+        labelled(truth),
+        settings=replace(QUICK, epochs=6),
+        losses=SEGMENT_OBJECTIVE,
+    )
     said = predict(model, inputs)
     fitted = fit_thresholds(said, truth, rule="segment")
 
     def f(**how):
         marked = decide(said, rule="segment", **how)
-        return 2 * (marked & truth).sum((0, 1)) / (marked.sum((0, 1)) + truth.sum((0, 1)))
+        return (
+            2 * (marked & truth).sum((0, 1)) / (marked.sum((0, 1)) + truth.sum((0, 1)))
+        )
 
     for value in (0.2, 0.5, 0.8):
         assert (f(thresholds=fitted) >= f(threshold=value) - 1e-6).all()
-    assert torch.equal(fit_thresholds(said, torch.zeros_like(truth), rule="segment"), torch.full((2, 4), 0.5))
+    assert torch.equal(
+        fit_thresholds(said, torch.zeros_like(truth), rule="segment"),
+        torch.full((2, 4), 0.5),
+    )
 
 
 def test_the_kept_weights_are_the_moving_average_of_those_after_each_step():
@@ -314,47 +405,79 @@ def test_the_kept_weights_are_the_moving_average_of_those_after_each_step():
 
 def test_validation_judges_the_average():
     seen = []
-    kept, _ = trained(settings=replace(QUICK, ema=0.9), validate=lambda model: seen.append(weights(model)) or 0.0)
+    kept, _ = trained(
+        settings=replace(QUICK, ema=0.9),
+        validate=lambda model: seen.append(weights(model)) or 0.0,
+    )
     assert torch.equal(seen[-1], weights(kept))
 
 
 def test_a_teacher_of_07_changes_a_label_only_when_it_is_sure_and_only_of_tags():
-    segment = torch.tensor([[0.70, 0.72, 0.30, 0.28, 0.99]]).T[None, :, None, :].expand(1, 5, 2, 1).clone()
+    segment = (
+        torch.tensor([[0.70, 0.72, 0.30, 0.28, 0.99]])
+        .T[None, :, None, :]
+        .expand(1, 5, 2, 1)
+        .clone()
+    )
     mask = torch.tensor([[[True, True]] * 4 + [[True, False]]])
     said = Prediction(segment, segment.amax(1), torch.ones(1, 1), mask)
-    pseudo = torch.tensor([False, False, True, True, False])[None, :, None, None].expand(1, 5, 2, 1)
-    corrected = correct(said, Target(torch.tensor([[True]]), pseudo), Teacher(strength=0.7)).pseudo
+    pseudo = torch.tensor([False, False, True, True, False])[
+        None, :, None, None
+    ].expand(1, 5, 2, 1)
+    corrected = correct(
+        said, Target(torch.tensor([[True]]), pseudo), Teacher(strength=0.7)
+    ).pseudo
     assert corrected[0, :, 0, 0].tolist() == [False, True, True, False, True]
     assert corrected[0, :, 1, 0].tolist() == [False, True, True, False, False]
-    assert not correct(said, Target(torch.tensor([[False]]), pseudo), Teacher(strength=0.7)).pseudo.any()
+    assert not correct(
+        said, Target(torch.tensor([[False]]), pseudo), Teacher(strength=0.7)
+    ).pseudo.any()
 
 
 def test_a_teacher_judges_segments_given_that_the_tag_is_right():
     segment = torch.full((1, 2, 2, 1), 0.3)
-    said = Prediction(segment, segment.amax(1), torch.tensor([[0.3]]), torch.ones(1, 2, 2, dtype=torch.bool))
+    said = Prediction(
+        segment,
+        segment.amax(1),
+        torch.tensor([[0.3]]),
+        torch.ones(1, 2, 2, dtype=torch.bool),
+    )
     target = Target(torch.tensor([[True]]), torch.zeros(1, 2, 2, 1, dtype=torch.bool))
     assert correct(said, target, Teacher()).pseudo.all()
 
 
 def test_a_teacher_mends_labels_with_mistakes():
     inputs, truth = world(videos=256)
-    wrong = truth ^ (torch.rand(truth.shape, generator=torch.Generator().manual_seed(5)) < 0.15)
+    wrong = truth ^ (
+        torch.rand(truth.shape, generator=torch.Generator().manual_seed(5)) < 0.15
+    )
     weak = truth.any(1).any(1)
     given = Target(weak, wrong & weak[:, None, None] & inputs.mask[..., None])
     settings = replace(QUICK, epochs=20, ema=0.9)
     network_ = network()
-    fit(network_, inputs, given, settings=settings, losses=SEGMENT_OBJECTIVE, teacher=Teacher(5.0, 0.7))
+    fit(
+        network_,
+        inputs,
+        given,
+        settings=settings,
+        losses=SEGMENT_OBJECTIVE,
+        teacher=Teacher(5.0, 0.7),
+    )
     mended = correct(predict(network_, inputs), given, Teacher()).pseudo
     assert (mended != truth).sum() < 0.7 * (given.pseudo != truth).sum()
 
 
 def test_a_teacher_says_nothing_before_its_time():
     settings = replace(QUICK, ema=0.9)
-    late, log = trained(settings=settings, teacher=Teacher(warmup_epochs=3.0, strength=1.0))
+    late, log = trained(
+        settings=settings, teacher=Teacher(warmup_epochs=3.0, strength=1.0)
+    )
     alone, same = trained(settings=settings)
     assert torch.equal(weights(late), weights(alone))
     assert log == same
-    early, _ = trained(settings=settings, teacher=Teacher(warmup_epochs=0.0, strength=1.0))
+    early, _ = trained(
+        settings=settings, teacher=Teacher(warmup_epochs=0.0, strength=1.0)
+    )
     assert not torch.equal(weights(early), weights(alone))
 
 
@@ -382,19 +505,32 @@ def test_two_processes_train_as_one_does_and_resume_to_the_same_bits(tmp_path):
     alone = network(dropout=0.0)
     history = ranks.train(alone)
     with safe_open(out, framework="pt") as file:
-        found, log = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        found, log = (
+            {name: file.get_tensor(name) for name in file.keys()},
+            file.metadata(),
+        )
     for entry in history:
         loss, validation = map(float, log[str(entry["epoch"])].split())
-        assert (loss, validation) == pytest.approx((entry["loss"], entry["validation"]), rel=1e-4)
-    assert torch.allclose(found["plain"], weights(alone), atol=0.02)  # Adam divides rounding errors by themselves
+        assert (loss, validation) == pytest.approx(
+            (entry["loss"], entry["validation"]), rel=1e-4
+        )
+    assert torch.allclose(
+        found["plain"], weights(alone), atol=0.02
+    )  # Adam divides rounding errors by themselves
     assert torch.equal(found["dropping"], found["resumed"])
     assert not torch.allclose(found["dropping"], found["plain"], atol=0.02)
 
 
-def test_a_share_of_a_batch_is_completed_with_what_the_others_said_and_one_s_own_gradients(monkeypatch):
+def test_a_share_of_a_batch_is_completed_with_what_the_others_said_and_one_s_own_gradients(
+    monkeypatch,
+):
     own = torch.rand(2, 3, 2, 4, requires_grad=True)
-    said = Prediction(own, own.amax(1), own.amax((1, 2)), torch.ones(2, 3, 2, dtype=torch.bool))
-    monkeypatch.setattr(torch.distributed, "all_reduce", lambda whole: whole[1::2].fill_(1.0))
+    said = Prediction(
+        own, own.amax(1), own.amax((1, 2)), torch.ones(2, 3, 2, dtype=torch.bool)
+    )
+    monkeypatch.setattr(
+        torch.distributed, "all_reduce", lambda whole: whole[1::2].fill_(1.0)
+    )
     whole = completed(said, slice(0, None, 2), 4)
     assert torch.equal(whole.segment[::2], own)
     assert (whole.segment[1::2] == 1).all()
@@ -412,26 +548,37 @@ def test_products_in_bf16_train_like_those_in_full_precision(objective):
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize("wrong", [{"device": "gpu:0"}, {"precision": "fp16"}, {"ema": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"device": "gpu:0"}, {"precision": "fp16"}, {"ema": 1.0}]
+)
 def test_places_that_cannot_be_are_refused(wrong):
     with pytest.raises(RecipeError):
         Training(**wrong)
 
 
 def test_a_training_says_where_it_computes():
-    assert asdict(place(Training())) == {"device": "cpu", "precision": "fp32", "threads": 1, "processes": 1}
+    assert asdict(place(Training())) == {
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "processes": 1,
+    }
     assert place(Training(precision="auto")).precision in ("fp32", "bf16")
     if not torch.cuda.is_available():
         with pytest.raises(VaplanError, match="there is no cuda"):
             place(Training(device="cuda"))
 
 
-def test_features_in_a_file_train_to_the_same_bits_and_the_file_has_no_name(tmp_path, monkeypatch):
+def test_features_in_a_file_train_to_the_same_bits_and_the_file_has_no_name(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(mapped, "MEMORY_SHARE", 0.0)
     inputs, truth = world()
     streams = []
     for stream in (inputs.streams[0][0], *inputs.streams[1]):
-        held = mapped.mapped_zeros(tuple(stream.shape), np.float32, folder=tmp_path / "run")
+        held = mapped.mapped_zeros(
+            tuple(stream.shape), np.float32, folder=tmp_path / "run"
+        )
         assert isinstance(held, np.memmap)
         held[:] = stream.numpy()
         streams.append(torch.from_numpy(held))

@@ -11,7 +11,11 @@ from vaplan.arrays import Inputs, Target
 from vaplan.models.han import HAN, HANSettings
 from vaplan.training import Training, fit, seeded
 
-LOCALISING = [name for name in recipes.shipped() if recipes.read(name).training.select_by == "accuracy"]
+LOCALISING = [
+    name
+    for name in recipes.shipped()
+    if recipes.read(name).training.select_by == "accuracy"
+]
 PARSING = [name for name in recipes.shipped() if name not in LOCALISING]
 QUICK = Training(epochs=3, batch_size=16, learning_rate=2e-3)
 
@@ -25,7 +29,9 @@ def world(videos=64, time=5, classes=4, *, seed=0):
     features += 0.3 * torch.randn(features.shape, generator=generator)
     mask = torch.rand(videos, time, 2, generator=generator) < 0.9
     truth &= mask[..., None]
-    return Inputs(((features[0],), (features[1, ..., :8], features[1, ..., 8:])), mask), truth
+    return Inputs(
+        ((features[0],), (features[1, ..., :8], features[1, ..., 8:])), mask
+    ), truth
 
 
 def network(seed=0, **settings):
@@ -41,7 +47,9 @@ def labelled(truth):
 def trained(losses=PLG_OBJECTIVE, settings=QUICK, **options):
     inputs, truth = world()
     model = network()
-    history = fit(model, inputs, labelled(truth), settings=settings, losses=losses, **options)
+    history = fit(
+        model, inputs, labelled(truth), settings=settings, losses=losses, **options
+    )
     return model, history
 
 
@@ -55,6 +63,15 @@ class Killed(Exception):
 
 def torchrun(*arguments):
     """Two processes on this machine; what they say is shown where they fail."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    done = subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,14 @@ from typing import Any
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
-from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from vaplan import synthetic
@@ -18,12 +25,20 @@ FILLERS = """a an the this that these in on of from with and is are there you ca
     contains containing photo picture image frame video scene clip sound audio recording noise something someone
     being made by makes making near far loud quiet small large""".split()
 LONGEST = 16  # tokens
-SIDE, PATCH, BANDS, DIMENSION = 64, 8, 64, 64  # pixels, pixels, mel bands, numbers in a vector
+SIDE, PATCH, BANDS, DIMENSION = (
+    64,
+    8,
+    64,
+    64,
+)  # pixels, pixels, mel bands, numbers in a vector
 
 
 def vocabulary() -> list[str]:
     """Every word the tokenizer knows, in the order of their numbers."""
-    return [*SPECIAL, *sorted({word for name in CLASSES for word in name.split()} | set(FILLERS))]
+    return [
+        *SPECIAL,
+        *sorted({word for name in CLASSES for word in name.split()} | set(FILLERS)),
+    ]
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -34,30 +49,60 @@ def tokenizer() -> PreTrainedTokenizerFast:
     split.normalizer = normalizers.Sequence([normalizers.Lowercase(), letters])
     split.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     ends = [("[BOS]", words["[BOS]"]), ("[EOS]", words["[EOS]"])]
-    split.post_processor = processors.TemplateProcessing(single="[BOS] $A [EOS]", special_tokens=ends)
-    names = {"bos_token": "[BOS]", "pad_token": "[PAD]", "unk_token": "[UNK]", "eos_token": "[EOS]"}
-    return PreTrainedTokenizerFast(tokenizer_object=split, model_max_length=LONGEST, **names)
+    split.post_processor = processors.TemplateProcessing(
+        single="[BOS] $A [EOS]", special_tokens=ends
+    )
+    names = {
+        "bos_token": "[BOS]",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "eos_token": "[EOS]",
+    }
+    return PreTrainedTokenizerFast(
+        tokenizer_object=split, model_max_length=LONGEST, **names
+    )
 
 
 def text_tower(*, positions: int) -> dict[str, Any]:
     """Settings of a small text tower for that tokenizer."""
-    special = {"vocab_size": len(vocabulary()), "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 3}
-    size = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special = {
+        "vocab_size": len(vocabulary()),
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 3,
+    }
+    size = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     return special | size | {"max_position_embeddings": positions}
 
 
 def new_clip() -> tuple[CLIPModel, Any]:
     """The untrained CLIPModel and its image processor."""
-    size = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
+    size = {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+    }
     vision = {"image_size": SIDE, "patch_size": PATCH, "hidden_act": "gelu", **size}
     text = text_tower(positions=LONGEST)
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=DIMENSION))
+    model = CLIPModel(
+        CLIPConfig(text_config=text, vision_config=vision, projection_dim=DIMENSION)
+    )
     places = model.vision_model.embeddings.position_embedding.weight
     with torch.no_grad():
-        places[1:] = waves(SIDE // PATCH, places.shape[1])  # neighbours begin alike: a start on locality
+        places[1:] = waves(
+            SIDE // PATCH, places.shape[1]
+        )  # neighbours begin alike: a start on locality
     square = {"height": SIDE, "width": SIDE}
     grey = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3}
-    return model, CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square, **grey)
+    return model, CLIPImageProcessorPil(
+        size={"shortest_edge": SIDE}, crop_size=square, **grey
+    )
 
 
 def waves(edge: int, width: int) -> Tensor:
@@ -70,11 +115,32 @@ def waves(edge: int, width: int) -> Tensor:
 
 def new_clap() -> tuple[ClapModel, Any]:
     """The untrained ClapModel and its feature extractor."""
-    audio = {"patch_embeds_hidden_size": 32, "hidden_size": 128, "window_size": 4, "num_hidden_layers": 3}
-    depth = {"depths": [2, 2, 2], "num_attention_heads": [2, 4, 8], "spec_size": BANDS, "num_mel_bins": BANDS}
-    text = text_tower(positions=LONGEST + 4)  # RoBERTa counts positions from the padding token's number on
-    model = ClapModel(ClapConfig(text_config=text, audio_config=audio | depth, projection_dim=DIMENSION))
-    sound = {"hop_length": 800, "fft_window_size": 2048, "max_length_s": 1, "truncation": "rand_trunc"}
+    audio = {
+        "patch_embeds_hidden_size": 32,
+        "hidden_size": 128,
+        "window_size": 4,
+        "num_hidden_layers": 3,
+    }
+    depth = {
+        "depths": [2, 2, 2],
+        "num_attention_heads": [2, 4, 8],
+        "spec_size": BANDS,
+        "num_mel_bins": BANDS,
+    }
+    text = text_tower(
+        positions=LONGEST + 4
+    )  # RoBERTa counts positions from the padding token's number on
+    model = ClapModel(
+        ClapConfig(
+            text_config=text, audio_config=audio | depth, projection_dim=DIMENSION
+        )
+    )
+    sound = {
+        "hop_length": 800,
+        "fft_window_size": 2048,
+        "max_length_s": 1,
+        "truncation": "rand_trunc",
+    }
     return model, ClapFeatureExtractor(feature_size=BANDS, **sound)
 
 

@@ -25,7 +25,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from encoder_banks import FIRST_SEED, Bank, Batch, frames_bank, heard_again, seen_again, sounds_bank
+from encoder_banks import (
+    FIRST_SEED,
+    Bank,
+    Batch,
+    frames_bank,
+    heard_again,
+    seen_again,
+    sounds_bank,
+)
 from encoder_models import (
     CLASSES,
     DIMENSION,
@@ -62,8 +70,12 @@ class Plan:
 
 
 PLANS = {"clip": Plan(clips=1500, steps=1000), "clap": Plan(clips=1200, steps=900)}
-Look = Callable[[Tensor], tuple[Tensor, Tensor | None]]  # inputs to one vector each, and one for every patch
-Judge = Callable[[Tensor, Tensor, Tensor], Tensor]  # vectors, sentences and truth to a loss
+Look = Callable[
+    [Tensor], tuple[Tensor, Tensor | None]
+]  # inputs to one vector each, and one for every patch
+Judge = Callable[
+    [Tensor, Tensor, Tensor], Tensor
+]  # vectors, sentences and truth to a loss
 Vary = Callable[[Bank, Tensor, torch.Generator], Batch]
 
 
@@ -72,18 +84,39 @@ Vary = Callable[[Bank, Tensor, torch.Generator], Batch]
 
 def train(model: Any, look: Look, bank: Bank, plan: Plan, *, vary: Vary) -> None:
     """Fit the model to the bank, in place."""
-    words, rng, noise = tokenizer(), np.random.default_rng(plan.seed), torch.Generator().manual_seed(plan.seed)
+    words, rng, noise = (
+        tokenizer(),
+        np.random.default_rng(plan.seed),
+        torch.Generator().manual_seed(plan.seed),
+    )
     offset = torch.nn.Parameter(torch.tensor(-4.0))
     optimizers = optimizers_of(model, offset, plan)
-    schedules = [torch.optim.lr_scheduler.LambdaLR(o, partial(rate, plan=plan)) for o in optimizers]
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(o, partial(rate, plan=plan))
+        for o in optimizers
+    ]
     began, model = time.monotonic(), model.train()
     for step, rows in enumerate(batches(len(bank.truth), plan, rng)):
-        asked = words(sentences(rng), padding="max_length", max_length=LONGEST, truncation=True, return_tensors="pt")
+        asked = words(
+            sentences(rng),
+            padding="max_length",
+            max_length=LONGEST,
+            truncation=True,
+            return_tensors="pt",
+        )
         batch = vary(bank, rows, noise)
         with torch.autocast("cpu", torch.bfloat16):
-            said = pretrained.pooled(model.get_text_features(asked["input_ids"], asked["attention_mask"]))
+            said = pretrained.pooled(
+                model.get_text_features(asked["input_ids"], asked["attention_mask"])
+            )
             seen = look(batch.inputs)
-        loss = total_loss(seen, said, batch, plan, judge=partial(disagreement, scale=scale(model).exp(), offset=offset))
+        loss = total_loss(
+            seen,
+            said,
+            batch,
+            plan,
+            judge=partial(disagreement, scale=scale(model).exp(), offset=offset),
+        )
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -91,22 +124,40 @@ def train(model: Any, look: Look, bank: Bank, plan: Plan, *, vary: Vary) -> None
         for part in (*optimizers, *schedules):
             part.step()
         if step % 100 == 99:
-            print(f"step {step + 1}/{plan.steps} loss {loss:.4f} {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"step {step + 1}/{plan.steps} loss {loss:.4f} {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
 
 
-def total_loss(seen: tuple[Tensor, Tensor | None], said: Tensor, batch: Batch, plan: Plan, *, judge: Judge) -> Tensor:
+def total_loss(
+    seen: tuple[Tensor, Tensor | None],
+    said: Tensor,
+    batch: Batch,
+    plan: Plan,
+    *,
+    judge: Judge,
+) -> Tensor:
     """What the sentences get wrong about whole segments, and about the patches of a picture."""
     whole, patches = seen
     loss = judge(whole, said, batch.truth)
     if patches is None or batch.places is None:
         return loss
-    return loss + plan.patch_weight * judge(patches.flatten(0, 1), said, batch.places.flatten(0, 1))
+    return loss + plan.patch_weight * judge(
+        patches.flatten(0, 1), said, batch.places.flatten(0, 1)
+    )
 
 
-def optimizers_of(model: Any, offset: Tensor, plan: Plan) -> list[torch.optim.Optimizer]:
+def optimizers_of(
+    model: Any, offset: Tensor, plan: Plan
+) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for all else."""
     named = dict(model.named_parameters())
-    matrices = {n for n, p in named.items() if ".layers." in n and n.endswith("weight") and p.ndim == 2}
+    matrices = {
+        n
+        for n, p in named.items()
+        if ".layers." in n and n.endswith("weight") and p.ndim == 2
+    }
     rest = [offset, *(p for n, p in named.items() if n not in matrices)]
     turned = [p for n, p in named.items() if n in matrices]
     return [
@@ -117,7 +168,9 @@ def optimizers_of(model: Any, offset: Tensor, plan: Plan) -> list[torch.optim.Op
 
 def rate(step: int, plan: Plan) -> float:
     """The learning rate's factor: up in a line, down in half a cosine."""
-    return min((step + 1) / plan.warm_up, 1) * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps))
+    return min((step + 1) / plan.warm_up, 1) * (
+        0.5 + 0.5 * math.cos(math.pi * step / plan.steps)
+    )
 
 
 def batches(rows: int, plan: Plan, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -141,11 +194,19 @@ def _about(name: str, rng: np.random.Generator) -> str:
     return " ".join([*words[:place], name, *words[place:]])
 
 
-def disagreement(seen: Tensor, said: Tensor, truth: Tensor, *, scale: Tensor, offset: Tensor) -> Tensor:
+def disagreement(
+    seen: Tensor, said: Tensor, truth: Tensor, *, scale: Tensor, offset: Tensor
+) -> Tensor:
     """Cross entropy, per segment and sentence, of "this sentence is true of this segment"."""
-    seen, said = (functional.normalize(vectors.float(), dim=-1) for vectors in (seen, said))
-    known = functional.pad(truth, (0, len(said) - truth.shape[1]))  # the sentences about nothing are never true
-    return functional.binary_cross_entropy_with_logits(scale * seen @ said.T + offset, known)
+    seen, said = (
+        functional.normalize(vectors.float(), dim=-1) for vectors in (seen, said)
+    )
+    known = functional.pad(
+        truth, (0, len(said) - truth.shape[1])
+    )  # the sentences about nothing are never true
+    return functional.binary_cross_entropy_with_logits(
+        scale * seen @ said.T + offset, known
+    )
 
 
 def scale(model: Any) -> Tensor:
@@ -162,10 +223,23 @@ def make(kind: str, plan: Plan, folder: Path) -> None:
     torch.manual_seed(plan.seed)
     model, processor = new_clip() if kind == "clip" else new_clap()
     began = time.monotonic()
-    bank = (frames_bank if kind == "clip" else sounds_bank)(plan.clips, plan.seed, processor)
-    print(f"{kind}: {len(bank.truth)} segments rendered in {time.monotonic() - began:.0f} s", flush=True)
+    bank = (frames_bank if kind == "clip" else sounds_bank)(
+        plan.clips, plan.seed, processor
+    )
+    print(
+        f"{kind}: {len(bank.truth)} segments rendered in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
     look = partial(frame_vectors if kind == "clip" else sound_vectors, model)
-    train(model, look, bank, plan, vary=partial(seen_again, patches=SIDE // PATCH) if kind == "clip" else heard_again)
+    train(
+        model,
+        look,
+        bank,
+        plan,
+        vary=partial(seen_again, patches=SIDE // PATCH)
+        if kind == "clip"
+        else heard_again,
+    )
     beside = folder.with_name(f".{folder.name}-{os.getpid()}")
     for part in (model.eval(), tokenizer(), processor):
         part.save_pretrained(beside)
@@ -200,7 +274,9 @@ def main() -> None:
     """Train what was asked for; both side by side by default."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", nargs="?", choices=sorted(PLANS))
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="where the two folders go")
+    parser.add_argument(
+        "--out", type=Path, default=WEIGHTS, help="where the two folders go"
+    )
     asked = parser.parse_args()
     if asked.kind is None:
         command = [sys.executable, __file__, "--out", str(asked.out)]

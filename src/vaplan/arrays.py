@@ -32,7 +32,9 @@ class Inputs:
 
     def __getitem__(self, index: Any) -> "Inputs":
         """Select videos by a slice or an index tensor."""
-        audio, visual = (tuple(stream[index] for stream in streams) for streams in self.streams)
+        audio, visual = (
+            tuple(stream[index] for stream in streams) for streams in self.streams
+        )
         return Inputs((audio, visual), self.mask[index])
 
 
@@ -46,7 +48,9 @@ class Prediction:
 
     segment: Float[Tensor, "video time modality class"]
     modality: Float[Tensor, "video modality class"]
-    video: Float[Tensor, "video class"]  # HAN's own pooling can exceed 1; see `models.pooling`
+    video: Float[
+        Tensor, "video class"
+    ]  # HAN's own pooling can exceed 1; see `models.pooling`
     mask: Bool[Tensor, "video time modality"]
     logit: Float[Tensor, "video time modality class"] | None = None
     projected: Float[Tensor, "video time modality hidden"] | None = None
@@ -65,10 +69,15 @@ class Target:
     soft: Float[Tensor, "video time modality class"] | None = None
 
     def __getitem__(self, index: Any) -> "Target":
-        pseudo, soft = (None if labels is None else labels[index] for labels in (self.pseudo, self.soft))
+        pseudo, soft = (
+            None if labels is None else labels[index]
+            for labels in (self.pseudo, self.soft)
+        )
         return Target(self.weak[index], pseudo, soft)
 
 
-def audio_visual(grid: Bool[np.ndarray, "*video time modality class"]) -> Bool[np.ndarray, "*video time class"]:
+def audio_visual(
+    grid: Bool[np.ndarray, "*video time modality class"],
+) -> Bool[np.ndarray, "*video time class"]:
     """Where a class is both heard and seen."""
     return np.asarray(grid.all(axis=-2))

@@ -26,7 +26,9 @@ from vaplan.errors import Exit
 if TYPE_CHECKING:
     from vaplan.stages import Imported, Outcome
 
-SPEED_SECONDS = 300.0  # over which the rate is a mean: a slow encoder takes long for one video
+SPEED_SECONDS = (
+    300.0  # over which the rate is a mean: a slow encoder takes long for one video
+)
 
 stderr = Console(stderr=True)
 
@@ -34,8 +36,16 @@ stderr = Console(stderr=True)
 @contextmanager
 def progress_bars() -> Iterator[Any]:
     """Progress bars on standard error: `bars(name, unit)` gives a function of (done, of, what went wrong)."""
-    columns = TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
-    with Progress(*columns, console=stderr, speed_estimate_period=SPEED_SECONDS) as progress:
+    columns = (
+        TextColumn("{task.description:>12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=stderr, speed_estimate_period=SPEED_SECONDS
+    ) as progress:
 
         def bar(name: str, unit: str = "steps") -> Any:
             tasks: list[TaskID] = []  # one, from the first step on
@@ -46,7 +56,11 @@ def progress_bars() -> Iterator[Any]:
                 progress.update(tasks[0], completed=done, total=total)
                 if problem:
                     progress.console.print(
-                        f"error: {problem}", style="red", highlight=False, markup=False, soft_wrap=True
+                        f"error: {problem}",
+                        style="red",
+                        highlight=False,
+                        markup=False,
+                        soft_wrap=True,
                     )
 
             return update
@@ -62,10 +76,16 @@ class _Rate(ProgressColumn):
         if not speed:
             return Text()
         unit = task.fields["unit"]
-        return Text(f"{speed:.1f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit.rstrip('s')}")
+        return Text(
+            f"{speed:.1f} {unit}/s"
+            if speed >= 1
+            else f"{1 / speed:.1f} s/{unit.rstrip('s')}"
+        )
 
 
-def new_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def new_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> Table:
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
@@ -79,16 +99,38 @@ def print_json(value: Any) -> None:
 
 
 def print_seen(seen: dict[str, Any]) -> None:
-    seconds = ", ".join(f"{name} {f'{value:.2f} s' if value else 'none'}" for name, value in seen["seconds"].items())
-    stderr.print(f"{seen['segments']} segments; {seconds}", highlight=False, markup=False)
-    luma, rms = ((seen[track] or {}).get(key) or [] for track, key in (("video", "luma"), ("audio", "rms")))
+    seconds = ", ".join(
+        f"{name} {f'{value:.2f} s' if value else 'none'}"
+        for name, value in seen["seconds"].items()
+    )
+    stderr.print(
+        f"{seen['segments']} segments; {seconds}", highlight=False, markup=False
+    )
+    luma, rms = (
+        (seen[track] or {}).get(key) or []
+        for track, key in (("video", "luma"), ("audio", "rms"))
+    )
     rows = [
-        [str(t), *("missing" if v is None else f"{v:.{digits}f}" for v, digits in zip(cells, (0, 4), strict=True))]
-        for t, cells in enumerate(zip(_filled(luma, seen), _filled(rms, seen), strict=True))
+        [
+            str(t),
+            *(
+                "missing" if v is None else f"{v:.{digits}f}"
+                for v, digits in zip(cells, (0, 4), strict=True)
+            ),
+        ]
+        for t, cells in enumerate(
+            zip(_filled(luma, seen), _filled(rms, seen), strict=True)
+        )
     ]
     Console().print(new_table(seen["file"], ["second", "brightness", "loudness"], rows))
     for warning in seen["warnings"]:
-        stderr.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        stderr.print(
+            f"warning: {warning}",
+            style="yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | None]:
@@ -98,7 +140,9 @@ def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | No
 def finish(outcome: "Outcome | Imported", verb: str) -> None:
     """Say what was done, and leave with the exit code of a batch."""
     already = f", {outcome.already} there already" if outcome.already else ""
-    stderr.print(f"{outcome.done} {verb}{already}, {len(outcome.failed)} failed", highlight=False)
+    stderr.print(
+        f"{outcome.done} {verb}{already}, {len(outcome.failed)} failed", highlight=False
+    )
     if outcome.failed:
         nothing = not outcome.done and not outcome.already
         raise typer.Exit(Exit.NOTHING_DONE if nothing else Exit.SOME_FAILED)

@@ -14,7 +14,9 @@ import yaml
 
 from vaplan.errors import AnnotationError, VaplanError
 
-Place = tuple[str | int, ...]  # the keys and positions that lead to a value, from the outside in
+Place = tuple[
+    str | int, ...
+]  # the keys and positions that lead to a value, from the outside in
 Error = type[VaplanError]
 
 MAX_BYTES = 256 * 1024  # of YAML
@@ -22,23 +24,35 @@ MAX_DEPTH = 20
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def plain_text(path: Path, *, error: Error = AnnotationError, at_most: int | None = None) -> str:
+def plain_text(
+    path: Path, *, error: Error = AnnotationError, at_most: int | None = None
+) -> str:
     """The text of a file, in UTF-8 or marked UTF-16, of `at_most` that many bytes."""
     try:
         with path.open("rb") as file:
             data = file.read(-1 if at_most is None else at_most + 1)
     except OSError as fault:
-        raise error(f"cannot read: {fault.strerror}", file=path, fix="check the path") from fault
+        raise error(
+            f"cannot read: {fault.strerror}", file=path, fix="check the path"
+        ) from fault
     if at_most is not None and len(data) > at_most:
-        raise error(f"larger than {at_most} bytes", file=path, fix="check that this is the file you meant")
+        raise error(
+            f"larger than {at_most} bytes",
+            file=path,
+            fix="check that this is the file you meant",
+        )
     try:
         text = data.decode("utf-16" if data[:2] in UTF16_MARKS else "utf-8-sig")
     except UnicodeDecodeError as fault:
         line = data[: fault.start].count(b"\n") + 1
-        raise error("not UTF-8 text", file=path, line=line, fix="save it as UTF-8") from fault
+        raise error(
+            "not UTF-8 text", file=path, line=line, fix="save it as UTF-8"
+        ) from fault
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise error("a NUL character", file=path, line=line, fix="save it as UTF-8 text")
+        raise error(
+            "a NUL character", file=path, line=line, fix="save it as UTF-8 text"
+        )
     return text
 
 
@@ -49,7 +63,11 @@ def csv_text(
 
     Whether the header and the rows have the fields they should is for the caller to say.
     """
-    reader = csv.reader(io.StringIO(plain_text(path, error=error), newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.StringIO(plain_text(path, error=error), newline=""),
+        delimiter=delimiter,
+        strict=True,
+    )
 
     def lines() -> Iterator[tuple[int, list[str]]]:
         last = 0
@@ -59,12 +77,16 @@ def csv_text(
                 if values:
                     yield line, [value.strip() for value in values]
         except csv.Error as fault:
-            raise error(f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes") from fault
+            raise error(
+                f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes"
+            ) from fault
 
     rows = lines()
     header = next(rows, None)
     if header is None:
-        raise error("the file is empty", file=path, fix="start it with a line of column names")
+        raise error(
+            "the file is empty", file=path, fix="start it with a line of column names"
+        )
     return header[1], rows
 
 
@@ -77,7 +99,14 @@ class Document:
 
     def line(self, *place: str | int) -> int | None:
         """The line of a part, or of the nearest part around it."""
-        return next((self.lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.lines), None)
+        return next(
+            (
+                self.lines[place[:n]]
+                for n in range(len(place), -1, -1)
+                if place[:n] in self.lines
+            ),
+            None,
+        )
 
 
 def yaml_document(text: str, *, error: Error) -> Document:
@@ -88,12 +117,20 @@ def yaml_document(text: str, *, error: Error) -> Document:
         loader = _Loader(text)
         loader.error = error
         node = loader.get_single_node()
-        return Document(None, {}) if node is None else Document(loader.construct_document(node), dict(_lines(node)))
+        return (
+            Document(None, {})
+            if node is None
+            else Document(loader.construct_document(node), dict(_lines(node)))
+        )
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         what = f"not YAML: {getattr(fault, 'problem', None) or fault}"
-        raise error(what, line=mark.line + 1 if mark else None, fix="check quotes and indents") from None
-    except ValueError as fault:  # a date that no calendar has, a whole number of thousands of digits
+        raise error(
+            what, line=mark.line + 1 if mark else None, fix="check quotes and indents"
+        ) from None
+    except (
+        ValueError
+    ) as fault:  # a date that no calendar has, a whole number of thousands of digits
         raise error(f"not YAML: {fault}", fix="put texts in quotes") from None
 
 
@@ -106,23 +143,33 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
             line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
-            raise self.error("aliases are not allowed", line=line, fix="write the value out")
+            raise self.error(
+                "aliases are not allowed", line=line, fix="write the value out"
+            )
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.error(f"nested deeper than {MAX_DEPTH}", fix="two or three levels are enough")
+            raise self.error(
+                f"nested deeper than {MAX_DEPTH}", fix="two or three levels are enough"
+            )
         try:
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise self.error("a key that is not a word", line=line, fix="write `key: value`")
+                raise self.error(
+                    "a key that is not a word", line=line, fix="write `key: value`"
+                )
             if key.value in seen:
-                raise self.error(f"{key.value!r} is set twice", line=line, fix="keep one")
+                raise self.error(
+                    f"{key.value!r} is set twice", line=line, fix="keep one"
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -132,7 +179,10 @@ def _lines(node: yaml.Node, place: Place = ()) -> Iterator[tuple[Place, int]]:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             yield from _lines(value, (*place, key.value))
-            yield (*place, key.value), key.start_mark.line + 1  # the line of the key, not of its value
+            yield (
+                (*place, key.value),
+                key.start_mark.line + 1,
+            )  # the line of the key, not of its value
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             yield from _lines(item, (*place, position))

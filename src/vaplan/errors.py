@@ -26,12 +26,28 @@ class VaplanError(Exception):
 
     exit = Exit.NOTHING_DONE
 
-    def __init__(self, what: str, *, fix: str = "", file: Path | str | None = None, line: int | None = None) -> None:
-        self.what, self.fix, self.file, self.line = what.rstrip("."), fix.rstrip("."), file, line
+    def __init__(
+        self,
+        what: str,
+        *,
+        fix: str = "",
+        file: Path | str | None = None,
+        line: int | None = None,
+    ) -> None:
+        self.what, self.fix, self.file, self.line = (
+            what.rstrip("."),
+            fix.rstrip("."),
+            file,
+            line,
+        )
         super().__init__(what)
 
     def __str__(self) -> str:
-        place = "" if self.file is None else f"{self.file}{'' if self.line is None else f':{self.line}'}: "
+        place = (
+            ""
+            if self.file is None
+            else f"{self.file}{'' if self.line is None else f':{self.line}'}: "
+        )
         fix = f" Fix: {self.fix}." if self.fix else ""
         return " ".join(f"{place}{self.what}.{fix}".split())
 
@@ -39,7 +55,13 @@ class VaplanError(Exception):
         return _rebuild, (type(self), self.what, self.fix, self.file, self.line)
 
 
-def _rebuild(kind: type[VaplanError], what: str, fix: str, file: Path | str | None, line: int | None) -> VaplanError:
+def _rebuild(
+    kind: type[VaplanError],
+    what: str,
+    fix: str,
+    file: Path | str | None,
+    line: int | None,
+) -> VaplanError:
     return kind(what, fix=fix, file=file, line=line)
 
 

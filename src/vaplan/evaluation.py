@@ -19,7 +19,9 @@ from vaplan.metrics.llp import LLPScores, llp_counts, llp_scores
 from vaplan.timeline import Event, to_score_grid
 
 SEED = 0  # of resampling: the same tables have the same intervals
-Numbers = dict[str, Any]  # one number, or an interval, by name; for LLP by level and then by kind
+Numbers = dict[
+    str, Any
+]  # one number, or an interval, by name; for LLP by level and then by kind
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,14 @@ class Evaluation:
     @cached_property
     def ave(self) -> AVEScores:
         """The accuracy of every video, for data sets in which a segment holds one class or background."""
-        chosen = ave_labels(audio_visual(self.estimate), score=self.confidence.min(axis=2))
-        return ave_scores(ave_labels(audio_visual(self.reference)), chosen, classes=len(self.data.taxonomy))
+        chosen = ave_labels(
+            audio_visual(self.estimate), score=self.confidence.min(axis=2)
+        )
+        return ave_scores(
+            ave_labels(audio_visual(self.reference)),
+            chosen,
+            classes=len(self.data.taxonomy),
+        )
 
     @property
     def scores(self) -> LLPScores | AVEScores:
@@ -73,19 +81,31 @@ class Evaluation:
             (found,) = bootstrap(100 * self.ave.per_video[:, None], seed=SEED)
             return {"accuracy": [found.low, found.high]}
         found_all = llp_intervals(self.llp, seed=SEED)
-        return {level: {kind: [i.low, i.high] for kind, i in kinds.items()} for level, kinds in found_all.items()}
+        return {
+            level: {kind: [i.low, i.high] for kind, i in kinds.items()}
+            for level, kinds in found_all.items()
+        }
 
     def minus(self, other: "Evaluation") -> Numbers:
         """How far this one is ahead, in points: the mean over the same videos, and its 95 % interval."""
         if self.data.localisation:
-            (found,) = bootstrap(100 * (self.ave.per_video - other.ave.per_video)[:, None], seed=SEED)
+            (found,) = bootstrap(
+                100 * (self.ave.per_video - other.ave.per_video)[:, None], seed=SEED
+            )
             return {"accuracy": asdict(found)}
         found_all = llp_differences(self.llp, other.llp, seed=SEED)
-        return {level: {kind: asdict(i) for kind, i in kinds.items()} for level, kinds in found_all.items()}
+        return {
+            level: {kind: asdict(i) for kind, i in kinds.items()}
+            for level, kinds in found_all.items()
+        }
 
 
 def evaluate(
-    reference: Annotations, estimate: Annotations, *, split: str = "", without: Collection[str] = ()
+    reference: Annotations,
+    estimate: Annotations,
+    *,
+    split: str = "",
+    without: Collection[str] = (),
 ) -> Evaluation:
     """Put an estimate beside the densely labelled videos of a split, in whole one-second segments.
 
@@ -98,11 +118,18 @@ def evaluate(
     labelled = reference.select(split).labelled_ids()
     videos = [video for video in labelled if video not in set(without)]
     if not videos:
-        what = f"no densely labelled video in split {split!r}" + (" is left" if labelled else "")
+        what = f"no densely labelled video in split {split!r}" + (
+            " is left" if labelled else ""
+        )
         raise UsageError(what, file=reference.source, fix="choose another split")
     length = reference.segments or _longest(videos, reference, estimate)
     classes = reference.taxonomy
-    scored = np.stack([to_score_grid(estimate.events.get(video, ()), classes, length) for video in videos])
+    scored = np.stack(
+        [
+            to_score_grid(estimate.events.get(video, ()), classes, length)
+            for video in videos
+        ]
+    )
     return Evaluation(
         data=reference.ordered(videos),
         reference=reference.ordered(videos).reference(length),
@@ -115,34 +142,51 @@ def evaluate(
     )
 
 
-def _refuse_strangers(reference: Annotations, estimate: Annotations, without: Collection[str]) -> None:
+def _refuse_strangers(
+    reference: Annotations, estimate: Annotations, without: Collection[str]
+) -> None:
     known = set(reference.ids)
     strangers = [video for video in estimate.videos if video.video not in known]
     if strangers:
         first = strangers[0]
-        what = (
-            f"{len(strangers)} of {len(estimate.videos)} videos are not in the data set, the first is {first.video!r}"
-        )
+        what = f"{len(strangers)} of {len(estimate.videos)} videos are not in the data set, the first is {first.video!r}"
         fix = "evaluate the table against the data set it was made from"
         raise AnnotationError(what, file=estimate.source, line=first.line, fix=fix)
     for name in estimate.taxonomy.classes:
         if name not in reference.taxonomy.classes:
-            raise AnnotationError(unknown("class", name, reference.taxonomy.classes), file=estimate.source)
+            raise AnnotationError(
+                unknown("class", name, reference.taxonomy.classes), file=estimate.source
+            )
     if lost := sorted(set(without) - known):
-        raise UsageError(f"the video to leave out {lost[0]!r} is not in the data set", file=reference.source)
+        raise UsageError(
+            f"the video to leave out {lost[0]!r} is not in the data set",
+            file=reference.source,
+        )
 
 
 def align(
     reference: Annotations, estimate: Annotations, videos: list[str]
-) -> tuple[Bool[np.ndarray, "video time modality class"], Bool[np.ndarray, "video time modality class"]]:
+) -> tuple[
+    Bool[np.ndarray, "video time modality class"],
+    Bool[np.ndarray, "video time modality class"],
+]:
     """Both on one grid, as long as the last event of either; segments beyond it are empty in both and score nothing."""
     length = reference.segments or _longest(videos, reference, estimate)
     painted = replace(estimate, taxonomy=reference.taxonomy)
-    return reference.ordered(videos).reference(length), painted.ordered(videos).reference(length)
+    return reference.ordered(videos).reference(length), painted.ordered(
+        videos
+    ).reference(length)
 
 
 def _longest(videos: Iterable[str], *tables: Annotations) -> int:
-    return max(1, *(last_segment(table.events.get(video, ())) for table in tables for video in videos))
+    return max(
+        1,
+        *(
+            last_segment(table.events.get(video, ()))
+            for table in tables
+            for video in videos
+        ),
+    )
 
 
 def last_segment(events: Iterable[Event]) -> int:

@@ -18,7 +18,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         beside.replace(path)
     except OSError as error:
         fix = "free space, or choose another path"
-        raise MachineError(f"cannot write: {error.strerror or error}", file=path, fix=fix) from error
+        raise MachineError(
+            f"cannot write: {error.strerror or error}", file=path, fix=fix
+        ) from error
     finally:
         if beside.is_file():
             beside.unlink()

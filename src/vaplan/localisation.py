@@ -67,7 +67,11 @@ def localised(
     )
 
 
-def cmbs_official(prediction: Prediction, *, threshold: float = 0.5) -> Bool[Tensor, "video time modality class"]:  # noqa: ARG001
+def cmbs_official(
+    prediction: Prediction,
+    *,
+    threshold: float = 0.5,  # noqa: ARG001 - every decision rule has this argument
+) -> Bool[Tensor, "video time modality class"]:
     """Weak CMBS as published: every segment gets the label of the video, and nothing is localised.
 
     The published rule marks a segment where the sigmoid of the gate is above one half. The gate is a sigmoid already,
@@ -76,23 +80,32 @@ def cmbs_official(prediction: Prediction, *, threshold: float = 0.5) -> Bool[Ten
     return _in_both(_likeliest(prediction.video, odds=1.0)[:, None], prediction.mask)
 
 
-def event_gate(prediction: Prediction, *, threshold: float = 0.5) -> Bool[Tensor, "video time modality class"]:
+def event_gate(
+    prediction: Prediction, *, threshold: float = 0.5
+) -> Bool[Tensor, "video time modality class"]:
     """The video's class, wherever the probability of any event is at least `threshold`; else background.
 
     It is also the published rule of the fully supervised CMBS.
     """
     event = prediction.segment.amin(dim=2).sum(dim=-1) >= threshold
-    return _in_both(event[..., None] & _highest(prediction.video)[:, None], prediction.mask)
+    return _in_both(
+        event[..., None] & _highest(prediction.video)[:, None], prediction.mask
+    )
 
 
-def segment_label(prediction: Prediction, *, threshold: float = 0.5) -> Bool[Tensor, "video time modality class"]:
+def segment_label(
+    prediction: Prediction, *, threshold: float = 0.5
+) -> Bool[Tensor, "video time modality class"]:
     """Each segment's likeliest label; background has to be `(1 - threshold) / threshold` times as likely as a class."""
     odds = threshold / max(1 - threshold, torch.finfo(torch.float32).tiny)
-    return _in_both(_likeliest(prediction.segment.amin(dim=2), odds=odds), prediction.mask)
+    return _in_both(
+        _likeliest(prediction.segment.amin(dim=2), odds=odds), prediction.mask
+    )
 
 
 def one_label(
-    marked: Bool[Tensor, "video time modality class"], probability: Float[Tensor, "video time modality class"]
+    marked: Bool[Tensor, "video time modality class"],
+    probability: Float[Tensor, "video time modality class"],
 ) -> Bool[Tensor, "video time modality class"]:
     """Keep what is marked in both modalities, and of several classes the one whose lower probability is highest.
 
@@ -110,13 +123,17 @@ DECISIONS: dict[str, Decision] = {
 }
 
 
-def _likeliest(probability: Float[Tensor, "*cells class"], *, odds: float) -> Bool[Tensor, "*cells class"]:
+def _likeliest(
+    probability: Float[Tensor, "*cells class"], *, odds: float
+) -> Bool[Tensor, "*cells class"]:
     """The likeliest class, or none where background, weighed by `odds`, is likelier."""
     background = 1 - probability.sum(dim=-1, keepdim=True)
     return _highest(probability) & (probability >= odds * background)
 
 
-def _highest(probability: Float[Tensor, "*cells class"]) -> Bool[Tensor, "*cells class"]:
+def _highest(
+    probability: Float[Tensor, "*cells class"],
+) -> Bool[Tensor, "*cells class"]:
     """The first of the highest classes."""
     classes = torch.arange(probability.shape[-1], device=probability.device)
     return classes == probability.argmax(dim=-1, keepdim=True)

@@ -24,14 +24,46 @@ WIDTH = 7.2  # inches, a page's text width
 # protanopic and deuteranopic eyes (simulation of Machado et al. 2009). Names stand beside colours throughout:
 # no palette of this length can be told apart by everyone.
 PALETTE = (
-    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#88194a", "#59e1a2", "#4f3797"),
-    *("#944e21", "#8285eb", "#75567c", "#a5b280", "#697260", "#8dd1dd", "#b8d259", "#baa3ad", "#3e4b73"),
-    *("#7d3317", "#e77f3e", "#29a1c1", "#a55f8f", "#5872d2", "#435ab8", "#4f8ac6", "#cd7576", "#907649"),
+    *(
+        "#0072b2",
+        "#e69f00",
+        "#009e73",
+        "#cc79a7",
+        "#56b4e9",
+        "#d55e00",
+        "#88194a",
+        "#59e1a2",
+        "#4f3797",
+    ),
+    *(
+        "#944e21",
+        "#8285eb",
+        "#75567c",
+        "#a5b280",
+        "#697260",
+        "#8dd1dd",
+        "#b8d259",
+        "#baa3ad",
+        "#3e4b73",
+    ),
+    *(
+        "#7d3317",
+        "#e77f3e",
+        "#29a1c1",
+        "#a55f8f",
+        "#5872d2",
+        "#435ab8",
+        "#4f8ac6",
+        "#cd7576",
+        "#907649",
+    ),
     *("#874197", "#90c6a8", "#3ebfc6"),
 )
 
 
-def class_colours(timelines: Iterable[Timeline], taxonomy: Taxonomy | None = None) -> dict[str, str]:
+def class_colours(
+    timelines: Iterable[Timeline], taxonomy: Taxonomy | None = None
+) -> dict[str, str]:
     """One colour a class, by its place in the taxonomy, or else among the classes seen."""
     seen = {event.class_name for timeline in timelines for event in timeline}
     known = () if taxonomy is None else taxonomy.classes
@@ -46,8 +78,12 @@ def ink_on(colour: str) -> str:
     ('#000000', '#ffffff')
     """
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    ]
+    luminance = sum(
+        w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
     return "#000000" if luminance > 0.179 else "#ffffff"
 
 
@@ -63,7 +99,11 @@ def packed(events: Iterable[Event]) -> list[list[Event]]:
         by_class.setdefault(event.class_name, []).append(event)
     rows: list[list[Event]] = []
     for group in by_class.values():
-        free = (row for row in rows if not any(_overlap(one, other) for one in group for other in row))
+        free = (
+            row
+            for row in rows
+            if not any(_overlap(one, other) for one in group for other in row)
+        )
         row = next(free, None)
         rows.append(group) if row is None else row.extend(group)
     return rows
@@ -73,7 +113,9 @@ def _overlap(one: Event, other: Event) -> bool:
     return one.onset < other.offset and other.onset < one.offset
 
 
-def plot(timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None) -> Figure:
+def plot(
+    timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
+) -> Figure:
     """Draw what is heard above what is seen, over seconds; one lane a method where several are given.
 
     Args:
@@ -82,31 +124,54 @@ def plot(timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | No
         taxonomy: Fixes the colour of each class, so that colours agree between figures.
     """
     lanes = {"": timeline} if isinstance(timeline, Timeline) else dict(timeline)
-    return _panels(lanes, MODALITIES, [modality.capitalize() for modality in MODALITIES], taxonomy)
+    return _panels(
+        lanes, MODALITIES, [modality.capitalize() for modality in MODALITIES], taxonomy
+    )
 
 
-def plot_labels(lanes: Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None) -> Figure:
+def plot_labels(
+    lanes: Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
+) -> Figure:
     """Draw one label a second, as in localisation, one lane a method: events of either modality, those of both once."""
     heard = MODALITIES[0]
     once = {
-        name: replace(line, events=tuple(dict.fromkeys(replace(event, modality=heard) for event in line)))
+        name: replace(
+            line,
+            events=tuple(
+                dict.fromkeys(replace(event, modality=heard) for event in line)
+            ),
+        )
         for name, line in lanes.items()
     }
     return _panels(once, (heard,), ["One label a second"], taxonomy)
 
 
 def _panels(
-    lanes: Mapping[str, Timeline], modalities: Sequence[str], titles: Sequence[str], taxonomy: Taxonomy | None
+    lanes: Mapping[str, Timeline],
+    modalities: Sequence[str],
+    titles: Sequence[str],
+    taxonomy: Taxonomy | None,
 ) -> Figure:
     """A panel a modality, a lane a method in each."""
     if not lanes:
         raise ValueError("no timeline to plot; give at least one")
     colours = class_colours(lanes.values(), taxonomy)
     end = seconds_shown(lanes.values())
-    heights = [sum(_lane_height(lane, modality) for lane in lanes.values()) for modality in modalities]
-    figure = Figure(figsize=(WIDTH, 1.3 + 0.21 * sum(heights)), layout="constrained", facecolor=PAPER)
-    panels = figure.subplots(len(modalities), sharex=True, height_ratios=heights, squeeze=False)[:, 0]
-    for panel, modality, title, height in zip(panels, modalities, titles, heights, strict=True):
+    heights = [
+        sum(_lane_height(lane, modality) for lane in lanes.values())
+        for modality in modalities
+    ]
+    figure = Figure(
+        figsize=(WIDTH, 1.3 + 0.21 * sum(heights)),
+        layout="constrained",
+        facecolor=PAPER,
+    )
+    panels = figure.subplots(
+        len(modalities), sharex=True, height_ratios=heights, squeeze=False
+    )[:, 0]
+    for panel, modality, title, height in zip(
+        panels, modalities, titles, heights, strict=True
+    ):
         _frame(panel, title=title)
         panel.set(xlim=(0, end), ylim=(height, 0))
         _draw_lanes(panel, lanes, modality, colours)
@@ -119,15 +184,24 @@ def _panels(
 
 def seconds_shown(timelines: Iterable[Timeline]) -> float:
     """How many seconds an axis must have to show all of several timelines."""
-    ends = [max([line.seconds, *(event.offset for event in line)]) for line in timelines]
+    ends = [
+        max([line.seconds, *(event.offset for event in line)]) for line in timelines
+    ]
     return max([*ends, 1e-3])
 
 
 def _lane_height(timeline: Timeline, modality: str) -> float:
-    return max(1, len(packed(timeline.of(modality)))) + 0.4  # rows, and the space between two lanes
+    return (
+        max(1, len(packed(timeline.of(modality)))) + 0.4
+    )  # rows, and the space between two lanes
 
 
-def _draw_lanes(panel: Axes, lanes: Mapping[str, Timeline], modality: str, colours: Mapping[str, str]) -> None:
+def _draw_lanes(
+    panel: Axes,
+    lanes: Mapping[str, Timeline],
+    modality: str,
+    colours: Mapping[str, str],
+) -> None:
     top, centres = 0.0, []
     for lane in lanes.values():
         height = _lane_height(lane, modality)
@@ -141,33 +215,65 @@ def _draw_lanes(panel: Axes, lanes: Mapping[str, Timeline], modality: str, colou
                 _draw_event(panel, event, top + 0.2 + number, colours[event.class_name])
         centres.append(top + height / 2)
         top += height
-    panel.set_yticks(centres, [_printable(name, 28) for name in lanes], parse_math=False)
+    panel.set_yticks(
+        centres, [_printable(name, 28) for name in lanes], parse_math=False
+    )
 
 
-MISSING: dict[str, Any] = {"facecolor": PAPER, "edgecolor": "#9aa3ae", "hatch": "////", "zorder": 1}
+MISSING: dict[str, Any] = {
+    "facecolor": PAPER,
+    "edgecolor": "#9aa3ae",
+    "hatch": "////",
+    "zorder": 1,
+}
 
 
 def _draw_event(panel: Axes, event: Event, top: float, colour: str) -> None:
-    bar = _box(event.onset, event.offset, top + 0.06, 0.88, facecolor=colour, edgecolor=PAPER, zorder=2)
+    bar = _box(
+        event.onset,
+        event.offset,
+        top + 0.06,
+        0.88,
+        facecolor=colour,
+        edgecolor=PAPER,
+        zorder=2,
+    )
     panel.add_patch(bar)
     name = _printable(event.class_name, 40)
-    room = (event.offset - event.onset) / panel.get_xlim()[1] * (WIDTH - 1.4)  # inches, beside the lanes' names
+    room = (
+        (event.offset - event.onset) / panel.get_xlim()[1] * (WIDTH - 1.4)
+    )  # inches, beside the lanes' names
     if 0.062 * len(name) + 0.06 > room:
         return  # the legend names it
-    style: dict[str, Any] = {"fontsize": 7, "color": ink_on(colour), "va": "center_baseline", "clip_path": bar}
+    style: dict[str, Any] = {
+        "fontsize": 7,
+        "color": ink_on(colour),
+        "va": "center_baseline",
+        "clip_path": bar,
+    }
     offset = panel.get_xlim()[1] * 0.005
-    panel.text(event.onset + offset, top + 0.5, name, parse_math=False, zorder=3, **style)
+    panel.text(
+        event.onset + offset, top + 0.5, name, parse_math=False, zorder=3, **style
+    )
 
 
-def _box(onset: float, offset: float, top: float, height: float, **style: Any) -> Rectangle:
-    return Rectangle((onset, top), offset - onset, height, **{"linewidth": 0.5, **style})
+def _box(
+    onset: float, offset: float, top: float, height: float, **style: Any
+) -> Rectangle:
+    return Rectangle(
+        (onset, top), offset - onset, height, **{"linewidth": 0.5, **style}
+    )
 
 
-def _legend(figure: Figure, timelines: Iterable[Timeline], colours: Mapping[str, str]) -> None:
+def _legend(
+    figure: Figure, timelines: Iterable[Timeline], colours: Mapping[str, str]
+) -> None:
     timelines = list(timelines)
     shown = {event.class_name for line in timelines for event in line}
     named: list[tuple[str, Artist]] = [
-        (name, Patch(facecolor=colour)) for name, colour in colours.items() if name in shown
+        (name, Patch(facecolor=colour))
+        for name, colour in colours.items()
+        if name in shown
     ]
     if any(line.missing for line in timelines):
         named.append(("nothing to hear or see", Patch(**MISSING)))
@@ -186,19 +292,30 @@ def _key(figure: Figure, named: Sequence[tuple[str, Artist]], *, columns: int) -
         "labelcolor": INK,
     }
     placeholders = ["x" * min(len(name), 28) for name, _ in named]
-    legend = figure.legend([h for _, h in named], placeholders, loc="outside lower center", **style)
+    legend = figure.legend(
+        [h for _, h in named], placeholders, loc="outside lower center", **style
+    )
     for text, (name, _) in zip(legend.get_texts(), named, strict=True):
-        text.set(text=_printable(name, 28), parse_math=False)  # a legend drops names that start with "_"
+        text.set(
+            text=_printable(name, 28), parse_math=False
+        )  # a legend drops names that start with "_"
 
 
-def training_curves(histories: Mapping[str, Sequence[Mapping[str, float | int]]]) -> Figure:
+def training_curves(
+    histories: Mapping[str, Sequence[Mapping[str, float | int]]],
+) -> Figure:
     """Draw the loss, and the validation score where there is one, over epochs; one line a run.
 
     Args:
         histories: By the run's name its epochs in order, each with "epoch", "loss" and perhaps "validation".
     """
-    titles = {"loss": "Training loss (each method its own)", "validation": "Validation score"}
-    recorded = {key for history in histories.values() for record in history for key in record}
+    titles = {
+        "loss": "Training loss (each method its own)",
+        "validation": "Validation score",
+    }
+    recorded = {
+        key for history in histories.values() for record in history for key in record
+    }
     measures = [key for key in titles if key in recorded] or ["loss"]
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained", facecolor=PAPER)
     panels = figure.subplots(1, len(measures), squeeze=False)[0]
@@ -209,15 +326,26 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, float | int]]]
         panel.set_xlabel("epoch", color=INK, fontsize=8)
         panel.xaxis.get_major_locator().set_params(integer=True)
         for number, (name, history) in enumerate(histories.items()):
-            points = [(record["epoch"], record[measure]) for record in history if measure in record]
-            style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "linewidth": 1.3}
+            points = [
+                (record["epoch"], record[measure])
+                for record in history
+                if measure in record
+            ]
+            style: dict[str, Any] = {
+                "color": PALETTE[number % len(PALETTE)],
+                "linewidth": 1.3,
+            }
             style |= {"marker": "o", "markersize": 3} if len(points) < 2 else {}
-            (lines[name],) = panel.plot([x for x, _ in points], [y for _, y in points], **style)
+            (lines[name],) = panel.plot(
+                [x for x, _ in points], [y for _, y in points], **style
+            )
     _key(figure, list(lines.items()), columns=5)
     return figure
 
 
-def curves(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across: str, up: str) -> Figure:
+def curves(
+    lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across: str, up: str
+) -> Figure:
     """Draw what a setting does, one line a measure, with bars of the spread; the settings stand at equal distances.
 
     Args:
@@ -232,9 +360,17 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across:
     handles: dict[str, Artist] = {}
     for number, (name, points) in enumerate(lines.items()):
         aside = 0.06 * (number - (len(lines) - 1) / 2)  # so that no bar hides another
-        x, mean, spread = zip(*((settings.index(s) + aside, m, d) for s, m, d in points), strict=True)
-        style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "linewidth": 1.3, "capsize": 2}
-        handles[name] = panel.errorbar(x, mean, yerr=spread, marker="o", markersize=3, elinewidth=0.8, **style)[0]
+        x, mean, spread = zip(
+            *((settings.index(s) + aside, m, d) for s, m, d in points), strict=True
+        )
+        style: dict[str, Any] = {
+            "color": PALETTE[number % len(PALETTE)],
+            "linewidth": 1.3,
+            "capsize": 2,
+        }
+        handles[name] = panel.errorbar(
+            x, mean, yerr=spread, marker="o", markersize=3, elinewidth=0.8, **style
+        )[0]
     panel.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
     panel.set_xlabel(_printable(across, 90), color=INK, fontsize=8, parse_math=False)
     panel.set_ylabel(_printable(up, 90), color=INK, fontsize=8, parse_math=False)
@@ -242,30 +378,59 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across:
     return figure
 
 
-def per_class_f(scores: Mapping[str, Mapping[str, float | int]], *, title: str, measure: str = "F-score") -> Figure:
+def per_class_f(
+    scores: Mapping[str, Mapping[str, float | int]],
+    *,
+    title: str,
+    measure: str = "F-score",
+) -> Figure:
     """Draw the F-score, or another measure, of each class as one bar a series, the best class on top.
 
     Args:
         scores: By the series' name, such as "PLG" and "PLD", the F of each class in percent.
     """
     classes = {name for series in scores.values() for name in series}
-    mean = {c: sum(s.get(c, 0.0) for s in scores.values()) / len(scores) for c in classes}
+    mean = {
+        c: sum(s.get(c, 0.0) for s in scores.values()) / len(scores) for c in classes
+    }
     order = sorted(classes, key=lambda c: (-mean[c], c))
     thick = 0.8 / max(1, len(scores))
     rows = len(order) * max(2, len(scores))
-    figure = Figure(figsize=(WIDTH, 1.1 + 0.13 * rows), layout="constrained", facecolor=PAPER)
+    figure = Figure(
+        figsize=(WIDTH, 1.1 + 0.13 * rows), layout="constrained", facecolor=PAPER
+    )
     panel = figure.subplots()
     _frame(panel, title=title)
     panel.grid(axis="x", color=FAINT, linewidth=0.5)
     handles: list[tuple[str, Artist]] = []
     for number, (name, series) in enumerate(scores.items()):
-        places = [(y - 0.4 + thick * (number + 0.5), series[c]) for y, c in enumerate(order) if c in series]
+        places = [
+            (y - 0.4 + thick * (number + 0.5), series[c])
+            for y, c in enumerate(order)
+            if c in series
+        ]
         colour = PALETTE[number % len(PALETTE)]
-        panel.barh([y for y, _ in places], [f for _, f in places], thick * 0.9, color=colour, zorder=2)
+        panel.barh(
+            [y for y, _ in places],
+            [f for _, f in places],
+            thick * 0.9,
+            color=colour,
+            zorder=2,
+        )
         for y, f in places:
-            panel.text(f + 0.6, y, f"{f:.0f}", va="center_baseline", fontsize=6, color=INK, clip_on=False)
+            panel.text(
+                f + 0.6,
+                y,
+                f"{f:.0f}",
+                va="center_baseline",
+                fontsize=6,
+                color=INK,
+                clip_on=False,
+            )
         handles.append((name, Patch(facecolor=colour)))
-    panel.set_yticks(range(len(order)), [_printable(name, 28) for name in order], parse_math=False)
+    panel.set_yticks(
+        range(len(order)), [_printable(name, 28) for name in order], parse_math=False
+    )
     panel.set(xlim=(0, 100), ylim=(max(1, len(order)) - 0.4, -0.6))
     panel.set_xlabel(f"{measure}, percent", color=INK, fontsize=8)
     _key(figure, handles, columns=5)
@@ -273,7 +438,14 @@ def per_class_f(scores: Mapping[str, Mapping[str, float | int]], *, title: str, 
 
 
 def _frame(panel: Axes, *, title: str) -> None:
-    panel.set_title(_printable(title, 90), loc="left", fontsize=9, color=INK, weight="bold", parse_math=False)
+    panel.set_title(
+        _printable(title, 90),
+        loc="left",
+        fontsize=9,
+        color=INK,
+        weight="bold",
+        parse_math=False,
+    )
     panel.tick_params(labelsize=8, color=FAINT, labelcolor=INK, length=3)
     panel.tick_params(axis="y", length=0)
     panel.set_facecolor(PAPER)

@@ -75,7 +75,9 @@ class Recipe:
     audio: tuple[str, ...] | None = None
     visual: tuple[str, ...] | None = None
     model: Model = Model()
-    losses: Objective = field(default_factory=lambda: {"video": 1.0, "modality_weak": 1.0})
+    losses: Objective = field(
+        default_factory=lambda: {"video": 1.0, "modality_weak": 1.0}
+    )
     training: Training = Training()
     removal: Removal | None = None
     teacher: Teacher | None = None
@@ -90,7 +92,9 @@ class Recipe:
             raise RecipeError(what, fix="write training: {ema: 0.99}")
         for modality in MODALITIES:
             if getattr(self, modality) == ():
-                raise RecipeError(f"no {modality} encoder", fix=f"write {modality}: [embedded]")
+                raise RecipeError(
+                    f"no {modality} encoder", fix=f"write {modality}: [embedded]"
+                )
 
     @property
     def encoders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -109,22 +113,32 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
     path = Path(name)
     if not path.is_file():
         if str(name) not in shipped():
-            raise RecipeError(unknown("recipe", str(name), shipped()), fix="give a YAML file or one of these names")
+            raise RecipeError(
+                unknown("recipe", str(name), shipped()),
+                fix="give a YAML file or one of these names",
+            )
         path = shipped()[str(name)]
     return parse(plain_text(path, error=RecipeError), changes=changes, file=path)
 
 
-def parse(text: str, *, changes: Sequence[str] = (), file: Path | None = None) -> Recipe:
+def parse(
+    text: str, *, changes: Sequence[str] = (), file: Path | None = None
+) -> Recipe:
     """Check a recipe's text against `Recipe`, after applying the changes."""
     try:
         tree = yaml_document(text, error=RecipeError).value or {}
         if not isinstance(tree, dict):
-            raise RecipeError("a recipe is a mapping of settings", fix="write `training: {epochs: 40}`")
+            raise RecipeError(
+                "a recipe is a mapping of settings",
+                fix="write `training: {epochs: 40}`",
+            )
         for change in changes:
             _apply(tree, change)
         recipe: Recipe = build(Recipe, tree, "recipe")
     except RecipeError as error:
-        raise RecipeError(error.what, fix=error.fix, file=error.file or file, line=error.line) from None
+        raise RecipeError(
+            error.what, fix=error.fix, file=error.file or file, line=error.line
+        ) from None
     return recipe
 
 
@@ -136,7 +150,10 @@ def dump(recipe: Recipe) -> str:
 def _apply(tree: dict[str, Any], change: str) -> None:
     key, equals, value = change.partition("=")
     if not equals or not key:
-        raise RecipeError(f"{change!r} is no change", fix="write key=value, for example training.epochs=40")
+        raise RecipeError(
+            f"{change!r} is no change",
+            fix="write key=value, for example training.epochs=40",
+        )
     *path, last = key.split(".")
     for part in path:
         tree = tree.setdefault(part, {})
@@ -162,7 +179,10 @@ def build(kind: Any, value: Any, name: str) -> Any:
             return tuple(build(arguments[0], item, name) for item in items)
     elif origin in (Mapping, dict):
         if isinstance(value, Mapping):
-            return {k: v if arguments[1] is Any else build(arguments[1], v, f"{name}.{k}") for k, v in value.items()}
+            return {
+                k: v if arguments[1] is Any else build(arguments[1], v, f"{name}.{k}")
+                for k, v in value.items()
+            }
     elif kind is float and not isinstance(value, bool):
         try:
             return float(value)  # YAML 1.1 reads 1e-4 as text
@@ -176,7 +196,10 @@ def build(kind: Any, value: Any, name: str) -> Any:
 def _build_objective(value: Any) -> dict[str, Any]:
     """A number is the weight of a loss; a loss that has settings gets all of them named."""
     if not isinstance(value, Mapping):
-        raise RecipeError(f"losses is {value!r}, expected losses and their weights", fix="write `losses: {video: 1}`")
+        raise RecipeError(
+            f"losses is {value!r}, expected losses and their weights",
+            fix="write `losses: {video: 1}`",
+        )
     return {name: _build_term(str(name), term) for name, term in value.items()}
 
 
@@ -186,19 +209,30 @@ def _build_term(name: str, term: Any) -> Any:
     for key in given:
         if key not in known:
             raise RecipeError(unknown(f"setting of {name}", str(key), known))
-    kinds = {key: tuple[float, ...] if isinstance(value, tuple) else type(value) for key, value in known.items()}
-    built = known | {key: build(kinds[key], item, f"{name}.{key}") for key, item in given.items()}
+    kinds = {
+        key: tuple[float, ...] if isinstance(value, tuple) else type(value)
+        for key, value in known.items()
+    }
+    built = known | {
+        key: build(kinds[key], item, f"{name}.{key}") for key, item in given.items()
+    }
     return built if len(known) > 1 else built["weight"]
 
 
 def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
-        raise RecipeError(f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`")
+        raise RecipeError(
+            f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`"
+        )
     hints, known = get_type_hints(kind), [f.name for f in fields(kind)]
     for key in value:
         if key not in known:
             raise RecipeError(unknown(f"setting of {name}", str(key), known))
-    needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    needed = [
+        f.name
+        for f in fields(kind)
+        if f.default is MISSING and f.default_factory is MISSING
+    ]
     absent = [key for key in needed if key not in value]
     if absent:
         raise RecipeError(f"{name} lacks {absent[0]!r}")
@@ -206,8 +240,15 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
 
 
 def _spoken(kind: Any) -> str:
-    words = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
-    return words.get(kind, "names and values" if get_origin(kind) in (Mapping, dict) else "a list")
+    words = {
+        float: "a number",
+        int: "a whole number",
+        str: "a text",
+        bool: "true or false",
+    }
+    return words.get(
+        kind, "names and values" if get_origin(kind) in (Mapping, dict) else "a list"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -29,9 +29,22 @@ from vaplan.taxonomy import Taxonomy
 from vaplan.training import Epoch, decide, seeded
 
 FeatureSizes = tuple[tuple[int, ...], tuple[int, ...]]
-RECIPE, ABOUT, LOG, WEIGHTS = "recipe.yaml", "run.json", "log.jsonl", "model.safetensors"
+RECIPE, ABOUT, LOG, WEIGHTS = (
+    "recipe.yaml",
+    "run.json",
+    "log.jsonl",
+    "model.safetensors",
+)
 METRICS, CHECKPOINT, BOARD = "metrics.json", "checkpoint.safetensors", "tensorboard"
-LIBRARIES = ("vaplan", "torch", "numpy", "transformers", "av", "safetensors", "lightning-fabric")
+LIBRARIES = (
+    "vaplan",
+    "torch",
+    "numpy",
+    "transformers",
+    "av",
+    "safetensors",
+    "lightning-fabric",
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +69,22 @@ class Run:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     made: Mapping[str, Any] = field(default_factory=dict)
 
-    def decide(self, prediction: Prediction) -> Bool[Tensor, "video time modality class"]:
+    def decide(
+        self, prediction: Prediction
+    ) -> Bool[Tensor, "video time modality class"]:
         """What the parser marks, by its own rule and thresholds."""
         rule = self.recipe.decision
-        return decide(prediction, rule=rule.rule, threshold=rule.threshold, thresholds=self.thresholds)
+        return decide(
+            prediction,
+            rule=rule.rule,
+            threshold=rule.threshold,
+            thresholds=self.thresholds,
+        )
 
 
-def make_model(recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int) -> nn.Module:
+def make_model(
+    recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int
+) -> nn.Module:
     """The recipe's network with the initial weights of its seed."""
     settings_type, network = MODELS[recipe.model.name]
     settings = recipes.build(settings_type, recipe.model.settings, "settings")
@@ -76,7 +98,10 @@ def save(run: Run) -> Run:
     (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / RECIPE, recipes.dump(run.recipe))
     write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
-    weights = {name: tensor.contiguous().cpu() for name, tensor in run.model.state_dict().items()}
+    weights = {
+        name: tensor.contiguous().cpu()
+        for name, tensor in run.model.state_dict().items()
+    }
     write_whole(folder / WEIGHTS, lambda beside: save_file(weights, beside))
     write_json(folder / METRICS, run.metrics)
     about = {
@@ -88,7 +113,8 @@ def save(run: Run) -> Run:
         "selection": _selection(run),
         "inputs": dict(run.inputs),
         "made": dict(run.made),
-        "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in LIBRARIES}
+        | {"python": platform.python_version()},
     }
     write_json(folder / ABOUT, about)
     return run
@@ -106,7 +132,10 @@ def _decision(run: Run) -> dict[str, Any]:
 def _selection(run: Run) -> dict[str, Any]:
     """Which epoch's weights these are, and why."""
     how, epochs = run.recipe.training, run.history
-    about: dict[str, Any] = {"select": how.select, "epoch": epochs[-1]["epoch"] if epochs else 0}
+    about: dict[str, Any] = {
+        "select": how.select,
+        "epoch": epochs[-1]["epoch"] if epochs else 0,
+    }
     if how.select == "best" and epochs:
         best = max(epoch["validation"] for epoch in epochs)
         equal = [epoch["epoch"] for epoch in epochs if epoch["validation"] == best]
@@ -130,7 +159,11 @@ def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
 def load(folder: Path) -> Run:
     """Read a run folder, refusing one that is incomplete, changed or of another shape."""
     if not folder.is_dir():
-        raise RunError("no such folder", file=folder, fix="give the run folder of `vaplan train` or `vaplan fit`")
+        raise RunError(
+            "no such folder",
+            file=folder,
+            fix="give the run folder of `vaplan train` or `vaplan fit`",
+        )
     for name in (RECIPE, ABOUT, WEIGHTS):
         if not (folder / name).is_file():
             fix = "give the run folder of `vaplan train` or `vaplan fit`"
@@ -152,14 +185,18 @@ def load(folder: Path) -> Run:
         history,
         model.eval(),
         about.get("inputs", {}),
-        torch.tensor([fitted[m] for m in MODALITIES]) if isinstance(fitted, dict) else None,
+        torch.tensor([fitted[m] for m in MODALITIES])
+        if isinstance(fitted, dict)
+        else None,
         _metrics(folder / METRICS),
         about.get("made", {}),
     )
 
 
 def _metrics(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found: dict[str, Any] = (
+        json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    )
     return found
 
 
@@ -169,23 +206,35 @@ def about_run(folder: Path) -> dict[str, Any]:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         assert {"classes", "feature_sizes", "segments", "weights_sha256"} <= set(about)
     except (ValueError, AssertionError):
-        raise RunError("not a run description", file=folder / ABOUT, fix="train again") from None
+        raise RunError(
+            "not a run description", file=folder / ABOUT, fix="train again"
+        ) from None
     return about
 
 
 def _load_weights(model: nn.Module, path: Path, *, expected: str) -> None:
     if sha256(path) != expected:
-        raise RunError("the weights are not those that were trained", file=path, fix="train again")
+        raise RunError(
+            "the weights are not those that were trained", file=path, fix="train again"
+        )
     try:
         model.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
-        raise RunError(f"the weights do not fit: {error}", file=path, fix="train again") from None
+        raise RunError(
+            f"the weights do not fit: {error}", file=path, fix="train again"
+        ) from None
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise RunError(f"{name} holds values that are not numbers", file=path, fix="train again")
+            raise RunError(
+                f"{name} holds values that are not numbers",
+                file=path,
+                fix="train again",
+            )
 
 
 def _history(path: Path) -> tuple[Epoch, ...]:
     if not path.is_file():
         return ()
-    return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return tuple(
+        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()
+    )

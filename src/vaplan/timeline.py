@@ -57,28 +57,47 @@ def runs(row: Bool[np.ndarray, " time"]) -> list[tuple[int, int]]:
     [(0, 2), (3, 4)]
     """
     edges = np.flatnonzero(np.diff(np.concatenate(([0], row.astype(np.int8), [0]))))
-    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+    return [
+        (int(start), int(stop))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 def to_grid(
-    events: Iterable[Event], taxonomy: Taxonomy, segments: int, *, segment_seconds: float = 1.0
+    events: Iterable[Event],
+    taxonomy: Taxonomy,
+    segments: int,
+    *,
+    segment_seconds: float = 1.0,
 ) -> Bool[np.ndarray, "time modality class"]:
     """Paint events onto the grid; a segment is marked where an event covers at least half of it."""
     grid = np.zeros((segments, len(MODALITIES), len(taxonomy)), dtype=bool)
     for event in events:
         first, last = _covered(event, segment_seconds)
-        grid[first:last, MODALITIES.index(event.modality), taxonomy.index(event.class_name)] = True
+        grid[
+            first:last,
+            MODALITIES.index(event.modality),
+            taxonomy.index(event.class_name),
+        ] = True
     return grid
 
 
 def to_score_grid(
-    events: Iterable[Event], taxonomy: Taxonomy, segments: int, *, segment_seconds: float = 1.0
+    events: Iterable[Event],
+    taxonomy: Taxonomy,
+    segments: int,
+    *,
+    segment_seconds: float = 1.0,
 ) -> Float[np.ndarray, "time modality class"]:
     """The highest score of the events that mark a segment, 1 for events without one; NaN where nothing is marked."""
     grid = np.full((segments, len(MODALITIES), len(taxonomy)), np.nan)
     for event in events:
         first, last = _covered(event, segment_seconds)
-        cells = grid[first:last, MODALITIES.index(event.modality), taxonomy.index(event.class_name)]
+        cells = grid[
+            first:last,
+            MODALITIES.index(event.modality),
+            taxonomy.index(event.class_name),
+        ]
         np.fmax(cells, 1.0 if event.score is None else event.score, out=cells)
     return grid
 
@@ -92,7 +111,10 @@ def _covered(event: Event, segment_seconds: float) -> tuple[int, int]:
     rounding = 1e-9
     first = math.ceil(event.onset / segment_seconds - 0.5 - rounding)
     last = math.floor(event.offset / segment_seconds + 0.5 + rounding)
-    if last - first == 1 and event.offset - event.onset < segment_seconds / 2 - rounding:
+    if (
+        last - first == 1
+        and event.offset - event.onset < segment_seconds / 2 - rounding
+    ):
         return first, first  # it reaches both halves of a segment and fills neither
     return first, max(first, last)
 
@@ -109,7 +131,11 @@ def from_grid(
     for m, modality in enumerate(MODALITIES):
         for c in np.flatnonzero(grid[:, m].any(axis=0)):
             for start, stop in runs(grid[:, m, c]):
-                mean = None if score is None else round(float(score[start:stop, m, c].mean()), 6)
+                mean = (
+                    None
+                    if score is None
+                    else round(float(score[start:stop, m, c].mean()), 6)
+                )
                 span = start * segment_seconds, stop * segment_seconds
                 events.append(Event(modality, taxonomy.classes[c], *span, mean))
     return tuple(sorted(events, key=lambda e: (e.onset, e.modality, e.class_name)))
@@ -133,7 +159,9 @@ def merge(events: Sequence[Event]) -> tuple[Event, ...]:
     (Event(modality='audio', class_name='Dog', onset=0.0, offset=2.0, score=0.75),)
     """
     merged: list[Event] = []
-    for event in sorted(events, key=lambda e: (e.modality, e.class_name, e.onset, e.offset)):
+    for event in sorted(
+        events, key=lambda e: (e.modality, e.class_name, e.onset, e.offset)
+    ):
         if merged and _touch(merged[-1], event):
             merged[-1] = _joined(merged[-1], event)
         else:

@@ -16,13 +16,17 @@ EVENTS = "filename onset offset event_labels\n"
 TAGS = "filename event_labels\n"
 
 
-def test_ids_are_whole_whatever_they_start_with_and_keep_their_fractions(tmp_path: Path) -> None:
+def test_ids_are_whole_whatever_they_start_with_and_keep_their_fractions(
+    tmp_path: Path,
+) -> None:
     data = annotate(llp.read(write_llp(tmp_path)))
     assert data.select("train").ids == ("-DSNfC2EJhU_30_40", "AKVyIQoSyBA_131.8_141.8")
     assert data.videos[0].tags == ("Speech", "Dog")
 
 
-def test_val_and_test_are_densely_labelled_even_where_nothing_is_marked(tmp_path: Path) -> None:
+def test_val_and_test_are_densely_labelled_even_where_nothing_is_marked(
+    tmp_path: Path,
+) -> None:
     data = annotate(llp.read(write_llp(tmp_path)))
     assert data.select("train").labelled_ids() == []
     assert data.events["JfZEqeLZqWk_30_40"] == ()
@@ -38,7 +42,10 @@ def test_events_are_painted_second_by_second_and_merged(tmp_path: Path) -> None:
 
 
 def test_every_oddity_is_named_with_its_line(tmp_path: Path) -> None:
-    found = {(finding.kind, finding.file.name, finding.line) for finding in inspect(llp.read(write_llp(tmp_path)))}
+    found = {
+        (finding.kind, finding.file.name, finding.line)
+        for finding in inspect(llp.read(write_llp(tmp_path)))
+    }
     audio, test = "AVVP_eval_audio.csv", "AVVP_test_pd.csv"
     assert found == {
         ("fractional id", "AVVP_train.csv", 3),
@@ -58,12 +65,23 @@ def test_every_oddity_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_the_full_list_is_compared_with_the_splits(tmp_path: Path) -> None:
     folder = write_llp(tmp_path)
-    listed = [row.split()[0] for name in list(LLP)[:3] for row in LLP[name].splitlines()[1:]]
+    listed = [
+        row.split()[0] for name in list(LLP)[:3] for row in LLP[name].splitlines()[1:]
+    ]
     listed[0] = "a_stranger__30_40"
-    text = "\n".join(["filename\tevent_labels", *(f"{video}\tSpeech" for video in listed)])
+    text = "\n".join(
+        ["filename\tevent_labels", *(f"{video}\tSpeech" for video in listed)]
+    )
     (folder / "AVVP_dataset_full.csv").write_text(text)
-    found = {(f.kind, f.video) for f in llp.read(folder).findings if f.kind != "fractional id"}
-    assert found == {("in no split", "a_stranger__30_40"), ("not in the full list", "-DSNfC2EJhU_30_40")}
+    found = {
+        (f.kind, f.video)
+        for f in llp.read(folder).findings
+        if f.kind != "fractional id"
+    }
+    assert found == {
+        ("in no split", "a_stranger__30_40"),
+        ("not in the full list", "-DSNfC2EJhU_30_40"),
+    }
 
 
 def test_clips_of_one_recording_in_two_splits_are_a_leak(tmp_path: Path) -> None:
@@ -71,7 +89,10 @@ def test_clips_of_one_recording_in_two_splits_are_a_leak(tmp_path: Path) -> None
     found = inspect(llp.read(write_llp(tmp_path, AVVP_val_pd=changed)))
     (leak,) = [finding for finding in found if finding.kind.startswith("leak")]
     assert leak.kind == "leak between train and val"
-    assert leak.what == "-DSNfC2EJhU: -DSNfC2EJhU_30_40 is in train and -DSNfC2EJhU_90_100 in val"
+    assert (
+        leak.what
+        == "-DSNfC2EJhU: -DSNfC2EJhU_30_40 is in train and -DSNfC2EJhU_90_100 in val"
+    )
 
 
 def test_line_ends_do_not_change_the_version_and_one_field_does(tmp_path: Path) -> None:
@@ -87,13 +108,20 @@ def test_line_ends_do_not_change_the_version_and_one_field_does(tmp_path: Path) 
 def test_another_file_of_audio_annotations_can_be_chosen(tmp_path: Path) -> None:
     folder = write_llp(tmp_path / "llp")
     other = tmp_path / "mine.csv"
-    other.write_text("filename\tonset\toffset\tevent_labels\nJfZEqeLZqWk_30_40\t0\t4\tSpeech\n")
+    other.write_text(
+        "filename\tonset\toffset\tevent_labels\nJfZEqeLZqWk_30_40\t0\t4\tSpeech\n"
+    )
     data = annotate(llp.read(folder, annotations=str(other)))
     assert data.events["JfZEqeLZqWk_30_40"] == (Event("audio", "Speech", 0.0, 4.0),)
     assert data.version.startswith("unknown (")
-    with pytest.raises(UsageError, match="unknown annotations 'legcy'; did you mean 'legacy'"):
+    with pytest.raises(
+        UsageError, match="unknown annotations 'legcy'; did you mean 'legacy'"
+    ):
         llp.read(folder, annotations="legcy")
-    with pytest.raises(AnnotationError, match=r"the legacy audio annotations are not there: .*holds the unknown"):
+    with pytest.raises(
+        AnnotationError,
+        match=r"the legacy audio annotations are not there: .*holds the unknown",
+    ):
         llp.read(folder, annotations="legacy")
 
 
@@ -105,7 +133,11 @@ def test_another_file_of_audio_annotations_can_be_chosen(tmp_path: Path) -> None
             EVENTS + "x 0 4 Speach\n",
             r"audio\.csv:2: unknown class 'Speach'",
         ),
-        ("AVVP_eval_audio", EVENTS + "x zero 4 Dog\n", r"audio\.csv:2: onset is 'zero'"),
+        (
+            "AVVP_eval_audio",
+            EVENTS + "x zero 4 Dog\n",
+            r"audio\.csv:2: onset is 'zero'",
+        ),
         ("AVVP_eval_audio", EVENTS + "x -1 4 Dog\n", r"audio\.csv:2: onset is '-1'"),
         ("AVVP_eval_audio", EVENTS + "x nan 4 Dog\n", r"audio\.csv:2: onset is 'nan'"),
         (
@@ -124,7 +156,11 @@ def test_another_file_of_audio_annotations_can_be_chosen(tmp_path: Path) -> None
             r"train\.csv:2: unknown class 'speech'; did you mean 'Speech'",
         ),
         ("AVVP_train", TAGS + "x \n", r"train\.csv:2: unknown class ''"),
-        ("AVVP_train", TAGS + "x Dog\nx Cat\n", r"train\.csv:3: video 'x' stands in line 2"),
+        (
+            "AVVP_train",
+            TAGS + "x Dog\nx Cat\n",
+            r"train\.csv:3: video 'x' stands in line 2",
+        ),
         (
             "AVVP_train",
             TAGS + "JfZEqeLZqWk_30_40 Dog\n",
@@ -132,7 +168,9 @@ def test_another_file_of_audio_annotations_can_be_chosen(tmp_path: Path) -> None
         ),
     ],
 )
-def test_a_fault_in_a_file_names_file_line_and_value(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_a_fault_in_a_file_names_file_line_and_value(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
     with pytest.raises(AnnotationError) as fault:
         llp.read(write_llp(tmp_path, **{name: text}))
     assert fault.match(message)
@@ -165,7 +203,9 @@ def test_the_real_files_hold_what_is_known_of_them(folder: Path) -> None:
     data, found = annotate(sheet), inspect(sheet)
     counts = Counter((finding.kind, finding.file.name) for finding in found)
     audio, visual = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
-    assert {kind: count for kind, count in counts.items() if "overlap" not in kind[0]} == {
+    assert {
+        kind: count for kind, count in counts.items() if "overlap" not in kind[0]
+    } == {
         ("fractional id", "AVVP_train.csv"): 5,
         ("unknown id", audio): 8,
         ("zero-length event", audio): 5,
@@ -184,7 +224,11 @@ def test_the_real_files_hold_what_is_known_of_them(folder: Path) -> None:
         "12eWNawPekw_30_40 17iGUal2M_10_20 19jWnmYnlD8_30_400 7X3oSVoA_90_100 AkAfFL5Q4QA_30_40 CSWQ_HzQ_10_20 "
         "P7x4FV4lg_570_580 VMTJRpjbE_150_160".split()
     )
-    assert Counter(video.split for video in data.videos) == {"train": 10000, "val": 649, "test": 1200}
+    assert Counter(video.split for video in data.videos) == {
+        "train": 10000,
+        "val": 649,
+        "test": 1200,
+    }
     assert sum(video.video.startswith("-") for video in data.videos) == 151
 
 
@@ -193,8 +237,13 @@ def test_the_versions_are_known_by_their_content(folder: Path) -> None:
     assert llp.read(folder).version == "corrected"
     legacy = llp.read(folder, annotations="legacy")
     assert legacy.version == "legacy"
-    assert {f.video for f in inspect(legacy) if f.kind == "unknown id"} >= {"Baby_cry_infant_cry", "KvIjsmANkxI_10_20`"}
+    assert {f.video for f in inspect(legacy) if f.kind == "unknown id"} >= {
+        "Baby_cry_infant_cry",
+        "KvIjsmANkxI_10_20`",
+    }
     older, newer = annotate(legacy), annotate(llp.read(folder, annotations="corrected"))
     assert older.videos == newer.videos
-    differ = {video for video in newer.events if newer.events[video] != older.events[video]}
+    differ = {
+        video for video in newer.events if newer.events[video] != older.events[video]
+    }
     assert differ == {"JfZEqeLZqWk_30_40", "KvIjsmANkxI_10_20"}

@@ -29,7 +29,12 @@ def table(folder: Path, text: str, name: str = "events.csv") -> Path:
 
 
 def test_weak_labels_and_events_are_told_apart(tmp_path: Path) -> None:
-    data = read_table(table(tmp_path, HEADER + "a,,Dog,,,\na,,Cat,,,\na,audio,Dog,0,2.5,0.5\nb,,Cat,,,\n"))
+    data = read_table(
+        table(
+            tmp_path,
+            HEADER + "a,,Dog,,,\na,,Cat,,,\na,audio,Dog,0,2.5,0.5\nb,,Cat,,,\n",
+        )
+    )
     assert data.taxonomy.classes == ("Cat", "Dog")
     assert data.weak_label().tolist() == [[True, True], [True, False]]
     assert data.events == {"a": (Event("audio", "Dog", 0.0, 2.5, 0.5),)}
@@ -39,7 +44,11 @@ def test_weak_labels_and_events_are_told_apart(tmp_path: Path) -> None:
 def test_both_stands_for_a_row_in_each_modality(tmp_path: Path) -> None:
     data = read_table(table(tmp_path, HEADER + "a,both,Dog,1,3,\n"))
     grid = data.reference(4)[0]
-    assert grid[:, AUDIO, 0].tolist() == grid[:, VISUAL, 0].tolist() == [False, True, True, False]
+    assert (
+        grid[:, AUDIO, 0].tolist()
+        == grid[:, VISUAL, 0].tolist()
+        == [False, True, True, False]
+    )
 
 
 def test_an_empty_row_says_that_the_video_was_looked_at(tmp_path: Path) -> None:
@@ -49,8 +58,16 @@ def test_an_empty_row_says_that_the_video_was_looked_at(tmp_path: Path) -> None:
 
 
 def test_one_row_a_segment_is_merged_on_reading(tmp_path: Path) -> None:
-    data = read_table(table(tmp_path, HEADER + "a,audio,Dog,0,1,0.2\na,audio,Dog,1,2,0.4\na,audio,Dog,5,6,1\n"))
-    assert data.events["a"] == (Event("audio", "Dog", 0.0, 2.0, 0.3), Event("audio", "Dog", 5.0, 6.0, 1.0))
+    data = read_table(
+        table(
+            tmp_path,
+            HEADER + "a,audio,Dog,0,1,0.2\na,audio,Dog,1,2,0.4\na,audio,Dog,5,6,1\n",
+        )
+    )
+    assert data.events["a"] == (
+        Event("audio", "Dog", 0.0, 2.0, 0.3),
+        Event("audio", "Dog", 5.0, 6.0, 1.0),
+    )
 
 
 def test_an_event_marks_a_segment_it_covers_by_half(tmp_path: Path) -> None:
@@ -59,7 +76,10 @@ def test_an_event_marks_a_segment_it_covers_by_half(tmp_path: Path) -> None:
 
 
 def test_splits_and_paths_are_kept_and_unknown_splits_are_named(tmp_path: Path) -> None:
-    text = HEADER.replace("score", "score,path,split") + "a,,Dog,,,,x/a.mp4,train\nb,,Dog,,,,b.mp4,test\n"
+    text = (
+        HEADER.replace("score", "score,path,split")
+        + "a,,Dog,,,,x/a.mp4,train\nb,,Dog,,,,b.mp4,test\n"
+    )
     data = read_table(table(tmp_path, text))
     assert data.select("test").ids == ("b",)
     assert data.videos[0].path == "x/a.mp4"
@@ -71,7 +91,10 @@ def test_splits_and_paths_are_kept_and_unknown_splits_are_named(tmp_path: Path) 
     ("line", "message"),
     [
         ("a,audio,Dog,5,3,", r"events\.csv:2: onset 5 s must come before offset 3 s"),
-        ("a,audio,Dog,-1,3,", r"events\.csv:2: onset is '-1', expected a number of seconds ≥ 0"),
+        (
+            "a,audio,Dog,-1,3,",
+            r"events\.csv:2: onset is '-1', expected a number of seconds ≥ 0",
+        ),
         ("a,audio,Dog,nan,3,", r"events\.csv:2: onset is 'nan'"),
         ("a,audio,Dog,0,inf,", r"events\.csv:2: offset is 'inf'"),
         ("a,audio,Dog,zero,3,", r"events\.csv:2: onset is 'zero'"),
@@ -82,23 +105,43 @@ def test_splits_and_paths_are_kept_and_unknown_splits_are_named(tmp_path: Path) 
         ("../a,,Dog,,,", r"events\.csv:2: video id '\.\./a' cannot be used"),
         ("a\x07,,Dog,,,", r"events\.csv:2: video id 'a\\x07' cannot be used"),
         ("a,,Dog,,", r"events\.csv:2: 5 fields where the header has 6"),
-        ('a,,"Dog,,,\nb,,Cat,,,', r"events\.csv:2: not CSV: unexpected end of data.*close the quotes"),
+        (
+            'a,,"Dog,,,\nb,,Cat,,,',
+            r"events\.csv:2: not CSV: unexpected end of data.*close the quotes",
+        ),
         ("a,,Dog\0,,,", r"events\.csv:2: a NUL character"),
         ("a,,Dog,,,\na,,Cat,,,,", r"events\.csv:3: 7 fields where the header has 6"),
-        ("a,audio,Dog,1_0,20,", r"events\.csv:2: onset is '1_0', expected a number of seconds"),
+        (
+            "a,audio,Dog,1_0,20,",
+            r"events\.csv:2: onset is '1_0', expected a number of seconds",
+        ),
         ("a,audio,Dog,0,1,high", r"events\.csv:2: score is 'high', expected a number"),
         ("a,audio,Dog,0,1,NaN", r"events\.csv:2: score is 'NaN'"),
-        ("a,Audio,Dog,0,1,", r"events\.csv:2: unknown modality 'Audio'; did you mean 'audio'"),
-        ("a,,nan,,,", r"events\.csv:2: class is 'nan', which other programs write for an empty cell"),
+        (
+            "a,Audio,Dog,0,1,",
+            r"events\.csv:2: unknown modality 'Audio'; did you mean 'audio'",
+        ),
+        (
+            "a,,nan,,,",
+            r"events\.csv:2: class is 'nan', which other programs write for an empty cell",
+        ),
         ("NULL,,Dog,,,", r"events\.csv:2: video id 'NULL' stands for an empty cell"),
         ("a/b,,Dog,,,", r"events\.csv:2: video id 'a/b' cannot be used"),
         ("a,,D\x1bog,,,", r"events\.csv:2: class 'D\\x1bog' holds control characters"),
         (f"{'a' * 201},,Dog,,,", r"events\.csv:2: video id 'a+' cannot be used"),
-        ("a,,Dog,,,\nb,,dog,,,", r"events\.csv:3: class 'dog' is written 'Dog' in line 2"),
-        ("a,audio,Dog,0,1,0.5\na,audio,Dog,0,1,0.6", r"events\.csv:3: the event of line 2 again, with score 0\.6"),
+        (
+            "a,,Dog,,,\nb,,dog,,,",
+            r"events\.csv:3: class 'dog' is written 'Dog' in line 2",
+        ),
+        (
+            "a,audio,Dog,0,1,0.5\na,audio,Dog,0,1,0.6",
+            r"events\.csv:3: the event of line 2 again, with score 0\.6",
+        ),
     ],
 )
-def test_a_faulty_row_names_file_and_line(tmp_path: Path, line: str, message: str) -> None:
+def test_a_faulty_row_names_file_and_line(
+    tmp_path: Path, line: str, message: str
+) -> None:
     path = table(tmp_path, HEADER + line + "\n")
     with pytest.raises(AnnotationError) as fault:
         read_table(path)
@@ -107,33 +150,56 @@ def test_a_faulty_row_names_file_and_line(tmp_path: Path, line: str, message: st
 
 def test_an_unknown_class_names_the_nearest_one(tmp_path: Path) -> None:
     path = table(tmp_path, HEADER + "a,,Speach,,,\n")
-    with pytest.raises(AnnotationError, match="unknown class 'Speach'; did you mean 'Speech'"):
+    with pytest.raises(
+        AnnotationError, match="unknown class 'Speach'; did you mean 'Speech'"
+    ):
         read_table(path, taxonomy=Taxonomy(("Speech", "Dog")))
 
 
 def test_two_paths_for_one_video_are_a_conflict(tmp_path: Path) -> None:
-    path = table(tmp_path, HEADER.replace("score", "score,path") + "a,,Dog,,,,x.mp4\na,,Cat,,,,y.mp4\n")
-    with pytest.raises(AnnotationError, match=r"has path 'y\.mp4' here and 'x\.mp4' in line 2"):
+    path = table(
+        tmp_path,
+        HEADER.replace("score", "score,path") + "a,,Dog,,,,x.mp4\na,,Cat,,,,y.mp4\n",
+    )
+    with pytest.raises(
+        AnnotationError, match=r"has path 'y\.mp4' here and 'x\.mp4' in line 2"
+    ):
         read_table(path)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_what_spreadsheets_put_between_fields_is_understood(tmp_path: Path, delimiter: str) -> None:
+def test_what_spreadsheets_put_between_fields_is_understood(
+    tmp_path: Path, delimiter: str
+) -> None:
     text = HEADER + 'a,audio,"Rain, heavy",0,1,0.5\n'
-    path = table(tmp_path, text.replace(",", delimiter).replace(f"Rain{delimiter} heavy", "Rain, heavy"))
-    assert read_table(path).events["a"] == (Event("audio", "Rain, heavy", 0.0, 1.0, 0.5),)
+    path = table(
+        tmp_path,
+        text.replace(",", delimiter).replace(f"Rain{delimiter} heavy", "Rain, heavy"),
+    )
+    assert read_table(path).events["a"] == (
+        Event("audio", "Rain, heavy", 0.0, 1.0, 0.5),
+    )
 
 
 def test_a_decimal_comma_is_an_error_and_no_other_number(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=r"events\.csv:2: onset is '0,5', expected a number"):
+    with pytest.raises(
+        AnnotationError, match=r"events\.csv:2: onset is '0,5', expected a number"
+    ):
         read_table(table(tmp_path, HEADER.replace(",", ";") + "a;audio;Dog;0,5;1;\n"))
 
 
 def test_a_header_without_commas_lists_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=r"events\.csv:1: column 'video' is missing; found: id label"):
+    with pytest.raises(
+        AnnotationError,
+        match=r"events\.csv:1: column 'video' is missing; found: id label",
+    ):
         read_table(table(tmp_path, "id label\na Dog\n"))
-    with pytest.raises(AnnotationError, match=r"events\.csv:1: column 'class' stands there twice"):
-        read_table(table(tmp_path, HEADER.replace("score", "score,class") + "a,,Dog,,,,Cat\n"))
+    with pytest.raises(
+        AnnotationError, match=r"events\.csv:1: column 'class' stands there twice"
+    ):
+        read_table(
+            table(tmp_path, HEADER.replace("score", "score,class") + "a,,Dog,,,,Cat\n")
+        )
 
 
 @pytest.mark.parametrize("name", ["no.parquet", "text.parquet"])
@@ -144,7 +210,11 @@ def test_what_is_no_parquet_table_is_said_to_be_none(tmp_path: Path, name: str) 
 
 
 def test_the_same_row_twice_and_overlaps_are_merged_and_named(tmp_path: Path) -> None:
-    sheet = read_sheet(table(tmp_path, HEADER + "a,audio,Dog,0,2,\na,audio,Dog,0,2,\na,audio,Dog,1,4,\n"))
+    sheet = read_sheet(
+        table(
+            tmp_path, HEADER + "a,audio,Dog,0,2,\na,audio,Dog,0,2,\na,audio,Dog,1,4,\n"
+        )
+    )
     assert annotate(sheet).events["a"] == (Event("audio", "Dog", 0.0, 4.0),)
     found = [(finding.kind, finding.line) for finding in inspect(sheet)]
     assert found == [("duplicate event", 3), ("self-overlap", 4)]
@@ -152,12 +222,16 @@ def test_the_same_row_twice_and_overlaps_are_merged_and_named(tmp_path: Path) ->
 
 def test_one_file_in_two_splits_is_a_leak(tmp_path: Path) -> None:
     rows = "a,,Dog,,,,x.mp4,train\nb,,Dog,,,,x.mp4,test\n"
-    (leak,) = inspect(read_sheet(table(tmp_path, HEADER.replace("score", "score,path,split") + rows)))
+    (leak,) = inspect(
+        read_sheet(table(tmp_path, HEADER.replace("score", "score,path,split") + rows))
+    )
     assert (leak.kind, leak.line) == ("leak between test and train", 3)
     assert leak.what == "x.mp4: a is in train and b in test"
 
 
-def test_a_taxonomy_file_beside_the_table_gives_classes_their_order_and_words(tmp_path: Path) -> None:
+def test_a_taxonomy_file_beside_the_table_gives_classes_their_order_and_words(
+    tmp_path: Path,
+) -> None:
     path = table(tmp_path, HEADER + "a,,Dog,,,\n")
     beside = tmp_path / "events.taxonomy.yaml"
     beside.write_text("classes: [Rain, Dog]\nprompts: {Dog: {audio: a dog barks}}\n")
@@ -166,19 +240,30 @@ def test_a_taxonomy_file_beside_the_table_gives_classes_their_order_and_words(tm
     assert data.taxonomy.prompts("audio")[1] == ["a dog barks"]
     assert data.files == (path, beside)
     (tmp_path / "events.taxonomy.csv").write_text("class\nDog\n")
-    with pytest.raises(AnnotationError, match=r"events\.taxonomy\.csv both belong to events\.csv"):
+    with pytest.raises(
+        AnnotationError, match=r"events\.taxonomy\.csv both belong to events\.csv"
+    ):
         read_table(path)
 
 
-def test_a_class_that_the_taxonomy_file_does_not_hold_is_an_error(tmp_path: Path) -> None:
+def test_a_class_that_the_taxonomy_file_does_not_hold_is_an_error(
+    tmp_path: Path,
+) -> None:
     path = table(tmp_path, HEADER + "a,,Dgo,,,\n")
-    (tmp_path / "events.taxonomy.csv").write_text("class,audio\nDog,a dog barks\nRain,\n")
-    with pytest.raises(AnnotationError, match=r"events\.csv:2: unknown class 'Dgo'; did you mean 'Dog'"):
+    (tmp_path / "events.taxonomy.csv").write_text(
+        "class,audio\nDog,a dog barks\nRain,\n"
+    )
+    with pytest.raises(
+        AnnotationError, match=r"events\.csv:2: unknown class 'Dgo'; did you mean 'Dog'"
+    ):
         read_table(path)
 
 
 def test_ids_may_begin_with_a_dash_or_look_like_a_formula(tmp_path: Path) -> None:
-    assert read_table(table(tmp_path, HEADER + "-a,,Dog,,,\n=b+1,,Dog,,,\n")).ids == ("-a", "=b+1")
+    assert read_table(table(tmp_path, HEADER + "-a,,Dog,,,\n=b+1,,Dog,,,\n")).ids == (
+        "-a",
+        "=b+1",
+    )
 
 
 LOOK = """
@@ -190,10 +275,17 @@ print(len(data.ids), sum(map(len, data.events.values())), resource.getrusage(res
 """
 
 
-def test_two_hundred_thousand_rows_are_read_whole_in_less_than_a_gigabyte(tmp_path: Path) -> None:
-    rows = (f"v{n // 10},audio,Class{n % 10},{n % 7},{n % 7 + 1},0.5\n" for n in range(200_000))
+def test_two_hundred_thousand_rows_are_read_whole_in_less_than_a_gigabyte(
+    tmp_path: Path,
+) -> None:
+    rows = (
+        f"v{n // 10},audio,Class{n % 10},{n % 7},{n % 7 + 1},0.5\n"
+        for n in range(200_000)
+    )
     path = table(tmp_path, HEADER + "".join(rows))
-    said = subprocess.run([sys.executable, "-c", LOOK, path], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", LOOK, path], capture_output=True, text=True, check=True
+    )
     videos, events, kilobytes = map(int, said.stdout.split())
     assert (videos, events) == (20_000, 200_000)
     assert kilobytes < 2**20
@@ -229,11 +321,22 @@ rows = st.builds(
 
 
 @pytest.mark.parametrize("name", ["events.csv", "events.parquet"])
-@given(written=st.lists(rows, min_size=1, max_size=20, unique_by=lambda row: (row.video, row.class_name)))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, name: str, written: list[Row]) -> None:
+@given(
+    written=st.lists(
+        rows, min_size=1, max_size=20, unique_by=lambda row: (row.video, row.class_name)
+    )
+)
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, name: str, written: list[Row]
+) -> None:
     path = write_rows(tmp_path_factory.mktemp("table") / name, written)
-    read = [(r.video, r.modality, r.class_name, r.onset, r.offset, r.score) for r in read_sheet(path).rows]
-    assert read == [(r.video, r.modality, r.class_name, r.onset, r.offset, r.score) for r in written]
+    read = [
+        (r.video, r.modality, r.class_name, r.onset, r.offset, r.score)
+        for r in read_sheet(path).rows
+    ]
+    assert read == [
+        (r.video, r.modality, r.class_name, r.onset, r.offset, r.score) for r in written
+    ]
 
 
 def test_a_video_without_events_has_one_row() -> None:

@@ -47,7 +47,12 @@ steps: {labels: {label: fitted}, plg: {train: plg, labels: labels}}
 rows: {PLG: plg}
 labels: {PLG: labels}
 """
-TINY = (*SMALL[1:], "model.settings.hidden=8", "model.settings.feedforward=8", "training.epochs=1")
+TINY = (
+    *SMALL[1:],
+    "model.settings.hidden=8",
+    "model.settings.feedforward=8",
+    "training.epochs=1",
+)
 
 Bench = Callable[..., Results]
 
@@ -58,8 +63,19 @@ def silent(_: str) -> Any:
 
 @pytest.fixture(scope="module")
 def run(world: World) -> Bench:
-    def go(out: Path, text: str = SUITE, *, processes: int = 1, seeds: int = 2, **options: Any) -> Results:
-        given = {"data": f"table:{world.table}", "store": world.store, "truth": world.folder / "train_truth.csv"}
+    def go(
+        out: Path,
+        text: str = SUITE,
+        *,
+        processes: int = 1,
+        seeds: int = 2,
+        **options: Any,
+    ) -> Results:
+        given = {
+            "data": f"table:{world.table}",
+            "store": world.store,
+            "truth": world.folder / "train_truth.csv",
+        }
         on = benches.Bench(out, out / "work", **{**given, "changes": TINY, **options})
         suite = suites.parse(text, name="small")
         return benches.bench(suite, on, seeds=seeds, bars=silent, processes=processes)
@@ -84,16 +100,24 @@ def document(results: Results) -> dict[str, Any]:
 # ---- numbers
 
 
-def test_every_seeds_numbers_are_those_of_its_run(results: Results, world: World) -> None:
+def test_every_seeds_numbers_are_those_of_its_run(
+    results: Results, world: World
+) -> None:
     rows = document(results)["rows"]
     assert list(rows) == ["MA", "JoMoLD", "PLD K = 1", "oracle", "PLD K = 4"]
     for row in rows.values():
         assert list(row["seeds"]) == ["0", "1"]
         for seed in row["seeds"].values():
             metrics = json.loads((Path(seed["run"]) / "metrics.json").read_text())
-            assert seed["numbers"] == pytest.approx(flat({k: metrics["test"][k] for k in ("segment", "event")}))
-            assert seed["val"] == pytest.approx(flat({k: metrics["val"][k] for k in ("segment", "event")}))
-            table = read_table(Path(seed["run"]) / "test.csv", taxonomy=world.data.taxonomy)
+            assert seed["numbers"] == pytest.approx(
+                flat({k: metrics["test"][k] for k in ("segment", "event")})
+            )
+            assert seed["val"] == pytest.approx(
+                flat({k: metrics["val"][k] for k in ("segment", "event")})
+            )
+            table = read_table(
+                Path(seed["run"]) / "test.csv", taxonomy=world.data.taxonomy
+            )
             again = flat(evaluate(world.data, table, split="test").numbers())
             assert seed["numbers"] == pytest.approx(again)
 
@@ -106,14 +130,23 @@ def test_mean_and_deviation_are_over_seeds(results: Results) -> None:
             assert row["std"][name] == pytest.approx(np.std(values))
 
 
-def test_every_result_says_its_annotations_decision_and_selection(results: Results) -> None:
+def test_every_result_says_its_annotations_decision_and_selection(
+    results: Results,
+) -> None:
     found = document(results)
     assert found["annotations"] == "annotations.csv"
     assert (found["split"], found["videos"], found["seeds"]) == ("test", 6, [0, 1])
-    said = {title: (row["decision"], row["selection"]) for title, row in found["rows"].items()}
+    said = {
+        title: (row["decision"], row["selection"])
+        for title, row in found["rows"].items()
+    }
     assert said["MA"] == ("modality_gate 0.5", "last epoch")
     assert said["PLD K = 4"] == ("segment 0.5", "last epoch")
-    for text in ("annotations: annotations.csv", "segment 0.5 (PLD K = 1, PLD K = 4)", "weights: last epoch"):
+    for text in (
+        "annotations: annotations.csv",
+        "segment 0.5 (PLD K = 1, PLD K = 4)",
+        "weights: last epoch",
+    ):
         assert text in (place(results) / "table.md").read_text()
 
 
@@ -123,10 +156,14 @@ def test_the_seeds_are_those_of_the_trainings(results: Results) -> None:
             assert f"seed: {seed}\n" in (folder / "recipe.yaml").read_text()
 
 
-def test_a_difference_is_that_of_the_means_and_its_interval_holds_it(results: Results) -> None:
+def test_a_difference_is_that_of_the_means_and_its_interval_holds_it(
+    results: Results,
+) -> None:
     rows = document(results)["rows"]
     found = document(results)["differences"]
-    assert [(one["of"], one["to"]) for one in found] == [(title, "MA") for title in list(rows)[1:]]
+    assert [(one["of"], one["to"]) for one in found] == [
+        (title, "MA") for title in list(rows)[1:]
+    ]
     for one in found:
         for name, interval in one["numbers"].items():
             ahead = rows[one["of"]]["mean"][name] - rows[one["to"]]["mean"][name]
@@ -134,13 +171,17 @@ def test_a_difference_is_that_of_the_means_and_its_interval_holds_it(results: Re
             assert interval["low"] <= ahead <= interval["high"]
 
 
-def test_labels_are_compared_with_the_dense_ones_of_test_and_train(results: Results, world: World) -> None:
+def test_labels_are_compared_with_the_dense_ones_of_test_and_train(
+    results: Results, world: World
+) -> None:
     found = document(results)["labels"]
     (plg,) = found["PLG"]  # they do not depend on the seed
     truth = read_table(world.folder / "train_truth.csv", taxonomy=world.data.taxonomy)
     table = read_table(Path(plg["table"]), taxonomy=world.data.taxonomy)
     ids = list(truth.ids)
-    expected = label_f(truth.ordered(ids).reference(10), table.ordered(ids).reference(10))
+    expected = label_f(
+        truth.ordered(ids).reference(10), table.ordered(ids).reference(10)
+    )
     assert plg["f"]["train"] == expected
     assert len(found["PLD K = 4"]) == 2
     for seed in found["PLD K = 4"]:
@@ -148,14 +189,16 @@ def test_labels_are_compared_with_the_dense_ones_of_test_and_train(results: Resu
             assert flips["right"] <= flips["set"] + flips["taken"]
 
 
-def test_the_oracle_learns_from_the_dense_labels(results: Results, world: World) -> None:
+def test_the_oracle_learns_from_the_dense_labels(
+    results: Results, world: World
+) -> None:
     (oracle,) = (row for row in results.plan.rows if row.title == "oracle")
     table = oracle.jobs[0].inputs["labels"].place(results.desk.work)
     taught = read_table(table, taxonomy=world.data.taxonomy)
     truth = read_table(world.folder / "train_truth.csv", taxonomy=world.data.taxonomy)
-    assert {video: set(map(str, events)) for video, events in taught.events.items()} == {
-        video: set(map(str, events)) for video, events in truth.events.items()
-    }
+    assert {
+        video: set(map(str, events)) for video, events in taught.events.items()
+    } == {video: set(map(str, events)) for video, events in truth.events.items()}
 
 
 # ---- files
@@ -163,9 +206,25 @@ def test_the_oracle_learns_from_the_dense_labels(results: Results, world: World)
 
 def test_it_leaves_tables_figures_and_a_page(results: Results) -> None:
     out = place(results)
-    made = {str(path.relative_to(out)) for path in out.rglob("*") if "work" not in path.parts}
-    figures = {f"figures/{name}.{kind}" for name in ("sweep", "sweep_labels") for kind in ("png", "pdf")}
-    assert made == {"figures", "report.html", "results.json", "table.csv", "table.md", "table.tex", *figures}
+    made = {
+        str(path.relative_to(out))
+        for path in out.rglob("*")
+        if "work" not in path.parts
+    }
+    figures = {
+        f"figures/{name}.{kind}"
+        for name in ("sweep", "sweep_labels")
+        for kind in ("png", "pdf")
+    }
+    assert made == {
+        "figures",
+        "report.html",
+        "results.json",
+        "table.csv",
+        "table.md",
+        "table.tex",
+        *figures,
+    }
     with (out / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["method"], row["K"], row["seeds"]) for row in rows] == [
@@ -176,10 +235,16 @@ def test_it_leaves_tables_figures_and_a_page(results: Results) -> None:
     assert float(rows[0]["segment type"]) == pytest.approx(mean, rel=1e-5)
 
 
-def test_a_suite_without_a_sweep_shows_classes_and_timelines(run: Bench, tmp_path: Path) -> None:
+def test_a_suite_without_a_sweep_shows_classes_and_timelines(
+    run: Bench, tmp_path: Path
+) -> None:
     run(tmp_path, QUICK, seeds=1)
     names = {path.name for path in (tmp_path / "figures").glob("*.png")}
-    assert names == {"labels_audio.png", "labels_visual.png", *(f"timelines_{k}.png" for k in (1, 2, 3, 4))}
+    assert names == {
+        "labels_audio.png",
+        "labels_visual.png",
+        *(f"timelines_{k}.png" for k in (1, 2, 3, 4)),
+    }
     assert (tmp_path / "figures" / "timelines_1.pdf").read_bytes()[:5] == b"%PDF-"
     assert "data:image/svg+xml" in (tmp_path / "report.html").read_text()
 
@@ -187,12 +252,24 @@ def test_a_suite_without_a_sweep_shows_classes_and_timelines(run: Bench, tmp_pat
 # ---- going on
 
 
-def test_run_again_it_trains_nothing_and_writes_the_same_bytes(run: Bench, results: Results) -> None:
+def test_run_again_it_trains_nothing_and_writes_the_same_bytes(
+    run: Bench, results: Results
+) -> None:
     out = place(results)
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.rglob("*") if path.is_file()}
+    before = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in out.rglob("*")
+        if path.is_file()
+    }
     run(out)
-    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.rglob("*") if path.is_file()}
-    assert {path: content for path, (content, _) in after.items()} == {p: c for p, (c, _) in before.items()}
+    after = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in out.rglob("*")
+        if path.is_file()
+    }
+    assert {path: content for path, (content, _) in after.items()} == {
+        p: c for p, (c, _) in before.items()
+    }
     in_work = [path for path in before if "work" in path.parts]
     assert [path for path in in_work if after[path][1] != before[path][1]] == []
 
@@ -216,7 +293,9 @@ def test_interrupted_or_in_two_processes_it_says_the_same(
     gone_on = run(tmp_path / "one", QUICK)
     assert len(calls) == 3  # the second training twice
     for one, other in zip(in_two.methods, gone_on.methods, strict=True):
-        assert {seed: s.numbers for seed, s in one.scores.items()} == {s: o.numbers for s, o in other.scores.items()}
+        assert {seed: s.numbers for seed, s in one.scores.items()} == {
+            s: o.numbers for s, o in other.scores.items()
+        }
 
 
 def test_the_numbers_of_another_split_need_no_other_training(
@@ -232,12 +311,18 @@ def test_the_numbers_of_another_split_need_no_other_training(
 # ---- failing
 
 
-def test_what_fails_is_named_and_the_rest_goes_on(run: Bench, results: Results, tmp_path: Path) -> None:
+def test_what_fails_is_named_and_the_rest_goes_on(
+    run: Bench, results: Results, tmp_path: Path
+) -> None:
     shutil.copytree(results.desk.work, tmp_path / "work")
     hot = "ma_hot: {train: ma_base, set: {training.learning_rate: 1e30}}\n  cold: {exchange: ma_hot}\n"
-    text = SUITE.replace("  base:", f"  {hot}  after: {{train: ma, labels: cold}}\n  base:")
+    text = SUITE.replace(
+        "  base:", f"  {hot}  after: {{train: ma, labels: cold}}\n  base:"
+    )
     found = run(tmp_path, text.replace("rows: {MA: ma", "rows: {MA: ma, hot: after"))
-    assert len(found.failures) == 6  # two seeds: the training, the exchange after it, the training after that
+    assert (
+        len(found.failures) == 6
+    )  # two seeds: the training, the exchange after it, the training after that
     assert sum("the loss is nan" in reason for reason in found.failures.values()) == 2
     (hot_row,) = (method for method in found.methods if method.title == "hot")
     assert hot_row.failed.keys() == {0, 1}
@@ -247,10 +332,15 @@ def test_what_fails_is_named_and_the_rest_goes_on(run: Bench, results: Results, 
     assert "hot: seeds 0, 1 failed" in (tmp_path / "table.md").read_text()
 
 
-def test_pseudo_labels_that_were_given_are_learnt(run: Bench, world: World, tmp_path: Path) -> None:
+def test_pseudo_labels_that_were_given_are_learnt(
+    run: Bench, world: World, tmp_path: Path
+) -> None:
     found = run(tmp_path, QUICK, seeds=1, labels=world.labels)
     (given,) = found.labels["PLG"]
-    taken, expected = (read_table(path, taxonomy=world.data.taxonomy) for path in (given.table, world.labels))
+    taken, expected = (
+        read_table(path, taxonomy=world.data.taxonomy)
+        for path in (given.table, world.labels)
+    )
     grids = [table.ordered(world.data.ids).reference(10) for table in (taken, expected)]
     np.testing.assert_array_equal(*grids)
 
@@ -259,17 +349,27 @@ def test_labels_are_mended_by_the_encoders_and_parsers_of_other_videos(
     run: Bench, world: World, tmp_path: Path
 ) -> None:
     steps = "plg: {train: plg, labels: labels}, mended: {refine: plg, labels: labels, folds: 2}}"
-    text = QUICK.replace("plg: {train: plg, labels: labels}}", steps).replace("PLG: labels}", "mended: mended}")
-    (given,) = run(tmp_path / "given", text, seeds=1, labels=world.labels).labels["mended"]
+    text = QUICK.replace("plg: {train: plg, labels: labels}}", steps).replace(
+        "PLG: labels}", "mended: mended}"
+    )
+    (given,) = run(tmp_path / "given", text, seeds=1, labels=world.labels).labels[
+        "mended"
+    ]
     assert given.table.read_text() != world.labels.read_text()
     (mended,) = run(tmp_path, text, seeds=1).labels["mended"]
-    assert json.loads(mended.table.with_suffix(".json").read_text())["rule"] == "posterior"
+    assert (
+        json.loads(mended.table.with_suffix(".json").read_text())["rule"] == "posterior"
+    )
     assert mended.flips
 
 
-def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(run: Bench, tmp_path: Path) -> None:
+def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(
+    run: Bench, tmp_path: Path
+) -> None:
     soft = "{train: segment_bce, labels: labels, soft: true, set: {losses: {segment: {labels: soft}}}}"
-    text = QUICK.replace("fitted", "mixture, smooth: 0.7").replace("{train: plg, labels: labels}", soft)
+    text = QUICK.replace("fitted", "mixture, smooth: 0.7").replace(
+        "{train: plg, labels: labels}", soft
+    )
     found = run(tmp_path, text, seeds=1)
     assert not found.failures
     (labels,) = found.labels["PLG"]
@@ -293,7 +393,9 @@ def test_with_one_seed_only_the_videos_are_resampled() -> None:
 def test_seeds_that_disagree_widen_the_interval() -> None:
     videos = np.random.default_rng(0).normal(size=(1, 100, 1))
     shifts = np.array([-3.0, 0.0, 3.0])[:, None, None]
-    (alike,), (apart,) = (bootstrap_over_seeds(x, seed=1) for x in (videos + 0 * shifts, videos + shifts))
+    (alike,), (apart,) = (
+        bootstrap_over_seeds(x, seed=1) for x in (videos + 0 * shifts, videos + shifts)
+    )
     assert alike.value == pytest.approx(apart.value)
     assert apart.high - apart.low > 4 * (alike.high - alike.low)
 
@@ -308,27 +410,47 @@ def test_a_difference_that_all_seeds_and_videos_share_has_no_width() -> None:
 # ---- localisation
 
 
-def test_of_a_localisation_data_set_the_accuracies_are_shown(run: Bench, tmp_path: Path) -> None:
+def test_of_a_localisation_data_set_the_accuracies_are_shown(
+    run: Bench, tmp_path: Path
+) -> None:
     data = f"ave:{write_ave(tmp_path / 'ave')}"
     ids, random = stages.read_data(data).ids, np.random.default_rng(0)
     for name in ("audio:legacy:vggish", "visual:legacy:vgg19"):
-        folder = Store.create(tmp_path / "store", name, {"dimension": 6, "weights_sha256": "0"}, planned=ids)
-        rows = [Entry(video, random.normal(size=(10, 6)).astype(np.float32), np.ones(10, bool)) for video in ids]
+        folder = Store.create(
+            tmp_path / "store",
+            name,
+            {"dimension": 6, "weights_sha256": "0"},
+            planned=ids,
+        )
+        rows = [
+            Entry(
+                video, random.normal(size=(10, 6)).astype(np.float32), np.ones(10, bool)
+            )
+            for video in ids
+        ]
         folder.add(rows)
     text = "about: One.\nsteps: {a: {train: han}, b: {train: han, set: {losses: {video: 1}}}}\nrows: {A: a, B: b}\n"
     found = run(tmp_path / "out", text, data=data, store=tmp_path / "store", truth=None)
     assert not found.failures
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert set(rows["A"]["mean"]) == {f"{kind}accuracy" for kind in ("", "event_", "foreground_", "background_")}
+    assert set(rows["A"]["mean"]) == {
+        f"{kind}accuracy" for kind in ("", "event_", "foreground_", "background_")
+    }
     table = (tmp_path / "out" / "table.md").read_text()
-    assert f"| A | {np.mean([s['numbers']['accuracy'] for s in rows['A']['seeds'].values()]):.1f} ±" in table
+    assert (
+        f"| A | {np.mean([s['numbers']['accuracy'] for s in rows['A']['seeds'].values()]):.1f} ±"
+        in table
+    )
     assert "Accuracy in percent" in table
     assert "|  | accuracy |" in table.split("Paired differences")[1]
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({}, "is about localisation, and this data set is not"), ({"data": ""}, "no such world is drawn")],
+    [
+        ({}, "is about localisation, and this data set is not"),
+        ({"data": ""}, "no such world is drawn"),
+    ],
 )
 def test_a_suite_of_localisation_wants_such_a_data_set(
     run: Bench, tmp_path: Path, given: dict[str, str], said: str

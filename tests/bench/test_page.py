@@ -42,15 +42,29 @@ def test_its_suite_is_run_and_its_runs_are_compared(
     shutil.copytree(world.store, tmp_path / "store")
     monkeypatch.chdir(tmp_path)
     short = [[*c, *TINY] for c in commands() if c[2] == "mine.yaml"]
-    for command in [*short, *(c for c in commands() if c[1] == "report" or c[2] == "--list")]:
-        found = [part for word in command for part in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+    for command in [
+        *short,
+        *(c for c in commands() if c[1] == "report" or c[2] == "--list"),
+    ]:
+        found = [
+            part
+            for word in command
+            for part in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+        ]
         monkeypatch.setattr(sys, "argv", found)
         with pytest.raises(SystemExit) as left:
             cli.main()
         assert (left.value.code or 0) == 0, " ".join(command)
-    assert (tmp_path / "runs.html").read_text(encoding="utf-8").startswith(report.page(title="")[:15])
+    assert (
+        (tmp_path / "runs.html")
+        .read_text(encoding="utf-8")
+        .startswith(report.page(title="")[:15])
+    )
 
 
 def test_its_other_commands_name_suites_that_exist() -> None:
-    named = {command[2] for command in commands() if command[1] == "bench"} - {"--list", "mine.yaml"}
+    named = {command[2] for command in commands() if command[1] == "bench"} - {
+        "--list",
+        "mine.yaml",
+    }
     assert named <= set(suites.shipped())

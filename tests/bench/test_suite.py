@@ -20,7 +20,10 @@ steps:
   pld: {train: ple, labels: refined}
 rows: {PLE: ple, PLD: pld}
 """
-SWEPT = SMALL.replace("keep: 3", "keep: $K").replace("PLD: pld", "PLD K = $K: pld") + "sweep: {K: [1, 2, 5]}\n"
+SWEPT = (
+    SMALL.replace("keep: 3", "keep: $K").replace("PLD: pld", "PLD K = $K: pld")
+    + "sweep: {K: [1, 2, 5]}\n"
+)
 
 
 @pytest.fixture
@@ -39,14 +42,30 @@ def planned(text: str, desk: Desk, seeds: int = 2) -> Plan:
     ("old", "new", "said"),
     [
         ("label: fitted", "label: fited", "did you mean 'fitted'"),
-        ("train: ple, labels: labels", "trainig: ple", "verb of step 'ple' 'trainig'; did you mean 'train'"),
-        ("labels: refined}", "labels: refind}", "unknown step 'refind'; did you mean 'refined'"),
-        ("labels: refined}", "labels: ple}", "'ple' is no step that begins with label or reference"),
+        (
+            "train: ple, labels: labels",
+            "trainig: ple",
+            "verb of step 'ple' 'trainig'; did you mean 'train'",
+        ),
+        (
+            "labels: refined}",
+            "labels: refind}",
+            "unknown step 'refind'; did you mean 'refined'",
+        ),
+        (
+            "labels: refined}",
+            "labels: ple}",
+            "'ple' is no step that begins with label or reference",
+        ),
         ("PLE: ple,", "PLE: refined,", "'refined' is no step that begins with train"),
         ("keep: 3", "keep: three", "keep is 'three', expected a whole number"),
         ("keep: 3", "kep: 3", "did you mean 'keep'"),
         ("keep: 3", "keep: 0", "keep must be at least 1"),
-        ("denoise: ple, labels: labels, settings: {keep: 3}", "refine: ple, labels: labels, rule: x", "unknown rule"),
+        (
+            "denoise: ple, labels: labels, settings: {keep: 3}",
+            "refine: ple, labels: labels, rule: x",
+            "unknown rule",
+        ),
         ("denoise: ple", "denoise: pld", "needs itself: "),
         ("rows:", "set: [1]\nrows:", "expected names and values"),
         ("about: Small.", "abut: Small.", "unknown setting of suite 'abut'"),
@@ -75,14 +94,24 @@ def test_a_sweep_fills_its_value_into_texts_and_settings() -> None:
     swept = suites.parse(SWEPT, name="small")
     assert swept.parameter == "K"
     assert [variant.value for variant in swept.variants] == [1, 2, 5]
-    assert [list(variant.rows) for variant in swept.variants] == [["PLE", f"PLD K = {k}"] for k in (1, 2, 5)]
+    assert [list(variant.rows) for variant in swept.variants] == [
+        ["PLE", f"PLD K = {k}"] for k in (1, 2, 5)
+    ]
     refined = [variant.steps["refined"] for variant in swept.variants]
-    assert [step.settings.keep for step in refined if isinstance(step, Denoise)] == [1, 2, 5]
+    assert [step.settings.keep for step in refined if isinstance(step, Denoise)] == [
+        1,
+        2,
+        5,
+    ]
 
 
-def test_a_recipe_that_is_a_file_lies_beside_the_suite(tmp_path: Path, desk: Desk) -> None:
+def test_a_recipe_that_is_a_file_lies_beside_the_suite(
+    tmp_path: Path, desk: Desk
+) -> None:
     (tmp_path / "mine.yaml").write_text("training: {epochs: 7}\n")
-    (path := tmp_path / "suite.yaml").write_text("about: Mine.\nsteps: {a: {train: mine.yaml}}\nrows: {A: a}\n")
+    (path := tmp_path / "suite.yaml").write_text(
+        "about: Mine.\nsteps: {a: {train: mine.yaml}}\nrows: {A: a}\n"
+    )
     (variant,) = suites.read(path).variants
     step = variant.steps["a"]
     assert isinstance(step, Train)
@@ -90,7 +119,9 @@ def test_a_recipe_that_is_a_file_lies_beside_the_suite(tmp_path: Path, desk: Des
 
 
 @pytest.mark.parametrize("name", suites.shipped())
-def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(name: str, desk: Desk) -> None:
+def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(
+    name: str, desk: Desk
+) -> None:
     found = plan(suites.read(name), desk, seeds=1)
     assert found.rows
     assert found.suite.about.endswith(".")
@@ -126,7 +157,9 @@ def test_the_values_of_a_sweep_share_what_does_not_depend_on_them(desk: Desk) ->
     assert len(found.jobs()) == 1 + 1 + 3 + 3
 
 
-def test_a_name_changes_with_everything_a_job_depends_on(desk: Desk, world: World, tmp_path: Path) -> None:
+def test_a_name_changes_with_everything_a_job_depends_on(
+    desk: Desk, world: World, tmp_path: Path
+) -> None:
     def names(desk: Desk, text: str = SMALL) -> set[str]:
         return {job.name for job in planned(text, desk, seeds=1).jobs()}
 
@@ -134,22 +167,33 @@ def test_a_name_changes_with_everything_a_job_depends_on(desk: Desk, world: Worl
     epochs = Desk(desk.data, desk.store, tmp_path, changes=((), ("training.epochs=9",)))
     assert {name.partition("-")[0] for name in names(desk) & names(epochs)} == {"label"}
     assert len(names(desk) & names(desk, SMALL.replace("keep: 3", "keep: 4"))) == 2
-    (other := tmp_path / "annotations.csv").write_text(world.table.read_text() + "new,,Dog,,,,new.mp4,train\n")
+    (other := tmp_path / "annotations.csv").write_text(
+        world.table.read_text() + "new,,Dog,,,,new.mp4,train\n"
+    )
     assert not names(desk) & names(Desk(f"table:{other}", desk.store, tmp_path))
 
 
-def test_a_setting_that_no_recipe_has_is_an_error_before_anything_runs(desk: Desk) -> None:
+def test_a_setting_that_no_recipe_has_is_an_error_before_anything_runs(
+    desk: Desk,
+) -> None:
     wrong = Desk(desk.data, desk.store, desk.work, changes=((), ("training.epoch=9",)))
     with pytest.raises(RecipeError, match="did you mean 'epochs'"):
         planned(SMALL, wrong)
     assert not list(desk.work.iterdir())
 
 
-def test_a_row_that_needs_dense_labels_is_left_out_where_there_are_none(desk: Desk, world: World) -> None:
+def test_a_row_that_needs_dense_labels_is_left_out_where_there_are_none(
+    desk: Desk, world: World
+) -> None:
     oracle = "  truth: {reference: train}\n  best: {train: segment_bce, labels: truth}\nrows: {oracle: best, "
     text = SMALL.replace("rows: {", oracle)
-    assert "no video of split train has dense labels" in planned(text, desk).left_out["oracle"]
-    known = Desk(desk.data, desk.store, desk.work, truth=world.folder / "train_truth.csv")
+    assert (
+        "no video of split train has dense labels"
+        in planned(text, desk).left_out["oracle"]
+    )
+    known = Desk(
+        desk.data, desk.store, desk.work, truth=world.folder / "train_truth.csv"
+    )
     assert [row.title for row in planned(text, known).rows] == ["oracle", "PLE", "PLD"]
     with pytest.raises(UsageError, match="no row of the suite"):
         planned(text.replace("PLE: ple, PLD: pld", ""), desk)
@@ -162,7 +206,10 @@ def test_jobs_are_unique_by_name(desk: Desk) -> None:
 
 def test_common_changes_reach_every_recipe_unless_a_step_says_otherwise() -> None:
     own = "pld: {train: ple, labels: refined, set: {training.epochs: 3, training.seed: ~}}"
-    text = SMALL.replace("pld: {train: ple, labels: refined}", own) + "set: {training.epochs: 7, training.seed: 5}\n"
+    text = (
+        SMALL.replace("pld: {train: ple, labels: refined}", own)
+        + "set: {training.epochs: 7, training.seed: 5}\n"
+    )
     steps = suites.parse(text, name="small").variants[0].steps
     assert steps["ple"].set == {"training.epochs": 7, "training.seed": 5}
     assert steps["pld"].set == {"training.epochs": 3}

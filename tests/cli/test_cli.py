@@ -19,13 +19,18 @@ from vaplan import runs, stages
 @pytest.fixture(scope="session")
 def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     """A parser that marks something, though it was trained for two epochs."""
-    recipe = recipes.read("plg", changes=[*world.changes, f"labels={world.labels}", "decision.rule=segment"])
+    recipe = recipes.read(
+        "plg",
+        changes=[*world.changes, f"labels={world.labels}", "decision.rule=segment"],
+    )
     return stages.train(recipe, tmp_path_factory.mktemp("cli") / "run")
 
 
 def test_importing_and_helping_is_quick_because_nothing_heavy_is_loaded() -> None:
     code = "import sys, vaplan, vaplan.cli; print([m for m in ('torch', 'transformers', 'av') if m in sys.modules])"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert said.stdout.strip() == "[]"
 
 
@@ -37,11 +42,17 @@ def commands() -> list[list[str]]:
         "media": ["probe"],
     }
     single = "demo features label train denoise exchange noise predict evaluate compare bench report import parse fit"
-    return [[], *([name] for name in single.split()), *([g, name] for g, names in groups.items() for name in names)]
+    return [
+        [],
+        *([name] for name in single.split()),
+        *([g, name] for g, names in groups.items() for name in names),
+    ]
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
-def test_every_command_has_help_that_says_what_it_does(call: Call, command: list[str]) -> None:
+def test_every_command_has_help_that_says_what_it_does(
+    call: Call, command: list[str]
+) -> None:
     code, out, _ = call(*command, "--help")
     assert code == 0
     assert len(out.splitlines()) > 8
@@ -51,45 +62,103 @@ def test_every_command_has_help_that_says_what_it_does(call: Call, command: list
 def test_the_whole_path_by_commands(call: Call, world: World, tmp_path: Path) -> None:
     data, store = f"table:{world.table}", world.store
     assert call("features", data, "--media", world.folder, "--store", store)[0] == 0
-    labels, denoised, table = (tmp_path / name for name in ("labels.csv", "denoised.csv", "predictions.csv"))
+    labels, denoised, table = (
+        tmp_path / name for name in ("labels.csv", "denoised.csv", "predictions.csv")
+    )
     code, _, err = call("label", data, "--store", store, "--out", labels)
     assert code == 0
     assert "fitted on 4 densely labelled videos" in err
-    given = ["--data", data, "--store", store, "--labels", labels, "--set", "training.epochs=1"]
+    given = [
+        "--data",
+        data,
+        "--store",
+        store,
+        "--labels",
+        labels,
+        "--set",
+        "training.epochs=1",
+    ]
     small = ["--set", "model.settings={hidden: 8, feedforward: 8}"]
     assert call("train", "ple", *given, *small, "--run", tmp_path / "ple")[0] == 0
-    assert call("denoise", tmp_path / "ple", "--labels", labels, "--out", denoised)[0] == 0
+    assert (
+        call("denoise", tmp_path / "ple", "--labels", labels, "--out", denoised)[0] == 0
+    )
     given[5] = denoised
     assert call("train", "ple", *given, *small, "--run", tmp_path / "pld")[0] == 0
     predict = ["--data", data, "--store", store, "--split", "test", "--out", table]
     assert call("predict", tmp_path / "pld", *predict)[0] == 0
-    code, out, _ = call("evaluate", "--data", data, "--split", "test", "--estimate", table, "--json")
+    code, out, _ = call(
+        "evaluate", "--data", data, "--split", "test", "--estimate", table, "--json"
+    )
     assert code == 0
     assert json.loads(out)["videos"] == 6
-    code, out, _ = call("evaluate", "--data", data, "--split", "test", "--estimate", world.table)
+    code, out, _ = call(
+        "evaluate", "--data", data, "--split", "test", "--estimate", world.table
+    )
     assert code == 0
     assert out.count("100.00") == 10
 
 
-def test_the_steps_of_other_methods_are_commands_too(call: Call, world: World, tmp_path: Path) -> None:
-    given = ["--data", f"table:{world.table}", "--store", world.store, "--set", "training.epochs=1"]
-    given += ["--set", "model.settings.hidden=8", "--set", "model.settings.feedforward=8"]
+def test_the_steps_of_other_methods_are_commands_too(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    given = [
+        "--data",
+        f"table:{world.table}",
+        "--store",
+        world.store,
+        "--set",
+        "training.epochs=1",
+    ]
+    given += [
+        "--set",
+        "model.settings.hidden=8",
+        "--set",
+        "model.settings.feedforward=8",
+    ]
     exchanged, ratios = tmp_path / "exchanged.csv", tmp_path / "ratios.json"
     assert call("train", "ma_base", *given, "--run", tmp_path / "ma_base")[0] == 0
     assert call("exchange", tmp_path / "ma_base", "--out", exchanged)[0] == 0
-    assert call("train", "ma", *given, "--labels", exchanged, "--run", tmp_path / "ma")[0] == 0
-    assert call("train", "jomold_estimator", *given, "--run", tmp_path / "estimator")[0] == 0
+    assert (
+        call("train", "ma", *given, "--labels", exchanged, "--run", tmp_path / "ma")[0]
+        == 0
+    )
+    assert (
+        call("train", "jomold_estimator", *given, "--run", tmp_path / "estimator")[0]
+        == 0
+    )
     assert call("noise", tmp_path / "estimator", "--out", ratios)[0] == 0
-    assert call("train", "jomold", *given, "--set", f"removal.ratios={ratios}", "--run", tmp_path / "jomold")[0] == 0
+    assert (
+        call(
+            "train",
+            "jomold",
+            *given,
+            "--set",
+            f"removal.ratios={ratios}",
+            "--run",
+            tmp_path / "jomold",
+        )[0]
+        == 0
+    )
     numbers = json.loads((tmp_path / "jomold" / "metrics.json").read_text())
     assert numbers.keys() == {"val", "test"}
-    assert numbers["test"]["segment"].keys() == {"audio", "visual", "audio_visual", "type", "event"}
+    assert numbers["test"]["segment"].keys() == {
+        "audio",
+        "visual",
+        "audio_visual",
+        "type",
+        "event",
+    }
 
 
-def test_a_file_is_parsed_into_every_format_asked_for(call: Call, world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_a_file_is_parsed_into_every_format_asked_for(
+    call: Call, world: World, run: runs.Run, tmp_path: Path
+) -> None:
     video = world.data.select("test").videos[0]
     path = world.folder / video.path
-    code, out, err = call("parse", path, "--run", run.folder, "--out", tmp_path, "--format", "json,csv")
+    code, out, err = call(
+        "parse", path, "--run", run.folder, "--out", tmp_path, "--format", "json,csv"
+    )
     assert (code, out) == (0, "")
     assert "the embedded encoders know only the drawn world" in err
     assert "--visual clip:" in err
@@ -98,7 +167,17 @@ def test_a_file_is_parsed_into_every_format_asked_for(call: Call, world: World, 
         rows = list(csv.DictReader(file))
     assert rows[0].keys() == {"video", "modality", "class", "onset", "offset", "score"}
     assert len(document["events"]) == len([row for row in rows if row["class"]])
-    again = call("parse", path, "--run", run.folder, "--out", tmp_path, "--format", "json,csv", "--skip-existing")
+    again = call(
+        "parse",
+        path,
+        "--run",
+        run.folder,
+        "--out",
+        tmp_path,
+        "--format",
+        "json,csv",
+        "--skip-existing",
+    )
     assert again[0] == 0
     assert "1 there already" in again[2]
 
@@ -115,12 +194,20 @@ def test_in_a_folder_a_bad_file_is_named_and_the_rest_is_parsed(
     assert code == 3
     assert [path.name for path in out.iterdir()] == [f"{good.stem}.json"]
     failures = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert len([line for line in failures if "bad.mp4" in line and "Fix: " in line]) == len(failures) == 1
+    assert (
+        len([line for line in failures if "bad.mp4" in line and "Fix: " in line])
+        == len(failures)
+        == 1
+    )
 
 
-def test_the_only_file_being_no_media_is_exit_code_4(call: Call, run: runs.Run, tmp_path: Path) -> None:
+def test_the_only_file_being_no_media_is_exit_code_4(
+    call: Call, run: runs.Run, tmp_path: Path
+) -> None:
     (tmp_path / "bad.mp4").write_text("this is no film")
-    code, _, err = call("parse", tmp_path / "bad.mp4", "--run", run.folder, "--out", tmp_path / "out")
+    code, _, err = call(
+        "parse", tmp_path / "bad.mp4", "--run", run.folder, "--out", tmp_path / "out"
+    )
     assert code == 4
     assert "bad.mp4" in err
 
@@ -128,69 +215,181 @@ def test_the_only_file_being_no_media_is_exit_code_4(call: Call, run: runs.Run, 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["parse", "x.mp4", "--run", "{empty}", "--out", "{out}"], 2, "no recipe.yaml: this is no finished run"),
-        (["parse", "x.mp4", "--run", "{run}", "--out", "{out}", "--format", "jsn"], 2, "did you mean 'json'"),
-        (["parse", "{empty}", "--run", "{run}", "--out", "{out}"], 4, "no media file in this folder"),
         (
-            ["label", "table:{table}", "--store", "{store}", "--audio", "clap:x", "--out", "{out}.csv"],
+            ["parse", "x.mp4", "--run", "{empty}", "--out", "{out}"],
+            2,
+            "no recipe.yaml: this is no finished run",
+        ),
+        (
+            ["parse", "x.mp4", "--run", "{run}", "--out", "{out}", "--format", "jsn"],
+            2,
+            "did you mean 'json'",
+        ),
+        (
+            ["parse", "{empty}", "--run", "{run}", "--out", "{out}"],
+            4,
+            "no media file in this folder",
+        ),
+        (
+            [
+                "label",
+                "table:{table}",
+                "--store",
+                "{store}",
+                "--audio",
+                "clap:x",
+                "--out",
+                "{out}.csv",
+            ],
             2,
             "another encoder",
         ),
-        (["label", "tabel:{table}", "--store", "{store}", "--out", "{out}.csv"], 2, "did you mean 'table'"),
-        (["label", "{table}", "--store", "{store}", "--out", "{out}.csv"], 2, "is no data set"),
-        (["label", "table:none.csv", "--store", "{store}", "--out", "{out}.csv"], 4, "none.csv: cannot read"),
         (
-            ["label", "table:{table}", "--store", "{store}", "--threshold", "x=1", "--out", "{out}.csv"],
+            ["label", "tabel:{table}", "--store", "{store}", "--out", "{out}.csv"],
+            2,
+            "did you mean 'table'",
+        ),
+        (
+            ["label", "{table}", "--store", "{store}", "--out", "{out}.csv"],
+            2,
+            "is no data set",
+        ),
+        (
+            ["label", "table:none.csv", "--store", "{store}", "--out", "{out}.csv"],
+            4,
+            "none.csv: cannot read",
+        ),
+        (
+            [
+                "label",
+                "table:{table}",
+                "--store",
+                "{store}",
+                "--threshold",
+                "x=1",
+                "--out",
+                "{out}.csv",
+            ],
             2,
             "write audio=",
         ),
         (["train", "plee", "--run", "{out}"], 2, "did you mean 'ple'"),
-        (["train", "ple", "--run", "{out}", "--set", "training.epoch=1"], 2, "did you mean 'epochs'"),
-        (["evaluate", "--data", "table:{table}", "--split", "tset", "--estimate", "{labels}"], 2, "mean 'test'"),
-        (["label", "table:{table}", "--store", "{store}", "--out", "{out}/l.txt"], 2, "cannot end with '.txt'"),
+        (
+            ["train", "ple", "--run", "{out}", "--set", "training.epoch=1"],
+            2,
+            "did you mean 'epochs'",
+        ),
+        (
+            [
+                "evaluate",
+                "--data",
+                "table:{table}",
+                "--split",
+                "tset",
+                "--estimate",
+                "{labels}",
+            ],
+            2,
+            "mean 'test'",
+        ),
+        (
+            ["label", "table:{table}", "--store", "{store}", "--out", "{out}/l.txt"],
+            2,
+            "cannot end with '.txt'",
+        ),
         (["store", "verify", "{empty}"], 2, "this is no feature store"),
-        (["parse", "x.mp4", "--run", "{out}/none", "--out", "{out}"], 2, "no such folder"),
+        (
+            ["parse", "x.mp4", "--run", "{out}/none", "--out", "{out}"],
+            2,
+            "no such folder",
+        ),
         (["parse", "x.mp4", "--run", "{run}", "--out", "{table}"], 2, "this is a file"),
-        (["features", "table:{table}", "--media", "{out}/none", "--store", "{store}"], 2, "no such folder"),
-        (["fit", "{table}", "--media", "{empty}", "--out", "{out}"], 4, "column 'tags' is missing"),
+        (
+            [
+                "features",
+                "table:{table}",
+                "--media",
+                "{out}/none",
+                "--store",
+                "{store}",
+            ],
+            2,
+            "no such folder",
+        ),
+        (
+            ["fit", "{table}", "--media", "{empty}", "--out", "{out}"],
+            4,
+            "column 'tags' is missing",
+        ),
         (["frobnicate"], 2, "No such command"),
         (["parse"], 2, "Missing"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_its_exit_code(
-    call: Call, world: World, run: runs.Run, tmp_path: Path, arguments: list[str], code: int, message: str
+    call: Call,
+    world: World,
+    run: runs.Run,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    places = {"empty": empty, "out": tmp_path / "out", "run": run.folder, "store": world.store}
+    places = {
+        "empty": empty,
+        "out": tmp_path / "out",
+        "run": run.folder,
+        "store": world.store,
+    }
     places |= {"table": world.table, "labels": world.labels}
     got, out, err = call(*(argument.format(**places) for argument in arguments))
     assert (got, out) == (code, "")
     assert message in err
     assert "Traceback" not in err
-    if message not in ("No such command", "Missing"):  # click's own words stand in a frame
-        assert [line.startswith("error: ") for line in err.splitlines() if message in line] == [True]
+    if message not in (
+        "No such command",
+        "Missing",
+    ):  # click's own words stand in a frame
+        assert [
+            line.startswith("error: ") for line in err.splitlines() if message in line
+        ] == [True]
 
 
-def test_an_unknown_class_in_a_table_names_file_line_and_the_nearest(call: Call, world: World, tmp_path: Path) -> None:
+def test_an_unknown_class_in_a_table_names_file_line_and_the_nearest(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     table = tmp_path / "typo.csv"
-    table.write_text(f"video,modality,class,onset,offset,score\n{world.data.ids[0]},audio,Bel,0,1,\n")
-    code, _, err = call("evaluate", "--data", f"table:{world.table}", "--split", "", "--estimate", table)
+    table.write_text(
+        f"video,modality,class,onset,offset,score\n{world.data.ids[0]},audio,Bel,0,1,\n"
+    )
+    code, _, err = call(
+        "evaluate", "--data", f"table:{world.table}", "--split", "", "--estimate", table
+    )
     assert code == 4
     assert "typo.csv" in err
     assert "unknown class 'Bel'; did you mean 'Bell'" in err
 
 
-def test_an_estimate_that_found_nothing_is_scored(call: Call, world: World, tmp_path: Path) -> None:
+def test_an_estimate_that_found_nothing_is_scored(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     table = tmp_path / "nothing.csv"
     ids = world.data.select("test").ids
-    table.write_text("video,modality,class,onset,offset,score\n" + "".join(f"{video},,,,,\n" for video in ids))
-    code, out, _ = call("evaluate", "--data", f"table:{world.table}", "--estimate", table, "--json")
+    table.write_text(
+        "video,modality,class,onset,offset,score\n"
+        + "".join(f"{video},,,,,\n" for video in ids)
+    )
+    code, out, _ = call(
+        "evaluate", "--data", f"table:{world.table}", "--estimate", table, "--json"
+    )
     assert code == 0
     assert json.loads(out)["segment"]["event"] == 0
 
 
-def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_said_in_one_line_and_debug_shows_where(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: str, **__: object) -> None:
         raise ZeroDivisionError("on purpose")
 
@@ -199,10 +398,15 @@ def test_a_bug_is_said_in_one_line_and_debug_shows_where(call: Call, monkeypatch
     assert code == 1
     assert "a bug in vaplan: ZeroDivisionError: on purpose" in err
     assert "Traceback" not in err
-    assert "Traceback" in call("--debug", "label", "table:x", "--store", "s", "--out", "o.csv")[2]
+    assert (
+        "Traceback"
+        in call("--debug", "label", "table:x", "--store", "s", "--out", "o.csv")[2]
+    )
 
 
-def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_exit_code_130(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(_: str, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -212,7 +416,9 @@ def test_an_interruption_is_exit_code_130(call: Call, monkeypatch: pytest.Monkey
     assert "interrupted; the same command goes on where it stopped" in err
 
 
-def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(call: Call, world: World, tmp_path: Path) -> None:
+def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
     shutil.copytree(world.store, store)
     code, out, _ = call("store", "info", store)
@@ -228,19 +434,34 @@ def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(call: Call, worl
     assert shard.name in err
 
 
-def test_probing_a_file_gives_one_json_document_a_line(call: Call, world: World, tmp_path: Path) -> None:
+def test_probing_a_file_gives_one_json_document_a_line(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     (tmp_path / "bad.mp4").write_text("this is no film")
     good = world.folder / world.data.videos[0].path
     code, out, _ = call("media", "probe", good, tmp_path / "bad.mp4", "--json")
     seen = [json.loads(line) for line in out.splitlines()]
     assert code == 3
     assert [document["error"] is None for document in seen] == [True, False]
-    assert seen[0]["segments"] == len(seen[0]["video"]["luma"]) == len(seen[0]["audio"]["rms"]) == 10
+    assert (
+        seen[0]["segments"]
+        == len(seen[0]["video"]["luma"])
+        == len(seen[0]["audio"]["rms"])
+        == 10
+    )
     assert call("media", "probe", tmp_path / "bad.mp4")[0] == 4
 
 
-def test_a_finished_run_is_not_written_over_unless_one_says_so(call: Call, world: World, tmp_path: Path) -> None:
-    given = ["train", "han", "--run", tmp_path / "run", *(f"--set={change}" for change in world.changes)]
+def test_a_finished_run_is_not_written_over_unless_one_says_so(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    given = [
+        "train",
+        "han",
+        "--run",
+        tmp_path / "run",
+        *(f"--set={change}" for change in world.changes),
+    ]
     assert call(*given)[0] == 0
     weights = (tmp_path / "run" / "model.safetensors").read_bytes()
     assert call(*given)[0] == 0  # the same training is there already
@@ -253,8 +474,17 @@ def test_a_finished_run_is_not_written_over_unless_one_says_so(call: Call, world
     assert (tmp_path / "run" / "model.safetensors").read_bytes() != weights
 
 
-def test_the_name_of_a_table_is_looked_at_before_any_work(call: Call, tmp_path: Path) -> None:
-    code, _, err = call("label", "table:nowhere.csv", "--store", tmp_path, "--out", tmp_path / "labels.xlsx")
+def test_the_name_of_a_table_is_looked_at_before_any_work(
+    call: Call, tmp_path: Path
+) -> None:
+    code, _, err = call(
+        "label",
+        "table:nowhere.csv",
+        "--store",
+        tmp_path,
+        "--out",
+        tmp_path / "labels.xlsx",
+    )
     assert code == 2
     assert "a table cannot end with '.xlsx'" in err
 
@@ -269,12 +499,14 @@ def test_fit_makes_a_parser_where_labels_cannot_be_compared_or_nobody_else_can_j
     for video in chosen:
         copy = media / video.path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        picture_alone(world.folder / video.path, copy) if kind == "no sound" else shutil.copy(
+        picture_alone(
             world.folder / video.path, copy
-        )
+        ) if kind == "no sound" else shutil.copy(world.folder / video.path, copy)
     lines = [f"{video.path},{names}" for video, names in zip(chosen, tags, strict=True)]
     (tmp_path / "tags.csv").write_text("path,tags\n" + "\n".join(lines) + "\n")
-    code, _, err = call("fit", tmp_path / "tags.csv", "--media", media, "--out", tmp_path / "run")
+    code, _, err = call(
+        "fit", tmp_path / "tags.csv", "--media", media, "--out", tmp_path / "run"
+    )
     assert code == 0, err
     assert (tmp_path / "run" / "model.safetensors").is_file()
     assert (tmp_path / "run" / "labels_mended.csv").is_file() == (kind == "no sound")
@@ -291,7 +523,9 @@ def picture_alone(film: Path, copy: Path) -> None:
                 target.mux(packet)
 
 
-def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(call: Call, world: World, tmp_path: Path) -> None:
+def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     tags = tmp_path / "tags.csv"
     lines = [f"{video.path},{';'.join(video.tags)}" for video in world.data.videos[:8]]
     tags.write_text("path,tags\n" + "\n".join([*lines, "media/gone.mp4,Bell"]) + "\n")
@@ -299,7 +533,17 @@ def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(call: Call, world: Wo
     assert code == 3  # the file that is gone
     assert "gone" in err
     assert (tmp_path / "run" / "labels_mended.csv").is_file()
-    assert json.loads((tmp_path / "run" / "labels_mended.json").read_text())["rule"] == "posterior"
-    code, _, _ = call("parse", world.folder / world.data.videos[9].path, "--run", tmp_path / "run", "--out", tmp_path)
+    assert (
+        json.loads((tmp_path / "run" / "labels_mended.json").read_text())["rule"]
+        == "posterior"
+    )
+    code, _, _ = call(
+        "parse",
+        world.folder / world.data.videos[9].path,
+        "--run",
+        tmp_path / "run",
+        "--out",
+        tmp_path,
+    )
     assert code == 0
     assert (tmp_path / f"{world.data.videos[9].video}.json").exists()

@@ -36,7 +36,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def given(desk: Path, world: World) -> list[object]:
-    small = ["model.settings.hidden=8", "model.settings.feedforward=8", "training.epochs=1"]
+    small = [
+        "model.settings.hidden=8",
+        "model.settings.feedforward=8",
+        "training.epochs=1",
+    ]
     changes = [part for change in small for part in ("--set", change)]
     data = ["--data", f"table:{world.table}", "--store", world.store]
     return [*data, "--seeds", 1, "--work", desk / "work", *changes]
@@ -49,20 +53,29 @@ def test_the_suites_are_listed(call: Call) -> None:
         assert re.search(rf"^{name}  \w", out, flags=re.MULTILINE)
 
 
-def test_a_suite_of_ones_own_is_run_and_shown(call: Call, desk: Path, given: list[object]) -> None:
+def test_a_suite_of_ones_own_is_run_and_shown(
+    call: Call, desk: Path, given: list[object]
+) -> None:
     code, out, err = call("bench", desk / "mine.yaml", *given, "--out", desk / "out")
     assert code == 0, err
     assert "segment-level F" in out
     assert re.search(r"PLG − HAN +[+-]\d+\.\d \[", out)
-    code, out, _ = call("bench", desk / "mine.yaml", *given, "--out", desk / "out", "--json")
+    code, out, _ = call(
+        "bench", desk / "mine.yaml", *given, "--out", desk / "out", "--json"
+    )
     assert code == 0
     assert json.loads(out) == json.loads((desk / "out" / "results.json").read_text())
 
 
-def test_what_fails_is_one_line_each_and_decides_the_exit_code(call: Call, desk: Path, given: list[object]) -> None:
+def test_what_fails_is_one_line_each_and_decides_the_exit_code(
+    call: Call, desk: Path, given: list[object]
+) -> None:
     code, out, err = call("bench", desk / "hot.yaml", *given, "--out", desk / "hot")
     assert code == 3
-    assert len([line for line in err.splitlines() if line.startswith("error: plg-0-")]) == 1
+    assert (
+        len([line for line in err.splitlines() if line.startswith("error: plg-0-")])
+        == 1
+    )
     assert re.search(r"hot +–", out)
     assert call("bench", desk / "none.yaml", *given, "--out", desk / "none")[0] == 4
 
@@ -76,7 +89,9 @@ def test_what_fails_is_one_line_each_and_decides_the_exit_code(call: Call, desk:
         (["methods", "--data", "x.csv", "--store", "store"], "is no data set"),
     ],
 )
-def test_what_cannot_be_meant_is_exit_code_2(call: Call, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_meant_is_exit_code_2(
+    call: Call, arguments: list[str], said: str
+) -> None:
     code, out, err = call("bench", *arguments)
     assert (code, out) == (2, "")
     assert said in err
@@ -90,7 +105,15 @@ def test_an_interruption_is_exit_code_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stages, "train", interrupted)
-    code, _, err = call("bench", desk / "mine.yaml", *given, "--set", "training.seed=9", "--work", desk / "other")
+    code, _, err = call(
+        "bench",
+        desk / "mine.yaml",
+        *given,
+        "--set",
+        "training.seed=9",
+        "--work",
+        desk / "other",
+    )
     assert code == 130
     assert "the same command goes on where it stopped" in err
 
@@ -103,10 +126,15 @@ def trained(world: World, desk: Path) -> list[Path]:
     """Two runs."""
     made = {name: recipes.read(name, changes=world.changes) for name in ("han", "plg")}
     made["plg"] = replace(made["plg"], labels=str(world.labels))
-    return [stages.train(recipe, desk / "runs" / name).folder for name, recipe in made.items()]
+    return [
+        stages.train(recipe, desk / "runs" / name).folder
+        for name, recipe in made.items()
+    ]
 
 
-def test_runs_are_compared_on_one_page_that_loads_nothing(call: Call, trained: list[Path], tmp_path: Path) -> None:
+def test_runs_are_compared_on_one_page_that_loads_nothing(
+    call: Call, trained: list[Path], tmp_path: Path
+) -> None:
     code, out, _ = call("report", *trained, "--out", tmp_path / "page.html")
     assert (code, out) == (0, "")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -122,20 +150,35 @@ def test_runs_are_compared_on_one_page_that_loads_nothing(call: Call, trained: l
     ):
         assert text in page
     numbers = runs.load(trained[1]).metrics["test"]["segment"]
-    (row,) = re.findall(rf'row">{second}</th>(.*?)</tr>', page.split(">Split test<")[1].split(">Differences")[0])
-    assert [float(cell) for cell in re.findall(r">([\d.]+)<", row)][:5] == [round(f, 1) for f in numbers.values()]
+    (row,) = re.findall(
+        rf'row">{second}</th>(.*?)</tr>',
+        page.split(">Split test<")[1].split(">Differences")[0],
+    )
+    assert [float(cell) for cell in re.findall(r">([\d.]+)<", row)][:5] == [
+        round(f, 1) for f in numbers.values()
+    ]
 
 
-def test_one_run_has_a_page_too(call: Call, trained: list[Path], tmp_path: Path) -> None:
+def test_one_run_has_a_page_too(
+    call: Call, trained: list[Path], tmp_path: Path
+) -> None:
     assert call("report", trained[0], "--out", tmp_path / "page.html")[0] == 0
-    assert "Where the recipes differ" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Where the recipes differ" not in (tmp_path / "page.html").read_text(
+        encoding="utf-8"
+    )
 
 
-def test_what_is_no_run_is_named(call: Call, trained: list[Path], tmp_path: Path) -> None:
-    code, _, err = call("report", trained[0], tmp_path / "nowhere", "--out", tmp_path / "page.html")
+def test_what_is_no_run_is_named(
+    call: Call, trained: list[Path], tmp_path: Path
+) -> None:
+    code, _, err = call(
+        "report", trained[0], tmp_path / "nowhere", "--out", tmp_path / "page.html"
+    )
     assert code == 2
     assert "nowhere: no such folder" in err
-    code, _, err = call("report", trained[0], trained[0], "--out", tmp_path / "page.html")
+    code, _, err = call(
+        "report", trained[0], trained[0], "--out", tmp_path / "page.html"
+    )
     assert code == 2
     assert "this run is given twice" in err
     assert not (tmp_path / "page.html").exists()

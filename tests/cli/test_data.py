@@ -14,12 +14,19 @@ from tests.official import REAL, write_ave, write_llp
 from vaplan.store import stores
 
 
-def test_everything_odd_is_named_and_nothing_of_it_is_an_error(call: Call, tmp_path: Path) -> None:
+def test_everything_odd_is_named_and_nothing_of_it_is_an_error(
+    call: Call, tmp_path: Path
+) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
     code, out, _ = call("data", "check", data, "--json")
     document = json.loads(out)
     assert code == 0
-    assert (document["data"], document["videos"], document["classes"], document["media"]) == (data, 6, 25, None)
+    assert (
+        document["data"],
+        document["videos"],
+        document["classes"],
+        document["media"],
+    ) == (data, 6, 25, None)
     assert document["files"]["AVVP_eval_audio.csv"] == 9
     assert document["oddities"]["backward event"] == [
         {
@@ -30,9 +37,22 @@ def test_everything_odd_is_named_and_nothing_of_it_is_an_error(call: Call, tmp_p
         }
     ]
     test = document["splits"]["test"]
-    assert (test["videos"], test["densely labelled"], test["videos by number of tags"]) == (3, 3, {"1": 2, "2": 1})
-    assert test["without an event"] == {"audio": 1, "visual": 2, "audio_visual": 2, "any": 1}
-    assert test["per_class"]["Clapping"] == {"videos": 1, "audio events": 1, "visual events": 1}
+    assert (
+        test["videos"],
+        test["densely labelled"],
+        test["videos by number of tags"],
+    ) == (3, 3, {"1": 2, "2": 1})
+    assert test["without an event"] == {
+        "audio": 1,
+        "visual": 2,
+        "audio_visual": 2,
+        "any": 1,
+    }
+    assert test["per_class"]["Clapping"] == {
+        "videos": 1,
+        "audio events": 1,
+        "visual events": 1,
+    }
     assert document["splits"]["train"]["without an event"] is None
 
 
@@ -51,16 +71,32 @@ def test_a_sound_table_has_nothing_odd(call: Call, world: World) -> None:
     assert "26 videos, 16 classes" in out
 
 
-def test_missing_and_unreadable_media_are_listed_and_can_be_left_out(call: Call, world: World, tmp_path: Path) -> None:
+def test_missing_and_unreadable_media_are_listed_and_can_be_left_out(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     media = tmp_path / "media"
-    shutil.copytree(world.folder, media, ignore=shutil.ignore_patterns("store", "*.csv", "*.json"))
+    shutil.copytree(
+        world.folder, media, ignore=shutil.ignore_patterns("store", "*.csv", "*.json")
+    )
     lost, broken = (video for video in world.data.select("test").videos[:2])
     (media / lost.path).unlink()
     (media / broken.path).write_bytes(b"no film")
     table = shutil.copy(world.table, tmp_path / "annotations.csv")
     manifest = tmp_path / "missing.csv"
-    code, out, err = call("data", "check", f"table:{table}", "--media", media, "--missing", manifest, "--json")
-    assert (code, json.loads(out)["media"]) == (0, {"found": 24, "missing": 1, "unreadable": 1})
+    code, out, err = call(
+        "data",
+        "check",
+        f"table:{table}",
+        "--media",
+        media,
+        "--missing",
+        manifest,
+        "--json",
+    )
+    assert (code, json.loads(out)["media"]) == (
+        0,
+        {"found": 24, "missing": 1, "unreadable": 1},
+    )
     assert "2 videos without media" in err
     with manifest.open(newline="") as file:
         rows = {row["video"]: row for row in csv.DictReader(file)}
@@ -70,12 +106,23 @@ def test_missing_and_unreadable_media_are_listed_and_can_be_left_out(call: Call,
     }
     assert "does not exist" in rows[lost.video]["reason"]
     assert "not a media file" in rows[broken.video]["reason"]
-    scored = ["evaluate", "--data", f"table:{table}", "--estimate", table, "--without", manifest, "--json"]
+    scored = [
+        "evaluate",
+        "--data",
+        f"table:{table}",
+        "--estimate",
+        table,
+        "--without",
+        manifest,
+        "--json",
+    ]
     document = json.loads(call(*scored)[1])
     assert (document["videos"], set(document["left_out"])) == (4, set(rows))
 
 
-def test_a_fetch_without_a_network_says_what_to_do(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_without_a_network_says_what_to_do(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     code, out, err = call("data", "fetch", "llp", tmp_path / "llp")
     assert (code, out) == (5, "")
@@ -85,7 +132,9 @@ def test_a_fetch_without_a_network_says_what_to_do(call: Call, tmp_path: Path, m
     assert (code, "did you mean 'llp'" in err) == (2, True)
 
 
-def test_published_features_come_into_the_store_and_a_bad_file_is_named(call: Call, tmp_path: Path) -> None:
+def test_published_features_come_into_the_store_and_a_bad_file_is_named(
+    call: Call, tmp_path: Path
+) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
     pack = tmp_path / "feats" / "vggish"
     pack.mkdir(parents=True)
@@ -93,20 +142,38 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(call: Ca
     for youtube in ids:
         np.save(pack / f"{youtube}.npy", np.ones((10, 128), dtype=np.float32))
     np.save(pack / "JfZEqeLZqWk.npy", np.ones((9, 128), dtype=np.float32))
-    code, _, err = call("import", "han", tmp_path, "--data", data, "--store", tmp_path / "store")
+    code, _, err = call(
+        "import", "han", tmp_path, "--data", data, "--store", tmp_path / "store"
+    )
     assert code == 3
     assert "JfZEqeLZqWk.npy: shape 9 x 128, expected 10 x 128" in err
     assert "5 imported, 1 failed" in err
     assert list(stores(tmp_path / "store")) == ["audio:legacy:vggish"]
-    code, _, err = call("import", "valor", tmp_path / "llp", "--data", data, "--store", tmp_path / "store")
+    code, _, err = call(
+        "import",
+        "valor",
+        tmp_path / "llp",
+        "--data",
+        data,
+        "--store",
+        tmp_path / "store",
+    )
     assert (code, "nothing of the valor pack is there" in err) == (4, True)
 
 
-@pytest.mark.parametrize("folder", [path for path in (REAL / "llp",) if path.is_dir()], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder",
+    [path for path in (REAL / "llp",) if path.is_dir()],
+    ids=lambda path: path.name,
+)
 def test_what_is_known_of_llp_is_said(call: Call, folder: Path) -> None:
     code, out, _ = call("data", "check", f"llp:{folder}", "--json")
     document = json.loads(out)
-    assert (code, document["annotations"], document["videos"]) == (0, "corrected", 11849)
+    assert (code, document["annotations"], document["videos"]) == (
+        0,
+        "corrected",
+        11849,
+    )
     assert document["files"] == {
         "AVVP_train.csv": 10000,
         "AVVP_val_pd.csv": 649,
@@ -115,9 +182,32 @@ def test_what_is_known_of_llp_is_said(call: Call, folder: Path) -> None:
         "AVVP_eval_visual.csv": 2495,
     }
     splits = document["splits"]
-    assert splits["train"]["videos by number of tags"] == {"1": 4032, "2": 5879, "3": 89}
-    assert splits["test"]["videos by number of tags"].keys() == {"1", "2", "3", "4", "5", "7"}
-    assert splits["val"]["without an event"] == {"audio": 4, "visual": 70, "audio_visual": 93, "any": 0}
-    assert splits["test"]["without an event"] == {"audio": 6, "visual": 121, "audio_visual": 174, "any": 0}
+    assert splits["train"]["videos by number of tags"] == {
+        "1": 4032,
+        "2": 5879,
+        "3": 89,
+    }
+    assert splits["test"]["videos by number of tags"].keys() == {
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "7",
+    }
+    assert splits["val"]["without an event"] == {
+        "audio": 4,
+        "visual": 70,
+        "audio_visual": 93,
+        "any": 0,
+    }
+    assert splits["test"]["without an event"] == {
+        "audio": 6,
+        "visual": 121,
+        "audio_visual": 174,
+        "any": 0,
+    }
     counts = "4988 624 528 761 192 343 455 218 299 602 186 1172 437 1457 495 146 445 224 411 587 503 99 430 291 164"
-    assert [about["videos"] for about in splits["train"]["per_class"].values()] == list(map(int, counts.split()))
+    assert [about["videos"] for about in splits["train"]["per_class"].values()] == list(
+        map(int, counts.split())
+    )

@@ -7,14 +7,32 @@ from tests.cli.conftest import Call
 from tests.conftest import World
 
 
-def test_labels_are_judged_in_words_and_as_json(call: Call, world: World, tmp_path: Path) -> None:
-    about = ("label", f"table:{world.table}", "--store", world.store, "--out", tmp_path / "l.csv", "--diagnose")
+def test_labels_are_judged_in_words_and_as_json(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    about = (
+        "label",
+        f"table:{world.table}",
+        "--store",
+        world.store,
+        "--out",
+        tmp_path / "l.csv",
+        "--diagnose",
+    )
     code, out, err = call(*about, "--choose", "mixture", "--smooth", 0.5, "--json")
     assert code == 0
     document = json.loads(out)
     assert set(document["trust"]) == {"audio", "visual"}
     one = next(iter(document["trust"]["audio"].values()))
-    assert {"verdict", "reasons", "fires", "fires_untagged", "right", "entropy", "neighbours"} <= set(one)
+    assert {
+        "verdict",
+        "reasons",
+        "fires",
+        "fires_untagged",
+        "right",
+        "entropy",
+        "neighbours",
+    } <= set(one)
     assert "one a class" in err
     code, out, err = call(*about)
     assert code == 0
@@ -23,30 +41,71 @@ def test_labels_are_judged_in_words_and_as_json(call: Call, world: World, tmp_pa
     assert "l.png" in err
 
 
-def test_soft_labels_are_written_and_trained_on(call: Call, world: World, tmp_path: Path) -> None:
+def test_soft_labels_are_written_and_trained_on(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     soft = tmp_path / "soft.csv"
     assert (
         call(
-            *("label", f"table:{world.table}", "--store", world.store, "--out", tmp_path / "l.csv"), *("--soft", soft)
+            *(
+                "label",
+                f"table:{world.table}",
+                "--store",
+                world.store,
+                "--out",
+                tmp_path / "l.csv",
+            ),
+            *("--soft", soft),
         )[0]
         == 0
     )
     changes = [argument for change in world.changes for argument in ("--set", change)]
-    about = ("--labels", tmp_path / "l.csv", "--run", tmp_path / "run", "--set", f"soft={soft}")
-    assert call("train", "segment_bce", *changes, *about, "--set", "losses={segment: {labels: soft}}")[0] == 0
+    about = (
+        "--labels",
+        tmp_path / "l.csv",
+        "--run",
+        tmp_path / "run",
+        "--set",
+        f"soft={soft}",
+    )
+    assert (
+        call(
+            "train",
+            "segment_bce",
+            *changes,
+            *about,
+            "--set",
+            "losses={segment: {labels: soft}}",
+        )[0]
+        == 0
+    )
     without = (*about[:-2], "--overwrite", "--set", "losses={segment: {labels: soft}}")
     code, _, err = call("train", "segment_bce", *changes, *without)
     assert code == 2
     assert "labels: soft needs soft labels. Fix: write soft: TABLE" in err
 
 
-def test_whether_labels_help_is_said_from_held_out_tags(call: Call, world: World, tmp_path: Path) -> None:
+def test_whether_labels_help_is_said_from_held_out_tags(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     lines = world.table.read_text().splitlines()
     split = lines[0].split(",").index("split")
     table = tmp_path / "train.csv"
-    moved = [",".join([*(c := line.split(","))[:split], "train", *c[split + 1 :]]) for line in lines[1:]]
+    moved = [
+        ",".join([*(c := line.split(","))[:split], "train", *c[split + 1 :]])
+        for line in lines[1:]
+    ]
     table.write_text("\n".join([lines[0], *moved]) + "\n")
-    about = ("check-labels", f"table:{table}", "--store", world.store, "--labels", world.labels, "--folds", 2)
+    about = (
+        "check-labels",
+        f"table:{table}",
+        "--store",
+        world.store,
+        "--labels",
+        world.labels,
+        "--folds",
+        2,
+    )
     code, out, _ = call(*about, "--json")
     assert code == 0
     document = json.loads(out)

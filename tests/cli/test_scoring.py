@@ -11,7 +11,9 @@ from tests.official import REAL, write_ave, write_llp
 from vaplan.metrics.llp import KINDS, LEVELS
 
 HEADER = "video,modality,class,onset,offset,score\n"
-CLAPPING = "LcFWKgFphXI_20_30,audio,Clapping,2,5,\nLcFWKgFphXI_20_30,visual,Clapping,0,10,\n"
+CLAPPING = (
+    "LcFWKgFphXI_20_30,audio,Clapping,2,5,\nLcFWKgFphXI_20_30,visual,Clapping,0,10,\n"
+)
 
 
 def table(path: Path, rows: str) -> Path:
@@ -19,29 +21,69 @@ def table(path: Path, rows: str) -> Path:
     return path
 
 
-def test_the_document_says_what_was_scored_and_on_what(call: Call, tmp_path: Path) -> None:
+def test_the_document_says_what_was_scored_and_on_what(
+    call: Call, tmp_path: Path
+) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
-    estimate = table(tmp_path / "e.csv", CLAPPING + "4O9rI-FpqLg_10_20,audio,Cheering,0,8,\n")
-    code, out, err = call("evaluate", "--data", data, "--split", "test", "--estimate", estimate, "--json")
+    estimate = table(
+        tmp_path / "e.csv", CLAPPING + "4O9rI-FpqLg_10_20,audio,Cheering,0,8,\n"
+    )
+    code, out, err = call(
+        "evaluate", "--data", data, "--split", "test", "--estimate", estimate, "--json"
+    )
     document = json.loads(out)
     assert code == 0
     assert list(document) == [
-        *("data", "annotations", "split", "videos", "missing", "ignored", "left_out", "segment", "event", "per_class")
+        *(
+            "data",
+            "annotations",
+            "split",
+            "videos",
+            "missing",
+            "ignored",
+            "left_out",
+            "segment",
+            "event",
+            "per_class",
+        )
     ]
     assert document["annotations"].startswith("unknown (")
-    assert (document["data"], document["split"], document["videos"]) == (data, "test", 3)
+    assert (document["data"], document["split"], document["videos"]) == (
+        data,
+        "test",
+        3,
+    )
     assert document["missing"] == ["8DF2PxdT5tE_390_400", "JfZEqeLZqWk_30_40"]
     assert document["ignored"] == 1
     assert document["segment"] == pytest.approx(
-        {"audio": 200 / 3, "visual": 100, "audio_visual": 100, "type": 800 / 9, "event": 200 / 3}
+        {
+            "audio": 200 / 3,
+            "visual": 100,
+            "audio_visual": 100,
+            "type": 800 / 9,
+            "event": 200 / 3,
+        }
     )
     assert "no row for 2 of 3 videos; they count as empty" in err
     assert "1 videos of other splits are ignored" in err
 
 
-def test_classes_and_intervals_are_shown_when_asked_for(call: Call, tmp_path: Path) -> None:
-    data, estimate = f"llp:{write_llp(tmp_path / 'llp')}", table(tmp_path / "e.csv", CLAPPING)
-    arguments = ["evaluate", "--data", data, "--estimate", estimate, "--per-class", "--ci"]
+def test_classes_and_intervals_are_shown_when_asked_for(
+    call: Call, tmp_path: Path
+) -> None:
+    data, estimate = (
+        f"llp:{write_llp(tmp_path / 'llp')}",
+        table(tmp_path / "e.csv", CLAPPING),
+    )
+    arguments = [
+        "evaluate",
+        "--data",
+        data,
+        "--estimate",
+        estimate,
+        "--per-class",
+        "--ci",
+    ]
     document = json.loads(call(*arguments, "--json")[1])
     assert document["per_class"]["event"]["audio"]["Clapping"] == 100
     assert document["per_class"]["event"]["audio"]["Dog"] == 0
@@ -57,18 +99,38 @@ def test_classes_and_intervals_are_shown_when_asked_for(call: Call, tmp_path: Pa
 def test_ave_has_its_accuracy(call: Call, tmp_path: Path) -> None:
     data = f"ave:{write_ave(tmp_path / 'ave')}"
     estimate = table(tmp_path / "e.csv", "RUhOCu3LNXM@2,both,Bark,2,4,\n")
-    document = json.loads(call("evaluate", "--data", data, "--estimate", estimate, "--json", "--per-class")[1])
+    document = json.loads(
+        call(
+            "evaluate", "--data", data, "--estimate", estimate, "--json", "--per-class"
+        )[1]
+    )
     assert document["accuracy"] == 90
     assert document["per_class"]["background"] == 100
-    code, out, _ = call("evaluate", "--data", data, "--estimate", estimate, "--ci", "--per-class")
+    code, out, _ = call(
+        "evaluate", "--data", data, "--estimate", estimate, "--ci", "--per-class"
+    )
     assert code == 0
     assert "90.0–90.0" in out
 
 
 def test_what_is_missing_can_be_left_out(call: Call, tmp_path: Path) -> None:
-    data, estimate = f"llp:{write_llp(tmp_path / 'llp')}", table(tmp_path / "e.csv", CLAPPING)
-    (tmp_path / "missing.csv").write_text("video,split\n8DF2PxdT5tE_390_400,test\nJfZEqeLZqWk_30_40,test\n")
-    arguments = ["evaluate", "--data", data, "--estimate", estimate, "--without", tmp_path / "missing.csv", "--json"]
+    data, estimate = (
+        f"llp:{write_llp(tmp_path / 'llp')}",
+        table(tmp_path / "e.csv", CLAPPING),
+    )
+    (tmp_path / "missing.csv").write_text(
+        "video,split\n8DF2PxdT5tE_390_400,test\nJfZEqeLZqWk_30_40,test\n"
+    )
+    arguments = [
+        "evaluate",
+        "--data",
+        data,
+        "--estimate",
+        estimate,
+        "--without",
+        tmp_path / "missing.csv",
+        "--json",
+    ]
     code, out, err = call(*arguments)
     assert json.loads(out)["segment"]["type"] == 100
     assert json.loads(out)["left_out"] == ["8DF2PxdT5tE_390_400", "JfZEqeLZqWk_30_40"]
@@ -77,13 +139,17 @@ def test_what_is_missing_can_be_left_out(call: Call, tmp_path: Path) -> None:
 
 def test_two_tables_are_compared_on_the_same_videos(call: Call, tmp_path: Path) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
-    one, other = table(tmp_path / "one.csv", CLAPPING), table(tmp_path / "other.csv", "")
+    one, other = (
+        table(tmp_path / "one.csv", CLAPPING),
+        table(tmp_path / "other.csv", ""),
+    )
     code, out, _ = call("compare", one, other, "--data", data, "--json")
     document = json.loads(out)
     assert code == 0
     difference = document["difference"]["segment"]["visual"]
     assert difference["value"] == pytest.approx(
-        document["numbers"]["a"]["segment"]["visual"] - document["numbers"]["b"]["segment"]["visual"]
+        document["numbers"]["a"]["segment"]["visual"]
+        - document["numbers"]["b"]["segment"]["visual"]
     )
     assert difference["low"] <= difference["value"] <= difference["high"]
     code, out, _ = call("compare", one, other, "--data", data)
@@ -94,13 +160,23 @@ def test_two_tables_are_compared_on_the_same_videos(call: Call, tmp_path: Path) 
     ("rows", "message"),
     [
         ("zzz,audio,Dog,0,1,\n", "e.csv:2: 1 of 1 videos are not in the data set"),
-        ("LcFWKgFphXI_20_30,audio,Dgo,0,1,\n", "e.csv:2: unknown class 'Dgo'; did you mean 'Dog'"),
-        ("LcFWKgFphXI_20_30,audio,dog,0,1,\n", "e.csv:2: unknown class 'dog'; did you mean 'Dog'"),
+        (
+            "LcFWKgFphXI_20_30,audio,Dgo,0,1,\n",
+            "e.csv:2: unknown class 'Dgo'; did you mean 'Dog'",
+        ),
+        (
+            "LcFWKgFphXI_20_30,audio,dog,0,1,\n",
+            "e.csv:2: unknown class 'dog'; did you mean 'Dog'",
+        ),
     ],
 )
-def test_a_stranger_in_a_table_is_an_error(call: Call, tmp_path: Path, rows: str, message: str) -> None:
+def test_a_stranger_in_a_table_is_an_error(
+    call: Call, tmp_path: Path, rows: str, message: str
+) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
-    code, out, err = call("evaluate", "--data", data, "--estimate", table(tmp_path / "e.csv", rows))
+    code, out, err = call(
+        "evaluate", "--data", data, "--estimate", table(tmp_path / "e.csv", rows)
+    )
     assert (code, out) == (4, "")
     assert message in err
 
@@ -114,20 +190,35 @@ legacy val weak10 77.0748 58.6541 52.0727 62.6005 71.5336 63.8487 53.4754 44.149
 legacy test empty 0.5 10.0833 14.5 8.3611 0 0.5 10.0833 14.5 8.3611 0
 legacy test weak10 76.0802 60.3480 52.6072 63.0118 71.7029 63.0272 55.7527 44.6921 54.4907 61.6039
 """  # of the published code
-PRESENT = [line.split() for line in PUBLISHED.split("\n") if line and (REAL / "llp").is_dir()]
+PRESENT = [
+    line.split() for line in PUBLISHED.split("\n") if line and (REAL / "llp").is_dir()
+]
 
 
 @pytest.mark.parametrize("case", PRESENT, ids=lambda case: "-".join(case[:3]))
-def test_the_numbers_of_the_published_code_come_out(call: Call, tmp_path: Path, case: list[str]) -> None:
+def test_the_numbers_of_the_published_code_come_out(
+    call: Call, tmp_path: Path, case: list[str]
+) -> None:
     version, split, predictor, *expected = case
     rows = ""
     if predictor == "weak10":  # every tag, in every second, heard and seen
         with (REAL / "llp" / f"AVVP_{split}_pd.csv").open(newline="") as file:
-            tags = {row["filename"]: row["event_labels"].split(",") for row in csv.DictReader(file, delimiter="\t")}
-        rows = "".join(f"{video},both,{name},0,10,\n" for video, names in tags.items() for name in dict.fromkeys(names))
+            tags = {
+                row["filename"]: row["event_labels"].split(",")
+                for row in csv.DictReader(file, delimiter="\t")
+            }
+        rows = "".join(
+            f"{video},both,{name},0,10,\n"
+            for video, names in tags.items()
+            for name in dict.fromkeys(names)
+        )
     estimate = table(tmp_path / "e.csv", rows)
     data = ["--data", f"llp:{REAL / 'llp'}", "--annotations", version]
-    document = json.loads(call("evaluate", *data, "--split", split, "--estimate", estimate, "--json")[1])
+    document = json.loads(
+        call("evaluate", *data, "--split", split, "--estimate", estimate, "--json")[1]
+    )
     assert document["annotations"] == version
     numbers = [document[level][kind] for level in LEVELS for kind in KINDS]
-    assert [f"{number:.4f}" for number in numbers] == [f"{float(value):.4f}" for value in expected]
+    assert [f"{number:.4f}" for number in numbers] == [
+        f"{float(value):.4f}" for value in expected
+    ]

@@ -38,25 +38,47 @@ def test_a_first_result_needs_a_list_of_classes_and_nothing_else(
 ) -> None:
     holding = next(video for video in world.data.videos if "Bell" in video.tags)
     path = world.folder / holding.path
-    given = ["--zero-shot", "--taxonomy", one_class, "--out", tmp_path, "--threshold", "audio=0"]
-    code, out, err = call("parse", path, *given, "--threshold", "visual=0", "--workers", 1)
+    given = [
+        "--zero-shot",
+        "--taxonomy",
+        one_class,
+        "--out",
+        tmp_path,
+        "--threshold",
+        "audio=0",
+    ]
+    code, out, err = call(
+        "parse", path, *given, "--threshold", "visual=0", "--workers", 1
+    )
     assert (code, out) == (0, "")
     assert "--visual clip:" in err
     assert classes_in(tmp_path / f"{path.stem}.json") == {"Bell"}
 
 
-def test_tags_filter_what_the_encoders_and_what_a_trained_parser_say(call: Call, world: World, tmp_path: Path) -> None:
+def test_tags_filter_what_the_encoders_and_what_a_trained_parser_say(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     first, second = world.data.select("test").videos[:2]
     taxonomy, tags = tmp_path / "all.csv", tmp_path / "tags.csv"
     taxonomy.write_text("class\n" + "\n".join(world.data.taxonomy.classes))
     tags.write_text(f"video,tags\n{first.video},{first.tags[0]}\n")
-    changes = [*world.changes, f"labels={world.labels}", "decision.rule=segment", "decision.threshold=0.01"]
+    changes = [
+        *world.changes,
+        f"labels={world.labels}",
+        "decision.rule=segment",
+        "decision.threshold=0.01",
+    ]
     run = stages.train(recipes.read("plg", changes=changes), tmp_path / "run")
     all_of_it = ["--threshold", "audio=-99", "--threshold", "visual=-99"]
-    for how in (["--run", run.folder], ["--zero-shot", "--taxonomy", taxonomy, *all_of_it]):
+    for how in (
+        ["--run", run.folder],
+        ["--zero-shot", "--taxonomy", taxonomy, *all_of_it],
+    ):
         out = tmp_path / how[0].strip("-")
         paths = [world.folder / video.path for video in (first, second)]
-        code, _, err = call("parse", *paths, *how, "--tags", tags, "--out", out, "--workers", 1)
+        code, _, err = call(
+            "parse", *paths, *how, "--tags", tags, "--out", out, "--workers", 1
+        )
         assert code == 0
         assert "nothing is known of 1 files" in err
         assert classes_in(out / f"{paths[0].stem}.json") == {first.tags[0]}
@@ -82,29 +104,75 @@ def test_a_single_class_with_tags_is_labelled_where_it_is_tagged(
 ) -> None:
     table, out = tmp_path / "tags.csv", tmp_path / "labels.csv"
     tagged = {video.video for video in world.data.videos if "Bell" in video.tags}
-    table.write_text(HEADER + "".join(f"{v},,{'Bell' * (v in tagged)},,,\n" for v in world.data.ids))
-    assert call("label", f"table:{table}", "--taxonomy", one_class, "--store", world.store, "--out", out)[0] == 0
+    table.write_text(
+        HEADER + "".join(f"{v},,{'Bell' * (v in tagged)},,,\n" for v in world.data.ids)
+    )
+    assert (
+        call(
+            "label",
+            f"table:{table}",
+            "--taxonomy",
+            one_class,
+            "--store",
+            world.store,
+            "--out",
+            out,
+        )[0]
+        == 0
+    )
     marked = {row["video"] for row in rows_of(out) if row["class"]}
     assert marked
     assert marked <= tagged
 
 
-def test_valors_words_and_logits_are_two_options(call: Call, world: World, tmp_path: Path) -> None:
+def test_valors_words_and_logits_are_two_options(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     table, out = tmp_path / "llp.csv", tmp_path / "labels.csv"
-    table.write_text(HEADER + "".join(f"{v},,{('Dog', 'Cat')[i % 2]},,,\n" for i, v in enumerate(world.data.ids)))
+    table.write_text(
+        HEADER
+        + "".join(
+            f"{v},,{('Dog', 'Cat')[i % 2]},,,\n" for i, v in enumerate(world.data.ids)
+        )
+    )
     given = ["--store", world.store, "--out", out, "--prompts", "valor"]
-    assert call("label", f"table:{table}", *given, "--strategy", "logit", "--threshold", "valor")[0] == 0
+    assert (
+        call(
+            "label",
+            f"table:{table}",
+            *given,
+            "--strategy",
+            "logit",
+            "--threshold",
+            "valor",
+        )[0]
+        == 0
+    )
     about = json.loads(out.with_suffix(".json").read_text())
     assert about["thresholds"]["visual"] == [15.0, 14.0]  # Cat, Dog
-    assert about["prompts"]["audio"] == [["This is a sound of cat"], ["This is a sound of dog"]]
+    assert about["prompts"]["audio"] == [
+        ["This is a sound of cat"],
+        ["This is a sound of dog"],
+    ]
     code, _, err = call("label", f"table:{table}", *given, "--threshold", "valor")
     assert code == 2
     assert "VALOR's thresholds are for logits. Fix: say --strategy logit" in err
 
 
-def test_a_store_keeps_the_precision_it_was_begun_with(call: Call, world: World, tmp_path: Path) -> None:
+def test_a_store_keeps_the_precision_it_was_begun_with(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     store, data = tmp_path / "store", f"table:{world.table}"
-    given = ["features", data, "--media", world.folder, "--store", store, "--workers", 1]
+    given = [
+        "features",
+        data,
+        "--media",
+        world.folder,
+        "--store",
+        store,
+        "--workers",
+        1,
+    ]
     assert call(*given, "--precision", "bf16", "--limit", 1)[0] == 0
     assert call(*given, "--limit", 1)[0] == 0
     info = json.loads(call("store", "info", store)[1])
@@ -118,12 +186,33 @@ def test_a_store_keeps_the_precision_it_was_begun_with(call: Call, world: World,
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["parse", "x.mp4", "--out", "o"], 2, "--run RUN, or --zero-shot --taxonomy FILE"),
-        (["parse", "x.mp4", "--out", "o", "--zero-shot"], 2, "a parser is needed"),
-        (["parse", "x.mp4", "--out", "o", "--run", "r", "--visual", "clip:x"], 2, "has its own classes"),
-        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--threshold", "audo=3"], 2, "write audio=4"),
         (
-            ["label", "table:{table}", "--store", "s", "--out", "o.csv", "--threshold", "audio=nan"],
+            ["parse", "x.mp4", "--out", "o"],
+            2,
+            "--run RUN, or --zero-shot --taxonomy FILE",
+        ),
+        (["parse", "x.mp4", "--out", "o", "--zero-shot"], 2, "a parser is needed"),
+        (
+            ["parse", "x.mp4", "--out", "o", "--run", "r", "--visual", "clip:x"],
+            2,
+            "has its own classes",
+        ),
+        (
+            ["parse", "x.mp4", "--out", "o", "--zero-shot", "--threshold", "audo=3"],
+            2,
+            "write audio=4",
+        ),
+        (
+            [
+                "label",
+                "table:{table}",
+                "--store",
+                "s",
+                "--out",
+                "o.csv",
+                "--threshold",
+                "audio=nan",
+            ],
             2,
             "no finite number",
         ),
@@ -137,34 +226,134 @@ def test_a_store_keeps_the_precision_it_was_begun_with(call: Call, world: World,
             2,
             "has its own classes, thresholds and encoders",
         ),
-        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{none}"], 4, "none.yaml"),
-        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{one}", "--tags", "{tags}"], 4, "mean 'Bell'"),
-        (["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{one}", "--device", "tpu"], 2, "'tpu'"),
         (
-            ["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{one}", "--audio", "claps:x"],
+            ["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{none}"],
+            4,
+            "none.yaml",
+        ),
+        (
+            [
+                "parse",
+                "x.mp4",
+                "--out",
+                "o",
+                "--zero-shot",
+                "--taxonomy",
+                "{one}",
+                "--tags",
+                "{tags}",
+            ],
+            4,
+            "mean 'Bell'",
+        ),
+        (
+            [
+                "parse",
+                "x.mp4",
+                "--out",
+                "o",
+                "--zero-shot",
+                "--taxonomy",
+                "{one}",
+                "--device",
+                "tpu",
+            ],
+            2,
+            "'tpu'",
+        ),
+        (
+            [
+                "parse",
+                "x.mp4",
+                "--out",
+                "o",
+                "--zero-shot",
+                "--taxonomy",
+                "{one}",
+                "--audio",
+                "claps:x",
+            ],
             2,
             "mean 'clap'",
         ),
-        (["label", "llp:x", "--taxonomy", "{one}", "--store", "s", "--out", "o.csv"], 2, "has classes of its own"),
-        (["label", "table:{table}", "--prompts", "valr", "--store", "s", "--out", "o.csv"], 2, "did you mean 'valor'"),
-        (["label", "table:{table}", "--taxonomy", "{one}", "--store", "s", "--out", "o.csv"], 4, "unknown class"),
-        (["features", "table:{table}", "--media", "m", "--store", "s", "--precision", "fp8"], 2, "unknown precision"),
+        (
+            ["label", "llp:x", "--taxonomy", "{one}", "--store", "s", "--out", "o.csv"],
+            2,
+            "has classes of its own",
+        ),
+        (
+            [
+                "label",
+                "table:{table}",
+                "--prompts",
+                "valr",
+                "--store",
+                "s",
+                "--out",
+                "o.csv",
+            ],
+            2,
+            "did you mean 'valor'",
+        ),
+        (
+            [
+                "label",
+                "table:{table}",
+                "--taxonomy",
+                "{one}",
+                "--store",
+                "s",
+                "--out",
+                "o.csv",
+            ],
+            4,
+            "unknown class",
+        ),
+        (
+            [
+                "features",
+                "table:{table}",
+                "--media",
+                "m",
+                "--store",
+                "s",
+                "--precision",
+                "fp8",
+            ],
+            2,
+            "unknown precision",
+        ),
     ],
 )
 def test_a_mistake_is_one_clear_line(
-    call: Call, world: World, one_class: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+    call: Call,
+    world: World,
+    one_class: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    message: str,
 ) -> None:
     (tmp_path / "tags.csv").write_text("video,tags\nx,Bel\n")
-    places = {"one": one_class, "none": tmp_path / "none.yaml", "tags": tmp_path / "tags.csv", "table": world.table}
+    places = {
+        "one": one_class,
+        "none": tmp_path / "none.yaml",
+        "tags": tmp_path / "tags.csv",
+        "table": world.table,
+    }
     got, out, err = call(*(argument.format(**places) for argument in arguments))
     assert (got, out) == (code, "")
     assert message in err
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
 
 
-def test_a_parser_encodes_as_its_features_were_made(world: World, tmp_path: Path) -> None:
+def test_a_parser_encodes_as_its_features_were_made(
+    world: World, tmp_path: Path
+) -> None:
     data, half = stages.read_data(f"table:{world.table}"), Compute("cpu", "bf16")
-    stages.features(data, world.folder, tmp_path, names=EMBEDDED, workers=1, compute=half)
+    stages.features(
+        data, world.folder, tmp_path, names=EMBEDDED, workers=1, compute=half
+    )
     changes = [*world.changes, f"store={tmp_path}", f"labels={world.labels}"]
     run = stages.train(recipes.read("plg", changes=changes), tmp_path / "run")
     for encoder in Parser.load(run.folder).encoders[AUDIO]:

@@ -8,44 +8,88 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, CLIPConfig, CLIPModel, PreTrainedTokenizerFast
+from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from vaplan.encoders.quiet import quiet
 from vaplan.media import Seconds, Segments
 
 WORDS = ["[BOS]", "[PAD]", "[UNK]", "[EOS]", "a", "dog", "bell", "photo", "of"]
-TEXT = {"vocab_size": len(WORDS), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+TEXT = {
+    "vocab_size": len(WORDS),
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+}
 TEXT |= {"num_attention_heads": 2, "max_position_embeddings": 20}
 TEXT |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 3}
 
 
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = CLIPConfig(text_config=TEXT, vision_config={**sizes, "image_size": 32, "patch_size": 8}, projection_dim=24)
-    processor = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    config = CLIPConfig(
+        text_config=TEXT,
+        vision_config={**sizes, "image_size": 32, "patch_size": 8},
+        projection_dim=24,
+    )
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
     return saved(tmp_path_factory.mktemp("clip"), CLIPModel(config), processor)
 
 
 @pytest.fixture(scope="session")
 def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    audio = {"patch_embeds_hidden_size": 16, "hidden_size": 64, "window_size": 4, "spec_size": 64}
-    audio |= {"num_mel_bins": 32, "depths": [1, 1, 1], "num_attention_heads": [2, 4, 8], "num_hidden_layers": 3}
+    audio = {
+        "patch_embeds_hidden_size": 16,
+        "hidden_size": 64,
+        "window_size": 4,
+        "spec_size": 64,
+    }
+    audio |= {
+        "num_mel_bins": 32,
+        "depths": [1, 1, 1],
+        "num_attention_heads": [2, 4, 8],
+        "num_hidden_layers": 3,
+    }
     torch.manual_seed(0)
     config = ClapConfig(text_config=TEXT, audio_config=audio, projection_dim=24)
-    extractor = ClapFeatureExtractor(feature_size=32, max_length_s=1, truncation="rand_trunc")
+    extractor = ClapFeatureExtractor(
+        feature_size=32, max_length_s=1, truncation="rand_trunc"
+    )
     return saved(tmp_path_factory.mktemp("clap"), ClapModel(config), extractor)
 
 
 def saved(folder: Path, *parts: Any) -> Path:
-    words = Tokenizer(models.WordLevel({word: k for k, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    words = Tokenizer(
+        models.WordLevel({word: k for k, word in enumerate(WORDS)}, unk_token="[UNK]")
+    )
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     words.post_processor = processors.TemplateProcessing(
         single="[BOS] $A [EOS]", special_tokens=[("[BOS]", 0), ("[EOS]", 3)]
     )
-    names = {"bos_token": "[BOS]", "eos_token": "[EOS]", "pad_token": "[PAD]", "unk_token": "[UNK]"}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=16, **names)
+    names = {
+        "bos_token": "[BOS]",
+        "eos_token": "[EOS]",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+    }
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, model_max_length=16, **names
+    )
     with quiet():
         for part in (*parts, tokenizer):
             part.save_pretrained(folder)
@@ -62,12 +106,18 @@ def _one_thread() -> Iterator[None]:
 
 
 def video(
-    frames: np.ndarray, waveform: np.ndarray, *, rate_hz: int = 48_000, mask: np.ndarray | None = None
+    frames: np.ndarray,
+    waveform: np.ndarray,
+    *,
+    rate_hz: int = 48_000,
+    mask: np.ndarray | None = None,
 ) -> Segments:
     """Segments out of arrays: pictures "time frame height width channel", and a waveform of as many seconds."""
     mask = np.ones((len(frames), 2), dtype=bool) if mask is None else mask
     return Segments(
-        frames=tuple(f if seen else None for f, seen in zip(frames, mask[:, 1], strict=True)),
+        frames=tuple(
+            f if seen else None for f, seen in zip(frames, mask[:, 1], strict=True)
+        ),
         waveform=waveform.astype(np.float32),
         rate_hz=rate_hz,
         mask=mask,
@@ -75,7 +125,9 @@ def video(
     )
 
 
-def noise(time: int, *, frames: int = 1, side: tuple[int, int] = (48, 64), seed: int = 0) -> Segments:
+def noise(
+    time: int, *, frames: int = 1, side: tuple[int, int] = (48, 64), seed: int = 0
+) -> Segments:
     """A video of noise, so that every segment differs from every other."""
     rng = np.random.default_rng(seed)
     pictures = rng.integers(0, 256, size=(time, frames, *side, 3), dtype=np.uint8)

@@ -26,7 +26,9 @@ def test_every_segment_heard_has_a_unit_vector(encoder: encoders.Encoder) -> Non
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(encoder: encoders.Encoder) -> None:
+def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
+    encoder: encoders.Encoder,
+) -> None:
     whole = noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
@@ -34,7 +36,9 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(encoder: encoder
         assert alone.tobytes() == together[t].tobytes()
 
 
-def test_what_is_not_heard_is_zero_and_never_listened_to(encoder: encoders.Encoder) -> None:
+def test_what_is_not_heard_is_zero_and_never_listened_to(
+    encoder: encoders.Encoder,
+) -> None:
     whole = noise(4)
     mask = np.ones((4, 2), bool)
     mask[2, AUDIO] = False
@@ -46,26 +50,43 @@ def test_what_is_not_heard_is_zero_and_never_listened_to(encoder: encoders.Encod
 
 
 def test_segments_at_another_rate_are_refused(encoder: encoders.Encoder) -> None:
-    with pytest.raises(ValueError, match="listens at 48000 Hz; the segments have 16000 Hz"):
+    with pytest.raises(
+        ValueError, match="listens at 48000 Hz; the segments have 16000 Hz"
+    ):
         encoder.embed(replace(noise(3), rate_hz=16_000))
 
 
-def test_vectors_are_those_of_the_librarys_own_path(encoder: encoders.Encoder, clap_folder: Path) -> None:
+def test_vectors_are_those_of_the_librarys_own_path(
+    encoder: encoders.Encoder, clap_folder: Path
+) -> None:
     from transformers import ClapModel
 
-    model, library = ClapModel.from_pretrained(clap_folder).eval(), ClapFeatureExtractor.from_pretrained(clap_folder)
+    model, library = (
+        ClapModel.from_pretrained(clap_folder).eval(),
+        ClapFeatureExtractor.from_pretrained(clap_folder),
+    )
     with torch.inference_mode():
-        heard = library(SECOND, sampling_rate=48_000, return_tensors="pt")["input_features"].float()
+        heard = library(SECOND, sampling_rate=48_000, return_tensors="pt")[
+            "input_features"
+        ].float()
         theirs = model.get_audio_features(input_features=heard).pooler_output[0]
     ours = encoder.embed(video(np.zeros((1, 1, 8, 8, 3), np.uint8), SECOND))[0]
     assert float(theirs @ torch.from_numpy(ours) / theirs.norm()) > 0.9999
-    assert encoder.logit_scale == pytest.approx(float(model.logit_scale_a.detach().exp()))
+    assert encoder.logit_scale == pytest.approx(
+        float(model.logit_scale_a.detach().exp())
+    )
 
 
-def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(encoder: encoders.Encoder) -> None:
+def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
+    encoder: encoders.Encoder,
+) -> None:
     vectors = encoder.text(["a photo of a dog", "a bell", "dog"] * 5)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    assert encoder.text(["a bell"]).tobytes() == vectors[1].tobytes() == vectors[13].tobytes()
+    assert (
+        encoder.text(["a bell"]).tobytes()
+        == vectors[1].tobytes()
+        == vectors[13].tobytes()
+    )
 
 
 def test_the_padding_is_named_in_the_provenance(encoder: encoders.Encoder) -> None:
@@ -83,7 +104,9 @@ def in_context(clap_folder: Path) -> encoders.Encoder:
     return encoders.load(f"clap:{clap_folder}?context=clip&padding=repeat", AUDIO)
 
 
-def test_in_context_every_segment_heard_has_a_unit_vector_and_the_others_zeros(in_context: encoders.Encoder) -> None:
+def test_in_context_every_segment_heard_has_a_unit_vector_and_the_others_zeros(
+    in_context: encoders.Encoder,
+) -> None:
     whole = noise(5)
     mask = np.ones((5, 2), bool)
     mask[3, AUDIO] = False
@@ -96,7 +119,10 @@ def test_in_context_a_video_gives_the_same_bytes_each_time_and_the_option_is_par
 ) -> None:
     assert in_context.embed(noise(5)).tobytes() == in_context.embed(noise(5)).tobytes()
     assert in_context.name == f"clap:{clap_folder}?context=clip&padding=repeat"
-    assert (in_context.provenance["context"], in_context.provenance["padding"]) == ("clip", "repeat")
+    assert (in_context.provenance["context"], in_context.provenance["padding"]) == (
+        "clip",
+        "repeat",
+    )
 
 
 def test_in_context_a_segment_alone_in_its_window_is_the_whole_window(
@@ -107,12 +133,17 @@ def test_in_context_a_segment_alone_in_its_window_is_the_whole_window(
     assert np.allclose(in_context.embed(noise(4)), plain.embed(noise(4)), atol=1e-5)
 
 
-def test_in_context_what_is_masked_changes_nothing(in_context: encoders.Encoder) -> None:
+def test_in_context_what_is_masked_changes_nothing(
+    in_context: encoders.Encoder,
+) -> None:
     whole, mask = noise(4), np.ones((4, 2), bool)
     mask[2, AUDIO] = False
     poisoned = whole.waveform.copy()
     poisoned[2 * 48_000 : 3 * 48_000] = np.nan
-    quiet, loud = (in_context.embed(replace(whole, mask=mask, waveform=w)) for w in (whole.waveform, poisoned))
+    quiet, loud = (
+        in_context.embed(replace(whole, mask=mask, waveform=w))
+        for w in (whole.waveform, poisoned)
+    )
     assert quiet.tobytes() == loud.tobytes()
 
 
@@ -124,12 +155,16 @@ def test_in_context_what_is_masked_changes_nothing(in_context: encoders.Encoder)
         ("padding=mirror", "unknown padding 'mirror'"),
     ],
 )
-def test_an_option_that_is_none_is_refused(clap_folder: Path, option: str, message: str) -> None:
+def test_an_option_that_is_none_is_refused(
+    clap_folder: Path, option: str, message: str
+) -> None:
     with pytest.raises(EncoderError, match=message):
         encoders.load(f"clap:{clap_folder}?{option}", AUDIO)
 
 
 def test_a_segments_mean_counts_a_token_by_how_much_of_it_lies_there() -> None:
     tokens = torch.tensor([[0.0], [6.0], [12.0]])
-    assert clap.mean_between(tokens, torch.tensor([0.0, 1.0, 3.0])).flatten().tolist() == [0, 9]
+    assert clap.mean_between(
+        tokens, torch.tensor([0.0, 1.0, 3.0])
+    ).flatten().tolist() == [0, 9]
     assert clap.mean_between(tokens, torch.tensor([0.5, 1.5])).item() == 3

@@ -15,7 +15,12 @@ from vaplan.errors import EncoderError
 
 GREY_LEVEL = 1 / 255
 SHAPE = clip.ImagePreprocessing.from_config(
-    {"size": 224, "crop_size": 224, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.25]}
+    {
+        "size": 224,
+        "crop_size": 224,
+        "image_mean": [0.4, 0.5, 0.6],
+        "image_std": [0.2, 0.3, 0.25],
+    }
 )
 
 
@@ -34,12 +39,25 @@ def encoder(clip_folder: Path) -> encoders.Encoder:
 def test_a_frame_is_prepared_as_the_library_does_to_one_grey_level(
     height: int, width: int, edge: int, seed: int
 ) -> None:
-    smooth = np.random.default_rng(seed).integers(0, 256, size=(1, 5, 7, 3)).repeat(60, axis=1).repeat(43, axis=2)
+    smooth = (
+        np.random.default_rng(seed)
+        .integers(0, 256, size=(1, 5, 7, 3))
+        .repeat(60, axis=1)
+        .repeat(43, axis=2)
+    )
     frame = smooth[:, :height, :width].astype(np.uint8)
-    library = CLIPImageProcessorPil(size={"shortest_edge": edge}, crop_size={"height": edge, "width": edge})
-    ours = clip.preprocess(frame, clip.ImagePreprocessing.from_config(library.to_dict()))
+    library = CLIPImageProcessorPil(
+        size={"shortest_edge": edge}, crop_size={"height": edge, "width": edge}
+    )
+    ours = clip.preprocess(
+        frame, clip.ImagePreprocessing.from_config(library.to_dict())
+    )
     theirs = library(images=[frame[0]], return_tensors="pt")["pixel_values"]
-    levels = (ours - theirs).abs() * torch.tensor(library.image_std)[:, None, None] / GREY_LEVEL
+    levels = (
+        (ours - theirs).abs()
+        * torch.tensor(library.image_std)[:, None, None]
+        / GREY_LEVEL
+    )
     assert levels.max() < 1.01
 
 
@@ -59,15 +77,24 @@ def test_old_and_new_ways_to_write_the_size_mean_the_same() -> None:
 
 
 def test_settings_left_out_are_those_of_clip() -> None:
-    assert clip.ImagePreprocessing.from_config({}) == clip.ImagePreprocessing.from_config(
-        CLIPImageProcessorPil().to_dict()
-    )
+    assert clip.ImagePreprocessing.from_config(
+        {}
+    ) == clip.ImagePreprocessing.from_config(CLIPImageProcessorPil().to_dict())
 
 
 @pytest.mark.parametrize(
-    "odd", [{"resample": 0}, {"do_center_crop": False}, {"do_resize": False}, {"crop_size": 225}], ids=str
+    "odd",
+    [
+        {"resample": 0},
+        {"do_center_crop": False},
+        {"do_resize": False},
+        {"crop_size": 225},
+    ],
+    ids=str,
 )
-def test_preprocessing_that_would_come_out_otherwise_is_refused(odd: dict[str, object]) -> None:
+def test_preprocessing_that_would_come_out_otherwise_is_refused(
+    odd: dict[str, object],
+) -> None:
     with pytest.raises(EncoderError, match=r"is not supported"):
         clip.ImagePreprocessing.from_config(odd)
 
@@ -78,7 +105,9 @@ def test_every_segment_seen_has_a_unit_vector(encoder: encoders.Encoder) -> None
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(encoder: encoders.Encoder) -> None:
+def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
+    encoder: encoders.Encoder,
+) -> None:
     whole = noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
@@ -88,7 +117,9 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(encoder: encoder
     assert backwards[::-1].tobytes() == together.tobytes()
 
 
-def test_what_is_not_seen_is_zero_and_changes_nothing_else(encoder: encoders.Encoder) -> None:
+def test_what_is_not_seen_is_zero_and_changes_nothing_else(
+    encoder: encoders.Encoder,
+) -> None:
     whole = noise(6)
     mask = np.ones((6, 2), bool)
     mask[[1, 4], VISUAL] = False
@@ -98,25 +129,40 @@ def test_what_is_not_seen_is_zero_and_changes_nothing_else(encoder: encoders.Enc
 
 
 def test_a_video_without_pictures_is_all_zeros(encoder: encoders.Encoder) -> None:
-    heard_only = video(np.zeros((3, 1, 8, 8, 3), np.uint8), np.zeros(3 * 48_000), mask=np.array([[True, False]] * 3))
+    heard_only = video(
+        np.zeros((3, 1, 8, 8, 3), np.uint8),
+        np.zeros(3 * 48_000),
+        mask=np.array([[True, False]] * 3),
+    )
     assert not encoder.embed(heard_only).any()
 
 
-def test_the_vectors_of_a_segments_frames_are_averaged_as_unit_vectors(encoder: encoders.Encoder) -> None:
+def test_the_vectors_of_a_segments_frames_are_averaged_as_unit_vectors(
+    encoder: encoders.Encoder,
+) -> None:
     several = noise(2, frames=3)
     single = [
-        encoder.embed(video(np.stack([f[k : k + 1] for f in several.frames]), several.waveform)) for k in range(3)
+        encoder.embed(
+            video(np.stack([f[k : k + 1] for f in several.frames]), several.waveform)
+        )
+        for k in range(3)
     ]
     mean = np.mean(single, axis=0)
     expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
     assert np.allclose(encoder.embed(several), expected, atol=1e-6)
 
 
-def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(encoder: encoders.Encoder) -> None:
+def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
+    encoder: encoders.Encoder,
+) -> None:
     sentences = ["a photo of a dog", "a bell", "dog"] * 5
     vectors = encoder.text(sentences)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    assert encoder.text(["a bell"]).tobytes() == vectors[1].tobytes() == vectors[13].tobytes()
+    assert (
+        encoder.text(["a bell"]).tobytes()
+        == vectors[1].tobytes()
+        == vectors[13].tobytes()
+    )
     assert not np.allclose(vectors[0], vectors[1])
 
 
@@ -124,11 +170,18 @@ def test_no_sentences_have_no_vectors(encoder: encoders.Encoder) -> None:
     assert encoder.text([]).shape == (0, encoder.dimension)
 
 
-def test_vectors_are_those_of_the_librarys_own_path(encoder: encoders.Encoder, clip_folder: Path) -> None:
+def test_vectors_are_those_of_the_librarys_own_path(
+    encoder: encoders.Encoder, clip_folder: Path
+) -> None:
     from transformers import CLIPModel
 
-    picture = np.random.default_rng(1).integers(0, 256, size=(1, 1, 40, 40, 3), dtype=np.uint8)
-    model, library = CLIPModel.from_pretrained(clip_folder).eval(), CLIPImageProcessorPil.from_pretrained(clip_folder)
+    picture = np.random.default_rng(1).integers(
+        0, 256, size=(1, 1, 40, 40, 3), dtype=np.uint8
+    )
+    model, library = (
+        CLIPModel.from_pretrained(clip_folder).eval(),
+        CLIPImageProcessorPil.from_pretrained(clip_folder),
+    )
     with torch.inference_mode():
         pixels = library(images=[picture[0, 0]], return_tensors="pt")["pixel_values"]
         theirs = model.get_image_features(pixel_values=pixels).pooler_output[0]

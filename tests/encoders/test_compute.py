@@ -17,12 +17,16 @@ KINDS = [("clip", VISUAL), ("clap", AUDIO)]
 
 
 @pytest.fixture(params=KINDS, ids=[kind for kind, _ in KINDS])
-def name_and_modality(request: pytest.FixtureRequest, clip_folder: Path, clap_folder: Path) -> tuple[str, int]:
+def name_and_modality(
+    request: pytest.FixtureRequest, clip_folder: Path, clap_folder: Path
+) -> tuple[str, int]:
     kind, modality = request.param
     return f"{kind}:{clip_folder if kind == 'clip' else clap_folder}", modality
 
 
-def test_in_bf16_a_segment_gives_the_same_bytes_whatever_its_neighbours(name_and_modality: tuple[str, int]) -> None:
+def test_in_bf16_a_segment_gives_the_same_bytes_whatever_its_neighbours(
+    name_and_modality: tuple[str, int],
+) -> None:
     encoder, whole = encoders.load(*name_and_modality, compute=HALF), noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
@@ -30,16 +34,27 @@ def test_in_bf16_a_segment_gives_the_same_bytes_whatever_its_neighbours(name_and
         assert alone.tobytes() == together[t].tobytes()
 
 
-def test_bf16_turns_a_vector_by_less_than_two_degrees(name_and_modality: tuple[str, int]) -> None:
-    plain, half = (encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF))
+def test_bf16_turns_a_vector_by_less_than_two_degrees(
+    name_and_modality: tuple[str, int],
+) -> None:
+    plain, half = (
+        encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF)
+    )
     cosine = (plain.embed(noise(6)) * half.embed(noise(6))).sum(axis=1)
     assert cosine.min() > np.cos(np.radians(2))
     assert not np.array_equal(plain.embed(noise(6)), half.embed(noise(6)))
 
 
-def test_sentences_have_the_same_bytes_in_every_precision(name_and_modality: tuple[str, int]) -> None:
-    plain, half = (encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF))
-    assert plain.text(["a bell", "a dog"]).tobytes() == half.text(["a bell", "a dog"]).tobytes()
+def test_sentences_have_the_same_bytes_in_every_precision(
+    name_and_modality: tuple[str, int],
+) -> None:
+    plain, half = (
+        encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF)
+    )
+    assert (
+        plain.text(["a bell", "a dog"]).tobytes()
+        == half.text(["a bell", "a dog"]).tobytes()
+    )
 
 
 def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
@@ -50,22 +65,40 @@ def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
     assert Compute("cpu", "bf16").settled() == HALF
 
 
-def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for able, precision in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able, "avx2": True})
+        monkeypatch.setattr(
+            torch.cpu,
+            "get_capabilities",
+            lambda able=able: {"avx512_bf16": able, "avx2": True},
+        )
         assert Compute("cpu").settled() == Compute("cpu", precision)
 
 
-def test_what_is_left_open_is_as_it_was_when_the_features_were_made(name_and_modality: tuple[str, int]) -> None:
+def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
+    name_and_modality: tuple[str, int],
+) -> None:
     for compute in (PLAIN, HALF):
         provenance = encoders.load(*name_and_modality, compute=compute).provenance
         assert AUTOMATIC.otherwise(Compute.of(provenance)) == compute
-        assert Compute(precision="fp32").otherwise(Compute.of(provenance)).precision == "fp32"
+        assert (
+            Compute(precision="fp32").otherwise(Compute.of(provenance)).precision
+            == "fp32"
+        )
 
 
-def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise() -> None:
-    assert encoders.load("embedded", AUDIO, compute=AUTOMATIC).provenance == encoders.load("embedded", AUDIO).provenance
-    assert encoders.load("embedded", AUDIO, compute=HALF).provenance["precision"] == "bf16"
+def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise() -> (
+    None
+):
+    assert (
+        encoders.load("embedded", AUDIO, compute=AUTOMATIC).provenance
+        == encoders.load("embedded", AUDIO).provenance
+    )
+    assert (
+        encoders.load("embedded", AUDIO, compute=HALF).provenance["precision"] == "bf16"
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +119,9 @@ def test_what_cannot_be_is_refused(device: str, precision: str, message: str) ->
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_gpu_gives_nearly_the_vectors_of_the_processor(name_and_modality: tuple[str, int], precision: str) -> None:
+def test_a_gpu_gives_nearly_the_vectors_of_the_processor(
+    name_and_modality: tuple[str, int], precision: str
+) -> None:
     plain = encoders.load(*name_and_modality).embed(noise(6))
     encoder = encoders.load(*name_and_modality, compute=Compute("cuda", precision))
     assert (plain * encoder.embed(noise(6))).sum(axis=1).min() > np.cos(np.radians(2))

@@ -21,18 +21,24 @@ BOTH = pytest.mark.parametrize("modality", [AUDIO, VISUAL])
 def fresh_world(modality: int) -> tuple[np.ndarray, np.ndarray]:
     """The cosine of every segment with every class's prompt, and the truth."""
     encoder = encoders.load("embedded", modality)
-    prompts = encoder.text([p for (p,) in synthetic.TAXONOMY.prompts(MODALITIES[modality])])
+    prompts = encoder.text(
+        [p for (p,) in synthetic.TAXONOMY.prompts(MODALITIES[modality])]
+    )
     cosines, truth = [], []
     for clip in synthetic.world({"test": CLIPS}, seed=SEED):
         pictures = synthetic.frames(clip, times=np.arange(clip.seconds) + 0.5)
         segments = video(pictures[:, None], synthetic.waveform(clip))
         cosines.append(encoder.embed(segments) @ prompts.T)
-        truth.append(to_grid(clip.events, synthetic.TAXONOMY, len(segments))[:, modality])
+        truth.append(
+            to_grid(clip.events, synthetic.TAXONOMY, len(segments))[:, modality]
+        )
     return np.concatenate(cosines), np.concatenate(truth)
 
 
 @BOTH
-def test_the_shipped_encoders_name_single_events_far_above_chance_and_below_perfection(modality: int) -> None:
+def test_the_shipped_encoders_name_single_events_far_above_chance_and_below_perfection(
+    modality: int,
+) -> None:
     cosine, truth = fresh_world(modality)
     single = truth.sum(axis=1) == 1
     accuracy = (cosine.argmax(axis=1) == truth.argmax(axis=1))[single].mean()
@@ -40,7 +46,9 @@ def test_the_shipped_encoders_name_single_events_far_above_chance_and_below_perf
 
 
 @BOTH
-def test_a_class_is_nearer_to_a_segment_that_holds_it_than_to_one_that_does_not(modality: int) -> None:
+def test_a_class_is_nearer_to_a_segment_that_holds_it_than_to_one_that_does_not(
+    modality: int,
+) -> None:
     cosine, truth = fresh_world(modality)
     for c in np.flatnonzero(truth.any(axis=0)):
         assert cosine[truth[:, c], c].mean() > cosine[~truth[:, c], c].mean() + 0.1
@@ -57,15 +65,24 @@ def test_a_segment_with_nothing_in_it_is_near_no_class(modality: int) -> None:
 def test_a_sentence_may_be_worded_freely(modality: int) -> None:
     encoder = encoders.load("embedded", modality)
     plain = encoder.text([name.lower() for name in synthetic.TAXONOMY.classes])
-    worded = encoder.text([f"One can notice a {name.upper()} quite well!" for name in synthetic.TAXONOMY.classes])
+    worded = encoder.text(
+        [
+            f"One can notice a {name.upper()} quite well!"
+            for name in synthetic.TAXONOMY.classes
+        ]
+    )
     assert ((worded @ plain.T).argmax(axis=1) == np.arange(len(plain))).all()
 
 
 @BOTH
-def test_the_shipped_folder_is_what_any_other_encoder_is_loaded_from(modality: int) -> None:
+def test_the_shipped_folder_is_what_any_other_encoder_is_loaded_from(
+    modality: int,
+) -> None:
     kind = "clip" if modality == VISUAL else "clap"
     shipped = encoders.load("embedded", modality)
-    folder = encoders.load(f"{kind}:{WEIGHTS / kind}", modality, compute=encoders.Compute("cpu", "fp32"))
+    folder = encoders.load(
+        f"{kind}:{WEIGHTS / kind}", modality, compute=encoders.Compute("cpu", "fp32")
+    )
     assert shipped.text(["dog"]).tobytes() == folder.text(["dog"]).tobytes()
     assert shipped.provenance | {"name": ""} == folder.provenance | {"name": ""}
 

@@ -21,7 +21,9 @@ from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
 from vaplan.errors import MachineError, MissingExtra
 
 # Not importorskip: to import it without our precaution would report to its makers.
-installed = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs openvino")
+installed = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="needs openvino"
+)
 EXACT = Compute("openvino", "fp32")
 Tower = Callable[[Tensor], Tensor]
 
@@ -38,7 +40,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     here.frontend = SimpleNamespace(OpConversionFailure=ZeroDivisionError)
 
     def compile_model(part: Tower, device: str, settings: dict[str, Any]) -> Any:
-        said = SimpleNamespace(get_type_name=lambda: here.able or settings["INFERENCE_PRECISION_HINT"])
+        said = SimpleNamespace(
+            get_type_name=lambda: here.able or settings["INFERENCE_PRECISION_HINT"]
+        )
 
         class Program:
             def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
@@ -51,22 +55,35 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     here.Core = lambda: SimpleNamespace(compile_model=compile_model)
     version = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "openvino" else version(name))
+    monkeypatch.setattr(
+        importlib.metadata,
+        "version",
+        lambda name: "0" if name == "openvino" else version(name),
+    )
     monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", here)  # type: ignore[arg-type]
     return here
 
 
-def test_a_part_is_converted_once_for_batches_of_a_shape(stand_in: SimpleNamespace) -> None:
+def test_a_part_is_converted_once_for_batches_of_a_shape(
+    stand_in: SimpleNamespace,
+) -> None:
     run = openvino.Converted("bf16")
     for rows in (3, 3, 2):
-        assert torch.equal(run(doubled, torch.ones(rows, 4)), torch.full((rows, 4), 2.0))
+        assert torch.equal(
+            run(doubled, torch.ones(rows, 4)), torch.full((rows, 4), 2.0)
+        )
     assert [shape for _, shape in run.programs] == [(3, 4), (2, 4)]
 
 
 @pytest.mark.parametrize("modality", [AUDIO, VISUAL])
-def test_the_tower_is_converted_and_the_text_is_not(stand_in: SimpleNamespace, modality: int) -> None:
-    plain, converted = (encoders.load("embedded", modality, compute=compute) for compute in (PLAIN, EXACT))
+def test_the_tower_is_converted_and_the_text_is_not(
+    stand_in: SimpleNamespace, modality: int
+) -> None:
+    plain, converted = (
+        encoders.load("embedded", modality, compute=compute)
+        for compute in (PLAIN, EXACT)
+    )
     assert np.allclose(plain.embed(noise(2)), converted.embed(noise(2)), atol=1e-6)
     assert plain.text(["a bell"]).tobytes() == converted.text(["a bell"]).tobytes()
 
@@ -77,19 +94,25 @@ def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
         importlib.import_module("openvino_telemetry")
 
 
-def test_a_program_that_does_something_else_than_the_model_is_refused(stand_in: SimpleNamespace) -> None:
+def test_a_program_that_does_something_else_than_the_model_is_refused(
+    stand_in: SimpleNamespace,
+) -> None:
     stand_in.told = torch.cos
     with pytest.raises(MachineError, match="does not do what this model does"):
         openvino.program(doubled, torch.linspace(0, 3, 8), precision="fp32")
 
 
-def test_a_program_that_multiplies_in_another_precision_is_refused(stand_in: SimpleNamespace) -> None:
+def test_a_program_that_multiplies_in_another_precision_is_refused(
+    stand_in: SimpleNamespace,
+) -> None:
     stand_in.able = "f32"
     with pytest.raises(MachineError, match="this processor does not multiply in bf16"):
         openvino.program(doubled, torch.ones(2, 2), precision="bf16")
 
 
-def test_what_cannot_be_converted_is_no_fault_of_the_video(stand_in: SimpleNamespace) -> None:
+def test_what_cannot_be_converted_is_no_fault_of_the_video(
+    stand_in: SimpleNamespace,
+) -> None:
     stand_in.convert_model = lambda *_, **__: 1 / 0
     with pytest.raises(MachineError, match="cannot convert this model"):
         openvino.program(doubled, torch.ones(2, 2), precision="fp32")
@@ -106,7 +129,8 @@ def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_its_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) -> None:
     plain, converted = (
-        encoders.load("embedded", modality, compute=compute) for compute in (PLAIN, Compute("openvino", precision))
+        encoders.load("embedded", modality, compute=compute)
+        for compute in (PLAIN, Compute("openvino", precision))
     )
     cosine = (plain.embed(noise(4)) * converted.embed(noise(4))).sum(axis=1)
     assert cosine.min() > (0.999999 if precision == "fp32" else 0.999)
@@ -114,8 +138,13 @@ def test_its_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) 
 
 
 @installed
-def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_worker() -> None:
-    whole, (one, other) = noise(13), (encoders.load("embedded", AUDIO, compute=EXACT) for _ in range(2))
+def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_worker() -> (
+    None
+):
+    whole, (one, other) = (
+        noise(13),
+        (encoders.load("embedded", AUDIO, compute=EXACT) for _ in range(2)),
+    )
     together = one.embed(whole)
     for t in (0, 5, 12):
         alone = other.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
@@ -125,7 +154,10 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_wor
 @installed
 def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) -> None:
     name = f"clap:{clap_folder}?context=clip"
-    plain, converted = (encoders.load(name, AUDIO, compute=compute).embed(noise(3)) for compute in (PLAIN, EXACT))
+    plain, converted = (
+        encoders.load(name, AUDIO, compute=compute).embed(noise(3))
+        for compute in (PLAIN, EXACT)
+    )
     assert np.allclose(plain, converted, atol=1e-4)
 
 

@@ -34,13 +34,22 @@ def refusal(name: str | Path, modality: int = VISUAL) -> str:
 
 def rewrite(folder: Path, change: str) -> None:
     tensors = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if name != "visual_projection.weight"}
+    kept = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name != "visual_projection.weight"
+    }
     changed = {
         "missing": {},
-        "unexpected": {"visual_projection.weight": tensors["visual_projection.weight"], "surprise": torch.ones(2)},
+        "unexpected": {
+            "visual_projection.weight": tensors["visual_projection.weight"],
+            "surprise": torch.ones(2),
+        },
         "mismatched": {"visual_projection.weight": torch.ones(3, 3)},
     }
-    save_file(kept | changed[change], folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        kept | changed[change], folder / "model.safetensors", metadata={"format": "pt"}
+    )
 
 
 def test_a_missing_tensor_is_refused_not_drawn_at_random(folder: Path) -> None:
@@ -78,7 +87,9 @@ def test_a_truncated_file_is_refused(folder: Path) -> None:
     assert "cannot be loaded" in refusal(folder)
 
 
-@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "tokenizer.json"])
+@pytest.mark.parametrize(
+    "file", ["config.json", "preprocessor_config.json", "tokenizer.json"]
+)
 def test_a_missing_file_is_refused_by_name(folder: Path, file: str) -> None:
     (folder / file).unlink()
     assert file.split(".")[0].split("_")[0] in refusal(folder)
@@ -93,15 +104,23 @@ def test_a_model_of_another_kind_is_refused(clap_folder: Path) -> None:
     assert "holds a 'clap' model where 'clip' was asked for" in refusal(clap_folder)
 
 
-@pytest.mark.parametrize("name", ["", "./nowhere", "/no/such/folder", "a/b/c", "~nobody/x"])
-def test_a_folder_that_is_not_there_is_refused_before_the_library_sees_it(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["", "./nowhere", "/no/such/folder", "a/b/c", "~nobody/x"]
+)
+def test_a_folder_that_is_not_there_is_refused_before_the_library_sees_it(
+    name: str,
+) -> None:
     assert f"no folder {name!r}" in refusal(name)
 
 
-def test_a_hub_name_without_cache_or_network_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_hub_name_without_cache_or_network_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert "'some/model' is no folder here, is not in the hub's cache" in refusal("some/model")
+    assert "'some/model' is no folder here, is not in the hub's cache" in refusal(
+        "some/model"
+    )
 
 
 def test_an_unknown_kind_names_the_nearest() -> None:
@@ -113,7 +132,9 @@ def test_the_newer_processor_file_is_read_too(folder: Path) -> None:
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     before = encoders.load(f"clip:{folder}", VISUAL)
     (folder / "preprocessor_config.json").unlink()
-    (folder / "processor_config.json").write_text(json.dumps({"image_processor": settings}))
+    (folder / "processor_config.json").write_text(
+        json.dumps({"image_processor": settings})
+    )
     assert encoders.load(f"clip:{folder}", VISUAL).provenance == before.provenance
 
 
@@ -133,17 +154,23 @@ def test_batches_have_one_shape_and_rows_come_back_in_order() -> None:
         return batch * 2
 
     rows = torch.arange(7.0)[:, None]
-    assert torch.equal(pretrained.in_fixed_batches(encode, rows, batch_size=3), rows * 2)
+    assert torch.equal(
+        pretrained.in_fixed_batches(encode, rows, batch_size=3), rows * 2
+    )
     assert shapes == [(3, 1)] * 3
 
 
 def test_importing_encoders_leaves_the_model_library_alone() -> None:
     code = "import sys, vaplan.encoders; print('transformers' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"
 
 
-def test_loading_says_nothing(clip_folder: Path, clap_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_says_nothing(
+    clip_folder: Path, clap_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     encoders.load(f"clip:{clip_folder}", VISUAL)
     encoders.load(f"clap:{clap_folder}", AUDIO)
     captured = capfd.readouterr()

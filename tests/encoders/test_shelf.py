@@ -29,39 +29,66 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_embedded_encoders_are_always_here_and_whole() -> None:
     assert [model.name for model in shelf.here()] == ["embedded"]
-    assert [about["modality"] for about in shelf.check("embedded")] == ["audio", "visual"]
+    assert [about["modality"] for about in shelf.check("embedded")] == [
+        "audio",
+        "visual",
+    ]
 
 
-def test_a_whole_folder_is_said_to_be_whole(clip_folder: Path, clap_folder: Path) -> None:
+def test_a_whole_folder_is_said_to_be_whole(
+    clip_folder: Path, clap_folder: Path
+) -> None:
     (clip,) = shelf.check(f"clip:{clip_folder}")
-    assert (clip["model_type"], clip["modality"], clip["dimension"]) == ("clip", "visual", 24)
+    assert (clip["model_type"], clip["modality"], clip["dimension"]) == (
+        "clip",
+        "visual",
+        24,
+    )
     (clap,) = shelf.check(f"clap:{clap_folder}")
     assert (clap["model_type"], clap["modality"]) == ("clap", "audio")
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "preprocessor_config.json"])
-def test_a_file_that_is_missing_is_named(clip_folder: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "preprocessor_config.json"]
+)
+def test_a_file_that_is_missing_is_named(
+    clip_folder: Path, tmp_path: Path, name: str
+) -> None:
     folder = shutil.copytree(clip_folder, tmp_path / "clip")
     (folder / name).unlink()
     with pytest.raises(EncoderError, match=f"no {name}"):
         shelf.check(f"clip:{folder}")
 
 
-def test_cut_weights_and_missing_tensors_are_named(clip_folder: Path, tmp_path: Path) -> None:
+def test_cut_weights_and_missing_tensors_are_named(
+    clip_folder: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(clip_folder, tmp_path / "clip")
     weights = folder / "model.safetensors"
-    tensors = {name: tensor.clone() for name, tensor in load_file(weights).items()}  # not a view of the file
+    tensors = {
+        name: tensor.clone() for name, tensor in load_file(weights).items()
+    }  # not a view of the file
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(EncoderError, match=r"model\.safetensors: cannot be loaded as safetensors"):
+    with pytest.raises(
+        EncoderError, match=r"model\.safetensors: cannot be loaded as safetensors"
+    ):
         shelf.check(f"clip:{folder}")
-    save_file({name: t for name, t in tensors.items() if name != "visual_projection.weight"}, weights)
+    save_file(
+        {name: t for name, t in tensors.items() if name != "visual_projection.weight"},
+        weights,
+    )
     with pytest.raises(EncoderError, match=r"visual_projection\.weight"):
         shelf.check(f"clip:{folder}")
 
 
-def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_network() -> None:
-    with pytest.raises(EncoderError, match=r"vaplan models fetch clip:some/model.*without one, bring a folder"):
+def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_network() -> (
+    None
+):
+    with pytest.raises(
+        EncoderError,
+        match=r"vaplan models fetch clip:some/model.*without one, bring a folder",
+    ):
         shelf.check("clip:some/model")
     with pytest.raises(MachineError, match=r"'some/model' cannot be fetched"):
         hub.fetch("some/model")
@@ -81,7 +108,9 @@ def test_a_device_that_is_not_there_and_a_precision_that_is_none_are_refused() -
         Compute(precision="fp8")
 
 
-def test_the_precision_is_in_the_provenance_and_plain_is_the_default(clip_folder: Path) -> None:
+def test_the_precision_is_in_the_provenance_and_plain_is_the_default(
+    clip_folder: Path,
+) -> None:
     name = f"clip:{clip_folder}"
     plain = encoders.load(name, VISUAL)
     assert plain.provenance == encoders.load(name, VISUAL, compute=PLAIN).provenance

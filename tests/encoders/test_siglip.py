@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from transformers import SiglipConfig, SiglipModel
-from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import (
+    SiglipImageProcessorPil,
+)
 
 from tests.encoders.conftest import TEXT, noise, saved
 from vaplan import encoders
@@ -16,15 +18,24 @@ from vaplan.arrays import VISUAL
 @pytest.fixture(scope="module")
 def siglip(tmp_path_factory: pytest.TempPathFactory) -> encoders.Encoder:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
     text = {**TEXT, "max_position_embeddings": 64, "projection_size": 32}
-    config = SiglipConfig(text_config=text, vision_config={**sizes, "image_size": 32, "patch_size": 8})
+    config = SiglipConfig(
+        text_config=text, vision_config={**sizes, "image_size": 32, "patch_size": 8}
+    )
     processor = SiglipImageProcessorPil(size={"height": 32, "width": 32})
     folder = saved(tmp_path_factory.mktemp("siglip"), SiglipModel(config), processor)
     return encoders.load(f"clip:{folder}", VISUAL)
 
 
-def test_pictures_and_sentences_are_unit_vectors_of_one_space(siglip: encoders.Encoder) -> None:
+def test_pictures_and_sentences_are_unit_vectors_of_one_space(
+    siglip: encoders.Encoder,
+) -> None:
     features = siglip.embed(noise(3))
     assert features.shape == (3, siglip.dimension)
     assert np.allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
@@ -33,20 +44,32 @@ def test_pictures_and_sentences_are_unit_vectors_of_one_space(siglip: encoders.E
     assert np.allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
 
 
-def test_a_segment_has_the_same_bytes_whatever_its_neighbours(siglip: encoders.Encoder) -> None:
+def test_a_segment_has_the_same_bytes_whatever_its_neighbours(
+    siglip: encoders.Encoder,
+) -> None:
     assert np.array_equal(siglip.embed(noise(3))[:1], siglip.embed(noise(1)))
 
 
-def test_a_sentence_has_the_same_vector_whatever_stands_beside_it(siglip: encoders.Encoder) -> None:
-    assert np.allclose(siglip.text(["a dog", "photo of a bell"])[:1], siglip.text(["a dog"]), atol=1e-6)
+def test_a_sentence_has_the_same_vector_whatever_stands_beside_it(
+    siglip: encoders.Encoder,
+) -> None:
+    assert np.allclose(
+        siglip.text(["a dog", "photo of a bell"])[:1], siglip.text(["a dog"]), atol=1e-6
+    )
 
 
-def test_the_vectors_are_those_of_the_librarys_own_model(siglip: encoders.Encoder) -> None:
+def test_the_vectors_are_those_of_the_librarys_own_model(
+    siglip: encoders.Encoder,
+) -> None:
     folder = Path(siglip.name.partition(":")[2])
     model = SiglipModel.from_pretrained(folder, use_safetensors=True).eval()
     video = noise(2)
-    pictures = [frame for frames in video.frames if frames is not None for frame in frames]
-    pixels = SiglipImageProcessorPil.from_pretrained(folder)(images=pictures, return_tensors="pt")["pixel_values"]
+    pictures = [
+        frame for frames in video.frames if frames is not None for frame in frames
+    ]
+    pixels = SiglipImageProcessorPil.from_pretrained(folder)(
+        images=pictures, return_tensors="pt"
+    )["pixel_values"]
     with torch.inference_mode():
         found = model.vision_model(pixel_values=pixels).pooler_output
     theirs = torch.nn.functional.normalize(found, dim=-1).numpy()

@@ -14,8 +14,12 @@ SECOND = np.random.default_rng(0).normal(0, 0.1, size=48_000)
 def furthest_apart(library: ClapFeatureExtractor, sound: np.ndarray) -> float:
     """The largest difference, in decibels, between our spectrogram and the library's."""
     settings = spectrogram.SoundPreprocessing.from_config(library.to_dict())
-    ours = spectrogram.log_mel(torch.from_numpy(sound)[None], settings, spectrogram.mel_bank(settings))
-    theirs = library(sound, sampling_rate=library.sampling_rate, return_tensors="np")["input_features"]
+    ours = spectrogram.log_mel(
+        torch.from_numpy(sound)[None], settings, spectrogram.mel_bank(settings)
+    )
+    theirs = library(sound, sampling_rate=library.sampling_rate, return_tensors="np")[
+        "input_features"
+    ]
     assert ours[0].shape == theirs[0, 0].shape
     return float(np.abs(ours[0].numpy() - theirs[0, 0]).max())
 
@@ -23,13 +27,17 @@ def furthest_apart(library: ClapFeatureExtractor, sound: np.ndarray) -> float:
 @pytest.mark.parametrize("padding", ["repeatpad", "repeat", "pad"])
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 3.3, 10])
-def test_a_spectrogram_equals_the_librarys(padding: str, truncation: str, seconds: float) -> None:
+def test_a_spectrogram_equals_the_librarys(
+    padding: str, truncation: str, seconds: float
+) -> None:
     sound = np.random.default_rng(1).normal(0, 0.1, size=int(seconds * 48_000))
     library = ClapFeatureExtractor(padding=padding, truncation=truncation)
     assert furthest_apart(library, sound) < 1e-4
 
 
-@pytest.mark.filterwarnings("ignore:At least one mel filter has all zero values")  # said by both, of some sizes
+@pytest.mark.filterwarnings(
+    "ignore:At least one mel filter has all zero values"
+)  # said by both, of some sizes
 @settings(max_examples=10, deadline=None)
 @given(
     rate_hz=st.sampled_from([16_000, 32_000, 48_000]),
@@ -63,14 +71,17 @@ def test_silence_is_the_faintest_value_everywhere() -> None:
 
 def test_a_sound_longer_than_the_model_is_cut_to_its_middle_every_time() -> None:
     shape = spectrogram.SoundPreprocessing(samples=4)
-    assert spectrogram.fit(torch.arange(10.0)[None], shape).tolist() == [[3.0, 4.0, 5.0, 6.0]]
+    assert spectrogram.fit(torch.arange(10.0)[None], shape).tolist() == [
+        [3.0, 4.0, 5.0, 6.0]
+    ]
 
 
 def test_paddings_do_what_their_names_say() -> None:
     def padded(padding: str) -> list[float]:
-        return spectrogram.fit(torch.tensor([[1.0, 2.0]]), spectrogram.SoundPreprocessing(samples=5, padding=padding))[
-            0
-        ].tolist()
+        return spectrogram.fit(
+            torch.tensor([[1.0, 2.0]]),
+            spectrogram.SoundPreprocessing(samples=5, padding=padding),
+        )[0].tolist()
 
     assert padded("repeatpad") == [1, 2, 1, 2, 0]
     assert padded("repeat") == [1, 2, 1, 2, 1]

@@ -9,7 +9,13 @@ from vaplan.arrays import Prediction, Target
 from vaplan.errors import RecipeError
 from vaplan.localisation import DECISIONS, localised
 from vaplan.losses import LOSSES
-from vaplan.losses.localisation import LOCALISATION, event_and_class, segment_label, video_label, video_label_official
+from vaplan.losses.localisation import (
+    LOCALISATION,
+    event_and_class,
+    segment_label,
+    video_label,
+    video_label_official,
+)
 
 VIDEOS, TIME, CLASSES = 4, 5, 3
 
@@ -19,7 +25,9 @@ def said_at_random(seed=0, *, videos=VIDEOS, classes=CLASSES):
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+        return torch.randn(
+            *shape, generator=generator, dtype=torch.float64
+        ).requires_grad_()
 
     return localised(
         draw(videos, TIME, classes + 1).log_softmax(-1),
@@ -41,7 +49,9 @@ def test_every_loss_equals_its_slow_restatement(name, seed):
     pseudo = torch.rand(6, TIME, 2, CLASSES, generator=generator) < 0.5
     target = Target(torch.rand(6, CLASSES, generator=generator) < 0.3, pseudo)
     said = replace(said, mask=mask)
-    assert LOSSES[name](said, target).item() == pytest.approx(getattr(oracle, name)(said, target), rel=1e-9)
+    assert LOSSES[name](said, target).item() == pytest.approx(
+        getattr(oracle, name)(said, target), rel=1e-9
+    )
 
 
 def labels(*videos):
@@ -62,14 +72,23 @@ def certain(label, count=29, *, strength=50.0):
     return strength * torch.nn.functional.one_hot(torch.tensor([label]), count).double()
 
 
-@pytest.mark.parametrize(("logit", "expected"), [(certain(3), 0.6800), (torch.zeros(1, 29).double(), 0.7093)])
-def test_the_published_video_loss_is_nearly_the_same_for_the_best_and_for_no_knowledge(logit, expected):
+@pytest.mark.parametrize(
+    ("logit", "expected"), [(certain(3), 0.6800), (torch.zeros(1, 29).double(), 0.7093)]
+)
+def test_the_published_video_loss_is_nearly_the_same_for_the_best_and_for_no_knowledge(
+    logit, expected
+):
     target = Target(torch.arange(28)[None] == 3)
     said = replace(said_at_random(videos=1, classes=28), video_logit=logit)
-    assert video_label_official(said, target).item() == pytest.approx(expected, abs=5e-5)
+    assert video_label_official(said, target).item() == pytest.approx(
+        expected, abs=5e-5
+    )
 
 
-@pytest.mark.parametrize(("logit", "expected"), [(certain(3), 0.0), (torch.zeros(1, 29).double(), math.log(29))])
+@pytest.mark.parametrize(
+    ("logit", "expected"),
+    [(certain(3), 0.0), (torch.zeros(1, 29).double(), math.log(29))],
+)
 def test_the_corrected_video_loss_goes_down_to_nothing(logit, expected):
     target = Target(torch.arange(28)[None] == 3)
     said = replace(said_at_random(videos=1, classes=28), video_logit=logit)
@@ -80,38 +99,61 @@ def test_the_corrected_video_loss_goes_down_to_nothing(logit, expected):
 def test_a_video_without_a_class_is_background(loss):
     said = said_at_random(videos=1)
     target = Target(torch.zeros(1, CLASSES, dtype=torch.bool))
-    values = [loss(replace(said, video_logit=certain(label, CLASSES + 1)), target).item() for label in range(4)]
+    values = [
+        loss(replace(said, video_logit=certain(label, CLASSES + 1)), target).item()
+        for label in range(4)
+    ]
     assert min(values) == values[-1] < min(values[:-1])
 
 
 def test_segment_loss_is_the_surprise_at_the_labels_of_the_segments():
     said = said_at_random()
     wanted = {0: (3, 3, 1, 1, 3), 1: (0,) * 5, 2: (3,) * 5, 3: (2, 3, 3, 3, 3)}
-    expected = [-said.segment_log[v, t, c].item() for v, row in wanted.items() for t, c in enumerate(row)]
-    assert segment_label(said, TARGET).item() == pytest.approx(sum(expected) / len(expected))
+    expected = [
+        -said.segment_log[v, t, c].item()
+        for v, row in wanted.items()
+        for t, c in enumerate(row)
+    ]
+    assert segment_label(said, TARGET).item() == pytest.approx(
+        sum(expected) / len(expected)
+    )
 
 
 def test_a_class_that_is_only_heard_is_background():
     heard = TARGET.pseudo.clone()
     heard[2, :, 0, 1] = True
     said = said_at_random()
-    assert torch.equal(segment_label(said, Target(TARGET.weak, heard)), segment_label(said, TARGET))
+    assert torch.equal(
+        segment_label(said, Target(TARGET.weak, heard)), segment_label(said, TARGET)
+    )
 
 
 def test_a_video_without_events_is_of_class_0_only_as_published():
     quiet, said = labels("....."), said_at_random(videos=1)
-    for name, counted in (("event_and_class_official", True), ("event_and_class", False)):
+    for name, counted in (
+        ("event_and_class_official", True),
+        ("event_and_class", False),
+    ):
         (gradient,) = torch.autograd.grad(
-            LOCALISATION[name](said, quiet), said.class_logits[0], retain_graph=True, allow_unused=True
+            LOCALISATION[name](said, quiet),
+            said.class_logits[0],
+            retain_graph=True,
+            allow_unused=True,
         )
         assert bool(gradient.any()) is counted
 
 
 def test_the_published_gate_loss_cannot_be_content_with_a_gate_that_is_shut():
     said, quiet = said_at_random(videos=1), labels(".....")
-    shut = replace(said, gate=torch.full((1, TIME), 1e-12, dtype=torch.float64), event_logit=-50 + 0 * said.event_logit)
+    shut = replace(
+        said,
+        gate=torch.full((1, TIME), 1e-12, dtype=torch.float64),
+        event_logit=-50 + 0 * said.event_logit,
+    )
     assert event_and_class(shut, quiet).item() == pytest.approx(0, abs=1e-9)
-    without_class = LOCALISATION["event_and_class_official"](replace(shut, class_logits=(certain(0, CLASSES),)), quiet)
+    without_class = LOCALISATION["event_and_class_official"](
+        replace(shut, class_logits=(certain(0, CLASSES),)), quiet
+    )
     assert without_class.item() == pytest.approx(math.log(2), abs=1e-9)
 
 
@@ -129,7 +171,11 @@ def test_nothing_changes_with_segments_that_are_not_both_heard_and_seen(name):
             "gate": said.gate.masked_fill(~exists, fill),
         }
         pseudo = torch.where(mask[..., None], TARGET.pseudo, torch.tensor(fill > 0))
-        results.append(LOCALISATION[name](replace(said, mask=mask, **filled), Target(TARGET.weak, pseudo)))
+        results.append(
+            LOCALISATION[name](
+                replace(said, mask=mask, **filled), Target(TARGET.weak, pseudo)
+            )
+        )
     assert torch.equal(*results)
     assert results[0].isfinite()
 
@@ -137,7 +183,12 @@ def test_nothing_changes_with_segments_that_are_not_both_heard_and_seen(name):
 @pytest.mark.parametrize("name", LOCALISATION)
 def test_a_batch_with_nothing_in_it_costs_nothing(name):
     said = said_at_random()
-    assert LOCALISATION[name](replace(said, mask=torch.zeros_like(said.mask)), TARGET).item() == 0
+    assert (
+        LOCALISATION[name](
+            replace(said, mask=torch.zeros_like(said.mask)), TARGET
+        ).item()
+        == 0
+    )
 
 
 @pytest.mark.parametrize("name", LOCALISATION)
@@ -148,7 +199,9 @@ def test_a_network_that_does_not_localise_is_refused(name):
         LOCALISATION[name](plain, TARGET)
 
 
-@pytest.mark.parametrize("name", ["segment_label", "segment_label_official", "event_and_class"])
+@pytest.mark.parametrize(
+    "name", ["segment_label", "segment_label_official", "event_and_class"]
+)
 def test_segment_losses_ask_for_pseudo_labels(name):
     with pytest.raises(RecipeError, match="pseudo labels"):
         LOCALISATION[name](said_at_random(), Target(TARGET.weak))
@@ -159,7 +212,9 @@ def one_video(segment, video):
     probability = torch.tensor([segment])
     rest = 1 - probability.sum(-1, keepdim=True)
     log = torch.cat((probability, rest), dim=-1).log()
-    return localised(log, torch.tensor([video]), torch.ones(1, len(segment), 2, dtype=torch.bool))
+    return localised(
+        log, torch.tensor([video]), torch.ones(1, len(segment), 2, dtype=torch.bool)
+    )
 
 
 SAID = one_video([[0.7, 0.1], [0.1, 0.5], [0.3, 0.3], [0.05, 0.05]], [0.6, 0.3])

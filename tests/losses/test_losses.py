@@ -12,7 +12,9 @@ from vaplan.errors import RecipeError
 from vaplan.losses import LOSSES, total
 from vaplan.losses.localisation import LOCALISATION
 
-OF_PARSERS = [name for name in LOSSES if name not in LOCALISATION]  # those of localisation: test_localisation.py
+OF_PARSERS = [
+    name for name in LOSSES if name not in LOCALISATION
+]  # those of localisation: test_localisation.py
 sizes = st.integers(1, 4)
 
 
@@ -29,12 +31,18 @@ def random_case(seed, videos=3, time=4, classes=3, *, missing=0.3):
     target = Target(draw(videos, classes) < 0.5, draw(videos, time, 2, classes) < 0.4)
     logit = 20 * draw(videos, time, 2, classes) - 10
     projected, attended = draw(videos, time, 2, 6) - 0.5, draw(videos, time, 2, 6) - 0.5
-    return Prediction(segment, modality, video, mask, logit, projected, attended), target
+    return Prediction(
+        segment, modality, video, mask, logit, projected, attended
+    ), target
 
 
 def parts(prediction):
     """The arrays of a prediction, without its mask."""
-    return {field.name: getattr(prediction, field.name) for field in fields(Prediction) if field.name != "mask"}
+    return {
+        field.name: getattr(prediction, field.name)
+        for field in fields(Prediction)
+        if field.name != "mask"
+    }
 
 
 def existing(mask, name):
@@ -50,7 +58,9 @@ def existing(mask, name):
 def test_every_loss_equals_its_slow_restatement(name, seed, videos, time, classes):
     prediction, target = random_case(seed, videos, time, classes)
     expected = getattr(oracle, name)(prediction, target)
-    assert LOSSES[name](prediction, target).item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert LOSSES[name](prediction, target).item() == pytest.approx(
+        expected, rel=1e-4, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", OF_PARSERS)
@@ -66,7 +76,9 @@ def test_nothing_changes_with_what_lies_under_a_mask(name, value):
             for name, array in parts(prediction).items()
         }
         pseudo = torch.where(mask[..., None], target.pseudo, torch.tensor(fill > 0))
-        loss = LOSSES[name](Prediction(**arrays, mask=mask), Target(target.weak, pseudo))
+        loss = LOSSES[name](
+            Prediction(**arrays, mask=mask), Target(target.weak, pseudo)
+        )
         loss.backward()
         gradients = [x.grad for x in arrays.values() if x.grad is not None]
         results.append((loss, torch.cat([g.flatten() for g in gradients])))
@@ -82,12 +94,18 @@ def test_padding_changes_no_loss(name):
     prediction, target = random_case(3)
     pad = (0, 0, 0, 0, 0, 5)
     arrays = {
-        name: array if name in ("modality", "video") else torch.nn.functional.pad(array, pad)
+        name: array
+        if name in ("modality", "video")
+        else torch.nn.functional.pad(array, pad)
         for name, array in parts(prediction).items()
     }
-    padded = Prediction(**arrays, mask=torch.nn.functional.pad(prediction.mask, pad[2:]))
+    padded = Prediction(
+        **arrays, mask=torch.nn.functional.pad(prediction.mask, pad[2:])
+    )
     longer = Target(target.weak, torch.nn.functional.pad(target.pseudo, pad))
-    assert torch.allclose(LOSSES[name](prediction, target), LOSSES[name](padded, longer))
+    assert torch.allclose(
+        LOSSES[name](prediction, target), LOSSES[name](padded, longer)
+    )
 
 
 @pytest.mark.parametrize("name", OF_PARSERS)
@@ -119,10 +137,14 @@ def test_the_right_richness_costs_least(name):
     optimiser = torch.optim.Adam([segment], lr=1e-2)
     for _ in range(20):
         optimiser.zero_grad()
-        LOSSES[name](Prediction(segment, right.modality, right.video, right.mask), target).backward()
+        LOSSES[name](
+            Prediction(segment, right.modality, right.video, right.mask), target
+        ).backward()
         optimiser.step()
         segment.data.clamp_(0, 1)
-    found = LOSSES[name](Prediction(segment, right.modality, right.video, right.mask), target)
+    found = LOSSES[name](
+        Prediction(segment, right.modality, right.video, right.mask), target
+    )
     assert found >= LOSSES[name](right, target) - 1e-6
 
 
@@ -136,7 +158,9 @@ def test_richness_by_hand():
     prediction = Prediction(segment, segment.amax(1), segment.amax(1).amax(1), mask)
     target = Target(torch.tensor([[True, True]]), pseudo)
     ln2 = torch.tensor(2.0).log()
-    assert torch.allclose(LOSSES["category_richness"](prediction, target), ln2)  # predicted 1/2 in both seconds
+    assert torch.allclose(
+        LOSSES["category_richness"](prediction, target), ln2
+    )  # predicted 1/2 in both seconds
     assert torch.allclose(LOSSES["segment_richness"](prediction, target), ln2)
 
 
@@ -145,14 +169,24 @@ def test_han_trusts_visual_less_with_the_weak_label():
     mask = torch.ones(1, 1, 2, dtype=torch.bool)
     prediction = Prediction(p[:, None], p, p[:, 0], mask)
     loss = LOSSES["modality_weak"](prediction, Target(torch.tensor([[True]])))
-    audio, visual = -torch.tensor(0.95).log(), -(0.95 * torch.tensor(0.95).log() + 0.05 * torch.tensor(0.05).log())
+    audio, visual = (
+        -torch.tensor(0.95).log(),
+        -(0.95 * torch.tensor(0.95).log() + 0.05 * torch.tensor(0.05).log()),
+    )
     assert torch.allclose(loss, audio + visual)
 
 
 def test_probabilities_above_one_are_clamped():
     prediction, target = random_case(7)
-    sure = Prediction(prediction.segment, prediction.modality, torch.full_like(prediction.video, 1.9), prediction.mask)
-    assert LOSSES["video"](sure, Target(torch.ones_like(target.weak))).item() == pytest.approx(0, abs=1e-6)
+    sure = Prediction(
+        prediction.segment,
+        prediction.modality,
+        torch.full_like(prediction.video, 1.9),
+        prediction.mask,
+    )
+    assert LOSSES["video"](
+        sure, Target(torch.ones_like(target.weak))
+    ).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_total_is_the_weighted_sum_of_its_parts():
@@ -160,7 +194,9 @@ def test_the_total_is_the_weighted_sum_of_its_parts():
     objective = {"video": 1.0, "modality": 2.0, "segment_richness": 0.5}
     summed, parts = total(prediction, target, objective)
     assert list(parts) == list(objective)
-    assert summed.item() == pytest.approx(sum(w * parts[name].item() for name, w in objective.items()))
+    assert summed.item() == pytest.approx(
+        sum(w * parts[name].item() for name, w in objective.items())
+    )
 
 
 def test_weak_objectives_need_no_pseudo_labels_and_others_say_so():
@@ -182,27 +218,37 @@ def test_an_unknown_loss_is_named_with_the_nearest_one():
 @pytest.mark.parametrize("removed", ["smoothed", "zero"])
 @settings(deadline=None)
 @given(st.integers(0, 10_000))
-def test_smoothing_balance_and_removed_labels_equal_their_slow_restatement(removed, seed):
+def test_smoothing_balance_and_removed_labels_equal_their_slow_restatement(
+    removed, seed
+):
     prediction, target = random_case(seed, videos=4)
     given_settings = {"smoothing": (0.0, 0.1), "balance": (2.0, 1.0)}
     said = LOSSES["modality"](prediction, target, **given_settings, removed=removed)
-    expected = oracle.modality_smoothed(prediction, target, (0.0, 0.1), (2.0, 1.0), removed_is_zero=removed == "zero")
+    expected = oracle.modality_smoothed(
+        prediction, target, (0.0, 0.1), (2.0, 1.0), removed_is_zero=removed == "zero"
+    )
     assert said.item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_unsmoothed_weak_labels_are_pseudo_labels_that_keep_every_tag():
     prediction, target = random_case(11)
-    everywhere = Target(target.weak, target.weak[:, None, None].expand_as(target.pseudo))
+    everywhere = Target(
+        target.weak, target.weak[:, None, None].expand_as(target.pseudo)
+    )
     for smoothing in ((0.0, 0.0), (0.0, 0.1)):
         weak = LOSSES["modality_weak"](prediction, target, smoothing=smoothing)
-        assert torch.equal(weak, LOSSES["modality"](prediction, everywhere, smoothing=smoothing))
+        assert torch.equal(
+            weak, LOSSES["modality"](prediction, everywhere, smoothing=smoothing)
+        )
 
 
 def test_the_logarithm_outside_the_sum_is_the_smaller_loss():
     """Jensen: the two published forms of one smoothed contrast, on the same vectors."""
     prediction, target = random_case(12, videos=6, time=5, missing=0.0)
     same = replace(prediction, projected=prediction.attended)
-    assert LOSSES["contrastive_ma"](same, target) > LOSSES["contrastive_jomold"](same, target)
+    assert LOSSES["contrastive_ma"](same, target) > LOSSES["contrastive_jomold"](
+        same, target
+    )
 
 
 def test_a_segment_that_is_alone_contrasts_with_nothing():
@@ -211,7 +257,9 @@ def test_a_segment_that_is_alone_contrasts_with_nothing():
         assert LOSSES[name](prediction, target).item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["segment_logit", "contrastive_ma", "contrastive_jomold"])
+@pytest.mark.parametrize(
+    "name", ["segment_logit", "contrastive_ma", "contrastive_jomold"]
+)
 def test_a_loss_that_needs_more_than_probabilities_says_so(name):
     prediction, target = random_case(14)
     plain = replace(prediction, logit=None, projected=None, attended=None)
@@ -224,13 +272,18 @@ def test_a_loss_takes_its_settings_from_the_objective():
     objective = {"modality": {"weight": 3.0, "smoothing": (0.0, 0.1)}, "video": 1.0}
     summed, _ = total(prediction, target, objective)
     smooth = LOSSES["modality"](prediction, target, smoothing=(0.0, 0.1))
-    assert summed.item() == pytest.approx(3 * smooth.item() + LOSSES["video"](prediction, target).item())
+    assert summed.item() == pytest.approx(
+        3 * smooth.item() + LOSSES["video"](prediction, target).item()
+    )
 
 
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        ({"smothing": (0.0, 0.1)}, "unknown setting of modality 'smothing'; did you mean 'smoothing'"),
+        (
+            {"smothing": (0.0, 0.1)},
+            "unknown setting of modality 'smothing'; did you mean 'smoothing'",
+        ),
         ({"smoothing": (0.1,)}, "modality.smoothing has 1 values, expected 2"),
         ({"weight": -1.0}, "modality.weight is -1.0, expected numbers of 0 or more"),
         ({"removed": "no"}, "unknown treatment of removed labels 'no'"),

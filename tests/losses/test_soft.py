@@ -23,8 +23,12 @@ def said_and_target(seed=0, videos=4, time=5, classes=3):
     logit, mask = 3 * draw(videos, time, 2, classes) - 1, draw(videos, time, 2) < 0.8
     arrays = logit.sigmoid(), draw(videos, 2, classes), draw(videos, classes)
     pseudo = draw(videos, time, 2, classes) < 0.4
-    soft = torch.where(pseudo, 0.5 + 0.5 * draw(*pseudo.shape), 0.5 * draw(*pseudo.shape))
-    return Prediction(*arrays, mask, logit), Target(draw(videos, classes) < 0.5, pseudo, soft)
+    soft = torch.where(
+        pseudo, 0.5 + 0.5 * draw(*pseudo.shape), 0.5 * draw(*pseudo.shape)
+    )
+    return Prediction(*arrays, mask, logit), Target(
+        draw(videos, classes) < 0.5, pseudo, soft
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +43,9 @@ def test_labels_that_are_sure_make_all_three_kinds_the_same(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_hard_labels_are_learned_to_the_bit_as_if_nobody_knew_how_sure_they_are(name):
     said, target = said_and_target(1)
-    assert torch.equal(LOSSES[name](said, target), LOSSES[name](said, replace(target, soft=None)))
+    assert torch.equal(
+        LOSSES[name](said, target), LOSSES[name](said, replace(target, soft=None))
+    )
 
 
 @pytest.mark.parametrize("name", ["segment", "segment_logit"])
@@ -47,14 +53,23 @@ def test_a_toss_up_weighs_nothing_and_pulls_to_one_half(name):
     said, target = said_and_target(2)
     toss_up = replace(target, soft=torch.full_like(target.soft, 0.5))
     assert LOSSES[name](said, toss_up, labels="weighted") == 0
-    half = replace(said, segment=torch.full_like(said.segment, 0.5), logit=torch.zeros_like(said.segment))
+    half = replace(
+        said,
+        segment=torch.full_like(said.segment, 0.5),
+        logit=torch.zeros_like(said.segment),
+    )
     least = LOSSES[name](half, toss_up, labels="soft")
     assert least.item() == pytest.approx(2 * math.log(2), abs=1e-5)
     assert LOSSES[name](said, toss_up, labels="soft") > least
 
 
 def test_a_weighted_segment_counts_by_how_sure_it_is():
-    said = Prediction(torch.full((1, 2, 2, 1), 0.5), torch.ones(1, 2, 1), torch.ones(1, 1), torch.ones(1, 2, 2) > 0)
+    said = Prediction(
+        torch.full((1, 2, 2, 1), 0.5),
+        torch.ones(1, 2, 1),
+        torch.ones(1, 1),
+        torch.ones(1, 2, 2) > 0,
+    )
     soft = torch.tensor([0.9, 0.7]).reshape(1, 2, 1, 1).expand(1, 2, 2, 1)
     target = Target(torch.tensor([[True]]), soft > 0.5, soft)
     found = LOSSES["segment"](said, target, labels="weighted").item()
@@ -65,7 +80,10 @@ def test_a_modality_is_as_likely_to_hold_a_class_as_its_likeliest_segment():
     said, target = said_and_target(3)
     whole = replace(said, mask=torch.ones_like(said.mask))
     likeliest = target.soft.amax(dim=1, keepdim=True).expand_as(target.soft)
-    one, other = (LOSSES["modality"](whole, replace(target, soft=s), labels="soft") for s in (target.soft, likeliest))
+    one, other = (
+        LOSSES["modality"](whole, replace(target, soft=s), labels="soft")
+        for s in (target.soft, likeliest)
+    )
     assert torch.equal(one, other)
 
 
@@ -75,7 +93,8 @@ def test_what_lies_under_a_mask_is_not_learned(name, kind):
     said, target = said_and_target(4)
     wild = torch.where(said.mask[..., None], target.soft, torch.ones_like(target.soft))
     assert torch.equal(
-        LOSSES[name](said, target, labels=kind), LOSSES[name](said, replace(target, soft=wild), labels=kind)
+        LOSSES[name](said, target, labels=kind),
+        LOSSES[name](said, replace(target, soft=wild), labels=kind),
     )
 
 
@@ -83,11 +102,15 @@ def test_without_soft_labels_or_with_another_kind_there_is_one_clear_line():
     said, target = said_and_target(5)
     with pytest.raises(RecipeError, match="labels: soft needs soft labels"):
         LOSSES["segment"](said, replace(target, soft=None), labels="soft")
-    with pytest.raises(RecipeError, match="unknown kind of labels 'sotf'; did you mean 'soft'"):
+    with pytest.raises(
+        RecipeError, match="unknown kind of labels 'sotf'; did you mean 'soft'"
+    ):
         LOSSES["segment"](said, target, labels="sotf")
 
 
 def test_a_recipe_turns_it_on():
-    recipe = parse("losses: {video: 1, segment: {labels: soft, weight: 0.5}}\nsoft: soft.csv")
+    recipe = parse(
+        "losses: {video: 1, segment: {labels: soft, weight: 0.5}}\nsoft: soft.csv"
+    )
     assert recipe.losses["segment"] == {"weight": 0.5, "labels": "soft"}
     check(recipe.losses)

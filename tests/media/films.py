@@ -14,7 +14,9 @@ import pytest
 from vaplan import media
 from vaplan.arrays import AUDIO, VISUAL
 
-REAL = sorted((Path(__file__).parents[3] / "shared" / "media").glob("*.mp4"))  # where there are any
+REAL = sorted(
+    (Path(__file__).parents[3] / "shared" / "media").glob("*.mp4")
+)  # where there are any
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,22 @@ def loud(second: int) -> float:
 def make(path: Path, film: Film = Film()) -> Path:
     with av.open(str(path), "w", options=dict(film.options)) as container:
         video = container.add_stream(film.video, rate=film.fps) if film.video else None
-        audio = container.add_stream(film.audio, rate=film.rate_hz, layout=film.layout) if film.audio else None
+        audio = (
+            container.add_stream(film.audio, rate=film.rate_hz, layout=film.layout)
+            if film.audio
+            else None
+        )
         if video:
             video.width, video.height, video.pix_fmt = *film.size, film.pixels
             video.codec_context.thread_count = 1
             video.codec_context.time_base = Fraction(1, 1000)
             if film.video == "libx264":
-                video.options = {"preset": "ultrafast", "crf": "18", "bf": "2", "g": str(film.fps)}
+                video.options = {
+                    "preset": "ultrafast",
+                    "crf": "18",
+                    "bf": "2",
+                    "g": str(film.fps),
+                }
             video.options = {**video.options, **dict(film.coding)}
             if film.rotation:
                 video.set_display_rotation(film.rotation)
@@ -77,7 +88,10 @@ def make(path: Path, film: Film = Film()) -> Path:
 def shifted(path: Path, to: Path, seconds: float, **options: str) -> Path:
     """The packets of a film in another file, all their times later by so much."""
     with av.open(str(path)) as source, av.open(str(to), "w", options=options) as target:
-        copies = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        copies = {
+            stream.index: target.add_stream_from_template(stream)
+            for stream in source.streams
+        }
         for packet in source.demux():
             if packet.dts is not None and packet.pts is not None:
                 ticks = round(seconds / packet.time_base)
@@ -93,9 +107,13 @@ def shifted(path: Path, to: Path, seconds: float, **options: str) -> Path:
 def shots(film: Film) -> Iterator[av.VideoFrame]:
     count = round((film.seconds - film.video_starts) * film.fps)
     for time in film.times or [film.video_starts + i / film.fps for i in range(count)]:
-        picture = np.full((film.size[1], film.size[0], 3), grey(math.floor(time + 1e-6)), np.uint8)
+        picture = np.full(
+            (film.size[1], film.size[0], 3), grey(math.floor(time + 1e-6)), np.uint8
+        )
         if film.grain:
-            noisy = picture + np.random.default_rng(round(time * 1000)).integers(-film.grain, film.grain, picture.shape)
+            noisy = picture + np.random.default_rng(round(time * 1000)).integers(
+                -film.grain, film.grain, picture.shape
+            )
             picture = noisy.astype(np.uint8)
         if film.rotation:
             picture[: film.size[1] // 2] = 255  # the upper half is white
@@ -105,29 +123,45 @@ def shots(film: Film) -> Iterator[av.VideoFrame]:
 
 
 def tone(film: Film) -> np.ndarray:
-    time = np.arange(round(film.audio_starts * film.rate_hz), round(film.seconds * film.rate_hz)) / film.rate_hz
-    level = np.array([loud(second) for second in range(math.ceil(film.seconds) + 1)])[time.astype(int)]
+    time = (
+        np.arange(
+            round(film.audio_starts * film.rate_hz), round(film.seconds * film.rate_hz)
+        )
+        / film.rate_hz
+    )
+    level = np.array([loud(second) for second in range(math.ceil(film.seconds) + 1)])[
+        time.astype(int)
+    ]
     return (level * math.sqrt(2) * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
 
 
 def noise(film: Film) -> av.AudioFrame:
     channels = av.AudioLayout(film.layout).nb_channels
     planes = np.repeat(tone(film)[np.newaxis], channels, axis=0)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(planes), format="fltp", layout=film.layout)
+    frame = av.AudioFrame.from_ndarray(
+        np.ascontiguousarray(planes), format="fltp", layout=film.layout
+    )
     frame.sample_rate, frame.time_base = film.rate_hz, Fraction(1, film.rate_hz)
     frame.pts = round(film.audio_starts * film.rate_hz)
     return frame
 
 
 def greys(found: media.Segments) -> list[int | None]:
-    return [None if picture is None else round(float(picture.mean())) for picture in found.frames]
+    return [
+        None if picture is None else round(float(picture.mean()))
+        for picture in found.frames
+    ]
 
 
 def levels(found: media.Segments) -> list[float]:
-    return [float(np.sqrt(np.mean(np.square(found.sound(t))))) for t in range(len(found))]
+    return [
+        float(np.sqrt(np.mean(np.square(found.sound(t))))) for t in range(len(found))
+    ]
 
 
-def assert_each_second_in_its_segment(found: media.Segments, seconds: Sequence[int], *, within: float = 0.08) -> None:
+def assert_each_second_in_its_segment(
+    found: media.Segments, seconds: Sequence[int], *, within: float = 0.08
+) -> None:
     """Whatever was seen and heard belongs to its second; coding moves a grey level by 3, a sound level by 8 %."""
     assert len(found) == len(seconds)
     for t, second in enumerate(seconds):
@@ -143,7 +177,10 @@ def assert_each_second_in_its_segment(found: media.Segments, seconds: Sequence[i
 KINDS = {
     "mp4": ("a.mp4", Film()),
     "a clip in QuickTime with raw sound": ("a.mov", Film(audio="pcm_s16le", bitrate=0)),
-    "Matroska with 44.1 kHz stereo": ("a.mkv", Film(audio="flac", rate_hz=44_100, layout="stereo", bitrate=0)),
+    "Matroska with 44.1 kHz stereo": (
+        "a.mkv",
+        Film(audio="flac", rate_hz=44_100, layout="stereo", bitrate=0),
+    ),
     "six channels": ("a.mkv", Film(audio="pcm_s16le", layout="5.1", bitrate=0)),
     "8 kHz": ("a.mkv", Film(audio="pcm_s16le", rate_hz=8_000, bitrate=0)),
     "96 kHz": ("a.mkv", Film(audio="pcm_s16le", rate_hz=96_000, bitrate=0)),

@@ -20,7 +20,9 @@ def test_every_command_of_the_page_runs(tmp_path, monkeypatch, command):
     (tmp_path / "videos").mkdir()
     make(tmp_path / "videos" / "a.mp4")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", shlex.split(command.replace("*", "a"), comments=True))
+    monkeypatch.setattr(
+        sys, "argv", shlex.split(command.replace("*", "a"), comments=True)
+    )
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert (left.value.code or 0) == 0
@@ -28,7 +30,10 @@ def test_every_command_of_the_page_runs(tmp_path, monkeypatch, command):
 
 def test_the_page_names_what_there_is():
     assert set(re.findall(r"`media\.(\w+)`", PAGE)) <= set(media.__all__)
-    assert set(re.findall(r"^\| `(\w+)`", PAGE, flags=re.MULTILINE)) == {sampling.CENTRE, *sampling.PUBLISHED}
+    assert set(re.findall(r"^\| `(\w+)`", PAGE, flags=re.MULTILINE)) == {
+        sampling.CENTRE,
+        *sampling.PUBLISHED,
+    }
 
 
 def test_the_page_says_the_limits():

@@ -25,7 +25,10 @@ def look(path: Path) -> dict[str, Any]:
 def test_a_file_that_crashes_or_hangs_the_decoder_costs_that_file_only(tmp_path):
     good = make(tmp_path / "good.mp4")
     paths = [tmp_path / "kill.mp4", good, tmp_path / "hang.mp4", tmp_path / "gone.mp4"]
-    seen = {Path(document["file"]).name: document for document in media.probes(paths, look=look, seconds=4.0)}
+    seen = {
+        Path(document["file"]).name: document
+        for document in media.probes(paths, look=look, seconds=4.0)
+    }
     assert seen["good.mp4"] == media.probe(good)
     assert "signal 11 (SIGSEGV)" in seen["kill.mp4"]["error"]
     assert "gave no result within 4 s" in seen["hang.mp4"]["error"]
@@ -41,7 +44,9 @@ def test_documents_of_files_that_could_not_be_looked_at_have_the_same_fields(tmp
 
 def test_files_are_told_in_their_order(tmp_path):
     paths = [make(tmp_path / f"{name}.mp4") for name in "ba"]
-    assert [document["file"] for document in media.probes(paths)] == [str(path) for path in paths]
+    assert [document["file"] for document in media.probes(paths)] == [
+        str(path) for path in paths
+    ]
 
 
 def test_looking_at_media_does_not_wait_for_torch_to_load():

@@ -52,7 +52,9 @@ def test_a_real_video_is_read_whole(path):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.parametrize("late", [VISUAL, AUDIO])
-def test_a_track_that_starts_late_is_missing_before_and_in_time_after(tmp_path, name, late):
+def test_a_track_that_starts_late_is_missing_before_and_in_time_after(
+    tmp_path, name, late
+):
     film = Film(video_starts=2.0) if late == VISUAL else Film(audio_starts=2.0)
     found = media.segments(make(tmp_path / name, film))
     assert found.mask[:, late].tolist() == [False, False, True, True, True]
@@ -63,7 +65,9 @@ def test_a_track_that_starts_late_is_missing_before_and_in_time_after(tmp_path, 
 
 @pytest.mark.parametrize("name", ["a.ts", "a.mkv"])
 def test_time_zero_is_the_start_of_the_container(tmp_path, name):
-    found = media.segments(make(tmp_path / name, Film(video_starts=1.0, audio_starts=1.0)))
+    found = media.segments(
+        make(tmp_path / name, Film(video_starts=1.0, audio_starts=1.0))
+    )
     assert_each_second_in_its_segment(found, [1, 2, 3, 4])
     assert found.mask.all()
 
@@ -78,7 +82,9 @@ def test_a_file_may_begin_anywhere_on_its_own_clock(tmp_path, name):
 
 def test_an_edit_list_that_starts_later_hides_what_is_before(tmp_path):
     source = make(tmp_path / "source.mp4")
-    found = media.segments(shifted(source, tmp_path / "a.mp4", -1.0, avoid_negative_ts="disabled"))
+    found = media.segments(
+        shifted(source, tmp_path / "a.mp4", -1.0, avoid_negative_ts="disabled")
+    )
     assert_each_second_in_its_segment(found, [1, 2, 3, 4])
     assert found.mask.all()
     assert not found.warnings
@@ -86,7 +92,9 @@ def test_an_edit_list_that_starts_later_hides_what_is_before(tmp_path):
 
 def test_a_transport_stream_whose_clock_begins_again_goes_on(tmp_path):
     wrap = 2**33 / 90_000  # 33 bits of ticks, after 26.5 hours
-    found = media.segments(shifted(make(tmp_path / "source.mp4"), tmp_path / "a.ts", wrap - 3.4))
+    found = media.segments(
+        shifted(make(tmp_path / "source.mp4"), tmp_path / "a.ts", wrap - 3.4)
+    )
     assert_each_second_in_its_segment(found, range(5))
     assert found.mask.all()
     assert not found.warnings
@@ -94,8 +102,12 @@ def test_a_transport_stream_whose_clock_begins_again_goes_on(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_one_picture_in_five_seconds_stays_that_long(tmp_path, name):
-    found = media.segments(make(tmp_path / name, Film(seconds=20, times=(0.0, 5.0, 10.0, 15.0))))
-    assert [abs(g - grey(5 * (t // 5))) < 4 for t, g in enumerate(greys(found)[:15])] == [True] * 15
+    found = media.segments(
+        make(tmp_path / name, Film(seconds=20, times=(0.0, 5.0, 10.0, 15.0)))
+    )
+    assert [
+        abs(g - grey(5 * (t // 5))) < 4 for t, g in enumerate(greys(found)[:15])
+    ] == [True] * 15
     assert found.mask[:15].all()
 
 
@@ -104,17 +116,23 @@ def test_with_a_variable_frame_rate_the_picture_on_the_screen_counts(tmp_path, n
     film = Film(times=(0.0, 0.1, 0.2, 0.9, 1.0, 1.4, 4.0, 4.6))
     found = media.segments(make(tmp_path / name, film))
     expected = [max(time for time in film.times if time <= t + 0.5) for t in range(5)]
-    assert [round(g, -1) for g in greys(found)] == [grey(int(time)) for time in expected]
+    assert [round(g, -1) for g in greys(found)] == [
+        grey(int(time)) for time in expected
+    ]
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_a_turned_video_is_turned_upright(tmp_path, rotation):
-    picture = media.segments(make(tmp_path / "a.mp4", Film(seconds=1, rotation=rotation, audio=""))).frames[0][0]
+    picture = media.segments(
+        make(tmp_path / "a.mp4", Film(seconds=1, rotation=rotation, audio=""))
+    ).frames[0][0]
     white = np.argwhere(picture[..., 0] > 200)
     top_left = white.min(axis=0).tolist()
     # FFmpeg's angle turns against the clock; the white half was the upper one
     assert picture.shape[:2] == ((48, 64) if rotation == 180 else (64, 48))
-    assert {90: top_left == [0, 0], 180: top_left[0] > 20, 270: top_left[1] > 20}[rotation]
+    assert {90: top_left == [0, 0], 180: top_left[0] > 20, 270: top_left[1] > 20}[
+        rotation
+    ]
 
 
 def test_a_file_without_sound_has_no_sound_not_silence(tmp_path):
@@ -125,10 +143,18 @@ def test_a_file_without_sound_has_no_sound_not_silence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"), [("a.wav", "pcm_f32le"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.aac", "aac")]
+    ("name", "codec"),
+    [
+        ("a.wav", "pcm_f32le"),
+        ("a.mp3", "libmp3lame"),
+        ("a.m4a", "aac"),
+        ("a.aac", "aac"),
+    ],
 )
 def test_a_file_without_pictures_has_none(tmp_path, name, codec):
-    found = media.segments(make(tmp_path / name, Film(video="", audio=codec, bitrate=128_000)))
+    found = media.segments(
+        make(tmp_path / name, Film(video="", audio=codec, bitrate=128_000))
+    )
     assert found.mask.tolist() == [[True, False]] * 5
     assert found.frames == (None,) * 5
     assert found.seconds.video is None
@@ -156,7 +182,8 @@ def test_a_cover_picture_is_no_video(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "segments"), [(0.3, 1), (0.4, 1), (1.4, 1), (1.5, 2), (1.6, 2), (3.0, 3), (9.4, 9), (9.6, 10)]
+    ("seconds", "segments"),
+    [(0.3, 1), (0.4, 1), (1.4, 1), (1.5, 2), (1.6, 2), (3.0, 3), (9.4, 9), (9.6, 10)],
 )
 def test_a_tail_shorter_than_half_a_segment_is_dropped(tmp_path, seconds, segments):
     found = media.segments(make(tmp_path / "a.mp4", Film(seconds=seconds)))
@@ -180,7 +207,10 @@ def test_several_frames_a_segment_are_the_centres_of_its_equal_parts(tmp_path):
 
 
 def test_a_partly_seen_segment_repeats_its_nearest_picture(tmp_path):
-    found = media.segments(make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))), Cut(frames_per_segment=4))
+    found = media.segments(
+        make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))),
+        Cut(frames_per_segment=4),
+    )
     assert found.frames[0].shape[0] == 4
     assert found.frames[1] is None
 
@@ -193,12 +223,16 @@ def test_reading_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_sound_keeps_its_level_whatever_the_channels_and_the_rate(tmp_path):
-    mono = media.segments(make(tmp_path / "a.mkv", Film(audio="pcm_s16le", bitrate=0))).waveform
+    mono = media.segments(
+        make(tmp_path / "a.mkv", Film(audio="pcm_s16le", bitrate=0))
+    ).waveform
     for layout, rate_hz in (("stereo", 48_000), ("5.1", 44_100)):
         film = Film(audio="pcm_s16le", bitrate=0, layout=layout, rate_hz=rate_hz)
         mixed = media.segments(make(tmp_path / "b.mkv", film)).waveform
         inner = slice(4_800, -4_800)
-        assert np.abs(mixed[inner] - mono[inner]).mean() < 2e-3  # and so aligned to the sample
+        assert (
+            np.abs(mixed[inner] - mono[inner]).mean() < 2e-3
+        )  # and so aligned to the sample
 
 
 # Damage
@@ -208,11 +242,15 @@ FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+default_base_moof"),)
 
 
 @pytest.mark.parametrize(("name", "options"), [("a.mp4", FAST), ("a.mkv", ())])
-def test_a_cut_file_keeps_what_is_there_and_says_how_much_is_lost(tmp_path, name, options):
+def test_a_cut_file_keeps_what_is_there_and_says_how_much_is_lost(
+    tmp_path, name, options
+):
     path = make(tmp_path / name, Film(seconds=10, options=options))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = media.segments(path)
-    assert_each_second_in_its_segment(found, range(10), within=0.1)  # the cut is within a second
+    assert_each_second_in_its_segment(
+        found, range(10), within=0.1
+    )  # the cut is within a second
     assert found.mask[:4].all()
     assert not found.mask[6:].any()
     assert not found.waveform[6 * 48_000 :].any()
@@ -297,17 +335,41 @@ BAD = {
     "a folder": (lambda path: path.mkdir(), "is a directory"),
     "a pipe": (os.mkfifo, "not a regular file"),
     "nothing": (lambda path: None, "no such file"),
-    "a link to nothing": (lambda path: path.symlink_to(path.with_name("gone")), "a link to a file that does not"),
+    "a link to nothing": (
+        lambda path: path.symlink_to(path.with_name("gone")),
+        "a link to a file that does not",
+    ),
     "a link to itself": (lambda path: path.symlink_to(path), "symbolic links"),
-    "noise": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(20_000)), "not a media file"),
-    "subtitles": (_text("1\n00:00:00,000 --> 00:00:05,000\nhello\n"), "not a media file"),
-    "a session description": (_text("v=0\nm=audio 5004 RTP/AVP 0\nc=IN IP4 127.0.0.1\n"), "not a media file"),
+    "noise": (
+        lambda path: path.write_bytes(np.random.default_rng(0).bytes(20_000)),
+        "not a media file",
+    ),
+    "subtitles": (
+        _text("1\n00:00:00,000 --> 00:00:05,000\nhello\n"),
+        "not a media file",
+    ),
+    "a session description": (
+        _text("v=0\nm=audio 5004 RTP/AVP 0\nc=IN IP4 127.0.0.1\n"),
+        "not a media file",
+    ),
     "coloured text": (_text("\x1b[31mred\x1b[0m" * 200), "not a media file"),
     "a photo": (_photo, "not a media file"),
-    "a film whose index is lost": (lambda path: _halved(make(path)), "not a media file"),
-    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
-    "a playlist of other machines": (_text("#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/b.ts\n"), "not a media file"),
-    "a playlist": (_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nb.mp4\n#EXT-X-ENDLIST\n"), "not a media file"),
+    "a film whose index is lost": (
+        lambda path: _halved(make(path)),
+        "not a media file",
+    ),
+    "a link to a device": (
+        lambda path: path.symlink_to("/dev/zero"),
+        "not a regular file",
+    ),
+    "a playlist of other machines": (
+        _text("#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/b.ts\n"),
+        "not a media file",
+    ),
+    "a playlist": (
+        _text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nb.mp4\n#EXT-X-ENDLIST\n"),
+        "not a media file",
+    ),
 }
 
 
@@ -322,7 +384,10 @@ def test_what_is_not_media_is_refused_with_its_cause(tmp_path, spoil, cause):
 
 
 def test_a_codec_off_the_list_is_not_decoded(tmp_path):
-    path = make(tmp_path / "a.avi", Film(video="magicyuv", pixels="yuv420p", audio="", seconds=1))
+    path = make(
+        tmp_path / "a.avi",
+        Film(video="magicyuv", pixels="yuv420p", audio="", seconds=1),
+    )
     with pytest.raises(MediaError, match="codec magicyuv is not one vaplan decodes"):
         media.segments(path)
 
@@ -347,7 +412,9 @@ def test_a_path_with_a_nul_is_an_error_not_a_crash():
         media.segments("a\0b.mp4")
 
 
-@pytest.mark.parametrize("name", ["pipe:0.mp4", "concat:a.mp4", "-i.mp4", "100% of it?.mp4"])
+@pytest.mark.parametrize(
+    "name", ["pipe:0.mp4", "concat:a.mp4", "-i.mp4", "100% of it?.mp4"]
+)
 def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "b.mp4", Film(seconds=1)).rename(tmp_path / name)
@@ -355,7 +422,11 @@ def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
 
 
 @pytest.mark.parametrize(
-    ("limits", "cause"), [(Limits(max_pixels=1000), "64 x 48 pixels"), (Limits(max_bytes=10_000), "10,000 bytes")]
+    ("limits", "cause"),
+    [
+        (Limits(max_pixels=1000), "64 x 48 pixels"),
+        (Limits(max_bytes=10_000), "10,000 bytes"),
+    ],
 )
 def test_a_file_that_costs_too_much_is_refused(tmp_path, limits, cause):
     with pytest.raises(MediaError, match=cause):
@@ -363,19 +434,27 @@ def test_a_file_that_costs_too_much_is_refused(tmp_path, limits, cause):
 
 
 def test_what_is_longer_than_the_limit_is_not_read_and_said(tmp_path):
-    found = media.segments(make(tmp_path / "a.mp4", Film(audio="")), limits=Limits(max_seconds=2.0))
+    found = media.segments(
+        make(tmp_path / "a.mp4", Film(audio="")), limits=Limits(max_seconds=2.0)
+    )
     assert len(found) == 2
     assert "video: longer than 2 s: what follows is not read" in found.warnings
 
 
 def test_frame_times_stretched_a_thousandfold_are_said_and_cost_nothing(tmp_path):
-    content = bytearray(make(tmp_path / "a.mp4", Film(seconds=2, audio="")).read_bytes())
+    content = bytearray(
+        make(tmp_path / "a.mp4", Film(seconds=2, audio="")).read_bytes()
+    )
     scale = content.index(b"mdhd") + 16  # ticks a second of the track
-    content[scale : scale + 4] = (int.from_bytes(content[scale : scale + 4]) // 1000).to_bytes(4)
+    content[scale : scale + 4] = (
+        int.from_bytes(content[scale : scale + 4]) // 1000
+    ).to_bytes(4)
     (tmp_path / "a.mp4").write_bytes(content)
     found = media.segments(tmp_path / "a.mp4", limits=Limits(max_seconds=100.0))
     assert len(found) <= 101
-    assert any("declared 2.00 s" in w for w in found.warnings) or any("longer than" in w for w in found.warnings)
+    assert any("declared 2.00 s" in w for w in found.warnings) or any(
+        "longer than" in w for w in found.warnings
+    )
 
 
 @pytest.mark.parametrize("every_frame", [True, False])
@@ -384,18 +463,29 @@ def test_a_last_picture_of_days_is_cut_at_the_limit(tmp_path, every_frame):
     with av.open(str(path), "w") as container:
         track = container.add_stream("libx264", rate=10, options={"bf": "0"})
         track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
-        packets = [packet for frame in [*shots(Film(seconds=2)), None] for packet in track.encode(frame)]
+        packets = [
+            packet
+            for frame in [*shots(Film(seconds=2)), None]
+            for packet in track.encode(frame)
+        ]
         packets[-1].duration = round(100_000 / packets[-1].time_base)
         container.mux(packets)
-    found = media.segments(path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0))
+    found = media.segments(
+        path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0)
+    )
     assert len(found) == 100
     assert "video: longer than 100 s: what follows is not read" in found.warnings
 
 
 @pytest.mark.parametrize("every_frame", [True, False])
 def test_a_picture_in_the_far_future_costs_nothing(tmp_path, every_frame):
-    path = make(tmp_path / "a.mkv", Film(seconds=2, audio="", times=(0.0, 0.1, 1.0, 2_000_000.0)))
-    found = media.segments(path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0))
+    path = make(
+        tmp_path / "a.mkv",
+        Film(seconds=2, audio="", times=(0.0, 0.1, 1.0, 2_000_000.0)),
+    )
+    found = media.segments(
+        path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0)
+    )
     assert len(found) <= 100
     assert any("longer than 100 s" in warning for warning in found.warnings)
 
@@ -408,13 +498,17 @@ def test_a_track_of_one_sample_a_second_is_no_sound(tmp_path):
         file.writeframes(bytes(2 * 60))
     found = media.segments(tmp_path / "a.wav")
     assert not found.mask.any()
-    assert any("1 samples a second are not sound" in warning for warning in found.warnings)
+    assert any(
+        "1 samples a second are not sound" in warning for warning in found.warnings
+    )
 
 
 def test_a_declared_length_of_a_century_is_not_believed(tmp_path):
     path = make(tmp_path / "a.mkv", Film(seconds=2))
     content = bytearray(path.read_bytes())
-    place = content.index(b"\x44\x89\x88") + 3  # Matroska's Duration, a double in milliseconds
+    place = (
+        content.index(b"\x44\x89\x88") + 3
+    )  # Matroska's Duration, a double in milliseconds
     content[place : place + 8] = struct.pack(">d", 136 * 365 * 86_400e3)
     path.write_bytes(content)
     found = media.segments(path)
@@ -433,8 +527,14 @@ def test_a_probe_is_a_plain_json_document(tmp_path):
     seen = json.loads(json.dumps(media.probe(path)))
     assert seen["file"] == str(path)
     assert seen["segments"] == 3
-    assert seen["seconds"] == pytest.approx({"declared": 3.0, "video": 2.0, "audio": 3.0}, abs=0.05)
-    assert seen["video"]["luma"] == [None, pytest.approx(grey(1), abs=4), pytest.approx(grey(2), abs=4)]
+    assert seen["seconds"] == pytest.approx(
+        {"declared": 3.0, "video": 2.0, "audio": 3.0}, abs=0.05
+    )
+    assert seen["video"]["luma"] == [
+        None,
+        pytest.approx(grey(1), abs=4),
+        pytest.approx(grey(2), abs=4),
+    ]
     assert seen["audio"]["rms"] == pytest.approx([loud(0), loud(1), loud(2)], rel=0.05)
     assert seen["error"] is None
 
@@ -449,26 +549,36 @@ def test_a_probe_of_a_bad_file_says_why(tmp_path):
 # The rules by themselves
 
 
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=12, unique=True), st.floats(0.1, 2))
+@given(
+    st.lists(st.floats(0, 10), min_size=1, max_size=12, unique=True), st.floats(0.1, 2)
+)
 def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
     frame = av.VideoFrame(2, 2)
     ordered = sorted(starts)
     ends = [*ordered[1:], ordered[-1] + last_seconds]
-    frames = [Timed(frame, start, until) for start, until in zip(ordered, ends, strict=True)]
+    frames = [
+        Timed(frame, start, until) for start, until in zip(ordered, ends, strict=True)
+    ]
     times = [t + 0.5 for t in range(30)]
     shown = list(decoding.on_screen(frames, times))
     assert [time for time, _ in shown] == times[: len(shown)]
     for time, timed in shown:
         begun = [f for f in frames if f.start <= time + decoding.TICK]
         assert timed is (begun[-1] if begun else None)
-    assert len(shown) == max(1, sum(time <= frames[-1].until + decoding.TICK for time in times))
+    assert len(shown) == max(
+        1, sum(time <= frames[-1].until + decoding.TICK for time in times)
+    )
 
 
-@given(st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=6), st.integers(1, 130))
+@given(
+    st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=6),
+    st.integers(1, 130),
+)
 def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, step):
     settled = [min(place for place, _ in places[i:]) for i in range(len(places))]
     blocks = [
-        sound.Block(place, np.full(length, i + 1, np.float32), settled[i]) for i, (place, length) in enumerate(places)
+        sound.Block(place, np.full(length, i + 1, np.float32), settled[i])
+        for i, (place, length) in enumerate(places)
     ]
     expected = np.zeros(300)
     for block in blocks:
@@ -483,9 +593,12 @@ def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, st
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "layout"), [(48_000, "mono"), (44_100, "stereo"), (8_000, "mono"), (48_000, "5.1")]
+    ("rate_hz", "layout"),
+    [(48_000, "mono"), (44_100, "stereo"), (8_000, "mono"), (48_000, "5.1")],
 )
-def test_how_many_samples_are_resampled_together_changes_none_of_them(tmp_path, monkeypatch, rate_hz, layout):
+def test_how_many_samples_are_resampled_together_changes_none_of_them(
+    tmp_path, monkeypatch, rate_hz, layout
+):
     path = make(tmp_path / "a.mp4", Film(rate_hz=rate_hz, layout=layout))
     heard = []
     for batch in (1, sound.BATCH, 10**6):

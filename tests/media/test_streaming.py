@@ -25,21 +25,35 @@ CASES = {
     "variable frame rate": ("a.mp4", Film(times=UNEVEN)),
     "variable frame rate in Matroska": ("a.mkv", Film(times=UNEVEN)),
     "pictures start late": ("a.mp4", Film(video_starts=2.0)),
-    "both start late in a transport stream": ("a.ts", Film(video_starts=1.0, audio_starts=1.0)),
+    "both start late in a transport stream": (
+        "a.ts",
+        Film(video_starts=1.0, audio_starts=1.0),
+    ),
     "turned": ("a.mp4", Film(rotation=90)),
     "HEVC": ("a.mp4", Film(video="libx265", size=(96, 80))),
     "a tail": ("a.mp4", Film(seconds=4.3)),
     "groups that are not closed": (
         "a.mkv",
-        Film(fps=25, coding=(("preset", "medium"), ("x264-params", "open-gop=1:keyint=20"))),
+        Film(
+            fps=25,
+            coding=(("preset", "medium"), ("x264-params", "open-gop=1:keyint=20")),
+        ),
     ),
     "groups that are not closed, in HEVC": (
         "a.mp4",
-        Film(fps=25, video="libx265", size=(96, 80), coding=(("x265-params", "open-gop=1:keyint=20:log-level=none"),)),
+        Film(
+            fps=25,
+            video="libx265",
+            size=(96, 80),
+            coding=(("x265-params", "open-gop=1:keyint=20:log-level=none"),),
+        ),
     ),
     "pictures refreshed in stripes, no key frames": (
         "a.mkv",
-        Film(fps=25, coding=(("preset", "medium"), ("x264-params", "intra-refresh=1:keyint=20"))),
+        Film(
+            fps=25,
+            coding=(("preset", "medium"), ("x264-params", "intra-refresh=1:keyint=20")),
+        ),
     ),
 }
 
@@ -51,7 +65,9 @@ def grainy(film: Film) -> Film:
 
 def joined(chunks: Iterator[media.Segments]) -> media.Segments:
     parts = list(chunks)
-    assert [part.first for part in parts] == np.cumsum([0, *map(len, parts)]).tolist()[:-1]
+    assert [part.first for part in parts] == np.cumsum([0, *map(len, parts)]).tolist()[
+        :-1
+    ]
     assert not any(part.warnings for part in parts[:-1])
     return media.Segments(
         frames=tuple(frame for part in parts for frame in part.frames),
@@ -67,7 +83,11 @@ def joined(chunks: Iterator[media.Segments]) -> media.Segments:
 def assert_same(one: media.Segments, other: media.Segments) -> None:
     assert np.array_equal(one.waveform, other.waveform)
     assert np.array_equal(one.mask, other.mask)
-    assert all(np.array_equal(a, b) for a, b in zip(one.frames, other.frames, strict=True) if a is not None)
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(one.frames, other.frames, strict=True)
+        if a is not None
+    )
     assert [a is None for a in one.frames] == [b is None for b in other.frames]
 
 
@@ -90,7 +110,9 @@ def shortcut(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("every_frame", [True, False], ids=["all decoded", "sparingly"])
 @pytest.mark.parametrize(("name", "film"), CASES.values(), ids=CASES.keys())
-def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(tmp_path, name, film, every_frame):
+def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(
+    tmp_path, name, film, every_frame
+):
     path = make(tmp_path / name, grainy(film))
     found = media.segments(path, Cut(frames_per_segment=3, every_frame=every_frame))
     times = [t + (part + 0.5) / 3 for t in range(len(found)) for part in range(3)]
@@ -100,7 +122,10 @@ def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(tmp_path, nam
             i = 3 * t + part
             if expected[i] is not None and times[i] <= end and pictures is not None:
                 assert np.array_equal(pictures[part], expected[i])
-        assert (pictures is None) == all(expected[i] is None or times[i] > end + 1e-6 for i in range(3 * t, 3 * t + 3))
+        assert (pictures is None) == all(
+            expected[i] is None or times[i] > end + 1e-6
+            for i in range(3 * t, 3 * t + 3)
+        )
 
 
 @pytest.mark.parametrize(("name", "film"), CASES.values(), ids=CASES.keys())
@@ -128,17 +153,25 @@ def test_pictures_that_no_other_builds_on_are_left_out(tmp_path, monkeypatch):
     assert 5 < len(decoded) < 0.7 * 5 * 25  # of three pictures, two are between others
 
 
-@pytest.mark.parametrize(("video", "size"), [("libx264", (64, 48)), ("libx265", (96, 80))])
+@pytest.mark.parametrize(
+    ("video", "size"), [("libx264", (64, 48)), ("libx265", (96, 80))]
+)
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
     tmp_path, monkeypatch, name, video, size
 ):
-    every_second = (("x265-params", "open-gop=0:keyint=25:min-keyint=25:scenecut=0:log-level=none"),)
+    every_second = (
+        ("x265-params", "open-gop=0:keyint=25:min-keyint=25:scenecut=0:log-level=none"),
+    )
     coding = every_second if video == "libx265" else (("bf", "0"),)
-    path = make(tmp_path / name, grainy(Film(fps=25, video=video, size=size, coding=coding)))
+    path = make(
+        tmp_path / name, grainy(Film(fps=25, video=video, size=size, coding=coding))
+    )
     given, attempt = list[int](), sparing.decoded
 
-    def counted(*args: object, packets: Iterator[av.Packet], **options: object) -> Iterator[object]:
+    def counted(
+        *args: object, packets: Iterator[av.Packet], **options: object
+    ) -> Iterator[object]:
         def through() -> Iterator[av.Packet]:
             for packet in packets:
                 given.append(packet.size)
@@ -149,7 +182,9 @@ def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
     monkeypatch.setattr(sparing, "decoded", counted)
     whole, spared = media.segments(path), media.segments(path, Cut(every_frame=False))
     assert_same(whole, spared)
-    assert 5 * 12 < len(given) < 5 * 20  # the second half of each second is not needed; some B-frames come early
+    assert (
+        5 * 12 < len(given) < 5 * 20
+    )  # the second half of each second is not needed; some B-frames come early
 
 
 PARAMETERS, IDR, OTHER = (
@@ -162,14 +197,20 @@ PARAMETERS, IDR, OTHER = (
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_only_an_idr_picture_starts_anew(codec):
     header = b"\1" + b"\3" * 30  # four bytes a length
-    parameters, idr, other = (b"\0\0\0\2" + kind[codec] + b"\0" for kind in (PARAMETERS, IDR, OTHER))
+    parameters, idr, other = (
+        b"\0\0\0\2" + kind[codec] + b"\0" for kind in (PARAMETERS, IDR, OTHER)
+    )
     assert sparing.starts_anew(parameters + parameters + idr + other, codec, header)
-    assert not sparing.starts_anew(parameters + other + idr, codec, header)  # for example an open group's first
+    assert not sparing.starts_anew(
+        parameters + other + idr, codec, header
+    )  # for example an open group's first
     assert not sparing.starts_anew(parameters, codec, header)
     assert not sparing.starts_anew(b"\0\0\0\1" + idr, codec, b"\0\0\0\1")
 
 
-@given(st.binary(max_size=60), st.sampled_from(["h264", "hevc"]), st.binary(max_size=40))
+@given(
+    st.binary(max_size=60), st.sampled_from(["h264", "hevc"]), st.binary(max_size=40)
+)
 def test_a_packet_may_lie_of_its_lengths(packet, codec, header):
     assert sparing.starts_anew(packet, codec, header) in (True, False)
 
@@ -192,12 +233,23 @@ def test_a_damaged_file_is_decoded_whole_whatever_was_asked(tmp_path, shortcut, 
 def test_chunks_joined_are_the_whole(tmp_path):
     for number, (name, film) in enumerate(CASES.values()):
         path = make(tmp_path / f"{number}{name}", film)
-        for cut in (Cut(), Cut(rate_hz=16_000, frames_per_segment=2, segment_seconds=0.3, every_frame=False)):
+        for cut in (
+            Cut(),
+            Cut(
+                rate_hz=16_000,
+                frames_per_segment=2,
+                segment_seconds=0.3,
+                every_frame=False,
+            ),
+        ):
             whole = media.segments(path, cut)
             for chunk in (1, 2, 5, 100):
                 parts = joined(media.stream(path, cut, chunk=chunk))
                 assert_same(whole, parts)
-                assert (whole.seconds, whole.warnings) == (parts.seconds, parts.warnings)
+                assert (whole.seconds, whole.warnings) == (
+                    parts.seconds,
+                    parts.warnings,
+                )
                 for t in (0, len(whole) - 1):
                     assert np.array_equal(whole.sound(t), parts.sound(t))
 
@@ -224,7 +276,9 @@ def test_lost_seconds_are_missing_in_chunks_too(tmp_path, chunk):
 def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
     peaks = []
     for seconds in (45, 180):
-        path = make(tmp_path / f"{seconds}.mp4", Film(seconds=seconds, fps=2, size=(320, 240)))
+        path = make(
+            tmp_path / f"{seconds}.mp4", Film(seconds=seconds, fps=2, size=(320, 240))
+        )
         tracemalloc.start()
         count = sum(len(part) for part in media.stream(path, chunk=10))
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -235,7 +289,10 @@ def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
 
 def test_the_limit_of_bytes_is_of_what_is_kept_at_once(tmp_path):
     second = 64 * 48 * 3 + 48_000 * 4
-    path, limits = make(tmp_path / "a.mp4", Film(seconds=12)), Limits(max_bytes=6 * second)
+    path, limits = (
+        make(tmp_path / "a.mp4", Film(seconds=12)),
+        Limits(max_bytes=6 * second),
+    )
     assert sum(len(part) for part in media.stream(path, chunk=3, limits=limits)) == 12
     with pytest.raises(MediaError, match="bytes at once"):
         media.segments(path, limits=limits)
@@ -250,7 +307,10 @@ def test_an_abandoned_stream_closes_its_file(tmp_path):
 
 def test_vectors_do_not_depend_on_chunks(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", Film(seconds=7, video_starts=3.0, grain=20))
-    listeners = [encoders.load("embedded", AUDIO), encoders.load("embedded", VISUAL, frames_per_segment=2)]
+    listeners = [
+        encoders.load("embedded", AUDIO),
+        encoders.load("embedded", VISUAL, frames_per_segment=2),
+    ]
     whole = media.segments(path, Cut(listeners[0].rate_hz, 2))
     monkeypatch.setattr(encoders, "stream", lambda *args: media.stream(*args, chunk=2))
     encoded = encoders.encode(path, listeners)
@@ -266,7 +326,9 @@ def test_vectors_do_not_depend_on_chunks(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.parametrize("seconds", [10.0, 10.125, 3.0, 30.0])
 @pytest.mark.parametrize("sampling", list(PUBLISHED))
-def test_a_published_sampling_takes_the_pictures_it_names(tmp_path, name, seconds, sampling):
+def test_a_published_sampling_takes_the_pictures_it_names(
+    tmp_path, name, seconds, sampling
+):
     path = make(tmp_path / name, grainy(Film(seconds=seconds, fps=16)))
     groups, each = PUBLISHED[sampling].groups, PUBLISHED[sampling].pictures
     begin, end = oracle.ends(path)
@@ -280,18 +342,45 @@ def test_a_published_sampling_takes_the_pictures_it_names(tmp_path, name, second
 
 
 def test_valor_on_ten_seconds_takes_the_published_indices():
-    assert [round(8 * time) for time in PUBLISHED["valor"].times(0.0, 10.0)] == [0, 9, 18, 26, 35, 44, 53, 61, 70, 79]
-    assert [round(8 * time) for time in PUBLISHED["valor"].times(0.0, 10.125)] == [0, 9, 18, 27, 36, 44, 53, 62, 71, 80]
+    assert [round(8 * time) for time in PUBLISHED["valor"].times(0.0, 10.0)] == [
+        0,
+        9,
+        18,
+        26,
+        35,
+        44,
+        53,
+        61,
+        70,
+        79,
+    ]
+    assert [round(8 * time) for time in PUBLISHED["valor"].times(0.0, 10.125)] == [
+        0,
+        9,
+        18,
+        27,
+        36,
+        44,
+        53,
+        62,
+        71,
+        80,
+    ]
 
 
 def test_with_a_published_sampling_sound_beyond_the_last_group_is_said(tmp_path):
     short, long = (make(tmp_path / f"{s}.mp4", Film(seconds=s)) for s in (10, 15))
     assert media.segments(short, Cut(sampling="valor")).warnings == ()
-    assert any("leaves out" in warning for warning in media.segments(long, Cut(sampling="valor")).warnings)
+    assert any(
+        "leaves out" in warning
+        for warning in media.segments(long, Cut(sampling="valor")).warnings
+    )
 
 
 def test_a_sampling_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(UsageError, match="unknown sampling 'valour'; did you mean 'valor'"):
+    with pytest.raises(
+        UsageError, match="unknown sampling 'valour'; did you mean 'valor'"
+    ):
         Cut(sampling="valour")
 
 
@@ -314,7 +403,9 @@ def test_wide_pixels_become_square_before_anyone_crops(tmp_path):
 def test_interlaced_pictures_are_counted_as_pictures_not_as_fields(tmp_path):
     path = tmp_path / "a.ts"
     with av.open(str(path), "w") as container:
-        track = container.add_stream("libx264", rate=10, options={"flags": "+ilme+ildct", "x264-params": "tff=1"})
+        track = container.add_stream(
+            "libx264", rate=10, options={"flags": "+ilme+ildct", "x264-params": "tff=1"}
+        )
         track.width, track.height, track.pix_fmt = 64, 64, "yuv420p"
         for frame in shots(Film(seconds=4, size=(64, 64), grain=20)):
             container.mux(track.encode(frame))
@@ -333,10 +424,17 @@ def test_interlaced_pictures_are_counted_as_pictures_not_as_fields(tmp_path):
 def test_of_several_tracks_one_of_each_kind_is_read(tmp_path):
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
-        tracks = [container.add_stream("pcm_s16le", rate=8_000, layout="mono") for _ in range(2)]
+        tracks = [
+            container.add_stream("pcm_s16le", rate=8_000, layout="mono")
+            for _ in range(2)
+        ]
         video = container.add_stream("libx264", rate=10)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        packets = [packet for frame in [*shots(Film(seconds=3)), None] for packet in video.encode(frame)]
+        packets = [
+            packet
+            for frame in [*shots(Film(seconds=3)), None]
+            for packet in video.encode(frame)
+        ]
         for level, track in zip((0.5, 0.25), tracks, strict=True):
             samples = np.full((1, 3 * 8_000), round(level * 2**15), np.int16)
             frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
@@ -349,10 +447,17 @@ def test_of_several_tracks_one_of_each_kind_is_read(tmp_path):
 
 
 def test_a_probe_goes_on_from_chunk_to_chunk(tmp_path):
-    path = make(tmp_path / "a.mp4", Film(seconds=media.CHUNK + 5, fps=2, video_starts=media.CHUNK + 2.0))
+    path = make(
+        tmp_path / "a.mp4",
+        Film(seconds=media.CHUNK + 5, fps=2, video_starts=media.CHUNK + 2.0),
+    )
     seen = media.probe(path)
     assert seen["segments"] == len(seen["audio"]["rms"]) == media.CHUNK + 5
-    assert [luma is None for luma in seen["video"]["luma"]] == [True] * (media.CHUNK + 2) + [False] * 3
+    assert [luma is None for luma in seen["video"]["luma"]] == [True] * (
+        media.CHUNK + 2
+    ) + [False] * 3
     assert (seen["video"]["height"], seen["video"]["width"]) == (48, 64)
     assert seen["seconds"]["audio"] == pytest.approx(media.CHUNK + 5, abs=0.05)
-    assert any(f"missing in {media.CHUNK + 2} of" in warning for warning in seen["warnings"])
+    assert any(
+        f"missing in {media.CHUNK + 2} of" in warning for warning in seen["warnings"]
+    )

@@ -27,9 +27,16 @@ def test_the_accuracies_equal_a_plain_restatement(case):
     reference, estimate, mask, classes = case
     pairs = list(zip(reference[mask].tolist(), estimate[mask].tolist(), strict=True))
     expected = oracle.accuracies(pairs, classes)
-    assert ave(reference, estimate, classes=classes, mask=mask) == pytest.approx(expected, nan_ok=True)
-    by_label = ave_scores(reference, estimate, classes=classes, mask=mask).label_accuracy()
-    recalls = [oracle.share([r == e for r, e in pairs if r == label]) for label in range(classes + 1)]
+    assert ave(reference, estimate, classes=classes, mask=mask) == pytest.approx(
+        expected, nan_ok=True
+    )
+    by_label = ave_scores(
+        reference, estimate, classes=classes, mask=mask
+    ).label_accuracy()
+    recalls = [
+        oracle.share([r == e for r, e in pairs if r == label])
+        for label in range(classes + 1)
+    ]
     assert by_label.tolist() == pytest.approx(recalls, nan_ok=True)
 
 
@@ -40,16 +47,25 @@ def test_scores_add_over_videos(case):
         ave_scores(reference[part], estimate[part], classes=classes, mask=mask[part])
         for part in (slice(0, 1), slice(1, None))
     ]
-    added, whole = parts[0] + parts[1], ave_scores(reference, estimate, classes=classes, mask=mask)
+    added, whole = (
+        parts[0] + parts[1],
+        ave_scores(reference, estimate, classes=classes, mask=mask),
+    )
     assert np.array_equal(added.confusion, whole.confusion)
     assert np.array_equal(added.per_video, whole.per_video, equal_nan=True)
 
 
 @given(st.data())
 def test_a_segment_has_the_label_of_its_best_marked_class(data):
-    shape = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
+    shape = (
+        data.draw(st.integers(1, 3)),
+        data.draw(st.integers(1, 3)),
+        data.draw(st.integers(1, 4)),
+    )
     grid = data.draw(arrays(bool, shape))
-    score = data.draw(arrays(np.float32, shape, elements=st.sampled_from([-1.0, 0.0, 0.5, 1.0])))
+    score = data.draw(
+        arrays(np.float32, shape, elements=st.sampled_from([-1.0, 0.0, 0.5, 1.0]))
+    )
     labels = ave_labels(grid, score=score)
     for v, t in np.ndindex(shape[:2]):
         assert labels[v, t] == oracle.label(grid[v, t].tolist(), score[v, t].tolist())
@@ -71,7 +87,12 @@ def test_saying_nothing_is_right_about_background_only():
         "foreground_accuracy": 0,
         "background_accuracy": 100,
     }
-    assert scores.per_class(["Dog", "Cat", "Bus"]) == {"Dog": 0, "Cat": 0, "Bus": None, "background": 100}
+    assert scores.per_class(["Dog", "Cat", "Bus"]) == {
+        "Dog": 0,
+        "Cat": 0,
+        "Bus": None,
+        "background": 100,
+    }
     assert scores.per_video.tolist() == [0.25, 1]
 
 
@@ -87,25 +108,40 @@ def test_labels_of_a_byte_are_counted_like_any():
 
 
 def test_a_label_beyond_background_is_no_label():
-    with pytest.raises(ValueError, match=r"labels run from 0 to 2 \(background\), not from 0 to 3"):
+    with pytest.raises(
+        ValueError, match=r"labels run from 0 to 2 \(background\), not from 0 to 3"
+    ):
         ave(np.array([[0, 1]]), np.array([[0, 3]]), classes=2)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the published annotations are not here")
 def test_what_an_oracle_of_the_class_can_reach_on_the_published_test_split():
-    lines = [line.split("&") for line in (DATA / "Annotations.txt").read_text().splitlines()]
+    lines = [
+        line.split("&") for line in (DATA / "Annotations.txt").read_text().splitlines()
+    ]
     names = list(dict.fromkeys(name for name, *_ in lines))
     rows = [lines[int(line)] for line in (DATA / "test_order.txt").read_text().split()]
     background, second = len(names), np.arange(SECONDS)
     reference = np.array(
         [
-            np.where((int(start) <= second) & (second < int(end)), names.index(name), background)
+            np.where(
+                (int(start) <= second) & (second < int(end)),
+                names.index(name),
+                background,
+            )
             for name, _, _, start, end in rows
         ]
     )
     of_video = np.array([[names.index(name)] * SECONDS for name, *_ in rows])
     everywhere = ave_scores(reference, of_video, classes=background)
-    nowhere = ave_scores(reference, np.full_like(of_video, background), classes=background)
+    nowhere = ave_scores(
+        reference, np.full_like(of_video, background), classes=background
+    )
     assert round(everywhere.accuracy(), 2) == 82.21
-    assert round(100 * float(np.maximum(everywhere.per_video, nowhere.per_video).mean()), 2) == 88.68
+    assert (
+        round(
+            100 * float(np.maximum(everywhere.per_video, nowhere.per_video).mean()), 2
+        )
+        == 88.68
+    )
     assert round(nowhere.accuracy(), 1) == 17.8

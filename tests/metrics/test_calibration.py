@@ -21,7 +21,9 @@ def cases(draw):
 
 def cells(reference, probability, mask, modality):
     here = mask[:, :, modality]
-    pairs = (grid[:, :, modality][here].ravel().tolist() for grid in (probability, reference))
+    pairs = (
+        grid[:, :, modality][here].ravel().tolist() for grid in (probability, reference)
+    )
     return list(zip(*pairs, strict=True))
 
 
@@ -30,13 +32,19 @@ def test_bins_and_numbers_equal_a_plain_restatement(case, bins):
     reference, probability, mask = case
     squares = brier(reference, probability, mask=mask)
     for equal_mass, split in ((False, oracle.equal_width), (True, oracle.equal_mass)):
-        found = reliability(reference, probability, bins=bins, equal_mass=equal_mass, mask=mask)
+        found = reliability(
+            reference, probability, bins=bins, equal_mass=equal_mass, mask=mask
+        )
         for m in (AUDIO, VISUAL):
             pairs = cells(*case, m)
             rows = np.array(oracle.table(split(pairs, bins)))
-            ours = np.stack((found.confidence[m], found.frequency[m], found.count[m]), axis=1)
+            ours = np.stack(
+                (found.confidence[m], found.frequency[m], found.count[m]), axis=1
+            )
             assert ours == pytest.approx(rows, nan_ok=True)
-            assert found.error()[m] == pytest.approx(oracle.error(split(pairs, bins)), nan_ok=True)
+            assert found.error()[m] == pytest.approx(
+                oracle.error(split(pairs, bins)), nan_ok=True
+            )
             assert squares[m] == pytest.approx(oracle.brier(pairs), nan_ok=True)
 
 
@@ -49,7 +57,10 @@ def test_honest_probabilities_are_calibrated_and_boasting_ones_are_not():
         for key in ("ece", "ece_equal_mass"):
             assert calibration(reference, honest)[m][key] < 0.015
             assert calibration(reference, boasting)[m][key] > 0.1
-        assert calibration(reference, honest)[m]["brier"] < calibration(reference, boasting)[m]["brier"]
+        assert (
+            calibration(reference, honest)[m]["brier"]
+            < calibration(reference, boasting)[m]["brier"]
+        )
 
 
 def test_a_modality_is_judged_by_its_own_cells():

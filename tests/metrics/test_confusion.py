@@ -16,7 +16,9 @@ def test_the_confusion_of_classes_equals_a_plain_restatement(pair, data):
     mask = data.draw(arrays(bool, pair[0].shape[:2]))
     found = class_confusion(*pair, mask=mask)
     for m in (AUDIO, VISUAL):
-        segments = list(zip(*(side[:, :, m][mask].tolist() for side in pair), strict=True))
+        segments = list(
+            zip(*(side[:, :, m][mask].tolist() for side in pair), strict=True)
+        )
         expected = np.array(oracle.of_classes(segments, pair[0].shape[3]), dtype=float)
         assert found[m] == pytest.approx(expected)
 
@@ -25,7 +27,9 @@ def test_the_confusion_of_classes_equals_a_plain_restatement(pair, data):
 def test_the_confusion_of_modalities_equals_a_plain_restatement(pair, data):
     mask = data.draw(arrays(bool, pair[0].shape[:2]))
     cells = [
-        tuple((bool(side[v, t, AUDIO, c]), bool(side[v, t, VISUAL, c])) for side in pair)
+        tuple(
+            (bool(side[v, t, AUDIO, c]), bool(side[v, t, VISUAL, c])) for side in pair
+        )
         for v, t in np.argwhere(mask)
         for c in range(pair[0].shape[3])
     ]
@@ -58,7 +62,13 @@ def test_what_is_heard_but_said_to_be_seen_has_its_own_cell():
     reference[0, 0, AUDIO, 0] = True
     estimate[0, 0, VISUAL, 0] = True
     found = modality_confusion(reference, estimate)
-    assert found[confusion.PRESENCES.index("audio only"), confusion.PRESENCES.index("visual only")] == 1
+    assert (
+        found[
+            confusion.PRESENCES.index("audio only"),
+            confusion.PRESENCES.index("visual only"),
+        ]
+        == 1
+    )
     assert found[0, 0] == 1
     assert found.sum() == 2
 

@@ -17,17 +17,29 @@ def rows(draw):
     shape = draw(st.integers(1, 8)), time
     density = st.sampled_from([0.1, 0.5, 0.9, 1.0])
     seed = draw(st.integers(0, 2**32))
-    return tuple(np.random.default_rng(seed + side).random(shape) < draw(density) for side in range(2))
+    return tuple(
+        np.random.default_rng(seed + side).random(shape) < draw(density)
+        for side in range(2)
+    )
 
 
 def plain(reference, estimate, count):
     """(matched, in the reference, in the estimate) of every row, by the slow oracle."""
-    counted = [count(*pair) for pair in zip(reference.tolist(), estimate.tolist(), strict=True)]
+    counted = [
+        count(*pair) for pair in zip(reference.tolist(), estimate.tolist(), strict=True)
+    ]
     return [(tp, tp + fn, tp + fp) for tp, fp, fn in counted]
 
 
 def quick(counts):
-    return list(zip(counts.matched.tolist(), counts.reference.tolist(), counts.estimate.tolist(), strict=True))
+    return list(
+        zip(
+            counts.matched.tolist(),
+            counts.reference.tolist(),
+            counts.estimate.tolist(),
+            strict=True,
+        )
+    )
 
 
 @given(rows())
@@ -41,19 +53,31 @@ def test_counts_of_rows_of_any_length_equal_a_plain_restatement(pair):
 @pytest.mark.parametrize("time", [8, 16, 32, 64])
 def test_rows_that_fill_a_word_count_as_in_a_longer_one(time):
     generator = np.random.default_rng(time)
-    sides = [np.repeat(generator.random((3000, time // 4)) < 0.6, 4, axis=1) for _ in range(2)]
+    sides = [
+        np.repeat(generator.random((3000, time // 4)) < 0.6, 4, axis=1)
+        for _ in range(2)
+    ]
     sides[1] ^= generator.random(sides[1].shape) < 0.1
-    longer = [pack(np.pad(side, ((0, 0), (0, 65)))) for side in sides]  # counted by the other algorithm
+    longer = [
+        pack(np.pad(side, ((0, 0), (0, 65)))) for side in sides
+    ]  # counted by the other algorithm
     assert quick(count_events(*map(pack, sides))) == quick(count_events(*longer))
 
 
 def test_all_pairs_of_short_rows_are_counted_as_by_hand():
     every = unpack(np.arange(64, dtype=np.uint8)[:, None])[:, :6]
-    reference, estimate = (side.reshape(-1, 6) for side in (np.repeat(every, 64, axis=0), np.tile(every, (64, 1))))
-    assert quick(count_events(pack(reference), pack(estimate))) == plain(reference, estimate, oracle.event_counts)
+    reference, estimate = (
+        side.reshape(-1, 6)
+        for side in (np.repeat(every, 64, axis=0), np.tile(every, (64, 1)))
+    )
+    assert quick(count_events(pack(reference), pack(estimate))) == plain(
+        reference, estimate, oracle.event_counts
+    )
 
 
-@given(arrays(bool, st.tuples(st.integers(0, 3), st.integers(1, 2), st.integers(1, 140))))
+@given(
+    arrays(bool, st.tuples(st.integers(0, 3), st.integers(1, 2), st.integers(1, 140)))
+)
 @example(np.ones((1, 1, 64), dtype=bool))
 def test_packing_loses_nothing(marked):
     back = unpack(pack(marked))
@@ -61,14 +85,20 @@ def test_packing_loses_nothing(marked):
     assert not back[..., marked.shape[-1] :].any()
 
 
-@given(arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 3))))
+@given(
+    arrays(bool, st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 3)))
+)
 def test_any_axis_can_be_packed(marked):
     assert np.array_equal(pack(marked, axis=1), pack(np.moveaxis(marked, 1, -1).copy()))
 
 
 def test_rows_of_no_length_hold_nothing():
     nothing = pack(np.zeros((3, 0), dtype=bool))
-    assert quick(count_events(nothing, nothing)) == quick(count_cells(nothing, nothing)) == [(0, 0, 0)] * 3
+    assert (
+        quick(count_events(nothing, nothing))
+        == quick(count_cells(nothing, nothing))
+        == [(0, 0, 0)] * 3
+    )
 
 
 def test_a_run_that_crosses_from_one_word_into_the_next_is_one_event():

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from vaplan.metrics.intervals import Interval, bootstrap, llp_differences, llp_intervals, paired_bootstrap
+from vaplan.metrics.intervals import (
+    Interval,
+    bootstrap,
+    llp_differences,
+    llp_intervals,
+    paired_bootstrap,
+)
 from vaplan.metrics.llp import KINDS, LEVELS, LLPScores, llp, llp_scores
 
 
@@ -31,8 +37,12 @@ def test_pairing_narrows_the_interval():
 
 def test_the_same_seed_gives_the_same_interval():
     first, second = np.random.default_rng(3).random((2, 30))
-    assert paired_bootstrap(first, second, seed=5) == paired_bootstrap(first, second, seed=5)
-    assert paired_bootstrap(first, second, seed=5) != paired_bootstrap(first, second, seed=6)
+    assert paired_bootstrap(first, second, seed=5) == paired_bootstrap(
+        first, second, seed=5
+    )
+    assert paired_bootstrap(first, second, seed=5) != paired_bootstrap(
+        first, second, seed=6
+    )
 
 
 def test_there_is_no_interval_without_videos():
@@ -46,7 +56,9 @@ def test_every_number_has_the_quantiles_of_its_means_over_resampled_videos():
     means = [scores[generator.integers(30, size=30)].mean(axis=0) for _ in range(500)]
     low, high = np.quantile(means, [0.05, 0.95], axis=0)
     found = bootstrap(scores, seed=9, resamples=500, level=0.9)
-    assert [interval.value for interval in found] == pytest.approx(scores.mean(axis=0).tolist())
+    assert [interval.value for interval in found] == pytest.approx(
+        scores.mean(axis=0).tolist()
+    )
     assert [interval.low for interval in found] == pytest.approx(low.tolist())
     assert [interval.high for interval in found] == pytest.approx(high.tolist())
 
@@ -61,7 +73,10 @@ def grids():
 
 def test_the_ten_numbers_lie_within_their_intervals():
     reference, estimate, _ = grids()
-    found, numbers = llp_intervals(llp_scores(reference, estimate), seed=0), llp(reference, estimate)
+    found, numbers = (
+        llp_intervals(llp_scores(reference, estimate), seed=0),
+        llp(reference, estimate),
+    )
     for level in LEVELS:
         assert list(found[level]) == list(KINDS)
         for kind, interval in found[level].items():
@@ -75,8 +90,12 @@ def test_the_differences_of_two_methods_are_those_of_their_numbers():
     found = llp_differences(first, second, seed=0)
     for level in LEVELS:
         for kind, interval in found[level].items():
-            assert interval.value == pytest.approx(first.percent()[level][kind] - second.percent()[level][kind])
-            alone = paired_bootstrap(100 * first.of(level, kind), 100 * second.of(level, kind), seed=0)
+            assert interval.value == pytest.approx(
+                first.percent()[level][kind] - second.percent()[level][kind]
+            )
+            alone = paired_bootstrap(
+                100 * first.of(level, kind), 100 * second.of(level, kind), seed=0
+            )
             assert (interval.value, interval.low, interval.high) == pytest.approx(alone)
 
 

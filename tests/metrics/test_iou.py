@@ -21,9 +21,22 @@ COUNTS = {False: oracle.event_counts, True: oracle.paired_counts}
 def test_f_at_every_threshold_equals_a_plain_restatement(one_to_one, pair):
     numbers = iou_f(*pair, one_to_one=one_to_one)
     lists = [grid.tolist() for grid in pair]
-    assert list(numbers) == ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "mean"]
+    assert list(numbers) == [
+        "0.1",
+        "0.2",
+        "0.3",
+        "0.4",
+        "0.5",
+        "0.6",
+        "0.7",
+        "0.8",
+        "0.9",
+        "mean",
+    ]
     for threshold in THRESHOLDS:
-        assert numbers[f"{threshold:g}"] == pytest.approx(oracle.iou_f(*lists, threshold, COUNTS[one_to_one]))
+        assert numbers[f"{threshold:g}"] == pytest.approx(
+            oracle.iou_f(*lists, threshold, COUNTS[one_to_one])
+        )
 
 
 @given(grids())
@@ -38,7 +51,9 @@ def test_every_pair_of_runs_that_share_a_segment_is_found(pair):
     found = find_overlaps(*pair)
     expected = [
         (row, oracle.iou(run, other))
-        for row, (marked, said) in enumerate(zip(*(side.tolist() for side in pair), strict=True))
+        for row, (marked, said) in enumerate(
+            zip(*(side.tolist() for side in pair), strict=True)
+        )
         for run in runs(marked)
         for other in runs(said)
         if run & other
@@ -50,13 +65,18 @@ def test_every_pair_of_runs_that_share_a_segment_is_found(pair):
 @settings(max_examples=200)
 def test_pairing_from_left_to_right_is_a_maximum_matching(seed, min_iou):
     generator = np.random.default_rng(seed)
-    marked, said = generator.random((2, 6, 16)) < generator.choice([0.4, 0.6, 0.8], size=(2, 6, 1))
+    marked, said = generator.random((2, 6, 16)) < generator.choice(
+        [0.4, 0.6, 0.8], size=(2, 6, 1)
+    )
     overlaps = find_overlaps(marked, said)
     chosen = match_one_to_one(overlaps, min_iou=min_iou)
     assert (overlaps.iou[chosen] >= min_iou).all()
     for side in overlaps.pairs[chosen].T:
         assert len(np.unique(side)) == chosen.sum()
-    largest = [oracle.paired_counts(*row, min_iou)[0] for row in zip(marked.tolist(), said.tolist(), strict=True)]
+    largest = [
+        oracle.paired_counts(*row, min_iou)[0]
+        for row in zip(marked.tolist(), said.tolist(), strict=True)
+    ]
     assert np.bincount(overlaps.row[chosen], minlength=6).tolist() == largest
 
 

@@ -9,7 +9,17 @@ from hypothesis.extra.numpy import arrays
 
 from tests.oracles import llp as oracle
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.metrics.llp import KINDS, LEVELS, VIDEOS_AT_ONCE, LLPSum, class_f, label_f, llp, llp_counts, llp_scores
+from vaplan.metrics.llp import (
+    KINDS,
+    LEVELS,
+    VIDEOS_AT_ONCE,
+    LLPSum,
+    class_f,
+    label_f,
+    llp,
+    llp_counts,
+    llp_scores,
+)
 from vaplan.taxonomy import LLP
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -18,7 +28,11 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 @st.composite
 def grids(draw):
     """A reference and an estimate of any size, from empty through runs at the borders to full."""
-    videos, time, classes = draw(st.integers(1, 4)), draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    videos, time, classes = (
+        draw(st.integers(1, 4)),
+        draw(st.integers(1, 12)),
+        draw(st.integers(1, 4)),
+    )
     shape = (videos, time, 2, classes)
     density = st.sampled_from([st.just(False), st.just(True), st.booleans()])
     return tuple(draw(arrays(bool, shape, elements=draw(density))) for _ in range(2))
@@ -43,7 +57,9 @@ def test_videos_of_unequal_length_score_as_if_alone(pair, data):
     videos, time = pair[0].shape[:2]
     lengths = [data.draw(st.integers(1, time)) for _ in range(videos)]
     mask = np.arange(time) < np.array(lengths)[:, None]
-    cut = [[grid[v, :length].tolist() for v, length in enumerate(lengths)] for grid in pair]
+    cut = [
+        [grid[v, :length].tolist() for v, length in enumerate(lengths)] for grid in pair
+    ]
     assert_same(llp(*pair, mask=mask), oracle.llp(*cut))
 
 
@@ -55,7 +71,11 @@ def test_reference_and_estimate_may_change_places(pair):
 
 def test_the_truth_scores_one_hundred_and_nothing_at_all_is_right_about_nothing():
     reference = np.random.default_rng(0).random((20, 10, 2, 5)) < 0.3
-    assert all(value == pytest.approx(100) for row in llp(reference, reference).values() for value in row.values())
+    assert all(
+        value == pytest.approx(100)
+        for row in llp(reference, reference).values()
+        for value in row.values()
+    )
     silent = np.zeros((3, 10, 2, 5), dtype=bool)
     assert llp(silent, silent)["event"] == dict.fromkeys(KINDS, 100.0)
 
@@ -64,7 +84,13 @@ def test_a_modality_without_events_scores_one_hundred_for_an_empty_estimate():
     reference = np.zeros((1, 10, 2, 2), dtype=bool)
     reference[0, 2:5, AUDIO, 0] = True
     scores = llp(reference, np.zeros_like(reference))["segment"]
-    assert scores == {"audio": 0, "visual": 100, "audio_visual": 100, "type": pytest.approx(200 / 3), "event": 0}
+    assert scores == {
+        "audio": 0,
+        "visual": 100,
+        "audio_visual": 100,
+        "type": pytest.approx(200 / 3),
+        "event": 0,
+    }
 
 
 def test_an_event_counts_from_half_the_union_on():
@@ -86,29 +112,42 @@ def test_an_event_never_runs_from_one_video_into_the_next():
 def test_scores_add_video_by_video():
     reference, estimate = np.random.default_rng(1).random((2, 30, 6, 2, 4)) < 0.3
     whole = llp_scores(reference, estimate)
-    parts = llp_scores(reference[:7], estimate[:7]) + llp_scores(reference[7:], estimate[7:])
+    parts = llp_scores(reference[:7], estimate[:7]) + llp_scores(
+        reference[7:], estimate[7:]
+    )
     assert len(parts) == 30
     assert parts.percent() == whole.percent()
 
 
 def test_a_sum_over_parts_is_all_that_the_ten_numbers_need():
     reference, estimate = np.random.default_rng(3).random((2, 30, 6, 2, 4)) < 0.3
-    parts = [llp_scores(reference[part], estimate[part]).sum() for part in (slice(0, 0), slice(0, 7), slice(7, 30))]
+    parts = [
+        llp_scores(reference[part], estimate[part]).sum()
+        for part in (slice(0, 0), slice(0, 7), slice(7, 30))
+    ]
     added = sum(parts, start=LLPSum(np.zeros((2, 5)), 0))
     assert added.videos == 30
     assert_same(added.percent(), llp(reference, estimate))
 
 
 def test_many_videos_score_as_if_they_came_a_few_at_a_time():
-    reference, estimate = np.random.default_rng(4).random((2, 2 * VIDEOS_AT_ONCE + 5, 3, 2, 2)) < 0.3
+    reference, estimate = (
+        np.random.default_rng(4).random((2, 2 * VIDEOS_AT_ONCE + 5, 3, 2, 2)) < 0.3
+    )
     mask = np.random.default_rng(5).random((len(reference), 3)) < 0.7
     whole = llp_scores(reference, estimate, mask=mask).per_video
     one_by_one = zip(reference[:, None], estimate[:, None], mask[:, None], strict=True)
-    every = [llp_scores(marked, said, mask=exists).per_video for marked, said, exists in one_by_one]
+    every = [
+        llp_scores(marked, said, mask=exists).per_video
+        for marked, said, exists in one_by_one
+    ]
     assert np.array_equal(whole, np.concatenate(every))
     assert np.array_equal(
         llp_counts(reference, estimate).counts,
-        (llp_counts(reference[:9], estimate[:9]) + llp_counts(reference[9:], estimate[9:])).counts,
+        (
+            llp_counts(reference[:9], estimate[:9])
+            + llp_counts(reference[9:], estimate[9:])
+        ).counts,
     )
 
 
@@ -147,7 +186,13 @@ def test_the_f_of_classes_goes_by_name_and_says_nothing_of_what_nobody_marks():
     segment = {kind: f["Dog"] for kind, f in by_class["segment"].items()}
     audio = 100 * 2 * 1 / (4 + 1)
     assert segment == pytest.approx(
-        {"audio": audio, "visual": 0, "audio_visual": 0, "type": audio / 3, "event": 100 * 2 * 1 / (8 + 1)}
+        {
+            "audio": audio,
+            "visual": 0,
+            "audio_visual": 0,
+            "type": audio / 3,
+            "event": 100 * 2 * 1 / (8 + 1),
+        }
     )
 
 
@@ -173,14 +218,19 @@ def read(path):
 
 def official(audio, split, predictor):
     """Reference and estimate grids of an LLP split, painted as the published code does."""
-    weak = {row["filename"]: row["event_labels"].split(",") for row in read(DATA / "llp" / f"AVVP_{split}_pd.csv")}
+    weak = {
+        row["filename"]: row["event_labels"].split(",")
+        for row in read(DATA / "llp" / f"AVVP_{split}_pd.csv")
+    }
     position = {video: v for v, video in enumerate(weak)}
     reference, estimate = np.zeros((2, len(weak), 10, 2, len(LLP)), dtype=bool)
     for m, path in ((AUDIO, audio), (VISUAL, DATA / "llp" / "AVVP_eval_visual.csv")):
         for row in read(path):
             if row["filename"] in position:
                 span = slice(int(row["onset"]), int(row["offset"]))
-                reference[position[row["filename"]], span, m, LLP.index(row["event_labels"])] = True
+                reference[
+                    position[row["filename"]], span, m, LLP.index(row["event_labels"])
+                ] = True
     if predictor == "weak10":
         for video, names in weak.items():
             estimate[position[video], :, :, [LLP.index(name) for name in names]] = True
@@ -194,7 +244,11 @@ llp test empty 0.5 10.0833 14.5 8.3611 0 0.5 10.0833 14.5 8.3611 0
 llp test weak10 76.1176 60.3480 52.6103 63.0253 71.7258 63.0272 55.7527 44.6921 54.4907 61.6011
 llp-legacy test weak10 76.0802 60.3480 52.6072 63.0118 71.7029 63.0272 55.7527 44.6921 54.4907 61.6039
 """
-PRESENT = [line.split() for line in PUBLISHED.split("\n") if line and (DATA / line.split()[0]).is_dir()]
+PRESENT = [
+    line.split()
+    for line in PUBLISHED.split("\n")
+    if line and (DATA / line.split()[0]).is_dir()
+]
 
 
 @pytest.mark.parametrize("case", PRESENT, ids=lambda case: "-".join(case[:3]))

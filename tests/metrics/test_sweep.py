@@ -15,7 +15,9 @@ def video_set(seed=0, videos=40):
     """A reference, and probabilities that lean towards it."""
     generator = np.random.default_rng(seed)
     reference = generator.random((videos, 6, 2, 4)) < 0.3
-    probability = np.clip(0.3 * reference + generator.random(reference.shape) * 0.7, 0, 1)
+    probability = np.clip(
+        0.3 * reference + generator.random(reference.shape) * 0.7, 0, 1
+    )
     return reference, probability.astype(np.float32)
 
 
@@ -33,7 +35,9 @@ def test_each_modality_can_have_its_own_threshold():
     reference, probability = video_set()
     found = sweep(reference, probability, every_pair(TENTHS))
     t = found.thresholds.tolist().index([0.3, 0.6])
-    estimate = np.stack((probability[:, :, AUDIO] >= 0.3, probability[:, :, VISUAL] >= 0.6), axis=2)
+    estimate = np.stack(
+        (probability[:, :, AUDIO] >= 0.3, probability[:, :, VISUAL] >= 0.6), axis=2
+    )
     assert found.at(t)["segment"] == pytest.approx(llp(reference, estimate)["segment"])
     best_of_one = sweep(reference, probability, TENTHS).of("segment", "type").max()
     assert found.of("segment", "type").max() >= best_of_one
@@ -49,7 +53,9 @@ def test_a_threshold_fits_one_data_set_and_is_applied_to_another():
 
 def numbers(values):
     """The same values for each of the ten numbers."""
-    return np.broadcast_to(np.array(values)[:, None, None], (len(values), len(LEVELS), len(KINDS)))
+    return np.broadcast_to(
+        np.array(values)[:, None, None], (len(values), len(LEVELS), len(KINDS))
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ def slow(tags, score):
 @given(st.integers(0, 10_000), st.integers(1, 6))
 def test_it_equals_its_definition(seed, classes):
     rng = np.random.default_rng(seed)
-    tags, score = rng.random((4, classes)) < 0.4, rng.integers(0, 4, size=(4, classes)) / 4
+    tags, score = (
+        rng.random((4, classes)) < 0.4,
+        rng.integers(0, 4, size=(4, classes)) / 4,
+    )
     expected = [slow(*row) for row in zip(tags, score, strict=True)]
     assert ranking_precision(tags, score) == pytest.approx(expected, nan_ok=True)
 

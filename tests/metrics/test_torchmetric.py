@@ -20,18 +20,26 @@ CLASSES = 4
 def grids(videos=13):
     """An estimate and a reference."""
     generator = torch.Generator().manual_seed(0)
-    estimate, reference = torch.rand((2, videos, 6, 2, CLASSES), generator=generator) < 0.3
+    estimate, reference = (
+        torch.rand((2, videos, 6, 2, CLASSES), generator=generator) < 0.3
+    )
     return estimate, reference
 
 
 def labels(videos=13):
     generator = torch.Generator().manual_seed(1)
-    estimate, reference = torch.randint(0, CLASSES + 1, (2, videos, 6), generator=generator)
+    estimate, reference = torch.randint(
+        0, CLASSES + 1, (2, videos, 6), generator=generator
+    )
     return estimate, reference
 
 
 def named(numbers):
-    return {f"{level}_{kind}": number for level, row in numbers.items() for kind, number in row.items()}
+    return {
+        f"{level}_{kind}": number
+        for level, row in numbers.items()
+        for kind, number in row.items()
+    }
 
 
 def test_batches_give_the_ten_numbers_of_the_whole():
@@ -49,7 +57,9 @@ def test_batches_give_the_accuracy_of_the_whole():
     metric = AVEAccuracy(CLASSES)
     for part in (slice(0, 5), slice(5, 13)):
         metric.update(estimate[part], reference[part], mask[part])
-    expected = ave(reference.numpy(), estimate.numpy(), classes=CLASSES, mask=mask.numpy())["accuracy"]
+    expected = ave(
+        reference.numpy(), estimate.numpy(), classes=CLASSES, mask=mask.numpy()
+    )["accuracy"]
     assert float(metric.compute()) == pytest.approx(expected)
 
 
@@ -96,7 +106,11 @@ def score_shard(rank, store, results):
     """One of two processes: the first has four videos, the second nine, in two batches."""
     torch.set_num_threads(1)
     distributed.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=timedelta(seconds=100)
+        "gloo",
+        init_method=f"file://{store}",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=100),
     )
     parts = [[slice(0, 4)], [slice(4, 11), slice(11, 13)]][rank]
     llp_metric, ave_metric = LLPMetric(), AVEAccuracy(CLASSES)
@@ -108,13 +122,18 @@ def score_shard(rank, store, results):
     distributed.destroy_process_group()
 
 
-def test_two_processes_with_unequal_shares_agree_on_the_numbers_of_the_whole(tmp_path, monkeypatch):
+def test_two_processes_with_unequal_shares_agree_on_the_numbers_of_the_whole(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     multiprocessing.spawn(score_shard, (tmp_path / "store", tmp_path), nprocs=2)
     (estimate, reference), (said, marked) = grids(), labels()
     numbers = named(llp(reference.numpy(), estimate.numpy())).values()
-    expected = [*numbers, ave(marked.numpy(), said.numpy(), classes=CLASSES)["accuracy"]]
+    expected = [
+        *numbers,
+        ave(marked.numpy(), said.numpy(), classes=CLASSES)["accuracy"],
+    ]
     for rank in range(2):
         assert np.load(tmp_path / f"{rank}.npy").tolist() == pytest.approx(expected)
 

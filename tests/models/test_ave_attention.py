@@ -12,12 +12,18 @@ from vaplan.models.ave_attention import AVEAttention, AVEAttentionSettings
 from vaplan.training import seeded
 
 PLACES, CHANNELS, HEARD, CLASSES = 6, 3, 5, 4
-SMALL = AVEAttentionSettings(positions=PLACES, attention=7, places=9, hidden=8, classifier=6)
+SMALL = AVEAttentionSettings(
+    positions=PLACES, attention=7, places=9, hidden=8, classifier=6
+)
 
 
 def small(**changes):
     with seeded(0):
-        model = AVEAttention(replace(SMALL, **changes), feature_sizes=((HEARD,), (PLACES * CHANNELS,)), classes=CLASSES)
+        model = AVEAttention(
+            replace(SMALL, **changes),
+            feature_sizes=((HEARD,), (PLACES * CHANNELS,)),
+            classes=CLASSES,
+        )
     return model.double()
 
 
@@ -33,16 +39,31 @@ def videos(count=3, time=10):
 def restated(w, audio, visual, *, fusion):
     """Logits of every segment of one video."""
     looked = []
-    for sound, places in zip(audio, visual.unflatten(-1, (PLACES, CHANNELS)), strict=True):
+    for sound, places in zip(
+        audio, visual.unflatten(-1, (PLACES, CHANNELS)), strict=True
+    ):
         heard = w["look.compare_audio.weight"] @ relu(linear(w, "look.hear", sound))
-        compared = [torch.tanh(w["look.compare_place.weight"] @ relu(linear(w, "look.see", p)) + heard) for p in places]
+        compared = [
+            torch.tanh(
+                w["look.compare_place.weight"] @ relu(linear(w, "look.see", p)) + heard
+            )
+            for p in places
+        ]
         weight = softmax(torch.stack([w["look.score.weight"][0] @ c for c in compared]))
         looked.append(sum(a * p for a, p in zip(weight, places, strict=True)))
-    a, v = lstm(w, "over_time.0.lstm", audio), lstm(w, "over_time.1.lstm", torch.stack(looked))
+    a, v = (
+        lstm(w, "over_time.0.lstm", audio),
+        lstm(w, "over_time.1.lstm", torch.stack(looked)),
+    )
     if fusion == "concat":
-        return linear(w, "classify.3", relu(linear(w, "classify.1", relu(torch.cat([a, v], dim=1)))))
+        return linear(
+            w,
+            "classify.3",
+            relu(linear(w, "classify.1", relu(torch.cat([a, v], dim=1)))),
+        )
     changed = [
-        linear(w, f"fuse.transform.{m}.2", linear(w, f"fuse.transform.{m}.0", x).tanh()) for m, x in ((0, a), (1, v))
+        linear(w, f"fuse.transform.{m}.2", linear(w, f"fuse.transform.{m}.0", x).tanh())
+        for m, x in ((0, a), (1, v))
     ]
     merged = sum(changed) / 2
     return linear(w, "classify", (torch.tanh(a + merged) + torch.tanh(v + merged)) / 2)
@@ -55,14 +76,21 @@ def test_the_network_equals_a_slow_restatement(fusion):
     said = model(inputs)
     for v in range(3):
         logit = restated(model.state_dict(), audio[v], visual[v], fusion=fusion)
-        assert torch.allclose(said.segment_log[v].exp(), torch.stack([softmax(row) for row in logit]), atol=1e-10)
+        assert torch.allclose(
+            said.segment_log[v].exp(),
+            torch.stack([softmax(row) for row in logit]),
+            atol=1e-10,
+        )
         assert torch.allclose(said.video_logit[v], logit.max(dim=0).values, atol=1e-10)
 
 
 def test_padding_a_video_changes_nothing():
     model, inputs = small(), videos()
     padded = Inputs(
-        tuple((torch.nn.functional.pad(s, (0, 0, 0, 4), value=float("nan")),) for (s,) in inputs.streams),
+        tuple(
+            (torch.nn.functional.pad(s, (0, 0, 0, 4), value=float("nan")),)
+            for (s,) in inputs.streams
+        ),
         torch.nn.functional.pad(inputs.mask, (0, 0, 0, 4)),
     )
     short, long = model(inputs), model(padded)
@@ -70,7 +98,10 @@ def test_padding_a_video_changes_nothing():
     assert torch.allclose(short.video, long.video, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["video_label", "video_label_official", "segment_label", "segment_label_official"])
+@pytest.mark.parametrize(
+    "name",
+    ["video_label", "video_label_official", "segment_label", "segment_label_official"],
+)
 def test_it_learns_from_labels_of_segments_or_of_the_video(name):
     model, inputs = small(), videos()
     pseudo = torch.zeros(3, 10, 2, CLASSES, dtype=torch.bool)
@@ -88,8 +119,13 @@ def test_it_learns_from_labels_of_segments_or_of_the_video(name):
 
 
 def test_one_vector_a_segment_needs_no_map():
-    model = AVEAttention(replace(SMALL, positions=1), feature_sizes=((HEARD,), (7,)), classes=CLASSES)
-    inputs = Inputs(((torch.randn(2, 4, HEARD),), (torch.randn(2, 4, 7),)), torch.ones(2, 4, 2, dtype=torch.bool))
+    model = AVEAttention(
+        replace(SMALL, positions=1), feature_sizes=((HEARD,), (7,)), classes=CLASSES
+    )
+    inputs = Inputs(
+        ((torch.randn(2, 4, HEARD),), (torch.randn(2, 4, 7),)),
+        torch.ones(2, 4, 2, dtype=torch.bool),
+    )
     assert model(inputs).segment.shape == (2, 4, 2, CLASSES)
 
 

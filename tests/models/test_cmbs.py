@@ -7,26 +7,41 @@ from tests.oracles import cmbs as oracle
 from vaplan.arrays import AUDIO, VISUAL, Inputs, Target
 from vaplan.errors import RecipeError, UsageError
 from vaplan.localisation import DECISIONS
-from vaplan.losses.localisation import LOCALISATION, event_and_class_official, video_label_official
+from vaplan.losses.localisation import (
+    LOCALISATION,
+    event_and_class_official,
+    video_label_official,
+)
 from vaplan.models.cmbs import CMBSSettings, FullCMBS, FullCMBSSettings, WeakCMBS
 from vaplan.training import seeded
 
 PLACES, CHANNELS, HEARD, CLASSES = 6, 3, 5, 4
 SIZES = ((HEARD,), (PLACES * CHANNELS,))
-WIDTHS = {"positions": PLACES, "hidden": 16, "map_hidden": 8, "feedforward": 12, "decoder_feedforward": 10}
+WIDTHS = {
+    "positions": PLACES,
+    "hidden": 16,
+    "map_hidden": 8,
+    "feedforward": 12,
+    "decoder_feedforward": 10,
+}
 SETTINGS = {WeakCMBS: CMBSSettings(**WIDTHS), FullCMBS: FullCMBSSettings(**WIDTHS)}
 networks = pytest.mark.parametrize("network", [WeakCMBS, FullCMBS])
 
 
 def small(network, *, seed=0, **changes):
     with seeded(seed):
-        model = network(replace(SETTINGS[network], **changes), feature_sizes=SIZES, classes=CLASSES)
+        model = network(
+            replace(SETTINGS[network], **changes), feature_sizes=SIZES, classes=CLASSES
+        )
     return model.double().eval()
 
 
 def videos(count=3, time=10, *, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    streams = tuple((torch.randn(count, time, *size, generator=generator, dtype=torch.float64),) for size in SIZES)
+    streams = tuple(
+        (torch.randn(count, time, *size, generator=generator, dtype=torch.float64),)
+        for size in SIZES
+    )
     return Inputs(streams, torch.ones(count, time, 2, dtype=torch.bool))
 
 
@@ -34,7 +49,10 @@ def restated(model, inputs, restatement):
     weights = dict(model.state_dict())
     (audio,), (visual,) = inputs.streams
     maps = visual.unflatten(-1, (PLACES, CHANNELS))
-    return [restatement(weights, a, v, model.settings) for a, v in zip(audio, maps, strict=True)]
+    return [
+        restatement(weights, a, v, model.settings)
+        for a, v in zip(audio, maps, strict=True)
+    ]
 
 
 def stacked(said, name):
@@ -52,10 +70,19 @@ def test_the_weak_network_equals_a_slow_restatement():
     said, expected = model(inputs), restated(model, inputs, oracle.weak)
     assert torch.allclose(said.gate, stacked(expected, "gate"), atol=1e-10)
     assert torch.allclose(said.video_logit, stacked(expected, "logits"), atol=1e-10)
-    assert torch.allclose(said.video, stacked(expected, "event_scores")[:, :-1], atol=1e-10)
-    gate, inside = stacked(expected, "gate")[..., None], stacked(expected, "cas").softmax(-1)
-    assert torch.allclose(said.segment_log.exp()[..., :-1], gate * inside[..., :-1], atol=1e-10)
-    assert torch.allclose(said.segment_log.exp()[..., -1:], 1 - gate * (1 - inside[..., -1:]), atol=1e-10)
+    assert torch.allclose(
+        said.video, stacked(expected, "event_scores")[:, :-1], atol=1e-10
+    )
+    gate, inside = (
+        stacked(expected, "gate")[..., None],
+        stacked(expected, "cas").softmax(-1),
+    )
+    assert torch.allclose(
+        said.segment_log.exp()[..., :-1], gate * inside[..., :-1], atol=1e-10
+    )
+    assert torch.allclose(
+        said.segment_log.exp()[..., -1:], 1 - gate * (1 - inside[..., -1:]), atol=1e-10
+    )
 
 
 def test_the_full_network_equals_a_slow_restatement():
@@ -73,10 +100,14 @@ def test_the_full_network_equals_a_slow_restatement():
 
 def test_the_published_loss_of_the_weak_network_equals_a_slow_restatement():
     model, inputs = small(WeakCMBS), videos()
-    weak = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=torch.bool)  # the last is background
+    weak = torch.tensor(
+        [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=torch.bool
+    )  # the last is background
     label = torch.cat((weak, ~weak.any(1, keepdim=True)), dim=1)
     expected = oracle.weak_loss(restated(model, inputs, oracle.weak), label)
-    assert video_label_official(model(inputs), Target(weak)).item() == pytest.approx(expected, abs=1e-10)
+    assert video_label_official(model(inputs), Target(weak)).item() == pytest.approx(
+        expected, abs=1e-10
+    )
 
 
 def test_the_published_loss_of_the_full_network_equals_a_slow_restatement():
@@ -86,12 +117,16 @@ def test_the_published_loss_of_the_full_network_equals_a_slow_restatement():
     label = torch.cat((marked, ~marked.any(-1, keepdim=True)), dim=-1)
     target = Target(marked.any(1), marked[:, :, None].expand(-1, -1, 2, -1))
     expected = oracle.full_loss(restated(model, inputs, oracle.full), label)
-    assert event_and_class_official(model(inputs), target).item() == pytest.approx(expected, abs=1e-10)
+    assert event_and_class_official(model(inputs), target).item() == pytest.approx(
+        expected, abs=1e-10
+    )
 
 
 def test_the_published_decision_of_the_weak_network_never_says_background_within_a_video():
     model, inputs = small(WeakCMBS), videos(8)
-    expected = [oracle.official_labels(one) for one in restated(model, inputs, oracle.weak)]
+    expected = [
+        oracle.official_labels(one) for one in restated(model, inputs, oracle.weak)
+    ]
     assert labels_of(DECISIONS["cmbs_official"](model(inputs))) == expected
     assert all(len(set(labels)) == 1 for labels in expected)
 
@@ -106,7 +141,10 @@ def test_the_decision_of_the_full_network_is_the_published_one():
 
 @pytest.mark.parametrize(
     ("network", "settings", "parameters"),
-    [(WeakCMBS, CMBSSettings(positions=49), 9_395_518), (FullCMBS, FullCMBSSettings(positions=49), 9_200_473)],
+    [
+        (WeakCMBS, CMBSSettings(positions=49), 9_395_518),
+        (FullCMBS, FullCMBSSettings(positions=49), 9_200_473),
+    ],
 )
 def test_it_keeps_only_the_parameters_that_are_used(network, settings, parameters):
     model = network(settings, feature_sizes=((128,), (49 * 512,)), classes=28)
@@ -118,14 +156,18 @@ def test_every_parameter_of_a_map_counts(network):
     model, inputs = small(network), videos()
     said = model(inputs)
     told = [said.segment_log.square().sum(), said.gate.sum()]
-    torch.stack([*told, *(logit.square().sum() for logit in said.class_logits)]).sum().backward()
+    torch.stack(
+        [*told, *(logit.square().sum() for logit in said.class_logits)]
+    ).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 @networks
 def test_probabilities_of_classes_and_background_sum_to_one(network):
     said = small(network)(videos())
-    assert torch.allclose(said.segment_log.exp().sum(-1), torch.ones(3, 10, dtype=torch.float64))
+    assert torch.allclose(
+        said.segment_log.exp().sum(-1), torch.ones(3, 10, dtype=torch.float64)
+    )
     assert torch.equal(said.segment[:, :, AUDIO], said.segment[:, :, VISUAL])
 
 
@@ -142,19 +184,32 @@ def test_encoder_layers_begin_as_copies_of_one(network):
 def test_nothing_depends_on_what_lies_under_a_mask(network, value):
     model, inputs = small(network), videos()
     mask = inputs.mask.clone()
-    mask[0, 7:], mask[1, :, VISUAL], mask[2, 3, AUDIO], mask[2, 0, VISUAL] = False, False, False, False
+    mask[0, 7:], mask[1, :, VISUAL], mask[2, 3, AUDIO], mask[2, 0, VISUAL] = (
+        False,
+        False,
+        False,
+        False,
+    )
     said, gradients = [], []
     for fill in (0.0, value):
-        streams = tuple((stream.masked_fill(~mask[:, :, m, None], fill),) for m, (stream,) in enumerate(inputs.streams))
+        streams = tuple(
+            (stream.masked_fill(~mask[:, :, m, None], fill),)
+            for m, (stream,) in enumerate(inputs.streams)
+        )
         prediction = model(Inputs(streams, mask))
         model.zero_grad()
         (prediction.segment.sum() + prediction.video.square().sum()).backward()
         said.append(prediction)
-        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+        gradients.append(
+            [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        )
     assert torch.equal(said[0].segment, said[1].segment)
     assert torch.equal(said[0].video, said[1].video)
     assert not said[0].segment[1].any()
-    assert all(torch.equal(a, b) and a.isfinite().all() for a, b in zip(*gradients, strict=True))
+    assert all(
+        torch.equal(a, b) and a.isfinite().all()
+        for a, b in zip(*gradients, strict=True)
+    )
 
 
 @networks
@@ -176,7 +231,9 @@ def test_a_segment_in_the_middle_can_be_missing_as_if_the_video_were_shorter(net
     mask = inputs.mask.clone()
     mask[:, 4] = False
     kept = [t for t in range(10) if t != 4]
-    shorter = Inputs(tuple((s[:, kept],) for (s,) in inputs.streams), inputs.mask[:, kept])
+    shorter = Inputs(
+        tuple((s[:, kept],) for (s,) in inputs.streams), inputs.mask[:, kept]
+    )
     gapped = model(Inputs(inputs.streams, mask))
     assert torch.allclose(gapped.segment[:, kept], model(shorter).segment, atol=1e-12)
     assert torch.allclose(gapped.video, model(shorter).video, atol=1e-12)
@@ -187,7 +244,9 @@ def test_a_video_alone_is_parsed_as_in_a_batch(network):
     model, inputs = small(network), videos()
     together = model(inputs)
     for v in range(3):
-        assert torch.allclose(model(inputs[v : v + 1]).segment[0], together.segment[v], atol=1e-12)
+        assert torch.allclose(
+            model(inputs[v : v + 1]).segment[0], together.segment[v], atol=1e-12
+        )
 
 
 @networks
@@ -199,7 +258,11 @@ def test_one_segment_is_enough(network):
 def test_one_vector_a_segment_is_a_map_of_one_place(network):
     repeated, vector_sizes = small(network), ((HEARD,), (CHANNELS,))
     with seeded(0):
-        vector = network(replace(SETTINGS[network], positions=1), feature_sizes=vector_sizes, classes=CLASSES)
+        vector = network(
+            replace(SETTINGS[network], positions=1),
+            feature_sizes=vector_sizes,
+            classes=CLASSES,
+        )
     vector = vector.double().eval()
     shared = repeated.state_dict()
     vector.load_state_dict({name: shared[name] for name in vector.state_dict()})
@@ -207,7 +270,9 @@ def test_one_vector_a_segment_is_a_map_of_one_place(network):
     same = visual[..., :CHANNELS]
     mask = videos().mask
     expected = repeated(Inputs(((audio,), (same.repeat(1, 1, PLACES),)), mask))
-    assert torch.allclose(vector(Inputs(((audio,), (same,)), mask)).segment, expected.segment, atol=1e-12)
+    assert torch.allclose(
+        vector(Inputs(((audio,), (same,)), mask)).segment, expected.segment, atol=1e-12
+    )
 
 
 @networks
@@ -222,7 +287,10 @@ def test_features_that_are_no_map_are_refused(network):
         network(SETTINGS[network], feature_sizes=((3,), (7,)), classes=2)
 
 
-@pytest.mark.parametrize("wrong", [{"heads": 3}, {"top": 0.0}, {"top": 1.5}, {"dropout": 1.0}, {"positions": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"heads": 3}, {"top": 0.0}, {"top": 1.5}, {"dropout": 1.0}, {"positions": 0}],
+)
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(RecipeError):
         CMBSSettings(**wrong)

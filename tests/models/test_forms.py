@@ -16,7 +16,10 @@ VALOR_PLUS = HANSettings(256, 8, 1024, 4, update="sequential", layer_weights="co
 FORMS = [
     (replace(SMALL, update="sequential", layers=1), oracle.Form(1, 2, sequential=True)),
     (replace(SMALL, update="sequential", layers=4), oracle.Form(4, 2, sequential=True)),
-    (replace(SMALL, update="sequential", norm="pre"), oracle.Form(2, 2, sequential=True, pre_norm=True)),
+    (
+        replace(SMALL, update="sequential", norm="pre"),
+        oracle.Form(2, 2, sequential=True, pre_norm=True),
+    ),
     (replace(SMALL, heads=4), oracle.Form(2, 4)),
     (replace(SMALL, wiring="official", layers=3), oracle.Form(3, 2, from_source=True)),
     (replace(SMALL, cross_attention=False), oracle.Form(2, 2, cross=False)),
@@ -29,7 +32,9 @@ def agreed_segments(model, form, inputs, *, cross_attention=True):
     with torch.no_grad():
         said = model(inputs, cross_attention=cross_attention)
     for v in range(len(inputs)):
-        expected = oracle.encode(weights, form, *(said.projected[v, :, m].double() for m in (AUDIO, VISUAL)))
+        expected = oracle.encode(
+            weights, form, *(said.projected[v, :, m].double() for m in (AUDIO, VISUAL))
+        )
         for m, segments in enumerate(expected):
             assert torch.allclose(said.attended[v, :, m].double(), segments, atol=1e-5)
     return True
@@ -47,7 +52,10 @@ def test_cross_attention_can_be_left_out_of_one_forward_call():
 
 def test_the_size_is_that_of_the_published_networks():
     """Which keep the last norms of the pre-norm form also where they do not use them."""
-    for settings, published in ((replace(VALOR, norm="pre"), 5_096_523), (replace(VALOR_PLUS, norm="pre"), 5_052_235)):
+    for settings, published in (
+        (replace(VALOR, norm="pre"), 5_096_523),
+        (replace(VALOR_PLUS, norm="pre"), 5_052_235),
+    ):
         model = HAN(settings, feature_sizes=((128,), (2048, 512)), classes=25)
         assert sum(parameter.numel() for parameter in model.parameters()) == published
 
@@ -62,7 +70,9 @@ def test_copied_layers_begin_alike_and_independent_ones_do_not():
 def test_a_network_without_cross_attention_hears_what_it_would_hear_alone():
     model, both = small(replace(SMALL, cross_attention=False)), videos()
     blind = masked(both, (slice(None), slice(None), VISUAL))
-    assert torch.equal(model(both).attended[:, :, AUDIO], model(blind).attended[:, :, AUDIO])
+    assert torch.equal(
+        model(both).attended[:, :, AUDIO], model(blind).attended[:, :, AUDIO]
+    )
     assert not any("cross" in name for name in model.state_dict())
 
 
@@ -78,14 +88,19 @@ def test_dropout_of_the_output_spares_the_other_modality_and_the_evaluation():
     assert torch.equal(dropped.attended, calm.attended)
 
 
-@pytest.mark.parametrize("settings", [replace(SMALL, norm="pre"), replace(SMALL, wiring="official")])
+@pytest.mark.parametrize(
+    "settings", [replace(SMALL, norm="pre"), replace(SMALL, wiring="official")]
+)
 def test_nothing_depends_on_what_lies_under_a_mask(settings):
     model = small(settings)
     absent = masked(videos(), (0, slice(4, None)), (1, slice(None), VISUAL))
     noise = replace(
         absent,
         streams=tuple(
-            tuple(s.masked_fill(~absent.mask[:, :, m, None], float("nan")) for s in streams)
+            tuple(
+                s.masked_fill(~absent.mask[:, :, m, None], float("nan"))
+                for s in streams
+            )
             for m, streams in enumerate(absent.streams)
         ),
     )

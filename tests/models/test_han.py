@@ -21,7 +21,10 @@ def small(settings=SMALL, *, classes=4, seed=0):
 
 def videos(count=3, time=6, *, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    streams = tuple(tuple(torch.randn(count, time, size, generator=generator) for size in sizes) for sizes in SIZES)
+    streams = tuple(
+        tuple(torch.randn(count, time, size, generator=generator) for size in sizes)
+        for sizes in SIZES
+    )
     return Inputs(streams, torch.ones(count, time, 2, dtype=torch.bool))
 
 
@@ -36,12 +39,20 @@ def masked(inputs, *cells):
 def filled(inputs, value):
     """The same videos with another value under the mask."""
     streams = tuple(
-        tuple(s.masked_fill(~inputs.mask[:, :, m, None], value) for s in inputs.streams[m]) for m in (AUDIO, VISUAL)
+        tuple(
+            s.masked_fill(~inputs.mask[:, :, m, None], value) for s in inputs.streams[m]
+        )
+        for m in (AUDIO, VISUAL)
     )
     return Inputs(streams, inputs.mask)
 
 
-MISSING = [(0, slice(4, None)), (1, slice(None), VISUAL), (2, slice(None), AUDIO), (0, 1, VISUAL)]
+MISSING = [
+    (0, slice(4, None)),
+    (1, slice(None), VISUAL),
+    (2, slice(None), AUDIO),
+    (0, 1, VISUAL),
+]
 
 
 def ours_with(modules):
@@ -75,7 +86,12 @@ def official():
 
 
 def wave(frequency, *shape):
-    return (torch.arange(torch.tensor(shape).prod(), dtype=torch.float64) * frequency).sin().float().view(shape)
+    return (
+        (torch.arange(torch.tensor(shape).prod(), dtype=torch.float64) * frequency)
+        .sin()
+        .float()
+        .view(shape)
+    )
 
 
 def published_inputs():
@@ -87,9 +103,13 @@ def published_inputs():
 def test_forward_values_are_those_of_the_published_network(official):
     with torch.no_grad():
         said = ours_with(official)(published_inputs())
-    assert said.video[0, :3].tolist() == pytest.approx([0.472919, 0.531535, 0.503198], abs=1e-5)
+    assert said.video[0, :3].tolist() == pytest.approx(
+        [0.472919, 0.531535, 0.503198], abs=1e-5
+    )
     sums = [said.video.sum(), *said.modality.sum(dim=(0, 2)), said.segment.sum()]
-    assert [float(s) for s in sums] == pytest.approx([24.880077, 24.637221, 24.657126, 506.257605], rel=1e-6)
+    assert [float(s) for s in sums] == pytest.approx(
+        [24.880077, 24.637221, 24.657126, 506.257605], rel=1e-6
+    )
 
 
 def test_forward_equals_a_slow_restatement(official):
@@ -98,7 +118,9 @@ def test_forward_equals_a_slow_restatement(official):
         said = ours_with(official)(inputs)
     streams = (inputs.streams[AUDIO][0], *inputs.streams[VISUAL])
     expected = oracle.forward(weights, *(stream[1].double() for stream in streams))
-    for ours, theirs in zip((said.segment, said.modality, said.video), expected, strict=True):
+    for ours, theirs in zip(
+        (said.segment, said.modality, said.video), expected, strict=True
+    ):
         assert torch.allclose(ours[1].double(), theirs, atol=1e-6)
 
 
@@ -113,22 +135,38 @@ def test_it_keeps_only_the_parameters_that_are_used():
 def test_nothing_depends_on_what_lies_under_a_mask(pooling, update, value):
     model = small(replace(SMALL, pooling=pooling, update=update))
     said, gradients = [], []
-    for inputs in (masked(videos(), *MISSING), filled(masked(videos(), *MISSING), value)):
+    for inputs in (
+        masked(videos(), *MISSING),
+        filled(masked(videos(), *MISSING), value),
+    ):
         prediction = model(inputs)
         model.zero_grad()
-        (prediction.video.sum() + prediction.modality.square().sum() + prediction.segment.sum()).backward()
+        (
+            prediction.video.sum()
+            + prediction.modality.square().sum()
+            + prediction.segment.sum()
+        ).backward()
         said.append(prediction)
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     for name in ("segment", "modality", "video"):
         assert torch.equal(getattr(said[0], name), getattr(said[1], name))
-    assert all(torch.equal(a, b) and a.isfinite().all() for a, b in zip(*gradients, strict=True))
+    assert all(
+        torch.equal(a, b) and a.isfinite().all()
+        for a, b in zip(*gradients, strict=True)
+    )
 
 
 @torch.no_grad()
 def test_normalised_inputs_may_have_any_scale():
     def gap(model):
-        louder = tuple(tuple(1000 * stream for stream in streams) for streams in videos().streams)
-        return (model(videos()).segment - model(Inputs(louder, videos().mask)).segment).abs().mean()
+        louder = tuple(
+            tuple(1000 * stream for stream in streams) for streams in videos().streams
+        )
+        return (
+            (model(videos()).segment - model(Inputs(louder, videos().mask)).segment)
+            .abs()
+            .mean()
+        )
 
     assert gap(small(replace(SMALL, normalise_inputs=True))) < gap(small()) / 100
 
@@ -136,7 +174,10 @@ def test_normalised_inputs_may_have_any_scale():
 def test_padding_a_video_changes_nothing():
     model, inputs = small(), videos()
     padded = Inputs(
-        tuple(tuple(torch.nn.functional.pad(s, (0, 0, 0, 4)) for s in streams) for streams in inputs.streams),
+        tuple(
+            tuple(torch.nn.functional.pad(s, (0, 0, 0, 4)) for s in streams)
+            for streams in inputs.streams
+        ),
         torch.nn.functional.pad(inputs.mask, (0, 0, 0, 4)),
     )
     short, long = model(inputs), model(padded)
@@ -188,13 +229,27 @@ def test_a_second_layer_reads_the_first():
 
 
 def test_visual_reads_updated_audio_only_in_the_sequential_form():
-    said = {update: small(replace(SMALL, update=update, layers=1))(videos()) for update in ("parallel", "sequential")}
-    assert torch.equal(said["parallel"].segment[:, :, AUDIO], said["sequential"].segment[:, :, AUDIO])
-    assert not torch.allclose(said["parallel"].segment[:, :, VISUAL], said["sequential"].segment[:, :, VISUAL])
+    said = {
+        update: small(replace(SMALL, update=update, layers=1))(videos())
+        for update in ("parallel", "sequential")
+    }
+    assert torch.equal(
+        said["parallel"].segment[:, :, AUDIO], said["sequential"].segment[:, :, AUDIO]
+    )
+    assert not torch.allclose(
+        said["parallel"].segment[:, :, VISUAL], said["sequential"].segment[:, :, VISUAL]
+    )
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hidden": 0}, {"heads": 3}, {"dropout": 1.0}, {"update": "sideways"}, {"pooling": "max"}]
+    "wrong",
+    [
+        {"hidden": 0},
+        {"heads": 3},
+        {"dropout": 1.0},
+        {"update": "sideways"},
+        {"pooling": "max"},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(RecipeError):

@@ -3,14 +3,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracles import han as oracle
-from vaplan.models.pooling import AttentiveMMIL, masked_softmax, weighted_mean, weighted_sum
+from vaplan.models.pooling import (
+    AttentiveMMIL,
+    masked_softmax,
+    weighted_mean,
+    weighted_sum,
+)
 from vaplan.training import seeded
 
 
 def random_pooling(seed, *, pool=weighted_sum, time=4, classes=3):
     with seeded(seed):
         module = AttentiveMMIL(5, classes, pool=pool)
-        hidden, probability = torch.randn(2, time, 2, 5), torch.rand(2, time, 2, classes)
+        hidden, probability = (
+            torch.randn(2, time, 2, 5),
+            torch.rand(2, time, 2, classes),
+        )
     return module, hidden, probability, torch.ones(2, time, 2, dtype=torch.bool)
 
 

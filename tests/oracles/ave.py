@@ -18,7 +18,9 @@ def accuracies(pairs: list[tuple[int, int]], background: int) -> dict[str, float
     """From the (reference, estimate) labels of all segments."""
     return {
         "accuracy": share([r == e for r, e in pairs]),
-        "event_accuracy": share([(r == background) == (e == background) for r, e in pairs]),
+        "event_accuracy": share(
+            [(r == background) == (e == background) for r, e in pairs]
+        ),
         "foreground_accuracy": share([r == e for r, e in pairs if r != background]),
         "background_accuracy": share([r == e for r, e in pairs if r == background]),
     }

@@ -5,7 +5,9 @@ from fractions import Fraction
 PRESENCE = {(False, False): 0, (True, False): 1, (False, True): 2, (True, True): 3}
 
 
-def of_classes(segments: list[tuple[list[bool], list[bool]]], classes: int) -> list[list[Fraction]]:
+def of_classes(
+    segments: list[tuple[list[bool], list[bool]]], classes: int
+) -> list[list[Fraction]]:
     """One modality, from the (reference, estimate) classes of every segment."""
     table = [[Fraction(0)] * (classes + 1) for _ in range(classes + 1)]
     for reference, estimate in segments:
@@ -21,7 +23,9 @@ def of_classes(segments: list[tuple[list[bool], list[bool]]], classes: int) -> l
     return table
 
 
-def of_modalities(cells: list[tuple[tuple[bool, bool], tuple[bool, bool]]]) -> list[list[int]]:
+def of_modalities(
+    cells: list[tuple[tuple[bool, bool], tuple[bool, bool]]],
+) -> list[list[int]]:
     """From the (audio, visual) marks of reference and estimate in every cell."""
     table = [[0] * 4 for _ in range(4)]
     for reference, estimate in cells:

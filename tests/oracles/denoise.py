@@ -5,7 +5,9 @@ import math
 import numpy as np
 
 
-def flip(label, loss, weak, mask, *, keep, ratio, floor, modalities, keep_presence=False) -> np.ndarray:
+def flip(
+    label, loss, weak, mask, *, keep, ratio, floor, modalities, keep_presence=False
+) -> np.ndarray:
     flipped = label.numpy().copy()
     for v, m, c in np.ndindex(len(label), label.shape[2], label.shape[3]):
         existing = [t for t in range(label.shape[1]) if mask[v, t, m]]

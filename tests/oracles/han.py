@@ -11,7 +11,9 @@ from torch import Tensor, nn
 Weights = dict[str, Tensor]
 
 
-def official_modules(seed: int, *, hidden: int = 512, classes: int = 25) -> dict[str, nn.Module]:
+def official_modules(
+    seed: int, *, hidden: int = 512, classes: int = 25
+) -> dict[str, nn.Module]:
     """The published network's modules, drawn in its own order, unused ones included: same seed, same weights."""
     torch.manual_seed(seed)
     modules: dict[str, nn.Module] = {
@@ -44,10 +46,18 @@ def flat(modules: dict[str, nn.Module]) -> Weights:
     }
 
 
-def forward(w: Weights, audio: Tensor, appearance: Tensor, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def forward(
+    w: Weights, audio: Tensor, appearance: Tensor, motion: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Probabilities of the segments (time modality class), the modalities and the video, of one video."""
     heard = linear(w, "audio", audio)
-    seen = linear(w, "fusion", torch.cat([linear(w, "appearance", appearance), linear(w, "motion", motion)], -1))
+    seen = linear(
+        w,
+        "fusion",
+        torch.cat(
+            [linear(w, "appearance", appearance), linear(w, "motion", motion)], -1
+        ),
+    )
     streams = [layer(w, heard, seen), layer(w, seen, heard)]
     segment = torch.stack([torch.sigmoid(linear(w, "classify", x)) for x in streams], 1)
     time_logit = torch.stack([linear(w, "time", x) for x in streams], 1)
@@ -55,15 +65,22 @@ def forward(w: Weights, audio: Tensor, appearance: Tensor, motion: Tensor) -> tu
     return (segment, *pool(segment, time_logit, modality_logit))
 
 
-def pool(segment: Tensor, time_logit: Tensor, modality_logit: Tensor) -> tuple[Tensor, Tensor]:
+def pool(
+    segment: Tensor, time_logit: Tensor, modality_logit: Tensor
+) -> tuple[Tensor, Tensor]:
     """Attentive MMIL pooling in loops: (modality class), (class)."""
     segments, modalities, classes = segment.shape
-    by_modality, video = segment.new_zeros(modalities, classes), segment.new_zeros(classes)
+    by_modality, video = (
+        segment.new_zeros(modalities, classes),
+        segment.new_zeros(classes),
+    )
     for c in range(classes):
         for m in range(modalities):
             over_time = [math.exp(float(time_logit[t, m, c])) for t in range(segments)]
             for t in range(segments):
-                over_modality = [math.exp(float(modality_logit[t, k, c])) for k in range(modalities)]
+                over_modality = [
+                    math.exp(float(modality_logit[t, k, c])) for k in range(modalities)
+                ]
                 attended = over_time[t] / sum(over_time) * float(segment[t, m, c])
                 by_modality[m, c] += attended
                 video[c] += attended * over_modality[m] / sum(over_modality)
@@ -71,19 +88,32 @@ def pool(segment: Tensor, time_logit: Tensor, modality_logit: Tensor) -> tuple[T
 
 
 def layer(w: Weights, query: Tensor, other: Tensor) -> Tensor:
-    query = norm(w, "norm1", query + attention(w, "cross", query, other) + attention(w, "own", query, query))
-    return norm(w, "norm2", query + linear(w, "contract", linear(w, "expand", query).clamp(min=0)))
+    query = norm(
+        w,
+        "norm1",
+        query + attention(w, "cross", query, other) + attention(w, "own", query, query),
+    )
+    return norm(
+        w,
+        "norm2",
+        query + linear(w, "contract", linear(w, "expand", query).clamp(min=0)),
+    )
 
 
 def attention(w: Weights, name: str, query: Tensor, key: Tensor) -> Tensor:
     """One head: every query segment takes a weighted mean of the values of all key segments."""
-    (wq, wk, wv), (bq, bk, bv) = w[f"{name}.in_proj_weight"].chunk(3), w[f"{name}.in_proj_bias"].chunk(3)
+    (wq, wk, wv), (bq, bk, bv) = (
+        w[f"{name}.in_proj_weight"].chunk(3),
+        w[f"{name}.in_proj_bias"].chunk(3),
+    )
     rows = []
     for q in query @ wq.T + bq:
         logits = torch.stack([q @ (wk @ k + bk) for k in key]) / math.sqrt(len(q))
         weight = logits.exp() / logits.exp().sum()
         rows.append(sum(weight[t] * (wv @ key[t] + bv) for t in range(len(key))))
-    return torch.stack(rows) @ w[f"{name}.out_proj.weight"].T + w[f"{name}.out_proj.bias"]
+    return (
+        torch.stack(rows) @ w[f"{name}.out_proj.weight"].T + w[f"{name}.out_proj.bias"]
+    )
 
 
 def linear(w: Weights, name: str, x: Tensor) -> Tensor:
@@ -92,4 +122,9 @@ def linear(w: Weights, name: str, x: Tensor) -> Tensor:
 
 def norm(w: Weights, name: str, x: Tensor) -> Tensor:
     centred = x - x.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
+    return (
+        centred
+        / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        * w[f"{name}.weight"]
+        + w[f"{name}.bias"]
+    )

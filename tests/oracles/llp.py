@@ -18,7 +18,11 @@ def runs(row: Row) -> list[set[int]]:
 
 def segment_counts(reference: Row, estimate: Row) -> tuple[int, int, int]:
     pairs = list(zip(reference, estimate, strict=True))
-    return pairs.count((True, True)), pairs.count((False, True)), pairs.count((True, False))
+    return (
+        pairs.count((True, True)),
+        pairs.count((False, True)),
+        pairs.count((True, False)),
+    )
 
 
 def event_counts(reference: Row, estimate: Row) -> tuple[int, int, int]:
@@ -45,11 +49,17 @@ def one_video(reference, estimate, count) -> dict[str, float]:
 
     kinds = {"audio": (0,), "visual": (1,), "audio_visual": (0, 1)}
     counts = {
-        kind: [count(row(reference, c, modalities), row(estimate, c, modalities)) for c in classes]
+        kind: [
+            count(row(reference, c, modalities), row(estimate, c, modalities))
+            for c in classes
+        ]
         for kind, modalities in kinds.items()
     }
     scores = {kind: video_score(counts[kind]) for kind in kinds}
-    added = [tuple(map(sum, zip(a, v, strict=True))) for a, v in zip(counts["audio"], counts["visual"], strict=True)]
+    added = [
+        tuple(map(sum, zip(a, v, strict=True)))
+        for a, v in zip(counts["audio"], counts["visual"], strict=True)
+    ]
     return scores | {"event": video_score(added)}
 
 
@@ -57,8 +67,12 @@ def llp(references, estimates) -> dict[str, dict[str, float]]:
     """The ten numbers in percent; each video a grid of its own length."""
     numbers = {}
     for level, count in (("segment", segment_counts), ("event", event_counts)):
-        scores = [one_video(r, e, count) for r, e in zip(references, estimates, strict=True)]
-        means = {kind: 100 * sum(s[kind] for s in scores) / len(scores) for kind in scores[0]}
+        scores = [
+            one_video(r, e, count) for r, e in zip(references, estimates, strict=True)
+        ]
+        means = {
+            kind: 100 * sum(s[kind] for s in scores) / len(scores) for kind in scores[0]
+        }
         means["type"] = (means["audio"] + means["visual"] + means["audio_visual"]) / 3
         numbers[level] = means
     return numbers

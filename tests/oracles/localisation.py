@@ -9,14 +9,19 @@ import math
 def video_label(prediction, target):
     def of_video(v):
         named = classes(target.weak[v])
-        return crossed(softmax(prediction.video_logit[v].tolist()), even(named, prediction.video_logit.shape[1]))
+        return crossed(
+            softmax(prediction.video_logit[v].tolist()),
+            even(named, prediction.video_logit.shape[1]),
+        )
 
     return mean(of_video(v) for v in existing(prediction))
 
 
 def video_label_official(prediction, target):
     def of_video(v):
-        return soft_margin(softmax(prediction.video_logit[v].tolist()), classes(target.weak[v]))
+        return soft_margin(
+            softmax(prediction.video_logit[v].tolist()), classes(target.weak[v])
+        )
 
     return mean(of_video(v) for v in existing(prediction))
 
@@ -31,7 +36,9 @@ def segment_label(prediction, target):
 
 def segment_label_official(prediction, target):
     def of_segment(v, t):
-        return soft_margin(prediction.segment_log[v, t].exp().tolist(), together(target, v, t))
+        return soft_margin(
+            prediction.segment_log[v, t].exp().tolist(), together(target, v, t)
+        )
 
     return per_video(prediction, of_segment)
 
@@ -43,11 +50,22 @@ def event_and_class(prediction, target):
 
     def of_class(v, logits):
         named = [c for t in segments(prediction, v) for c in together(target, v, t)]
-        share = [named.count(c) / len(named) for c in range(len(logits[v]))] if named else None
+        share = (
+            [named.count(c) / len(named) for c in range(len(logits[v]))]
+            if named
+            else None
+        )
         return crossed(softmax(logits[v].tolist()), share) if named else None
 
-    classed = [[of_class(v, logits) for v in existing(prediction)] for logits in prediction.class_logits]
-    return event(prediction, target) + per_video(prediction, of_gate) + sum(mean(row) for row in classed)
+    classed = [
+        [of_class(v, logits) for v in existing(prediction)]
+        for logits in prediction.class_logits
+    ]
+    return (
+        event(prediction, target)
+        + per_video(prediction, of_gate)
+        + sum(mean(row) for row in classed)
+    )
 
 
 def event_and_class_official(prediction, target):
@@ -56,17 +74,29 @@ def event_and_class_official(prediction, target):
 
     def of_class(v, logits):
         index = max(
-            min(together(target, v, t), default=0) for t in range(target.pseudo.shape[1]) if exists(prediction, v, t)
+            min(together(target, v, t), default=0)
+            for t in range(target.pseudo.shape[1])
+            if exists(prediction, v, t)
         )
         return -math.log(softmax(logits[v].tolist())[index])
 
-    classed = [[of_class(v, logits) for v in existing(prediction)] for logits in prediction.class_logits]
-    return event(prediction, target) + per_video(prediction, of_gate) + sum(mean(row) for row in classed)
+    classed = [
+        [of_class(v, logits) for v in existing(prediction)]
+        for logits in prediction.class_logits
+    ]
+    return (
+        event(prediction, target)
+        + per_video(prediction, of_gate)
+        + sum(mean(row) for row in classed)
+    )
 
 
 def event(prediction, target):
     return per_video(
-        prediction, lambda v, t: of_logit(prediction.event_logit[v, t].item(), bool(together(target, v, t)))
+        prediction,
+        lambda v, t: of_logit(
+            prediction.event_logit[v, t].item(), bool(together(target, v, t))
+        ),
     )
 
 
@@ -117,7 +147,9 @@ def existing(prediction):
 
 
 def per_video(prediction, loss):
-    return mean(mean(loss(v, t) for t in segments(prediction, v)) for v in existing(prediction))
+    return mean(
+        mean(loss(v, t) for t in segments(prediction, v)) for v in existing(prediction)
+    )
 
 
 def mean(values):

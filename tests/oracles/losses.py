@@ -21,7 +21,12 @@ def video(prediction: Prediction, target: Target) -> float:
     videos = [v for v in range(len(target.weak)) if prediction.mask[v].any()]
     return mean(
         [
-            mean([bce(float(p), float(y)) for p, y in zip(prediction.video[v], target.weak[v], strict=True)])
+            mean(
+                [
+                    bce(float(p), float(y))
+                    for p, y in zip(prediction.video[v], target.weak[v], strict=True)
+                ]
+            )
             for v in videos
         ]
     )
@@ -34,7 +39,9 @@ def over_modalities(prediction: Prediction, of_video) -> float:
     for m in range(modalities):
         losses = []
         for v in range(videos):
-            existing = [t for t in range(prediction.mask.shape[1]) if prediction.mask[v, t, m]]
+            existing = [
+                t for t in range(prediction.mask.shape[1]) if prediction.mask[v, t, m]
+            ]
             if existing:
                 losses.append(of_video(v, m, existing))
         total += mean(losses)
@@ -43,8 +50,16 @@ def over_modalities(prediction: Prediction, of_video) -> float:
 
 def modality(prediction: Prediction, target: Target) -> float:
     def of_video(v, m, existing):
-        label = [any(bool(target.pseudo[v, t, m, c]) for t in existing) for c in range(target.weak.shape[1])]
-        return mean([bce(float(p), float(y)) for p, y in zip(prediction.modality[v, m], label, strict=True)])
+        label = [
+            any(bool(target.pseudo[v, t, m, c]) for t in existing)
+            for c in range(target.weak.shape[1])
+        ]
+        return mean(
+            [
+                bce(float(p), float(y))
+                for p, y in zip(prediction.modality[v, m], label, strict=True)
+            ]
+        )
 
     return over_modalities(prediction, of_video)
 
@@ -52,7 +67,12 @@ def modality(prediction: Prediction, target: Target) -> float:
 def modality_weak(prediction: Prediction, target: Target) -> float:
     def of_video(v, m, existing):
         label = [float(y) if m == 0 else 0.9 * float(y) + 0.05 for y in target.weak[v]]
-        return mean([bce(float(p), y) for p, y in zip(prediction.modality[v, m], label, strict=True)])
+        return mean(
+            [
+                bce(float(p), y)
+                for p, y in zip(prediction.modality[v, m], label, strict=True)
+            ]
+        )
 
     return over_modalities(prediction, of_video)
 
@@ -60,7 +80,15 @@ def modality_weak(prediction: Prediction, target: Target) -> float:
 def segment(prediction: Prediction, target: Target) -> float:
     def of_video(v, m, existing):
         cells = [(t, c) for t in existing for c in range(target.weak.shape[1])]
-        return mean([bce(float(prediction.segment[v, t, m, c]), float(target.pseudo[v, t, m, c])) for t, c in cells])
+        return mean(
+            [
+                bce(
+                    float(prediction.segment[v, t, m, c]),
+                    float(target.pseudo[v, t, m, c]),
+                )
+                for t, c in cells
+            ]
+        )
 
     return over_modalities(prediction, of_video)
 
@@ -68,12 +96,19 @@ def segment(prediction: Prediction, target: Target) -> float:
 def category_richness(prediction: Prediction, target: Target) -> float:
     def of_video(v, m, existing):
         classes = range(target.weak.shape[1])
-        occurring = [c for c in classes if any(bool(target.pseudo[v, t, m, c]) for t in existing)]
+        occurring = [
+            c for c in classes if any(bool(target.pseudo[v, t, m, c]) for t in existing)
+        ]
         n = max(1, len(occurring))
         losses = []
         for t in existing:
             label = sum(float(target.pseudo[v, t, m, c]) for c in classes) / n
-            losses.append(bce(sum(float(prediction.segment[v, t, m, c]) for c in occurring) / n, label))
+            losses.append(
+                bce(
+                    sum(float(prediction.segment[v, t, m, c]) for c in occurring) / n,
+                    label,
+                )
+            )
         return mean(losses)
 
     return over_modalities(prediction, of_video)
@@ -84,7 +119,12 @@ def segment_richness(prediction: Prediction, target: Target) -> float:
         losses = []
         for c in range(target.weak.shape[1]):
             label = mean([float(target.pseudo[v, t, m, c]) for t in existing])
-            losses.append(bce(mean([float(prediction.segment[v, t, m, c]) for t in existing]), label))
+            losses.append(
+                bce(
+                    mean([float(prediction.segment[v, t, m, c]) for t in existing]),
+                    label,
+                )
+            )
         return mean(losses)
 
     return over_modalities(prediction, of_video)
@@ -95,7 +135,10 @@ def segment_logit(prediction: Prediction, target: Target) -> float:
         losses = []
         for t in existing:
             for c in range(target.weak.shape[1]):
-                x, y = float(prediction.logit[v, t, m, c]), float(target.pseudo[v, t, m, c])
+                x, y = (
+                    float(prediction.logit[v, t, m, c]),
+                    float(target.pseudo[v, t, m, c]),
+                )
                 losses.append(math.log1p(math.exp(-abs(x))) + max(x, 0) - x * y)
         return mean(losses)
 
@@ -120,12 +163,19 @@ def contrastive(prediction: Prediction, seen, row) -> float:
     """The mean over videos of the mean over segments of `row(wanted, said)`; audio is post-attention in both."""
     losses = []
     for v in range(len(prediction.mask)):
-        pairs = [t for t in range(prediction.mask.shape[1]) if prediction.mask[v, t].all()]
+        pairs = [
+            t for t in range(prediction.mask.shape[1]) if prediction.mask[v, t].all()
+        ]
         rows = []
         for t in pairs:
-            similar = [math.exp(cosine(prediction.attended[v, t, 0], seen[v, u, 1]) / 0.2) for u in pairs]
+            similar = [
+                math.exp(cosine(prediction.attended[v, t, 0], seen[v, u, 1]) / 0.2)
+                for u in pairs
+            ]
             others = len(pairs) - 1
-            wanted = [(0.9 if others else 1.0) if u == t else 0.1 / others for u in pairs]
+            wanted = [
+                (0.9 if others else 1.0) if u == t else 0.1 / others for u in pairs
+            ]
             rows.append(row(wanted, [s / sum(similar) for s in similar]))
         if rows:
             losses.append(mean(rows))
@@ -133,11 +183,15 @@ def contrastive(prediction: Prediction, seen, row) -> float:
 
 
 def cosine(one, other) -> float:
-    lengths = math.sqrt(sum(float(x) ** 2 for x in one)) * math.sqrt(sum(float(x) ** 2 for x in other))
+    lengths = math.sqrt(sum(float(x) ** 2 for x in one)) * math.sqrt(
+        sum(float(x) ** 2 for x in other)
+    )
     return sum(float(x) * float(y) for x, y in zip(one, other, strict=True)) / lengths
 
 
-def modality_smoothed(prediction: Prediction, target: Target, strength, balance, *, removed_is_zero: bool) -> float:
+def modality_smoothed(
+    prediction: Prediction, target: Target, strength, balance, *, removed_is_zero: bool
+) -> float:
     def of_video(v, m, existing):
         losses = []
         for c in range(target.weak.shape[1]):

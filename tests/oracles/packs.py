@@ -24,14 +24,18 @@ def mean_of_positions(maps: np.ndarray) -> np.ndarray:
     return pooled
 
 
-def project_then_pool_tokens(tokens: np.ndarray, projection: nn.Linear, segments: int) -> Tensor:
+def project_then_pool_tokens(
+    tokens: np.ndarray, projection: nn.Linear, segments: int
+) -> Tensor:
     """CLAP's tokens in VALOR's order: finer map, projection, mean over frequency, mean over each segment's steps."""
     steps = len(tokens) // 2
     maps = torch.zeros(1, tokens.shape[1], 2, steps)
     for b in range(2):
         for s in range(steps):
             maps[0, :, b, s] = torch.from_numpy(tokens[b * steps + s])
-    fine = functional.interpolate(maps, (2, 1024), mode="bicubic", align_corners=False)[0]
+    fine = functional.interpolate(maps, (2, 1024), mode="bicubic", align_corners=False)[
+        0
+    ]
     projected = projection(fine.permute(1, 2, 0)).mean(dim=0)
     rows = []
     for t in range(segments):

@@ -17,7 +17,9 @@ def on_screen(path: Path, times: Iterable[float]) -> list[np.ndarray | None]:
     starts = [frame.time - zero - 1e-6 for frame in frames]
     found = [bisect.bisect_right(starts, time) - 1 for time in times]
     pictures = [frames[i].to_ndarray(format="rgb24") if i >= 0 else None for i in found]
-    return [None if p is None else np.rot90(p, frames[0].rotation // 90) for p in pictures]
+    return [
+        None if p is None else np.rot90(p, frames[0].rotation // 90) for p in pictures
+    ]
 
 
 def ends(path: Path) -> tuple[float, float]:

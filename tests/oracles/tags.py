@@ -9,7 +9,11 @@ def removed_by_exchange(weak, with_foreign_audio, with_foreign_visual, error):
         for v in range(len(weak)):
             for c in range(weak.shape[1]):
                 rate = float(error[m, c]) / highest if highest else 0.0
-                if weak[v, c] and rate and all(float(said[v, k, c]) / rate < 0.5 for k in (0, 1)):
+                if (
+                    weak[v, c]
+                    and rate
+                    and all(float(said[v, k, c]) / rate < 0.5 for k in (0, 1))
+                ):
                     removed.add((v, m, c))
     return removed
 

@@ -24,14 +24,18 @@ class Form:
     from_source: bool = False  # every layer reads the first one's input
 
 
-def encode(w: Weights, form: Form, audio: Tensor, visual: Tensor) -> tuple[Tensor, Tensor]:
+def encode(
+    w: Weights, form: Form, audio: Tensor, visual: Tensor
+) -> tuple[Tensor, Tensor]:
     """One video's segments after all layers."""
     source = audio, visual
     for n in range(form.layers):
         if form.from_source:
             audio, visual = source
         new_audio = update(w, form, f"layers.{n}", audio, visual)
-        visual = update(w, form, f"layers.{n}", visual, new_audio if form.sequential else audio)
+        visual = update(
+            w, form, f"layers.{n}", visual, new_audio if form.sequential else audio
+        )
         audio = new_audio
     if form.pre_norm:
         audio, visual = norm(w, "last_norms.0", audio), norm(w, "last_norms.1", visual)
@@ -42,9 +46,13 @@ def update(w: Weights, form: Form, layer: str, query: Tensor, other: Tensor) -> 
     asked = norm(w, f"{layer}.norm_attention", query) if form.pre_norm else query
     summed = query + attention(w, f"{layer}.own.attention", form.heads, asked, asked)
     if form.cross:
-        summed = summed + attention(w, f"{layer}.cross.attention", form.heads, asked, other)
+        summed = summed + attention(
+            w, f"{layer}.cross.attention", form.heads, asked, other
+        )
     if form.pre_norm:
-        return summed + feed_forward(w, layer, norm(w, f"{layer}.norm_feedforward", summed))
+        return summed + feed_forward(
+            w, layer, norm(w, f"{layer}.norm_feedforward", summed)
+        )
     summed = norm(w, f"{layer}.norm_attention", summed)
     return norm(w, f"{layer}.norm_feedforward", summed + feed_forward(w, layer, summed))
 
@@ -55,14 +63,23 @@ def feed_forward(w: Weights, layer: str, x: Tensor) -> Tensor:
 
 def attention(w: Weights, name: str, heads: int, query: Tensor, key: Tensor) -> Tensor:
     """Every head looks at its own slice of the projected vectors."""
-    (wq, wk, wv), (bq, bk, bv) = w[f"{name}.in_proj_weight"].chunk(3), w[f"{name}.in_proj_bias"].chunk(3)
+    (wq, wk, wv), (bq, bk, bv) = (
+        w[f"{name}.in_proj_weight"].chunk(3),
+        w[f"{name}.in_proj_bias"].chunk(3),
+    )
     rows = []
     for q in query @ wq.T + bq:
         found = []
         for head in range(heads):
             part = slice(head * len(q) // heads, (head + 1) * len(q) // heads)
-            logits = torch.stack([q[part] @ (wk @ k + bk)[part] for k in key]) / math.sqrt(len(q) // heads)
+            logits = torch.stack(
+                [q[part] @ (wk @ k + bk)[part] for k in key]
+            ) / math.sqrt(len(q) // heads)
             weight = logits.exp() / logits.exp().sum()
-            found.append(sum(weight[t] * (wv @ key[t] + bv)[part] for t in range(len(key))))
+            found.append(
+                sum(weight[t] * (wv @ key[t] + bv)[part] for t in range(len(key)))
+            )
         rows.append(torch.cat(found))
-    return torch.stack(rows) @ w[f"{name}.out_proj.weight"].T + w[f"{name}.out_proj.bias"]
+    return (
+        torch.stack(rows) @ w[f"{name}.out_proj.weight"].T + w[f"{name}.out_proj.bias"]
+    )

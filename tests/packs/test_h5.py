@@ -30,8 +30,12 @@ def refused(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f8"])
-@pytest.mark.parametrize("options", [{}, {"chunks": (1, 4, 3)}, {"compression": "gzip"}])
-def test_rows_are_read_as_they_were_written(tmp_path: Path, dtype: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"chunks": (1, 4, 3)}, {"compression": "gzip"}]
+)
+def test_rows_are_read_as_they_were_written(
+    tmp_path: Path, dtype: str, options: dict[str, Any]
+) -> None:
     path = written(tmp_path / "x.h5", ROWS.astype(dtype), **options)
     with h5.opened(path, SHAPE) as rows:
         read = h5.read_row(rows, 1, path)
@@ -43,11 +47,22 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path, dtype: str, options:
 
 
 def test_another_shape_or_type_is_refused_by_what_it_is(tmp_path: Path) -> None:
-    refused(written(tmp_path / "a.h5", ROWS.reshape(2, 3, 4)), "shape 2 x 3 x 4, expected videos x 4 x 3")
-    refused(written(tmp_path / "b.h5", 1.0), "shape one number, expected videos x 4 x 3")
-    refused(written(tmp_path / "c.h5", ROWS.astype(int)), "numbers of type int64, expected floating point")
+    refused(
+        written(tmp_path / "a.h5", ROWS.reshape(2, 3, 4)),
+        "shape 2 x 3 x 4, expected videos x 4 x 3",
+    )
+    refused(
+        written(tmp_path / "b.h5", 1.0), "shape one number, expected videos x 4 x 3"
+    )
+    refused(
+        written(tmp_path / "c.h5", ROWS.astype(int)),
+        "numbers of type int64, expected floating point",
+    )
     texts = np.full((2, *SHAPE), "x", dtype=object)
-    refused(written(tmp_path / "d.h5", texts, dtype=h5py.string_dtype()), "numbers of type object")
+    refused(
+        written(tmp_path / "d.h5", texts, dtype=h5py.string_dtype()),
+        "numbers of type object",
+    )
     refused(written(tmp_path / "e.h5", h5py.Empty("f8")), "expected videos x 4 x 3")
 
 
@@ -81,10 +96,14 @@ def test_numbers_that_were_never_written_are_not_zeros(tmp_path: Path) -> None:
         refused(tmp_path / name, "a part of its numbers was never written")
 
 
-def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(tmp_path: Path) -> None:
+def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(
+    tmp_path: Path,
+) -> None:
     count = h5.CHUNK_BYTES // ROWS[0].nbytes + 1
     with h5py.File(tmp_path / "bomb.h5", "w") as file:
-        file.create_dataset(h5.KEY, (count, *SHAPE), "f8", chunks=(count, *SHAPE), compression="gzip")
+        file.create_dataset(
+            h5.KEY, (count, *SHAPE), "f8", chunks=(count, *SHAPE), compression="gzip"
+        )
     assert (tmp_path / "bomb.h5").stat().st_size < 10_000
     refused(tmp_path / "bomb.h5", "too large to unpack")
 
@@ -108,7 +127,13 @@ def test_what_is_no_such_file_is_said(tmp_path: Path) -> None:
 
 def test_a_damaged_row_leaves_the_others_readable(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).standard_normal((2, *SHAPE))
-    path = written(tmp_path / "x.h5", noise, chunks=(1, *SHAPE), compression="gzip", fletcher32=True)
+    path = written(
+        tmp_path / "x.h5",
+        noise,
+        chunks=(1, *SHAPE),
+        compression="gzip",
+        fletcher32=True,
+    )
     with h5py.File(path) as file:
         damaged = file[h5.KEY].id.get_chunk_info(1).byte_offset
     content = bytearray(path.read_bytes())
@@ -120,7 +145,12 @@ def test_a_damaged_row_leaves_the_others_readable(tmp_path: Path) -> None:
             h5.read_row(rows, 1, path)
 
 
-def test_a_missing_h5py_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_h5py_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'vaplan\[h5\]'"), h5.opened(Path("x.h5"), SHAPE):
+    with (
+        pytest.raises(MissingExtra, match=r"pip install 'vaplan\[h5\]'"),
+        h5.opened(Path("x.h5"), SHAPE),
+    ):
         pass

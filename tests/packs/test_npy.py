@@ -22,19 +22,29 @@ def content(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def with_header(text: bytes, *, magic: bytes = b"\x93NUMPY\x01\x00", numbers: bytes = b"") -> bytes:
+def with_header(
+    text: bytes, *, magic: bytes = b"\x93NUMPY\x01\x00", numbers: bytes = b""
+) -> bytes:
     return magic + struct.pack("<H", len(text)) + text + numbers
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_every_float_is_read_as_it_was_written(tmp_path: Path, dtype: str, order: str) -> None:
-    array = np.asarray(np.random.default_rng(0).standard_normal(SHAPE), dtype=dtype, order=order)
+def test_every_float_is_read_as_it_was_written(
+    tmp_path: Path, dtype: str, order: str
+) -> None:
+    array = np.asarray(
+        np.random.default_rng(0).standard_normal(SHAPE), dtype=dtype, order=order
+    )
     np.save(tmp_path / "x.npy", array)
     read = npy.read(tmp_path / "x.npy", SHAPE)
     assert (read == array).all()
     assert read.dtype.isnative
-    assert read.dtype.name == npy.stored_dtype(tmp_path / "x.npy", SHAPE).name == np.dtype(dtype).name
+    assert (
+        read.dtype.name
+        == npy.stored_dtype(tmp_path / "x.npy", SHAPE).name
+        == np.dtype(dtype).name
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,15 +53,26 @@ def test_every_float_is_read_as_it_was_written(tmp_path: Path, dtype: str, order
         (np.zeros((3, 4), np.float32), "shape 3 x 4, expected 4 x 3"),
         (np.zeros((4, 3, 1), np.float32), "shape 4 x 3 x 1, expected 4 x 3"),
         (np.zeros((), np.float32), "shape one number, expected 4 x 3"),
-        (np.zeros(SHAPE, np.int64), "numbers of type int64, expected floating point numbers"),
-        (np.zeros(SHAPE, np.complex64), "numbers of type complex64, expected floating point numbers"),
+        (
+            np.zeros(SHAPE, np.int64),
+            "numbers of type int64, expected floating point numbers",
+        ),
+        (
+            np.zeros(SHAPE, np.complex64),
+            "numbers of type complex64, expected floating point numbers",
+        ),
         (np.zeros(SHAPE, np.longdouble), "expected floating point numbers"),
-        (np.full(SHAPE, None), "numbers of type object, expected floating point numbers"),
+        (
+            np.full(SHAPE, None),
+            "numbers of type object, expected floating point numbers",
+        ),
         (np.zeros(SHAPE, "U2"), "numbers of type <U2, expected floating point numbers"),
         (np.zeros(SHAPE, [("a", "f4")]), "expected floating point numbers"),
     ],
 )
-def test_another_array_is_refused_by_what_it_is(tmp_path: Path, array: np.ndarray, what: str) -> None:
+def test_another_array_is_refused_by_what_it_is(
+    tmp_path: Path, array: np.ndarray, what: str
+) -> None:
     path = tmp_path / "ABCDEFGHIJK.npy"
     path.write_bytes(content(array) if array.dtype != object else b"")
     if array.dtype == object:
@@ -68,16 +89,25 @@ def test_a_header_that_claims_petabytes_costs_nothing(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="shape 800000000000000, expected 4 x 3"):
         npy.read(path, SHAPE)
     huge = 1 << 50, 3
-    path.write_bytes(with_header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {huge}}}\n".encode()))
+    path.write_bytes(
+        with_header(
+            f"{{'descr': '<f4', 'fortran_order': False, 'shape': {huge}}}\n".encode()
+        )
+    )
     with pytest.raises(PackError, match=r"bytes, but its header says 13510798882111"):
         npy.read(path, huge)
 
 
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_file_that_is_longer_or_shorter_than_its_header_says_is_refused(tmp_path: Path, change: int) -> None:
+def test_a_file_that_is_longer_or_shorter_than_its_header_says_is_refused(
+    tmp_path: Path, change: int
+) -> None:
     whole = content(np.zeros(SHAPE, np.float32))
     (tmp_path / "x.npy").write_bytes(whole[:change] if change < 0 else whole + b"\0")
-    with pytest.raises(PackError, match=f"{len(whole) + change} bytes, but its header says {len(whole)}"):
+    with pytest.raises(
+        PackError,
+        match=f"{len(whole) + change} bytes, but its header says {len(whole)}",
+    ):
         npy.read(tmp_path / "x.npy", SHAPE)
 
 
@@ -91,13 +121,17 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
             npy.read(tmp_path / f"{name}.npy", SHAPE)
     with pytest.raises(PackError, match="no such file"):
         npy.read(tmp_path / "nothing.npy", SHAPE)
-    with pytest.raises(PackError, match=r"real\.npy/x\.npy: cannot be read: Not a directory"):
+    with pytest.raises(
+        PackError, match=r"real\.npy/x\.npy: cannot be read: Not a directory"
+    ):
         npy.read(tmp_path / "real.npy" / "x.npy", SHAPE)
 
 
 def test_a_file_that_python_2_wrote_is_read(tmp_path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4L, 3L)}\n"
-    (tmp_path / "x.npy").write_bytes(with_header(header, numbers=np.ones(SHAPE, np.float32).tobytes()))
+    (tmp_path / "x.npy").write_bytes(
+        with_header(header, numbers=np.ones(SHAPE, np.float32).tobytes())
+    )
     assert (npy.read(tmp_path / "x.npy", SHAPE) == 1).all()
 
 
@@ -111,9 +145,20 @@ def test_a_file_that_python_2_wrote_is_read(tmp_path: Path) -> None:
 @example(with_header(b"{[]: 1}"))
 @example(with_header(b"'open"))
 @example(with_header(b"{'descr': {}, 'fortran_order': False, 'shape': (4, 3)}"))
-@example(with_header(b"{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -3)}", numbers=b"\0" * 48))
-@example(with_header(b"{'descr': [('a', '<f4', (0,)*9)], 'fortran_order': False, 'shape': (4, 3)}"))
-def test_no_bytes_do_more_than_raise_one_line(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
+@example(
+    with_header(
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (-4, -3)}",
+        numbers=b"\0" * 48,
+    )
+)
+@example(
+    with_header(
+        b"{'descr': [('a', '<f4', (0,)*9)], 'fortran_order': False, 'shape': (4, 3)}"
+    )
+)
+def test_no_bytes_do_more_than_raise_one_line(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes
+) -> None:
     path = tmp_path_factory.mktemp("noise") / "x.npy"
     for start in (b"", b"\x93NUMPY\x01\x00"):
         path.write_bytes(start + noise)

@@ -12,10 +12,14 @@ from vaplan.packs.pooling import mean, mean_of_tokens, side_by_side
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
-def test_frames_and_positions_are_averaged_as_by_hand(segments: int, share: int, size: int, seed: int) -> None:
+def test_frames_and_positions_are_averaged_as_by_hand(
+    segments: int, share: int, size: int, seed: int
+) -> None:
     generator = np.random.default_rng(seed)
     frames = generator.standard_normal((segments * share, size))
-    assert np.allclose(mean(frames, segments), oracle.mean_of_frames(frames, segments), atol=1e-12)
+    assert np.allclose(
+        mean(frames, segments), oracle.mean_of_frames(frames, segments), atol=1e-12
+    )
     maps = generator.standard_normal((segments, share, size, 2))
     assert np.allclose(mean(maps, segments), oracle.mean_of_positions(maps), atol=1e-12)
 
@@ -30,7 +34,9 @@ def test_projecting_frames_then_pooling_is_pooling_then_projecting() -> None:
 
 
 @pytest.mark.parametrize("segments", [10, 8, 1])
-def test_projecting_tokens_then_pooling_is_pooling_then_projecting(segments: int) -> None:
+def test_projecting_tokens_then_pooling_is_pooling_then_projecting(
+    segments: int,
+) -> None:
     torch.manual_seed(0)
     tokens, projection = torch.randn(64, 16).numpy(), nn.Linear(16, 8)
     with torch.no_grad():

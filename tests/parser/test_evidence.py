@@ -22,7 +22,10 @@ def unit(*rows: list[float]) -> torch.Tensor:
 
 def inputs(feature: torch.Tensor) -> Inputs:
     """One video, the same vectors heard and seen."""
-    return Inputs(((feature[None],), (feature[None],)), torch.ones(1, len(feature), 2, dtype=torch.bool))
+    return Inputs(
+        ((feature[None],), (feature[None],)),
+        torch.ones(1, len(feature), 2, dtype=torch.bool),
+    )
 
 
 def test_the_margin_of_a_class_is_its_cosine_less_the_mean_of_everyday_things() -> None:
@@ -37,48 +40,76 @@ def test_what_fits_every_sentence_a_little_better_has_no_larger_margin() -> None
     text, everyday = torch.randn(3, 8), torch.randn(5, 8)
     common = torch.randn(8)
     plain = pseudo_labels.above_everyday(text, everyday)
-    assert torch.allclose(pseudo_labels.above_everyday(text + common, everyday + common), plain, atol=1e-5)
+    assert torch.allclose(
+        pseudo_labels.above_everyday(text + common, everyday + common), plain, atol=1e-5
+    )
 
 
-def test_the_margin_of_a_class_does_not_depend_on_the_other_classes_and_the_confidence_does() -> None:
-    feature = torch.nn.functional.normalize(torch.randn(4, 64, generator=torch.manual_seed(0)), dim=-1)
+def test_the_margin_of_a_class_does_not_depend_on_the_other_classes_and_the_confidence_does() -> (
+    None
+):
+    feature = torch.nn.functional.normalize(
+        torch.randn(4, 64, generator=torch.manual_seed(0)), dim=-1
+    )
     few, many = Taxonomy(("Bell",)), Taxonomy(("Bell", "Dog", "Rain"))
     for strategy in STRATEGIES:
         alone, among = (
-            read_sentences(taxonomy, LOADED, strategy=strategy).evidence(inputs(feature))[..., 0]
+            read_sentences(taxonomy, LOADED, strategy=strategy).evidence(
+                inputs(feature)
+            )[..., 0]
             for taxonomy in (few, many)
         )
         assert torch.allclose(alone, among, atol=1e-5) == (strategy != "confidence")
 
 
 def test_logits_are_cosines_at_the_scale_of_each_encoder() -> None:
-    feature = torch.nn.functional.normalize(torch.randn(2, 64, generator=torch.manual_seed(1)), dim=-1)
+    feature = torch.nn.functional.normalize(
+        torch.randn(2, 64, generator=torch.manual_seed(1)), dim=-1
+    )
     taxonomy = Taxonomy(("Bell", "Dog"))
-    logits = read_sentences(taxonomy, LOADED, strategy="logit").evidence(inputs(feature))
+    logits = read_sentences(taxonomy, LOADED, strategy="logit").evidence(
+        inputs(feature)
+    )
     for m, encoder in enumerate(LOADED):
-        cosine = feature @ encoders.class_vectors(encoder, taxonomy.prompts(MODALITIES[m])).T
+        cosine = (
+            feature @ encoders.class_vectors(encoder, taxonomy.prompts(MODALITIES[m])).T
+        )
         assert torch.allclose(logits[0, :, m], encoder.logit_scale * cosine, atol=1e-4)
 
 
 def test_a_class_described_by_several_sentences_is_their_mean_direction() -> None:
     one, other = "a bell", "a loud bell"
-    both = Taxonomy(("Bell",), own_prompts={m: {"Bell": (one, other)} for m in MODALITIES})
+    both = Taxonomy(
+        ("Bell",), own_prompts={m: {"Bell": (one, other)} for m in MODALITIES}
+    )
     text = read_sentences(both, LOADED, strategy="logit").text[AUDIO]
     mean = LOADED[AUDIO].text([one, other]).mean(axis=0)
     assert np.allclose(text.numpy(), mean / np.linalg.norm(mean), atol=1e-6)
 
 
-def test_without_tags_or_training_the_margin_finds_much_of_what_is_there(world: World) -> None:
+def test_without_tags_or_training_the_margin_finds_much_of_what_is_there(
+    world: World,
+) -> None:
     data = world.data
-    said = read_sentences(data.taxonomy, LOADED, strategy=MARGIN).evidence(read_inputs(world.store, EMBEDDED, data.ids))
-    marked = (said > pseudo_labels.thresholds(len(data.taxonomy), pseudo_labels.MARGINS)).numpy()
-    dense = [index for index, video in enumerate(data.videos) if video.video in data.events]
-    reference = data.ordered([data.ids[index] for index in dense]).reference(marked.shape[1])
+    said = read_sentences(data.taxonomy, LOADED, strategy=MARGIN).evidence(
+        read_inputs(world.store, EMBEDDED, data.ids)
+    )
+    marked = (
+        said > pseudo_labels.thresholds(len(data.taxonomy), pseudo_labels.MARGINS)
+    ).numpy()
+    dense = [
+        index for index, video in enumerate(data.videos) if video.video in data.events
+    ]
+    reference = data.ordered([data.ids[index] for index in dense]).reference(
+        marked.shape[1]
+    )
     scores = label_f(reference, marked[dense])
     assert scores["audio"]["segment"] > 50  # marking all gives 10
     assert scores["visual"]["segment"] > 50
 
 
 def test_an_unknown_strategy_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match="unknown strategy 'margn'; did you mean 'margin'"):
+    with pytest.raises(
+        UsageError, match="unknown strategy 'margn'; did you mean 'margin'"
+    ):
         read_sentences(Taxonomy(("Bell",)), LOADED, strategy="margn")

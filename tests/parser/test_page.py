@@ -35,7 +35,9 @@ def test_every_command_of_the_page_runs(
     (tmp_path / "videos").mkdir()
     shutil.copy(world.folder / video.path, tmp_path / "videos")
     (tmp_path / "tags.csv").write_text(f"video,tags\n{video.video},Rain\n")
-    (tmp_path / "untagged.csv").write_text(f"video,modality,class,onset,offset,score\n{video.video},,,,,\n")
+    (tmp_path / "untagged.csv").write_text(
+        f"video,modality,class,onset,offset,score\n{video.video},,,,,\n"
+    )
     (tmp_path / "store").symlink_to(world.store)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", shlex.split(command))

@@ -12,8 +12,12 @@ from vaplan.taxonomy import LLP, Taxonomy
 def test_valors_sentences_are_those_of_its_own_list() -> None:
     words = in_other_words(LLP, "valor")
     assert words.classes == LLP.classes
-    assert words.prompts("visual")[LLP.index("Speech")] == ["A photo of people talking."]
-    assert words.prompts("audio")[LLP.index("Frying_(food)")] == ["This is a sound of frying (food)"]
+    assert words.prompts("visual")[LLP.index("Speech")] == [
+        "A photo of people talking."
+    ]
+    assert words.prompts("audio")[LLP.index("Frying_(food)")] == [
+        "This is a sound of frying (food)"
+    ]
 
 
 def test_some_of_llps_classes_can_have_valors_sentences_and_no_others() -> None:
@@ -26,16 +30,26 @@ def test_some_of_llps_classes_can_have_valors_sentences_and_no_others() -> None:
 
 
 def test_default_takes_the_users_own_sentences_back() -> None:
-    own = Taxonomy(("Bell",), {"audio": ("hear {}",), "visual": ("see {}",)}, {"audio": {"Bell": ("ding",)}})
-    assert in_other_words(own, "default").prompts("audio") == [["This sound contains the bell."]]
+    own = Taxonomy(
+        ("Bell",),
+        {"audio": ("hear {}",), "visual": ("see {}",)},
+        {"audio": {"Bell": ("ding",)}},
+    )
+    assert in_other_words(own, "default").prompts("audio") == [
+        ["This sound contains the bell."]
+    ]
 
 
 def test_several_templates_are_several_sentences(tmp_path: Path) -> None:
     file = tmp_path / "words.yaml"
     file.write_text('templates: {audio: ["a {}", "the sound of a {}"]}')
-    assert in_other_words(Taxonomy(("Bell",)), str(file)).prompts("audio") == [["a bell", "the sound of a bell"]]
+    assert in_other_words(Taxonomy(("Bell",)), str(file)).prompts("audio") == [
+        ["a bell", "the sound of a bell"]
+    ]
 
 
 def test_a_name_that_is_none_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="unknown list of prompts 'valour'; did you mean 'valor'"):
+    with pytest.raises(
+        UsageError, match="unknown list of prompts 'valour'; did you mean 'valor'"
+    ):
         in_other_words(LLP, "valour")

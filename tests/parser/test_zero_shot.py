@@ -19,38 +19,64 @@ def path_of(world: World, index: int) -> Path:
 
 
 def spans(events: tuple[Event, ...]) -> set[tuple[str, str, float, float]]:
-    return {(event.modality, event.class_name, event.onset, event.offset) for event in events}
+    return {
+        (event.modality, event.class_name, event.onset, event.offset)
+        for event in events
+    }
 
 
-def test_a_class_is_found_where_it_is_even_if_it_is_the_only_one_asked_for(world: World) -> None:
-    path, whole = path_of(world, 0), ZeroShot.load(world.data.taxonomy, NAMES)(path_of(world, 0))
+def test_a_class_is_found_where_it_is_even_if_it_is_the_only_one_asked_for(
+    world: World,
+) -> None:
+    path, whole = (
+        path_of(world, 0),
+        ZeroShot.load(world.data.taxonomy, NAMES)(path_of(world, 0)),
+    )
     name = whole.events[0].class_name
     alone = ZeroShot.load(Taxonomy((name,)), NAMES)(path)
     assert alone.video == path.stem
     assert alone.seconds == 10
-    assert spans(alone.events) == {span for span in spans(whole.events) if span[1] == name}
+    assert spans(alone.events) == {
+        span for span in spans(whole.events) if span[1] == name
+    }
 
 
-def test_the_score_of_an_event_is_its_margin_and_lies_above_the_threshold(world: World) -> None:
-    timeline = ZeroShot.load(world.data.taxonomy, NAMES, thresholds={"audio": 4.0})(path_of(world, 1))
+def test_the_score_of_an_event_is_its_margin_and_lies_above_the_threshold(
+    world: World,
+) -> None:
+    timeline = ZeroShot.load(world.data.taxonomy, NAMES, thresholds={"audio": 4.0})(
+        path_of(world, 1)
+    )
     least = {"audio": 4.0, "visual": 5.0}
     assert timeline.events
-    assert all(event.score is not None and event.score > least[event.modality] for event in timeline)
+    assert all(
+        event.score is not None and event.score > least[event.modality]
+        for event in timeline
+    )
 
 
-def test_known_tags_leave_out_every_other_class_and_change_nothing_else(world: World) -> None:
+def test_known_tags_leave_out_every_other_class_and_change_nothing_else(
+    world: World,
+) -> None:
     parser, path = ZeroShot.load(world.data.taxonomy, NAMES), path_of(world, 2)
     free = parser(path)
     tags = world.data.select("test").videos[2].tags
-    assert parser(path, tags=tags).events == tuple(event for event in free if event.class_name in tags)
+    assert parser(path, tags=tags).events == tuple(
+        event for event in free if event.class_name in tags
+    )
     assert parser(path, tags=()).events == ()
 
 
-def test_a_file_and_its_stored_features_are_parsed_alike(world: World, tmp_path: Path) -> None:
+def test_a_file_and_its_stored_features_are_parsed_alike(
+    world: World, tmp_path: Path
+) -> None:
     """`label` of a table that knows no tags is zero-shot parsing of what the store holds."""
     videos = world.data.select("test").videos
     table, classes = tmp_path / "untagged.csv", tmp_path / "classes.csv"
-    table.write_text("video,modality,class,onset,offset,score\n" + "".join(f"{v.video},,,,,\n" for v in videos))
+    table.write_text(
+        "video,modality,class,onset,offset,score\n"
+        + "".join(f"{v.video},,,,,\n" for v in videos)
+    )
     classes.write_text("class\n" + "\n".join(world.data.taxonomy.classes))
     data = stages.read_data(f"table:{table}", taxonomy=classes)
     labelled = stages.label(data, world.store, tmp_path / "labels.csv", names=EMBEDDED)
@@ -63,7 +89,9 @@ def test_a_file_and_its_stored_features_are_parsed_alike(world: World, tmp_path:
         assert spans(timeline.events) == spans(merge(labels.events[video.video]))
 
 
-def test_a_sound_file_is_heard_and_said_to_have_no_picture(world: World, tmp_path: Path) -> None:
+def test_a_sound_file_is_heard_and_said_to_have_no_picture(
+    world: World, tmp_path: Path
+) -> None:
     import wave
 
     path = tmp_path / "silence.wav"
@@ -78,10 +106,14 @@ def test_a_sound_file_is_heard_and_said_to_have_no_picture(world: World, tmp_pat
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1e3])
-def test_a_low_threshold_marks_more_and_a_high_one_nothing(world: World, threshold: float) -> None:
+def test_a_low_threshold_marks_more_and_a_high_one_nothing(
+    world: World, threshold: float
+) -> None:
     usual, other = (
         ZeroShot.load(world.data.taxonomy, NAMES, thresholds=given)(path_of(world, 0))
         for given in (None, {"audio": threshold, "visual": threshold})
     )
-    marked, usually = (sum(e.offset - e.onset for e in timeline) for timeline in (other, usual))
+    marked, usually = (
+        sum(e.offset - e.onset for e in timeline) for timeline in (other, usual)
+    )
     assert marked > usually if threshold == 0 else marked == 0

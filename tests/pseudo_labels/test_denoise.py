@@ -27,7 +27,12 @@ def one_event(losses):
     loss = torch.zeros(1, len(losses), 2, 1)
     loss[0, :, VISUAL, 0] = torch.tensor(losses)
     label = torch.ones(1, len(losses), 2, 1, dtype=torch.bool)
-    return label, loss, torch.ones(1, 1, dtype=torch.bool), torch.ones(1, len(losses), 2, dtype=torch.bool)
+    return (
+        label,
+        loss,
+        torch.ones(1, 1, dtype=torch.bool),
+        torch.ones(1, len(losses), 2, dtype=torch.bool),
+    )
 
 
 @settings(deadline=None)
@@ -40,13 +45,17 @@ def one_event(losses):
     st.booleans(),
     st.sampled_from([("visual",), ("audio",), BOTH, ()]),
 )
-def test_it_equals_a_slow_restatement(seed, time, keep, ratio, floor, keep_presence, modalities):
+def test_it_equals_a_slow_restatement(
+    seed, time, keep, ratio, floor, keep_presence, modalities
+):
     label, loss, weak, mask = random_case(seed, time=time)
     switches = {"floor": floor, "keep_presence": keep_presence}
     chosen = Denoising(keep=keep, ratio=ratio, modalities=modalities, **switches)
     flipped = flip_suspicious(label, loss, weak, mask, chosen)
     indices = [BOTH.index(name) for name in modalities]
-    expected = oracle.flip(label, loss, weak, mask, keep=keep, ratio=ratio, modalities=indices, **switches)
+    expected = oracle.flip(
+        label, loss, weak, mask, keep=keep, ratio=ratio, modalities=indices, **switches
+    )
     assert flipped.tolist() == expected.tolist()
 
 
@@ -77,12 +86,19 @@ def test_denoising_moves_onsets_and_offsets_but_never_decides_presence():
     alone = absent.clone()
     alone[0, -1] = True
     assert torch.equal(flip_suspicious(alone, *case), alone)
-    assert not flip_suspicious(alone, *case, Denoising(keep_presence=False))[0, :, VISUAL].any()
+    assert not flip_suspicious(alone, *case, Denoising(keep_presence=False))[
+        0, :, VISUAL
+    ].any()
 
 
 def test_in_a_short_video_the_baseline_is_its_easier_half():
     label, *case = one_event([0.1, 0.1, 3.0, 3.0])
-    assert flip_suspicious(label, *case)[0, :, VISUAL, 0].tolist() == [True, True, False, False]
+    assert flip_suspicious(label, *case)[0, :, VISUAL, 0].tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_masked_and_untagged_cells_never_flip_and_masked_losses_do_not_matter():
@@ -106,7 +122,9 @@ def test_the_forward_loss_is_what_the_parser_gives_the_label_in_nats():
     assert loss[3].item() == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"keep": 0}, {"ratio": 1.0}, {"modalities": ("video",)}])
+@pytest.mark.parametrize(
+    "wrong", [{"keep": 0}, {"ratio": 1.0}, {"modalities": ("video",)}]
+)
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(RecipeError):
         Denoising(**wrong)
@@ -114,14 +132,31 @@ def test_settings_that_cannot_be_are_refused(wrong):
 
 def test_a_tag_raises_what_a_doubtful_parser_says_of_the_segments() -> None:
     segment = torch.tensor([0.3, 0.1, 0.0])[None, :, None, None]
-    said = Prediction(segment, torch.zeros(1, 1, 1), torch.tensor([[0.4]]), torch.ones(1, 3, 1, dtype=torch.bool))
+    said = Prediction(
+        segment,
+        torch.zeros(1, 1, 1),
+        torch.tensor([[0.4]]),
+        torch.ones(1, 3, 1, dtype=torch.bool),
+    )
     assert given_tags(said)[0, :, 0, 0].tolist() == pytest.approx([0.75, 0.25, 0.0])
 
 
-def test_a_parser_that_is_sure_of_the_tag_is_taken_at_its_word_and_nothing_exceeds_one() -> None:
+def test_a_parser_that_is_sure_of_the_tag_is_taken_at_its_word_and_nothing_exceeds_one() -> (
+    None
+):
     segment = torch.tensor([0.9, 0.2])[None, :, None, None]
     for video in (1.0, 1.7):  # HAN's own pooling can exceed 1
-        said = Prediction(segment, torch.zeros(1, 1, 1), torch.tensor([[video]]), torch.ones(1, 2, 1, dtype=torch.bool))
+        said = Prediction(
+            segment,
+            torch.zeros(1, 1, 1),
+            torch.tensor([[video]]),
+            torch.ones(1, 2, 1, dtype=torch.bool),
+        )
         assert torch.equal(given_tags(said), segment)
-    unsure = Prediction(segment, torch.zeros(1, 1, 1), torch.zeros(1, 1), torch.ones(1, 2, 1, dtype=torch.bool))
+    unsure = Prediction(
+        segment,
+        torch.zeros(1, 1, 1),
+        torch.zeros(1, 1),
+        torch.ones(1, 2, 1, dtype=torch.bool),
+    )
     assert torch.equal(given_tags(unsure), torch.ones_like(segment))

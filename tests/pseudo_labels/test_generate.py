@@ -26,19 +26,27 @@ def random_videos(seed, videos=4, time=5, classes=6):
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), sizes, sizes, sizes)
-def test_a_label_is_a_tagged_class_that_is_confident_where_something_exists(seed, videos, time, classes):
+def test_a_label_is_a_tagged_class_that_is_confident_where_something_exists(
+    seed, videos, time, classes
+):
     confident, weak, mask = random_videos(seed, videos, time, classes)
     threshold = thresholds(classes)
     label = generate_pseudo_labels(confident, weak, mask, threshold=threshold)
-    for v, t, m, c in torch.cartesian_prod(*map(torch.arange, label.shape)).reshape(-1, 4).tolist():
-        wanted = bool(weak[v, c] and mask[v, t, m] and confident[v, t, m, c] > threshold[m, c])
+    for v, t, m, c in (
+        torch.cartesian_prod(*map(torch.arange, label.shape)).reshape(-1, 4).tolist()
+    ):
+        wanted = bool(
+            weak[v, c] and mask[v, t, m] and confident[v, t, m, c] > threshold[m, c]
+        )
         assert bool(label[v, t, m, c]) == wanted
 
 
 def test_an_empty_segment_never_fires_although_the_audio_threshold_lies_below_chance():
     uninformed = torch.full((1, 2, 2, 4), 0.25)
     mask = torch.tensor([[[True, True], [False, False]]])
-    label = generate_pseudo_labels(uninformed, torch.ones(1, 4, dtype=torch.bool), mask, threshold=thresholds(4))
+    label = generate_pseudo_labels(
+        uninformed, torch.ones(1, 4, dtype=torch.bool), mask, threshold=thresholds(4)
+    )
     assert label[0, 0, AUDIO].all()
     assert not label[0, 0, VISUAL].any()
     assert not label[0, 1].any()
@@ -46,8 +54,13 @@ def test_an_empty_segment_never_fires_although_the_audio_threshold_lies_below_ch
 
 def test_similarity_is_the_scaled_cosine_and_confidence_its_softmax():
     features, text = torch.eye(3)[None], torch.eye(3)[:2]
-    assert torch.equal(similarity(features, text, scale=2.0), torch.tensor([[[2.0, 0], [0, 2], [0, 0]]]))
-    assert torch.allclose(confidence(similarity(features, text))[0, 2], torch.tensor([0.5, 0.5]))
+    assert torch.equal(
+        similarity(features, text, scale=2.0),
+        torch.tensor([[[2.0, 0], [0, 2], [0, 0]]]),
+    )
+    assert torch.allclose(
+        confidence(similarity(features, text))[0, 2], torch.tensor([0.5, 0.5])
+    )
 
 
 def test_default_thresholds_are_the_papers_at_25_classes():
@@ -73,7 +86,10 @@ def test_a_class_occurs_in_a_modality_where_any_segment_holds_it():
 def test_a_fitted_threshold_recovers_the_labels_it_was_made_by(true_threshold):
     confident, weak, mask = random_videos(0, videos=200)
     reference = generate_pseudo_labels(
-        confident, weak, mask, threshold=thresholds(6, dict.fromkeys(("audio", "visual"), true_threshold))
+        confident,
+        weak,
+        mask,
+        threshold=thresholds(6, dict.fromkeys(("audio", "visual"), true_threshold)),
     )
 
     def agreement(estimate, m):
@@ -86,9 +102,13 @@ def test_a_fitted_threshold_recovers_the_labels_it_was_made_by(true_threshold):
 
 def test_where_every_tagged_segment_is_right_the_fitted_threshold_lets_all_fire():
     confident, weak, mask = random_videos(1)
-    fitted = choose_thresholds(confident, weak, mask, lambda estimate, m: float(estimate[:, :, m].sum()))
+    fitted = choose_thresholds(
+        confident, weak, mask, lambda estimate, m: float(estimate[:, :, m].sum())
+    )
     everything = weak[:, None, None] & mask[..., None]
-    assert torch.equal(generate_pseudo_labels(confident, weak, mask, threshold=fitted), everything)
+    assert torch.equal(
+        generate_pseudo_labels(confident, weak, mask, threshold=fitted), everything
+    )
 
 
 def test_a_threshold_cannot_be_fitted_on_nothing():

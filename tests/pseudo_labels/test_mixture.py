@@ -18,8 +18,13 @@ def videos(seed=0, *, lift=LIFT, share=SHARE):
     """Evidence of a world whose truth is known: in each modality other offsets and widths a class."""
     generator = torch.Generator().manual_seed(seed)
     weak = torch.rand(VIDEOS, CLASSES, generator=generator) < 0.5
-    truth = (torch.rand(VIDEOS, TIME, 2, CLASSES, generator=generator) < share) & weak[:, None, None]
-    offset, width = torch.tensor([[0.0, 5.0, -3.0], [1.0, 2.0, 3.0]]), torch.tensor([[1.0, 0.1, 4.0], [1.0, 1.0, 2.0]])
+    truth = (torch.rand(VIDEOS, TIME, 2, CLASSES, generator=generator) < share) & weak[
+        :, None, None
+    ]
+    offset, width = (
+        torch.tensor([[0.0, 5.0, -3.0], [1.0, 2.0, 3.0]]),
+        torch.tensor([[1.0, 0.1, 4.0], [1.0, 1.0, 2.0]]),
+    )
     noise = torch.randn(truth.shape, generator=generator)
     mask = torch.rand(VIDEOS, TIME, 2, generator=generator) < 0.9
     return offset + width * (noise + lift * truth), weak, mask, truth, (offset, width)
@@ -40,7 +45,9 @@ def test_of_labels_that_are_as_likely_as_p_the_share_p_is_right():
     possible = weak[:, None, None] & mask[..., None]
     for low in (0.0, 0.2, 0.4, 0.6, 0.8):
         those = possible & (probability >= low) & (probability < low + 0.2)
-        assert float(truth[those].float().mean()) == pytest.approx(float(probability[those].mean()), abs=0.06)
+        assert float(truth[those].float().mean()) == pytest.approx(
+            float(probability[those].mean()), abs=0.06
+        )
 
 
 @given(st.floats(0.05, 0.95), st.booleans())
@@ -61,14 +68,18 @@ def test_the_threshold_of_one_half_is_nearly_as_good_as_any_that_knows_the_truth
         return ((labels ^ truth) & mask[..., None]).sum(dim=(0, 1))
 
     found = fit_mixture(evidence, weak, mask)
-    best = torch.stack([errors(found.thresholds(p)) for p in torch.linspace(0.02, 0.98, 49).tolist()]).amin(dim=0)
+    best = torch.stack(
+        [errors(found.thresholds(p)) for p in torch.linspace(0.02, 0.98, 49).tolist()]
+    ).amin(dim=0)
     assert (errors(found.thresholds()) <= 1.1 * best + 5).all()
 
 
 def test_evidence_that_says_nothing_makes_nobody_sure_of_a_label():
     evidence, weak, mask, _, _ = videos(4, lift=0.0)
     found = fit_mixture(evidence, weak, mask)
-    assert not (found.probability(evidence) > 0.9)[weak[:, None, None] & mask[..., None]].any()
+    assert not (found.probability(evidence) > 0.9)[
+        weak[:, None, None] & mask[..., None]
+    ].any()
 
 
 def test_what_lies_under_a_mask_changes_nothing():
@@ -95,11 +106,18 @@ def test_a_modality_that_no_video_has_is_no_obstacle():
     silent[:, :, 0] = False
     found = fit_mixture(evidence, weak, silent)
     assert torch.isfinite(found.probability(evidence)).all()
-    assert torch.equal(found.thresholds()[1], fit_mixture(evidence, weak, mask).thresholds()[1])
+    assert torch.equal(
+        found.thresholds()[1], fit_mixture(evidence, weak, mask).thresholds()[1]
+    )
 
 
 def test_smoothing_is_a_mean_of_what_exists_around_a_segment():
-    evidence = torch.tensor([0.0, 1.0, 0.0, 7.0]).reshape(1, 4, 1, 1).expand(1, 4, 2, 1).clone()
+    evidence = (
+        torch.tensor([0.0, 1.0, 0.0, 7.0])
+        .reshape(1, 4, 1, 1)
+        .expand(1, 4, 2, 1)
+        .clone()
+    )
     mask = torch.tensor([True, True, True, False])[None, :, None].expand(1, 4, 2)
     near = math.exp(-0.5)
     far = math.exp(-2.0)
@@ -120,24 +138,37 @@ def test_smoothing_by_nothing_changes_nothing_and_a_constant_stays():
 
 
 def grid(*values):
-    return torch.tensor(values).reshape(1, len(values), 1, 1).expand(1, len(values), 2, 1)
+    return (
+        torch.tensor(values).reshape(1, len(values), 1, 1).expand(1, len(values), 2, 1)
+    )
 
 
 def test_two_witnesses_who_agree_are_surer_than_either_and_ignorance_adds_nothing():
-    weak, mask = torch.ones(1, 1, dtype=torch.bool), torch.ones(1, 4, 2, dtype=torch.bool)
+    weak, mask = (
+        torch.ones(1, 1, dtype=torch.bool),
+        torch.ones(1, 4, 2, dtype=torch.bool),
+    )
     first = grid(0.8, 0.8, 0.2, 0.2)  # holds the class in half of the segments
     fused = fuse(first, grid(0.8, 0.5, 0.5, 0.9), weak, mask)[0, :, 0, 0].tolist()
     assert fused == pytest.approx([16 / 17, 0.8, 0.2, 9 / 13])
-    assert torch.allclose(fuse(first, grid(0.9, 0.1, 0.9, 0.1), weak, mask, trust=0.0), first)
+    assert torch.allclose(
+        fuse(first, grid(0.9, 0.1, 0.9, 0.1), weak, mask, trust=0.0), first
+    )
 
 
 def test_the_share_that_both_witnesses_knew_counts_once():
-    weak, mask = torch.ones(1, 1, dtype=torch.bool), torch.ones(1, 4, 2, dtype=torch.bool)
+    weak, mask = (
+        torch.ones(1, 1, dtype=torch.bool),
+        torch.ones(1, 4, 2, dtype=torch.bool),
+    )
     share = grid(0.1, 0.1, 0.1, 0.1)
     assert torch.allclose(fuse(share, share, weak, mask), share)
 
 
 def test_no_witness_makes_a_label_outside_the_tags_or_where_nothing_is():
-    weak, mask = torch.zeros(1, 1, dtype=torch.bool), torch.ones(1, 2, 2, dtype=torch.bool)
+    weak, mask = (
+        torch.zeros(1, 1, dtype=torch.bool),
+        torch.ones(1, 2, 2, dtype=torch.bool),
+    )
     assert not fuse(grid(0.9, 0.9), grid(0.9, 0.9), weak, mask).any()
     assert not fuse(grid(0.9, 0.9), grid(0.9, 0.9), ~weak, ~mask).any()

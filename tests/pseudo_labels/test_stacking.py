@@ -20,8 +20,14 @@ def drawn(seed):
     shape = (VIDEOS, TIME, MODALITIES, CLASSES)
     mask = torch.rand(shape[:3], generator=draw) > 0.2
     weak = torch.rand(VIDEOS, CLASSES, generator=draw) > 0.3
-    truth = (torch.rand(shape, generator=draw) > 0.5) & weak[:, None, None] & mask[..., None]
-    hints = [torch.randn(shape, generator=draw) + strength * truth for strength in (1.5, 1.0)]
+    truth = (
+        (torch.rand(shape, generator=draw) > 0.5)
+        & weak[:, None, None]
+        & mask[..., None]
+    )
+    hints = [
+        torch.randn(shape, generator=draw) + strength * truth for strength in (1.5, 1.0)
+    ]
     first, segment = (hint.sigmoid() for hint in hints)
     modality, video = (
         torch.rand(VIDEOS, MODALITIES, CLASSES, generator=draw),
@@ -42,19 +48,32 @@ def slow_features(first, said, v, t, m, c):
 
     found = [odds(said.modality[v, m, c]), odds(said.video[v, c])]
     for witness in (first, said.segment):
-        there = {s: odds(witness[v, s, m, c]) for s in range(TIME) if said.mask[v, s, m]}
-        found += [odds(witness[v, t, m, c]), mean([there[s] for s in (t - 1, t + 1) if s in there])]
-        found += [mean(list(there.values())), odds(witness[v, t, 1 - m, c]) if said.mask[v, t, 1 - m] else 0.0]
+        there = {
+            s: odds(witness[v, s, m, c]) for s in range(TIME) if said.mask[v, s, m]
+        }
+        found += [
+            odds(witness[v, t, m, c]),
+            mean([there[s] for s in (t - 1, t + 1) if s in there]),
+        ]
+        found += [
+            mean(list(there.values())),
+            odds(witness[v, t, 1 - m, c]) if said.mask[v, t, 1 - m] else 0.0,
+        ]
     return found
 
 
 def slow_logit(stack, features, m, c):
-    weighed = sum(w * x for w, x in zip(stack.weight[m].tolist(), features, strict=True))
+    weighed = sum(
+        w * x for w, x in zip(stack.weight[m].tolist(), features, strict=True)
+    )
     return weighed + float(stack.bias[m] + stack.offset[m, c])
 
 
 def cells(weak, mask):
-    return [tuple(cell) for cell in (weak[:, None, None] & mask[..., None]).nonzero().tolist()]
+    return [
+        tuple(cell)
+        for cell in (weak[:, None, None] & mask[..., None]).nonzero().tolist()
+    ]
 
 
 def test_the_probability_is_that_of_a_slow_restatement_and_nought_where_no_label_can_be():
@@ -63,17 +82,26 @@ def test_the_probability_is_that_of_a_slow_restatement_and_nought_where_no_label
     found = stack.probability(first, said, weak)
     expected = torch.zeros_like(first)
     for v, t, m, c in cells(weak, said.mask):
-        expected[v, t, m, c] = 1 / (1 + math.exp(-slow_logit(stack, slow_features(first, said, v, t, m, c), m, c)))
+        expected[v, t, m, c] = 1 / (
+            1
+            + math.exp(-slow_logit(stack, slow_features(first, said, v, t, m, c), m, c))
+        )
     assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_no_other_weights_fit_better():
     first, said, weak, truth = drawn(4)
     stack = fit_stack(first, said, weak, truth)
-    slope = {"weight": RIDGE * stack.weight, "bias": torch.zeros_like(stack.bias), "offset": RIDGE_CLASS * stack.offset}
+    slope = {
+        "weight": RIDGE * stack.weight,
+        "bias": torch.zeros_like(stack.bias),
+        "offset": RIDGE_CLASS * stack.offset,
+    }
     for v, t, m, c in cells(weak, said.mask):
         features = slow_features(first, said, v, t, m, c)
-        wrong = 1 / (1 + math.exp(-slow_logit(stack, features, m, c))) - float(truth[v, t, m, c])
+        wrong = 1 / (1 + math.exp(-slow_logit(stack, features, m, c))) - float(
+            truth[v, t, m, c]
+        )
         slope["weight"][m] += wrong * torch.tensor(features, dtype=torch.float64)
         slope["bias"][m] += wrong
         slope["offset"][m, c] += wrong
@@ -96,7 +124,10 @@ def test_segments_that_do_not_exist_have_no_say():
     first, said, weak, truth = drawn(6)
     absent = ~said.mask[..., None].expand_as(first)
     other = replace(said, segment=said.segment.masked_fill(absent, 0.99))
-    one, two = (fit_stack(first, what, weak, truth).probability(first, what, weak) for what in (said, other))
+    one, two = (
+        fit_stack(first, what, weak, truth).probability(first, what, weak)
+        for what in (said, other)
+    )
     assert torch.equal(one, two)
 
 

@@ -32,7 +32,10 @@ def places(grid):
 def test_the_exchange_equals_its_slow_restatement(seed):
     random = torch.Generator().manual_seed(seed)
     weak = torch.rand(9, 4, generator=random) < 0.6
-    foreign = torch.rand(9, 2, 4, generator=random), torch.rand(9, 2, 4, generator=random)
+    foreign = (
+        torch.rand(9, 2, 4, generator=random),
+        torch.rand(9, 2, 4, generator=random),
+    )
     error = torch.rand(2, 4, generator=random)
     error[:, 0] = 0
     removed = removed_by_exchange(weak, foreign, error)
@@ -53,7 +56,10 @@ def test_partners_share_no_tag_and_are_absent_only_where_there_is_none(seed):
 
 def test_error_rates_by_hand():
     said = torch.tensor([[[0.9], [0.1]], [[0.2], [0.8]]])
-    weak, present = torch.tensor([[True], [False]]), torch.tensor([[True, True], [True, False]])
+    weak, present = (
+        torch.tensor([[True], [False]]),
+        torch.tensor([[True, True], [True, False]]),
+    )
     assert error_rates(said, weak, present).tolist() == [[0.0], [1.0]]
 
 
@@ -61,22 +67,39 @@ def test_error_rates_by_hand():
 def test_the_removal_equals_its_slow_restatement(seed, videos):
     random = torch.Generator().manual_seed(seed)
     weak = torch.rand(videos, 5, generator=random) < 0.7
-    loss, ratios = torch.rand(videos, 2, 5, generator=random), torch.rand(2, 5, generator=random)
+    loss, ratios = (
+        torch.rand(videos, 2, 5, generator=random),
+        torch.rand(2, 5, generator=random),
+    )
     present = torch.ones(videos, 2, dtype=torch.bool)
-    assert places(doubtful_tags(loss, weak, present, ratios)) == oracle.doubtful_tags(loss, weak, ratios)
+    assert places(doubtful_tags(loss, weak, present, ratios)) == oracle.doubtful_tags(
+        loss, weak, ratios
+    )
 
 
 def test_a_class_with_few_tags_in_the_batch_loses_none():
-    weak, present = torch.ones(3, 1, dtype=torch.bool), torch.ones(3, 2, dtype=torch.bool)
+    weak, present = (
+        torch.ones(3, 1, dtype=torch.bool),
+        torch.ones(3, 2, dtype=torch.bool),
+    )
     loss = torch.tensor([[[3.0], [0.0]], [[2.0], [1.0]], [[1.0], [2.0]]])
     assert not doubtful_tags(loss, weak, present, torch.full((2, 1), 0.33)).any()
-    assert places(doubtful_tags(loss, weak, present, torch.full((2, 1), 0.34))) == {(0, AUDIO, 0), (2, VISUAL, 0)}
+    assert places(doubtful_tags(loss, weak, present, torch.full((2, 1), 0.34))) == {
+        (0, AUDIO, 0),
+        (2, VISUAL, 0),
+    }
 
 
 def test_noise_ratios_by_hand():
     said = torch.tensor([[[0.9], [0.9]], [[0.1], [0.9]], [[0.5], [0.3]]])
-    weak, present = torch.tensor([[True], [True], [False]]), torch.ones(3, 2, dtype=torch.bool)
-    assert noise_ratios(said, weak, present).tolist() == [[0.5], [1.0]]  # means 0.5 and 0.7; bars 0.3 and 1.26
+    weak, present = (
+        torch.tensor([[True], [True], [False]]),
+        torch.ones(3, 2, dtype=torch.bool),
+    )
+    assert noise_ratios(said, weak, present).tolist() == [
+        [0.5],
+        [1.0],
+    ]  # means 0.5 and 0.7; bars 0.3 and 1.26
     strict = NoiseEstimate(below=(0.6, 1.26))  # 0.9 / 0.7 is above, 0.95 of it is not
     assert noise_ratios(said, weak, present, strict).tolist() == [[0.5], [0.0]]
     official = NoiseEstimate(below=(0.6, 1.26), official=True)
@@ -88,8 +111,12 @@ def test_valor_has_a_threshold_and_a_sentence_for_every_class_of_llp():
     assert logits == {"audio": [4.0, 0.0], "visual": [14.0, 20.0]}
     assert valor_prompts(["Dog"], AUDIO) == [["This is a sound of dog"]]
     assert valor_prompts(["Dog"], VISUAL) == [["A photo of a dog."]]
-    assert all(len(values) == len(LLP) for values in valor_thresholds(LLP.classes).values())
-    with pytest.raises(RecipeError, match="unknown class of VALOR 'Dgo'; did you mean 'Dog'"):
+    assert all(
+        len(values) == len(LLP) for values in valor_thresholds(LLP.classes).values()
+    )
+    with pytest.raises(
+        RecipeError, match="unknown class of VALOR 'Dgo'; did you mean 'Dog'"
+    ):
         valor_thresholds(["Dgo"])
 
 

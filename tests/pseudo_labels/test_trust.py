@@ -20,9 +20,14 @@ def test_rates_are_shares_of_segments_that_exist():
     evidence, weak, mask, _, _ = videos()
     (audio, _), threshold = judged(evidence, weak, mask)
     above = evidence[:, :, AUDIO, 1] > threshold[AUDIO, 1]
-    inside, outside = weak[:, None, 1] & mask[:, :, AUDIO], ~weak[:, None, 1] & mask[:, :, AUDIO]
+    inside, outside = (
+        weak[:, None, 1] & mask[:, :, AUDIO],
+        ~weak[:, None, 1] & mask[:, :, AUDIO],
+    )
     assert audio[1].fires == pytest.approx(float(above[inside].float().mean()))
-    assert audio[1].fires_untagged == pytest.approx(float(above[outside].float().mean()))
+    assert audio[1].fires_untagged == pytest.approx(
+        float(above[outside].float().mean())
+    )
     assert audio[1].videos == int((weak[:, 1] & mask[:, :, AUDIO].any(dim=1)).sum())
 
 
@@ -39,7 +44,11 @@ def test_clear_evidence_is_trustworthy_and_evidence_of_other_videos_is_not():
     evidence, weak, mask, _, _ = videos(2, lift=4.0)
     generator = torch.Generator().manual_seed(0)
     steady = evidence.sort(dim=1).values  # events last
-    assert all(one.verdict == "trustworthy" for row in judged(steady, weak, mask)[0] for one in row)
+    assert all(
+        one.verdict == "trustworthy"
+        for row in judged(steady, weak, mask)[0]
+        for one in row
+    )
     strangers = steady[torch.randperm(len(steady), generator=generator)]
     doubted = [one for row in judged(strangers, weak, mask)[0] for one in row]
     assert all(one.verdict == "doubtful" and one.reasons for one in doubted)
@@ -60,7 +69,10 @@ def test_of_a_class_with_few_tagged_videos_nothing_is_said():
 
 
 def test_sentences_agree_on_the_share_that_both_mark():
-    label, other = torch.zeros(1, 4, 2, 1, dtype=torch.bool), torch.zeros(1, 4, 2, 1, dtype=torch.bool)
+    label, other = (
+        torch.zeros(1, 4, 2, 1, dtype=torch.bool),
+        torch.zeros(1, 4, 2, 1, dtype=torch.bool),
+    )
     label[0, :3], other[0, 1:] = True, True
     assert agreement(label, [other]).tolist() == [[0.5], [0.5]]
     assert agreement(label, [label, other]).tolist() == [[0.75], [0.75]]

@@ -25,26 +25,44 @@ from vaplan.store import Store, Writer, stores
 from vaplan.taxonomy import Taxonomy
 from vaplan.workers import Engine, Work
 
-stage = importlib.import_module("vaplan.stages.features")  # the package has the function under this name
+stage = importlib.import_module(
+    "vaplan.stages.features"
+)  # the package has the function under this name
 VIDEOS = [f"video{i}" for i in range(7)]
 CHANGING = ("ftruncate", "pwrite", "fsync", "replace")
 
 
 def pretended_encoder(name: str, modality: int, **_: Any) -> SimpleNamespace:
-    return SimpleNamespace(provenance={"weights_sha256": str(modality)}, dimension=DIMENSION)
+    return SimpleNamespace(
+        provenance={"weights_sha256": str(modality)}, dimension=DIMENSION
+    )
 
 
-PRETENCE = ((stage, "SHARD", 2), (stage.encoders, "load", pretended_encoder))  # to be set before a `job`
+PRETENCE = (
+    (stage, "SHARD", 2),
+    (stage.encoders, "load", pretended_encoder),
+)  # to be set before a `job`
 
 
 def data() -> Annotations:
-    return Annotations(Taxonomy(("Dog",)), tuple(Video(video) for video in VIDEOS), source=Path("table.csv"))
+    return Annotations(
+        Taxonomy(("Dog",)),
+        tuple(Video(video) for video in VIDEOS),
+        source=Path("table.csv"),
+    )
 
 
-def job(root: Path, *, engine: Engine = here, workers: int = 1, progress: Any = None) -> Any:
+def job(
+    root: Path, *, engine: Engine = here, workers: int = 1, progress: Any = None
+) -> Any:
     """Fill the store of every pretended encoder."""
     names = tuple((name,) for _, name in PAIRS)
-    options = {"names": names, "workers": workers, "engine": engine, "progress": progress}
+    options = {
+        "names": names,
+        "workers": workers,
+        "engine": engine,
+        "progress": progress,
+    }
     return stage.features(data(), root / "media", root / "store", **options)
 
 
@@ -67,7 +85,9 @@ class Life:
 
         return call
 
-    def engine(self, work: Work, items: Sequence[Any], *, count: int, seconds: float) -> Iterator[tuple[Any, Any]]:
+    def engine(
+        self, work: Work, items: Sequence[Any], *, count: int, seconds: float
+    ) -> Iterator[tuple[Any, Any]]:
         for result in here(work, items, count=count, seconds=seconds):
             self.step()
             yield result
@@ -75,7 +95,10 @@ class Life:
 
 def killed(root: Path, steps: int) -> None:
     """Do the job up to a step; what the store has taken is noted in the file `acknowledged`."""
-    life, notes = Life(steps), os.open(root / "acknowledged", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    life, notes = (
+        Life(steps),
+        os.open(root / "acknowledged", os.O_CREAT | os.O_WRONLY | os.O_APPEND),
+    )
 
     class Torn(io.FileIO):
         def write(self, content: Any) -> int:
@@ -84,12 +107,19 @@ def killed(root: Path, steps: int) -> None:
 
     def add(self: Writer, entries: Sequence[Any]) -> None:
         real_add(self, entries)
-        os.write(notes, "".join(f"{self.store.card.encoder} {entry.video}\n" for entry in entries).encode())
+        os.write(
+            notes,
+            "".join(
+                f"{self.store.card.encoder} {entry.video}\n" for entry in entries
+            ).encode(),
+        )
 
     real_open, real_add = Path.open, Writer.add
     for name in CHANGING:
         setattr(os, name, life.counting(getattr(os, name)))
-    Path.open = lambda path, mode="r", *a, **k: Torn(path, mode) if mode == "wb" else real_open(path, mode, *a, **k)
+    Path.open = lambda path, mode="r", *a, **k: (
+        Torn(path, mode) if mode == "wb" else real_open(path, mode, *a, **k)
+    )
     Writer.add = add
     job(root, engine=life.engine)
 
@@ -98,7 +128,11 @@ def held(root: Path) -> dict[str, Any]:
     """What the stores hold."""
     found: dict[str, Store] = stores(root / "store")
     return {
-        "rows": [f"{name} {video}" for name, store in found.items() for video in store.statuses()],
+        "rows": [
+            f"{name} {video}"
+            for name, store in found.items()
+            for video in store.statuses()
+        ],
         "hashes": [store.content_hash() for store in found.values()],
         "problems": [problem for store in found.values() for problem in store.verify()],
         "leftovers": [path.name for path in (root / "store").glob("*/.*")],
@@ -118,7 +152,9 @@ def forked(work: Callable[[], Any]) -> tuple[int, Any]:
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
         said = pipe.read()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), json.loads(said or b"null")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), json.loads(
+        said or b"null"
+    )
 
 
 def again(root: Path) -> dict[str, Any]:
@@ -143,7 +179,9 @@ def deaths(folder: Path) -> Iterator[dict[str, Any]]:
         root = with_media(folder / str(steps))
         code, _ = forked(lambda root=root, steps=steps: killed(root, steps))
         notes = (root / "acknowledged").read_text().splitlines()
-        yield {"kind": "steps", "code": code, "acknowledged": notes} | forked(lambda root=root: again(root))[1]
+        yield {"kind": "steps", "code": code, "acknowledged": notes} | forked(
+            lambda root=root: again(root)
+        )[1]
 
 
 def worked(folder: Path) -> Iterator[dict[str, Any]]:
@@ -173,7 +211,11 @@ def abandoned(folder: Path) -> Iterator[dict[str, Any]]:
     for results in (1, 3, 6):
         root = with_media(folder / f"killed after {results}")
         code, _ = forked(lambda root=root, results=results: orphaned(root, results))
-        about = {"kind": "abandoned", "code": code, "pids": json.loads((root / "pids").read_text())}
+        about = {
+            "kind": "abandoned",
+            "code": code,
+            "pids": json.loads((root / "pids").read_text()),
+        }
         yield about | forked(lambda root=root: again(root))[1]
 
 
@@ -181,5 +223,7 @@ if __name__ == "__main__":
     place = Path(sys.argv[1])
     for setting in PRETENCE:
         setattr(*setting)
-    for death in itertools.chain(deaths(place), abandoned(place), worked(place)):  # real workers last: threads
+    for death in itertools.chain(
+        deaths(place), abandoned(place), worked(place)
+    ):  # real workers last: threads
         print(json.dumps(death), flush=True)  # noqa: T201

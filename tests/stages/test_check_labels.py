@@ -15,7 +15,9 @@ def videos():
     """Features that say what is there, in one modality at a time, for half of a video."""
     generator = torch.Generator().manual_seed(0)
     tags = torch.rand(VIDEOS, CLASSES, generator=generator) < 0.25
-    tags[torch.arange(VIDEOS), torch.randint(CLASSES, (VIDEOS,), generator=generator)] = True
+    tags[
+        torch.arange(VIDEOS), torch.randint(CLASSES, (VIDEOS,), generator=generator)
+    ] = True
     begin = torch.randint(TIME // 2 + 1, (VIDEOS, 1, 1, CLASSES), generator=generator)
     time = torch.arange(TIME)[:, None, None]
     modality = torch.randint(2, (VIDEOS, 1, 1, CLASSES), generator=generator)
@@ -27,7 +29,14 @@ def videos():
         + 2.0 * torch.randn(VIDEOS, TIME, SIZE, generator=generator)
         for m in (0, 1)
     ]
-    return Inputs(((streams[0],), (streams[1],)), torch.ones(VIDEOS, TIME, 2, dtype=torch.bool)), tags, truth
+    return (
+        Inputs(
+            ((streams[0],), (streams[1],)),
+            torch.ones(VIDEOS, TIME, 2, dtype=torch.bool),
+        ),
+        tags,
+        truth,
+    )
 
 
 def strangers(truth, tags):
@@ -35,17 +44,23 @@ def strangers(truth, tags):
     generator, shuffled = torch.Generator().manual_seed(1), truth.clone()
     for c in range(CLASSES):
         tagged = torch.nonzero(tags[:, c])[:, 0]
-        shuffled[tagged, :, :, c] = truth[tagged[torch.randperm(len(tagged), generator=generator)]][..., c]
+        shuffled[tagged, :, :, c] = truth[
+            tagged[torch.randperm(len(tagged), generator=generator)]
+        ][..., c]
     return shuffled
 
 
 def test_right_labels_help_and_labels_of_other_videos_do_not(videos):
     inputs, tags, truth = videos
     assert compare(inputs, tags, truth, folds=2, seed=0).verdict == "help"
-    assert compare(inputs, tags, strangers(truth, tags), folds=2, seed=0).verdict != "help"
+    assert (
+        compare(inputs, tags, strangers(truth, tags), folds=2, seed=0).verdict != "help"
+    )
 
 
-def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_told_where(videos):
+def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_told_where(
+    videos,
+):
     inputs, tags, truth = videos
     told = contributions(inputs, tags, folds=3, seed=0)
     tagged = tags[:, None, None].expand(truth.shape)
@@ -59,13 +74,26 @@ def test_places_are_what_a_tag_loses_with_the_likelier_half(videos):
     assert places(-told, tags, told).tolist() == [-4.0]
     inputs, tags, truth = videos
     told = contributions(inputs, tags, folds=3, seed=0)
-    assert places(truth.float(), tags, told).mean() > places(strangers(truth, tags).float(), tags, told).mean()
+    assert (
+        places(truth.float(), tags, told).mean()
+        > places(strangers(truth, tags).float(), tags, told).mean()
+    )
 
 
 def test_the_verdict_follows_the_intervals():
     def verdict(*intervals):
-        return Checked(9, 3, {}, dict(zip(("tags", "places"), intervals, strict=True))).verdict
+        return Checked(
+            9, 3, {}, dict(zip(("tags", "places"), intervals, strict=True))
+        ).verdict
 
-    up, down, level = Interval(1.0, 0.5, 1.5), Interval(-1.0, -1.5, -0.5), Interval(0.0, -0.5, 0.5)
-    assert [verdict(up, level), verdict(level, up), verdict(level, level)] == ["help", "help", "do not help"]
+    up, down, level = (
+        Interval(1.0, 0.5, 1.5),
+        Interval(-1.0, -1.5, -0.5),
+        Interval(0.0, -0.5, 0.5),
+    )
+    assert [verdict(up, level), verdict(level, up), verdict(level, level)] == [
+        "help",
+        "help",
+        "do not help",
+    ]
     assert [verdict(up, down), verdict(down, level)] == ["harm", "harm"]

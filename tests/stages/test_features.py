@@ -20,17 +20,32 @@ def some(world: World, count: int) -> Annotations:
 
 
 def hashes(store: Path) -> list[str]:
-    return [folder.content_hash() for group in folders(store, EMBEDDED) for folder in group]
+    return [
+        folder.content_hash() for group in folders(store, EMBEDDED) for folder in group
+    ]
 
 
 def test_a_second_run_has_nothing_to_do(world: World) -> None:
-    before = sorted((p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet"))
-    outcome = stages.features(world.data, world.folder, world.store, names=EMBEDDED, workers=1)
-    assert (outcome.done, outcome.already, outcome.failed) == (0, len(world.data.videos), ())
-    assert sorted((p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet")) == before
+    before = sorted(
+        (p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet")
+    )
+    outcome = stages.features(
+        world.data, world.folder, world.store, names=EMBEDDED, workers=1
+    )
+    assert (outcome.done, outcome.already, outcome.failed) == (
+        0,
+        len(world.data.videos),
+        (),
+    )
+    assert (
+        sorted((p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet"))
+        == before
+    )
 
 
-def test_workers_and_interruptions_do_not_change_a_byte(world: World, tmp_path: Path) -> None:
+def test_workers_and_interruptions_do_not_change_a_byte(
+    world: World, tmp_path: Path
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     stages.features(some(world, 4), world.folder, whole, names=EMBEDDED, workers=1)
     stages.features(some(world, 2), world.folder, parts, names=EMBEDDED, workers=1)
@@ -38,52 +53,96 @@ def test_workers_and_interruptions_do_not_change_a_byte(world: World, tmp_path: 
     assert hashes(whole) == hashes(parts)
 
 
-def test_a_bad_file_is_recorded_and_the_rest_is_done(world: World, tmp_path: Path) -> None:
+def test_a_bad_file_is_recorded_and_the_rest_is_done(
+    world: World, tmp_path: Path
+) -> None:
     media = tmp_path / "media"
     media.mkdir()
     good, bad, gone = world.data.videos[:3]
     shutil.copy(world.folder / good.path, media / f"{good.video}.mp4")
     (media / f"{bad.video}.mp4").write_text("this is no film")
-    data = replace(world.data, videos=tuple(replace(video, path="") for video in (good, bad, gone)))
-    outcome = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1)
+    data = replace(
+        world.data, videos=tuple(replace(video, path="") for video in (good, bad, gone))
+    )
+    outcome = stages.features(
+        data, media, tmp_path / "store", names=EMBEDDED, workers=1
+    )
     assert outcome.done == 1
     reasons = dict(outcome.failed)
     assert f"{bad.video}.mp4" in reasons[bad.video]
     assert "no file for" in reasons[gone.video]
     statuses = Store.open(tmp_path / "store", "audio:embedded").statuses()
-    assert {video for video, (status, _) in statuses.items() if status == "failed"} == {bad.video, gone.video}
+    assert {video for video, (status, _) in statuses.items() if status == "failed"} == {
+        bad.video,
+        gone.video,
+    }
     shutil.copy(world.folder / bad.path, media / f"{bad.video}.mp4")
-    again = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1, retry=f"{bad.video}.mp4")
-    assert (again.done, again.already, [video for video, _ in again.failed]) == (1, 1, [gone.video])
+    again = stages.features(
+        data,
+        media,
+        tmp_path / "store",
+        names=EMBEDDED,
+        workers=1,
+        retry=f"{bad.video}.mp4",
+    )
+    assert (again.done, again.already, [video for video, _ in again.failed]) == (
+        1,
+        1,
+        [gone.video],
+    )
 
 
-def test_a_file_that_was_not_there_is_looked_for_again(world: World, tmp_path: Path) -> None:
+def test_a_file_that_was_not_there_is_looked_for_again(
+    world: World, tmp_path: Path
+) -> None:
     media = tmp_path / "media"
     media.mkdir()
     (video,) = some(world, 1).videos
     data = replace(world.data, videos=(replace(video, path=""),))
     for _ in range(2):
-        assert stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1).done == 0
+        assert (
+            stages.features(
+                data, media, tmp_path / "store", names=EMBEDDED, workers=1
+            ).done
+            == 0
+        )
     assert len(list((tmp_path / "store").glob("audio-*/shard-*"))) == 1
     shutil.copy(world.folder / video.path, media / f"{video.video}.mp4")
-    outcome = stages.features(data, media, tmp_path / "store", names=EMBEDDED, workers=1)
+    outcome = stages.features(
+        data, media, tmp_path / "store", names=EMBEDDED, workers=1
+    )
     assert (outcome.done, outcome.failed) == (1, ())
 
 
-def test_a_limit_is_what_is_done_now_and_the_rest_is_done_later(world: World, tmp_path: Path) -> None:
+def test_a_limit_is_what_is_done_now_and_the_rest_is_done_later(
+    world: World, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
-    first = stages.features(some(world, 3), world.folder, store, names=EMBEDDED, workers=1, limit=2)
-    rest = stages.features(some(world, 3), world.folder, store, names=EMBEDDED, workers=1)
+    first = stages.features(
+        some(world, 3), world.folder, store, names=EMBEDDED, workers=1, limit=2
+    )
+    rest = stages.features(
+        some(world, 3), world.folder, store, names=EMBEDDED, workers=1
+    )
     assert (first.done, rest.done, rest.already) == (2, 1, 2)
 
 
-def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(world: World, tmp_path: Path) -> None:
+def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(
+    world: World, tmp_path: Path
+) -> None:
     stages.features(some(world, 1), world.folder, tmp_path, names=EMBEDDED, workers=1)
-    with Store.open(tmp_path, "audio:embedded").writing(), pytest.raises(MachineError, match="locked by pid"):
-        stages.features(some(world, 2), world.folder, tmp_path, names=EMBEDDED, workers=1)
+    with (
+        Store.open(tmp_path, "audio:embedded").writing(),
+        pytest.raises(MachineError, match="locked by pid"),
+    ):
+        stages.features(
+            some(world, 2), world.folder, tmp_path, names=EMBEDDED, workers=1
+        )
 
 
-def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(world: World) -> None:
+def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(
+    world: World,
+) -> None:
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
     assert inputs.mask.all()
     for streams in inputs.streams:
@@ -91,18 +150,24 @@ def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(worl
 
 
 def test_a_store_of_another_encoder_is_refused(world: World) -> None:
-    with pytest.raises(StoreError, match=r"store of another encoder: asked for audio:clap:x"):
+    with pytest.raises(
+        StoreError, match=r"store of another encoder: asked for audio:clap:x"
+    ):
         read_inputs(world.store, (("clap:x",), ("embedded",)), world.data.ids)
 
 
-def test_media_files_are_found_by_path_id_or_the_first_eleven_characters(tmp_path: Path) -> None:
+def test_media_files_are_found_by_path_id_or_the_first_eleven_characters(
+    tmp_path: Path,
+) -> None:
     for name in ("whole_id_0_10.mp4", "ABCDEFGHIJK.webm", "twice.mp4", "twice.mkv"):
         (tmp_path / name).touch()
     media = MediaFolder(tmp_path, table=tmp_path / "t.csv")
     assert media.find(Video("whole_id_0_10")).name == "whole_id_0_10.mp4"
     assert media.find(Video("ABCDEFGHIJK_30_40")).name == "ABCDEFGHIJK.webm"
     assert media.find(Video("x", path="twice.mkv")).name == "twice.mkv"
-    with pytest.raises(MediaError, match=r"several files for 'twice': twice\.mkv, twice\.mp4"):
+    with pytest.raises(
+        MediaError, match=r"several files for 'twice': twice\.mkv, twice\.mp4"
+    ):
         media.find(Video("twice"))
     with pytest.raises(MediaError, match="no file for 'nobody'"):
         media.find(Video("nobody"))

@@ -47,7 +47,9 @@ def stopped(root: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize(("name", "calls"), [("fsync", 20), ("replace", 10), ("pwrite", 4)])
+@pytest.mark.parametrize(
+    ("name", "calls"), [("fsync", 20), ("replace", 10), ("pwrite", 4)]
+)
 def test_a_disk_that_is_full_at_any_moment_stops_the_job_which_can_be_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, calls: int
 ) -> None:
@@ -58,35 +60,61 @@ def test_a_disk_that_is_full_at_any_moment_stops_the_job_which_can_be_completed(
         with monkeypatch.context() as patch:
             patch.setattr(os, name, failing(getattr(os, name), at, errno.ENOSPC))
             said = stopped(root)
-        assert re.match(rf"{root / 'store'}.*: No space left on device. Fix: free ", said)
+        assert re.match(
+            rf"{root / 'store'}.*: No space left on device. Fix: free ", said
+        )
         assert not held(root)["leftovers"]
         job(root)
         assert held(root) == whole
 
 
-def test_the_command_ends_with_code_5_and_one_line_when_the_disk_is_full(world: World, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vaplan", "features", f"table:{world.table}", "--media", str(world.folder)]
+def test_the_command_ends_with_code_5_and_one_line_when_the_disk_is_full(
+    world: World, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vaplan",
+        "features",
+        f"table:{world.table}",
+        "--media",
+        str(world.folder),
+    ]
     command += ["--store", str(tmp_path), "--limit", "4", "--workers", "1"]
 
     def little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))  # the store's cards fit, features do not
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (6_000, 6_000)
+        )  # the store's cards fit, features do not
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=little_room)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, preexec_fn=little_room
+    )
     assert done.returncode == Exit.MACHINE, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert os.strerror(errno.EFBIG) in line
     assert "Fix: free" in line
     assert "Traceback" not in done.stderr
-    assert [path.name for path in tmp_path.glob("*/*.p*")] == []  # no shard, and no part of one
+    assert [
+        path.name for path in tmp_path.glob("*/*.p*")
+    ] == []  # no shard, and no part of one
     few = world.data.ordered(world.data.ids[:4])
-    assert stages.features(few, world.folder, tmp_path, names=(("embedded",), ("embedded",)), workers=1).done == 4
+    assert (
+        stages.features(
+            few, world.folder, tmp_path, names=(("embedded",), ("embedded",)), workers=1
+        ).done
+        == 4
+    )
 
 
 def test_a_store_in_a_place_that_cannot_be_written_stops_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (with_media(tmp_path) / "store").write_text("a file where the store should be")
-    with pytest.raises(MachineError, match=r"the store cannot be written: .* Fix: free space there, or mend") as caught:
+    with pytest.raises(
+        MachineError,
+        match=r"the store cannot be written: .* Fix: free space there, or mend",
+    ) as caught:
         job(tmp_path)
     assert caught.value.exit == Exit.MACHINE
 
@@ -96,7 +124,10 @@ def test_a_media_folder_that_cannot_be_read_is_the_machines_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(os, "listdir", failing(os.listdir, 0, number))
-    with pytest.raises(MachineError, match=rf"media: the media folder cannot be read: {os.strerror(number)}"):
+    with pytest.raises(
+        MachineError,
+        match=rf"media: the media folder cannot be read: {os.strerror(number)}",
+    ):
         job(with_media(tmp_path))
 
 
@@ -112,4 +143,7 @@ def test_a_file_that_may_not_even_be_looked_at_is_left_to_whoever_opens_it(
     folder = MediaFolder(tmp_path, table=tmp_path / "t.csv")
     (video, *_) = data().videos
     monkeypatch.setattr(Path, "stat", failing(Path.stat, 0, errno.EACCES))
-    assert folder.find(type(video)("x", path="hidden/x.mp4")) == tmp_path / "hidden" / "x.mp4"
+    assert (
+        folder.find(type(video)("x", path="hidden/x.mp4"))
+        == tmp_path / "hidden" / "x.mp4"
+    )

@@ -17,8 +17,15 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Deaths:
     """What `killing` says of every job."""
-    command = [sys.executable, "-m", "tests.stages.killing", str(tmp_path_factory.mktemp("killed"))]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.stages.killing",
+        str(tmp_path_factory.mktemp("killed")),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -26,7 +33,9 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Deaths:
 @pytest.fixture(scope="module")
 def unbroken(lines: Deaths) -> dict[str, Any]:
     """What the store holds after a job that nothing disturbed."""
-    (whole,) = [line["after"] for line in lines if line["kind"] == "steps" and line["code"] == 0]
+    (whole,) = [
+        line["after"] for line in lines if line["kind"] == "steps" and line["code"] == 0
+    ]
     assert whole["problems"] == []
     return whole
 
@@ -37,7 +46,9 @@ def killed(lines: Deaths) -> Deaths:
     return [line for line in lines if line["kind"] == "steps" and line["code"] == -9]
 
 
-def test_a_job_is_killed_before_between_and_in_the_middle_of_its_writes(killed: Deaths) -> None:
+def test_a_job_is_killed_before_between_and_in_the_middle_of_its_writes(
+    killed: Deaths,
+) -> None:
     assert len(killed) >= 50
     assert len({len(line["acknowledged"]) for line in killed}) >= 8
     assert len({name for line in killed for name in line["before"]["leftovers"]}) >= 10
@@ -50,10 +61,15 @@ def test_what_was_acknowledged_is_there_after_any_death(killed: Deaths) -> None:
 
 def test_nothing_torn_is_ever_in_the_store(killed: Deaths) -> None:
     for line in killed:
-        assert all(problem.startswith(("no row", "plan.json: not there")) for problem in line["before"]["problems"])
+        assert all(
+            problem.startswith(("no row", "plan.json: not there"))
+            for problem in line["before"]["problems"]
+        )
 
 
-def test_a_killed_job_that_is_run_again_ends_like_one_that_was_not(killed: Deaths, unbroken: dict[str, Any]) -> None:
+def test_a_killed_job_that_is_run_again_ends_like_one_that_was_not(
+    killed: Deaths, unbroken: dict[str, Any]
+) -> None:
     for line in killed:
         assert line["after"] == unbroken
 
@@ -61,14 +77,18 @@ def test_a_killed_job_that_is_run_again_ends_like_one_that_was_not(killed: Death
 def test_one_worker_two_workers_and_workers_that_are_killed_make_the_same_store(
     lines: Deaths, unbroken: dict[str, Any]
 ) -> None:
-    ended = [line for line in lines if line["kind"] in {"undisturbed", "workers killed"}]
+    ended = [
+        line for line in lines if line["kind"] in {"undisturbed", "workers killed"}
+    ]
     assert len(ended) == 3
     for line in ended:
         assert line["failed"] == []
         assert line["after"]["hashes"] == unbroken["hashes"]
 
 
-def test_the_workers_of_a_killed_job_end_and_the_next_one_completes_it(lines: Deaths, unbroken: dict[str, Any]) -> None:
+def test_the_workers_of_a_killed_job_end_and_the_next_one_completes_it(
+    lines: Deaths, unbroken: dict[str, Any]
+) -> None:
     abandoned = [line for line in lines if line["kind"] == "abandoned"]
     assert len(abandoned) == 3
     for line in abandoned:

@@ -28,7 +28,9 @@ def test_pseudo_labels_never_leave_the_tags_and_cover_every_video(world: World) 
         assert {event.class_name for event in events} <= tags[video]
 
 
-def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(world: World) -> None:
+def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(
+    world: World,
+) -> None:
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
     confidence = read_sentences(world.data.taxonomy, LOADED).evidence(inputs)
     assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
@@ -36,29 +38,48 @@ def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(wor
     position = {video: index for index, video in enumerate(world.data.ids)}
     for row in read_sheet(world.labels).rows:
         if row.modality:
-            m, c = ("audio", "visual").index(row.modality), world.data.taxonomy.index(row.class_name)
-            assert row.score == pytest.approx(float(confidence[position[row.video], int(row.onset), m, c]), abs=1e-6)
+            m, c = (
+                ("audio", "visual").index(row.modality),
+                world.data.taxonomy.index(row.class_name),
+            )
+            assert row.score == pytest.approx(
+                float(confidence[position[row.video], int(row.onset), m, c]), abs=1e-6
+            )
             assert row.score > about["thresholds"][row.modality] - 1e-6
             assert row.offset == row.onset + 1
 
 
 def test_labels_are_made_again_to_the_byte(world: World, tmp_path: Path) -> None:
-    again = stages.label(world.data, world.store, tmp_path / "again.csv", names=EMBEDDED)
+    again = stages.label(
+        world.data, world.store, tmp_path / "again.csv", names=EMBEDDED
+    )
     assert again.table.read_bytes() == world.labels.read_bytes()
     assert "fitted on 4 densely labelled videos" in again.chosen
 
 
-def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(world: World, tmp_path: Path) -> None:
+def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(
+    world: World, tmp_path: Path
+) -> None:
     made = stages.label(
-        world.data, world.store, tmp_path / "none.csv", names=EMBEDDED, thresholds={"audio": 1.0, "visual": 1.0}
+        world.data,
+        world.store,
+        tmp_path / "none.csv",
+        names=EMBEDDED,
+        thresholds={"audio": 1.0, "visual": 1.0},
     )
     assert made.chosen == "given"
-    assert set(read_table(made.table, taxonomy=world.data.taxonomy).events.values()) == {()}
+    assert set(
+        read_table(made.table, taxonomy=world.data.taxonomy).events.values()
+    ) == {()}
 
 
-def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(world: World, tmp_path: Path) -> None:
+def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(
+    world: World, tmp_path: Path
+) -> None:
     train = world.data.select("train")
-    made = stages.label(train, world.store, tmp_path / "train.csv", names=EMBEDDED, choose="untagged")
+    made = stages.label(
+        train, world.store, tmp_path / "train.csv", names=EMBEDDED, choose="untagged"
+    )
     assert made.chosen == "from classes outside the tags"
     inputs = read_inputs(world.store, EMBEDDED, train.ids)
     confidence = read_sentences(train.taxonomy, LOADED).evidence(inputs).numpy()
@@ -75,64 +96,120 @@ def test_features_of_other_weights_are_refused(world: World, tmp_path: Path) -> 
     card = json.loads(path.read_text())
     card["provenance"]["weights_sha256"] = "0" * 64
     path.write_text(json.dumps(card))
-    with pytest.raises(StoreError, match="store of another encoder: visual:embedded has other weights"):
+    with pytest.raises(
+        StoreError, match="store of another encoder: visual:embedded has other weights"
+    ):
         stages.label(world.data, store, tmp_path / "l.csv", names=EMBEDDED)
 
 
-def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(world: World, tmp_path: Path) -> None:
+def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(
+    world: World, tmp_path: Path
+) -> None:
     train = world.data.select("train")
     made = {
-        name: stages.label(train, world.store, tmp_path / f"{name}.csv", names=EMBEDDED, choose=name)
+        name: stages.label(
+            train, world.store, tmp_path / f"{name}.csv", names=EMBEDDED, choose=name
+        )
         for name in ("mixture", "untagged", "usual")
     }
     assert len({path.table.read_bytes() for path in made.values()}) == 3
     default = stages.label(train, world.store, tmp_path / "default.csv", names=EMBEDDED)
     assert default.table.read_bytes() == made["mixture"].table.read_bytes()
     with pytest.raises(RecipeError, match="needs densely labelled videos in split val"):
-        stages.label(train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="val")
-    with pytest.raises(RecipeError, match="unknown way to choose thresholds 'mixtur'; did you mean 'mixture'"):
-        stages.label(train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="mixtur")
+        stages.label(
+            train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="val"
+        )
+    with pytest.raises(
+        RecipeError,
+        match="unknown way to choose thresholds 'mixtur'; did you mean 'mixture'",
+    ):
+        stages.label(
+            train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="mixtur"
+        )
 
 
-def test_smoothed_evidence_makes_fewer_and_longer_events(world: World, tmp_path: Path) -> None:
+def test_smoothed_evidence_makes_fewer_and_longer_events(
+    world: World, tmp_path: Path
+) -> None:
     def events(smooth: float) -> int:
         table = tmp_path / f"{smooth}.csv"
-        stages.label(world.data, world.store, table, names=EMBEDDED, choose="mixture", smooth=smooth)
-        return sum(map(len, read_table(table, taxonomy=world.data.taxonomy).events.values()))
+        stages.label(
+            world.data,
+            world.store,
+            table,
+            names=EMBEDDED,
+            choose="mixture",
+            smooth=smooth,
+        )
+        return sum(
+            map(len, read_table(table, taxonomy=world.data.taxonomy).events.values())
+        )
 
     assert events(1.0) < events(0.0)
 
 
-def test_labels_are_judged_class_by_class_and_drawn(world: World, tmp_path: Path) -> None:
-    made = stages.label(world.data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)
+def test_labels_are_judged_class_by_class_and_drawn(
+    world: World, tmp_path: Path
+) -> None:
+    made = stages.label(
+        world.data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True
+    )
     assert made.trust is not None
     assert {m: tuple(row) for m, row in made.trust.items()} == dict.fromkeys(
         ("audio", "visual"), world.data.taxonomy.classes
     )
-    few = sum(sum(name in video.tags for video in world.data.videos) < 5 for name in world.data.taxonomy.classes)
+    few = sum(
+        sum(name in video.tags for video in world.data.videos) < 5
+        for name in world.data.taxonomy.classes
+    )
     assert sum(one.verdict == "unknown" for one in made.trust["audio"].values()) >= few
     assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_sentences_that_mean_another_class_are_seen_to_disagree(world: World, tmp_path: Path) -> None:
+def test_sentences_that_mean_another_class_are_seen_to_disagree(
+    world: World, tmp_path: Path
+) -> None:
     classes = world.data.taxonomy.classes
-    own = {"audio": {name: (f"This sound contains the {name.lower()}.",) * 2 for name in classes}}
-    own["audio"]["Rain"] = ("This sound contains the rain.", "This sound contains the dog.")
+    own = {
+        "audio": {
+            name: (f"This sound contains the {name.lower()}.",) * 2 for name in classes
+        }
+    }
+    own["audio"]["Rain"] = (
+        "This sound contains the rain.",
+        "This sound contains the dog.",
+    )
     data = replace(world.data, taxonomy=replace(world.data.taxonomy, own_prompts=own))
-    made = stages.label(data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)
+    made = stages.label(
+        data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True
+    )
     assert made.trust is not None
     assert made.trust["audio"]["Dog"].sentences > made.trust["audio"]["Rain"].sentences
 
 
 def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> None:
-    untagged = replace(world.data, videos=tuple(replace(video, tags=()) for video in world.data.videos), events={})
+    untagged = replace(
+        world.data,
+        videos=tuple(replace(video, tags=()) for video in world.data.videos),
+        events={},
+    )
     with pytest.raises(UsageError, match="cannot be judged in a data set without tags"):
-        stages.label(untagged, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True)
+        stages.label(
+            untagged, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True
+        )
     assert not (tmp_path / "l.csv").exists()
 
 
-def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(world: World, tmp_path: Path) -> None:
+def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(
+    world: World, tmp_path: Path
+) -> None:
     chosen = stages.label(world.data, world.store, tmp_path / "a.csv", names=EMBEDDED)
-    half = stages.label(world.data, world.store, tmp_path / "b.csv", names=EMBEDDED, thresholds={"audio": 0.5})
+    half = stages.label(
+        world.data,
+        world.store,
+        tmp_path / "b.csv",
+        names=EMBEDDED,
+        thresholds={"audio": 0.5},
+    )
     assert half.thresholds == {"audio": 0.5, "visual": chosen.thresholds["visual"]}
     assert half.chosen == f"audio given, else {chosen.chosen}"

@@ -36,8 +36,12 @@ def small(world: World, name: str = "cmbs_vaplan") -> Recipe:
     """A shipped recipe on a small world, with dense labels for full supervision."""
     size = SIZES[recipes.read(name).model.name.removesuffix("_full")]
     recipe = recipes.read(name, changes=[*world.changes, f"model.settings={size}"])
-    labels = {"dense": world.folder / "train_truth.csv", "": world.labels}[recipe.labels]
-    needs_labels = bool({"segment_label", "event_and_class", "modality"} & set(recipe.losses))
+    labels = {"dense": world.folder / "train_truth.csv", "": world.labels}[
+        recipe.labels
+    ]
+    needs_labels = bool(
+        {"segment_label", "event_and_class", "modality"} & set(recipe.losses)
+    )
     return replace(recipe, labels=str(labels) if needs_labels else "")
 
 
@@ -47,41 +51,67 @@ def run(ave_world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
 
 
 @pytest.mark.parametrize("name", LOCALISING)
-def test_every_recipe_trains_and_its_run_has_accuracies(ave_world: World, tmp_path: Path, name: str) -> None:
+def test_every_recipe_trains_and_its_run_has_accuracies(
+    ave_world: World, tmp_path: Path, name: str
+) -> None:
     trained = stages.train(small(ave_world, name), tmp_path / name)
     assert all(np.isfinite(epoch["loss"]) for epoch in trained.history)
     metrics = json.loads((tmp_path / name / "metrics.json").read_text())
     assert 0 <= metrics["test"]["accuracy"] <= 100
     best = max(epoch["validation"] for epoch in trained.history)
-    assert metrics[trained.recipe.training.select_on]["accuracy"] >= best - 1e-9  # more where a threshold is fitted
+    assert (
+        metrics[trained.recipe.training.select_on]["accuracy"] >= best - 1e-9
+    )  # more where a threshold is fitted
 
 
-@pytest.mark.parametrize("switch", ["losses={segment_label: 1}", "model={name: cmbs_full}"])
+@pytest.mark.parametrize(
+    "switch", ["losses={segment_label: 1}", "model={name: cmbs_full}"]
+)
 def test_pseudo_labels_can_stand_in_for_tags_and_for_dense_labels(
     ave_world: World, tmp_path: Path, switch: str
 ) -> None:
     name = "cmbs_full" if "full" in switch else "cmbs_vaplan"
-    recipe = recipes.parse(recipes.dump(small(ave_world, name)), changes=[f"labels={ave_world.labels}", switch])
+    recipe = recipes.parse(
+        recipes.dump(small(ave_world, name)),
+        changes=[f"labels={ave_world.labels}", switch],
+    )
     recipe = replace(recipe, model=small(ave_world, name).model)
     assert stages.train(recipe, tmp_path / "run").history
 
 
-def test_a_table_says_that_it_is_of_localisation_in_its_taxonomy_file(ave_world: World, tmp_path: Path) -> None:
+def test_a_table_says_that_it_is_of_localisation_in_its_taxonomy_file(
+    ave_world: World, tmp_path: Path
+) -> None:
     assert ave_world.data.localisation
     text = ave_world.table.read_text()
     (tmp_path / "plain.csv").write_text(text)
     assert not read_table(tmp_path / "plain.csv").localisation
     beside = tmp_path / "plain.taxonomy.yaml"
-    beside.write_text(ave_world.table.with_suffix(".taxonomy.yaml").read_text().replace("localisation", "localization"))
-    with pytest.raises(AnnotationError, match=r"plain\.taxonomy\.yaml:2: unknown task 'localization'; did you mean"):
+    beside.write_text(
+        ave_world.table.with_suffix(".taxonomy.yaml")
+        .read_text()
+        .replace("localisation", "localization")
+    )
+    with pytest.raises(
+        AnnotationError,
+        match=r"plain\.taxonomy\.yaml:2: unknown task 'localization'; did you mean",
+    ):
         read_table(tmp_path / "plain.csv")
 
 
-def test_predictions_are_one_label_a_second_in_rows_of_both(ave_world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_predictions_are_one_label_a_second_in_rows_of_both(
+    ave_world: World, run: runs.Run, tmp_path: Path
+) -> None:
     table = tmp_path / "predictions.csv"
     stages.predict(run.folder, ave_world.data, ave_world.store, table, split="test")
-    assert {row.modality for row in read_sheet(table, taxonomy=ave_world.data.taxonomy).rows} <= {"", BOTH}
-    found = evaluate(ave_world.data, read_table(table, taxonomy=ave_world.data.taxonomy), split="test")
+    assert {
+        row.modality for row in read_sheet(table, taxonomy=ave_world.data.taxonomy).rows
+    } <= {"", BOTH}
+    found = evaluate(
+        ave_world.data,
+        read_table(table, taxonomy=ave_world.data.taxonomy),
+        split="test",
+    )
     assert (audio_visual(found.estimate).sum(axis=2) <= 1).all()
     assert run.metrics["test"]["accuracy"] == pytest.approx(found.numbers()["accuracy"])
     assert run.metrics["test"]["per_class"] == found.per_class()
@@ -95,7 +125,9 @@ def test_one_label_is_the_class_that_both_modalities_say_most() -> None:
     assert not one_label(nothing, probability).any()
 
 
-def test_a_run_that_chose_its_epoch_on_test_says_so(ave_world: World, tmp_path: Path) -> None:
+def test_a_run_that_chose_its_epoch_on_test_says_so(
+    ave_world: World, tmp_path: Path
+) -> None:
     for name, split in (("cmbs_weak_official", "test"), ("cmbs_weak", "val")):
         stages.train(small(ave_world, name), tmp_path / name)
         selection = json.loads((tmp_path / name / "run.json").read_text())["selection"]
@@ -104,43 +136,74 @@ def test_a_run_that_chose_its_epoch_on_test_says_so(ave_world: World, tmp_path: 
 
 def test_accuracy_selects_only_where_a_segment_has_one_label(world: World) -> None:
     recipe = replace(small(world, "cmbs_weak"), data=f"table:{world.table}")
-    with pytest.raises(RecipeError, match="select_by: accuracy needs a data set of localisation"):
+    with pytest.raises(
+        RecipeError, match="select_by: accuracy needs a data set of localisation"
+    ):
         validation(world.data, recipe)
 
 
-def test_the_threshold_that_is_fitted_is_the_most_accurate_and_is_used(ave_world: World, tmp_path: Path) -> None:
+def test_the_threshold_that_is_fitted_is_the_most_accurate_and_is_used(
+    ave_world: World, tmp_path: Path
+) -> None:
     trained = stages.train(small(ave_world, "cmbs_weak"), tmp_path / "run")
     again = runs.load(tmp_path / "run")
     val = ave_world.data.select("val")
-    said = training.predict(trained.model, read_inputs(ave_world.store, EMBEDDED, val.ids))
+    said = training.predict(
+        trained.model, read_inputs(ave_world.store, EMBEDDED, val.ids)
+    )
     reference = val.reference(10)
 
     def accuracy(threshold: float) -> float:
-        return label_accuracy(reference, training.decide(said, rule="segment_label", threshold=threshold).numpy())
+        return label_accuracy(
+            reference,
+            training.decide(said, rule="segment_label", threshold=threshold).numpy(),
+        )
 
-    assert label_accuracy(reference, again.decide(said).numpy()) >= max(map(accuracy, (0.1, 0.5, 0.9)))
-    named = json.loads((tmp_path / "run" / "run.json").read_text())["decision"]["segments"]
-    assert label_accuracy(reference, again.decide(said).numpy()) == accuracy(named["audio"][0])
+    assert label_accuracy(reference, again.decide(said).numpy()) >= max(
+        map(accuracy, (0.1, 0.5, 0.9))
+    )
+    named = json.loads((tmp_path / "run" / "run.json").read_text())["decision"][
+        "segments"
+    ]
+    assert label_accuracy(reference, again.decide(said).numpy()) == accuracy(
+        named["audio"][0]
+    )
 
 
-def test_labels_are_as_accurate_as_where_both_modalities_agree(ave_world: World, tmp_path: Path) -> None:
-    made = stages.label(ave_world.data, ave_world.store, tmp_path / "labels.csv", names=EMBEDDED)
+def test_labels_are_as_accurate_as_where_both_modalities_agree(
+    ave_world: World, tmp_path: Path
+) -> None:
+    made = stages.label(
+        ave_world.data, ave_world.store, tmp_path / "labels.csv", names=EMBEDDED
+    )
     val = ave_world.data.select("val")
     labels = read_table(made.table, taxonomy=val.taxonomy)
     expected = label_accuracy(*align(val, labels, list(val.ids)))
     assert made.f["val"] == {"audio_visual": {"accuracy": pytest.approx(expected)}}
-    assert set(made.f) == {"val", "test"}  # a split with nothing but videos without events says nothing
+    assert set(made.f) == {
+        "val",
+        "test",
+    }  # a split with nothing but videos without events says nothing
 
 
-def test_denoising_is_of_the_labels_that_both_modalities_have(ave_world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_denoising_is_of_the_labels_that_both_modalities_have(
+    ave_world: World, run: runs.Run, tmp_path: Path
+) -> None:
     made = stages.denoise(run.folder, ave_world.labels, tmp_path / "denoised.csv")
     after = read_table(made.table, taxonomy=ave_world.data.taxonomy)
     grid = after.reference(10)
     assert (grid[:, :, 0] == grid[:, :, 1]).all()
-    before = audio_visual(read_table(ave_world.labels, taxonomy=after.taxonomy).ordered(after.ids).reference(10))
+    before = audio_visual(
+        read_table(ave_world.labels, taxonomy=after.taxonomy)
+        .ordered(after.ids)
+        .reference(10)
+    )
     flips = made.flips["audio"]
     assert flips == made.flips["visual"]
-    assert sum(counts["set"] for counts in flips.values()) == (audio_visual(grid) & ~before).sum()
+    assert (
+        sum(counts["set"] for counts in flips.values())
+        == (audio_visual(grid) & ~before).sum()
+    )
     recipe = replace(run.recipe, labels=str(made.table))
     assert stages.train(recipe, tmp_path / "again").history
 
@@ -148,15 +211,23 @@ def test_denoising_is_of_the_labels_that_both_modalities_have(ave_world: World, 
 def test_dense_labels_are_those_of_the_data_set(tmp_path: Path) -> None:
     data = stages.read_data(f"ave:{write_ave(tmp_path / 'ave')}").select("train")
     inputs = Inputs(((), ()), torch.ones(2, 10, 2, dtype=torch.bool))
-    assert (read_labels(Path("dense"), data, inputs).numpy() == data.reference(10)).all()
+    assert (
+        read_labels(Path("dense"), data, inputs).numpy() == data.reference(10)
+    ).all()
 
 
-def test_dense_labels_that_are_not_there_are_asked_for(ave_world: World, tmp_path: Path) -> None:
+def test_dense_labels_that_are_not_there_are_asked_for(
+    ave_world: World, tmp_path: Path
+) -> None:
     with pytest.raises(AnnotationError, match="no dense labels for"):
-        stages.train(replace(small(ave_world, "cmbs_full"), labels="dense"), tmp_path / "run")
+        stages.train(
+            replace(small(ave_world, "cmbs_full"), labels="dense"), tmp_path / "run"
+        )
 
 
-@pytest.mark.skipif(not (REAL / "ave").is_dir(), reason="AVE's annotation files are not here")
+@pytest.mark.skipif(
+    not (REAL / "ave").is_dir(), reason="AVE's annotation files are not here"
+)
 def test_the_real_annotations_have_the_published_sizes_and_ceilings() -> None:
     data = stages.read_data(f"ave:{REAL / 'ave'}")
     assert data.localisation

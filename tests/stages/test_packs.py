@@ -28,7 +28,14 @@ def videos(*ids: str, taxonomy: Taxonomy = LLP) -> Annotations:
     return Annotations(taxonomy, tuple(Video(video, ("Dog",)) for video in ids or IDS))
 
 
-def save(folder: Path, shape: tuple[int, ...], *, ids: tuple[str, ...] = IDS, seed: int = 0, dtype: str = "f4") -> None:
+def save(
+    folder: Path,
+    shape: tuple[int, ...],
+    *,
+    ids: tuple[str, ...] = IDS,
+    seed: int = 0,
+    dtype: str = "f4",
+) -> None:
     """A folder of files as they are published."""
     folder.mkdir(parents=True)
     for number, video in enumerate(ids):
@@ -37,7 +44,9 @@ def save(folder: Path, shape: tuple[int, ...], *, ids: tuple[str, ...] = IDS, se
 
 
 def han(folder: Path, ids: tuple[str, ...] = IDS) -> Path:
-    for seed, (name, shape) in enumerate({"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}.items()):
+    for seed, (name, shape) in enumerate(
+        {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}.items()
+    ):
         save(folder / "feats" / name, shape, seed=seed, ids=ids)
     return folder
 
@@ -67,7 +76,10 @@ def test_han_features_come_in_with_frames_averaged_to_segments(tmp_path: Path) -
     pack = han(tmp_path / "pack")
     done = import_pack("han", pack, videos(), tmp_path / "store")
     assert done == Imported(len(IDS), 0, (), HAN, ())
-    files = [[np.load(pack / "feats" / f / f"{v[:11]}.npy") for v in IDS] for f in ("vggish", "res152", "r2plus1d_18")]
+    files = [
+        [np.load(pack / "feats" / f / f"{v[:11]}.npy") for v in IDS]
+        for f in ("vggish", "res152", "r2plus1d_18")
+    ]
     sound, frames, motion = files
     assert (stored(tmp_path / "store", HAN[0]) == np.stack(sound)).all()
     assert (stored(tmp_path / "store", HAN[2]) == np.stack(motion)).all()
@@ -79,9 +91,13 @@ def test_frames_are_kept_whole_under_another_name(tmp_path: Path) -> None:
     pack = han(tmp_path / "pack")
     names = import_pack("han", pack, videos(), tmp_path / "store", whole=True).stores
     assert names == (HAN[0], "visual:legacy:res152-frames", HAN[2])
-    frames = np.stack([np.load(pack / f"feats/res152/{video[:11]}.npy") for video in IDS])
+    frames = np.stack(
+        [np.load(pack / f"feats/res152/{video[:11]}.npy") for video in IDS]
+    )
     assert (stored(tmp_path / "store", names[1]).reshape(frames.shape) == frames).all()
-    assert stores(tmp_path / "store")[names[1]].card.provenance["frames_per_segment"] == 8
+    assert (
+        stores(tmp_path / "store")[names[1]].card.provenance["frames_per_segment"] == 8
+    )
 
 
 def test_tokens_become_segments_and_cannot_be_kept_whole(tmp_path: Path) -> None:
@@ -92,7 +108,10 @@ def test_tokens_become_segments_and_cannot_be_kept_whole(tmp_path: Path) -> None
     tokens = [np.load(pack / f"CLAP/features/{video[:11]}.npy") for video in IDS]
     expected = np.stack([mean_of_tokens(array, 10) for array in tokens])
     assert (stored(tmp_path / "store", "audio:legacy:clap") == expected).all()
-    with pytest.raises(UsageError, match="legacy:clap cannot be kept whole: its vectors do not belong to one second"):
+    with pytest.raises(
+        UsageError,
+        match="legacy:clap cannot be kept whole: its vectors do not belong to one second",
+    ):
         import_pack("valor", pack, videos(), tmp_path / "other", whole=True)
 
 
@@ -106,22 +125,36 @@ def test_both_packs_share_the_features_that_both_publish(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", [".", "feats", "feats/res152", "feats/res152/.."])
-def test_the_pack_is_found_from_above_and_from_inside(tmp_path: Path, place: str) -> None:
+def test_the_pack_is_found_from_above_and_from_inside(
+    tmp_path: Path, place: str
+) -> None:
     pack = han(tmp_path / "pack")
-    assert HAN[1] in import_pack("han", pack / place, videos(), tmp_path / "store").stores
+    assert (
+        HAN[1] in import_pack("han", pack / place, videos(), tmp_path / "store").stores
+    )
 
 
-def test_the_folder_data_of_the_published_repositories_is_entered(tmp_path: Path) -> None:
+def test_the_folder_data_of_the_published_repositories_is_entered(
+    tmp_path: Path,
+) -> None:
     han(tmp_path / "data")
     assert import_pack("han", tmp_path, videos(), tmp_path / "store").stores == HAN
 
 
 def test_nothing_found_names_what_was_looked_for(tmp_path: Path) -> None:
-    for layout, place in (("han", "feats/res152"), ("valor", "CLAP/features"), ("ave", r"visual_feature\.h5")):
-        with pytest.raises(PackError, match=rf"nothing of the {layout} pack is there: .*{place}"):
+    for layout, place in (
+        ("han", "feats/res152"),
+        ("valor", "CLAP/features"),
+        ("ave", r"visual_feature\.h5"),
+    ):
+        with pytest.raises(
+            PackError, match=rf"nothing of the {layout} pack is there: .*{place}"
+        ):
             import_pack(layout, tmp_path, videos("x@0"), tmp_path / "store")
     assert not (tmp_path / "store").exists()
-    with pytest.raises(UsageError, match="unknown layout 'valour'; did you mean 'valor'"):
+    with pytest.raises(
+        UsageError, match="unknown layout 'valour'; did you mean 'valor'"
+    ):
         import_pack("valour", tmp_path, videos(), tmp_path / "store")
     with pytest.raises(UsageError, match="no such folder"):
         import_pack("han", tmp_path / "none", videos(), tmp_path / "store")
@@ -130,12 +163,21 @@ def test_nothing_found_names_what_was_looked_for(tmp_path: Path) -> None:
 def test_a_second_run_reads_no_file(tmp_path: Path) -> None:
     pack = han(tmp_path / "pack")
     import_pack("han", pack, videos(), tmp_path / "store")
-    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "store").rglob("shard-*"))
+    before = sorted(
+        (path, path.stat().st_mtime_ns)
+        for path in (tmp_path / "store").rglob("shard-*")
+    )
     for path in pack.rglob("abcdefghijk.npy"):
         path.write_bytes(b"")
     again = import_pack("han", pack, videos(), tmp_path / "store")
     assert (again.done, again.already, again.failed) == (0, len(IDS), ())
-    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "store").rglob("shard-*")) == before
+    assert (
+        sorted(
+            (path, path.stat().st_mtime_ns)
+            for path in (tmp_path / "store").rglob("shard-*")
+        )
+        == before
+    )
 
 
 def test_order_and_interruptions_do_not_change_what_is_stored(tmp_path: Path) -> None:
@@ -158,7 +200,12 @@ def damaged(path: Path, fault: str) -> None:
         np.save(path, array)
         path.write_bytes(path.read_bytes()[:-4])
     elif fault != "missing":
-        kinds = {"shape": array[:79], "wider": array.astype("f8"), "whole": array.astype(int), "pickle": {"a": 1}}
+        kinds = {
+            "shape": array[:79],
+            "wider": array.astype("f8"),
+            "whole": array.astype(int),
+            "pickle": {"a": 1},
+        }
         array[15, 3] = np.nan if fault == "nan" else np.inf
         np.save(path, kinds.get(fault, array), allow_pickle=True)
 
@@ -178,7 +225,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(tmp_path: Path, fault: str) -> None:
+def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
+    tmp_path: Path, fault: str
+) -> None:
     bad = han(tmp_path / "pack") / "feats/res152/abcdefghijk.npy"
     good = bad.read_bytes()
     damaged(bad, fault)
@@ -191,10 +240,18 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(t
     store = Store.open(tmp_path / "store", HAN[1])
     assert store.statuses()[IDS[1]] == ("failed", reason)
     told = list[tuple[int, int, str]]()
-    again = import_pack("han", tmp_path / "pack", videos(), tmp_path / "store", progress=lambda *a: told.append(a))
+    again = import_pack(
+        "han",
+        tmp_path / "pack",
+        videos(),
+        tmp_path / "store",
+        progress=lambda *a: told.append(a),
+    )
     assert again == replace(first, done=0, already=2)
     assert told == [(1, 1, reason)]
-    assert len(list(store.folder.glob("shard-*"))) == 1  # a fault that the store knows is not written again
+    assert (
+        len(list(store.folder.glob("shard-*"))) == 1
+    )  # a fault that the store knows is not written again
     assert store.read(IDS)[1].any(axis=1).tolist() == [True, False, True]
     bad.unlink(missing_ok=True)
     bad.write_bytes(good)
@@ -202,7 +259,9 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(t
     assert store.read(IDS)[1].all()
 
 
-def test_numbers_too_large_for_single_precision_do_not_stop_the_others(tmp_path: Path) -> None:
+def test_numbers_too_large_for_single_precision_do_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
     save(tmp_path / "vggish", (10, 128), dtype="f8")
     np.save(tmp_path / "vggish/abcdefghijk.npy", np.full((10, 128), 1e300))
     done = import_pack("han", tmp_path, videos(), tmp_path / "store")
@@ -224,23 +283,34 @@ def test_a_pack_without_one_sound_file_makes_no_store(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_two_ids_that_begin_alike_are_both_named_before_anything_is_written(tmp_path: Path) -> None:
+def test_two_ids_that_begin_alike_are_both_named_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
     han(tmp_path / "pack")
     data = videos(*IDS, "abcdefghijk_50_60")
-    with pytest.raises(AnnotationError, match="'abcdefghijk_30_40' and 'abcdefghijk_50_60' begin alike"):
+    with pytest.raises(
+        AnnotationError, match="'abcdefghijk_30_40' and 'abcdefghijk_50_60' begin alike"
+    ):
         import_pack("han", tmp_path / "pack", data, tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
 def test_a_store_of_other_numbers_of_that_name_is_left_alone(tmp_path: Path) -> None:
     han(tmp_path / "pack")
-    about = {**LAYOUTS["han"].packs[0].provenance(), "weights_sha256": "of another pack"}
+    about = {
+        **LAYOUTS["han"].packs[0].provenance(),
+        "weights_sha256": "of another pack",
+    }
     Store.create(tmp_path / "store", HAN[0], about, planned=IDS, dtype="float32")
-    with pytest.raises(StoreError, match="audio:legacy:vggish had weights_sha256 'of another pack'"):
+    with pytest.raises(
+        StoreError, match="audio:legacy:vggish had weights_sha256 'of another pack'"
+    ):
         import_pack("han", tmp_path / "pack", videos(), tmp_path / "store")
 
 
-def mark(pack: Path, modality: str, video: str, *cells: tuple[int, int], value: int = 1) -> Path:
+def mark(
+    pack: Path, modality: str, video: str, *cells: tuple[int, int], value: int = 1
+) -> Path:
     path = pack / modality / "segment_pseudo_labels" / f"{video[:11]}.npy"
     label = np.load(path)
     for cell in cells:
@@ -249,7 +319,9 @@ def mark(pack: Path, modality: str, video: str, *cells: tuple[int, int], value: 
     return path
 
 
-def test_segment_labels_become_rows_and_a_video_without_any_has_an_empty_one(tmp_path: Path) -> None:
+def test_segment_labels_become_rows_and_a_video_without_any_has_an_empty_one(
+    tmp_path: Path,
+) -> None:
     pack, out = valor(tmp_path / "pack"), tmp_path / "labels.csv"
     mark(pack, "CLAP", IDS[0], (2, DOG), (3, DOG), (0, SPEECH))
     mark(pack, "CLIP", IDS[0], (9, DOG))
@@ -307,8 +379,13 @@ def test_labels_can_come_alone_and_must_be_there_when_asked_for(tmp_path: Path) 
     assert (done.done, done.already, done.stores) == (0, 0, ())
     assert "no visual segment labels" in done.absent[-1]
     assert len(out.read_text().splitlines()) == 1 + len(IDS)
-    with pytest.raises(UsageError, match="no segment labels to write: this pack was published without any"):
-        import_pack("han", han(tmp_path / "han"), videos(), tmp_path / "store", labels=out)
+    with pytest.raises(
+        UsageError,
+        match="no segment labels to write: this pack was published without any",
+    ):
+        import_pack(
+            "han", han(tmp_path / "han"), videos(), tmp_path / "store", labels=out
+        )
 
 
 def ave(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -322,7 +399,9 @@ def ave(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         ("audio_feature_noisy", 2, (10, 128)),
     ):
         with h5py.File(folder / f"{name}.h5", "w") as file:
-            arrays[name] = file.create_dataset(KEY, data=generator.standard_normal((count, *shape)))[:]
+            arrays[name] = file.create_dataset(
+                KEY, data=generator.standard_normal((count, *shape))
+            )[:]
     return arrays["audio_feature"], arrays["visual_feature"]
 
 
@@ -347,25 +426,38 @@ def test_rows_of_ave_are_found_by_the_end_of_the_id(tmp_path: Path) -> None:
 
 def test_maps_are_kept_whole_under_another_name(tmp_path: Path) -> None:
     _, maps = ave(tmp_path)
-    names = import_pack("ave", tmp_path, videos(*CLIPS[:2]), tmp_path / "store", whole=True).stores
+    names = import_pack(
+        "ave", tmp_path, videos(*CLIPS[:2]), tmp_path / "store", whole=True
+    ).stores
     whole = stored(tmp_path / "store", "visual:legacy:ave-vgg19-maps", *CLIPS[:2])
     assert names[1] == "visual:legacy:ave-vgg19-maps"
     assert (whole.reshape(2, *maps.shape[1:]) == maps[[2, 0]].astype(np.float32)).all()
-    assert stores(tmp_path / "store")[names[1]].card.provenance["map_shape"] == [7, 7, 512]
+    assert stores(tmp_path / "store")[names[1]].card.provenance["map_shape"] == [
+        7,
+        7,
+        512,
+    ]
 
 
-def test_a_row_that_the_file_lacks_and_a_row_with_nan_fail_alone(tmp_path: Path) -> None:
+def test_a_row_that_the_file_lacks_and_a_row_with_nan_fail_alone(
+    tmp_path: Path,
+) -> None:
     ave(tmp_path)
     with pytest.importorskip("h5py").File(tmp_path / "audio_feature.h5", "a") as file:
         file[KEY][1, 4, 0] = np.nan
     done = import_pack("ave", tmp_path, videos("a@0", "b@1", "c@3"), tmp_path / "store")
     reasons = dict(reversed(done.failed))
-    assert "audio_feature.h5: NaN, infinite or too large numbers for segment 4 of 'b@1'" in reasons["b@1"]
+    assert (
+        "audio_feature.h5: NaN, infinite or too large numbers for segment 4 of 'b@1'"
+        in reasons["b@1"]
+    )
     assert "audio_feature.h5: row 3 is asked for, it has 3" in reasons["c@3"]
     assert done.done == 1
 
 
-def test_a_large_file_that_is_not_what_it_should_be_stops_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_large_file_that_is_not_what_it_should_be_stops_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
     ave(tmp_path)
     (tmp_path / "visual_feature.h5").write_bytes(b"torn")
     with pytest.raises(PackError, match=r"visual_feature\.h5: no whole HDF5 file"):
@@ -384,20 +476,37 @@ def test_an_imported_pack_trains_the_shipped_recipe(tmp_path: Path) -> None:
     ids = tuple(f"{number:011d}_0_10" for number in range(6))
     import_pack("han", han(tmp_path / "pack", ids), videos(*ids), tmp_path / "store")
     table = tmp_path / "data.csv"
-    rows = [f"{video},,{('Dog', 'Speech')[number % 2]},,," for number, video in enumerate(ids)]
-    table.write_text("\n".join(["video,modality,class,onset,offset,score", *rows]) + "\n")
-    streams = ["audio=[legacy:vggish]", "visual=[legacy:res152, legacy:r2plus1d_18]", "training.epochs=1"]
+    rows = [
+        f"{video},,{('Dog', 'Speech')[number % 2]},,,"
+        for number, video in enumerate(ids)
+    ]
+    table.write_text(
+        "\n".join(["video,modality,class,onset,offset,score", *rows]) + "\n"
+    )
+    streams = [
+        "audio=[legacy:vggish]",
+        "visual=[legacy:res152, legacy:r2plus1d_18]",
+        "training.epochs=1",
+    ]
     changes = [*SMALL, *streams, f"data=table:{table}", f"store={tmp_path / 'store'}"]
     run = stages.train(recipe.read("han", changes=changes), tmp_path / "run")
     assert run.feature_sizes == ((128,), (2048, 512))
     assert np.isfinite(run.history[0]["loss"])
 
 
-def test_imported_features_have_no_encoder_and_labelling_says_so(tmp_path: Path) -> None:
+def test_imported_features_have_no_encoder_and_labelling_says_so(
+    tmp_path: Path,
+) -> None:
     import_pack("han", han(tmp_path / "pack"), videos(), tmp_path / "store")
-    with pytest.raises(EncoderError, match="legacy:vggish are imported features: no encoder here makes them"):
+    with pytest.raises(
+        EncoderError,
+        match="legacy:vggish are imported features: no encoder here makes them",
+    ):
         stages.label(
-            videos(), tmp_path / "store", tmp_path / "l.csv", names=(("legacy:vggish",), ("legacy:r2plus1d_18",))
+            videos(),
+            tmp_path / "store",
+            tmp_path / "l.csv",
+            names=(("legacy:vggish",), ("legacy:r2plus1d_18",)),
         )
     with pytest.raises(EncoderError, match="are imported features"):
         encoders.load("legacy:clip", 1)

@@ -22,29 +22,49 @@ def valor(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of two videos with the pictures of VALOR."""
     store = tmp_path_factory.mktemp("valor") / "store"
     data = world.data.ordered(world.data.ids[:2])
-    stages.features(data, world.folder, store, names=EMBEDDED, workers=1, sampling="valor")
+    stages.features(
+        data, world.folder, store, names=EMBEDDED, workers=1, sampling="valor"
+    )
     return store
 
 
-def test_the_store_holds_the_pictures_of_its_sampling(world: World, valor: Path) -> None:
+def test_the_store_holds_the_pictures_of_its_sampling(
+    world: World, valor: Path
+) -> None:
     video = world.data.videos[0]
     for sampling, same in (("valor", True), ("centre", False)):
         listener = encoders.load("embedded", VISUAL)
-        encoded = encoders.encode(world.folder / video.path, [listener], sampling=sampling)
+        encoded = encoders.encode(
+            world.folder / video.path, [listener], sampling=sampling
+        )
         vectors, _ = Store.open(valor, "visual:embedded").read([video.video])
         assert np.array_equal(vectors[0], encoded.vectors[0].astype(np.float16)) is same
 
 
 @pytest.mark.parametrize("other", ["centre", "han"])
-def test_a_store_of_another_sampling_is_refused(world: World, valor: Path, other: str) -> None:
-    with pytest.raises(StoreError, match=f"begun with --sampling valor, not {other}") as caught:
-        stages.features(world.data, world.folder, valor, names=EMBEDDED, workers=1, sampling=other)
+def test_a_store_of_another_sampling_is_refused(
+    world: World, valor: Path, other: str
+) -> None:
+    with pytest.raises(
+        StoreError, match=f"begun with --sampling valor, not {other}"
+    ) as caught:
+        stages.features(
+            world.data, world.folder, valor, names=EMBEDDED, workers=1, sampling=other
+        )
     assert "--sampling valor" in caught.value.fix
 
 
-def test_a_sampling_that_does_not_exist_makes_no_store(world: World, tmp_path: Path) -> None:
+def test_a_sampling_that_does_not_exist_makes_no_store(
+    world: World, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="unknown sampling 'centr'"):
-        stages.features(world.data, world.folder, tmp_path / "store", names=EMBEDDED, sampling="centr")
+        stages.features(
+            world.data,
+            world.folder,
+            tmp_path / "store",
+            names=EMBEDDED,
+            sampling="centr",
+        )
     assert not (tmp_path / "store").exists()
 
 
@@ -55,7 +75,9 @@ def test_a_run_knows_the_sampling_of_its_features(world: World, valor: Path) -> 
 
 def test_encoders_of_several_samplings_do_not_mix(world: World, tmp_path: Path) -> None:
     data, store = world.data.ordered(world.data.ids[:1]), tmp_path / "store"
-    stages.features(data, world.folder, store, names=(["embedded"], []), workers=1, sampling="valor")
+    stages.features(
+        data, world.folder, store, names=(["embedded"], []), workers=1, sampling="valor"
+    )
     stages.features(data, world.folder, store, names=([], ["embedded"]), workers=1)
     with pytest.raises(StoreError, match="several samplings: centre, valor"):
         input_hashes(data, store, EMBEDDED)
@@ -68,12 +90,17 @@ def test_a_parser_takes_the_pictures_as_its_run_did(
     loaded = Parser.load(stages.train(recipe, tmp_path / "run").folder)
     asked, attempt = list[str](), encoders.encode
 
-    def watched(path: Path, listeners: list[encoders.Encoder], *, sampling: str) -> Encoded:
+    def watched(
+        path: Path, listeners: list[encoders.Encoder], *, sampling: str
+    ) -> Encoded:
         asked.append(sampling)
         return attempt(path, listeners, sampling=sampling)
 
     monkeypatch.setattr(encoders, "encode", watched)
     video = world.folder / world.data.videos[0].path
     loaded(video)
-    parser.Parser(replace(loaded.run, inputs={**loaded.run.inputs, "sampling": "han"}), loaded.encoders)(video)
+    parser.Parser(
+        replace(loaded.run, inputs={**loaded.run.inputs, "sampling": "han"}),
+        loaded.encoders,
+    )(video)
     assert asked == ["centre", "han"]

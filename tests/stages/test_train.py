@@ -34,18 +34,30 @@ from vaplan.store import mapped
 
 
 def small(world: World, name: str = "ple") -> Recipe:
-    changes = [change for change in world.changes if not change.startswith("model.settings")]
-    recipe = recipes.read(name, changes=[*changes, "model.settings.hidden=16", "model.settings.feedforward=16"])
-    needs_labels = any(loss in recipe.losses for loss in ("modality", "segment", "segment_logit"))
+    changes = [
+        change for change in world.changes if not change.startswith("model.settings")
+    ]
+    recipe = recipes.read(
+        name,
+        changes=[*changes, "model.settings.hidden=16", "model.settings.feedforward=16"],
+    )
+    needs_labels = any(
+        loss in recipe.losses for loss in ("modality", "segment", "segment_logit")
+    )
     if recipe.removal:
-        return replace(recipe, removal=replace(recipe.removal, ratios=str(even_ratios(world))))
+        return replace(
+            recipe, removal=replace(recipe.removal, ratios=str(even_ratios(world)))
+        )
     return replace(recipe, labels=str(world.labels) if needs_labels else "")
 
 
 def even_ratios(world: World) -> Path:
     """A file of noise ratios that doubts half of the tags."""
     by_class = dict.fromkeys(world.data.taxonomy.classes, 0.5)
-    return write_json(world.folder / "ratios.json", {"ratios": {"audio": by_class, "visual": by_class}})
+    return write_json(
+        world.folder / "ratios.json",
+        {"ratios": {"audio": by_class, "visual": by_class}},
+    )
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +77,10 @@ def test_a_run_keeps_what_a_reader_asks(world: World, run: runs.Run) -> None:
     assert about["classes"] == list(world.data.taxonomy.classes)
     assert about["inputs"][str(world.labels)] == sha256(world.labels)
     assert {"torch", "transformers", "python", "vaplan"} <= set(about["versions"])
-    assert len((run.folder / "log.jsonl").read_text().splitlines()) == run.recipe.training.epochs
+    assert (
+        len((run.folder / "log.jsonl").read_text().splitlines())
+        == run.recipe.training.epochs
+    )
     assert recipes.read(run.folder / "recipe.yaml") == run.recipe
 
 
@@ -73,35 +88,56 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     again = stages.train(small(world), tmp_path / "again")
-    other = stages.train(replace(small(world), training=replace(run.recipe.training, seed=1)), tmp_path / "other")
-    first, second, third = (sha256(r.folder / "model.safetensors") for r in (run, again, other))
+    other = stages.train(
+        replace(small(world), training=replace(run.recipe.training, seed=1)),
+        tmp_path / "other",
+    )
+    first, second, third = (
+        sha256(r.folder / "model.safetensors") for r in (run, again, other)
+    )
     assert first == second != third
 
 
-def test_a_finished_training_is_read_and_a_changed_one_made_again(world: World, tmp_path: Path) -> None:
+def test_a_finished_training_is_read_and_a_changed_one_made_again(
+    world: World, tmp_path: Path
+) -> None:
     epochs = list[int]()
     folder = tmp_path / "run"
     for epochs_wanted in (2, 2, 1):
         recipe = small(world)
-        recipe = replace(recipe, training=replace(recipe.training, epochs=epochs_wanted))
-        stages.train(recipe, folder, on_epoch=lambda epoch: epochs.append(int(epoch["epoch"])))
+        recipe = replace(
+            recipe, training=replace(recipe.training, epochs=epochs_wanted)
+        )
+        stages.train(
+            recipe, folder, on_epoch=lambda epoch: epochs.append(int(epoch["epoch"]))
+        )
     assert epochs == [1, 2, 1]
 
 
-def test_selection_by_validation_keeps_the_best_epoch(world: World, tmp_path: Path) -> None:
+def test_selection_by_validation_keeps_the_best_epoch(
+    world: World, tmp_path: Path
+) -> None:
     recipe = small(world)
-    trained = stages.train(replace(recipe, training=replace(recipe.training, select="best")), tmp_path / "best")
+    trained = stages.train(
+        replace(recipe, training=replace(recipe.training, select="best")),
+        tmp_path / "best",
+    )
     best = max(epoch["validation"] for epoch in trained.history)
     assert stages.train(trained.recipe, tmp_path / "best").history == trained.history
     assert validation(world.data, trained.recipe)(trained.model) == pytest.approx(best)
 
 
-def test_pseudo_labels_of_other_videos_are_refused(world: World, tmp_path: Path) -> None:
+def test_pseudo_labels_of_other_videos_are_refused(
+    world: World, tmp_path: Path
+) -> None:
     lines = world.labels.read_text().splitlines(keepends=True)
     first = lines[1].split(",")[0]
     fewer = tmp_path / "fewer.csv"
     fewer.write_text("".join(line for line in lines if not line.startswith(first)))
-    with pytest.raises(AnnotationError, match=f"no pseudo labels for 1 of 16 videos, the first is '{first}'"):
+    with pytest.raises(
+        AnnotationError,
+        match=f"no pseudo labels for 1 of 16 videos, the first is '{first}'",
+    ):
         stages.train(replace(small(world), labels=str(fewer)), tmp_path / "r")
 
 
@@ -110,11 +146,17 @@ def test_a_recipe_without_data_or_store_says_how_to_give_it(tmp_path: Path) -> N
         stages.train(recipes.read("han"), tmp_path / "run")
 
 
-def test_denoising_changes_what_it_says_it_changes(world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_denoising_changes_what_it_says_it_changes(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
     made = stages.denoise(run.folder, world.labels, tmp_path / "denoised.csv")
-    before, after = (read_table(t, taxonomy=world.data.taxonomy) for t in (world.labels, made.table))
+    before, after = (
+        read_table(t, taxonomy=world.data.taxonomy) for t in (world.labels, made.table)
+    )
     old, new = align(before, after, list(before.ids))
-    assert made.flips["audio"] == {c: {"set": 0, "taken": 0} for c in world.data.taxonomy.classes}
+    assert made.flips["audio"] == {
+        c: {"set": 0, "taken": 0} for c in world.data.taxonomy.classes
+    }
     assert (old[:, :, 0] == new[:, :, 0]).all()
     for c, name in enumerate(world.data.taxonomy.classes):
         assert made.flips["visual"][name]["set"] == (new & ~old)[:, :, 1, c].sum()
@@ -126,12 +168,24 @@ def test_denoising_changes_what_it_says_it_changes(world: World, run: runs.Run, 
 def test_a_further_round_denoises_by_a_run_that_was_trained_on_the_last_one(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
-    settings = Denoising(ratio=1.5, modalities=MODALITIES, floor=False, keep_presence=False)
-    first = stages.denoise(run.folder, world.labels, tmp_path / "one.csv", settings=settings)
-    again = stages.train(replace(run.recipe, labels=str(first.table)), tmp_path / "again")
-    second = stages.denoise(again.folder, first.table, tmp_path / "two.csv", settings=settings)
-    both = stages.denoise(run.folder, world.labels, tmp_path / "both.csv", settings=settings, rounds=2)
-    assert both.table.read_bytes() == second.table.read_bytes() != first.table.read_bytes()
+    settings = Denoising(
+        ratio=1.5, modalities=MODALITIES, floor=False, keep_presence=False
+    )
+    first = stages.denoise(
+        run.folder, world.labels, tmp_path / "one.csv", settings=settings
+    )
+    again = stages.train(
+        replace(run.recipe, labels=str(first.table)), tmp_path / "again"
+    )
+    second = stages.denoise(
+        again.folder, first.table, tmp_path / "two.csv", settings=settings
+    )
+    both = stages.denoise(
+        run.folder, world.labels, tmp_path / "both.csv", settings=settings, rounds=2
+    )
+    assert (
+        both.table.read_bytes() == second.table.read_bytes() != first.table.read_bytes()
+    )
     assert both.flips == second.flips
     assert (tmp_path / "both" / "labels_1.csv").read_bytes() == first.table.read_bytes()
 
@@ -140,15 +194,21 @@ def test_predictions_scored_from_the_table_equal_those_scored_in_memory(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     table = tmp_path / "predictions.csv"
-    assert stages.predict(run.folder, world.data, world.store, table, split="test") == []
-    scored = evaluate(world.data, read_table(table, taxonomy=world.data.taxonomy), split="test").scores.percent()
+    assert (
+        stages.predict(run.folder, world.data, world.store, table, split="test") == []
+    )
+    scored = evaluate(
+        world.data, read_table(table, taxonomy=world.data.taxonomy), split="test"
+    ).scores.percent()
     test = world.data.select("test")
     inputs = read_inputs(world.store, EMBEDDED, test.ids)
     marked = training.decide(training.predict(run.model, inputs)).numpy()
     assert scored == llp(test.reference(marked.shape[1]), marked)
 
 
-def test_a_file_parses_as_its_stored_features_do(world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_a_file_parses_as_its_stored_features_do(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
     parser = Parser.load(run.folder)
     video = world.data.select("test").videos[0]
     table = tmp_path / "predictions.csv"
@@ -164,22 +224,31 @@ def test_a_file_parses_as_its_stored_features_do(world: World, run: runs.Run, tm
     assert parser.run.taxonomy == world.data.taxonomy
 
 
-def test_a_long_video_is_parsed_in_windows_that_agree_with_one_window(world: World, run: runs.Run) -> None:
+def test_a_long_video_is_parsed_in_windows_that_agree_with_one_window(
+    world: World, run: runs.Run
+) -> None:
     parser = Parser.load(run.folder)
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids[:1])
     twice = type(inputs)(
-        tuple(tuple(torch.cat([s, s], dim=1) for s in streams) for streams in inputs.streams),
+        tuple(
+            tuple(torch.cat([s, s], dim=1) for s in streams)
+            for streams in inputs.streams
+        ),
         torch.cat([inputs.mask, inputs.mask], dim=1),
     )
     one, long = parser.predict(inputs), parser.predict(twice)
     assert long.segment.shape[1] == 2 * one.segment.shape[1]
     half = run.segments // 2
-    assert torch.allclose(long.segment[:, :half], one.segment[:, :half])  # seen by the first window alone
+    assert torch.allclose(
+        long.segment[:, :half], one.segment[:, :half]
+    )  # seen by the first window alone
     assert (long.video >= one.video - 1e-6).all()
 
 
 @pytest.mark.parametrize("missing", ["run.json", "recipe.yaml", "model.safetensors"])
-def test_a_run_without_one_of_its_files_is_refused(run: runs.Run, tmp_path: Path, missing: str) -> None:
+def test_a_run_without_one_of_its_files_is_refused(
+    run: runs.Run, tmp_path: Path, missing: str
+) -> None:
     for name in {"run.json", "recipe.yaml", "model.safetensors"} - {missing}:
         (tmp_path / name).write_bytes((run.folder / name).read_bytes())
     with pytest.raises(RunError, match=f"no {missing}: this is no finished run"):
@@ -196,10 +265,19 @@ def test_changed_weights_are_refused(run: runs.Run, tmp_path: Path) -> None:
         runs.load(tmp_path)
 
 
-def test_an_encoder_with_other_weights_is_refused(world: World, run: runs.Run, tmp_path: Path) -> None:
-    other = replace(run, folder=tmp_path / "run", inputs={**run.inputs, "weights of visual:embedded": "0" * 64})
+def test_an_encoder_with_other_weights_is_refused(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    other = replace(
+        run,
+        folder=tmp_path / "run",
+        inputs={**run.inputs, "weights of visual:embedded": "0" * 64},
+    )
     runs.save(other)
-    with pytest.raises(RunError, match="visual:embedded has other weights now than when this run was trained"):
+    with pytest.raises(
+        RunError,
+        match="visual:embedded has other weights now than when this run was trained",
+    ):
         Parser.load(tmp_path / "run")
 
 
@@ -207,7 +285,9 @@ def test_a_run_has_the_scores_that_evaluating_its_predictions_gives(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     for split in ("val", "test"):
-        stages.predict(run.folder, world.data, world.store, tmp_path / "p.csv", split=split)
+        stages.predict(
+            run.folder, world.data, world.store, tmp_path / "p.csv", split=split
+        )
         table = read_table(tmp_path / "p.csv", taxonomy=world.data.taxonomy)
         numbers = evaluate(world.data, table, split=split).numbers()
         metrics = json.loads((run.folder / "metrics.json").read_text())[split]
@@ -215,31 +295,47 @@ def test_a_run_has_the_scores_that_evaluating_its_predictions_gives(
         assert metrics["videos"] == len(world.data.select(split).labelled_ids())
 
 
-def test_fitted_thresholds_are_named_in_the_run_and_used_by_it(world: World, tmp_path: Path) -> None:
+def test_fitted_thresholds_are_named_in_the_run_and_used_by_it(
+    world: World, tmp_path: Path
+) -> None:
     recipe = replace(small(world), decision=Decision(segments="fitted"))
     trained = stages.train(recipe, tmp_path / "fitted")
     again = runs.load(tmp_path / "fitted")
-    named = json.loads((tmp_path / "fitted" / "run.json").read_text())["decision"]["segments"]
+    named = json.loads((tmp_path / "fitted" / "run.json").read_text())["decision"][
+        "segments"
+    ]
     assert torch.equal(trained.thresholds, again.thresholds)
-    assert torch.allclose(torch.tensor([named["audio"], named["visual"]]), trained.thresholds)
+    assert torch.allclose(
+        torch.tensor([named["audio"], named["visual"]]), trained.thresholds
+    )
 
 
-def test_exchange_only_takes_tags_away_and_its_table_trains(world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_exchange_only_takes_tags_away_and_its_table_trains(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
     made = stages.exchange(run.folder, tmp_path / "kept.csv", seed=2)
     again = stages.exchange(run.folder, tmp_path / "again.csv", seed=2)
     assert made.table.read_text() == again.table.read_text()
     data = world.data.select("train")
-    kept = read_table(made.table, taxonomy=data.taxonomy).ordered(data.ids).reference(10)
+    kept = (
+        read_table(made.table, taxonomy=data.taxonomy).ordered(data.ids).reference(10)
+    )
     assert not (kept.any(axis=(1, 2)) & ~data.weak_label()).any()
     stages.train(replace(small(world, "ma"), labels=str(made.table)), tmp_path / "ma")
 
 
-def test_noise_ratios_of_an_estimator_feed_the_removal(world: World, tmp_path: Path) -> None:
+def test_noise_ratios_of_an_estimator_feed_the_removal(
+    world: World, tmp_path: Path
+) -> None:
     estimator = stages.train(small(world, "jomold_estimator"), tmp_path / "estimator")
     ratios = stages.noise_ratios(estimator.folder, tmp_path / "ratios.json")
-    assert all(0 <= share <= 1 for by_class in ratios.values() for share in by_class.values())
+    assert all(
+        0 <= share <= 1 for by_class in ratios.values() for share in by_class.values()
+    )
     recipe = small(world, "jomold")
-    recipe = replace(recipe, removal=replace(recipe.removal, ratios=str(tmp_path / "ratios.json")))
+    recipe = replace(
+        recipe, removal=replace(recipe.removal, ratios=str(tmp_path / "ratios.json"))
+    )
     assert stages.train(recipe, tmp_path / "jomold").history
     (tmp_path / "ratios.json").write_text("{}")
     with pytest.raises(RecipeError, match="no noise ratios of these classes"):
@@ -269,14 +365,26 @@ stages.train(recipe.read(Path(sys.argv[1])), Path(sys.argv[2]), checkpoint_secon
 """
 
 
-def test_a_killed_training_resumes_to_the_same_bytes(world: World, run: runs.Run, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_bytes(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
     (tmp_path / "recipe.yaml").write_text(recipes.dump(run.recipe))
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.yaml"), str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(tmp_path / "recipe.yaml"),
+        str(tmp_path / "run"),
+    ]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {"checkpoint.safetensors"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {
+        "checkpoint.safetensors"
+    }
     stages.train(run.recipe, tmp_path / "run", resume=True)
     for name in ("model.safetensors", "log.jsonl", "metrics.json"):
-        assert (tmp_path / "run" / name).read_bytes() == (run.folder / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == (
+            run.folder / name
+        ).read_bytes()
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 
@@ -290,13 +398,23 @@ class ForeignSettings:
 class Foreign(nn.Module):
     """One linear map a modality; a video is as likely as its likeliest segment."""
 
-    def __init__(self, settings: ForeignSettings, *, feature_sizes: runs.FeatureSizes, classes: int) -> None:
+    def __init__(
+        self,
+        settings: ForeignSettings,
+        *,
+        feature_sizes: runs.FeatureSizes,
+        classes: int,
+    ) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(nn.Linear(sum(sizes), classes) for sizes in feature_sizes)
+        self.maps = nn.ModuleList(
+            nn.Linear(sum(sizes), classes) for sizes in feature_sizes
+        )
 
     def forward(self, inputs: Inputs) -> Prediction:
         joined = [torch.cat(streams, dim=-1) for streams in inputs.streams]
-        logit = torch.stack([linear(x) for linear, x in zip(self.maps, joined, strict=True)], dim=2)
+        logit = torch.stack(
+            [linear(x) for linear, x in zip(self.maps, joined, strict=True)], dim=2
+        )
         segment = logit.sigmoid().masked_fill(~inputs.mask[..., None], 0)
         modality = segment.amax(dim=1)
         return Prediction(segment, modality, modality.amax(dim=1), inputs.mask)
@@ -306,22 +424,52 @@ def test_a_foreign_network_trains_with_plg_ple_and_pld(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MODELS, "foreign", (ForeignSettings, Foreign))
-    recipe = recipes.read("vaplan", changes=[*world.changes, "model={name: foreign}", f"labels={world.labels}"])
+    recipe = recipes.read(
+        "vaplan",
+        changes=[*world.changes, "model={name: foreign}", f"labels={world.labels}"],
+    )
     first = stages.train(recipe, tmp_path / "before")
     refined = stages.denoise(first.folder, world.labels, tmp_path / "denoised.csv")
-    trained = stages.train(replace(recipe, labels=str(refined.table)), tmp_path / "after")
-    assert stages.predict(trained.folder, world.data, world.store, tmp_path / "p.csv", split="test") == []
+    trained = stages.train(
+        replace(recipe, labels=str(refined.table)), tmp_path / "after"
+    )
+    assert (
+        stages.predict(
+            trained.folder, world.data, world.store, tmp_path / "p.csv", split="test"
+        )
+        == []
+    )
 
 
-def test_torchrun_trains_a_recipe_in_two_processes_of_which_one_writes(world: World, tmp_path: Path) -> None:
-    recipe = recipes.read("ple", changes=[*world.changes, f"labels={world.labels}", "model.settings.dropout=0.0"])
+def test_torchrun_trains_a_recipe_in_two_processes_of_which_one_writes(
+    world: World, tmp_path: Path
+) -> None:
+    recipe = recipes.read(
+        "ple",
+        changes=[
+            *world.changes,
+            f"labels={world.labels}",
+            "model.settings.dropout=0.0",
+        ],
+    )
     (tmp_path / "recipe.yaml").write_text(recipes.dump(recipe))
     alone = stages.train(recipe, tmp_path / "alone")
-    torchrun("-m", "--", "vaplan", "train", tmp_path / "recipe.yaml", "--run", tmp_path / "both")
+    torchrun(
+        "-m",
+        "--",
+        "vaplan",
+        "train",
+        tmp_path / "recipe.yaml",
+        "--run",
+        tmp_path / "both",
+    )
     both = runs.load(tmp_path / "both")
     for ours, theirs in zip(both.history, alone.history, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    assert (alone.made["compute"]["processes"], both.made["compute"]["processes"]) == (1, 2)
+    assert (alone.made["compute"]["processes"], both.made["compute"]["processes"]) == (
+        1,
+        2,
+    )
     files = {path.name for path in (tmp_path / "both").iterdir()}
     assert files == {path.name for path in (tmp_path / "alone").iterdir()}
 
@@ -336,11 +484,22 @@ def test_every_parameter_of_a_recipe_s_network_learns(name: str) -> None:
     pseudo = weak[:, None, None] & (torch.arange(20).reshape(10, 2, 1) % 3 == 0)
     inputs = Inputs((streams[:1], streams[1:]), torch.ones(6, 10, 2, dtype=torch.bool))
     total(model(inputs), Target(weak, pseudo), recipe.losses)[0].backward()
-    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    assert [
+        name for name, parameter in model.named_parameters() if parameter.grad is None
+    ] == []
 
 
-def test_a_prediction_tells_its_probabilities_too(world: World, run: runs.Run, tmp_path: Path) -> None:
-    stages.predict(run.folder, world.data, world.store, tmp_path / "p.csv", split="test", scores=tmp_path / "scores")
+def test_a_prediction_tells_its_probabilities_too(
+    world: World, run: runs.Run, tmp_path: Path
+) -> None:
+    stages.predict(
+        run.folder,
+        world.data,
+        world.store,
+        tmp_path / "p.csv",
+        split="test",
+        scores=tmp_path / "scores",
+    )
     ids, probability, mask = read_scores(tmp_path / "scores", world.data.taxonomy)
     inputs = read_inputs(world.store, EMBEDDED, ids)
     said = training.predict(run.model, inputs)
@@ -352,21 +511,36 @@ def test_a_prediction_tells_its_probabilities_too(world: World, run: runs.Run, t
 def test_a_run_names_its_annotations_and_where_it_was_trained(run: runs.Run) -> None:
     made = json.loads((run.folder / "run.json").read_text())["made"]
     assert made["annotations"]
-    assert made["compute"] == {"device": "cpu", "precision": "fp32", "threads": 1, "processes": 1}
+    assert made["compute"] == {
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "processes": 1,
+    }
     assert runs.load(run.folder).made == made
 
 
-def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(tmp_path: Path) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(
+    tmp_path: Path,
+) -> None:
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
     for first in (1, 2):  # killed after the second epoch, whose checkpoint was lost
         with training.board(tmp_path) as tell:
             for epoch in range(first, first + 2):
                 tell({"epoch": epoch, "loss": 10.0 * first + epoch})
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
-    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 11.0), (2, 22.0), (3, 23.0)]
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [
+        (1, 11.0),
+        (2, 22.0),
+        (3, 23.0),
+    ]
 
 
-def test_training_goes_without_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_goes_without_tensorboard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vaplan.training.curves.find_spec", lambda name: None)
     told: list[training.Epoch] = []
     with training.board(tmp_path, told.append) as tell:
@@ -380,8 +554,16 @@ def test_features_larger_than_the_memory_train_to_the_same_bytes(
     world: World, run: runs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mapped, "MEMORY_SHARE", 0.0)
-    inputs = read_inputs(world.store, EMBEDDED, world.data.ids, overflow=tmp_path / "held")
-    assert read_inputs(world.store, EMBEDDED, world.data.ids).streams[0][0].equal(inputs.streams[0][0])
+    inputs = read_inputs(
+        world.store, EMBEDDED, world.data.ids, overflow=tmp_path / "held"
+    )
+    assert (
+        read_inputs(world.store, EMBEDDED, world.data.ids)
+        .streams[0][0]
+        .equal(inputs.streams[0][0])
+    )
     stages.train(run.recipe, tmp_path / "run")
-    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (run.folder / "model.safetensors").read_bytes()
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (
+        run.folder / "model.safetensors"
+    ).read_bytes()
     assert not list((tmp_path / "held").iterdir())

@@ -28,10 +28,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_masks_are_as_long_as_the_videos_and_absent_tracks_are_masked(folder: Path) -> None:
+def test_masks_are_as_long_as_the_videos_and_absent_tracks_are_masked(
+    folder: Path,
+) -> None:
     clips = synthetic.world({"train": 14, "val": 3, "test": 3}, seed=84, varied=True)
     inputs = read_inputs(folder / "store", EMBEDDED, [clip.video for clip in clips])
-    for clip, mask, *streams in zip(clips, inputs.mask, *(group[0] for group in inputs.streams), strict=True):
+    for clip, mask, *streams in zip(
+        clips, inputs.mask, *(group[0] for group in inputs.streams), strict=True
+    ):
         length = max(1, int(np.floor(clip.seconds + 0.5)))
         assert mask.any(dim=1).sum() == length
         assert bool(mask[:, AUDIO].any()) == clip.has_audio
@@ -41,25 +45,46 @@ def test_masks_are_as_long_as_the_videos_and_absent_tracks_are_masked(folder: Pa
 
 
 @pytest.mark.parametrize("name", ["han", "ple"])
-def test_labels_training_denoising_predictions_and_parsing_hold(folder: Path, tmp_path: Path, name: str) -> None:
+def test_labels_training_denoising_predictions_and_parsing_hold(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
     table = folder / "annotations.csv"
     data = stages.read_data(f"table:{table}")
-    labels = stages.label(data, folder / "store", tmp_path / "labels.csv", names=EMBEDDED).table
-    recipe = recipes.read(name, changes=[*SMALL, f"data=table:{table}", f"store={folder / 'store'}"])
-    run = stages.train(replace(recipe, labels="" if name == "han" else str(labels)), tmp_path / "run")
+    labels = stages.label(
+        data, folder / "store", tmp_path / "labels.csv", names=EMBEDDED
+    ).table
+    recipe = recipes.read(
+        name, changes=[*SMALL, f"data=table:{table}", f"store={folder / 'store'}"]
+    )
+    run = stages.train(
+        replace(recipe, labels="" if name == "han" else str(labels)), tmp_path / "run"
+    )
     assert all(np.isfinite(value) for epoch in run.history for value in epoch.values())
-    denoised = read_table(stages.denoise(run.folder, labels, tmp_path / "d.csv").table, taxonomy=data.taxonomy)
-    absent = {video.video for video in data.videos if not events_possible(folder, video.video)}
+    denoised = read_table(
+        stages.denoise(run.folder, labels, tmp_path / "d.csv").table,
+        taxonomy=data.taxonomy,
+    )
+    absent = {
+        video.video for video in data.videos if not events_possible(folder, video.video)
+    }
     assert absent
-    assert not any(event.modality == "visual" for video in absent for event in denoised.events[video])
+    assert not any(
+        event.modality == "visual"
+        for video in absent
+        for event in denoised.events[video]
+    )
     stages.predict(run.folder, data, folder / "store", tmp_path / "p.csv", split="test")
     estimate = read_table(tmp_path / "p.csv", taxonomy=data.taxonomy)
     assert len(evaluate(data, estimate, split="test").scores) == 3
     for video in data.videos[:4]:
         timeline = Parser.load(run.folder)(folder / video.path)
-        assert all(0 <= event.onset < event.offset <= timeline.seconds for event in timeline)
+        assert all(
+            0 <= event.onset < event.offset <= timeline.seconds for event in timeline
+        )
 
 
 def events_possible(folder: Path, video: str) -> bool:
     """Whether the file has a picture at all."""
-    return bool(read_inputs(folder / "store", EMBEDDED, [video]).mask[0, :, VISUAL].any())
+    return bool(
+        read_inputs(folder / "store", EMBEDDED, [video]).mask[0, :, VISUAL].any()
+    )

@@ -35,7 +35,13 @@ def encode(job: Job) -> dict[tuple[int, str], Entry]:
 def _entry(video: str, modality: int) -> Entry:
     seed = hashlib.sha256(f"{video} {modality}".encode()).digest()
     if modality == 0 and seed[0] % 2:
-        return Entry(video, None, np.zeros(SEGMENTS, dtype=bool), "absent", "the file has no sound")
+        return Entry(
+            video,
+            None,
+            np.zeros(SEGMENTS, dtype=bool),
+            "absent",
+            "the file has no sound",
+        )
     generator = np.random.default_rng([*seed])
     feature = generator.standard_normal((SEGMENTS, DIMENSION), dtype=np.float32)
     return Entry(video, feature, np.ones(SEGMENTS, dtype=bool))
@@ -62,7 +68,9 @@ class Dying:
         return slowly(job)
 
 
-def here(work: Work, items: Sequence[Any], *, count: int, seconds: float) -> Iterator[tuple[Any, Any]]:
+def here(
+    work: Work, items: Sequence[Any], *, count: int, seconds: float
+) -> Iterator[tuple[Any, Any]]:
     """An engine without processes."""
     return ((item, encode(item)) for item in items)
 
@@ -73,5 +81,7 @@ class There:
 
     function: Callable[[Job], Any] = slowly
 
-    def __call__(self, work: Work, items: Sequence[Any], *, count: int, seconds: float) -> Iterator[tuple[Any, Any]]:
+    def __call__(
+        self, work: Work, items: Sequence[Any], *, count: int, seconds: float
+    ) -> Iterator[tuple[Any, Any]]:
         return in_order(Work(self.function), items, count=count, seconds=seconds)

@@ -26,12 +26,18 @@ def work(item: str) -> str:
     return item.upper()
 
 
-def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_again_comes_last() -> None:
+def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_again_comes_last() -> (
+    None
+):
     items = ["a", "die", "b", "fault", "hang", "bug", "c"]
     results = dict(supervised(work, items, workers=2, seconds=2.0))
     assert list(results) == ["a", "b", "fault", "bug", "c", "die", "hang"]
     assert (results["a"], results["b"], results["c"]) == ("A", "B", "C")
-    reasons = {item: result.reason for item, result in results.items() if isinstance(result, Failed)}
+    reasons = {
+        item: result.reason
+        for item, result in results.items()
+        if isinstance(result, Failed)
+    }
     assert reasons == {
         "die": "its worker process died, exit code 7",
         "fault": "x.mp4: not a film. Fix: convert it.",
@@ -43,13 +49,24 @@ def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_ag
 FULL = Failed("x: no space", "No space left on device")
 
 
-def in_process(*, broken_after: int = 10**6, broken: set[str] | None = None, at_once: set[str] | None = None) -> Engine:
+def in_process(
+    *,
+    broken_after: int = 10**6,
+    broken: set[str] | None = None,
+    at_once: set[str] | None = None,
+) -> Engine:
     """An engine without processes whose machine fails for some items: always, from a time on, or not when alone."""
     given = itertools.count()
 
-    def engine(work: Work, items: Sequence[str], *, count: int, seconds: float) -> Iterator[tuple[str, str | Failed]]:
+    def engine(
+        work: Work, items: Sequence[str], *, count: int, seconds: float
+    ) -> Iterator[tuple[str, str | Failed]]:
         for item in items:
-            fails = next(given) >= broken_after or item in (broken or ()) or (count > 1 and item in (at_once or ()))
+            fails = (
+                next(given) >= broken_after
+                or item in (broken or ())
+                or (count > 1 and item in (at_once or ()))
+            )
             yield item, FULL if fails else Guarded(work.function)(item)
 
     return engine
@@ -63,24 +80,35 @@ def failed_of(results: dict[str, str | Failed]) -> list[str]:
 
 
 @pytest.mark.parametrize("first", [0, 7, len(MANY) - 2 * IN_A_ROW])
-def test_files_that_kill_whoever_opens_them_are_left_out_also_many_in_a_row(first: int) -> None:
+def test_files_that_kill_whoever_opens_them_are_left_out_also_many_in_a_row(
+    first: int,
+) -> None:
     killers = MANY[first : first + 2 * IN_A_ROW]
-    results = dict(supervised(work, MANY, workers=2, engine=in_process(broken={*killers})))
+    results = dict(
+        supervised(work, MANY, workers=2, engine=in_process(broken={*killers}))
+    )
     assert sorted(results) == sorted(MANY)
     assert failed_of(results) == killers
 
 
 @pytest.mark.parametrize("after", [0, 1, 2 * IN_A_ROW])
-def test_a_machine_that_fails_from_some_time_on_stops_the_work_and_no_item_is_blamed(after: int) -> None:
+def test_a_machine_that_fails_from_some_time_on_stops_the_work_and_no_item_is_blamed(
+    after: int,
+) -> None:
     results = supervised(work, MANY, workers=2, engine=in_process(broken_after=after))
     done = dict(itertools.islice(results, after))
     assert not failed_of(done)
-    with pytest.raises(MachineError, match=rf"{IN_A_ROW} failures in a row \(No space left.*nothing else") as caught:
+    with pytest.raises(
+        MachineError,
+        match=rf"{IN_A_ROW} failures in a row \(No space left.*nothing else",
+    ) as caught:
         next(results)
     assert caught.value.exit == Exit.MACHINE
 
 
-def test_items_in_a_row_that_fail_beside_others_and_succeed_alone_are_the_machines_matter() -> None:
+def test_items_in_a_row_that_fail_beside_others_and_succeed_alone_are_the_machines_matter() -> (
+    None
+):
     results = supervised(work, MANY, workers=2, engine=in_process(at_once={*MANY[5:]}))
     with pytest.raises(MachineError, match=r"alone it succeeds"):
         list(results)
@@ -94,13 +122,23 @@ def test_an_item_that_succeeds_the_second_time_alone_is_done() -> None:
 
 
 @pytest.mark.parametrize("kind", [ValueError, MediaError])
-def test_failures_of_the_items_themselves_never_stop_the_work(kind: type[Exception]) -> None:
+def test_failures_of_the_items_themselves_never_stop_the_work(
+    kind: type[Exception],
+) -> None:
     assert machine_fault(kind("empty file")) == ""
-    results = dict(supervised(work, ["fault"] + [f"fault{i}" for i in range(3 * IN_A_ROW)], engine=in_process()))
+    results = dict(
+        supervised(
+            work,
+            ["fault"] + [f"fault{i}" for i in range(3 * IN_A_ROW)],
+            engine=in_process(),
+        )
+    )
     assert len(failed_of(results)) == 1 + 3 * IN_A_ROW
 
 
-def test_ten_files_beside_each_other_that_crash_their_process_do_not_stop_the_rest() -> None:
+def test_ten_files_beside_each_other_that_crash_their_process_do_not_stop_the_rest() -> (
+    None
+):
     items = ["a", *(f"die{i}" for i in range(IN_A_ROW)), "b"]
     results = dict(supervised(work, items, workers=2))
     assert (results["a"], results["b"]) == ("A", "B")

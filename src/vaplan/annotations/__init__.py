@@ -24,7 +24,9 @@ class Reader(Protocol):
 
 def _read_table(path: Path, *, annotations: str = "") -> Sheet:
     if annotations:
-        raise UsageError("a table has one version", file=path, fix="leave --annotations out")
+        raise UsageError(
+            "a table has one version", file=path, fix="leave --annotations out"
+        )
     return read_sheet(path)
 
 

@@ -50,7 +50,10 @@ class Annotations:
     def by_split(self) -> dict[str, "Annotations"]:
         """The videos of each split, in file order; those without one have an empty name."""
         names = dict.fromkeys(video.split for video in self.videos)
-        return {name: self._of(tuple(video for video in self.videos if video.split == name)) for name in names}
+        return {
+            name: self._of(tuple(video for video in self.videos if video.split == name))
+            for name in names
+        }
 
     def select(self, split: str) -> "Annotations":
         """The videos of one split, or all of them for an empty name."""
@@ -77,17 +80,27 @@ class Annotations:
 
     def reference(self, segments: int) -> Bool[np.ndarray, "video time modality class"]:
         """The dense labels of every video on a grid of so many segments; what lies beyond a video's end is empty."""
-        grids = [to_grid(self.events.get(video.video, ()), self.taxonomy, segments) for video in self.videos]
+        grids = [
+            to_grid(self.events.get(video.video, ()), self.taxonomy, segments)
+            for video in self.videos
+        ]
         return np.stack(grids)
 
     def _of(self, videos: tuple[Video, ...]) -> "Annotations":
-        kept = {video.video: self.events[video.video] for video in videos if video.video in self.events}
+        kept = {
+            video.video: self.events[video.video]
+            for video in videos
+            if video.video in self.events
+        }
         return replace(self, videos=videos, events=kept)
 
 
 def annotate(sheet: Sheet) -> Annotations:
     """Merge the rows of a data set: what marks nothing and what belongs to no video of it is left out."""
-    tags, events = defaultdict[str, list[str]](list), defaultdict[str, list[Event]](list)
+    tags, events = (
+        defaultdict[str, list[str]](list),
+        defaultdict[str, list[Event]](list),
+    )
     about = dict[str, Row]()
     for row in sheet.own():
         first = about.setdefault(row.video, row)
@@ -95,7 +108,10 @@ def annotate(sheet: Sheet) -> Annotations:
             events[row.video] += _events(row)
         if row.class_name and not row.modality:
             tags[row.video].append(row.class_name)
-    videos = (_video(row, tags.get(video), events.get(video, [])) for video, row in about.items())
+    videos = (
+        _video(row, tags.get(video), events.get(video, []))
+        for video, row in about.items()
+    )
     return Annotations(
         sheet.taxonomy,
         tuple(videos),
@@ -117,4 +133,7 @@ def _video(row: Row, tags: Sequence[str] | None, events: Sequence[Event]) -> Vid
 def _events(row: Row) -> list[Event]:
     if not row.marks:
         return []
-    return [Event(modality, row.class_name, *row.span, row.score) for modality in row.modalities]
+    return [
+        Event(modality, row.class_name, *row.span, row.score)
+        for modality in row.modalities
+    ]

@@ -21,8 +21,14 @@ SPLITS = ("train", "val", "test")
 FIELDS = ("class", "YouTube id", "quality", "onset", "offset")
 CLIP_SECONDS = 10
 BACKGROUND = "background"  # `background@<row>`: clips that hold no event, published as features alone
-BACKGROUND_FILES = ("labels_noisy.h5", "audio_feature_noisy.h5", "visual_feature_noisy.h5")
-VERSIONS = {"official": "0d45342df6cff353a964acdde0ec1a770ca5ca8f654c67be903d7a37116f668a"}
+BACKGROUND_FILES = (
+    "labels_noisy.h5",
+    "audio_feature_noisy.h5",
+    "visual_feature_noisy.h5",
+)
+VERSIONS = {
+    "official": "0d45342df6cff353a964acdde0ec1a770ca5ca8f654c67be903d7a37116f668a"
+}
 
 
 def read(folder: Path, *, annotations: str = "") -> Sheet:
@@ -31,22 +37,41 @@ def read(folder: Path, *, annotations: str = "") -> Sheet:
     The background clips belong to split `train` where one of their h5 files lies in the folder.
     """
     if annotations:
-        raise UsageError("AVE has one version of its annotations", file=folder, fix="leave --annotations out")
+        raise UsageError(
+            "AVE has one version of its annotations",
+            file=folder,
+            fix="leave --annotations out",
+        )
     if not folder.is_dir():
-        raise AnnotationError("no such folder", file=folder, fix=f"give the folder that holds {ANNOTATIONS}")
+        raise AnnotationError(
+            "no such folder",
+            file=folder,
+            fix=f"give the folder that holds {ANNOTATIONS}",
+        )
     path = folder / ANNOTATIONS
     lines = plain_text(path).splitlines()
     orders = {split: _order_file(folder, split) for split in SPLITS}
     splits = _splits(orders, len(lines))
     noise = [file for name in BACKGROUND_FILES if (file := folder / name).exists()][:1]
-    rows = [row for index, text in enumerate(lines) for row in _rows(path, index, text, splits[index])]
-    background = [Row(f"{BACKGROUND}@{row}", split="train", file=file) for file in noise for row in range(_count(file))]
+    rows = [
+        row
+        for index, text in enumerate(lines)
+        for row in _rows(path, index, text, splits[index])
+    ]
+    background = [
+        Row(f"{BACKGROUND}@{row}", split="train", file=file)
+        for file in noise
+        for row in range(_count(file))
+    ]
     content = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return Sheet(
         source=folder,
         taxonomy=AVE,
         rows=[*rows, *background],
-        version=next((name for name, known in VERSIONS.items() if known == content), f"unknown ({content[:12]})"),
+        version=next(
+            (name for name, known in VERSIONS.items() if known == content),
+            f"unknown ({content[:12]})",
+        ),
         files=(path, *orders.values()),
         segments=CLIP_SECONDS,
         labelled=frozenset(SPLITS),
@@ -67,12 +92,20 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
     line, fields = index + 1, text.split("&")
     if len(fields) != len(FIELDS):
         what = f"{len(fields)} fields, expected {len(FIELDS)}: {'&'.join(FIELDS)}"
-        raise AnnotationError(what, file=path, line=line, fix="fetch the official file: `vaplan data fetch ave DIR`")
+        raise AnnotationError(
+            what,
+            file=path,
+            line=line,
+            fix="fetch the official file: `vaplan data fetch ave DIR`",
+        )
     name, youtube, _, *times = fields
     if name not in AVE.classes:
         raise AnnotationError(unknown("class", name, AVE.classes), file=path, line=line)
     check_id(youtube, file=path, line=line)
-    onset, offset = (number(key, value, file=path, line=line) for key, value in zip(FIELDS[3:], times, strict=True))
+    onset, offset = (
+        number(key, value, file=path, line=line)
+        for key, value in zip(FIELDS[3:], times, strict=True)
+    )
     video = f"{youtube}@{index}"
     yield Row(video, class_name=name, split=split, line=line, file=path)
     yield Row(video, BOTH, name, onset, offset, line=line, file=path)
@@ -80,10 +113,18 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
 
 def _order_file(folder: Path, split: str) -> Path:
     """The order of a split, as published (h5) or as text."""
-    found = [path for suffix in ("h5", "txt") if (path := folder / f"{split}_order.{suffix}").exists()]
+    found = [
+        path
+        for suffix in ("h5", "txt")
+        if (path := folder / f"{split}_order.{suffix}").exists()
+    ]
     if not found:
         what = f"neither {split}_order.h5 nor {split}_order.txt is there"
-        raise AnnotationError(what, file=folder, fix="fetch the official files: `vaplan data fetch ave DIR`")
+        raise AnnotationError(
+            what,
+            file=folder,
+            fix="fetch the official files: `vaplan data fetch ave DIR`",
+        )
     return found[0]
 
 
@@ -96,12 +137,18 @@ def _splits(orders: dict[str, Path], clips: int) -> list[str]:
                 what = f"entry {place} is {index}, but {ANNOTATIONS} has {clips} lines"
                 raise AnnotationError(what, file=path, fix="use files of one release")
             if splits[index]:
-                what = f"entry {place}, line {index}, belongs to {splits[index]} already"
+                what = (
+                    f"entry {place}, line {index}, belongs to {splits[index]} already"
+                )
                 raise AnnotationError(what, file=path, fix="use the official orders")
             splits[index] = split
     if "" in splits:
         what = f"line {splits.index('') + 1} belongs to no split"
-        raise AnnotationError(what, file=next(iter(orders.values())).parent, fix="use files of one release")
+        raise AnnotationError(
+            what,
+            file=next(iter(orders.values())).parent,
+            fix="use files of one release",
+        )
     return splits
 
 
@@ -111,12 +158,21 @@ def read_order(path: Path) -> list[int]:
         with _dataset(path, "order") as order:
             return [int(index) for index in order]
     lines = plain_text(path).splitlines()
-    return [_whole(path, number, text) for number, text in enumerate(lines, start=1) if text.strip()]
+    return [
+        _whole(path, number, text)
+        for number, text in enumerate(lines, start=1)
+        if text.strip()
+    ]
 
 
 def _whole(path: Path, line: int, text: str) -> int:
     if not text.strip().isdecimal():
-        raise AnnotationError(f"{text.strip()!r} is no line number", file=path, line=line, fix="write one a line")
+        raise AnnotationError(
+            f"{text.strip()!r} is no line number",
+            file=path,
+            line=line,
+            fix="write one a line",
+        )
     return int(text)
 
 
@@ -131,13 +187,17 @@ def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
     try:
         import h5py
     except ImportError as error:
-        raise MissingExtra("reading .h5 files needs h5py", file=path, fix="pip install 'vaplan[h5]'") from error
+        raise MissingExtra(
+            "reading .h5 files needs h5py", file=path, fix="pip install 'vaplan[h5]'"
+        ) from error
     try:
         with h5py.File(path, "r") as file:
             yield file[key]
     except (OSError, KeyError) as error:
         fix = "fetch it again: `vaplan data fetch ave DIR`"
-        raise AnnotationError(f"no dataset {key!r} can be read: {error}", file=path, fix=fix) from error
+        raise AnnotationError(
+            f"no dataset {key!r} can be read: {error}", file=path, fix=fix
+        ) from error
 
 
 def _several(path: Path, rows: Sequence[Row]) -> Iterator[Finding]:

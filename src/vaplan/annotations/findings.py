@@ -48,7 +48,11 @@ def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Finding
     """Events that go on after the video's end; what is beyond it is cut."""
     for row in events:
         if segments is not None and row.span[1] > segments:
-            yield _at(row, "event past the end", f"ends at {row.span[1]:g} s, the video at {segments} s")
+            yield _at(
+                row,
+                "event past the end",
+                f"ends at {row.span[1]:g} s, the video at {segments} s",
+            )
 
 
 def repeated(rows: Iterable[Row]) -> Iterator[Finding]:
@@ -56,7 +60,9 @@ def repeated(rows: Iterable[Row]) -> Iterator[Finding]:
     first: dict[tuple[object, ...], Row] = {}
     for row in rows:
         if row.class_name:
-            before = first.setdefault((row.video, row.modality, row.class_name, row.onset, row.offset), row)
+            before = first.setdefault(
+                (row.video, row.modality, row.class_name, row.onset, row.offset), row
+            )
             if before is not row:
                 kind = "duplicate event" if row.modality else "repeated tag"
                 yield _at(row, kind, f"as in line {before.line}")
@@ -77,7 +83,11 @@ def self_overlaps(events: Iterable[Row]) -> Iterator[Finding]:
         for (onset, offset), row in sorted(spans.items(), key=lambda item: item[0]):
             if onset <= end:
                 kind = "self-overlap" if onset < end else "touching events"
-                yield _at(row, kind, f"from {onset:g} s on, where another goes on until {end:g} s")
+                yield _at(
+                    row,
+                    kind,
+                    f"from {onset:g} s on, where another goes on until {end:g} s",
+                )
             end = max(end, offset)
 
 
@@ -87,7 +97,11 @@ def outside_tags(rows: Iterable[Row]) -> Iterator[Finding]:
     tags = _tags(rows)
     for row in rows:
         if row.modality and row.video in tags and row.class_name not in tags[row.video]:
-            yield _at(row, "class outside the tags", f"the tags are {', '.join(tags[row.video])}")
+            yield _at(
+                row,
+                "class outside the tags",
+                f"the tags are {', '.join(tags[row.video])}",
+            )
 
 
 def tags_without_event(sheet: Sheet) -> Iterator[Finding]:
@@ -95,10 +109,16 @@ def tags_without_event(sheet: Sheet) -> Iterator[Finding]:
     rows = sheet.own()
     split = {row.video: row.split for row in rows if row.split}
     labelled = {
-        row.video for row in rows if row.modality or not row.class_name or split.get(row.video) in sheet.labelled
+        row.video
+        for row in rows
+        if row.modality or not row.class_name or split.get(row.video) in sheet.labelled
     }
     marked = {(row.video, row.class_name) for row in rows if row.marks}
-    for row in {(row.video, row.class_name): row for row in rows if not row.modality and row.class_name}.values():
+    for row in {
+        (row.video, row.class_name): row
+        for row in rows
+        if not row.modality and row.class_name
+    }.values():
         if row.video in labelled and (row.video, row.class_name) not in marked:
             yield _at(row, "tag without an event", "nowhere heard or seen")
 
@@ -130,7 +150,10 @@ def _lines(rows: Iterable[Row]) -> dict[str, str]:
     lines = defaultdict[str, list[int]](list)
     for row in rows:
         lines[row.file.name].append(row.line)
-    return {name: f"line{'s' * (len(found) > 1)} {', '.join(map(str, found))}" for name, found in lines.items()}
+    return {
+        name: f"line{'s' * (len(found) > 1)} {', '.join(map(str, found))}"
+        for name, found in lines.items()
+    }
 
 
 def _at(row: Row, kind: str, what: str) -> Finding:

@@ -15,7 +15,11 @@ from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.taxonomy import LLP
 
-SPLITS = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
+SPLITS = {
+    "train": "AVVP_train.csv",
+    "val": "AVVP_val_pd.csv",
+    "test": "AVVP_test_pd.csv",
+}
 LABELLED = ("val", "test")
 DENSE = {"audio": "AVVP_eval_audio.csv", "visual": "AVVP_eval_visual.csv"}
 FULL = "AVVP_dataset_full.csv"  # all clips again; not everybody ships it
@@ -36,37 +40,61 @@ def read(folder: Path, *, annotations: str = "") -> Sheet:
             `FOLDER-legacy`; or a file of the same format. By default those of the folder, whichever they are.
     """
     if not folder.is_dir():
-        raise AnnotationError("no such folder", file=folder, fix="give the folder that holds AVVP_train.csv")
+        raise AnnotationError(
+            "no such folder",
+            file=folder,
+            fix="give the folder that holds AVVP_train.csv",
+        )
     audio = _audio_file(folder, annotations)
-    dense = {modality: audio if modality == "audio" else folder / name for modality, name in DENSE.items()}
-    listed = [row for split, name in SPLITS.items() for row in _tags(folder / name, split)]
+    dense = {
+        modality: audio if modality == "audio" else folder / name
+        for modality, name in DENSE.items()
+    }
+    listed = [
+        row for split, name in SPLITS.items() for row in _tags(folder / name, split)
+    ]
     _refuse_conflicts(listed)
     full = [folder / FULL] if (folder / FULL).exists() else []
     ids = frozenset(row.video for row in listed)
     return Sheet(
         source=folder,
         taxonomy=LLP,
-        rows=[*listed, *(row for modality, path in dense.items() for row in _events(path, modality))],
+        rows=[
+            *listed,
+            *(
+                row
+                for modality, path in dense.items()
+                for row in _events(path, modality)
+            ),
+        ],
         version=version(audio),
         files=(*(folder / name for name in SPLITS.values()), *dense.values(), *full),
         segments=CLIP_SECONDS,
         listed=ids,
         labelled=frozenset(LABELLED),
         recording=lambda video: video[:YOUTUBE_ID],
-        findings=(*_odd_ids(listed), *(finding for path in full for finding in _compare(path, ids))),
+        findings=(
+            *_odd_ids(listed),
+            *(finding for path in full for finding in _compare(path, ids)),
+        ),
     )
 
 
 def version(audio: Path) -> str:
     """Which audio annotations a file holds, by its content and not by its name: `corrected`, `legacy`, or neither."""
     content = digest(audio)
-    return next((name for name, known in VERSIONS.items() if known == content), f"unknown ({content[:12]})")
+    return next(
+        (name for name, known in VERSIONS.items() if known == content),
+        f"unknown ({content[:12]})",
+    )
 
 
 def digest(audio: Path) -> str:
     """A hash of the fields of a file, whatever its line ends."""
     header, lines = csv_text(audio, delimiter="\t")
-    text = "\n".join("\t".join(values) for values in (header, *(values for _, values in lines)))
+    text = "\n".join(
+        "\t".join(values) for values in (header, *(values for _, values in lines))
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -78,16 +106,29 @@ def _audio_file(folder: Path, annotations: str) -> Path:
     if annotations not in VERSIONS:
         if not Path(annotations).is_file():
             fix = "give such a file, or leave the option out"
-            raise UsageError(unknown("annotations", annotations, [*VERSIONS, "FILE"]), file=folder, fix=fix)
+            raise UsageError(
+                unknown("annotations", annotations, [*VERSIONS, "FILE"]),
+                file=folder,
+                fix=fix,
+            )
         return Path(annotations)
-    sibling = folder.resolve().with_name(f"{folder.resolve().name}-legacy") / DENSE["audio"]
+    sibling = (
+        folder.resolve().with_name(f"{folder.resolve().name}-legacy") / DENSE["audio"]
+    )
     found = [path for path in (here, sibling) if path.is_file()]
     for path in found:
         if version(path) == annotations:
             return path
-    held = ", ".join(f"{path} holds the {version(path)} ones" for path in found) or f"there is no {here}"
+    held = (
+        ", ".join(f"{path} holds the {version(path)} ones" for path in found)
+        or f"there is no {here}"
+    )
     what = f"the {annotations} audio annotations are not there: {held}"
-    raise AnnotationError(what, file=folder, fix=f"put them into {sibling.parent}, or run `vaplan data fetch llp`")
+    raise AnnotationError(
+        what,
+        file=folder,
+        fix=f"put them into {sibling.parent}, or run `vaplan data fetch llp`",
+    )
 
 
 def _tags(path: Path, split: str) -> Iterator[Row]:
@@ -99,11 +140,21 @@ def _tags(path: Path, split: str) -> Iterator[Row]:
 
 
 def _events(path: Path, modality: str) -> Iterator[Row]:
-    for line, (video, onset, offset, name) in _lines(path, ("filename", "onset", "offset", "event_labels")):
+    for line, (video, onset, offset, name) in _lines(
+        path, ("filename", "onset", "offset", "event_labels")
+    ):
         _check_class(name, path, line)
-        start, end = (seconds(key, text, file=path, line=line) for key, text in (("onset", onset), ("offset", offset)))
+        start, end = (
+            seconds(key, text, file=path, line=line)
+            for key, text in (("onset", onset), ("offset", offset))
+        )
         if start is None or end is None:
-            raise AnnotationError("an event needs onset and offset", file=path, line=line, fix="fill them in")
+            raise AnnotationError(
+                "an event needs onset and offset",
+                file=path,
+                line=line,
+                fix="fill them in",
+            )
         yield Row(video, modality, name, start, end, line=line, file=path)
 
 
@@ -112,13 +163,22 @@ def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str
     header, lines = csv_text(path, delimiter="\t")
     if tuple(header) != columns:
         what = f"the columns are {', '.join(header)}; expected {', '.join(columns)}, apart by tabs"
-        raise AnnotationError(what, file=path, line=1, fix="fetch the official file: `vaplan data fetch llp DIR`")
+        raise AnnotationError(
+            what,
+            file=path,
+            line=1,
+            fix="fetch the official file: `vaplan data fetch llp DIR`",
+        )
     for line, values in lines:
         if len(values) != len(columns):
             what = f"{len(values)} fields where the header has {len(columns)}"
-            raise AnnotationError(what, file=path, line=line, fix="separate the fields by tabs")
+            raise AnnotationError(
+                what, file=path, line=line, fix="separate the fields by tabs"
+            )
         if not values[0]:
-            raise AnnotationError("a row without a video id", file=path, line=line, fix="name the video")
+            raise AnnotationError(
+                "a row without a video id", file=path, line=line, fix="name the video"
+            )
         check_text("filename", values[0], file=path, line=line)
         yield line, values
 
@@ -135,7 +195,9 @@ def _refuse_conflicts(listed: Iterable[Row]) -> None:
         before = first.setdefault(row.video, row)
         if (before.file, before.line) != (row.file, row.line):
             what = f"video {row.video!r} stands in line {before.line} of {before.file.name} already"
-            raise AnnotationError(what, file=row.file, line=row.line, fix="keep one of the two")
+            raise AnnotationError(
+                what, file=row.file, line=row.line, fix="keep one of the two"
+            )
 
 
 def _odd_ids(listed: Iterable[Row]) -> Iterator[Finding]:
@@ -143,7 +205,13 @@ def _odd_ids(listed: Iterable[Row]) -> Iterator[Finding]:
     for row in {row.video: row for row in listed}.values():
         parts = ID.fullmatch(row.video)
         if parts is None:
-            yield Finding("unusual id", f"{row.video} is not an id of LLP", row.video, row.file, row.line)
+            yield Finding(
+                "unusual id",
+                f"{row.video} is not an id of LLP",
+                row.video,
+                row.file,
+                row.line,
+            )
         elif "." in parts["start"] + parts["end"]:
             what = f"{row.video} starts at a fraction of a second"
             yield Finding("fractional id", what, row.video, row.file, row.line)
@@ -151,9 +219,13 @@ def _odd_ids(listed: Iterable[Row]) -> Iterator[Finding]:
 
 def _compare(path: Path, ids: frozenset[str]) -> Iterator[Finding]:
     """What the full list and the splits do not share."""
-    full = {video: line for line, (video, _) in _lines(path, ("filename", "event_labels"))}
+    full = {
+        video: line for line, (video, _) in _lines(path, ("filename", "event_labels"))
+    }
     for video, line in full.items():
         if video not in ids:
-            yield Finding("in no split", f"{video} stands in no split", video, path, line)
+            yield Finding(
+                "in no split", f"{video} stands in no split", video, path, line
+            )
     for video in sorted(ids - full.keys()):
         yield Finding("not in the full list", f"{video} is not listed", video, path)

@@ -92,4 +92,6 @@ class Sheet:
 
     def own(self) -> list[Row]:
         """The rows of videos that belong to the data set."""
-        return [row for row in self.rows if self.listed is None or row.video in self.listed]
+        return [
+            row for row in self.rows if self.listed is None or row.video in self.listed
+        ]

@@ -23,26 +23,44 @@ COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 OPTIONAL = ("path", "split")
 SUFFIXES = (".csv", ".parquet")
 DELIMITERS = ",;\t|"
-NOT_A_NAME = frozenset("nan null none na n/a #n/a <na>".split())  # what other programs write for an empty cell
+NOT_A_NAME = frozenset(
+    "nan null none na n/a #n/a <na>".split()
+)  # what other programs write for an empty cell
 LONGEST_ID = 200
 TAXONOMY_SUFFIXES = (".taxonomy.yaml", ".taxonomy.yml", ".taxonomy.csv")
 
 
-def event_rows(video: str, events: Iterable[Event], *, together: bool = False) -> list[Row]:
+def event_rows(
+    video: str, events: Iterable[Event], *, together: bool = False
+) -> list[Row]:
     """The rows of one video; a video without events has one row that says so.
 
     Args:
         together: Every event is in both modalities alike; write one row for the two.
     """
     kept = [e for e in events if not together or e.modality == MODALITIES[0]]
-    rows = [Row(video, BOTH if together else e.modality, e.class_name, e.onset, e.offset, e.score) for e in kept]
+    rows = [
+        Row(
+            video,
+            BOTH if together else e.modality,
+            e.class_name,
+            e.onset,
+            e.offset,
+            e.score,
+        )
+        for e in kept
+    ]
     return rows or [Row(video)]
 
 
 def check_suffix(path: Path) -> Path:
     """The path of a table that is to be written, or an error."""
     if path.suffix not in SUFFIXES:
-        raise UsageError(f"a table cannot end with {path.suffix!r}", file=path, fix=f"use {' or '.join(SUFFIXES)}")
+        raise UsageError(
+            f"a table cannot end with {path.suffix!r}",
+            file=path,
+            fix=f"use {' or '.join(SUFFIXES)}",
+        )
     return path
 
 
@@ -52,7 +70,10 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
     rows = list(rows)
     wide = any(row.path or row.split for row in rows)
     names = COLUMNS + (OPTIONAL if wide else ())
-    columns = {name: [getattr(row, "class_name" if name == "class" else name) for row in rows] for name in names}
+    columns = {
+        name: [getattr(row, "class_name" if name == "class" else name) for row in rows]
+        for name in names
+    }
     if path.suffix == ".parquet":
         return write_whole(path, lambda beside: _write_parquet(beside, columns))
     return write_text(path, _csv(columns))
@@ -63,7 +84,10 @@ def _csv(columns: Mapping[str, Sequence[object]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for values in zip(*columns.values(), strict=True):
-        writer.writerow("" if v is None else f"{v:.10g}" if isinstance(v, float) else v for v in values)
+        writer.writerow(
+            "" if v is None else f"{v:.10g}" if isinstance(v, float) else v
+            for v in values
+        )
     return text.getvalue()
 
 
@@ -72,7 +96,9 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     import pyarrow.parquet as pq
 
     numbers = ("onset", "offset", "score")
-    fields = [(name, pa.float64() if name in numbers else pa.string()) for name in columns]
+    fields = [
+        (name, pa.float64() if name in numbers else pa.string()) for name in columns
+    ]
     pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), path)
 
 
@@ -81,7 +107,9 @@ def read(path: Path, *, taxonomy: Taxonomy | None = None) -> Annotations:
     return annotate(read_sheet(path, taxonomy=taxonomy))
 
 
-def read_sheet(path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bool = False) -> Sheet:
+def read_sheet(
+    path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bool = False
+) -> Sheet:
     """Read and check every row; a fault names the file, the line, the value and what to do.
 
     Args:
@@ -92,7 +120,9 @@ def read_sheet(path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bo
     """
     rows = list(_rows(path))
     if not rows and not may_be_empty:
-        raise AnnotationError("the table has no rows", file=path, fix="add one row per label")
+        raise AnnotationError(
+            "the table has no rows", file=path, fix="add one row per label"
+        )
     beside = taxonomy_file(path) if taxonomy is None else None
     if beside:
         taxonomy = read_taxonomy(beside)
@@ -115,9 +145,17 @@ def read_sheet(path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bo
 
 def taxonomy_file(table: Path) -> Path | None:
     """The taxonomy file that belongs to a table: beside it, with its name."""
-    found = [path for suffix in TAXONOMY_SUFFIXES if (path := table.with_suffix(suffix)).exists()]
+    found = [
+        path
+        for suffix in TAXONOMY_SUFFIXES
+        if (path := table.with_suffix(suffix)).exists()
+    ]
     if len(found) > 1:
-        raise AnnotationError(f"and {found[1].name} both belong to {table.name}", file=found[0], fix="keep one")
+        raise AnnotationError(
+            f"and {found[1].name} both belong to {table.name}",
+            file=found[0],
+            fix="keep one",
+        )
     return found[0] if found else None
 
 
@@ -125,7 +163,12 @@ def _check_classes(path: Path, rows: Iterable[Row], known: frozenset[str]) -> No
     for row in rows:
         if row.class_name and row.class_name not in known:
             fix = "add the class to the taxonomy, or leave its rows out"
-            raise AnnotationError(unknown("class", row.class_name, known), file=path, line=row.line, fix=fix)
+            raise AnnotationError(
+                unknown("class", row.class_name, known),
+                file=path,
+                line=row.line,
+                fix=fix,
+            )
 
 
 def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:
@@ -135,7 +178,9 @@ def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:
         first = seen.setdefault(row.class_name.casefold(), row)
         if first.class_name != row.class_name:
             what = f"class {row.class_name!r} is written {first.class_name!r} in line {first.line}"
-            raise AnnotationError(what, file=path, line=row.line, fix="write a class in one way")
+            raise AnnotationError(
+                what, file=path, line=row.line, fix="write a class in one way"
+            )
 
 
 def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
@@ -147,28 +192,45 @@ def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
             before, now = getattr(first, name), getattr(row, name)
             if now and before != now:
                 what = f"video {row.video!r} has {name} {now!r} here and {before!r} in line {first.line}"
-                raise AnnotationError(what, file=path, line=row.line, fix=f"give it one {name}")
+                raise AnnotationError(
+                    what, file=path, line=row.line, fix=f"give it one {name}"
+                )
         if row.score is not None:
-            same = scores.setdefault((row.video, row.modality, row.class_name, row.onset, row.offset), row)
+            same = scores.setdefault(
+                (row.video, row.modality, row.class_name, row.onset, row.offset), row
+            )
             if same.score != row.score:
                 what = f"the event of line {same.line} again, with score {row.score:g} and not {same.score:g}"
-                raise AnnotationError(what, file=path, line=row.line, fix="keep one of the two")
+                raise AnnotationError(
+                    what, file=path, line=row.line, fix="keep one of the two"
+                )
 
 
 def _rows(path: Path) -> Iterator[Row]:
     """Every row, checked by itself (Parquet: lines count from 2, as in a CSV)."""
-    header, lines = _parquet_text(path) if path.suffix == ".parquet" else _delimited(path)
+    header, lines = (
+        _parquet_text(path) if path.suffix == ".parquet" else _delimited(path)
+    )
     absent = [name for name in COLUMNS if name not in header]
     if absent:
         what = f"column {absent[0]!r} is missing; found: {', '.join(header)}"
-        raise AnnotationError(what, file=path, line=1, fix=f"name the columns {','.join(COLUMNS)}")
+        raise AnnotationError(
+            what, file=path, line=1, fix=f"name the columns {','.join(COLUMNS)}"
+        )
     twice = [name for name in (*COLUMNS, *OPTIONAL) if header.count(name) > 1]
     if twice:
-        raise AnnotationError(f"column {twice[0]!r} stands there twice", file=path, line=1, fix="keep one of the two")
+        raise AnnotationError(
+            f"column {twice[0]!r} stands there twice",
+            file=path,
+            line=1,
+            fix="keep one of the two",
+        )
     for line, values in lines:
         if len(values) != len(header):
             what = f"{len(values)} fields where the header has {len(header)}"
-            raise AnnotationError(what, file=path, line=line, fix="quote fields that hold commas")
+            raise AnnotationError(
+                what, file=path, line=line, fix="quote fields that hold commas"
+            )
         yield _row(path, line, dict(zip(header, values, strict=True)))
 
 
@@ -188,9 +250,16 @@ def _parquet_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]
     try:
         table = pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException) as error:
-        raise AnnotationError(f"not a Parquet table: {error}", file=path, fix="check the path") from error
-    columns = [["" if v is None else str(v) for v in column.to_pylist()] for column in table.columns]
-    return table.column_names, ((n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=2))
+        raise AnnotationError(
+            f"not a Parquet table: {error}", file=path, fix="check the path"
+        ) from error
+    columns = [
+        ["" if v is None else str(v) for v in column.to_pylist()]
+        for column in table.columns
+    ]
+    return table.column_names, (
+        (n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=2)
+    )
 
 
 def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
@@ -202,29 +271,71 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
     for column in ("class", *OPTIONAL):
         check_text(column, cells.get(column, ""), file=path, line=line)
     if modality not in ("", *MODALITIES, BOTH):
-        raise fail(unknown("modality", modality, [*MODALITIES, BOTH]), "leave it empty for a weak label")
-    onset, offset = (seconds(key, cells[key], file=path, line=line) for key in ("onset", "offset"))
-    score = number("score", cells["score"], file=path, line=line) if cells["score"] else None
+        raise fail(
+            unknown("modality", modality, [*MODALITIES, BOTH]),
+            "leave it empty for a weak label",
+        )
+    onset, offset = (
+        seconds(key, cells[key], file=path, line=line) for key in ("onset", "offset")
+    )
+    score = (
+        number("score", cells["score"], file=path, line=line)
+        if cells["score"]
+        else None
+    )
     if modality:
         if not name or onset is None or offset is None:
-            raise fail("an event needs class, onset and offset", "fill them, or empty the modality for a weak label")
+            raise fail(
+                "an event needs class, onset and offset",
+                "fill them, or empty the modality for a weak label",
+            )
         if onset >= offset:
-            raise fail(f"onset {onset:g} s must come before offset {offset:g} s", "swap them or delete the row")
+            raise fail(
+                f"onset {onset:g} s must come before offset {offset:g} s",
+                "swap them or delete the row",
+            )
     elif onset is not None or offset is not None:
-        raise fail("times without a modality", f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}")
-    return Row(video, modality, name, onset, offset, score, cells.get("path", ""), cells.get("split", ""), line, path)
+        raise fail(
+            "times without a modality",
+            f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}",
+        )
+    return Row(
+        video,
+        modality,
+        name,
+        onset,
+        offset,
+        score,
+        cells.get("path", ""),
+        cells.get("split", ""),
+        line,
+        path,
+    )
 
 
 def check_id(video: str, *, file: Path, line: int) -> None:
     """The grammar of a video id: something printable, with no slash, no `..`, at most 200 characters."""
     fix = "use letters, digits, '-', '_' and '.'"
     if not video:
-        raise AnnotationError("a row without a video id", file=file, line=line, fix="name the video")
-    if "/" in video or "\\" in video or ".." in video or not video.isprintable() or len(video) > LONGEST_ID:
-        raise AnnotationError(f"video id {video[:60]!r} cannot be used", file=file, line=line, fix=fix)
+        raise AnnotationError(
+            "a row without a video id", file=file, line=line, fix="name the video"
+        )
+    if (
+        "/" in video
+        or "\\" in video
+        or ".." in video
+        or not video.isprintable()
+        or len(video) > LONGEST_ID
+    ):
+        raise AnnotationError(
+            f"video id {video[:60]!r} cannot be used", file=file, line=line, fix=fix
+        )
     if video.casefold() in NOT_A_NAME:
         raise AnnotationError(
-            f"video id {video!r} stands for an empty cell", file=file, line=line, fix="name the video"
+            f"video id {video!r} stands for an empty cell",
+            file=file,
+            line=line,
+            fix="name the video",
         )
 
 
@@ -235,27 +346,39 @@ def check_text(column: str, text: str, *, file: Path, line: int) -> None:
         raise AnnotationError(what, file=file, line=line, fix="write plain text")
     if text.casefold() in NOT_A_NAME:
         what = f"{column} is {text!r}, which other programs write for an empty cell"
-        raise AnnotationError(what, file=file, line=line, fix="leave it empty, or use another name")
+        raise AnnotationError(
+            what, file=file, line=line, fix="leave it empty, or use another name"
+        )
 
 
 def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
     """A time, from a field that may be empty."""
     if not text:
         return None
-    value = number(column, text, file=file, line=line, expected="a number of seconds ≥ 0")
+    value = number(
+        column, text, file=file, line=line, expected="a number of seconds ≥ 0"
+    )
     if value < 0:
         what = f"{column} is {text!r}, expected a number of seconds ≥ 0"
-        raise AnnotationError(what, file=file, line=line, fix="write a plain number such as 3.5")
+        raise AnnotationError(
+            what, file=file, line=line, fix="write a plain number such as 3.5"
+        )
     return value
 
 
-def number(column: str, text: str, *, file: Path, line: int, expected: str = "a number") -> float:
+def number(
+    column: str, text: str, *, file: Path, line: int, expected: str = "a number"
+) -> float:
     """A finite number."""
     try:
-        value = float(text) if "_" not in text else math.nan  # Python would read 1_0 as 10
+        value = (
+            float(text) if "_" not in text else math.nan
+        )  # Python would read 1_0 as 10
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         what = f"{column} is {text!r}, expected {expected}"
-        raise AnnotationError(what, file=file, line=line, fix="write a plain number such as 3.5")
+        raise AnnotationError(
+            what, file=file, line=line, fix="write a plain number such as 3.5"
+        )
     return value

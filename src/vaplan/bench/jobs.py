@@ -13,7 +13,17 @@ from pathlib import Path
 
 from vaplan import recipe as recipes
 from vaplan.annotations import Annotations
-from vaplan.bench.steps import Denoise, Exchange, Label, Noise, Reference, Refine, Step, Train, reads
+from vaplan.bench.steps import (
+    Denoise,
+    Exchange,
+    Label,
+    Noise,
+    Reference,
+    Refine,
+    Step,
+    Train,
+    reads,
+)
 from vaplan.files import sha256
 from vaplan.recipe import Recipe
 from vaplan.stages.data import read_data
@@ -50,16 +60,27 @@ class Desk:
     @cached_property
     def content(self) -> str:
         """A hash of everything that is given."""
-        files = [*self.annotations.files, *(path for path in (self.labels, self.truth) if path)]
+        files = [
+            *self.annotations.files,
+            *(path for path in (self.labels, self.truth) if path),
+        ]
         hashes = [sha256(path) for path in files]
-        hashes += [f"{name} {folder.content_hash()}" for name, folder in stores(self.store).items()]
+        hashes += [
+            f"{name} {folder.content_hash()}"
+            for name, folder in stores(self.store).items()
+        ]
         return _digest([hashes, self.annotations.version])
 
     def recipe(self, step: Train, seed: int) -> Recipe:
         """The recipe of a training, with no labels or ratios yet."""
-        own = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in step.set.items()]
+        own = [
+            f"{key}={json.dumps(value, ensure_ascii=False)}"
+            for key, value in step.set.items()
+        ]
         given = [f"data={self.data}", f"store={self.store}", f"training.seed={seed}"]
-        return recipes.read(step.train, changes=[*self.changes[0], *own, *self.changes[1], *given])
+        return recipes.read(
+            step.train, changes=[*self.changes[0], *own, *self.changes[1], *given]
+        )
 
 
 @dataclass(frozen=True)
@@ -97,12 +118,18 @@ SUFFIXES: Mapping[type[Step], str] = {
 def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> Job:
     """The job that a step is with this seed; its recipes are read and checked."""
     step = steps[name]
-    inputs = {key: make_job(steps, other, seed=seed, desk=desk) for key, other in reads(step).items()}
+    inputs = {
+        key: make_job(steps, other, seed=seed, desk=desk)
+        for key, other in reads(step).items()
+    }
     settings: object = asdict(step)
     spoken = type(step).__name__.lower()
     if isinstance(step, Train):
         recipe = replace(desk.recipe(step, seed), data="", store="")
-        settings, spoken = [recipes.dump(recipe), step.soft], f"{Path(step.train).stem}-{seed}"
+        settings, spoken = (
+            [recipes.dump(recipe), step.soft],
+            f"{Path(step.train).stem}-{seed}",
+        )
     about = [settings, {key: job.name for key, job in inputs.items()}, desk.content]
     return Job(step, seed, inputs, f"{spoken}-{_digest(about)[:HASH]}")
 
@@ -114,4 +141,6 @@ def unique(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, default=str).encode()
+    ).hexdigest()

@@ -32,7 +32,9 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """All jobs, each once, none before what it needs."""
-        return unique(job for row in (*self.rows, *self.labels) for job in row.jobs.values())
+        return unique(
+            job for row in (*self.rows, *self.labels) for job in row.jobs.values()
+        )
 
 
 def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
@@ -54,15 +56,24 @@ def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
                 else:
                     yield row
 
-    rows, labels = tuple(made(lambda variant: variant.rows)), tuple(made(lambda variant: variant.labels))
+    rows, labels = (
+        tuple(made(lambda variant: variant.rows)),
+        tuple(made(lambda variant: variant.labels)),
+    )
     if not rows:
-        raise UsageError("no row of the suite can be had from this data", fix="give --truth TABLE")
+        raise UsageError(
+            "no row of the suite can be had from this data", fix="give --truth TABLE"
+        )
     return Plan(suite, numbers, rows, labels, _differences(suite, rows), left_out)
 
 
-def _row(title: str, suite: Suite, name: str, seeds: tuple[int, ...], desk: Desk) -> Row:
+def _row(
+    title: str, suite: Suite, name: str, seeds: tuple[int, ...], desk: Desk
+) -> Row:
     jobs = {seed: make_job(suite.steps, name, seed=seed, desk=desk) for seed in seeds}
-    distinct = {job.name: seed for seed, job in reversed(jobs.items())}  # labels may not depend on the seed
+    distinct = {
+        job.name: seed for seed, job in reversed(jobs.items())
+    }  # labels may not depend on the seed
     return Row(title, {seed: jobs[seed] for seed in sorted(distinct.values())})
 
 
@@ -79,6 +90,8 @@ def _impossible(row: Row, desk: Desk) -> str:
 
 def _differences(suite: Swept, rows: tuple[Row, ...]) -> tuple[tuple[str, str], ...]:
     titles = [row.title for row in rows]
-    asked = [(pair[0], pair[1]) for variant in suite.variants for pair in variant.differences]
+    asked = [
+        (pair[0], pair[1]) for variant in suite.variants for pair in variant.differences
+    ]
     pairs = asked or [(title, titles[0]) for title in titles[1:]]
     return tuple(dict.fromkeys((a, b) for a, b in pairs if a in titles and b in titles))

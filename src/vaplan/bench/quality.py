@@ -25,7 +25,11 @@ class Flips:
     @property
     def share_right(self) -> float:
         """In percent; NaN without flips."""
-        return 100 * self.right / (self.set + self.taken) if self.set + self.taken else float("nan")
+        return (
+            100 * self.right / (self.set + self.taken)
+            if self.set + self.taken
+            else float("nan")
+        )
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Quality:
 
     def document(self) -> dict[str, Any]:
         flips = {
-            name: {"set": found.set, "taken": found.taken, "right": found.right} for name, found in self.flips.items()
+            name: {"set": found.set, "taken": found.taken, "right": found.right}
+            for name, found in self.flips.items()
         }
         return {"table": str(self.table), "f": self.f, "flips": flips}
 
@@ -53,21 +58,31 @@ def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
     old = read_table(before, taxonomy=data.taxonomy) if before else None
     f, changed = {}, {}
     for name, reference in known.items():
-        if videos := [video for video in reference.labelled_ids() if video in labels.events]:
+        if videos := [
+            video for video in reference.labelled_ids() if video in labels.events
+        ]:
             f[name] = label_f(*align(reference, labels, videos))
             if old:
                 changed[name] = flips(reference, old, labels, videos)
     return Quality(table, f, changed)
 
 
-def flips(data: Annotations, before: Annotations, after: Annotations, videos: list[str]) -> Flips:
+def flips(
+    data: Annotations, before: Annotations, after: Annotations, videos: list[str]
+) -> Flips:
     """Compare labels before and after PLD with the dense labels of these videos."""
     truth, old = align(data, before, videos)
     new = after.ordered(videos).reference(truth.shape[1])
     changed = new ^ old
-    return Flips(int((changed & new).sum()), int((changed & old).sum()), int((changed & (new == truth)).sum()))
+    return Flips(
+        int((changed & new).sum()),
+        int((changed & old).sum()),
+        int((changed & (new == truth)).sum()),
+    )
 
 
 def f_by_class(data: Annotations, table: Path, videos: Sequence[str]) -> Any:
     """F of each class in percent by level and modality; NaN where nobody marks it."""
-    return class_f(*align(data, read_table(table, taxonomy=data.taxonomy), list(videos)))
+    return class_f(
+        *align(data, read_table(table, taxonomy=data.taxonomy), list(videos))
+    )

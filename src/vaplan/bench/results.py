@@ -21,7 +21,13 @@ from vaplan.metrics.intervals import Interval, bootstrap_over_seeds
 from vaplan.metrics.llp import KINDS, LEVELS
 from vaplan.runs import METRICS, about_run
 
-SHORT = {"audio": "A", "visual": "V", "audio_visual": "AV", "type": "Type@AV", "event": "Event@AV"}
+SHORT = {
+    "audio": "A",
+    "visual": "V",
+    "audio_visual": "AV",
+    "type": "Type@AV",
+    "event": "Event@AV",
+}
 LOCALISATION = ("accuracy",)
 TEN = tuple(f"{level} {kind}" for level in LEVELS for kind in KINDS)
 
@@ -75,15 +81,41 @@ class Results:
     def document(self) -> dict[str, Any]:
         """All of it, as JSON values."""
         data = self.desk.annotations
-        about: dict[str, Any] = {"suite": self.plan.suite.name, "about": self.plan.suite.about, "vaplan": __version__}
-        about |= {"data": self.desk.data, "annotations": data.version, "store": str(self.desk.store)}
-        about |= {"split": self.desk.split, "videos": self.videos, "seeds": list(self.plan.seeds)}
-        about |= {"changes": [change for group in self.desk.changes for change in group]}
+        about: dict[str, Any] = {
+            "suite": self.plan.suite.name,
+            "about": self.plan.suite.about,
+            "vaplan": __version__,
+        }
+        about |= {
+            "data": self.desk.data,
+            "annotations": data.version,
+            "store": str(self.desk.store),
+        }
+        about |= {
+            "split": self.desk.split,
+            "videos": self.videos,
+            "seeds": list(self.plan.seeds),
+        }
+        about |= {
+            "changes": [change for group in self.desk.changes for change in group]
+        }
         return about | {
-            "rows": {method.title: _spoken(method, self.plan.suite.parameter) for method in self.methods},
-            "labels": {title: [found.document() for found in group] for title, group in self.labels.items()},
+            "rows": {
+                method.title: _spoken(method, self.plan.suite.parameter)
+                for method in self.methods
+            },
+            "labels": {
+                title: [found.document() for found in group]
+                for title, group in self.labels.items()
+            },
             "differences": [
-                {"of": better, "to": worse, "numbers": {name: asdict(interval) for name, interval in by_name.items()}}
+                {
+                    "of": better,
+                    "to": worse,
+                    "numbers": {
+                        name: asdict(interval) for name, interval in by_name.items()
+                    },
+                }
                 for better, worse, by_name in self.differences
             ],
             "left_out": dict(self.plan.left_out),
@@ -95,9 +127,18 @@ def collect(plan: Plan, desk: Desk, failures: Failures) -> Results:
     """Score what the jobs left."""
     methods = tuple(_method(row, desk, failures) for row in plan.rows)
     by_title = {method.title: method for method in methods}
-    differences = [(better, worse, difference(by_title[better], by_title[worse])) for better, worse in plan.differences]
-    labels = {} if desk.annotations.localisation else {row.title: _quality(row, desk, failures) for row in plan.labels}
-    return Results(plan, desk, methods, labels, tuple(d for d in differences if d[2]), failures)
+    differences = [
+        (better, worse, difference(by_title[better], by_title[worse]))
+        for better, worse in plan.differences
+    ]
+    labels = (
+        {}
+        if desk.annotations.localisation
+        else {row.title: _quality(row, desk, failures) for row in plan.labels}
+    )
+    return Results(
+        plan, desk, methods, labels, tuple(d for d in differences if d[2]), failures
+    )
 
 
 def difference(better: Method, worse: Method) -> dict[str, Interval]:
@@ -105,18 +146,31 @@ def difference(better: Method, worse: Method) -> dict[str, Interval]:
     seeds = [seed for seed in better.scores if seed in worse.scores]
     if not seeds:
         return {}
-    first, second = (np.stack([method.scores[seed].per_video for seed in seeds]) for method in (better, worse))
+    first, second = (
+        np.stack([method.scores[seed].per_video for seed in seeds])
+        for method in (better, worse)
+    )
     names = LOCALISATION if first.shape[-1] == len(LOCALISATION) else TEN
-    return dict(zip(names, bootstrap_over_seeds(first - second, seed=SEED), strict=True))
+    return dict(
+        zip(names, bootstrap_over_seeds(first - second, seed=SEED), strict=True)
+    )
 
 
 def estimate(job: Job, desk: Desk) -> Annotations:
     """What a parser says of the split."""
-    return annotate(read_sheet(prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True))
+    return annotate(
+        read_sheet(
+            prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True
+        )
+    )
 
 
 def _method(row: Row, desk: Desk, failures: Failures) -> Method:
-    failed = {seed: failures[job.name] for seed, job in row.jobs.items() if job.name in failures}
+    failed = {
+        seed: failures[job.name]
+        for seed, job in row.jobs.items()
+        if job.name in failures
+    }
     done = {seed: job for seed, job in row.jobs.items() if seed not in failed}
     runs = {seed: job.place(desk.work) for seed, job in done.items()}
     abouts = [about_run(run) for run in runs.values()]
@@ -136,7 +190,10 @@ def _scores(job: Job, desk: Desk) -> Scores:
     found = evaluate(desk.annotations, estimate(job, desk), split=desk.split)
     if desk.annotations.localisation:
         return Scores(found.numbers(), 100 * found.ave.per_video[:, None])
-    return Scores(flat(found.numbers()), 100 * found.llp.per_video.reshape(len(found.llp), len(TEN)))
+    return Scores(
+        flat(found.numbers()),
+        100 * found.llp.per_video.reshape(len(found.llp), len(TEN)),
+    )
 
 
 def _of_val(run: Path) -> dict[str, Any]:
@@ -150,7 +207,11 @@ def _quality(row: Row, desk: Desk, failures: Failures) -> list[Quality]:
     found = []
     for job in row.jobs.values():
         if job.name not in failures:
-            before = job.inputs["labels"].place(desk.work) if isinstance(job.step, Denoise | Refine) else None
+            before = (
+                job.inputs["labels"].place(desk.work)
+                if isinstance(job.step, Denoise | Refine)
+                else None
+            )
             found.append(quality(desk, job.place(desk.work), before=before))
     return found
 
@@ -166,7 +227,11 @@ def selection_of(about: Mapping[str, Any]) -> str:
     """`last epoch`, or by what the best was chosen."""
     how = about["selection"]
     on = f" on {how['on']}" if "on" in how else ""
-    return f"best {how['by']}{on}" if how["select"] == "best" and "by" in how else f"{how['select']} epoch"
+    return (
+        f"best {how['by']}{on}"
+        if how["select"] == "best" and "by" in how
+        else f"{how['select']} epoch"
+    )
 
 
 def _spoken(method: Method, parameter: str) -> dict[str, Any]:
@@ -175,7 +240,11 @@ def _spoken(method: Method, parameter: str) -> dict[str, Any]:
     about |= {"mean": {name: float(np.mean(method.of(name))) for name in names}}
     about |= {"std": {name: float(np.std(method.of(name))) for name in names}}
     seeds = {
-        str(seed): {"run": str(method.runs[seed]), "numbers": scores.numbers, "val": method.val[seed]}
+        str(seed): {
+            "run": str(method.runs[seed]),
+            "numbers": scores.numbers,
+            "val": method.val[seed],
+        }
         for seed, scores in method.scores.items()
     }
     failed = {str(seed): reason for seed, reason in method.failed.items()}
@@ -185,14 +254,22 @@ def _spoken(method: Method, parameter: str) -> dict[str, Any]:
 
 def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of a split of `metrics.json`, without what it says about them."""
-    return {name: metrics[name] for name in metrics if name in LEVELS or name.endswith("accuracy")}
+    return {
+        name: metrics[name]
+        for name in metrics
+        if name in LEVELS or name.endswith("accuracy")
+    }
 
 
 def flat(numbers: Mapping[str, Any]) -> dict[str, float]:
     """Numbers by one name each: `segment audio`, or `accuracy`."""
     flat: dict[str, float] = {}
     for name, value in numbers.items():
-        flat |= {f"{name} {kind}": v for kind, v in value.items()} if isinstance(value, Mapping) else {name: value}
+        flat |= (
+            {f"{name} {kind}": v for kind, v in value.items()}
+            if isinstance(value, Mapping)
+            else {name: value}
+        )
     return flat
 
 
@@ -200,7 +277,11 @@ def spread(values: Sequence[float]) -> str:
     """Mean ± deviation of several seeds; one number as it is."""
     if not values:
         return ""
-    return f"{np.mean(values):.1f} ± {np.std(values):.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+    return (
+        f"{np.mean(values):.1f} ± {np.std(values):.1f}"
+        if len(values) > 1
+        else f"{values[0]:.1f}"
+    )
 
 
 def signed(points: float) -> str:

@@ -55,28 +55,66 @@ class Bench:
         """The data and features, rendered and encoded first if they are of the drawn world."""
         if self.data and self.store:
             given = ((), self.changes)
-            return Desk(self.data, self.store, self.work, self.split, given, self.labels, self.truth)
+            return Desk(
+                self.data,
+                self.store,
+                self.work,
+                self.split,
+                given,
+                self.labels,
+                self.truth,
+            )
         if self.data or self.store:
-            raise UsageError("data and a store belong together", fix="give --data and --store, or neither")
+            raise UsageError(
+                "data and a store belong together",
+                fix="give --data and --store, or neither",
+            )
         place = self.work / f"world-{self.world_seed}-{self.videos}"
-        table = make_world(place / "world", place / "store", videos=self.videos, seed=self.world_seed, bars=bars)
-        truth, changes = self.truth or table.parent / TRUTH, (WORLD_CHANGES, self.changes)
-        return Desk(f"table:{table}", place / "store", self.work, self.split, changes, self.labels, truth)
+        table = make_world(
+            place / "world",
+            place / "store",
+            videos=self.videos,
+            seed=self.world_seed,
+            bars=bars,
+        )
+        truth, changes = (
+            self.truth or table.parent / TRUTH,
+            (WORLD_CHANGES, self.changes),
+        )
+        return Desk(
+            f"table:{table}",
+            place / "store",
+            self.work,
+            self.split,
+            changes,
+            self.labels,
+            truth,
+        )
 
 
-def bench(suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1) -> Results:
+def bench(
+    suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1
+) -> Results:
     """Do what is not done yet of a suite, and write its results into `out`; what failed is in them."""
     localises = suite.variants[0].localisation
     if localises and not on.data:
-        what = f"suite {suite.name} is about localisation, and no such world is drawn here"
+        what = (
+            f"suite {suite.name} is about localisation, and no such world is drawn here"
+        )
         raise UsageError(what, fix="give --data and --store, such as --data ave:DIR")
     desk = on.desk(bars)
     if localises and not desk.annotations.localisation:
         what = f"suite {suite.name} is about localisation, and this data set is not"
-        raise UsageError(what, file=desk.annotations.source, fix="write `task: localisation` into its taxonomy file")
+        raise UsageError(
+            what,
+            file=desk.annotations.source,
+            fix="write `task: localisation` into its taxonomy file",
+        )
     read_data(desk.data).select(desk.split)  # an unknown split is an error now
     planned = plan(suite, desk, seeds=seeds)
-    failures = work_through(planned.jobs(), desk, processes=processes, progress=bars("jobs"))
+    failures = work_through(
+        planned.jobs(), desk, processes=processes, progress=bars("jobs")
+    )
     results = collect(planned, desk, failures)
     write(results, on.out)
     return results
@@ -88,8 +126,13 @@ def write(results: Results, out: Path) -> None:
     made, figures = tables(results), pictures(results)
     title = f"vaplan bench {results.plan.suite.name}"
     lead = results.plan.suite.about
-    write_text(out / "table.md", f"# {title}\n\n{lead}\n\n" + "\n".join(map(markdown, made)))
-    write_text(out / "table.tex", "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, made)))
+    write_text(
+        out / "table.md", f"# {title}\n\n{lead}\n\n" + "\n".join(map(markdown, made))
+    )
+    write_text(
+        out / "table.tex",
+        "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, made)),
+    )
     write_text(out / "table.csv", csv_table(results))
     for name, picture in figures.items():
         save(picture, out / "figures" / name)
@@ -106,8 +149,12 @@ def write(results: Results, out: Path) -> None:
 def save(picture: Picture, place: Path) -> None:
     """A figure as PNG and as PDF, the same bytes for the same figure."""
     picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine("none")  # which it has done: it takes as long as drawing, every time
+    picture.figure.set_layout_engine(
+        "none"
+    )  # which it has done: it takes as long as drawing, every time
     for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):
-        draw = partial(picture.figure.savefig, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+        draw = partial(
+            picture.figure.savefig, format=kind, dpi=DOTS_PER_INCH, metadata=metadata
+        )
         with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters as letters
             write_whole(place.with_suffix(f".{kind}"), draw)

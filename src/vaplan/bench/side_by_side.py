@@ -10,7 +10,15 @@ import yaml
 
 from vaplan import recipe as recipes
 from vaplan import report, runs
-from vaplan.bench.results import SHORT, TEN, decision_of, flat, numbers_in, selection_of, signed
+from vaplan.bench.results import (
+    SHORT,
+    TEN,
+    decision_of,
+    flat,
+    numbers_in,
+    selection_of,
+    signed,
+)
 from vaplan.errors import UsageError
 from vaplan.metrics.llp import KINDS, LEVELS
 from vaplan.plots import per_class_f, training_curves
@@ -27,16 +35,26 @@ def compare_runs(folders: Sequence[Path], out: Path) -> Path:
     abouts = {name: runs.about_run(run.folder) for name, run in found.items()}
     tables = [*_numbers(found, abouts), *_settings(found)]
     curves = training_curves({name: run.history for name, run in found.items()})
-    pictures = [Picture("Training", "Each run's own objective; different objectives have different losses.", curves)]
+    pictures = [
+        Picture(
+            "Training",
+            "Each run's own objective; different objectives have different losses.",
+            curves,
+        )
+    ]
     return report.write(
         out,
-        title=f"vaplan report: {len(found)} runs" if len(found) > 1 else f"vaplan report: {next(iter(found))}",
+        title=f"vaplan report: {len(found)} runs"
+        if len(found) > 1
+        else f"vaplan report: {next(iter(found))}",
         lead="What each run says of the splits with dense labels, and how it was made. Differences are of single "
         "trainings; several seeds and intervals are for vaplan bench and vaplan compare.",
         tables=tables,
         pictures=[*pictures, *_classes(found)],
         details={
-            f"{name}: {title}": text for name, run in found.items() for title, text in _details(run, abouts[name])
+            f"{name}: {title}": text
+            for name, run in found.items()
+            for title, text in _details(run, abouts[name])
         },
     )
 
@@ -49,7 +67,9 @@ def names_of(folders: Sequence[Path]) -> list[str]:
     """
     if len(set(folders)) < len(folders):
         twice = next(folder for folder in folders if folders.count(folder) > 1)
-        raise UsageError("this run is given twice", file=twice, fix="name each run once")
+        raise UsageError(
+            "this run is given twice", file=twice, fix="name each run once"
+        )
     if len(folders) == 1:
         return [folders[0].resolve().name]
     whole = [folder.resolve() for folder in folders]
@@ -57,43 +77,102 @@ def names_of(folders: Sequence[Path]) -> list[str]:
     return [str(folder.relative_to(shared)) for folder in whole]
 
 
-def _numbers(found: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
+def _numbers(
+    found: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Table]:
     """A table a split: every run's numbers, and under them how far it is ahead of the first."""
-    for split in dict.fromkeys(split for run in found.values() for split in run.metrics):
-        scored = {name: flat(numbers_in(run.metrics[split])) for name, run in found.items() if split in run.metrics}
+    for split in dict.fromkeys(
+        split for run in found.values() for split in run.metrics
+    ):
+        scored = {
+            name: flat(numbers_in(run.metrics[split]))
+            for name, run in found.items()
+            if split in run.metrics
+        }
         first, *others = scored
-        columns = [n for n in scored[first] if all(n in numbers for numbers in scored.values())]
-        rows: list[tuple[Cell, ...]] = [(name, *map(numbers.get, columns)) for name, numbers in scored.items()]
+        columns = [
+            n for n in scored[first] if all(n in numbers for numbers in scored.values())
+        ]
+        rows: list[tuple[Cell, ...]] = [
+            (name, *map(numbers.get, columns)) for name, numbers in scored.items()
+        ]
         ahead = [
-            (f"{name} − {first}", *(signed(scored[name][n] - scored[first][n]) for n in columns)) for name in others
+            (
+                f"{name} − {first}",
+                *(signed(scored[name][n] - scored[first][n]) for n in columns),
+            )
+            for name in others
         ]
         ten = columns == [*TEN]
-        heads = [SHORT[kind] for _ in LEVELS for kind in KINDS] if ten else [n.replace("_", " ") for n in columns]
-        groups = (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS)) if ten else ()
-        yield Table(f"Split {split}", ("run", *heads), tuple(rows), _note(found, abouts, split), groups)
+        heads = (
+            [SHORT[kind] for _ in LEVELS for kind in KINDS]
+            if ten
+            else [n.replace("_", " ") for n in columns]
+        )
+        groups = (
+            (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS))
+            if ten
+            else ()
+        )
+        yield Table(
+            f"Split {split}",
+            ("run", *heads),
+            tuple(rows),
+            _note(found, abouts, split),
+            groups,
+        )
         if ahead:
-            yield Table(f"Differences, split {split}", ("", *heads), tuple(ahead), "", groups, highlight=False)
+            yield Table(
+                f"Differences, split {split}",
+                ("", *heads),
+                tuple(ahead),
+                "",
+                groups,
+                highlight=False,
+            )
 
 
-def _note(found: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]], split: str) -> str:
+def _note(
+    found: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]], split: str
+) -> str:
     said = defaultdict[str, list[str]](list)
     for name, run in found.items():
         if metrics := run.metrics.get(split):
             what = f"{metrics['videos']} videos of {metrics['data']}, annotations {metrics['annotations']}"
-            said[f"{what}; {decision_of(abouts[name])}; {selection_of(abouts[name])}"].append(name)
+            said[
+                f"{what}; {decision_of(abouts[name])}; {selection_of(abouts[name])}"
+            ].append(name)
     alone = len(said) == 1
-    texts = (f"{text}." if alone else f"{', '.join(names)}: {text}." for text, names in said.items())
+    texts = (
+        f"{text}." if alone else f"{', '.join(names)}: {text}."
+        for text, names in said.items()
+    )
     return " ".join(("In percent.", *texts))
 
 
 def _settings(found: Mapping[str, Run]) -> Iterator[Table]:
     """The settings in which the recipes differ."""
-    given = {name: dict(_leaves(yaml.safe_load(recipes.dump(run.recipe)))) for name, run in found.items()}
+    given = {
+        name: dict(_leaves(yaml.safe_load(recipes.dump(run.recipe))))
+        for name, run in found.items()
+    }
     keys = dict.fromkeys(key for settings in given.values() for key in settings)
-    differing = [key for key in keys if len({str(settings.get(key)) for settings in given.values()}) > 1]
-    rows = [(key, *(str(settings.get(key, "–")) for settings in given.values())) for key in differing]
+    differing = [
+        key
+        for key in keys
+        if len({str(settings.get(key)) for settings in given.values()}) > 1
+    ]
+    rows = [
+        (key, *(str(settings.get(key, "–")) for settings in given.values()))
+        for key in differing
+    ]
     if rows:
-        yield Table("Where the recipes differ", ("setting", *given), tuple(rows), highlight=False)
+        yield Table(
+            "Where the recipes differ",
+            ("setting", *given),
+            tuple(rows),
+            highlight=False,
+        )
 
 
 def _leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -106,15 +185,26 @@ def _leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def _classes(found: Mapping[str, Run]) -> Iterator[Picture]:
     """F, or accuracy, of every class, as far as the runs noted it."""
-    noted = {name: run.metrics.get("test", {}).get("per_class") for name, run in found.items()}
+    noted = {
+        name: run.metrics.get("test", {}).get("per_class")
+        for name, run in found.items()
+    }
     shown = {name: by for name, by in list(noted.items())[:MOST_BARS] if by}
     left = f" The first {MOST_BARS} runs." if len(noted) > MOST_BARS else ""
     for title, place in BARS.items():
         series = {name: _at(by, place) for name, by in shown.items()}
-        scores = {name: {c: f for c, f in by.items() if f is not None} for name, by in series.items() if by}
+        scores = {
+            name: {c: f for c, f in by.items() if f is not None}
+            for name, by in series.items()
+            if by
+        }
         if any(scores.values()):
-            figure = per_class_f(scores, title=title, measure="F-score" if place else "accuracy")
-            yield Picture(title, f"Test videos, counts summed over videos.{left}", figure)
+            figure = per_class_f(
+                scores, title=title, measure="F-score" if place else "accuracy"
+            )
+            yield Picture(
+                title, f"Test videos, counts summed over videos.{left}", figure
+            )
 
 
 BARS = {
@@ -128,10 +218,19 @@ def _at(by_class: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, float 
     found: Any = by_class
     for key in place:
         found = found.get(key, {}) if isinstance(found, Mapping) else {}
-    return {} if any(isinstance(value, Mapping) for value in found.values()) else dict(found)
+    return (
+        {}
+        if any(isinstance(value, Mapping) for value in found.values())
+        else dict(found)
+    )
 
 
 def _details(run: Run, about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "folder", str(run.folder)
-    yield "versions", ", ".join(f"{name} {version}" for name, version in about.get("versions", {}).items())
+    yield (
+        "versions",
+        ", ".join(
+            f"{name} {version}" for name, version in about.get("versions", {}).items()
+        ),
+    )
     yield "recipe", recipes.dump(run.recipe)

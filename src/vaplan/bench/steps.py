@@ -31,7 +31,9 @@ class Label:
             raise RecipeError(unknown("kind of thresholds", self.label, THRESHOLDS))
         if (self.label in ("given", "chance")) != bool(self.thresholds):
             fix = "write {label: fitted}, or {label: given, thresholds: {audio: 0.04, visual: 0.04}}"
-            raise RecipeError(f"{self.label} thresholds, and these: {dict(self.thresholds)}", fix=fix)
+            raise RecipeError(
+                f"{self.label} thresholds, and these: {dict(self.thresholds)}", fix=fix
+            )
         for name in self.thresholds:
             if name not in MODALITIES:
                 raise RecipeError(unknown("modality", name, MODALITIES))
@@ -140,4 +142,8 @@ def read_step(name: str, value: Any) -> Step:
 
 def reads(step: Step) -> dict[str, str]:
     """By field, the names of the steps whose files this one needs."""
-    return {key: getattr(step, key) for key in READS.get(type(step), ()) if getattr(step, key)}
+    return {
+        key: getattr(step, key)
+        for key in READS.get(type(step), ())
+        if getattr(step, key)
+    }

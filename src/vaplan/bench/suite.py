@@ -56,7 +56,10 @@ class Suite:
             self._refuse_circles(name, ())
         for pair in self.differences:
             if len(pair) != 2:
-                raise RecipeError(f"a difference of {list(pair)}", fix="write [better, worse], two titles of rows")
+                raise RecipeError(
+                    f"a difference of {list(pair)}",
+                    fix="write [better, worse], two titles of rows",
+                )
             for title in pair:
                 if title not in self.rows:
                     raise RecipeError(unknown("row", title, self.rows))
@@ -70,7 +73,9 @@ class Suite:
 
     def _refuse_circles(self, name: str, above: tuple[str, ...]) -> None:
         if name in above:
-            raise RecipeError(f"step {name!r} needs itself: {' → '.join((*above, name))}")
+            raise RecipeError(
+                f"step {name!r} needs itself: {' → '.join((*above, name))}"
+            )
         for other in reads(self.steps[name]).values():
             self._refuse_circles(other, (*above, name))
 
@@ -99,33 +104,50 @@ def read(name: str | Path) -> Swept:
     path = Path(name)
     if not path.is_file():
         if str(name) not in shipped():
-            raise RecipeError(unknown("suite", str(name), shipped()), fix="give a YAML file or one of these names")
+            raise RecipeError(
+                unknown("suite", str(name), shipped()),
+                fix="give a YAML file or one of these names",
+            )
         path = shipped()[str(name)]
     try:
-        return parse(plain_text(path, error=RecipeError), name=path.stem, folder=path.parent)
+        return parse(
+            plain_text(path, error=RecipeError), name=path.stem, folder=path.parent
+        )
     except RecipeError as error:
-        raise RecipeError(error.what, fix=error.fix, file=error.file or path, line=error.line) from None
+        raise RecipeError(
+            error.what, fix=error.fix, file=error.file or path, line=error.line
+        ) from None
 
 
 def parse(text: str, *, name: str, folder: Path = Path()) -> Swept:
     """Check a suite's text; recipes that are files lie beside it, in `folder`."""
     tree = yaml_document(text, error=RecipeError).value
     if not isinstance(tree, dict) or not isinstance(tree.get("steps"), dict):
-        raise RecipeError("a suite is a mapping with about, steps and rows", fix="copy a shipped one")
+        raise RecipeError(
+            "a suite is a mapping with about, steps and rows", fix="copy a shipped one"
+        )
     sweep = build(Mapping[str, Any], tree.pop("sweep", {}), "sweep")
     if not sweep:
         return Swept(name, "", (_variant(tree, folder),))
     (parameter, values), *others = sweep.items()
     if others or not isinstance(values, list) or not values:
-        raise RecipeError("a sweep has one name and its values", fix="write sweep: {keep: [1, 3, 5]}")
+        raise RecipeError(
+            "a sweep has one name and its values", fix="write sweep: {keep: [1, 3, 5]}"
+        )
     numbers = [build(float, value, parameter) for value in values]
-    filled = [_filled(tree, f"${parameter}", v) | {"value": n} for v, n in zip(values, numbers, strict=True)]
+    filled = [
+        _filled(tree, f"${parameter}", v) | {"value": n}
+        for v, n in zip(values, numbers, strict=True)
+    ]
     return Swept(name, parameter, tuple(_variant(one, folder) for one in filled))
 
 
 def _variant(tree: Mapping[str, Any], folder: Path) -> Suite:
     common = build(Mapping[str, Any], tree.get("set", {}), "set")
-    steps = {name: _placed(read_step(name, value), folder, common) for name, value in tree["steps"].items()}
+    steps = {
+        name: _placed(read_step(name, value), folder, common)
+        for name, value in tree["steps"].items()
+    }
     rest = {key: value for key, value in tree.items() if key != "set"}
     suite: Suite = build(Suite, {**rest, "steps": steps}, "suite")
     return suite
@@ -137,13 +159,20 @@ def _placed(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
         return step
     path = recipes.shipped().get(step.train, folder / step.train)
     merged = {**common, **step.set}
-    return replace(step, train=str(path), set={k: v for k, v in merged.items() if v is not None or k not in common})
+    return replace(
+        step,
+        train=str(path),
+        set={k: v for k, v in merged.items() if v is not None or k not in common},
+    )
 
 
 def _filled(tree: Any, mark: str, value: Any) -> Any:
     """The tree with the value in place of the mark; in a longer text its digits."""
     if isinstance(tree, dict):
-        return {_filled(key, mark, value): _filled(item, mark, value) for key, item in tree.items()}
+        return {
+            _filled(key, mark, value): _filled(item, mark, value)
+            for key, item in tree.items()
+        }
     if isinstance(tree, list):
         return [_filled(item, mark, value) for item in tree]
     if isinstance(tree, str):

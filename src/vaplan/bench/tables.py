@@ -9,7 +9,15 @@ import numpy as np
 
 from vaplan.arrays import MODALITIES
 from vaplan.bench.quality import Flips
-from vaplan.bench.results import LOCALISATION, SHORT, TEN, Method, Results, signed, spread
+from vaplan.bench.results import (
+    LOCALISATION,
+    SHORT,
+    TEN,
+    Method,
+    Results,
+    signed,
+    spread,
+)
 from vaplan.metrics.llp import KINDS, LEVELS
 from vaplan.report import Table
 
@@ -44,14 +52,34 @@ def tables(results: Results) -> list[Table]:
 def _methods(results: Results) -> Table:
     ten = results.numbers == TEN
     names = TEN if ten else tuple(_numbers(results))
-    heads = [SHORT[kind] for _ in LEVELS for kind in KINDS] if ten else [name.replace("_", " ") for name in names]
-    rows = [(m.title, *(spread(m.of(name)) if m.scores else None for name in names)) for m in results.methods]
-    groups = (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS)) if ten else ()
-    return Table(results.plan.suite.name, ("", *heads), tuple(rows), note=note(results), groups=groups)
+    heads = (
+        [SHORT[kind] for _ in LEVELS for kind in KINDS]
+        if ten
+        else [name.replace("_", " ") for name in names]
+    )
+    rows = [
+        (m.title, *(spread(m.of(name)) if m.scores else None for name in names))
+        for m in results.methods
+    ]
+    groups = (
+        (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS))
+        if ten
+        else ()
+    )
+    return Table(
+        results.plan.suite.name,
+        ("", *heads),
+        tuple(rows),
+        note=note(results),
+        groups=groups,
+    )
 
 
 def _numbers(results: Results) -> list[str]:
-    return next((list(s.numbers) for m in results.methods for s in m.scores.values()), list(LOCALISATION))
+    return next(
+        (list(s.numbers) for m in results.methods for s in m.scores.values()),
+        list(LOCALISATION),
+    )
 
 
 def note(results: Results) -> str:
@@ -59,12 +87,21 @@ def note(results: Results) -> str:
     data, seeds = results.desk.annotations, len(results.plan.seeds)
     spoken = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     what = "Accuracy" if data.localisation else "F"
-    parts = [f"{what} in percent on the {results.videos} {results.desk.split} videos of {results.desk.data}, {spoken}"]
+    parts = [
+        f"{what} in percent on the {results.videos} {results.desk.split} videos of {results.desk.data}, {spoken}"
+    ]
     parts.append(f"annotations: {data.version}")
     parts.append(f"decision rule: {_grouped(results, lambda method: method.decision)}")
     parts.append(f"weights: {_grouped(results, lambda method: method.selection)}")
-    parts += [f"{method.title}: {_failures(method)}" for method in results.methods if method.failed]
-    parts += [f"{title} is left out: {reason}" for title, reason in results.plan.left_out.items()]
+    parts += [
+        f"{method.title}: {_failures(method)}"
+        for method in results.methods
+        if method.failed
+    ]
+    parts += [
+        f"{title} is left out: {reason}"
+        for title, reason in results.plan.left_out.items()
+    ]
     return "; ".join(part.rstrip(".") for part in parts) + "."
 
 
@@ -86,32 +123,72 @@ def _failures(method: Method) -> str:
 
 def _differences(results: Results) -> Table:
     ten = results.numbers == TEN
-    names = [f"{level} {kind}" for level in LEVELS for kind in SHOWN] if ten else list(LOCALISATION)
+    names = (
+        [f"{level} {kind}" for level in LEVELS for kind in SHOWN]
+        if ten
+        else list(LOCALISATION)
+    )
     rows = [
-        (f"{better} − {worse}", *(f"{signed(n[k].value)} [{n[k].low:.1f}, {n[k].high:.1f}]" for k in names))
+        (
+            f"{better} − {worse}",
+            *(f"{signed(n[k].value)} [{n[k].low:.1f}, {n[k].high:.1f}]" for k in names),
+        )
         for better, worse, n in results.differences
     ]
     heads = [SHORT[kind] for _ in LEVELS for kind in SHOWN] if ten else names
-    groups = (("", 1), *((f"{level}-level F", len(SHOWN)) for level in LEVELS)) if ten else ()
+    groups = (
+        (("", 1), *((f"{level}-level F", len(SHOWN)) for level in LEVELS))
+        if ten
+        else ()
+    )
     about = "In points, with 95 % bootstrap intervals over videos and seeds; an interval without 0 is a difference."
-    return Table("Paired differences", ("", *heads), tuple(rows), about, groups, highlight=False)
+    return Table(
+        "Paired differences", ("", *heads), tuple(rows), about, groups, highlight=False
+    )
 
 
 def _labels(results: Results) -> Iterator[Table]:
-    for split in dict.fromkeys(split for group in results.labels.values() for found in group for split in found.f):
+    for split in dict.fromkeys(
+        split
+        for group in results.labels.values()
+        for found in group
+        for split in found.f
+    ):
         rows, flips = [], []
         for title, group in results.labels.items():
             f = [found.f[split] for found in group if split in found.f]
-            rows.append((title, *(spread([seed[m][level] for seed in f]) for m in MODALITIES for level in LEVELS)))
+            rows.append(
+                (
+                    title,
+                    *(
+                        spread([seed[m][level] for seed in f])
+                        for m in MODALITIES
+                        for level in LEVELS
+                    ),
+                )
+            )
             changed = [found.flips[split] for found in group if split in found.flips]
             flips += [(title, *_of_flips(changed))] if changed else []
         groups = (("", 1), *((modality, len(LEVELS)) for modality in MODALITIES))
-        about = "Filtered by the videos' tags, as for training; never used as predictions."
+        about = (
+            "Filtered by the videos' tags, as for training; never used as predictions."
+        )
         columns = ("", *(level for _ in MODALITIES for level in LEVELS))
-        yield Table(f"Pseudo labels of the {split} videos, F", columns, tuple(rows), about, groups)
+        yield Table(
+            f"Pseudo labels of the {split} videos, F",
+            columns,
+            tuple(rows),
+            about,
+            groups,
+        )
         if flips:
             columns = ("", "set (0→1)", "taken (1→0)", "right, %")
-            yield Table(f"What PLD flips, {split} videos", columns, tuple(flips), highlight=False)
+            yield Table(
+                f"What PLD flips, {split} videos",
+                columns,
+                tuple(flips),
+                highlight=False,
+            )
 
 
 def _of_flips(changed: list[Flips]) -> tuple[str, ...]:
@@ -121,10 +198,22 @@ def _of_flips(changed: list[Flips]) -> tuple[str, ...]:
 
 def markdown(table: Table) -> str:
     """The table, its groups' names in the heads of their columns."""
-    groups = [name.split("-")[0] for name, span in table.groups for _ in range(span)] or [""] * len(table.columns)
-    heads = [f"{group} {head}".strip() for group, head in zip(groups, table.columns, strict=True)]
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *([_cell(cell) for cell in row] for row in table.rows)]
-    body = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    groups = [
+        name.split("-")[0] for name, span in table.groups for _ in range(span)
+    ] or [""] * len(table.columns)
+    heads = [
+        f"{group} {head}".strip()
+        for group, head in zip(groups, table.columns, strict=True)
+    ]
+    lines = [
+        heads,
+        ["---", *["---:"] * (len(heads) - 1)],
+        *([_cell(cell) for cell in row] for row in table.rows),
+    ]
+    body = "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
+        for line in lines
+    )
     return f"## {table.title}\n\n{body}\n" + (f"\n{table.note}\n" if table.note else "")
 
 
@@ -136,11 +225,26 @@ def latex(table: Table) -> str:
     """
     heads = [_line(table.columns)]
     if table.groups:
-        heads.insert(0, " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{_tex(name)}}}" for name, n in table.groups) + r" \\")
+        heads.insert(
+            0,
+            " & ".join(
+                rf"\multicolumn{{{n}}}{{c}}{{{_tex(name)}}}" for name, n in table.groups
+            )
+            + r" \\",
+        )
     body = [_line([_cell(cell) for cell in row]) for row in table.rows]
     caption = _tex(f"{table.title}. {table.note}".strip())
     frame = rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}"
-    lines = [r"\begin{table}", frame, r"\toprule", *heads, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
+    lines = [
+        r"\begin{table}",
+        frame,
+        r"\toprule",
+        *heads,
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
     return "\n".join([*lines, rf"\caption{{{caption}}}", r"\end{table}", ""])
 
 
@@ -163,9 +267,24 @@ def csv_table(results: Results) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     heads = [head for name in names for head in (name, f"{name} std")]
-    writer.writerow(["method", *([parameter] if parameter else []), "seeds", "decision", "selection", *heads])
+    writer.writerow(
+        [
+            "method",
+            *([parameter] if parameter else []),
+            "seeds",
+            "decision",
+            "selection",
+            *heads,
+        ]
+    )
     for m in results.methods:
-        numbers = [f"{f(m.of(name)):.6g}" if m.scores else "" for name in names for f in (np.mean, np.std)]
+        numbers = [
+            f"{f(m.of(name)):.6g}" if m.scores else ""
+            for name in names
+            for f in (np.mean, np.std)
+        ]
         value = [m.value] if parameter else []
-        writer.writerow([m.title, *value, len(m.scores), m.decision, m.selection, *numbers])
+        writer.writerow(
+            [m.title, *value, len(m.scores), m.decision, m.selection, *numbers]
+        )
     return text.getvalue()

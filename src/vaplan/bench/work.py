@@ -12,7 +12,16 @@ from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import event_rows, write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.bench.jobs import Desk, Job
-from vaplan.bench.steps import Denoise, Exchange, Label, Noise, Reference, Refine, Step, Train
+from vaplan.bench.steps import (
+    Denoise,
+    Exchange,
+    Label,
+    Noise,
+    Reference,
+    Refine,
+    Step,
+    Train,
+)
 from vaplan.errors import UsageError
 from vaplan.files import write_json
 from vaplan.stages.features import Progress
@@ -23,7 +32,13 @@ from vaplan.workers.faults import Failed, Guarded
 Failures = dict[str, str]  # by the name of a job
 
 
-def work_through(jobs: Sequence[Job], desk: Desk, *, processes: int = 1, progress: Progress | None = None) -> Failures:
+def work_through(
+    jobs: Sequence[Job],
+    desk: Desk,
+    *,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Failures:
     """Do what is not done yet, `jobs` in an order in which none comes before what it needs.
 
     What needs a job that failed fails with it; everything else goes on.
@@ -35,7 +50,9 @@ def work_through(jobs: Sequence[Job], desk: Desk, *, processes: int = 1, progres
     for _, level in groupby(due, key=lambda job: job.depth):
         able = list[Job]()
         for job in level:
-            broken = [needed.name for needed in job.inputs.values() if needed.name in failures]
+            broken = [
+                needed.name for needed in job.inputs.values() if needed.name in failures
+            ]
             if broken:
                 failures[job.name] = f"needs {broken[0]}, which failed"
                 done += 1
@@ -45,11 +62,17 @@ def work_through(jobs: Sequence[Job], desk: Desk, *, processes: int = 1, progres
             done += 1
             if isinstance(result, Failed):
                 failures[job.name] = result.reason
-            tell(done, len(jobs), f"{job.name}: {result.reason}" if isinstance(result, Failed) else "")
+            tell(
+                done,
+                len(jobs),
+                f"{job.name}: {result.reason}" if isinstance(result, Failed) else "",
+            )
     return failures
 
 
-def _results(jobs: Sequence[Job], desk: Desk, processes: int) -> Iterator[tuple[Job, Path | Failed]]:
+def _results(
+    jobs: Sequence[Job], desk: Desk, processes: int
+) -> Iterator[tuple[Job, Path | Failed]]:
     function = partial(do, desk=desk)
     if processes > 1 and len(jobs) > 1:
         return supervised(function, jobs, workers=processes, seconds=float("inf"))
@@ -63,7 +86,11 @@ def is_done(job: Job, desk: Desk) -> bool:
 
 def _last(job: Job, desk: Desk) -> Path:
     place = job.place(desk.work)
-    return prediction(job, desk) if isinstance(job.step, Train) else place.with_suffix(".json")
+    return (
+        prediction(job, desk)
+        if isinstance(job.step, Train)
+        else place.with_suffix(".json")
+    )
 
 
 def prediction(job: Job, desk: Desk) -> Path:
@@ -92,7 +119,9 @@ def _label(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
     given = {name: value * share for name, value in job.step.thresholds.items()}
     names = speaking(desk.store)
     how = kind if kind == "mixture" else None
-    write = partial(stages.label, thresholds=given or None, choose=how, smooth=job.step.smooth)
+    write = partial(
+        stages.label, thresholds=given or None, choose=how, smooth=job.step.smooth
+    )
     write(data, desk.store, place, names=names, soft=soft_labels(place))
     return None
 
@@ -112,7 +141,9 @@ def speaking(store: Path) -> tuple[list[str], list[str]]:
     for modality, group in zip(MODALITIES, names, strict=True):
         if not group:
             what = f"no {modality} features of an encoder that can be compared with the classes' names"
-            raise UsageError(what, file=store, fix="give pseudo labels with --labels TABLE")
+            raise UsageError(
+                what, file=store, fix="give pseudo labels with --labels TABLE"
+            )
     return names[0], names[1]
 
 
@@ -126,11 +157,17 @@ def truth(desk: Desk, split: str) -> Annotations:
     """The videos of a split that have dense labels: the data set's own, or those of the desk's table."""
     chosen = desk.annotations.select(split)
     if desk.truth:
-        chosen = replace(chosen, events=read_table(desk.truth, taxonomy=chosen.taxonomy).events)
+        chosen = replace(
+            chosen, events=read_table(desk.truth, taxonomy=chosen.taxonomy).events
+        )
     known = [video for video in chosen.ids if video in chosen.events]
     if not known:
         source = desk.truth or chosen.source
-        raise UsageError(f"no video of split {split} has dense labels", file=source, fix="give them with --truth TABLE")
+        raise UsageError(
+            f"no video of split {split} has dense labels",
+            file=source,
+            fix="give them with --truth TABLE",
+        )
     return chosen.ordered(known)
 
 
@@ -149,25 +186,39 @@ def _train(job: Job, desk: Desk, place: Path, inputs: Inputs) -> None:
     recipe = desk.recipe(job.step, job.seed)
     if "labels" in inputs:
         table = inputs["labels"]
-        recipe = replace(recipe, labels=str(table), soft=str(soft_labels(table)) if job.step.soft else "")
+        recipe = replace(
+            recipe,
+            labels=str(table),
+            soft=str(soft_labels(table)) if job.step.soft else "",
+        )
     if "ratios" in inputs:
         if recipe.removal is None:
-            raise UsageError(f"recipe {job.step.train} removes nothing", fix="give it no ratios")
-        recipe = replace(recipe, removal=replace(recipe.removal, ratios=str(inputs["ratios"])))
+            raise UsageError(
+                f"recipe {job.step.train} removes nothing", fix="give it no ratios"
+            )
+        recipe = replace(
+            recipe, removal=replace(recipe.removal, ratios=str(inputs["ratios"]))
+        )
     stages.train(recipe, place, resume=True)
-    stages.predict(place, desk.annotations, desk.store, prediction(job, desk), split=desk.split)
+    stages.predict(
+        place, desk.annotations, desk.store, prediction(job, desk), split=desk.split
+    )
 
 
 def _denoise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Denoise)
-    stages.denoise(inputs["denoise"], inputs["labels"], place, settings=job.step.settings)
+    stages.denoise(
+        inputs["denoise"], inputs["labels"], place, settings=job.step.settings
+    )
 
 
 def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
     labels, step = inputs["labels"], job.step
     how = partial(stages.refine, rule=step.rule, trust=step.trust, folds=step.folds)
-    evidence = soft_labels(labels) if soft_labels(labels).is_file() else None  # not of given labels
+    evidence = (
+        soft_labels(labels) if soft_labels(labels).is_file() else None
+    )  # not of given labels
     how(inputs["refine"], labels, place, evidence=evidence, soft=soft_labels(place))
 
 

@@ -14,11 +14,15 @@ EMBEDDED = (("embedded",), ("embedded",))
 TRUTH = "train_truth.csv"  # which no stage reads
 
 
-def make_world(folder: Path, store: Path, *, videos: int, seed: int, bars: Bars) -> Path:
+def make_world(
+    folder: Path, store: Path, *, videos: int, seed: int, bars: Bars
+) -> Path:
     """Render and encode what is not there yet; return the annotations' table."""
     table = _render(folder, videos, seed, bars("render"))
     data = stages.read_data(f"table:{table}")
-    outcome = stages.features(data, folder, store, names=EMBEDDED, progress=bars("features"))
+    outcome = stages.features(
+        data, folder, store, names=EMBEDDED, progress=bars("features")
+    )
     if outcome.failed:
         what = f"{len(outcome.failed)} rendered videos cannot be read"
         raise UsageError(what, fix=f"delete {folder.parent} and start again")
@@ -29,4 +33,6 @@ def _render(folder: Path, videos: int, seed: int, bar: Progress) -> Path:
     parts = sum(SPLITS.values())
     counts = {split: videos * part // parts for split, part in SPLITS.items()}
     clips = synthetic.world(counts, seed=seed)
-    return synthetic.render(clips, folder, progress=lambda done: bar(done, len(clips), ""))
+    return synthetic.render(
+        clips, folder, progress=lambda done: bar(done, len(clips), "")
+    )

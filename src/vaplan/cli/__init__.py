@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from vaplan import __version__
-from vaplan.cli import comparing, data, denoising, labelling, looking, parsing, scoring, verbs
+from vaplan.cli import (
+    comparing,
+    data,
+    denoising,
+    labelling,
+    looking,
+    parsing,
+    scoring,
+    verbs,
+)
 from vaplan.console import stderr
 from vaplan.errors import Exit, VaplanError
 
@@ -47,7 +56,11 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     ),
     "models": (
         "See which encoders are here, check one, or bring one.",
-        {"list": looking.models_list, "check": looking.models_check, "fetch": looking.models_fetch},
+        {
+            "list": looking.models_list,
+            "check": looking.models_check,
+            "fetch": looking.models_fetch,
+        },
     ),
     "media": ("See a media file as vaplan sees it.", {"probe": looking.probe}),
 }
@@ -63,8 +76,12 @@ DEBUG = False
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Say the version and leave.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version and leave.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     """Options of every command."""
     global DEBUG  # noqa: PLW0603 - read once, where a fault is told
@@ -83,13 +100,22 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, said in one line
-        if show := getattr(error, "show", None):  # typer's own usage errors, whose class it does not export
+        if show := getattr(
+            error, "show", None
+        ):  # typer's own usage errors, whose class it does not export
             show()
             code = Exit.USAGE
         else:
-            code = _fault(f"a bug in vaplan: {type(error).__name__}: {error}. Fix: report it, with --debug", Exit.BUG)
-    if code == Exit.INTERRUPTED:  # typer returns it for an interruption of the keyboard, without a word
-        _fault("interrupted; the same command goes on where it stopped", Exit.INTERRUPTED)
+            code = _fault(
+                f"a bug in vaplan: {type(error).__name__}: {error}. Fix: report it, with --debug",
+                Exit.BUG,
+            )
+    if (
+        code == Exit.INTERRUPTED
+    ):  # typer returns it for an interruption of the keyboard, without a word
+        _fault(
+            "interrupted; the same command goes on where it stopped", Exit.INTERRUPTED
+        )
     sys.exit(int(code or 0))
 
 

@@ -20,35 +20,76 @@ if TYPE_CHECKING:
 
 def bench(
     suite: Annotated[
-        str | None, typer.Argument(metavar="SUITE", help="A shipped suite (see `--list`), or a YAML file.")
+        str | None,
+        typer.Argument(
+            metavar="SUITE", help="A shipped suite (see `--list`), or a YAML file."
+        ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", help="The data set: `table:FILE`, `llp:DIR` …  [default: a drawn world, made first]"),
+        typer.Option(
+            "--data",
+            help="The data set: `table:FILE`, `llp:DIR` …  [default: a drawn world, made first]",
+        ),
     ] = None,
-    store: Annotated[Path | None, typer.Option("--store", help="Its feature store.")] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Its feature store.")
+    ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Pseudo labels to use in place of making some.")
+        Path | None,
+        typer.Option("--labels", help="Pseudo labels to use in place of making some."),
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option("--truth", help="Dense labels of the training videos, for rows of an oracle.")
+        Path | None,
+        typer.Option(
+            "--truth",
+            help="Dense labels of the training videos, for rows of an oracle.",
+        ),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Whose numbers: `test`, or `val` to choose settings.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split", help="Whose numbers: `test`, or `val` to choose settings."
+        ),
+    ] = "test",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Tables, figures, results.json. [default: bench/SUITE]")
+        Path | None,
+        typer.Option(
+            "--out", help="Tables, figures, results.json. [default: bench/SUITE]"
+        ),
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option("--work", help="Runs and labels; suites that share it share them. [default: OUT/work]"),
+        typer.Option(
+            "--work",
+            help="Runs and labels; suites that share it share them. [default: OUT/work]",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many trainings of every recipe.")] = 3,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="How many jobs at once, each on one thread.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many trainings of every recipe.")
+    ] = 3,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", min=1, help="How many jobs at once, each on one thread."
+        ),
+    ] = 1,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of every recipe.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting of every recipe."
+        ),
     ] = None,
-    videos: Annotated[int, typer.Option("--videos", min=40, help="How many videos the drawn world has.")] = 600,
-    world: Annotated[int, typer.Option("--world", min=0, max=9999, help="Which drawn world.")] = 1,
-    show: Annotated[bool, typer.Option("--list", help="List the shipped suites.")] = False,
+    videos: Annotated[
+        int,
+        typer.Option("--videos", min=40, help="How many videos the drawn world has."),
+    ] = 600,
+    world: Annotated[
+        int, typer.Option("--world", min=0, max=9999, help="Which drawn world.")
+    ] = 1,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the shipped suites.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a suite of recipes side by side, and write tables with deviations and intervals, and figures.
@@ -59,10 +100,14 @@ def bench(
 
     if show:
         for name in benches.shipped():
-            Console().print(f"[bold]{name}[/bold]  {benches.read(name).about}", highlight=False)
+            Console().print(
+                f"[bold]{name}[/bold]  {benches.read(name).about}", highlight=False
+            )
         return
     if suite is None:
-        raise UsageError("no suite", fix="name one of `vaplan bench --list`, or a YAML file")
+        raise UsageError(
+            "no suite", fix="name one of `vaplan bench --list`, or a YAML file"
+        )
     chosen = benches.read(suite)
     place = out or Path("bench") / chosen.name
     on = benches.Bench(
@@ -79,7 +124,10 @@ def bench(
     )
     with progress_bars() as bars:
         results = benches.bench(chosen, on, seeds=seeds, processes=jobs, bars=bars)
-    stderr.print(f"wrote {place}/table.md, table.tex, table.csv, results.json, report.html, figures", soft_wrap=True)
+    stderr.print(
+        f"wrote {place}/table.md, table.tex, table.csv, results.json, report.html, figures",
+        soft_wrap=True,
+    )
     if as_json:
         print_json(results.document())
     else:
@@ -95,7 +143,10 @@ def _narrow(tables: "Sequence[Table]") -> "Iterator[ScreenTable]":
     for table in tables:
         start = 1
         for name, span in table.groups[1:] or [("", len(table.columns) - 1)]:
-            rows = [[str(row[0]), *(_cell(cell) for cell in row[start : start + span])] for row in table.rows]
+            rows = [
+                [str(row[0]), *(_cell(cell) for cell in row[start : start + span])]
+                for row in table.rows
+            ]
             title = f"{table.title}, {name}" if name else table.title
             yield new_table(title, ["", *table.columns[start : start + span]], rows)
             start += span
@@ -106,8 +157,13 @@ def _cell(cell: object) -> str:
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders; the first is compared with.")],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")] = Path("report.html"),
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN…", help="Run folders; the first is compared with."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")] = Path(
+        "report.html"
+    ),
 ) -> None:
     """Compare runs on one page: numbers, differences, recipes, training curves, and bars by class.
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vaplan.cli.options import AnnotationsOption, DataArgument, DataOption, JsonOption, StoreOption, WorkersOption
+from vaplan.cli.options import (
+    AnnotationsOption,
+    DataArgument,
+    DataOption,
+    JsonOption,
+    StoreOption,
+    WorkersOption,
+)
 from vaplan.console import finish, new_table, print_json, progress_bars, stderr
 
 if TYPE_CHECKING:
@@ -19,10 +26,17 @@ SHOWN = 8  # examples of one kind of oddity
 def check(
     data: DataArgument,
     media: Annotated[
-        Path | None, typer.Option("--media", help="Also look for the media files here, and open every one.")
+        Path | None,
+        typer.Option(
+            "--media", help="Also look for the media files here, and open every one."
+        ),
     ] = None,
     missing: Annotated[
-        Path, typer.Option("--missing", help="With --media: where to list the videos without a file that opens.")
+        Path,
+        typer.Option(
+            "--missing",
+            help="With --media: where to list the videos without a file that opens.",
+        ),
     ] = Path("missing.csv"),
     annotations: AnnotationsOption = "",
     workers: WorkersOption = None,
@@ -37,11 +51,19 @@ def check(
 
     with progress_bars() as bars:
         found = stages.check(
-            data, annotations=annotations, media=media, workers=workers, progress=bars("open", "files")
+            data,
+            annotations=annotations,
+            media=media,
+            workers=workers,
+            progress=bars("open", "files"),
         )
     if media is not None:
         stages.write_manifest(missing, found)
-        stderr.print(f"{len(found.gone())} videos without media: {missing}", highlight=False, markup=False)
+        stderr.print(
+            f"{len(found.gone())} videos without media: {missing}",
+            highlight=False,
+            markup=False,
+        )
     summary = {"data": data} | found.summary()
     if as_json:
         return print_json(summary)
@@ -50,7 +72,9 @@ def check(
 
 def fetch(
     name: Annotated[str, typer.Argument(metavar="llp|ave", help="Which data set.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where its annotation files go.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where its annotation files go.")
+    ],
 ) -> None:
     """Download the annotation files of a public data set, at a fixed version, and check every byte of them.
 
@@ -64,15 +88,24 @@ def fetch(
 
 
 def import_(
-    layout: Annotated[str, typer.Argument(metavar="han|valor|ave", help="Whose feature files.")],
+    layout: Annotated[
+        str, typer.Argument(metavar="han|valor|ave", help="Whose feature files.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where they are.")],
     data: DataOption,
     store: StoreOption,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Write VALOR's segment pseudo labels as this table.")
+        Path | None,
+        typer.Option(
+            "--labels", help="Write VALOR's segment pseudo labels as this table."
+        ),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Keep all 8 frames of a second, or the 7 x 7 map, instead of their mean.")
+        bool,
+        typer.Option(
+            "--whole",
+            help="Keep all 8 frames of a second, or the 7 x 7 map, instead of their mean.",
+        ),
     ] = False,
 ) -> None:
     """Bring published features into the store, each file checked for shape, type and numbers.
@@ -83,11 +116,21 @@ def import_(
 
     with progress_bars() as bars:
         outcome = stages.import_pack(
-            layout, folder, stages.read_data(data), store, labels=labels, whole=whole, progress=bars("import", "videos")
+            layout,
+            folder,
+            stages.read_data(data),
+            store,
+            labels=labels,
+            whole=whole,
+            progress=bars("import", "videos"),
         )
     for text in outcome.absent:
         stderr.print(f"note: {text}", highlight=False, markup=False)
-    stderr.print(f"in the store: {', '.join(outcome.stores) or 'nothing'}", highlight=False, markup=False)
+    stderr.print(
+        f"in the store: {', '.join(outcome.stores) or 'nothing'}",
+        highlight=False,
+        markup=False,
+    )
     finish(outcome, "imported")
 
 
@@ -98,43 +141,87 @@ def _show(summary: dict[str, Any], found: "Check") -> None:
     _say(f"annotations: {summary['annotations']}; rows: {files}")
     console = Console()
     console.print(new_table("splits", ["", *splits], _split_rows(splits)))
-    console.print(new_table("classes: tagged videos, audio events / visual events", ["", *splits], _class_rows(splits)))
+    console.print(
+        new_table(
+            "classes: tagged videos, audio events / visual events",
+            ["", *splits],
+            _class_rows(splits),
+        )
+    )
     for kind, items in summary["oddities"].items():
         by_file = Counter(Path(item["file"]).name for item in items)
-        parts = f" ({', '.join(f'{name} {count}' for name, count in by_file.items())})" if len(by_file) > 1 else ""
+        parts = (
+            f" ({', '.join(f'{name} {count}' for name, count in by_file.items())})"
+            if len(by_file) > 1
+            else ""
+        )
         _say(f"{kind}: {len(items)}{parts}", style="bold")
         for item in items[:SHOWN]:
-            place = Path(item["file"]).name + (f":{item['line']}" if item["line"] else "")
+            place = Path(item["file"]).name + (
+                f":{item['line']}" if item["line"] else ""
+            )
             _say(f"  {place}: {item['what']}")
         if len(items) > SHOWN:
             _say(f"  … and {len(items) - SHOWN} more; --json names all")
     if not found.findings:
         _say("nothing odd")
     if summary["media"]:
-        _say("media: " + ", ".join(f"{count} {what}" for what, count in summary["media"].items()))
+        _say(
+            "media: "
+            + ", ".join(f"{count} {what}" for what, count in summary["media"].items())
+        )
 
 
 def _say(text: str, *, style: str = "") -> None:
-    Console().print(text, style=style, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    Console().print(
+        text, style=style, highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
 
 
 def _split_rows(splits: dict[str, Any]) -> list[list[str]]:
-    numbers = sorted({number for split in splits.values() for number in split["videos by number of tags"]}, key=int)
-    rows = [[key, *(str(split[key]) for split in splits.values())] for key in ("videos", "densely labelled")]
+    numbers = sorted(
+        {
+            number
+            for split in splits.values()
+            for number in split["videos by number of tags"]
+        },
+        key=int,
+    )
+    rows = [
+        [key, *(str(split[key]) for split in splits.values())]
+        for key in ("videos", "densely labelled")
+    ]
     for number in numbers:
-        cells = (split["videos by number of tags"].get(number, 0) for split in splits.values())
+        cells = (
+            split["videos by number of tags"].get(number, 0)
+            for split in splits.values()
+        )
         rows.append([f"with {number} tag{'s' * (number != '1')}", *map(str, cells)])
     for kind in ("audio", "visual", "audio_visual", "any"):
-        cells = ((split["without an event"] or {}).get(kind) for split in splits.values())
-        rows.append([f"without {kind.replace('_', '-')} event", *("–" if c is None else str(c) for c in cells)])
+        cells = (
+            (split["without an event"] or {}).get(kind) for split in splits.values()
+        )
+        rows.append(
+            [
+                f"without {kind.replace('_', '-')} event",
+                *("–" if c is None else str(c) for c in cells),
+            ]
+        )
     return rows
 
 
 def _class_rows(splits: dict[str, Any]) -> list[list[str]]:
     names = next(iter(splits.values()))["per_class"]
-    return [[name, *(_class_cell(split, name) for split in splits.values())] for name in names]
+    return [
+        [name, *(_class_cell(split, name) for split in splits.values())]
+        for name in names
+    ]
 
 
 def _class_cell(split: dict[str, Any], name: str) -> str:
     videos, *events = split["per_class"][name].values()
-    return f"{videos}" if not split["densely labelled"] else f"{videos}, {' / '.join(map(str, events))}"
+    return (
+        f"{videos}"
+        if not split["densely labelled"]
+        else f"{videos}, {' / '.join(map(str, events))}"
+    )

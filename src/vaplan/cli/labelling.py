@@ -76,15 +76,25 @@ def label(
     ] = None,
     smooth: Annotated[
         float,
-        typer.Option("--smooth", min=0, help="Average the evidence over so many seconds around each, 0.5 for example."),
+        typer.Option(
+            "--smooth",
+            min=0,
+            help="Average the evidence over so many seconds around each, 0.5 for example.",
+        ),
     ] = 0.0,
     soft: Annotated[
         Path | None,
-        typer.Option("--soft", help="Also write how likely each label is right, for losses that take `labels: soft`."),
+        typer.Option(
+            "--soft",
+            help="Also write how likely each label is right, for losses that take `labels: soft`.",
+        ),
     ] = None,
     diagnose: Annotated[
         bool,
-        typer.Option("--diagnose", help="Say of each class whether its labels look right, and draw it as a PNG."),
+        typer.Option(
+            "--diagnose",
+            help="Say of each class whether its labels look right, and draw it as a PNG.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,7 +111,9 @@ def label(
     apart(out=out, soft=soft)
     data_set = stages.read_data(data, taxonomy=taxonomy)
     if prompts:
-        data_set = replace(data_set, taxonomy=in_other_words(data_set.taxonomy, prompts))
+        data_set = replace(
+            data_set, taxonomy=in_other_words(data_set.taxonomy, prompts)
+        )
     given = _thresholds(threshold or [], data_set.taxonomy.classes, strategy)
     made = stages.label(
         data_set,
@@ -120,10 +132,17 @@ def label(
     for split, by_modality in made.f.items():
         for modality, scores in by_modality.items():
             kind = "" if data_set.localisation else " F"
-            spoken = ", ".join(f"{name}{kind} {value:.1f}" for name, value in scores.items())
+            spoken = ", ".join(
+                f"{name}{kind} {value:.1f}" for name, value in scores.items()
+            )
             stderr.print(f"{split}, {modality}: {spoken}", highlight=False)
     warn_skipped(made.skipped)
-    stderr.print(f"wrote {out}{f' and {soft}' if soft else ''}", highlight=False, markup=False, soft_wrap=True)
+    stderr.print(
+        f"wrote {out}{f' and {soft}' if soft else ''}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     if made.trust:
         stderr.print(f"drawn: {picture_path(out)}", highlight=False, soft_wrap=True)
     if as_json:
@@ -135,12 +154,18 @@ def label(
 def check_labels(
     data: DataArgument,
     store: StoreOption,
-    labels: Annotated[Path, typer.Option("--labels", help="The pseudo labels in question.")],
+    labels: Annotated[
+        Path, typer.Option("--labels", help="The pseudo labels in question.")
+    ],
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     taxonomy: TaxonomyOption = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Parts; each is held out once.")] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the folds and the trainings.")] = 0,
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, help="Parts; each is held out once.")
+    ] = 3,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of the folds and the trainings.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether pseudo labels help on your own data, from the tags of held-out videos alone: no dense label is read.
@@ -151,12 +176,22 @@ def check_labels(
     from vaplan import stages
 
     found = stages.check_labels(
-        stages.read_data(data, taxonomy=taxonomy), store, labels, names=(audio, visual), folds=folds, seed=seed
+        stages.read_data(data, taxonomy=taxonomy),
+        store,
+        labels,
+        names=(audio, visual),
+        folds=folds,
+        seed=seed,
     )
     if as_json:
         return print_json(found.document())
     rows = [
-        [name, f"{found.without[name]:.2f}", f"{gain.value:+.2f}", f"[{gain.low:+.2f}, {gain.high:+.2f}]"]
+        [
+            name,
+            f"{found.without[name]:.2f}",
+            f"{gain.value:+.2f}",
+            f"[{gain.low:+.2f}, {gain.high:+.2f}]",
+        ]
         for name, gain in found.gain.items()
     ]
     title = f"{found.videos} videos, {found.folds} folds: the labels {found.verdict}"
@@ -165,8 +200,16 @@ def check_labels(
 
 
 def _document(made: "Labelling") -> dict[str, Any]:
-    about = {"table": str(made.table), "thresholds": made.thresholds, "chosen": made.chosen, "f": made.f}
-    trust = {m: {name: one.document() for name, one in row.items()} for m, row in (made.trust or {}).items()}
+    about = {
+        "table": str(made.table),
+        "thresholds": made.thresholds,
+        "chosen": made.chosen,
+        "f": made.f,
+    }
+    trust = {
+        m: {name: one.document() for name, one in row.items()}
+        for m, row in (made.trust or {}).items()
+    }
     return about | {"skipped": list(made.skipped), "trust": trust or None}
 
 
@@ -174,15 +217,28 @@ def _tell(trust: "ByClass") -> None:
     """The verdict of every class, and then why some are doubted."""
     for modality, by_class in trust.items():
         rows = [
-            [name, str(one.videos), *(f"{100 * share:.0f}" for share in _shares(one)), one.verdict]
+            [
+                name,
+                str(one.videos),
+                *(f"{100 * share:.0f}" for share in _shares(one)),
+                one.verdict,
+            ]
             for name, one in by_class.items()
         ]
         columns = ["", "videos", "fires", "fires untagged", "right", "labels look"]
-        Console().print(new_table(f"{modality}, percent, estimated without dense labels", columns, rows))
+        Console().print(
+            new_table(
+                f"{modality}, percent, estimated without dense labels", columns, rows
+            )
+        )
     for modality, by_class in trust.items():
         for name, one in by_class.items():
             if one.reasons:
-                stderr.print(f"{modality}, {name}: {'; '.join(one.reasons)}", highlight=False, markup=False)
+                stderr.print(
+                    f"{modality}, {name}: {'; '.join(one.reasons)}",
+                    highlight=False,
+                    markup=False,
+                )
 
 
 def _shares(one: "Trust") -> tuple[float, float, float]:
@@ -195,7 +251,10 @@ def _thresholds(
     if VALOR not in given:
         return thresholds(given)
     if len(given) > 1 or strategy != "logit":
-        raise UsageError("VALOR's thresholds are for logits", fix="say --strategy logit --threshold valor alone")
+        raise UsageError(
+            "VALOR's thresholds are for logits",
+            fix="say --strategy logit --threshold valor alone",
+        )
     from vaplan.pseudo_labels import valor_thresholds
 
     return valor_thresholds(classes)

@@ -15,14 +15,22 @@ if TYPE_CHECKING:
     from vaplan.store import Store
 
 
-def store_info(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
+def store_info(
+    store: Annotated[Path, typer.Argument(help="The folder of the store.")],
+) -> None:
     """Print what a store holds, as JSON: encoders, videos done, absent, failed and lacking."""
     print_json({name: folder.info() for name, folder in _stores(store).items()})
 
 
-def store_verify(store: Annotated[Path, typer.Argument(help="The folder of the store.")]) -> None:
+def store_verify(
+    store: Annotated[Path, typer.Argument(help="The folder of the store.")],
+) -> None:
     """Read every byte of a store: changed rows and planned videos without a row are named, and the exit code is 5."""
-    problems = [f"{name}: {problem}" for name, folder in _stores(store).items() for problem in folder.verify()]
+    problems = [
+        f"{name}: {problem}"
+        for name, folder in _stores(store).items()
+        for problem in folder.verify()
+    ]
     for problem in problems:
         stderr.print(f"error: {problem}", style="red", highlight=False)
     if problems:
@@ -31,7 +39,8 @@ def store_verify(store: Annotated[Path, typer.Argument(help="The folder of the s
 
 
 def probe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")], as_json: JsonOption = False
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Show what vaplan sees in a file: seconds, brightness and loudness of every segment, warnings."""
     from vaplan.media import probes
@@ -44,13 +53,25 @@ def probe(
         elif seen["error"] is None:
             print_seen(seen)
         if seen["error"]:
-            stderr.print(f"error: {seen['error']}", style="red", highlight=False, markup=False, soft_wrap=True)
+            stderr.print(
+                f"error: {seen['error']}",
+                style="red",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
     if errors:
-        raise typer.Exit(Exit.NOTHING_DONE if errors == len(files) else Exit.SOME_FAILED)
+        raise typer.Exit(
+            Exit.NOTHING_DONE if errors == len(files) else Exit.SOME_FAILED
+        )
 
 
 EncoderArgument = Annotated[
-    str, typer.Argument(metavar="ENC", help="`clip:` or `clap:` and a Hub id or a folder, or `embedded`.")
+    str,
+    typer.Argument(
+        metavar="ENC",
+        help="`clip:` or `clap:` and a Hub id or a folder, or `embedded`.",
+    ),
 ]
 
 
@@ -63,19 +84,39 @@ def models_list(as_json: JsonOption = False) -> None:
 
     found = list(shelf.here())
     if as_json:
-        said = [{"name": m.name, "modalities": m.modalities, "folder": str(m.folder), "fault": m.fault} for m in found]
+        said = [
+            {
+                "name": m.name,
+                "modalities": m.modalities,
+                "folder": str(m.folder),
+                "fault": m.fault,
+            }
+            for m in found
+        ]
         return print_json({"models": said})
-    rows = [[model.name, ", ".join(model.modalities), model.fault or "here"] for model in found]
+    rows = [
+        [model.name, ", ".join(model.modalities), model.fault or "here"]
+        for model in found
+    ]
     Console().print(new_table("encoders", ["name", "modality", "state"], rows))
-    stderr.print("To bring a model: vaplan models fetch clip:openai/clip-vit-base-patch32", highlight=False)
-    stderr.print("or name any folder with its files: clip:FOLDER, siglip too, or clap:FOLDER", highlight=False)
+    stderr.print(
+        "To bring a model: vaplan models fetch clip:openai/clip-vit-base-patch32",
+        highlight=False,
+    )
+    stderr.print(
+        "or name any folder with its files: clip:FOLDER, siglip too, or clap:FOLDER",
+        highlight=False,
+    )
     return None
 
 
 def models_fetch(
     encoder: EncoderArgument,
     to: Annotated[
-        Path | None, typer.Option("--to", help="A folder to put it in. [default: the cache of the Hub]")
+        Path | None,
+        typer.Option(
+            "--to", help="A folder to put it in. [default: the cache of the Hub]"
+        ),
     ] = None,
 ) -> None:
     """Bring a model from the Hugging Face Hub: its safetensors, settings and tokenizer, and no other file.
@@ -103,9 +144,7 @@ def models_check(encoder: EncoderArgument, as_json: JsonOption = False) -> None:
     if as_json:
         return print_json({"whole": True, "encoders": checked})
     for said in checked:
-        what = (
-            f"{said['name']}: whole, a {said['model_type']} model for {said['modality']}, {said['dimension']} numbers"
-        )
+        what = f"{said['name']}: whole, a {said['model_type']} model for {said['modality']}, {said['dimension']} numbers"
         stderr.print(what, highlight=False, markup=False, soft_wrap=True)
     return None
 
@@ -114,5 +153,9 @@ def _stores(root: Path) -> dict[str, "Store"]:
     from vaplan.store import stores
 
     if not (found := stores(root)):
-        raise UsageError("this is no feature store", file=root, fix="give the folder that `vaplan features` filled")
+        raise UsageError(
+            "this is no feature store",
+            file=root,
+            fix="give the folder that `vaplan features` filled",
+        )
     return found

@@ -23,7 +23,11 @@ def apart(**paths: Path | None) -> None:
     places = dict[Path, str]()
     for name, path in paths.items():
         if path and (other := places.setdefault(path.resolve(), name)) != name:
-            raise UsageError(f"--{other} and --{name} name one file", file=path, fix="give each a file of its own")
+            raise UsageError(
+                f"--{other} and --{name} name one file",
+                file=path,
+                fix="give each a file of its own",
+            )
 
 
 DATA_HELP = "The data set: `table:FILE` (CSV or Parquet), `llp:DIR` or `ave:DIR`."
@@ -38,17 +42,38 @@ AnnotationsOption = Annotated[
         "`DIR-legacy`, or a file. [default: those of the folder]",
     ),
 ]
-StoreOption = Annotated[Path, typer.Option("--store", help="The folder of the feature store.")]
+StoreOption = Annotated[
+    Path, typer.Option("--store", help="The folder of the feature store.")
+]
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
-MediaOption = Annotated[Path, typer.Option("--media", help="The folder with the media files.")]
-OutTable = Annotated[Path, typer.Option("--out", help="The table to write, `.csv` or `.parquet`.", callback=table_name)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes. [default: one a core]")]
+MediaOption = Annotated[
+    Path, typer.Option("--media", help="The folder with the media files.")
+]
+OutTable = Annotated[
+    Path,
+    typer.Option(
+        "--out", help="The table to write, `.csv` or `.parquet`.", callback=table_name
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document to standard output.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Worker processes. [default: one a core]"),
+]
 AudioOption = Annotated[
-    list[str], typer.Option("--audio", help="Sound encoder: `embedded`, or `clap:` and a folder or Hub id.")
+    list[str],
+    typer.Option(
+        "--audio", help="Sound encoder: `embedded`, or `clap:` and a folder or Hub id."
+    ),
 ]
 VisualOption = Annotated[
-    list[str], typer.Option("--visual", help="Picture encoder: `embedded`, or `clip:` and a folder or Hub id.")
+    list[str],
+    typer.Option(
+        "--visual",
+        help="Picture encoder: `embedded`, or `clip:` and a folder or Hub id.",
+    ),
 ]
 TaxonomyOption = Annotated[
     Path | None,
@@ -91,7 +116,9 @@ class Modality(StrEnum):
     visual = "visual"
 
 
-def thresholds(given: Sequence[str], *, example: str = "audio=0.05 or visual=0.06") -> dict[str, float] | None:
+def thresholds(
+    given: Sequence[str], *, example: str = "audio=0.05 or visual=0.06"
+) -> dict[str, float] | None:
     """What `--threshold audio=0.05 --threshold visual=0.06` says; None if it was not given."""
     spec = {}
     for text in given:
@@ -101,5 +128,7 @@ def thresholds(given: Sequence[str], *, example: str = "audio=0.05 or visual=0.0
         except ValueError:
             raise UsageError(f"threshold {text!r}", fix=f"write {example}") from None
         if not math.isfinite(spec[modality]):
-            raise UsageError(f"threshold {text!r} is no finite number", fix=f"write {example}")
+            raise UsageError(
+                f"threshold {text!r} is no finite number", fix=f"write {example}"
+            )
     return spec or None

@@ -34,11 +34,20 @@ SAY_WHICH = "say --run RUN, or --zero-shot --taxonomy FILE"
 
 
 def parse(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Media files, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", help="Media files, or folders of them."),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The folder for the timelines.")],
-    run: Annotated[Path | None, typer.Option("--run", help="The run folder of a trained parser.")] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run folder of a trained parser.")
+    ] = None,
     zero_shot: Annotated[
-        bool, typer.Option("--zero-shot", help="No training: the encoders alone, on the classes of `--taxonomy`.")
+        bool,
+        typer.Option(
+            "--zero-shot",
+            help="No training: the encoders alone, on the classes of `--taxonomy`.",
+        ),
     ] = False,
     taxonomy: TaxonomyOption = None,
     audio: AudioOption = EMBEDDED,
@@ -58,9 +67,12 @@ def parse(
             "videos; the others may hold anything.",
         ),
     ] = None,
-    formats: Annotated[str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")] = "json",
+    formats: Annotated[
+        str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")
+    ] = "json",
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave files alone that have a timeline.")
+        bool,
+        typer.Option("--skip-existing", help="Leave files alone that have a timeline."),
     ] = False,
     workers: WorkersOption = None,
     device: DeviceOption = AUTO,
@@ -83,19 +95,28 @@ def parse(
     from vaplan import stages
     from vaplan.encoders.compute import Compute
 
-    compute, given = Compute(device, precision), thresholds(threshold or [], example="audio=4 or visual=6")
+    compute, given = (
+        Compute(device, precision),
+        thresholds(threshold or [], example="audio=4 or visual=6"),
+    )
     if zero_shot and taxonomy and not run:
         load, classes = _zero_shot(taxonomy, (audio, visual), given, compute)
-    elif run and (zero_shot or taxonomy or given or audio != EMBEDDED or visual != EMBEDDED):
+    elif run and (
+        zero_shot or taxonomy or given or audio != EMBEDDED or visual != EMBEDDED
+    ):
         what = "a trained parser has its own classes, thresholds and encoders"
-        raise UsageError(what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it")
+        raise UsageError(
+            what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it"
+        )
     elif run:
         load, classes = _trained(run, compute)
     else:
         raise UsageError(NO_PARSER, fix=SAY_WHICH)
     known = stages.known_tags(tags, classes) if tags else None
     if known is not None:
-        _warn_untagged([path for path in stages.media_files(paths) if path.stem not in known])
+        _warn_untagged(
+            [path for path in stages.media_files(paths) if path.stem not in known]
+        )
     names = [name.strip() for name in formats.split(",")]
     with progress_bars() as bars:
         outcome = stages.parse(
@@ -128,13 +149,20 @@ def _zero_shot(
 
     taxonomy = read_taxonomy(file)
     if any(len(group) > 1 for group in names):
-        raise UsageError("--zero-shot takes one encoder for sound and one for pictures", fix="leave the others out")
+        raise UsageError(
+            "--zero-shot takes one encoder for sound and one for pictures",
+            fix="leave the others out",
+        )
     warn_embedded(names)
     audio, visual = (group[0] for group in names)
-    return partial(ZeroShot.load, taxonomy, (audio, visual), thresholds=given, compute=compute), taxonomy
+    return partial(
+        ZeroShot.load, taxonomy, (audio, visual), thresholds=given, compute=compute
+    ), taxonomy
 
 
 def _warn_untagged(paths: Sequence[Path]) -> None:
     if paths:
         what = f"warning: nothing is known of {len(paths)} files, which may hold any class; the first is {paths[0]}"
-        stderr.print(what, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        stderr.print(
+            what, style="yellow", highlight=False, markup=False, soft_wrap=True
+        )

@@ -25,21 +25,36 @@ from vaplan.cli.options import (
     VisualOption,
     WorkersOption,
 )
-from vaplan.console import finish, new_table, print_json, progress_bars, stderr, warn_embedded, warn_skipped
+from vaplan.console import (
+    finish,
+    new_table,
+    print_json,
+    progress_bars,
+    stderr,
+    warn_embedded,
+    warn_skipped,
+)
 from vaplan.errors import Exit
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Where everything goes; what is there already is kept.")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Where everything goes; what is there already is kept."
+        ),
+    ] = Path("demo"),
     videos: Annotated[
         int,
         typer.Option(
-            "--videos", min=40, help="How many videos to render; below 400 the parsers learn too little to compare."
+            "--videos",
+            min=40,
+            help="How many videos to render; below 400 the parsers learn too little to compare.",
         ),
     ] = 600,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=9999, help="Which world.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=9999, help="Which world.")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole path on a small rendered world: no download, a few minutes, numbers and a report page."""
@@ -50,18 +65,24 @@ def demo(
         result = demonstration.demo(out, videos=videos, seed=seed, bars=bars)
     if as_json:
         return print_json(result.numbers())
-    table = new_table(demonstration.summary(result), ["", "A", "V", "AV", "Type@AV", "Event@AV"], [])
+    table = new_table(
+        demonstration.summary(result), ["", "A", "V", "AV", "Type@AV", "Event@AV"], []
+    )
     for level in LEVELS:
         table.add_section()
         table.add_row(f"[bold]{level}-level")
         for row in demonstration.method_rows(result, [level]):
-            table.add_row(*(cell.replace(" ± ", "±") for cell in row))  # fits 80 columns
+            table.add_row(
+                *(cell.replace(" ± ", "±") for cell in row)
+            )  # fits 80 columns
     table.add_section()
     table.add_row("[bold]pseudo labels", "segment", "event")
     for row in demonstration.label_rows(result):
         table.add_row(*row)
     Console().print(table)
-    stderr.print(f"The page with everything: {result.page}", soft_wrap=True, highlight=False)
+    stderr.print(
+        f"The page with everything: {result.page}", soft_wrap=True, highlight=False
+    )
     return None
 
 
@@ -73,9 +94,15 @@ def features(
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
     retry: Annotated[
-        str | None, typer.Option("--retry", help="Try files again whose failure contains this text.")
+        str | None,
+        typer.Option(
+            "--retry", help="Try files again whose failure contains this text."
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=0, help="Decode at most so many files now.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, help="Decode at most so many files now."),
+    ] = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
@@ -114,20 +141,38 @@ def train(
         ),
     ],
     run: RunOption,
-    data: Annotated[str | None, typer.Option("--data", help="The data set, as for `vaplan label`.")] = None,
-    store: Annotated[str | None, typer.Option("--store", help="The feature store.")] = None,
-    labels: Annotated[str | None, typer.Option("--labels", help="Pseudo labels to train on.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: `training.epochs=40`.")
+    data: Annotated[
+        str | None, typer.Option("--data", help="The data set, as for `vaplan label`.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another finished training in RUN.")] = False,
+    store: Annotated[
+        str | None, typer.Option("--store", help="The feature store.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Pseudo labels to train on.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting: `training.epochs=40`."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a killed training stopped.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace another finished training in RUN."),
+    ] = False,
 ) -> None:
     """PLE: train a parser on split `train`; the run folder gets weights, resolved recipe, versions and a log."""
     from vaplan import recipe as recipes
     from vaplan import stages, training
 
-    given = [f"{name}={value}" for name, value in (("data", data), ("store", store), ("labels", labels)) if value]
+    given = [
+        f"{name}={value}"
+        for name, value in (("data", data), ("store", store), ("labels", labels))
+        if value
+    ]
     resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
     with progress_bars() as bars:
         tell, epochs = bars("train", "epochs"), resolved.training.epochs
@@ -143,7 +188,9 @@ def train(
 def exchange(
     run: Annotated[Path, typer.Argument(help="A run of `ma_base`.")],
     out: OutTable,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws every video's partner.")] = 2,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Draws every video's partner.")
+    ] = 2,
 ) -> None:
     """MA's step 2: find tags that are only heard or only seen by exchanging tracks; then `vaplan train ma --labels`."""
     from vaplan import stages
@@ -168,21 +215,35 @@ def predict(
     data: DataOption,
     store: StoreOption,
     out: OutTable,
-    split: Annotated[str, typer.Option("--split", help="Only this split. [default: all videos]")] = "",
+    split: Annotated[
+        str, typer.Option("--split", help="Only this split. [default: all videos]")
+    ] = "",
     scores: Annotated[
         Path | None,
-        typer.Option("--scores", help="A folder for every segment's probabilities, in the form of `sed_scores_eval`."),
+        typer.Option(
+            "--scores",
+            help="A folder for every segment's probabilities, in the form of `sed_scores_eval`.",
+        ),
     ] = None,
 ) -> None:
     """Write what a run says of the stored features of a data set, as a table of events."""
     from vaplan import stages
 
-    warn_skipped(stages.predict(run, stages.read_data(data), store, out, split=split, scores=scores))
+    warn_skipped(
+        stages.predict(
+            run, stages.read_data(data), store, out, split=split, scores=scores
+        )
+    )
     stderr.print(f"wrote {out}", highlight=False, markup=False)
 
 
 def fit(
-    tags: Annotated[Path, typer.Argument(help="A CSV with `path,tags` or `video,tags`; tags apart by `;`.")],
+    tags: Annotated[
+        Path,
+        typer.Argument(
+            help="A CSV with `path,tags` or `video,tags`; tags apart by `;`."
+        ),
+    ],
     media: MediaOption,
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
     audio: AudioOption = EMBEDDED,
@@ -215,6 +276,9 @@ def fit(
             say=say,
             bars=bars,
         )
-    stderr.print(f"run {run.folder}: try `vaplan parse FILE --run {run.folder} --out DIR`", highlight=False)
+    stderr.print(
+        f"run {run.folder}: try `vaplan parse FILE --run {run.folder} --out DIR`",
+        highlight=False,
+    )
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)

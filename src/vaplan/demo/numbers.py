@@ -20,7 +20,13 @@ NAMES = {
     "ple": "+ PLE",
     "pld": "+ PLD",
 }
-SHORT = {"han": "HAN", "plg": "PLG", "segment_bce": "segment BCE", "ple": "PLE", "pld": "PLD"}
+SHORT = {
+    "han": "HAN",
+    "plg": "PLG",
+    "segment_bce": "segment BCE",
+    "ple": "PLE",
+    "pld": "PLD",
+}
 PAIRS = (("plg", "han"), ("segment_bce", "plg"), ("ple", "plg"), ("pld", "ple"))
 DECIMALS = 4  # of numbers in percent, in the JSON
 
@@ -38,11 +44,20 @@ class Demo:
 
     def numbers(self) -> dict[str, Any]:
         """The document of `vaplan demo --json`: means over seeds."""
-        after = {level: _mean([seed["visual"][level] for seed in self.labels_after]) for level in LEVELS}
-        labels: dict[str, Any] = {modality: {"before": _round(self.labels_before[modality])} for modality in MODALITIES}
+        after = {
+            level: _mean([seed["visual"][level] for seed in self.labels_after])
+            for level in LEVELS
+        }
+        labels: dict[str, Any] = {
+            modality: {"before": _round(self.labels_before[modality])}
+            for modality in MODALITIES
+        }
         labels["visual"]["after"] = _round(after)
         methods = {
-            name: {level: _round({kind: self.mean(name, level, kind) for kind in KINDS}) for level in LEVELS}
+            name: {
+                level: _round({kind: self.mean(name, level, kind) for kind in KINDS})
+                for level in LEVELS
+            }
             for name in self.scores
         }
         return {"labels": labels, "methods": methods}
@@ -59,7 +74,10 @@ class Demo:
 def difference(result: Demo, better: str, worse: str, level: str) -> str:
     """For example `+3.1 [1.8, 4.4]`."""
     first, second = (
-        np.mean([100 * scores.of(level, "type") for scores in result.scores[name]], axis=0) for name in (better, worse)
+        np.mean(
+            [100 * scores.of(level, "type") for scores in result.scores[name]], axis=0
+        )
+        for name in (better, worse)
     )
     difference, low, high = paired_bootstrap(first, second, seed=0)
     return f"{difference:+.1f} [{low:.1f}, {high:.1f}]"
@@ -74,15 +92,28 @@ def summary(result: Demo) -> str:
 def method_rows(result: Demo, levels: Sequence[str] = tuple(LEVELS)) -> list[list[str]]:
     """A row a method: its numbers at these levels, mean ± deviation over seeds."""
     return [
-        [title, *(spread(result.per_seed(name, level, kind)) for level in levels for kind in KINDS)]
+        [
+            title,
+            *(
+                spread(result.per_seed(name, level, kind))
+                for level in levels
+                for kind in KINDS
+            ),
+        ]
         for name, title in NAMES.items()
     ]
 
 
 def label_rows(result: Demo) -> list[list[str]]:
     """F of the test videos' pseudo labels: audio, visual, and visual after PLD."""
-    rows = [[f"PLG, {m}", *(f"{result.labels_before[m][level]:.1f}" for level in LEVELS)] for m in MODALITIES]
-    after = [spread([seed["visual"][level] for seed in result.labels_after]) for level in LEVELS]
+    rows = [
+        [f"PLG, {m}", *(f"{result.labels_before[m][level]:.1f}" for level in LEVELS)]
+        for m in MODALITIES
+    ]
+    after = [
+        spread([seed["visual"][level] for seed in result.labels_after])
+        for level in LEVELS
+    ]
     return [*rows, ["PLD, visual", *after]]
 
 

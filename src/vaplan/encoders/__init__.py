@@ -67,7 +67,9 @@ class Encoder(Protocol):
 class Loader(Protocol):
     """How an encoder of one kind is made; `source` is what follows the colon of its name."""
 
-    def __call__(self, source: str, modality: int, *, frames_per_segment: int, compute: Compute) -> Encoder:
+    def __call__(
+        self, source: str, modality: int, *, frames_per_segment: int, compute: Compute
+    ) -> Encoder:
         """Load it, or raise EncoderError."""
 
 
@@ -79,7 +81,9 @@ ENCODERS: Mapping[str, Loader] = {
 }
 
 
-def load(name: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN) -> Encoder:
+def load(
+    name: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
+) -> Encoder:
     """The encoder of this name, for AUDIO or VISUAL.
 
     Args:
@@ -90,8 +94,13 @@ def load(name: str, modality: int, *, frames_per_segment: int = 1, compute: Comp
     """
     kind, _, source = name.partition(":")
     if kind not in ENCODERS:
-        raise EncoderError(unknown("encoder", kind, ENCODERS), fix="say embedded, clip:FOLDER or clap:FOLDER")
-    return ENCODERS[kind](source, modality, frames_per_segment=frames_per_segment, compute=compute)
+        raise EncoderError(
+            unknown("encoder", kind, ENCODERS),
+            fix="say embedded, clip:FOLDER or clap:FOLDER",
+        )
+    return ENCODERS[kind](
+        source, modality, frames_per_segment=frames_per_segment, compute=compute
+    )
 
 
 def store_name(name: str, modality: int) -> str:
@@ -99,10 +108,17 @@ def store_name(name: str, modality: int) -> str:
     return f"{MODALITIES[modality]}:{name}"
 
 
-def class_vectors(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> Float[Tensor, "class feature"]:
+def class_vectors(
+    encoder: Encoder, prompts: Sequence[Sequence[str]]
+) -> Float[Tensor, "class feature"]:
     """One unit vector a class: the mean of its prompts' vectors."""
-    vectors = torch.from_numpy(encoder.text([prompt for group in prompts for prompt in group]))
-    means = [group.mean(dim=0) for group in torch.split(vectors, [len(group) for group in prompts])]
+    vectors = torch.from_numpy(
+        encoder.text([prompt for group in prompts for prompt in group])
+    )
+    means = [
+        group.mean(dim=0)
+        for group in torch.split(vectors, [len(group) for group in prompts])
+    ]
     return functional.normalize(torch.stack(means), dim=-1)
 
 
@@ -115,24 +131,40 @@ class Encoded:
     warnings: tuple[str, ...]
 
 
-def encode(path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE) -> Encoded:
+def encode(
+    path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE
+) -> Encoded:
     """Decode a media file once and encode it with all these encoders, chunk by chunk: any length in flat memory.
 
     Pictures that nobody asks for are left out where that changes no other; damage in them stays unknown.
     """
-    masks, rows, warnings = list[np.ndarray](), [list[np.ndarray]() for _ in listeners], list[str]()
+    masks, rows, warnings = (
+        list[np.ndarray](),
+        [list[np.ndarray]() for _ in listeners],
+        list[str](),
+    )
     for chunk in stream(path, replace(_cut(listeners, sampling), every_frame=False)):
         masks.append(chunk.mask)
         warnings += chunk.warnings
         for encoder, own in zip(listeners, rows, strict=True):
             there = chunk.mask[:, encoder.modality].any()
-            own.append(encoder.embed(chunk) if there else np.zeros((len(chunk), encoder.dimension), np.float32))
-    return Encoded(tuple(np.concatenate(own) for own in rows), np.concatenate(masks), tuple(warnings))
+            own.append(
+                encoder.embed(chunk)
+                if there
+                else np.zeros((len(chunk), encoder.dimension), np.float32)
+            )
+    return Encoded(
+        tuple(np.concatenate(own) for own in rows),
+        np.concatenate(masks),
+        tuple(warnings),
+    )
 
 
 def _cut(listeners: Sequence[Encoder], sampling: str) -> Cut:
     rates = sorted({encoder.rate_hz for encoder in listeners if encoder.rate_hz})
     if len(rates) > 1:
-        raise EncoderError(f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate")
+        raise EncoderError(
+            f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate"
+        )
     frames = max((encoder.frames_per_segment for encoder in listeners), default=1)
     return Cut(rates[0] if rates else UNHEARD_RATE_HZ, frames, sampling=sampling)

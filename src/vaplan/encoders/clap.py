@@ -73,38 +73,55 @@ class ClapEncoder:
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """One unit vector a segment; zeros where there was no sound."""
         if segments.rate_hz != self.rate_hz:
-            raise ValueError(f"{self.name} listens at {self.rate_hz} Hz; the segments have {segments.rate_hz} Hz")
+            raise ValueError(
+                f"{self.name} listens at {self.rate_hz} Hz; the segments have {segments.rate_hz} Hz"
+            )
         present = np.flatnonzero(segments.mask[:, AUDIO])
         rows = np.zeros((len(segments), self.dimension), np.float32)
         if len(present) and self.context == "clip":
             rows[present] = self._in_context(segments)[present]
         elif len(present):
             sounds = (segments.sound(t) for t in present.tolist())
-            rows[present] = self.pretrained.vectors(self._listen, self._inputs(sounds), batch_size=self.batch_size)
+            rows[present] = self.pretrained.vectors(
+                self._listen, self._inputs(sounds), batch_size=self.batch_size
+            )
         return rows
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
         """One unit vector a sentence."""
         return self.pretrained.text(prompts, batch_size=self.batch_size)
 
-    def _inputs(self, sounds: Iterator[Float32[np.ndarray, " sample"]]) -> Iterator[Tensor]:
-        views = 4 if self.preprocessing.fused else 1  # a fused model reads a short sound four times over
+    def _inputs(
+        self, sounds: Iterator[Float32[np.ndarray, " sample"]]
+    ) -> Iterator[Tensor]:
+        views = (
+            4 if self.preprocessing.fused else 1
+        )  # a fused model reads a short sound four times over
         for sound in sounds:
             waveform = torch.from_numpy(np.ascontiguousarray(sound))[None]
             yield log_mel(waveform, self.preprocessing, self.bank).expand(views, -1, -1)
 
     def _listen(self, batch: Tensor) -> Tensor:
-        said = self.pretrained.model.get_audio_features(input_features=batch, is_longer=_not_longer(batch))
+        said = self.pretrained.model.get_audio_features(
+            input_features=batch, is_longer=_not_longer(batch)
+        )
         return pretrained.pooled(said)
 
     def _in_context(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """Every segment's vector from the window of the whole sound that it lies in."""
-        waveform, rows = _silenced(segments), np.zeros((len(segments), self.dimension), np.float32)
+        waveform, rows = (
+            _silenced(segments),
+            np.zeros((len(segments), self.dimension), np.float32),
+        )
         length = len(waveform) / len(segments)  # of a segment, in samples
         together = min(len(segments), max(1, int(self.preprocessing.samples / length)))
-        edges = torch.arange(together + 1) * (length / self.preprocessing.samples)  # in windows
+        edges = torch.arange(together + 1) * (
+            length / self.preprocessing.samples
+        )  # in windows
         for start in _window_starts(len(segments), together):
-            window = waveform[round(start * length) : round((start + together) * length)]
+            window = waveform[
+                round(start * length) : round((start + together) * length)
+            ]
             rows[start : start + together] = self._by_segment(window, edges)
         return rows
 
@@ -114,13 +131,16 @@ class ClapEncoder:
         batch = next(self._inputs(iter([window])))[None]
         moments = self.pretrained.ran(self._moments, batch)[0]
         projected = self.pretrained.ran(
-            self.pretrained.model.audio_projection, mean_between(moments, edges * len(moments))
+            self.pretrained.model.audio_projection,
+            mean_between(moments, edges * len(moments)),
         )
         return pretrained.unit_rows(projected.numpy())
 
     def _moments(self, batch: Tensor) -> Float[Tensor, "sound moment feature"]:
         """What the tower makes of each moment: the mean of its tokens over frequencies."""
-        heard = self.pretrained.model.audio_model(input_features=batch, is_longer=_not_longer(batch))
+        heard = self.pretrained.model.audio_model(
+            input_features=batch, is_longer=_not_longer(batch)
+        )
         moments: Tensor = heard.last_hidden_state.mean(dim=2).transpose(1, 2)
         return moments
 
@@ -137,17 +157,27 @@ def mean_between(
     [[1.3333333730697632], [2.6666667461395264]]
     """
     start = torch.arange(len(tokens)).to(edges)
-    inside = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(start, edges[:-1, None])
+    inside = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(
+        start, edges[:-1, None]
+    )
     weight = inside.clamp(min=0)
     return weight @ tokens / weight.sum(dim=1, keepdim=True)
 
 
 def load(
-    source: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = AUTOMATIC, name: str = ""
+    source: str,
+    modality: int,
+    *,
+    frames_per_segment: int = 1,
+    compute: Compute = AUTOMATIC,
+    name: str = "",
 ) -> ClapEncoder:
     """A ClapModel from a folder or by its hub id."""
     if modality != AUDIO:
-        raise EncoderError("a CLAP encoder hears and does not see", fix="name a clip: encoder for the frames")
+        raise EncoderError(
+            "a CLAP encoder hears and does not see",
+            fix="name a clip: encoder for the frames",
+        )
     place, options = split_options(source)
     loaded = pretrained.load(place, "clap", compute=compute)
     settings = SoundPreprocessing.from_config(loaded.preprocessing)

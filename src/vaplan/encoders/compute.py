@@ -18,7 +18,12 @@ ON_PROCESSOR = ("cpu", OPENVINO)
 MULTIPLYING = (nn.Linear, nn.Conv2d)
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = (AUTO, "fp32", *HALVES)
-NATIVE = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # what processors call it that multiply in bf16
+NATIVE = (
+    "avx512_bf16",
+    "amx_bf16",
+    "bf16",
+    "sve_bf16",
+)  # what processors call it that multiply in bf16
 
 
 @dataclass(frozen=True)
@@ -36,21 +41,34 @@ class Compute:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"auto|cpu|openvino|mps|cuda(:\d+)?", self.device):
-            raise EncoderError(f"unknown device {self.device!r}", fix="say auto, cpu, openvino, cuda, cuda:1 or mps")
+            raise EncoderError(
+                f"unknown device {self.device!r}",
+                fix="say auto, cpu, openvino, cuda, cuda:1 or mps",
+            )
         if self.precision not in PRECISIONS:
-            raise EncoderError(f"unknown precision {self.precision!r}", fix=f"say {', '.join(PRECISIONS)}")
+            raise EncoderError(
+                f"unknown precision {self.precision!r}",
+                fix=f"say {', '.join(PRECISIONS)}",
+            )
         if self.device in ON_PROCESSOR and self.precision == "fp16":
-            raise EncoderError("processors do not multiply in fp16", fix="say --precision bf16 or fp32")
+            raise EncoderError(
+                "processors do not multiply in fp16", fix="say --precision bf16 or fp32"
+            )
 
     @classmethod
     def of(cls, provenance: Mapping[str, Any]) -> "Compute":
         """What made the features whose provenance this is."""
-        return cls(provenance.get("device", PLAIN.device), provenance.get("precision", PLAIN.precision))
+        return cls(
+            provenance.get("device", PLAIN.device),
+            provenance.get("precision", PLAIN.precision),
+        )
 
     def otherwise(self, other: "Compute") -> "Compute":
         """The same, with the other's where it says `auto`."""
         device = other.device if self.device == AUTO else self.device
-        return Compute(device, other.precision if self.precision == AUTO else self.precision)
+        return Compute(
+            device, other.precision if self.precision == AUTO else self.precision
+        )
 
     def settled(self) -> "Compute":
         """The same without `auto`, on this machine; EncoderError where it lacks the device, MissingExtra OpenVINO."""
@@ -60,8 +78,12 @@ class Compute:
         elif device == OPENVINO:
             openvino.require()
         elif device != "cpu" and (torch.device(device).index or 0) >= _count(self.kind):
-            what = f"there is no {device}: PyTorch sees {_count(self.kind)} such devices"
-            raise EncoderError(what, fix="say --device cpu, or install PyTorch for your GPU")
+            what = (
+                f"there is no {device}: PyTorch sees {_count(self.kind)} such devices"
+            )
+            raise EncoderError(
+                what, fix="say --device cpu, or install PyTorch for your GPU"
+            )
         if self.precision != AUTO:
             return Compute(device, self.precision)
         return Compute(device, "bf16" if _multiplies_bf16(device) else "fp32")
@@ -77,13 +99,23 @@ class Compute:
         if self.kind == "cuda":
             model = model.to(memory_format=torch.channels_last)
         for name, module in model.named_modules():
-            if self._half and isinstance(module, MULTIPLYING) and not name.startswith("text"):
-                module.to(HALVES[self.precision])  # or they would be converted again for every batch
+            if (
+                self._half
+                and isinstance(module, MULTIPLYING)
+                and not name.startswith("text")
+            ):
+                module.to(
+                    HALVES[self.precision]
+                )  # or they would be converted again for every batch
         return model
 
     def products(self) -> AbstractContextManager[Any]:
         """Within it products are made in the precision wanted."""
-        return torch.autocast(self.kind, HALVES[self.precision]) if self._half else nullcontext()
+        return (
+            torch.autocast(self.kind, HALVES[self.precision])
+            if self._half
+            else nullcontext()
+        )
 
     def placed(self, batch: Tensor) -> Tensor:
         """A batch on the device; the copy to a GPU does not wait for what runs there."""
@@ -103,7 +135,9 @@ class Compute:
     @property
     def provenance(self) -> dict[str, str]:
         """What an embedding depends on; nothing for fp32 on a processor, the plain case."""
-        return {} if self == PLAIN else {"device": self.kind, "precision": self.precision}
+        return (
+            {} if self == PLAIN else {"device": self.kind, "precision": self.precision}
+        )
 
 
 AUTOMATIC = Compute()
@@ -111,7 +145,11 @@ PLAIN = Compute("cpu", "fp32")
 
 
 def _count(kind: str) -> int:
-    return torch.cuda.device_count() if kind == "cuda" else int(torch.backends.mps.is_available())
+    return (
+        torch.cuda.device_count()
+        if kind == "cuda"
+        else int(torch.backends.mps.is_available())
+    )
 
 
 def _multiplies_bf16(device: str) -> bool:
@@ -119,5 +157,7 @@ def _multiplies_bf16(device: str) -> bool:
         return False
     if device not in ON_PROCESSOR:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    tell: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # older releases cannot
+    tell: Callable[[], Mapping[str, Any]] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )  # older releases cannot
     return any(tell().get(name, False) for name in NATIVE)

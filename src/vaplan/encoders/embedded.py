@@ -21,10 +21,19 @@ def load(
     They are so small that `auto` is the processor and fp32, which makes the same features on every machine.
     """
     if source:
-        raise EncoderError(f"'embedded:{source}' names a source", fix="say embedded, or clip:… or clap:…")
+        raise EncoderError(
+            f"'embedded:{source}' names a source",
+            fix="say embedded, or clip:… or clap:…",
+        )
     device = PLAIN.device if compute.device == AUTO else compute.device
-    compute = Compute(device, PLAIN.precision if compute.precision == AUTO else compute.precision)
-    given: Any = {"frames_per_segment": frames_per_segment, "compute": compute, "name": "embedded"}
+    compute = Compute(
+        device, PLAIN.precision if compute.precision == AUTO else compute.precision
+    )
+    given: Any = {
+        "frames_per_segment": frames_per_segment,
+        "compute": compute,
+        "name": "embedded",
+    }
     if modality == VISUAL:
         return clip.load(str(WEIGHTS / "clip"), modality, **given)
     return clap.load(str(WEIGHTS / "clap"), modality, **given)

@@ -16,11 +16,11 @@ from vaplan.errors import EncoderError
 FILES = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]
 SUBFOLDERS = "*/*"  # of a hub; they are for other programs
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-BRING_A_FOLDER = (
-    "bring a folder with config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
-)
+BRING_A_FOLDER = "bring a folder with config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
 COPY_AGAIN = "copy the file again"
-HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"  # with a revision behind the @
+HUB_ID = (
+    r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"  # with a revision behind the @
+)
 
 
 def find(source: str) -> Path | None:
@@ -60,7 +60,9 @@ def weight_files(folder: Path) -> list[Path]:
     names = [WHOLE]
     if not (folder / WHOLE).exists():
         if not (folder / INDEX).exists():
-            pickled = "; pickled weights are not read" if any(folder.glob("*.bin")) else ""
+            pickled = (
+                "; pickled weights are not read" if any(folder.glob("*.bin")) else ""
+            )
             raise EncoderError(f"no {WHOLE} in {folder}{pickled}", fix=BRING_A_FOLDER)
         names = _shards(folder / INDEX)
     for name in names:
@@ -71,8 +73,15 @@ def weight_files(folder: Path) -> list[Path]:
 def _shards(index: Path) -> list[str]:
     tensors = read_json(index).get("weight_map")
     names = sorted(set(tensors.values())) if isinstance(tensors, dict) else []
-    if not names or not all(isinstance(n, str) and n == Path(n).name and n.endswith(".safetensors") for n in names):
-        raise EncoderError("does not say which safetensors files hold the weights", fix=COPY_AGAIN, file=index)
+    if not names or not all(
+        isinstance(n, str) and n == Path(n).name and n.endswith(".safetensors")
+        for n in names
+    ):
+        raise EncoderError(
+            "does not say which safetensors files hold the weights",
+            fix=COPY_AGAIN,
+            file=index,
+        )
     return names
 
 
@@ -83,10 +92,14 @@ def _check_safetensors(file: Path) -> None:
         with safe_open(file, "pt") as content:
             content.keys()
     except FileNotFoundError:
-        raise EncoderError("is missing", fix=f"bring it; {INDEX} names it", file=file) from None
+        raise EncoderError(
+            "is missing", fix=f"bring it; {INDEX} names it", file=file
+        ) from None
     except (OSError, SafetensorError) as error:
         what = f"cannot be loaded as safetensors ({error})"
-        raise EncoderError(what, fix=f"{COPY_AGAIN}, it may have been cut", file=file) from None
+        raise EncoderError(
+            what, fix=f"{COPY_AGAIN}, it may have been cut", file=file
+        ) from None
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
@@ -94,9 +107,13 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
     if (folder / "preprocessor_config.json").exists():
         return read_json(folder / "preprocessor_config.json")
     if not (folder / "processor_config.json").exists():
-        raise EncoderError(f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER)
+        raise EncoderError(
+            f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER
+        )
     whole = read_json(folder / "processor_config.json")
-    part: dict[str, Any] = whole.get("image_processor") or whole.get("feature_extractor") or {}
+    part: dict[str, Any] = (
+        whole.get("image_processor") or whole.get("feature_extractor") or {}
+    )
     return part
 
 
@@ -105,9 +122,13 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise EncoderError(f"no {path.name} in {path.parent}", fix=BRING_A_FOLDER) from None
+        raise EncoderError(
+            f"no {path.name} in {path.parent}", fix=BRING_A_FOLDER
+        ) from None
     except (OSError, ValueError) as error:
-        raise EncoderError(f"cannot be read as JSON ({error})", fix=COPY_AGAIN, file=path) from None
+        raise EncoderError(
+            f"cannot be read as JSON ({error})", fix=COPY_AGAIN, file=path
+        ) from None
     if not isinstance(value, dict):
         raise EncoderError("is not a JSON object", fix=COPY_AGAIN, file=path)
     return value

@@ -25,23 +25,38 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
     Raises: MachineError without a network, EncoderError for what the hub does not have or not as safetensors.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     name, _, revision = source.partition("@")
     try:
         folder = Path(
             snapshot_download(
-                name, revision=revision or None, allow_patterns=FILES, ignore_patterns=SUBFOLDERS, local_dir=to
+                name,
+                revision=revision or None,
+                allow_patterns=FILES,
+                ignore_patterns=SUBFOLDERS,
+                local_dir=to,
             )
         )
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
         what = f"the hub has no {source!r}, or does not show it without a login"
-        raise EncoderError(what, fix=f"look for it on https://huggingface.co/{name}, or {BRING_A_FOLDER}") from None
+        raise EncoderError(
+            what,
+            fix=f"look for it on https://huggingface.co/{name}, or {BRING_A_FOLDER}",
+        ) from None
     except OSError as error:
         reason = str(error).strip().partition("\n")[0]
-        raise MachineError(f"{source!r} cannot be fetched ({reason})", fix=BY_HAND.format(name=name)) from None
+        raise MachineError(
+            f"{source!r} cannot be fetched ({reason})", fix=BY_HAND.format(name=name)
+        ) from None
     if not any(folder.glob("model*.safetensors")):
-        what = f"{source!r} holds no model.safetensors, and pickled weights are not read"
+        what = (
+            f"{source!r} holds no model.safetensors, and pickled weights are not read"
+        )
         fix = f"name a revision that holds one, often a pull request: {name}@refs/pr/1"
         raise EncoderError(what, fix=fix)
     return folder
@@ -52,14 +67,19 @@ def cached() -> Iterator[tuple[str, Path]]:
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
-        repositories = sorted(scan_cache_dir().repos, key=lambda repository: repository.repo_id)
+        repositories = sorted(
+            scan_cache_dir().repos, key=lambda repository: repository.repo_id
+        )
     except CacheNotFound:
         return
     for repository in repositories:
         for revision in repository.revisions:
             kind = _kind(revision.snapshot_path)
             if repository.repo_type == "model" and kind:
-                yield f"{kind}:{repository.repo_id}{_suffix(revision.refs)}", revision.snapshot_path
+                yield (
+                    f"{kind}:{repository.repo_id}{_suffix(revision.refs)}",
+                    revision.snapshot_path,
+                )
 
 
 def _kind(folder: Path) -> str:
@@ -68,7 +88,10 @@ def _kind(folder: Path) -> str:
         model_type = str(read_json(folder / "config.json").get("model_type"))
     except EncoderError:
         return ""
-    return next((kind for kind, architectures in KINDS.items() if model_type in architectures), "")
+    return next(
+        (kind for kind, architectures in KINDS.items() if model_type in architectures),
+        "",
+    )
 
 
 def _suffix(refs: frozenset[str]) -> str:

@@ -6,7 +6,13 @@ from vaplan.encoders.compute import Compute
 from vaplan.errors import EncoderError
 
 
-def load(source: str, modality: int, *, frames_per_segment: int, compute: Compute) -> NoReturn:  # noqa: ARG001 - as all loaders
+def load(
+    source: str,
+    modality: int,  # noqa: ARG001 - every encoder loader has these arguments
+    *,
+    frames_per_segment: int,  # noqa: ARG001
+    compute: Compute,  # noqa: ARG001
+) -> NoReturn:
     """Say why there is nothing to load: an imported feature has no encoder, neither for media nor for sentences."""
     raise EncoderError(
         f"legacy:{source} are imported features: no encoder here makes them or compares them with sentences",

@@ -23,7 +23,9 @@ Part = Callable[[Tensor], Tensor]
 def require() -> None:
     """Raises: MissingExtra without the package."""
     if importlib.util.find_spec("openvino") is None:
-        raise MissingExtra("OpenVINO is not installed", fix="pip install 'vaplan[openvino]'")
+        raise MissingExtra(
+            "OpenVINO is not installed", fix="pip install 'vaplan[openvino]'"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +51,32 @@ def program(part: Part, batch: Tensor, *, precision: str) -> Any:
         something else than the part.
     """
     openvino = _imported()
-    settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    settings = {
+        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+    }
     try:
         model = _model(openvino, part, batch)
-        made = openvino.Core().compile_model(model, "CPU", settings | {"ENABLE_CPU_PINNING": False})
+        made = openvino.Core().compile_model(
+            model, "CPU", settings | {"ENABLE_CPU_PINNING": False}
+        )
     except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
-        raise MachineError(f"OpenVINO {openvino.__version__} cannot convert this model", fix=ELSEWHERE) from error
-    if made.get_property("INFERENCE_PRECISION_HINT").get_type_name() != PRECISIONS[precision]:
-        raise MachineError(f"this processor does not multiply in {precision}", fix="say --precision fp32")
+        raise MachineError(
+            f"OpenVINO {openvino.__version__} cannot convert this model", fix=ELSEWHERE
+        ) from error
+    if (
+        made.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        != PRECISIONS[precision]
+    ):
+        raise MachineError(
+            f"this processor does not multiply in {precision}",
+            fix="say --precision fp32",
+        )
     ours, theirs = part(batch), torch.from_numpy(made(batch.numpy())[0])
-    cosine = functional.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0).item()
+    cosine = functional.cosine_similarity(
+        ours.flatten(), theirs.flatten(), dim=0
+    ).item()
     if not cosine > SIMILAR:
         what = f"OpenVINO {openvino.__version__} does not do what this model does: cosine {cosine:.3f}"
         raise MachineError(what, fix=ELSEWHERE)
@@ -76,4 +94,6 @@ def _model(openvino: Any, part: Part, batch: Tensor) -> Any:
     with quiet():
         # Of a function, as its weights are shared then; torch.export, which PyTorch prefers, takes ten times as long.
         traced = torch.jit.trace(part, (batch,), check_trace=False)  # type: ignore[no-untyped-call]
-        return openvino.convert_model(traced, example_input=batch, input=[tuple(batch.shape)])
+        return openvino.convert_model(
+            traced, example_input=batch, input=[tuple(batch.shape)]
+        )

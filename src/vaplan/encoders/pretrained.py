@@ -24,7 +24,10 @@ from vaplan.encoders.openvino import Converted
 from vaplan.encoders.quiet import quiet
 from vaplan.errors import EncoderError, MachineError
 
-COMPUTED = ("position_ids", "token_type_ids")  # buffers that some checkpoints store; they hold nothing learned
+COMPUTED = (
+    "position_ids",
+    "token_type_ids",
+)  # buffers that some checkpoints store; they hold nothing learned
 LONGEST_PROMPT = 77  # tokens, as in CLIP; prompts are padded to a fixed length so that a sentence has one embedding
 SIGLIP_PROMPT = 64  # tokens; SigLIP was trained to read the padding too
 Encode = Callable[[Tensor], Tensor]
@@ -47,12 +50,18 @@ class Pretrained:
     def dimension(self) -> int:
         """The size of the space both towers project into."""
         config = self.model.config
-        return int(config.vision_config.hidden_size if self.model_type == "siglip" else config.projection_dim)
+        return int(
+            config.vision_config.hidden_size
+            if self.model_type == "siglip"
+            else config.projection_dim
+        )
 
     def provenance(self, **more: Any) -> dict[str, Any]:
         """Everything an embedding depends on, ready for JSON."""
         libraries = ["torch", "transformers", *([OPENVINO] if self.converted else [])]
-        versions = {library: importlib.metadata.version(library) for library in libraries}
+        versions = {
+            library: importlib.metadata.version(library) for library in libraries
+        }
         return {
             "model_type": self.model_type,
             "weights_sha256": self.sha256,
@@ -70,11 +79,19 @@ class Pretrained:
         with torch.inference_mode(), self.compute.products():
             return encode(self.compute.placed(batch)).float().cpu()
 
-    def vectors(self, encode: Encode, rows: Iterable[Tensor], *, batch_size: int) -> Float32[np.ndarray, "row feature"]:
+    def vectors(
+        self, encode: Encode, rows: Iterable[Tensor], *, batch_size: int
+    ) -> Float32[np.ndarray, "row feature"]:
         """One unit vector a row, in batches of one shape."""
-        return unit_rows(in_fixed_batches(partial(self.ran, encode), rows, batch_size=batch_size).numpy())
+        return unit_rows(
+            in_fixed_batches(
+                partial(self.ran, encode), rows, batch_size=batch_size
+            ).numpy()
+        )
 
-    def text(self, prompts: Sequence[str], *, batch_size: int) -> Float32[np.ndarray, "prompt feature"]:
+    def text(
+        self, prompts: Sequence[str], *, batch_size: int
+    ) -> Float32[np.ndarray, "prompt feature"]:
         """One unit vector a sentence; always in fp32, as sentences are few."""
         if not prompts:
             return np.zeros((0, self.dimension), np.float32)
@@ -84,13 +101,23 @@ class Pretrained:
             masked = {} if self.model_type == "siglip" else {"attention_mask": attended}
             return pooled(self.model.get_text_features(input_ids=ids, **masked)).cpu()
 
-        return unit_rows(in_fixed_batches(encode, self._tokens(prompts), batch_size=batch_size).numpy())
+        return unit_rows(
+            in_fixed_batches(
+                encode, self._tokens(prompts), batch_size=batch_size
+            ).numpy()
+        )
 
     def _tokens(self, prompts: Sequence[str]) -> Tensor:
         """Token numbers and which of them count, stacked: "prompt 2 token"."""
-        length, texts = min(LONGEST_PROMPT, self.tokenizer.model_max_length), list(prompts)
+        length, texts = (
+            min(LONGEST_PROMPT, self.tokenizer.model_max_length),
+            list(prompts),
+        )
         if self.model_type == "siglip":
-            length, texts = min(length, SIGLIP_PROMPT), [prompt.lower() for prompt in prompts]
+            length, texts = (
+                min(length, SIGLIP_PROMPT),
+                [prompt.lower() for prompt in prompts],
+            )
         tokens = self.tokenizer(
             texts,
             padding="max_length",
@@ -163,7 +190,9 @@ def pooled(output: Any) -> Tensor:
     return vectors
 
 
-def unit_rows(vectors: Float32[np.ndarray, "row feature"]) -> Float32[np.ndarray, "row feature"]:
+def unit_rows(
+    vectors: Float32[np.ndarray, "row feature"],
+) -> Float32[np.ndarray, "row feature"]:
     """Rows of length one; a row of zeros stays one.
 
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
@@ -189,12 +218,22 @@ def _whole_model(folder: Path, architecture: str) -> Any:
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise EncoderError(f"the weights in {folder} cannot be loaded ({reason})", fix=BRING_A_FOLDER) from None
+        raise EncoderError(
+            f"the weights in {folder} cannot be loaded ({reason})", fix=BRING_A_FOLDER
+        ) from None
     for state in ("missing", "unexpected", "mismatched"):
-        names = sorted(str(name) for name in report[f"{state}_keys"] if not str(name).endswith(COMPUTED))
+        names = sorted(
+            str(name)
+            for name in report[f"{state}_keys"]
+            if not str(name).endswith(COMPUTED)
+        )
         if names:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            raise EncoderError(f"{len(names)} {state} tensors in {folder}: {shown}", fix=BRING_A_FOLDER)
+            shown = ", ".join(names[:3]) + (
+                f" and {len(names) - 3} more" if len(names) > 3 else ""
+            )
+            raise EncoderError(
+                f"{len(names)} {state} tensors in {folder}: {shown}", fix=BRING_A_FOLDER
+            )
     return model.eval().requires_grad_(False)
 
 
@@ -206,4 +245,6 @@ def _tokenizer(folder: Path) -> Any:
             return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise EncoderError(f"no tokenizer can be loaded from {folder} ({reason})", fix=BRING_A_FOLDER) from None
+        raise EncoderError(
+            f"no tokenizer can be loaded from {folder} ({reason})", fix=BRING_A_FOLDER
+        ) from None

@@ -12,7 +12,11 @@ from vaplan.encoders.compute import PLAIN
 from vaplan.encoders.embedded import WEIGHTS
 from vaplan.errors import EncoderError, UsageError, unknown
 
-SENSES: Mapping[str, tuple[int, ...]] = {"clap": (AUDIO,), "clip": (VISUAL,), "embedded": (AUDIO, VISUAL)}
+SENSES: Mapping[str, tuple[int, ...]] = {
+    "clap": (AUDIO,),
+    "clip": (VISUAL,),
+    "embedded": (AUDIO, VISUAL),
+}
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,22 @@ def check(name: str) -> list[dict[str, Any]]:
     kind = name.partition(":")[0]
     if kind in hub.KINDS and folders.find(place := source(name)) is None:
         fix = f"with a network run `vaplan models fetch {kind}:{place}`; without one, {folders.BRING_A_FOLDER}"
-        raise EncoderError(f"{place!r} is no folder here and is not in the hub's cache", fix=fix)
-    return [_about(encoders.load(name, m, compute=PLAIN)) for m in SENSES.get(kind, (VISUAL,))]
+        raise EncoderError(
+            f"{place!r} is no folder here and is not in the hub's cache", fix=fix
+        )
+    return [
+        _about(encoders.load(name, m, compute=PLAIN))
+        for m in SENSES.get(kind, (VISUAL,))
+    ]
 
 
 def source(name: str) -> str:
     """The folder or hub id in an encoder's name, or UsageError if a kind has none."""
     kind, _, rest = name.partition(":")
     if kind not in encoders.ENCODERS:
-        raise UsageError(unknown("encoder", kind, encoders.ENCODERS), fix="say clip:… or clap:…")
+        raise UsageError(
+            unknown("encoder", kind, encoders.ENCODERS), fix="say clip:… or clap:…"
+        )
     if kind not in hub.KINDS or not rest:
         fix = "name a model of the hub, for example clip:openai/clip-vit-base-patch32 or clap:laion/clap-htsat-unfused"
         raise UsageError(f"{name!r} names no model", fix=fix)
@@ -71,4 +82,9 @@ def _fault(folder: Path) -> str:
 def _about(encoder: encoders.Encoder) -> dict[str, Any]:
     provenance = encoder.provenance
     kept = {key: provenance[key] for key in ("model_type", "weights_sha256")}
-    return {"name": encoder.name, "modality": MODALITIES[encoder.modality], "dimension": encoder.dimension, **kept}
+    return {
+        "name": encoder.name,
+        "modality": MODALITIES[encoder.modality],
+        "dimension": encoder.dimension,
+        **kept,
+    }

@@ -39,9 +39,16 @@ class SoundPreprocessing:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "SoundPreprocessing":
         """Read the library's settings; what is not said there has the library's default for CLAP."""
-        rate_hz, truncation = config.get("sampling_rate", 48_000), config.get("truncation", "fusion")
+        rate_hz, truncation = (
+            config.get("sampling_rate", 48_000),
+            config.get("truncation", "fusion"),
+        )
         padding = config.get("padding", "repeatpad")
-        if padding not in PADDINGS or truncation not in TRUNCATIONS or config.get("top_db") is not None:
+        if (
+            padding not in PADDINGS
+            or truncation not in TRUNCATIONS
+            or config.get("top_db") is not None
+        ):
             raise EncoderError(
                 f"preprocessing with padding={padding!r}, truncation={truncation!r}, "
                 f"top_db={config.get('top_db')!r} is not supported",
@@ -78,7 +85,9 @@ def mel_bank(settings: SoundPreprocessing) -> Float64[Tensor, "frequency band"]:
 
 
 def log_mel(
-    sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing, bank: Float64[Tensor, "frequency band"]
+    sounds: Float[Tensor, "sound sample"],
+    settings: SoundPreprocessing,
+    bank: Float64[Tensor, "frequency band"],
 ) -> Float32[Tensor, "sound frame band"]:
     """The log-mel spectrograms in decibels, equal to the library's extractor to 1e-4 and far cheaper.
 
@@ -87,15 +96,23 @@ def log_mel(
     """
     length = sounds.shape[1]
     period, repeats = length // settings.hop, settings.samples // max(length, 1)
-    repeating = settings.padding != "pad" and length * repeats == settings.samples and length % settings.hop == 0
-    if not (repeating and repeats > 2 and settings.window // 2 <= period // 2 * settings.hop):
+    repeating = (
+        settings.padding != "pad"
+        and length * repeats == settings.samples
+        and length % settings.hop == 0
+    )
+    if not (
+        repeating and repeats > 2 and settings.window // 2 <= period // 2 * settings.hop
+    ):
         return _decibels(fit(sounds, settings), settings, bank)
     twice = _decibels(sounds.tile(1, 2), settings, bank)
     first, middle, last = twice.tensor_split([period // 2, period // 2 + period], dim=1)
     return torch.cat([first, middle.tile(1, repeats - 1, 1), last], dim=1)
 
 
-def fit(sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing) -> Float[Tensor, "sound fitted"]:
+def fit(
+    sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing
+) -> Float[Tensor, "sound fitted"]:
     """Sounds at the model's fixed length: repeated, padded or cut to their middle."""
     length = sounds.shape[1]
     if length >= settings.samples:
@@ -110,11 +127,18 @@ def fit(sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing) -> 
 
 
 def _decibels(
-    sounds: Float[Tensor, "sound sample"], settings: SoundPreprocessing, bank: Float64[Tensor, "frequency band"]
+    sounds: Float[Tensor, "sound sample"],
+    settings: SoundPreprocessing,
+    bank: Float64[Tensor, "frequency band"],
 ) -> Float32[Tensor, "sound frame band"]:
     window = torch.hann_window(settings.window, dtype=torch.float64)
     waves = torch.stft(
-        sounds.double(), settings.window, settings.hop, window=window, pad_mode="reflect", return_complex=True
+        sounds.double(),
+        settings.window,
+        settings.hop,
+        window=window,
+        pad_mode="reflect",
+        return_complex=True,
     )
     power = (waves.real.square() + waves.imag.square()).transpose(1, 2)
     return (10 * (power @ bank).clamp(min=FAINTEST).log10()).float()

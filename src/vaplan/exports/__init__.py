@@ -21,5 +21,9 @@ def export(timeline: Timeline, path: Path | str) -> Path:
     path = Path(path)
     suffix = path.suffix.removeprefix(".").lower()
     if suffix not in EXPORTS:
-        raise UsageError(unknown("export format", suffix, EXPORTS), file=path, fix="name the file with one of these")
+        raise UsageError(
+            unknown("export format", suffix, EXPORTS),
+            file=path,
+            fix="name the file with one of these",
+        )
     return write_text(path, EXPORTS[suffix](timeline))

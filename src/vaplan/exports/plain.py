@@ -14,9 +14,12 @@ def to_json(timeline: Timeline) -> str:
     document = {
         "video": timeline.video,
         "seconds": timeline.seconds,
-        "events": [dict(zip(COLUMNS[1:], _cells(event), strict=True)) for event in timeline],
+        "events": [
+            dict(zip(COLUMNS[1:], _cells(event), strict=True)) for event in timeline
+        ],
         "missing": [
-            {"modality": modality, "onset": onset, "offset": offset} for modality, onset, offset in timeline.missing
+            {"modality": modality, "onset": onset, "offset": offset}
+            for modality, onset, offset in timeline.missing
         ],
         "warnings": list(timeline.warnings),
     }
@@ -32,8 +35,13 @@ def to_csv(timeline: Timeline) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    rows: list[tuple[object, ...]] = [_cells(event) for event in timeline] or [("",) * len(COLUMNS[1:])]
-    writer.writerows([timeline.video, *("" if cell is None else cell for cell in row)] for row in rows)
+    rows: list[tuple[object, ...]] = [_cells(event) for event in timeline] or [
+        ("",) * len(COLUMNS[1:])
+    ]
+    writer.writerows(
+        [timeline.video, *("" if cell is None else cell for cell in row)]
+        for row in rows
+    )
     return text.getvalue()
 
 

@@ -44,23 +44,43 @@ def write_scores(
         times = [f"{t * segment_seconds:.9g}" for t in range(segments + 1)]
         for m, modality in enumerate(MODALITIES):
             rows = zip(times[:-1], times[1:], shown[:, m].tolist(), strict=True)
-            lines = ["\t".join((onset, offset, *(f"{score:.9g}" for score in row))) for onset, offset, row in rows]
-            write_text(folder / modality / file_name(video), "\n".join([header, *lines]) + "\n")
+            lines = [
+                "\t".join((onset, offset, *(f"{score:.9g}" for score in row)))
+                for onset, offset, row in rows
+            ]
+            write_text(
+                folder / modality / file_name(video), "\n".join([header, *lines]) + "\n"
+            )
 
 
 def read_scores(
     folder: Path, taxonomy: Taxonomy
-) -> tuple[list[str], Float[np.ndarray, "video time modality class"], Bool[np.ndarray, "video time modality"]]:
+) -> tuple[
+    list[str],
+    Float[np.ndarray, "video time modality class"],
+    Bool[np.ndarray, "video time modality"],
+]:
     """Read what `write_scores` wrote: ids in alphabetical order, probabilities (float32) and where there are any.
 
     The grid is as long as the longest video; a video that only one modality has a file of is masked in the other.
 
     Raises: AnnotationError for a file that is not of this format, or of other classes.
     """
-    files = {(path.name, m): path for m, name in enumerate(MODALITIES) for path in (folder / name).glob("*.tsv")}
+    files = {
+        (path.name, m): path
+        for m, name in enumerate(MODALITIES)
+        for path in (folder / name).glob("*.tsv")
+    }
     if not files:
-        raise AnnotationError("no score files", file=folder, fix="name a folder that holds audio/*.tsv or visual/*.tsv")
-    tables = {(unquote(name.removesuffix(".tsv")), m): _read(path, taxonomy) for (name, m), path in files.items()}
+        raise AnnotationError(
+            "no score files",
+            file=folder,
+            fix="name a folder that holds audio/*.tsv or visual/*.tsv",
+        )
+    tables = {
+        (unquote(name.removesuffix(".tsv")), m): _read(path, taxonomy)
+        for (name, m), path in files.items()
+    }
     ids = sorted({video for video, _ in tables})
     shape = len(ids), max(map(len, tables.values())), len(MODALITIES), len(taxonomy)
     grid = np.full(shape, NOTHING, dtype=np.float32)
@@ -80,10 +100,15 @@ def file_name(video: str) -> str:
     return f"{quote(video, safe=PLAIN)}.tsv"
 
 
-def _check(ids: Sequence[str], scores: Float[np.ndarray, "cell class"], taxonomy: Taxonomy) -> None:
+def _check(
+    ids: Sequence[str], scores: Float[np.ndarray, "cell class"], taxonomy: Taxonomy
+) -> None:
     for name in taxonomy.classes:
         if any(letter in '\t\n\r"\\' for letter in name):
-            raise AnnotationError(f"class {name!r} cannot name a column of score files", fix="rename the class")
+            raise AnnotationError(
+                f"class {name!r} cannot name a column of score files",
+                fix="rename the class",
+            )
     if len(set(ids)) < len(ids):
         raise ValueError("a video is named twice")
     if not ((scores >= 0) & (scores <= 1)).all():
@@ -95,12 +120,19 @@ def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise AnnotationError("not UTF-8 text", file=path, fix="save it as UTF-8") from error
+        raise AnnotationError(
+            "not UTF-8 text", file=path, fix="save it as UTF-8"
+        ) from error
     header, *lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
     wanted = [*TIMES, *taxonomy.classes]
     if sorted(header) != sorted(wanted) or tuple(header[:2]) != TIMES:
         what = f"columns are {', '.join(header) or 'missing'}; expected {', '.join(wanted)}"
-        raise AnnotationError(what, file=path, line=1, fix="use the taxonomy that the scores were written with")
+        raise AnnotationError(
+            what,
+            file=path,
+            line=1,
+            fix="use the taxonomy that the scores were written with",
+        )
     order = [header.index(name) for name in taxonomy.classes]
     end, rows = None, []
     for line, cells in enumerate(lines, start=2):
@@ -108,7 +140,9 @@ def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
         scores = [numbers[column] for column in order]
         if (end is not None and onset != end) or not onset < offset:
             raise AnnotationError(
-                f"the segment from {onset:g} to {offset:g} s leaves a gap or goes back", file=path, line=line
+                f"the segment from {onset:g} to {offset:g} s leaves a gap or goes back",
+                file=path,
+                line=line,
             )
         end = offset
         rows.append(scores)
@@ -122,11 +156,20 @@ def _numbers(cells: list[str], columns: int, path: Path, line: int) -> list[floa
     try:
         numbers = [float(cell) for cell in cells]
     except ValueError as error:
-        raise AnnotationError(str(error), file=path, line=line, fix="write numbers with a decimal point") from None
+        raise AnnotationError(
+            str(error), file=path, line=line, fix="write numbers with a decimal point"
+        ) from None
     if len(numbers) != columns:
-        raise AnnotationError(f"{len(numbers)} cells, expected {columns}", file=path, line=line)
+        raise AnnotationError(
+            f"{len(numbers)} cells, expected {columns}", file=path, line=line
+        )
     scores = numbers[len(TIMES) :]
-    if not (all(0 <= score <= 1 for score in scores) or all(score == NOTHING for score in scores)):
+    if not (
+        all(0 <= score <= 1 for score in scores)
+        or all(score == NOTHING for score in scores)
+    ):
         fix = "give probabilities in [0, 1], or -1 in all classes where there was nothing to score"
-        raise AnnotationError("a score is no probability", file=path, line=line, fix=fix)
+        raise AnnotationError(
+            "a score is no probability", file=path, line=line, fix=fix
+        )
     return numbers

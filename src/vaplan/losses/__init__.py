@@ -45,8 +45,13 @@ def total(
     """The weighted sum of the named losses, and each of them before weighting (detached, for the log)."""
     check(objective)
     terms = {name: _term(term) for name, term in objective.items()}
-    parts = {name: LOSSES[name](prediction, target, **settings) for name, (_, settings) in terms.items()}
-    summed = torch.stack([weight * parts[name] for name, (weight, _) in terms.items()]).sum()
+    parts = {
+        name: LOSSES[name](prediction, target, **settings)
+        for name, (_, settings) in terms.items()
+    }
+    summed = torch.stack(
+        [weight * parts[name] for name, (weight, _) in terms.items()]
+    ).sum()
     return summed, {name: part.detach() for name, part in parts.items()}
 
 
@@ -66,10 +71,14 @@ def _keyword_arguments(loss: Loss) -> dict[str, Any]:
 def check(objective: Objective) -> None:
     """Refuse an objective that names no loss, one that does not exist, or a setting that cannot be."""
     if not objective:
-        raise RecipeError("an objective without losses", fix=f"name some of {', '.join(LOSSES)}")
+        raise RecipeError(
+            "an objective without losses", fix=f"name some of {', '.join(LOSSES)}"
+        )
     for name, term in objective.items():
         known = defaults(name)
-        for key, value in (term if isinstance(term, Mapping) else {WEIGHT: term}).items():
+        for key, value in (
+            term if isinstance(term, Mapping) else {WEIGHT: term}
+        ).items():
             if key not in known:
                 raise RecipeError(unknown(f"setting of {name}", key, known))
             _check_value(f"{name}.{key}", value, known[key])
@@ -80,7 +89,10 @@ def _check_value(name: str, value: Any, default: Any) -> None:
         return
     values = value if isinstance(value, tuple | list) else (value,)
     if isinstance(default, tuple) and len(values) != len(default):
-        raise RecipeError(f"{name} has {len(values)} values, expected {len(default)}", fix="give one for each modality")
+        raise RecipeError(
+            f"{name} has {len(values)} values, expected {len(default)}",
+            fix="give one for each modality",
+        )
     if any(not math.isfinite(number) or number < 0 for number in values):
         raise RecipeError(f"{name} is {value!r}, expected numbers of 0 or more")
 

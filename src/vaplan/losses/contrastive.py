@@ -16,7 +16,11 @@ from vaplan.losses.mil import mean_of_present
 
 
 def contrastive_ma(
-    prediction: Prediction, _target: Target, *, temperature: float = 0.2, smoothing: float = 0.1
+    prediction: Prediction,
+    _target: Target,
+    *,
+    temperature: float = 0.2,
+    smoothing: float = 0.1,
 ) -> Float[Tensor, ""]:
     """MA's: audio after the modalities met against visual **before**, as a label-smoothed cross entropy.
 
@@ -31,18 +35,32 @@ def contrastive_ma(
 
 
 def contrastive_jomold(
-    prediction: Prediction, _target: Target, *, temperature: float = 0.2, smoothing: float = 0.1
+    prediction: Prediction,
+    _target: Target,
+    *,
+    temperature: float = 0.2,
+    smoothing: float = 0.1,
 ) -> Float[Tensor, ""]:
     """JoMoLD's: both modalities after they met, and the logarithm is taken of the smoothed sum."""
     vectors = _told(prediction.attended, "contrastive_jomold")
-    said, paired = _match(vectors[:, :, AUDIO], vectors[:, :, VISUAL], prediction.mask.all(dim=-1), temperature)
+    said, paired = _match(
+        vectors[:, :, AUDIO],
+        vectors[:, :, VISUAL],
+        prediction.mask.all(dim=-1),
+        temperature,
+    )
     expected = (_wanted(paired, smoothing) * said).sum(dim=-1)
     return _mean_over_pairs(-expected.masked_fill(~paired, 1).log(), paired)
 
 
-def _told(vectors: Tensor | None, name: str) -> Float[Tensor, "video time modality hidden"]:
+def _told(
+    vectors: Tensor | None, name: str
+) -> Float[Tensor, "video time modality hidden"]:
     if vectors is None:
-        raise RecipeError(f"{name} needs a network that tells its segments' vectors", fix="leave that loss out")
+        raise RecipeError(
+            f"{name} needs a network that tells its segments' vectors",
+            fix="leave that loss out",
+        )
     return vectors.float()
 
 
@@ -54,13 +72,19 @@ def _match(
 ) -> tuple[Float[Tensor, "video time time"], Bool[Tensor, "video time"]]:
     """For every heard segment, how likely each seen segment is its own; 0 for those that do not exist."""
     absent = ~paired[..., None]
-    heard, seen = (normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (heard, seen))
+    heard, seen = (
+        normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (heard, seen)
+    )
     logit = heard @ seen.transpose(1, 2) / temperature
     pair = paired[:, :, None] & paired[:, None]
-    return logit.masked_fill(~pair, torch.finfo(logit.dtype).min).softmax(dim=-1).masked_fill(~pair, 0), paired
+    return logit.masked_fill(~pair, torch.finfo(logit.dtype).min).softmax(
+        dim=-1
+    ).masked_fill(~pair, 0), paired
 
 
-def _wanted(paired: Bool[Tensor, "video time"], smoothing: float) -> Float[Tensor, "video time time"]:
+def _wanted(
+    paired: Bool[Tensor, "video time"], smoothing: float
+) -> Float[Tensor, "video time time"]:
     """The own segment, and a little of every other one; all of the own one where there is no other."""
     others = (paired.sum(dim=1) - 1).clamp(min=0)[:, None, None]
     own = torch.eye(paired.shape[1], device=paired.device)
@@ -69,6 +93,8 @@ def _wanted(paired: Bool[Tensor, "video time"], smoothing: float) -> Float[Tenso
     return wanted * (paired[:, :, None] & paired[:, None])
 
 
-def _mean_over_pairs(loss: Float[Tensor, "video time"], paired: Bool[Tensor, "video time"]) -> Float[Tensor, ""]:
+def _mean_over_pairs(
+    loss: Float[Tensor, "video time"], paired: Bool[Tensor, "video time"]
+) -> Float[Tensor, ""]:
     per_video = (loss * paired).sum(dim=1) / paired.sum(dim=1).clamp(min=1)
     return mean_of_present(per_video[:, None], paired.any(dim=1)[:, None])

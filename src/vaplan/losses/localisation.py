@@ -13,7 +13,11 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, multilabel_soft_margin_loss
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    multilabel_soft_margin_loss,
+)
 
 from vaplan.arrays import Prediction, Target
 from vaplan.errors import RecipeError
@@ -23,7 +27,9 @@ from vaplan.localisation import Localisation
 def video_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """Cross entropy of the video's label: its class or background."""
     logit = _told(_localised(prediction).video_logit, "video_label")
-    loss = cross_entropy(logit, _shares(_with_background(target.weak), logit), reduction="none")
+    loss = cross_entropy(
+        logit, _shares(_with_background(target.weak), logit), reduction="none"
+    )
     return _mean(loss, _exists(prediction).any(dim=1))
 
 
@@ -33,7 +39,9 @@ def video_label_official(prediction: Prediction, target: Target) -> Float[Tensor
     They lie in [0, 1], so no weights bring the loss to 0: with 29 labels it is 0.6800 for a video that is right for
     sure and 0.7093 for one that could be anything.
     """
-    score = _told(_localised(prediction).video_logit, "video_label_official").softmax(dim=-1)
+    score = _told(_localised(prediction).video_logit, "video_label_official").softmax(
+        dim=-1
+    )
     wanted = _with_background(target.weak).to(score.dtype)
     return _mean(_soft_margin(score, wanted), _exists(prediction).any(dim=1))
 
@@ -43,7 +51,9 @@ def segment_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     log = _localised(prediction).segment_log
     wanted = _shares(_with_background(_marked(prediction, target)), log)
     exists = _exists(prediction)
-    return _mean_of_segments(-(wanted * log.masked_fill(~exists[..., None], 0)).sum(dim=-1), exists)
+    return _mean_of_segments(
+        -(wanted * log.masked_fill(~exists[..., None], 0)).sum(dim=-1), exists
+    )
 
 
 def segment_label_official(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
@@ -63,24 +73,40 @@ def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]
     marked = _marked(prediction, target)
     gate = _told(said.gate, "event_and_class").masked_fill(~exists, 0.5)
     tiny = torch.finfo(gate.dtype).eps
-    gate_loss = _mean_of_segments(_cross_entropy_of(gate.clamp(tiny, 1 - tiny), marked.any(dim=-1)), exists)
+    gate_loss = _mean_of_segments(
+        _cross_entropy_of(gate.clamp(tiny, 1 - tiny), marked.any(dim=-1)), exists
+    )
     share = marked.sum(dim=1).to(gate.dtype)
     share = share / share.sum(dim=-1, keepdim=True).clamp(min=1)
-    classes = [_mean(cross_entropy(z, share, reduction="none"), marked.any(dim=(1, 2))) for z in said.class_logits]
+    classes = [
+        _mean(cross_entropy(z, share, reduction="none"), marked.any(dim=(1, 2)))
+        for z in said.class_logits
+    ]
     return _event(said, marked, exists) + gate_loss + torch.stack(classes).sum()
 
 
-def event_and_class_official(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
+def event_and_class_official(
+    prediction: Prediction, target: Target
+) -> Float[Tensor, ""]:
     """As published: the gate is read as a logit, though it is a probability; a video without events is of class 0."""
     said, exists = _localised(prediction), _exists(prediction)
     marked = _marked(prediction, target)
     gate = _told(said.gate, "event_and_class_official")
     wanted = marked.any(dim=-1).to(gate.dtype)
-    gate_loss = binary_cross_entropy_with_logits(gate.masked_fill(~exists, 0), wanted, reduction="none")
+    gate_loss = binary_cross_entropy_with_logits(
+        gate.masked_fill(~exists, 0), wanted, reduction="none"
+    )
     index = marked.int().argmax(dim=-1).amax(dim=1)
     some = exists.any(dim=1)
-    classes = [_mean(cross_entropy(logit, index, reduction="none"), some) for logit in said.class_logits]
-    return _event(said, marked, exists) + _mean_of_segments(gate_loss, exists) + torch.stack(classes).sum()
+    classes = [
+        _mean(cross_entropy(logit, index, reduction="none"), some)
+        for logit in said.class_logits
+    ]
+    return (
+        _event(said, marked, exists)
+        + _mean_of_segments(gate_loss, exists)
+        + torch.stack(classes).sum()
+    )
 
 
 LOCALISATION: dict[str, Callable[[Prediction, Target], Tensor]] = {
@@ -96,14 +122,18 @@ LOCALISATION: dict[str, Callable[[Prediction, Target], Tensor]] = {
 def _localised(prediction: Prediction) -> Localisation:
     if not isinstance(prediction, Localisation):
         raise RecipeError(
-            "this loss needs a network that localises", fix="use a CMBS, or the losses `video`, `segment`"
+            "this loss needs a network that localises",
+            fix="use a CMBS, or the losses `video`, `segment`",
         )
     return prediction
 
 
 def _told(tensor: Tensor | None, name: str) -> Tensor:
     if tensor is None:
-        raise RecipeError(f"this network does not say what {name} reads", fix="use the losses of its own supervision")
+        raise RecipeError(
+            f"this network does not say what {name} reads",
+            fix="use the losses of its own supervision",
+        )
     return tensor
 
 
@@ -115,16 +145,21 @@ def _marked(prediction: Prediction, target: Target) -> Bool[Tensor, "video time 
     """The classes that are both heard and seen."""
     if target.pseudo is None:
         raise RecipeError(
-            "this objective needs pseudo labels", fix="make them with `vaplan label` and give --labels FILE"
+            "this objective needs pseudo labels",
+            fix="make them with `vaplan label` and give --labels FILE",
         )
     return target.pseudo.all(dim=2) & _exists(prediction)[..., None]
 
 
-def _with_background(marked: Bool[Tensor, "*cells class"]) -> Bool[Tensor, "*cells label"]:
+def _with_background(
+    marked: Bool[Tensor, "*cells class"],
+) -> Bool[Tensor, "*cells label"]:
     return torch.cat((marked, ~marked.any(dim=-1, keepdim=True)), dim=-1)
 
 
-def _shares(marked: Bool[Tensor, "*cells label"], like: Tensor) -> Float[Tensor, "*cells label"]:
+def _shares(
+    marked: Bool[Tensor, "*cells label"], like: Tensor
+) -> Float[Tensor, "*cells label"]:
     wanted = marked.to(like.dtype)
     return wanted / wanted.sum(dim=-1, keepdim=True)
 
@@ -142,17 +177,25 @@ def _cross_entropy_of(
 
 
 def _event(
-    said: Localisation, marked: Bool[Tensor, "video time class"], exists: Bool[Tensor, "video time"]
+    said: Localisation,
+    marked: Bool[Tensor, "video time class"],
+    exists: Bool[Tensor, "video time"],
 ) -> Float[Tensor, ""]:
     logit = _told(said.event_logit, "event_and_class").masked_fill(~exists, 0)
     wanted = marked.any(dim=-1).to(logit.dtype)
-    return _mean_of_segments(binary_cross_entropy_with_logits(logit, wanted, reduction="none"), exists)
+    return _mean_of_segments(
+        binary_cross_entropy_with_logits(logit, wanted, reduction="none"), exists
+    )
 
 
-def _mean_of_segments(loss: Float[Tensor, "video time"], exists: Bool[Tensor, "video time"]) -> Float[Tensor, ""]:
+def _mean_of_segments(
+    loss: Float[Tensor, "video time"], exists: Bool[Tensor, "video time"]
+) -> Float[Tensor, ""]:
     per_video = (loss * exists).sum(dim=1) / exists.sum(dim=1).clamp(min=1)
     return _mean(per_video, exists.any(dim=1))
 
 
-def _mean(loss: Float[Tensor, " video"], counted: Bool[Tensor, " video"]) -> Float[Tensor, ""]:
+def _mean(
+    loss: Float[Tensor, " video"], counted: Bool[Tensor, " video"]
+) -> Float[Tensor, ""]:
     return (loss * counted).sum() / counted.sum().clamp(min=1)

@@ -21,7 +21,9 @@ LABELS = ("hard", "soft", "weighted")
 def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """The video's probabilities against its weak label, over the videos that have anything in them."""
     present = prediction.mask.any(dim=(1, 2))
-    loss = cross_entropy(prediction.video, target.weak.float(), present[:, None]).mean(dim=-1)
+    loss = cross_entropy(prediction.video, target.weak.float(), present[:, None]).mean(
+        dim=-1
+    )
     return mean_of_present(loss[:, None], present[:, None])
 
 
@@ -50,7 +52,12 @@ def modality(
     if removed == "zero":
         pseudo = existing_pseudo(prediction, target).any(dim=1)
         label = label.masked_fill(target.weak[:, None] & ~pseudo, 0)
-    return _modality(prediction, label, balance, certainty if certainty is None else certainty.amax(dim=1))
+    return _modality(
+        prediction,
+        label,
+        balance,
+        certainty if certainty is None else certainty.amax(dim=1),
+    )
 
 
 def modality_weak(
@@ -66,10 +73,14 @@ def modality_weak(
         smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
         balance: What each modality counts.
     """
-    return _modality(prediction, _smoothed(target.weak.float()[:, None], smoothing), balance)
+    return _modality(
+        prediction, _smoothed(target.weak.float()[:, None], smoothing), balance
+    )
 
 
-def segment(prediction: Prediction, target: Target, *, labels: str = "hard") -> Float[Tensor, ""]:
+def segment(
+    prediction: Prediction, target: Target, *, labels: str = "hard"
+) -> Float[Tensor, ""]:
     """Each segment's probabilities against its pseudo labels.
 
     Args:
@@ -77,28 +88,43 @@ def segment(prediction: Prediction, target: Target, *, labels: str = "hard") -> 
             how sure it is, |2p - 1|.
     """
     label, certainty = labels_of(prediction, target, labels)
-    loss = _weighted(cross_entropy(prediction.segment, label, prediction.mask[..., None]), certainty).mean(dim=-1)
-    return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
+    loss = _weighted(
+        cross_entropy(prediction.segment, label, prediction.mask[..., None]), certainty
+    ).mean(dim=-1)
+    return mean_of_present(
+        mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1)
+    )
 
 
-def segment_logit(prediction: Prediction, target: Target, *, labels: str = "hard") -> Float[Tensor, ""]:
+def segment_logit(
+    prediction: Prediction, target: Target, *, labels: str = "hard"
+) -> Float[Tensor, ""]:
     """As `segment`, from the network's logits: never clamped, so that a segment that is far off has a gradient too.
 
     Args:
         labels: As in `segment`.
     """
     if prediction.logit is None:
-        raise RecipeError("segment_logit needs a network that tells its logits", fix="use the loss `segment`")
+        raise RecipeError(
+            "segment_logit needs a network that tells its logits",
+            fix="use the loss `segment`",
+        )
     exists = prediction.mask[..., None]
     logit = prediction.logit.float().masked_fill(~exists, 0)
     label, certainty = labels_of(prediction, target, labels)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        logit, label, reduction="none"
+    )
     loss = _weighted(loss, certainty).mean(dim=-1)
-    return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
+    return mean_of_present(
+        mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1)
+    )
 
 
 def cross_entropy(
-    probability: Float[Tensor, "*cells"], label: Float[Tensor, "*cells"], exists: Bool[Tensor, "*#cells"]
+    probability: Float[Tensor, "*cells"],
+    label: Float[Tensor, "*cells"],
+    exists: Bool[Tensor, "*#cells"],
 ) -> Float[Tensor, "*cells"]:
     """Unreduced binary cross entropy, in nats; finite for any probability, also HAN's above 1.
 
@@ -109,7 +135,8 @@ def cross_entropy(
 
 
 def mean_over_time(
-    loss: Float[Tensor, "video time modality"], mask: Bool[Tensor, "video time modality"]
+    loss: Float[Tensor, "video time modality"],
+    mask: Bool[Tensor, "video time modality"],
 ) -> Float[Tensor, "video modality"]:
     """The mean over the segments that exist; 0 where none does."""
     return (loss * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
@@ -122,23 +149,32 @@ def mean_of_present(
     return ((loss * present).sum(dim=0) / present.sum(dim=0).clamp(min=1)).sum()
 
 
-def existing_pseudo(prediction: Prediction, target: Target) -> Bool[Tensor, "video time modality class"]:
+def existing_pseudo(
+    prediction: Prediction, target: Target
+) -> Bool[Tensor, "video time modality class"]:
     """The pseudo labels of the segments that exist, or an error where there are none at all."""
     if target.pseudo is None:
         raise RecipeError(
-            "this objective needs pseudo labels", fix="make them with `vaplan label` and give --labels FILE"
+            "this objective needs pseudo labels",
+            fix="make them with `vaplan label` and give --labels FILE",
         )
     return target.pseudo & prediction.mask[..., None]
 
 
 def labels_of(
     prediction: Prediction, target: Target, labels: str
-) -> tuple[Float[Tensor, "video time modality class"], Float[Tensor, "video time modality class"] | None]:
+) -> tuple[
+    Float[Tensor, "video time modality class"],
+    Float[Tensor, "video time modality class"] | None,
+]:
     """What to learn of each segment that exists, and how sure that is, where it matters; see `segment`."""
     if labels not in LABELS:
         raise RecipeError(unknown("kind of labels", labels, LABELS))
     if labels != "hard" and target.soft is None:
-        raise RecipeError(f"labels: {labels} needs soft labels", fix="write soft: TABLE, made by `vaplan label --soft`")
+        raise RecipeError(
+            f"labels: {labels} needs soft labels",
+            fix="write soft: TABLE, made by `vaplan label --soft`",
+        )
     if labels == "hard" or target.soft is None:
         return existing_pseudo(prediction, target).float(), None
     soft = target.soft.float() * prediction.mask[..., None]
@@ -147,7 +183,9 @@ def labels_of(
     return existing_pseudo(prediction, target).float(), (2 * soft - 1).abs()
 
 
-def _weighted(loss: Float[Tensor, "*cells"], weight: Float[Tensor, "*cells"] | None) -> Float[Tensor, "*cells"]:
+def _weighted(
+    loss: Float[Tensor, "*cells"], weight: Float[Tensor, "*cells"] | None
+) -> Float[Tensor, "*cells"]:
     return loss if weight is None else loss * weight
 
 
@@ -165,5 +203,7 @@ def _modality(
     certainty: Float[Tensor, "video modality class"] | None = None,
 ) -> Float[Tensor, ""]:
     present = prediction.mask.any(dim=1)
-    loss = _weighted(cross_entropy(prediction.modality, label, present[..., None]), certainty).mean(dim=-1)
+    loss = _weighted(
+        cross_entropy(prediction.modality, label, present[..., None]), certainty
+    ).mean(dim=-1)
     return mean_of_present(loss * loss.new_tensor(balance), present)

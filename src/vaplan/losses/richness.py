@@ -9,18 +9,27 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaplan.arrays import Prediction, Target
-from vaplan.losses.mil import cross_entropy, existing_pseudo, mean_of_present, mean_over_time
+from vaplan.losses.mil import (
+    cross_entropy,
+    existing_pseudo,
+    mean_of_present,
+    mean_over_time,
+)
 
 
 def category_richness(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """Cross entropy of the category richness of each segment; probabilities of other classes take no part."""
     label = existing_pseudo(prediction, target).float()
     occurring = label.amax(dim=1, keepdim=True)
-    possible = occurring.sum(dim=-1).clamp(min=1)  # a video without labels has richness 0, not NaN
+    possible = occurring.sum(dim=-1).clamp(
+        min=1
+    )  # a video without labels has richness 0, not NaN
     probability = prediction.segment.masked_fill(~prediction.mask[..., None], 0)
     predicted = (probability * occurring).sum(dim=-1) / possible
     loss = cross_entropy(predicted, label.sum(dim=-1) / possible, prediction.mask)
-    return mean_of_present(mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1))
+    return mean_of_present(
+        mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1)
+    )
 
 
 def segment_richness(prediction: Prediction, target: Target) -> Float[Tensor, ""]:

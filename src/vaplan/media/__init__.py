@@ -19,7 +19,18 @@ from vaplan.media.sampling import CENTRE, Cut
 from vaplan.modalities import AUDIO
 from vaplan.workers import SECONDS_PER_ITEM, Failed, supervised
 
-__all__ = ["CENTRE", "Cut", "Limits", "Seconds", "Segments", "glance", "probe", "probes", "segments", "stream"]
+__all__ = [
+    "CENTRE",
+    "Cut",
+    "Limits",
+    "Seconds",
+    "Segments",
+    "glance",
+    "probe",
+    "probes",
+    "segments",
+    "stream",
+]
 
 CHUNK = 20  # segments: 120 MB of 1080p pictures; a multiple of the encoders' batches
 CUT = Cut()
@@ -41,7 +52,11 @@ def segments(path: Path | str, cut: Cut = CUT, *, limits: Limits = LIMITS) -> Se
 
 
 def stream(
-    path: Path | str, cut: Cut = CUT, *, chunk: int | None = CHUNK, limits: Limits = LIMITS
+    path: Path | str,
+    cut: Cut = CUT,
+    *,
+    chunk: int | None = CHUNK,
+    limits: Limits = LIMITS,
 ) -> Iterator[Segments]:
     """The same segments, some at a time, decoded while they are asked for: memory does not grow with length.
 
@@ -67,7 +82,11 @@ def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:
     for kind in get_args(Kind):
         with listening(), opened(file, limits) as container:
             stream, tally = tallied(container, kind, limits)
-            if stream is not None and next(decoded(container, stream, tally, limits=limits), None) is not None:
+            if (
+                stream is not None
+                and next(decoded(container, stream, tally, limits=limits), None)
+                is not None
+            ):
                 return
     raise MediaError("nothing in it can be decoded", file=path, fix=CONVERT)
 
@@ -78,11 +97,22 @@ def probe(path: Path | str) -> dict[str, Any]:
     video, audio = document["video"], document["audio"]
     try:
         for found in stream(path):
-            video["luma"] += [None if f is None else round(float((f @ LUMA).mean()), 3) for f in found.frames]
-            audio["rms"] += [_rms(found.sound(t)) if heard else None for t, heard in enumerate(found.mask[:, AUDIO])]
+            video["luma"] += [
+                None if f is None else round(float((f @ LUMA).mean()), 3)
+                for f in found.frames
+            ]
+            audio["rms"] += [
+                _rms(found.sound(t)) if heard else None
+                for t, heard in enumerate(found.mask[:, AUDIO])
+            ]
             size = next((f.shape[1:3] for f in found.frames if f is not None), None)
-            video["height"], video["width"] = (video["height"], video["width"]) if size is None else size
-            document |= {"segments": len(video["luma"]), "seconds": asdict(found.seconds)}
+            video["height"], video["width"] = (
+                (video["height"], video["width"]) if size is None else size
+            )
+            document |= {
+                "segments": len(video["luma"]),
+                "seconds": asdict(found.seconds),
+            }
             document |= {"warnings": list(found.warnings)}
     except MediaError as error:
         document["error"] = str(error)
@@ -105,7 +135,9 @@ def probes(
     """
     for path, seen in supervised(look, paths, workers=1, seconds=seconds):
         if isinstance(seen, Failed):
-            yield _unseen(path) | {"error": str(MediaError(seen.reason, file=path, fix=CONVERT))}
+            yield _unseen(path) | {
+                "error": str(MediaError(seen.reason, file=path, fix=CONVERT))
+            }
         else:
             yield seen
 
@@ -113,7 +145,10 @@ def probes(
 def _unseen(path: Path | str) -> dict[str, Any]:
     nothing = {"declared": None, "video": None, "audio": None}
     document: dict[str, Any] = {"file": str(path), "segments": 0, "seconds": nothing}
-    document |= {"video": {"luma": [], "height": None, "width": None}, "audio": {"rms": []}}
+    document |= {
+        "video": {"luma": [], "height": None, "width": None},
+        "audio": {"rms": []},
+    }
     return document | {"warnings": [], "error": None}
 
 

@@ -11,7 +11,16 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vaplan.media.door import CODECS, DECODER_ERRORS, Kind, Limits, Stream, codec, track, tracks
+from vaplan.media.door import (
+    CODECS,
+    DECODER_ERRORS,
+    Kind,
+    Limits,
+    Stream,
+    codec,
+    track,
+    tracks,
+)
 from vaplan.media.gaps import Frame, Gap
 
 TICK = 1e-6  # seconds; container start times are whole microseconds
@@ -37,7 +46,9 @@ class Stamp(NamedTuple):
 Shown = TypeVar("Shown", Timed, Stamp)
 
 
-def on_screen(frames: Iterable[Shown], times: Iterable[float]) -> Iterator[tuple[float, Shown | None]]:
+def on_screen(
+    frames: Iterable[Shown], times: Iterable[float]
+) -> Iterator[tuple[float, Shown | None]]:
     """Yield each time up to the track's end with the last frame that began by then (None before the first).
 
     A track that ends before the first time shows its last frame there.
@@ -60,7 +71,9 @@ class Tally:
 
     kind: Kind
     exists: bool = False
-    declared: float | None = None  # where the track says it ends, in seconds from the container's start
+    declared: float | None = (
+        None  # where the track says it ends, in seconds from the container's start
+    )
     packets: int = 0
     frames: int = 0
     begin: float = 0.0
@@ -99,7 +112,9 @@ class Tally:
             said.append(f"packets that cannot be decoded: {self.errors}")
         if self.corrupt:
             said.append(f"corrupt frames left out: {self.corrupt}")
-        if 3 * self.frames < self.packets and self.kind == "video":  # two packets may hold one interlaced frame
+        if (
+            3 * self.frames < self.packets and self.kind == "video"
+        ):  # two packets may hold one interlaced frame
             said.append(f"frames decoded of {self.packets} packets: {self.frames}")
         if self.declared is not None and self.declared - self.end > LOST:
             said.append(lost(self.end, self.declared))
@@ -117,14 +132,24 @@ def zero(container: InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
-def tallied(container: InputContainer, kind: Kind, limits: Limits) -> tuple[Stream | None, Tally]:
+def tallied(
+    container: InputContainer, kind: Kind, limits: Limits
+) -> tuple[Stream | None, Tally]:
     """The file's main track of a kind and a tally for it, with what the track declares."""
     stream, declared = track(container, kind), declared_end(container, kind)
     tally = Tally(kind, exists=stream is not None)
     if stream is None:
-        others = {codec(t) or "unknown" for t in tracks(container, kind) if codec(t) not in CODECS}
-        tally.notes += [f"codec {name} is not one vaplan decodes" for name in sorted(others)]
-    tally.declared = declared if declared is not None and declared <= limits.max_seconds else None
+        others = {
+            codec(t) or "unknown"
+            for t in tracks(container, kind)
+            if codec(t) not in CODECS
+        }
+        tally.notes += [
+            f"codec {name} is not one vaplan decodes" for name in sorted(others)
+        ]
+    tally.declared = (
+        declared if declared is not None and declared <= limits.max_seconds else None
+    )
     return stream, tally
 
 
@@ -133,15 +158,23 @@ def declared_end(container: InputContainer, kind: Kind) -> float | None:
     stream = track(container, kind)
     if stream is None or not stream.duration or not stream.time_base:
         return None
-    return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - zero(container)
+    return float(
+        ((stream.start_time or 0) + stream.duration) * stream.time_base
+    ) - zero(container)
 
 
 def declared_seconds(container: InputContainer) -> float | None:
     """Where the file says it ends: its longer track, or, if no track says anything, the file as a whole."""
-    own = [end for end in (declared_end(container, "video"), declared_end(container, "audio")) if end is not None]
+    own = [
+        end
+        for end in (declared_end(container, "video"), declared_end(container, "audio"))
+        if end is not None
+    ]
     if own or not container.duration:
         return max(own, default=None)
-    before = max(zero(container), 0) if "matroska" in container.format.name else 0  # which counts from its own zero
+    before = (
+        max(zero(container), 0) if "matroska" in container.format.name else 0
+    )  # which counts from its own zero
     return container.duration / av.time_base - before
 
 
@@ -173,25 +206,39 @@ def decoded(
             tally.add(timed)
             yield timed
         if until > limits.max_seconds:
-            tally.notes.append(f"longer than {limits.max_seconds:g} s: what follows is not read")
+            tally.notes.append(
+                f"longer than {limits.max_seconds:g} s: what follows is not read"
+            )
             return
 
 
-def clock(container: InputContainer, stream: Stream) -> Callable[["Packet[Stream]"], Stamp | None]:
+def clock(
+    container: InputContainer, stream: Stream
+) -> Callable[["Packet[Stream]"], Stamp | None]:
     """What tells when the frame of a packet begins and ends, before it is decoded; None if the packet does not say."""
-    begin, tick, usual = zero(container), stream.time_base or Fraction(0), _usual_duration(stream)
+    begin, tick, usual = (
+        zero(container),
+        stream.time_base or Fraction(0),
+        _usual_duration(stream),
+    )
     up, down, seconds = tick.numerator, tick.denominator, float(tick)
 
     def stamp(packet: "Packet[Stream]") -> Stamp | None:
         if packet.pts is None or not up:
             return None
-        start = packet.pts * up / down - begin  # to the last digit the time that the decoded frame will have
-        return Stamp(packet.pts, start, start + ((packet.duration or 0) * seconds or usual))
+        start = (
+            packet.pts * up / down - begin
+        )  # to the last digit the time that the decoded frame will have
+        return Stamp(
+            packet.pts, start, start + ((packet.duration or 0) * seconds or usual)
+        )
 
     return stamp
 
 
-def _frames(packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally) -> Iterator[Frame]:
+def _frames(
+    packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally
+) -> Iterator[Frame]:
     stream.codec_context.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     gap = Gap()
@@ -212,7 +259,9 @@ def _frames(packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally) -
                 yield frame
 
 
-def demuxed(container: InputContainer, stream: Stream, tally: Tally) -> Iterator["Packet[Stream]"]:
+def demuxed(
+    container: InputContainer, stream: Stream, tally: Tally
+) -> Iterator["Packet[Stream]"]:
     """The packets of a track in the order of decoding; the last one is empty and lets out what the decoder holds."""
     try:
         for packet in container.demux(stream):
@@ -230,5 +279,7 @@ def _duration(stream: Stream) -> Callable[[Any], float]:
 
 
 def _usual_duration(stream: Stream) -> float:
-    rate = isinstance(stream, VideoStream) and (stream.average_rate or stream.guessed_rate)
+    rate = isinstance(stream, VideoStream) and (
+        stream.average_rate or stream.guessed_rate
+    )
     return float(1 / rate) if rate else 0.0

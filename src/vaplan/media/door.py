@@ -22,7 +22,9 @@ from av.video.stream import VideoStream
 
 from vaplan.errors import MediaError
 
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,mp3,wav,flac,aac"
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,mp3,wav,flac,aac"
+)
 CODECS = frozenset(
     "h264 hevc vp8 libvpx vp9 libvpx-vp9 av1 libdav1d mpeg4 mpeg2video mpeg1video mpegvideo msmpeg4 msmpeg4v2 "
     "h263 flv vp6f theora mjpeg prores dvvideo ffv1 rawvideo "
@@ -32,7 +34,12 @@ CODECS = frozenset(
 )
 CONVERT = "convert it with a video tool, for example to H.264 and AAC in .mp4"
 GUESSED = "duration from bitrate"  # FFmpeg says so when no header declares a duration
-DECODER_ERRORS = (FFmpegError, OSError, EOFError, ValueError)  # a resampler or a text field raises ValueError
+DECODER_ERRORS = (
+    FFmpegError,
+    OSError,
+    EOFError,
+    ValueError,
+)  # a resampler or a text field raises ValueError
 
 Kind: TypeAlias = Literal["video", "audio"]
 Stream: TypeAlias = VideoStream | AudioStream
@@ -43,7 +50,9 @@ class Limits:
     """What one file may cost."""
 
     max_pixels: int = 8192 * 4320  # of one picture, asked before it is allocated
-    max_seconds: float = 14_400.0  # of a track; also the longest duration a header is believed
+    max_seconds: float = (
+        14_400.0  # of a track; also the longest duration a header is believed
+    )
     max_bytes: int = 2**31  # of the pictures and the sound kept at once
 
 
@@ -73,15 +82,23 @@ def regular_file(path: Path | str) -> Path:
     try:
         found = Path(path).stat()
     except (OSError, ValueError) as error:
-        raise MediaError(_unreachable(path, error), file=path, fix="check the path") from error
+        raise MediaError(
+            _unreachable(path, error), file=path, fix="check the path"
+        ) from error
     if stat.S_ISDIR(found.st_mode):
         raise MediaError("is a directory", file=path, fix="name a media file")
     if not stat.S_ISREG(found.st_mode):
-        raise MediaError("not a regular file but a pipe, socket or device", file=path, fix="name a media file")
+        raise MediaError(
+            "not a regular file but a pipe, socket or device",
+            file=path,
+            fix="name a media file",
+        )
     if found.st_size == 0:
         raise MediaError("empty file", file=path, fix="download or record it again")
     if not os.access(path, os.R_OK):
-        raise MediaError("no permission to read it", file=path, fix="change the file's permissions")
+        raise MediaError(
+            "no permission to read it", file=path, fix="change the file's permissions"
+        )
     return Path(path)
 
 
@@ -96,7 +113,11 @@ def _unreachable(path: Path | str, error: OSError | ValueError) -> str:
 @contextmanager
 def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
     """Open a media file for reading, with the allow-lists and the pixel limit in force from the first byte."""
-    safe = {"format_whitelist": FORMATS, "codec_whitelist": ",".join(sorted(CODECS)), "protocol_whitelist": "file"}
+    safe = {
+        "format_whitelist": FORMATS,
+        "codec_whitelist": ",".join(sorted(CODECS)),
+        "protocol_whitelist": "file",
+    }
     try:
         container = av.open(
             f"file:{os.path.abspath(file)}",  # noqa: PTH100  # a link stays; `pipe:0.mp4` is a name
@@ -106,7 +127,9 @@ def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
         )
     except DECODER_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"not a media file vaplan reads ({reason})", file=file, fix=CONVERT) from error
+        raise MediaError(
+            f"not a media file vaplan reads ({reason})", file=file, fix=CONVERT
+        ) from error
     with closing(container):
         yield container
 
@@ -114,14 +137,18 @@ def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
 def tracks(container: InputContainer, kind: Kind) -> Sequence[Stream]:
     """All tracks of a kind but cover pictures."""
     every = container.streams.video if kind == "video" else container.streams.audio
-    return [track for track in every if not track.disposition & Disposition.attached_pic]
+    return [
+        track for track in every if not track.disposition & Disposition.attached_pic
+    ]
 
 
 def track(container: InputContainer, kind: Kind) -> Stream | None:
     """The file's main track of a kind, of those with a codec on the list."""
     usable = [track for track in tracks(container, kind) if codec(track) in CODECS]
     best = container.streams.best(kind)
-    return next((track for track in usable if track is best), usable[0] if usable else None)
+    return next(
+        (track for track in usable if track is best), usable[0] if usable else None
+    )
 
 
 def codec(stream: Stream) -> str:
@@ -138,11 +165,17 @@ def listening() -> Iterator[list[str]]:
     said: list[str] = []
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.WARNING)
-    av.logging.set_skip_repeated(False)  # else a message equal to the last file's last one is swallowed
+    av.logging.set_skip_repeated(
+        False
+    )  # else a message equal to the last file's last one is swallowed
     try:
         with av.logging.Capture() as logs:
             yield said
-        said.extend(f"{name}: {text.strip()}" for level, name, text in logs if _means_loss(level, text))
+        said.extend(
+            f"{name}: {text.strip()}"
+            for level, name, text in logs
+            if _means_loss(level, text)
+        )
     finally:
         av.logging.set_level(before[0])
         av.logging.set_skip_repeated(before[1])

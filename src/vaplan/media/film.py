@@ -65,7 +65,9 @@ class Segments:
     def sound(self, t: int) -> Float32[np.ndarray, " sample"]:
         """The waveform of segment `t` of these."""
         numbers = self.first, self.first + t, self.first + t + 1
-        zero, start, stop = (round(i * self.segment_seconds * self.rate_hz) for i in numbers)
+        zero, start, stop = (
+            round(i * self.segment_seconds * self.rate_hz) for i in numbers
+        )
         return self.waveform[start - zero : stop - zero]
 
 
@@ -117,13 +119,18 @@ class Film:
                 self.declared = declared_seconds(container)
                 self.audio = AudioTrack(container, self.cut, self.limits, self.kept)
             tracks = self.video.segments(), self.audio.segments()
-            held, given = self._decoded(tracks, self.cut.groups or (size and size + 2)), 0
+            held, given = (
+                self._decoded(tracks, self.cut.groups or (size and size + 2)),
+                0,
+            )
             while size and len(held) == size + 2:
                 yield self._segments(held[:size], given)
                 self.kept.held, given = 0, given + size
                 held = held[size:] + self._decoded(tracks, size)
             with self.messages.listening():
-                deque(chain(*tracks), maxlen=0)  # what a fixed number of segments leaves over counts for the warnings
+                deque(
+                    chain(*tracks), maxlen=0
+                )  # what a fixed number of segments leaves over counts for the warnings
         yield from self._last(held, given, size)
 
     def _decoded(self, tracks: Tracks, number: int | None) -> list[Row]:
@@ -133,7 +140,9 @@ class Film:
             pictures = list(islice(video, number))
             return list(zip_longest(pictures, islice(audio, number)))
 
-    def _last(self, held: list[Row], given: int, size: int | None) -> Iterator[Segments]:
+    def _last(
+        self, held: list[Row], given: int, size: int | None
+    ) -> Iterator[Segments]:
         self._refuse_nothing()
         if self.messages.guessed:
             self.declared = None
@@ -141,7 +150,9 @@ class Film:
         total = self.cut.groups or max(given + 1, ends)
         left = (held + [(None, None)] * total)[: total - given]
         for start in range(0, len(left), size or total):
-            found = self._segments(left[start:][:size], given + start, length=self.length)
+            found = self._segments(
+                left[start:][:size], given + start, length=self.length
+            )
             last = found.first + len(found) == total
             yield replace(found, warnings=self._warnings(total)) if last else found
 
@@ -149,9 +160,16 @@ class Film:
         tallies = self.video.tally, self.audio.tally
         if not any(tally.frames for tally in tallies):
             there = any(tally.exists for tally in tallies)
-            what = "nothing in it can be decoded" if there else "it has no video and no audio"
+            what = (
+                "nothing in it can be decoded"
+                if there
+                else "it has no video and no audio"
+            )
             notes = [note for tally in tallies for note in tally.notes]
-            raise MediaError("; ".join(filter(None, [what, *notes, self.messages.example])), fix=CONVERT)
+            raise MediaError(
+                "; ".join(filter(None, [what, *notes, self.messages.example])),
+                fix=CONVERT,
+            )
 
     @property
     def decoded(self) -> float:
@@ -162,9 +180,15 @@ class Film:
     def length(self) -> float:
         """Where the longer track ends or, if the header can be believed, should have ended."""
         declared = self.declared or 0.0
-        return declared if self.decoded + LOST < declared <= self.limits.max_seconds else self.decoded
+        return (
+            declared
+            if self.decoded + LOST < declared <= self.limits.max_seconds
+            else self.decoded
+        )
 
-    def _segments(self, rows: Sequence[Row], first: int, *, length: float = math.inf) -> Segments:
+    def _segments(
+        self, rows: Sequence[Row], first: int, *, length: float = math.inf
+    ) -> Segments:
         """Put segments together; of the file's last one only what there is can be heard."""
         edges = [self.cut.edge(t) for t in range(first, first + len(rows) + 1)]
         waveform = np.zeros(edges[-1] - edges[0], np.float32)
@@ -173,7 +197,11 @@ class Film:
             start, stop = edges[t : t + 2]
             there = min(stop, max(length * self.cut.rate_hz, 1)) - start
             mask[t, VISUAL] = pictures is not None
-            if heard and heard.decoded and heard.decoded >= there / 2 - 0.01 * (stop - start):
+            if (
+                heard
+                and heard.decoded
+                and heard.decoded >= there / 2 - 0.01 * (stop - start)
+            ):
                 mask[t, AUDIO] = True
                 waveform[start - edges[0] : stop - edges[0]] = heard.waveform
         self.missing += np.count_nonzero(~mask, axis=0)
@@ -182,7 +210,9 @@ class Film:
             waveform=waveform,
             rate_hz=self.cut.rate_hz,
             mask=mask,
-            seconds=Seconds(self.declared, self.video.tally.seconds, self.audio.tally.seconds),
+            seconds=Seconds(
+                self.declared, self.video.tally.seconds, self.audio.tally.seconds
+            ),
             segment_seconds=self.cut.segment_seconds,
             first=first,
         )
@@ -193,13 +223,19 @@ class Film:
         for tally, modality in ((video, VISUAL), (audio, AUDIO)):
             warnings += tally.warnings()
             if tally.exists and self.missing[modality]:
-                warnings.append(f"{tally.kind}: missing in {self.missing[modality]} of {total} segments")
+                warnings.append(
+                    f"{tally.kind}: missing in {self.missing[modality]} of {total} segments"
+                )
         if self.declared and self.declared > self.limits.max_seconds:
             warnings.append(f"declared {self.declared:g} s are not believed")
         elif self.declared and self.decoded > self.declared + BEYOND:
-            warnings.append(f"decodes to {self.decoded:.2f} s, declared {self.declared:.2f} s")
+            warnings.append(
+                f"decodes to {self.decoded:.2f} s, declared {self.declared:.2f} s"
+            )
         elif self.length > self.decoded and video.declared is audio.declared is None:
             warnings.append(lost(self.decoded, self.length))
         if self.cut.groups and audio.end > (total + 0.5) * self.cut.segment_seconds:
-            warnings.append(f"audio: sampling {self.cut.sampling} leaves out what is heard after segment {total}")
+            warnings.append(
+                f"audio: sampling {self.cut.sampling} leaves out what is heard after segment {total}"
+            )
         return (*warnings, *self.messages.warnings())

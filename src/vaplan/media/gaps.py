@@ -32,7 +32,11 @@ class Gap:
 
     def holds(self, frame: Frame) -> bool:
         """Whether a frame builds on what is lost; a key frame ends the gap."""
-        if not isinstance(frame, VideoFrame) or frame.pts is None or frame.pts < self.start:
+        if (
+            not isinstance(frame, VideoFrame)
+            or frame.pts is None
+            or frame.pts < self.start
+        ):
             return False
         if frame.key_frame:
             self.start = math.inf

@@ -14,7 +14,16 @@ from jaxtyping import UInt8
 
 from vaplan.errors import MediaError
 from vaplan.media import sparing
-from vaplan.media.decoding import TICK, Tally, Timed, clock, decoded, demuxed, on_screen, tallied
+from vaplan.media.decoding import (
+    TICK,
+    Tally,
+    Timed,
+    clock,
+    decoded,
+    demuxed,
+    on_screen,
+    tallied,
+)
 from vaplan.media.door import Kept, Limits
 from vaplan.media.sampling import Cut
 
@@ -22,7 +31,9 @@ WIDEST_PIXEL = 4.0  # times its height; what says more is no film format but a m
 
 Picture: TypeAlias = UInt8[np.ndarray, "height width channel"]
 Pictures: TypeAlias = UInt8[np.ndarray, "frame height width channel"]
-Answer: TypeAlias = tuple[float, Timed | None]  # a sampling time, and what is on the screen then
+Answer: TypeAlias = tuple[
+    float, Timed | None
+]  # a sampling time, and what is on the screen then
 
 
 class VideoTrack:
@@ -33,7 +44,11 @@ class VideoTrack:
     """
 
     def __init__(
-        self, opened: Callable[[], AbstractContextManager[InputContainer]], cut: Cut, limits: Limits, kept: Kept
+        self,
+        opened: Callable[[], AbstractContextManager[InputContainer]],
+        cut: Cut,
+        limits: Limits,
+        kept: Kept,
     ) -> None:
         self.tally = Tally("video")
         self._lab = Lab(kept)
@@ -46,8 +61,14 @@ class VideoTrack:
         """
         pictures, parts = self._pictures(), self._cut.pictures
         while group := list(islice(pictures, parts)):
-            there = [(i, picture) for i, picture in enumerate(group) if picture is not None]
-            nearest = [min(there, key=lambda near: abs(near[0] - i))[1] for i in range(parts) if there]
+            there = [
+                (i, picture) for i, picture in enumerate(group) if picture is not None
+            ]
+            nearest = [
+                min(there, key=lambda near: abs(near[0] - i))[1]
+                for i in range(parts)
+                if there
+            ]
             yield _stacked(nearest) if nearest else None
 
     def _pictures(self) -> Iterator[Picture | None]:
@@ -74,7 +95,9 @@ class VideoTrack:
                 return
         yield from islice(self._read(times), answered, None)
 
-    def _read(self, times: Iterable[float], *, sparingly: bool = False) -> Iterator[Answer]:
+    def _read(
+        self, times: Iterable[float], *, sparingly: bool = False
+    ) -> Iterator[Answer]:
         with self._opened() as container:
             stream, self.tally = tallied(container, "video", self._limits)
             if not isinstance(stream, VideoStream):
@@ -82,9 +105,13 @@ class VideoTrack:
             _refuse_too_large(stream, self._limits)
             self._lab.pixel = float(stream.sample_aspect_ratio or 1)
             if sparingly:
-                yield from sparing.shown(container, stream, self.tally, times, limits=self._limits)
+                yield from sparing.shown(
+                    container, stream, self.tally, times, limits=self._limits
+                )
             else:
-                yield from on_screen(decoded(container, stream, self.tally, limits=self._limits), times)
+                yield from on_screen(
+                    decoded(container, stream, self.tally, limits=self._limits), times
+                )
 
     def _span(self) -> tuple[float, float] | None:
         """Where the track begins and ends, by the stamps of its packets; nowhere if there is none."""
@@ -94,9 +121,13 @@ class VideoTrack:
                 return 0.0, 0.0
             stamped = clock(container, stream)
             for packet in demuxed(container, stream, tally):
-                stamp = stamped(packet) if packet.size and not packet.is_discard else None
+                stamp = (
+                    stamped(packet) if packet.size and not packet.is_discard else None
+                )
                 if stamp is not None and stamp.start < self._limits.max_seconds:
-                    tally.add(stamp._replace(until=min(stamp.until, self._limits.max_seconds)))
+                    tally.add(
+                        stamp._replace(until=min(stamp.until, self._limits.max_seconds))
+                    )
         return (tally.begin, tally.end) if tally.frames else None
 
 
@@ -105,11 +136,15 @@ def _refuse_too_large(stream: VideoStream, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         what = f"pictures of {width} x {height} pixels are more than the limit of {limits.max_pixels:,}"
         raise MediaError(what, fix="scale it down")
-    stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}  # for a header that lies
+    stream.codec_context.options = {
+        "max_pixels": str(limits.max_pixels)
+    }  # for a header that lies
 
 
 def _stacked(there: Sequence[Picture]) -> Pictures:
-    return there[0][np.newaxis] if len(there) == 1 else np.stack(there)  # a view: one picture may fill minutes
+    return (
+        there[0][np.newaxis] if len(there) == 1 else np.stack(there)
+    )  # a view: one picture may fill minutes
 
 
 def squared(width: int, height: int, pixel: float) -> tuple[int, int]:
@@ -120,7 +155,9 @@ def squared(width: int, height: int, pixel: float) -> tuple[int, int]:
     """
     if not 1 / WIDEST_PIXEL <= pixel <= WIDEST_PIXEL:
         return width, height
-    return (round(width * pixel), height) if pixel > 1 else (width, round(height / pixel))
+    return (
+        (round(width * pixel), height) if pixel > 1 else (width, round(height / pixel))
+    )
 
 
 class Lab:
@@ -145,8 +182,12 @@ class Lab:
         return self._last[1]
 
     def _develop(self, frame: VideoFrame) -> Picture:
-        width, height = self._size = self._size or squared(frame.width, frame.height, self.pixel)
-        rgb = self._reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+        width, height = self._size = self._size or squared(
+            frame.width, frame.height, self.pixel
+        )
+        rgb = self._reformatter.reformat(
+            frame, width, height, "rgb24", threads=1
+        ).to_ndarray()
         picture = np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))
         self._kept.add(picture.nbytes)
         return picture

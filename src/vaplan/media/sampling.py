@@ -33,7 +33,9 @@ class Published:
 
 
 PUBLISHED: Mapping[str, Published] = {
-    "han": Published(groups=10, pictures=8),  # Tian et al. 2020, arXiv 2007.10558: the features shipped with LLP
+    "han": Published(
+        groups=10, pictures=8
+    ),  # Tian et al. 2020, arXiv 2007.10558: the features shipped with LLP
     "valor": Published(groups=10, pictures=1),  # Lai et al. 2023, arXiv 2305.17343
 }
 
@@ -74,7 +76,9 @@ class Cut:
     def __post_init__(self) -> None:
         known = (CENTRE, *PUBLISHED)
         if self.sampling not in known:
-            raise UsageError(unknown("sampling", self.sampling, known), fix=f"say {', '.join(known)}")
+            raise UsageError(
+                unknown("sampling", self.sampling, known), fix=f"say {', '.join(known)}"
+            )
 
     @property
     def groups(self) -> int | None:
@@ -84,7 +88,11 @@ class Cut:
     @property
     def pictures(self) -> int:
         """How many pictures a segment has."""
-        return PUBLISHED[self.sampling].pictures if self.sampling in PUBLISHED else self.frames_per_segment
+        return (
+            PUBLISHED[self.sampling].pictures
+            if self.sampling in PUBLISHED
+            else self.frames_per_segment
+        )
 
     def times(self, span: tuple[float, float] | None) -> Iterable[float]:
         """The sampling times, rising, in a video track of this begin and end (which `centre` need not know)."""

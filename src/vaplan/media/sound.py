@@ -17,10 +17,14 @@ from vaplan.media.decoding import Tally, decoded, tallied
 from vaplan.media.door import DECODER_ERRORS, Kept, Limits
 from vaplan.media.sampling import Cut
 
-LOWEST_HZ = 1000  # of a track; what says less is no sound, and would grow a thousandfold
+LOWEST_HZ = (
+    1000  # of a track; what says less is no sound, and would grow a thousandfold
+)
 SLIP = 0.03  # seconds that a frame's stated time may differ from its place behind the samples before it
 BATCH = 8192  # samples that are resampled together: enough to be cheap, and still within the processor's cache
-MIX = {"rematrix_maxval": "1.0"}  # channels mixed to mono never grow louder than the loudest of them
+MIX = {
+    "rematrix_maxval": "1.0"
+}  # channels mixed to mono never grow louder than the loudest of them
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,15 @@ class Heard:
 class AudioTrack:
     """The main audio track of an open file, decoded in order while its segments are asked for."""
 
-    def __init__(self, container: InputContainer, cut: Cut, limits: Limits, kept: Kept) -> None:
-        self._container, self._cut, self._limits, self._kept = container, cut, limits, kept
+    def __init__(
+        self, container: InputContainer, cut: Cut, limits: Limits, kept: Kept
+    ) -> None:
+        self._container, self._cut, self._limits, self._kept = (
+            container,
+            cut,
+            limits,
+            kept,
+        )
         self._stream, self.tally = tallied(container, "audio", limits)
 
     def segments(self) -> Iterator[Heard]:
@@ -72,13 +83,19 @@ class AudioTrack:
         rate_hz = self._cut.rate_hz
         for (_, begin), run in groupby(gathered(frames), key=itemgetter(0, 1)):
             place = round(begin * rate_hz)
-            for start, samples in mono(((start, sound) for *_, start, sound in run), rate_hz, self.tally):
+            for start, samples in mono(
+                ((start, sound) for *_, start, sound in run), rate_hz, self.tally
+            ):
                 end = place + len(samples)
-                yield Block(place, samples, settled=min(end, round((start - SLIP) * rate_hz)))
+                yield Block(
+                    place, samples, settled=min(end, round((start - SLIP) * rate_hz))
+                )
                 place = end
 
 
-def gathered(frames: Iterable[tuple[float, AudioFrame]]) -> Iterator[tuple[int, float, float, AudioFrame]]:
+def gathered(
+    frames: Iterable[tuple[float, AudioFrame]],
+) -> Iterator[tuple[int, float, float, AudioFrame]]:
     """Put together, some at a time, the frames that follow one another without a gap and in one format.
 
     Such a run is numbered; each batch comes with its run's number and start, and the start of its last frame. Within
@@ -91,8 +108,18 @@ def gathered(frames: Iterable[tuple[float, AudioFrame]]) -> Iterator[tuple[int, 
         if now != form or abs(start - expected) > SLIP:
             if waiting.samples:
                 yield number, begin, last, cast(AudioFrame, waiting.read())
-            number, begin, expected, form, waiting = number + 1, start, start, now, AudioFifo()
-        expected, last, frame.pts = expected + frame.samples / frame.sample_rate, start, None
+            number, begin, expected, form, waiting = (
+                number + 1,
+                start,
+                start,
+                now,
+                AudioFifo(),
+            )
+        expected, last, frame.pts = (
+            expected + frame.samples / frame.sample_rate,
+            start,
+            None,
+        )
         waiting.write(frame)
         if waiting.samples >= BATCH:
             yield number, begin, last, cast(AudioFrame, waiting.read())
@@ -105,14 +132,21 @@ def mono(
 ) -> Iterator[tuple[float, Float32[np.ndarray, " sample"]]]:
     """Mix and resample a run; each piece comes with the start of the last frame that it may come from."""
     resampler, last = AudioResampler("fltp", "mono", rate_hz, options=MIX), 0.0
-    for start, sound in chain(run, [(None, None)]):  # None lets out what the resampler still holds
+    for start, sound in chain(
+        run, [(None, None)]
+    ):  # None lets out what the resampler still holds
         if sound is not None and sound.sample_rate < LOWEST_HZ:
             tally.notes.append(f"{sound.sample_rate} samples a second are not sound")
             return
         last = last if start is None else start
         try:
             for block in resampler.resample(sound):
-                yield last, np.frombuffer(memoryview(block.planes[0]), np.float32, block.samples)
+                yield (
+                    last,
+                    np.frombuffer(
+                        memoryview(block.planes[0]), np.float32, block.samples
+                    ),
+                )
         except DECODER_ERRORS:  # for example a layout that cannot be mixed
             tally.errors += 1
 
@@ -142,6 +176,8 @@ def _placed(
     for block in blocks:
         first, last = max(block.place, start), min(block.end, stop)
         if first < last:
-            waveform[first - start : last - start] = block.samples[first - block.place : last - block.place]
+            waveform[first - start : last - start] = block.samples[
+                first - block.place : last - block.place
+            ]
             there[first - start : last - start] = True
     return waveform, there

@@ -10,10 +10,21 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vaplan.media.decoding import TICK, Stamp, Tally, Timed, clock, decoded, demuxed, on_screen
+from vaplan.media.decoding import (
+    TICK,
+    Stamp,
+    Tally,
+    Timed,
+    clock,
+    decoded,
+    demuxed,
+    on_screen,
+)
 from vaplan.media.door import Limits, Stream, codec
 
-EXACT = frozenset({"h264", "hevc"})  # the decoders that leave out a picture and give the others unchanged
+EXACT = frozenset(
+    {"h264", "hevc"}
+)  # the decoders that leave out a picture and give the others unchanged
 REORDERED = 32  # packets; H.264 and HEVC show a picture at most 16 later than they decode it, each of two fields
 IDLE = 300  # packets that wait for the next picture asked for, of a film that never starts anew
 
@@ -23,7 +34,12 @@ class Unsure(Exception):
 
 
 def shown(
-    container: InputContainer, stream: VideoStream, tally: Tally, times: Iterable[float], *, limits: Limits
+    container: InputContainer,
+    stream: VideoStream,
+    tally: Tally,
+    times: Iterable[float],
+    *,
+    limits: Limits,
 ) -> Iterator[tuple[float, Timed | None]]:
     """What `on_screen` says of the decoded track, at a part of the cost.
 
@@ -36,7 +52,9 @@ def shown(
         raise Unsure
     needs, found, last = Needs(container, stream, tally, limits), Tally("video"), None
     packets = needs.packets(times)
-    for timed in chain(decoded(container, stream, found, limits=limits, packets=packets), [None]):
+    for timed in chain(
+        decoded(container, stream, found, limits=limits, packets=packets), [None]
+    ):
         if tally.damaged or found.damaged or found.notes:
             raise Unsure
         while needs.expected and _same(last, needs.expected[0][1]):
@@ -52,12 +70,20 @@ def shown(
 def _same(timed: Timed | None, stamp: Stamp | None) -> bool:
     if timed is None or stamp is None:
         return stamp is None
-    whole = isinstance(timed.frame, VideoFrame) and not timed.frame.interlaced_frame  # else half of it may be left out
-    return whole and timed.frame.pts == stamp.pts and abs(timed.until - stamp.until) < TICK
+    whole = (
+        isinstance(timed.frame, VideoFrame) and not timed.frame.interlaced_frame
+    )  # else half of it may be left out
+    return (
+        whole and timed.frame.pts == stamp.pts and abs(timed.until - stamp.until) < TICK
+    )
 
 
 def _late(timed: Timed | None, stamp: Stamp | None) -> bool:
-    return timed is not None and stamp is not None and (timed.frame.pts is None or timed.frame.pts >= stamp.pts)
+    return (
+        timed is not None
+        and stamp is not None
+        and (timed.frame.pts is None or timed.frame.pts >= stamp.pts)
+    )
 
 
 class Needs:
@@ -67,12 +93,27 @@ class Needs:
         expected: The sampling times that are not answered yet, each with the stamp of its picture.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, tally: Tally, limits: Limits) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        tally: Tally,
+        limits: Limits,
+    ) -> None:
         self.expected: deque[tuple[float, Stamp | None]] = deque()
-        self._container, self._stream, self._tally, self._limits = container, stream, tally, limits
+        self._container, self._stream, self._tally, self._limits = (
+            container,
+            stream,
+            tally,
+            limits,
+        )
         self._wanted = set[int]()
-        self._waiting: deque[Packet[Stream]] = deque()  # it is not known yet whether their pictures are asked for
-        self._idle: deque[Packet[Stream]] = deque()  # not asked for, but what follows may build on them
+        self._waiting: deque[Packet[Stream]] = (
+            deque()
+        )  # it is not known yet whether their pictures are asked for
+        self._idle: deque[Packet[Stream]] = (
+            deque()
+        )  # not asked for, but what follows may build on them
 
     def packets(self, times: Iterable[float]) -> Iterator["Packet[Stream]"]:
         """The packets in order, without those between a picture asked for and the next from which all starts anew.
@@ -88,7 +129,9 @@ class Needs:
                     yield from self._released()
         while self._waiting:
             yield from self._released()
-        yield from (packet for packet in self._idle if not packet.size)  # it lets out what the decoder holds
+        yield from (
+            packet for packet in self._idle if not packet.size
+        )  # it lets out what the decoder holds
 
     def _released(self) -> Iterator["Packet[Stream]"]:
         packet = self._waiting.popleft()
@@ -101,7 +144,9 @@ class Needs:
             self._stream.codec_context.skip_frame = "NONREF"
             return
         context = self._stream.codec_context
-        if packet.is_keyframe and starts_anew(bytes(packet), context.name, context.extradata or b""):
+        if packet.is_keyframe and starts_anew(
+            bytes(packet), context.name, context.extradata or b""
+        ):
             self._idle.clear()
         self._idle.append(packet)
         if len(self._idle) > IDLE:
@@ -115,7 +160,11 @@ class Needs:
             if packet.is_discard or not packet.size:
                 continue
             stamp = stamped(packet)
-            if stamp is None or stamp.until > self._limits.max_seconds or (last is not None and stamp < last):
+            if (
+                stamp is None
+                or stamp.until > self._limits.max_seconds
+                or (last is not None and stamp < last)
+            ):
                 raise Unsure
             heappush(heap, stamp)
             if len(heap) > REORDERED:
@@ -145,7 +194,9 @@ def starts_anew(packet: bytes, name: str, header: bytes) -> bool:
     size = 1 + (lengths[0] & 3)
     while place + size < len(packet):
         unit = packet[place + size] & 31 if older else packet[place + size] >> 1 & 63
-        if 1 <= unit <= 5 if older else unit < 32:  # a part of the picture; before it come parameters
+        if (
+            1 <= unit <= 5 if older else unit < 32
+        ):  # a part of the picture; before it come parameters
             return unit == 5 if older else unit in (19, 20)
         place += size + int.from_bytes(packet[place : place + size])
     return False

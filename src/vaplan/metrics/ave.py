@@ -19,11 +19,18 @@ from vaplan.arrays import audio_visual
 class AVEScores:
     """How often each label was taken for each, and each video's accuracy; adding two joins their videos."""
 
-    confusion: Int[np.ndarray, "label label"]  # rows: reference, columns: estimate; the last is background
-    per_video: Float[np.ndarray, " video"]  # in [0, 1]; NaN for a video without segments
+    confusion: Int[
+        np.ndarray, "label label"
+    ]  # rows: reference, columns: estimate; the last is background
+    per_video: Float[
+        np.ndarray, " video"
+    ]  # in [0, 1]; NaN for a video without segments
 
     def __add__(self, other: "AVEScores") -> "AVEScores":
-        return AVEScores(self.confusion + other.confusion, np.concatenate((self.per_video, other.per_video)))
+        return AVEScores(
+            self.confusion + other.confusion,
+            np.concatenate((self.per_video, other.per_video)),
+        )
 
     def accuracy(self) -> float:
         """The official number: right segments in percent of all."""
@@ -31,7 +38,10 @@ class AVEScores:
 
     def event_accuracy(self) -> float:
         """Segments in percent in which it was right whether there is an event, whatever its class."""
-        return _percent(self.confusion[:-1, :-1].sum() + self.confusion[-1, -1], self.confusion.sum())
+        return _percent(
+            self.confusion[:-1, :-1].sum() + self.confusion[-1, -1],
+            self.confusion.sum(),
+        )
 
     def foreground_accuracy(self) -> float:
         """Right segments in percent of those that hold an event."""
@@ -61,11 +71,16 @@ class AVEScores:
         """`label_accuracy` by name, and "background"; None for a label that the reference does not hold."""
         labels = (*names, "background")
         right = self.label_accuracy()
-        return {name: None if np.isnan(a) else float(a) for name, a in zip(labels, right, strict=True)}
+        return {
+            name: None if np.isnan(a) else float(a)
+            for name, a in zip(labels, right, strict=True)
+        }
 
 
 def ave_labels(
-    grid: Bool[np.ndarray, "video time class"], *, score: Float[np.ndarray, "video time class"] | None = None
+    grid: Bool[np.ndarray, "video time class"],
+    *,
+    score: Float[np.ndarray, "video time class"] | None = None,
 ) -> Int[np.ndarray, "video time"]:
     """One label a segment: the marked class, or background; of several the highest score's, or else the first.
 
@@ -77,7 +92,9 @@ def ave_labels(
     """
     ranked = grid if score is None else np.where(grid, score, -np.inf)
     background = grid.shape[2]
-    labels: Int[np.ndarray, "video time"] = np.where(grid.any(axis=2), ranked.argmax(axis=2), background)
+    labels: Int[np.ndarray, "video time"] = np.where(
+        grid.any(axis=2), ranked.argmax(axis=2), background
+    )
     return labels
 
 
@@ -101,11 +118,18 @@ def ave_scores(
     marked, said = reference[exists].astype(np.int64), estimate[exists].astype(np.int64)
     for side in (marked, said):
         if ((side < 0) | (side >= labels)).any():
-            raise ValueError(f"labels run from 0 to {classes} (background), not from {side.min()} to {side.max()}")
-    confusion = np.bincount(marked * labels + said, minlength=labels**2).reshape(labels, labels)
+            raise ValueError(
+                f"labels run from 0 to {classes} (background), not from {side.min()} to {side.max()}"
+            )
+    confusion = np.bincount(marked * labels + said, minlength=labels**2).reshape(
+        labels, labels
+    )
     held = exists.sum(axis=1)
     right = ((reference == estimate) & exists).sum(axis=1)
-    return AVEScores(confusion, np.divide(right, held, out=np.full(len(held), np.nan), where=held > 0))
+    return AVEScores(
+        confusion,
+        np.divide(right, held, out=np.full(len(held), np.nan), where=held > 0),
+    )
 
 
 def ave(
@@ -123,7 +147,8 @@ def ave(
 
 
 def label_accuracy(
-    reference: Bool[np.ndarray, "video time modality class"], estimate: Bool[np.ndarray, "video time modality class"]
+    reference: Bool[np.ndarray, "video time modality class"],
+    estimate: Bool[np.ndarray, "video time modality class"],
 ) -> float:
     """The official number, in percent, of labels on the grid of modalities."""
     marked, said = (ave_labels(audio_visual(grid)) for grid in (reference, estimate))

@@ -39,10 +39,15 @@ def calibration(
     """The numbers of each modality: `{"audio": {"ece", "ece_equal_mass", "brier"}, "visual": …}`, all in [0, 1]."""
     numbers = {
         "ece": reliability(reference, probability, mask=mask).error(),
-        "ece_equal_mass": reliability(reference, probability, equal_mass=True, mask=mask).error(),
+        "ece_equal_mass": reliability(
+            reference, probability, equal_mass=True, mask=mask
+        ).error(),
         "brier": brier(reference, probability, mask=mask),
     }
-    return {name: {key: float(row[m]) for key, row in numbers.items()} for m, name in enumerate(MODALITIES)}
+    return {
+        name: {key: float(row[m]) for key, row in numbers.items()}
+        for m, name in enumerate(MODALITIES)
+    }
 
 
 def reliability(
@@ -64,7 +69,9 @@ def reliability(
     rows = []
     for marked, said in _cells(reference, probability, mask):
         bin_ = into_bins(said, bins)
-        count, *totals = (np.bincount(bin_, weights=w, minlength=bins) for w in (None, said, marked))
+        count, *totals = (
+            np.bincount(bin_, weights=w, minlength=bins) for w in (None, said, marked)
+        )
         rows.append((*(_share(total, count) for total in totals), count))
     return Reliability(*(np.stack(column) for column in zip(*rows, strict=True)))
 
@@ -77,7 +84,12 @@ def brier(
 ) -> Float[np.ndarray, " modality"]:
     """The mean squared distance between probability and label; NaN for a modality without cells."""
     cells = _cells(reference, probability, mask)
-    return np.array([np.square(said - marked).mean() if len(said) else np.nan for marked, said in cells])
+    return np.array(
+        [
+            np.square(said - marked).mean() if len(said) else np.nan
+            for marked, said in cells
+        ]
+    )
 
 
 def _cells(
@@ -92,23 +104,37 @@ def _cells(
     exists = np.ones(reference.shape[:3], dtype=bool) if mask is None else mask
     each = []
     for m in range(reference.shape[2]):
-        marked, said = (grid[:, :, m][exists[:, :, m]].ravel() for grid in (reference, probability))
+        marked, said = (
+            grid[:, :, m][exists[:, :, m]].ravel() for grid in (reference, probability)
+        )
         if not ((said >= 0) & (said <= 1)).all():
-            raise ValueError("probabilities lie in [0, 1]; give those that came out of a sigmoid, not logits")
+            raise ValueError(
+                "probabilities lie in [0, 1]; give those that came out of a sigmoid, not logits"
+            )
         each.append((marked, said.astype(np.float64)))
     return each
 
 
-def _by_width(probability: Float[np.ndarray, " cell"], bins: int) -> Int[np.ndarray, " cell"]:
+def _by_width(
+    probability: Float[np.ndarray, " cell"], bins: int
+) -> Int[np.ndarray, " cell"]:
     return np.minimum((probability * bins).astype(np.int64), bins - 1)
 
 
-def _by_rank(probability: Float[np.ndarray, " cell"], bins: int) -> Int[np.ndarray, " cell"]:
+def _by_rank(
+    probability: Float[np.ndarray, " cell"], bins: int
+) -> Int[np.ndarray, " cell"]:
     bin_ = np.empty(len(probability), dtype=np.int64)
-    bin_[probability.argsort(kind="stable")] = np.arange(len(probability)) * bins // max(len(probability), 1)
+    bin_[probability.argsort(kind="stable")] = (
+        np.arange(len(probability)) * bins // max(len(probability), 1)
+    )
     return bin_
 
 
-def _share(total: Real[np.ndarray, " of"], number: Int[np.ndarray, " of"]) -> Float[np.ndarray, " of"]:
-    share: Float[np.ndarray, " of"] = np.divide(total, number, out=np.full(len(number), np.nan), where=number > 0)
+def _share(
+    total: Real[np.ndarray, " of"], number: Int[np.ndarray, " of"]
+) -> Float[np.ndarray, " of"]:
+    share: Float[np.ndarray, " of"] = np.divide(
+        total, number, out=np.full(len(number), np.nan), where=number > 0
+    )
     return share

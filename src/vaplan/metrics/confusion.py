@@ -30,7 +30,9 @@ def class_confusion(
         if mask is not None:
             sides = tuple(side & mask[part, :, None, None] for side in sides)
         for m in range(modalities):
-            confusion[m] += _of_segments(*(side[:, :, m].reshape(-1, classes) for side in sides))
+            confusion[m] += _of_segments(
+                *(side[:, :, m].reshape(-1, classes) for side in sides)
+            )
     return confusion
 
 
@@ -41,7 +43,10 @@ def modality_confusion(
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Int[np.ndarray, "presence presence"]:
     """In how many cells `video time class` each of `PRESENCES` (row: reference) was said to be which (column)."""
-    marked, said = (grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8) for grid in (reference, estimate))
+    marked, said = (
+        grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8)
+        for grid in (reference, estimate)
+    )
     kinds = len(PRESENCES)
     pairs = marked * kinds + said
     existing = pairs if mask is None else pairs[mask]
@@ -49,10 +54,14 @@ def modality_confusion(
 
 
 def _of_segments(
-    reference: Bool[np.ndarray, "segment class"], estimate: Bool[np.ndarray, "segment class"]
+    reference: Bool[np.ndarray, "segment class"],
+    estimate: Bool[np.ndarray, "segment class"],
 ) -> Float[np.ndarray, "label label"]:
     """The confusion of one modality."""
-    missed, false = (reference & ~estimate).astype(np.float64), (estimate & ~reference).astype(np.float64)
+    missed, false = (
+        (reference & ~estimate).astype(np.float64),
+        (estimate & ~reference).astype(np.float64),
+    )
     false_number = false.sum(axis=1, keepdims=True)
     share = false / np.maximum(false_number, 1)
     classes = reference.shape[1]

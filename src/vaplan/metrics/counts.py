@@ -36,7 +36,9 @@ def f_score(counts: Counts) -> Float[np.ndarray, "*row"]:
     return f
 
 
-def pack(marked: Bool[np.ndarray, "..."], *, axis: int = -1) -> UInt[np.ndarray, "... word"]:
+def pack(
+    marked: Bool[np.ndarray, "..."], *, axis: int = -1
+) -> UInt[np.ndarray, "... word"]:
     """Write the rows along an axis as bits, the first cell lowest, in one word or as many 64-bit words as it takes.
 
     >>> pack(np.array([[True, True, False, True]]))
@@ -44,7 +46,9 @@ def pack(marked: Bool[np.ndarray, "..."], *, axis: int = -1) -> UInt[np.ndarray,
     """
     cells = np.moveaxis(marked, axis, 0)
     starts = range(0, max(len(cells), 1), LONGEST)
-    kind = next((word for word in WORDS if len(cells) <= 8 * word().itemsize), np.uint64)
+    kind = next(
+        (word for word in WORDS if len(cells) <= 8 * word().itemsize), np.uint64
+    )
     words = np.zeros((*cells.shape[1:], len(starts)), dtype=kind)
     for w, start in enumerate(starts):
         for bit, cell in enumerate(cells[start : start + LONGEST]):
@@ -55,19 +59,27 @@ def pack(marked: Bool[np.ndarray, "..."], *, axis: int = -1) -> UInt[np.ndarray,
 def unpack(words: UInt[np.ndarray, "*row word"]) -> Bool[np.ndarray, "*row time"]:
     """Undo `pack`; the last word is filled up with unmarked cells."""
     little = words.astype(words.dtype.newbyteorder("<"), copy=False)
-    return np.unpackbits(np.ascontiguousarray(little).view(np.uint8), axis=-1, bitorder="little").view(bool)
+    return np.unpackbits(
+        np.ascontiguousarray(little).view(np.uint8), axis=-1, bitorder="little"
+    ).view(bool)
 
 
-def count_cells(reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]) -> Counts:
+def count_cells(
+    reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]
+) -> Counts:
     """Count marked segments.
 
     >>> count_cells(pack(np.array([[True, True, False]])), pack(np.array([[False, True, True]])))
     Counts(matched=array([1]), reference=array([2]), estimate=array([2]))
     """
-    return Counts(*(_marked(words) for words in (reference & estimate, reference, estimate)))
+    return Counts(
+        *(_marked(words) for words in (reference & estimate, reference, estimate))
+    )
 
 
-def count_events(reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]) -> Counts:
+def count_events(
+    reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]
+) -> Counts:
     """Count maximal runs; two match if their intersection is at least half of their union.
 
     No exclusive assignment is made and none is needed: at one half, and with maximal runs, a run matches one other
@@ -77,11 +89,16 @@ def count_events(reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.nda
     Counts(matched=array([1]), reference=array([1]), estimate=array([2]))
     """
     matched = _matched_in_words if reference.shape[-1] == 1 else _matched_in_rows
-    return Counts(matched(reference, estimate), *(_marked(_first_cells(words)) for words in (reference, estimate)))
+    return Counts(
+        matched(reference, estimate),
+        *(_marked(_first_cells(words)) for words in (reference, estimate)),
+    )
 
 
 def _marked(words: UInt[np.ndarray, "*row word"]) -> Int[np.ndarray, "*row"]:
-    marked: Int[np.ndarray, "*row"] = np.bitwise_count(words).sum(axis=-1, dtype=np.int64)
+    marked: Int[np.ndarray, "*row"] = np.bitwise_count(words).sum(
+        axis=-1, dtype=np.int64
+    )
     return marked
 
 
@@ -121,9 +138,13 @@ def _lowest_run(words: UInt[np.ndarray, " row"]) -> UInt[np.ndarray, " row"]:
     return run
 
 
-def _half_shared(run: UInt[np.ndarray, " row"], other: UInt[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
+def _half_shared(
+    run: UInt[np.ndarray, " row"], other: UInt[np.ndarray, " row"]
+) -> Bool[np.ndarray, " row"]:
     shared, held = np.bitwise_count(run & other), np.bitwise_count(run | other)
-    half: Bool[np.ndarray, " row"] = (shared > 0) & (2 * shared >= held)  # at most 128: a byte holds it
+    half: Bool[np.ndarray, " row"] = (shared > 0) & (
+        2 * shared >= held
+    )  # at most 128: a byte holds it
     return half
 
 
@@ -131,7 +152,12 @@ def _matched_in_rows(
     reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]
 ) -> Int[np.ndarray, "*row"]:
     """The same for rows that take several words."""
-    rows = (unpack(words).reshape(-1, 8 * words.itemsize * words.shape[-1]) for words in (reference, estimate))
+    rows = (
+        unpack(words).reshape(-1, 8 * words.itemsize * words.shape[-1])
+        for words in (reference, estimate)
+    )
     overlaps = find_overlaps(*rows)
     shape = reference.shape[:-1]
-    return np.bincount(overlaps.row[overlaps.iou >= 0.5], minlength=math.prod(shape)).reshape(shape)
+    return np.bincount(
+        overlaps.row[overlaps.iou >= 0.5], minlength=math.prod(shape)
+    ).reshape(shape)

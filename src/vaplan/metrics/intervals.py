@@ -27,7 +27,11 @@ class Interval:
 
 
 def bootstrap(
-    scores: Float[np.ndarray, "video number"], *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+    scores: Float[np.ndarray, "video number"],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> list[Interval]:
     """The mean of every column over the videos, and its interval; all columns are resampled together."""
     if len(scores) == 0:
@@ -51,12 +55,18 @@ def paired_bootstrap(
     >>> paired_bootstrap(np.array([1.0, 2.0]), np.array([0.5, 1.5]), seed=0)
     (0.5, 0.5, 0.5)
     """
-    (found,) = bootstrap((first - second)[:, None], seed=seed, resamples=resamples, level=level)
+    (found,) = bootstrap(
+        (first - second)[:, None], seed=seed, resamples=resamples, level=level
+    )
     return found.value, found.low, found.high
 
 
 def bootstrap_over_seeds(
-    scores: Float[np.ndarray, "seed video number"], *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+    scores: Float[np.ndarray, "seed video number"],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> list[Interval]:
     """As `bootstrap`, with trainings of several seeds: both the seeds and the videos are drawn anew each time.
 
@@ -70,7 +80,9 @@ def bootstrap_over_seeds(
     generator, means = np.random.default_rng(seed), np.empty((resamples, numbers))
     for mean in means:
         of_seed = np.bincount(generator.integers(seeds, size=seeds), minlength=seeds)
-        of_video = np.bincount(generator.integers(videos, size=videos), minlength=videos)
+        of_video = np.bincount(
+            generator.integers(videos, size=videos), minlength=videos
+        )
         mean[:] = of_video @ np.tensordot(of_seed, scores, axes=1) / (seeds * videos)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     columns = zip(scores.mean(axis=(0, 1)), low, high, strict=True)
@@ -85,16 +97,30 @@ def llp_intervals(
 
 
 def llp_differences(
-    first: LLPScores, second: LLPScores, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+    first: LLPScores,
+    second: LLPScores,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> dict[str, dict[str, Interval]]:
     """`first - second` of the same videos in the ten numbers, in points of percent, each with its interval."""
     if len(first) != len(second):
         raise ValueError(f"{len(first)} videos cannot be compared with {len(second)}")
-    return _ten(100 * (first.per_video - second.per_video), seed=seed, resamples=resamples, level=level)
+    return _ten(
+        100 * (first.per_video - second.per_video),
+        seed=seed,
+        resamples=resamples,
+        level=level,
+    )
 
 
 def _ten(
-    scores: Float[np.ndarray, "video level kind"], *, seed: int, resamples: int, level: float
+    scores: Float[np.ndarray, "video level kind"],
+    *,
+    seed: int,
+    resamples: int,
+    level: float,
 ) -> dict[str, dict[str, Interval]]:
     flat = scores.reshape(len(scores), len(LEVELS) * len(KINDS))
     found = iter(bootstrap(flat, seed=seed, resamples=resamples, level=level))
@@ -108,6 +134,8 @@ def _resampled_means(
     generator, videos = np.random.default_rng(seed), len(scores)
     means = np.empty((resamples, scores.shape[1]))
     for mean in means:
-        times_drawn = np.bincount(generator.integers(videos, size=videos), minlength=videos)
+        times_drawn = np.bincount(
+            generator.integers(videos, size=videos), minlength=videos
+        )
         mean[:] = times_drawn @ scores / videos
     return means

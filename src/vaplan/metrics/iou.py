@@ -31,13 +31,21 @@ def iou_f(
     Args:
         one_to_one: Let every event match one other at most.
     """
-    scores = iou_scores(reference, estimate, thresholds=thresholds, one_to_one=one_to_one, mask=mask)
+    scores = iou_scores(
+        reference, estimate, thresholds=thresholds, one_to_one=one_to_one, mask=mask
+    )
     if not len(scores):
         raise ValueError("no videos to average over")
     numbers = 100 * scores.mean(axis=0)
-    rows = {f"{threshold:g}": row for threshold, row in zip(thresholds, numbers, strict=True)}
+    rows = {
+        f"{threshold:g}": row
+        for threshold, row in zip(thresholds, numbers, strict=True)
+    }
     rows["mean"] = numbers.mean(axis=0)
-    return {name: dict(zip(KINDS, map(float, row), strict=True)) for name, row in rows.items()}
+    return {
+        name: dict(zip(KINDS, map(float, row), strict=True))
+        for name, row in rows.items()
+    }
 
 
 def iou_scores(
@@ -56,13 +64,16 @@ def iou_scores(
         part = slice(start, start + VIDEOS_AT_ONCE)
         exists = None if mask is None else mask[part]
         rows = [_rows(grid[part], exists) for grid in (reference, estimate)]
-        for t, counts in enumerate(_counts(*rows, thresholds=thresholds, one_to_one=one_to_one)):
+        for t, counts in enumerate(
+            _counts(*rows, thresholds=thresholds, one_to_one=one_to_one)
+        ):
             scores[part, t] = video_scores(counts)
     return scores
 
 
 def _rows(
-    grid: Bool[np.ndarray, "video time modality class"], mask: Bool[np.ndarray, "video time"] | None
+    grid: Bool[np.ndarray, "video time modality class"],
+    mask: Bool[np.ndarray, "video time"] | None,
 ) -> Bool[np.ndarray, "video kind class time"]:
     """The time rows of each class in audio, visual and audio-visual."""
     existing = grid if mask is None else grid & mask[:, :, None, None]
@@ -80,21 +91,39 @@ def _counts(
     """Per threshold the counts of each `video kind class`."""
     *shape, time = reference.shape
     rows = int(np.prod(shape))
-    overlaps = find_overlaps(reference.reshape(rows, time), estimate.reshape(rows, time))
+    overlaps = find_overlaps(
+        reference.reshape(rows, time), estimate.reshape(rows, time)
+    )
     for threshold in thresholds:
-        counts = match_events(overlaps, rows=rows, min_iou=threshold, one_to_one=one_to_one)
-        yield Counts(*(c.reshape(shape) for c in (counts.matched, counts.reference, counts.estimate)))
+        counts = match_events(
+            overlaps, rows=rows, min_iou=threshold, one_to_one=one_to_one
+        )
+        yield Counts(
+            *(
+                c.reshape(shape)
+                for c in (counts.matched, counts.reference, counts.estimate)
+            )
+        )
 
 
-def match_events(overlaps: Overlaps, *, rows: int, min_iou: float, one_to_one: bool = False) -> Counts:
+def match_events(
+    overlaps: Overlaps, *, rows: int, min_iou: float, one_to_one: bool = False
+) -> Counts:
     """Count the runs of each row that match one of the other side.
 
     Without `one_to_one`, `matched` are estimated runs, and `reference` these and the missed ones, so that F has TP and
     FP from the estimate and FN from the reference.
     """
-    close = match_one_to_one(overlaps, min_iou=min_iou) if one_to_one else overlaps.iou >= min_iou
+    close = (
+        match_one_to_one(overlaps, min_iou=min_iou)
+        if one_to_one
+        else overlaps.iou >= min_iou
+    )
     found, hit = (np.unique(side) for side in overlaps.pairs[close].T)
     run_row, other_row = overlaps.reference.row, overlaps.estimate.row
-    in_rows = (np.bincount(row, minlength=rows) for row in (run_row, run_row[found], other_row[hit], other_row))
+    in_rows = (
+        np.bincount(row, minlength=rows)
+        for row in (run_row, run_row[found], other_row[hit], other_row)
+    )
     held, matched, hits, said = in_rows
     return Counts(hits, hits + held - matched, said)

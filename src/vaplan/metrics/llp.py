@@ -72,7 +72,9 @@ class LLPCounts:
     and the micro F, in which a video weighs as much as it holds.
     """
 
-    counts: Int[np.ndarray, "count level kind class"]  # matched, reference, estimate of audio, visual, audio-visual
+    counts: Int[
+        np.ndarray, "count level kind class"
+    ]  # matched, reference, estimate of audio, visual, audio-visual
 
     def __add__(self, other: "LLPCounts") -> "LLPCounts":
         return LLPCounts(self.counts + other.counts)
@@ -81,11 +83,16 @@ class LLPCounts:
         """F of each class in percent for each of `KINDS`; NaN where nobody marks it, "type" then over what is left."""
         return self._f(self.counts)
 
-    def per_class(self, names: Sequence[str]) -> dict[str, dict[str, dict[str, float | None]]]:
+    def per_class(
+        self, names: Sequence[str]
+    ) -> dict[str, dict[str, dict[str, float | None]]]:
         """`class_f` by name: `{"segment": {"audio": {class: F}, …}, "event": …}`; None where nobody marks the class."""
         return {
             level: {
-                kind: {name: None if np.isnan(f) else float(f) for name, f in zip(names, row, strict=True)}
+                kind: {
+                    name: None if np.isnan(f) else float(f)
+                    for name, f in zip(names, row, strict=True)
+                }
                 for kind, row in zip(KINDS, rows, strict=True)
             }
             for level, rows in zip(LEVELS, self.class_f(), strict=True)
@@ -96,7 +103,9 @@ class LLPCounts:
         return by_name(self._f(self.counts.sum(axis=3, keepdims=True))[:, :, 0])
 
     @staticmethod
-    def _f(counts: Int[np.ndarray, "count level kind class"]) -> Float[np.ndarray, "level all_kinds class"]:
+    def _f(
+        counts: Int[np.ndarray, "count level kind class"],
+    ) -> Float[np.ndarray, "level all_kinds class"]:
         three = 100 * f_score(Counts(*counts))
         either = 100 * f_score(Counts(*counts[:, :, [AUDIO, VISUAL]].sum(axis=2)))
         defined = ~np.isnan(three)
@@ -146,7 +155,10 @@ def llp_counts(
     for _, rows in _parts(reference, estimate, mask):
         for level, count in enumerate(LEVELS.values()):
             counts = count(*rows)
-            total[:, level] += [c.sum(axis=0) for c in (counts.matched, counts.reference, counts.estimate)]
+            total[:, level] += [
+                c.sum(axis=0)
+                for c in (counts.matched, counts.reference, counts.estimate)
+            ]
     return LLPCounts(total)
 
 
@@ -168,12 +180,18 @@ def label_f(
 ) -> dict[str, dict[str, float]]:
     """How good pseudo labels are, in percent: `{"audio": {"segment", "event"}, "visual": …}`."""
     numbers = llp(reference, estimate, mask=mask)
-    return {modality: {level: numbers[level][modality] for level in LEVELS} for modality in MODALITIES}
+    return {
+        modality: {level: numbers[level][modality] for level in LEVELS}
+        for modality in MODALITIES
+    }
 
 
 def by_name(numbers: Float[np.ndarray, "level kind"]) -> dict[str, dict[str, float]]:
     """Ten numbers under their names."""
-    return {level: dict(zip(KINDS, map(float, row), strict=True)) for level, row in zip(LEVELS, numbers, strict=True)}
+    return {
+        level: dict(zip(KINDS, map(float, row), strict=True))
+        for level, row in zip(LEVELS, numbers, strict=True)
+    }
 
 
 def video_scores(counts: Counts) -> Float[np.ndarray, "video kind"]:
@@ -183,10 +201,17 @@ def video_scores(counts: Counts) -> Float[np.ndarray, "video kind"]:
         counts: Each `Int "video kind class"`.
     """
     own = [AUDIO, VISUAL]
-    either = Counts(*(c[:, own].sum(axis=1) for c in (counts.matched, counts.reference, counts.estimate)))
+    either = Counts(
+        *(
+            c[:, own].sum(axis=1)
+            for c in (counts.matched, counts.reference, counts.estimate)
+        )
+    )
     three = _mean_over_classes(f_score(counts))
     event = _mean_over_classes(f_score(either))
-    return np.concatenate((three, three.mean(axis=1, keepdims=True), event[:, None]), axis=1)
+    return np.concatenate(
+        (three, three.mean(axis=1, keepdims=True), event[:, None]), axis=1
+    )
 
 
 def _mean_over_classes(f: Float[np.ndarray, "*row class"]) -> Float[np.ndarray, "*row"]:
@@ -200,7 +225,15 @@ def _parts(
     reference: Bool[np.ndarray, "video time modality class"],
     estimate: Bool[np.ndarray, "video time modality class"],
     mask: Bool[np.ndarray, "video time"] | None,
-) -> Iterator[tuple[slice, tuple[UInt[np.ndarray, "part kind class word"], UInt[np.ndarray, "part kind class word"]]]]:
+) -> Iterator[
+    tuple[
+        slice,
+        tuple[
+            UInt[np.ndarray, "part kind class word"],
+            UInt[np.ndarray, "part kind class word"],
+        ],
+    ]
+]:
     """Some videos at a time: the packed rows of each class in audio, visual and audio-visual, on both sides."""
     for start in range(0, len(reference), VIDEOS_AT_ONCE):
         part = slice(start, start + VIDEOS_AT_ONCE)
@@ -209,7 +242,8 @@ def _parts(
 
 
 def _rows(
-    grid: Bool[np.ndarray, "video time modality class"], mask: Bool[np.ndarray, "video time"] | None
+    grid: Bool[np.ndarray, "video time modality class"],
+    mask: Bool[np.ndarray, "video time"] | None,
 ) -> UInt[np.ndarray, "video kind class word"]:
     words = pack(grid, axis=1)
     if mask is not None:

@@ -35,7 +35,9 @@ class Overlaps:
         return np.take(self.reference.row, self.pairs[:, 0])
 
 
-def find_overlaps(reference: Bool[np.ndarray, "row time"], estimate: Bool[np.ndarray, "row time"]) -> Overlaps:
+def find_overlaps(
+    reference: Bool[np.ndarray, "row time"], estimate: Bool[np.ndarray, "row time"]
+) -> Overlaps:
     """List the pairs of maximal runs that share a segment.
 
     >>> found = find_overlaps(np.array([[True, True, True, True]]), np.array([[True, True, False, True]]))
@@ -51,7 +53,9 @@ def find_overlaps(reference: Bool[np.ndarray, "row time"], estimate: Bool[np.nda
     return Overlaps(runs, others, pairs, intersection / union)
 
 
-def match_one_to_one(overlaps: Overlaps, *, min_iou: float) -> Bool[np.ndarray, " pair"]:
+def match_one_to_one(
+    overlaps: Overlaps, *, min_iou: float
+) -> Bool[np.ndarray, " pair"]:
     """Choose as many pairs as possible, none of which share a run, of those whose IoU is at least `min_iou`.
 
     Runs of one row are disjoint on each side, so pairs never cross: where an earlier reference run overlaps a later
@@ -66,7 +70,9 @@ def match_one_to_one(overlaps: Overlaps, *, min_iou: float) -> Bool[np.ndarray, 
     rank = np.arange(len(row)) - np.repeat(begins, np.diff(np.append(begins, len(row))))
     chosen = np.zeros(len(overlaps.iou), dtype=bool)
     last = np.full((int(row.max(initial=-1)) + 1, 2), -1)
-    for turn in range(int(rank.max(initial=-1)) + 1):  # the n-th pair of every row at once
+    for turn in range(
+        int(rank.max(initial=-1)) + 1
+    ):  # the n-th pair of every row at once
         at = np.flatnonzero(rank == turn)
         at = at[(pairs[at] != last[row[at]]).all(axis=1)]
         last[row[at]] = pairs[at]

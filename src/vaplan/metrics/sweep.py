@@ -50,7 +50,8 @@ class Sweep:
 def sweep(
     reference: Bool[np.ndarray, "video time modality class"],
     probability: Float[np.ndarray, "video time modality class"],
-    thresholds: Float[np.ndarray, " threshold"] | Float[np.ndarray, "threshold modality"],
+    thresholds: Float[np.ndarray, " threshold"]
+    | Float[np.ndarray, "threshold modality"],
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Sweep:
@@ -60,21 +61,31 @@ def sweep(
         thresholds: One number for all modalities, or one a modality; `every_pair` makes the latter.
     """
     if not thresholds.size or not len(reference):
-        raise ValueError("no thresholds to try" if len(reference) else "no videos to average over")
-    each = np.broadcast_to(thresholds.reshape(len(thresholds), -1), (len(thresholds), len(MODALITIES)))
+        raise ValueError(
+            "no thresholds to try" if len(reference) else "no videos to average over"
+        )
+    each = np.broadcast_to(
+        thresholds.reshape(len(thresholds), -1), (len(thresholds), len(MODALITIES))
+    )
     estimates = (mark(probability, row) for row in each.tolist())
-    numbers = [100 * llp_scores(reference, estimate, mask=mask).per_video.mean(axis=0) for estimate in estimates]
+    numbers = [
+        100 * llp_scores(reference, estimate, mask=mask).per_video.mean(axis=0)
+        for estimate in estimates
+    ]
     return Sweep(each, np.stack(numbers))
 
 
 def mark(
-    probability: Float[np.ndarray, "*video time modality class"], threshold: Sequence[float]
+    probability: Float[np.ndarray, "*video time modality class"],
+    threshold: Sequence[float],
 ) -> Bool[np.ndarray, "*video time modality class"]:
     """Mark what is at least as likely as its modality's threshold."""
     return probability >= np.array(threshold, dtype=probability.dtype)[:, None]
 
 
-def every_pair(thresholds: Float[np.ndarray, " threshold"]) -> Float[np.ndarray, "pair modality"]:
+def every_pair(
+    thresholds: Float[np.ndarray, " threshold"],
+) -> Float[np.ndarray, "pair modality"]:
     """Each threshold of one modality with each of the other.
 
     >>> every_pair(np.array([0.2, 0.5])).tolist()

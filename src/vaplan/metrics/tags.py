@@ -18,4 +18,6 @@ def ranking_precision(
     no_lower = score[:, None, :] >= score[:, :, None]  # "video class other"
     right = (no_lower & tags[:, None]).sum(axis=2) / no_lower.sum(axis=2)
     count = tags.sum(axis=1)
-    return np.where(count > 0, (right * tags).sum(axis=1) / np.maximum(count, 1), np.nan)
+    return np.where(
+        count > 0, (right * tags).sum(axis=1) / np.maximum(count, 1), np.nan
+    )

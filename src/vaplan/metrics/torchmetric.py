@@ -18,7 +18,9 @@ from vaplan.metrics.llp import KINDS, LEVELS, LLPSum, llp_scores
 try:
     from torchmetrics import Metric
 except ImportError as error:
-    raise MissingExtra("torchmetrics is not installed", fix="pip install 'vaplan[torchmetrics]'") from error
+    raise MissingExtra(
+        "torchmetrics is not installed", fix="pip install 'vaplan[torchmetrics]'"
+    ) from error
 
 
 class LLPMetric(Metric):
@@ -44,7 +46,11 @@ class LLPMetric(Metric):
         mask: Bool[Tensor, "video time"] | None = None,
     ) -> None:
         """Add some videos. The estimate comes first, as torchmetrics has it."""
-        scores = llp_scores(_array(reference), _array(estimate), mask=None if mask is None else _array(mask)).sum()
+        scores = llp_scores(
+            _array(reference),
+            _array(estimate),
+            mask=None if mask is None else _array(mask),
+        ).sum()
         self.total += torch.from_numpy(scores.total).to(self.total)
         self.videos += scores.videos
 
@@ -52,7 +58,11 @@ class LLPMetric(Metric):
         """The ten numbers of all videos so far; NaN where there are none."""
         videos = int(self.videos)
         if not videos:
-            return {f"{level}_{kind}": self.total.new_tensor(torch.nan) for level in LEVELS for kind in KINDS}
+            return {
+                f"{level}_{kind}": self.total.new_tensor(torch.nan)
+                for level in LEVELS
+                for kind in KINDS
+            }
         numbers = LLPSum(self.total.cpu().double().numpy(), videos).percent()
         return {
             f"{level}_{kind}": self.total.new_tensor(number)
@@ -87,7 +97,9 @@ class AVEAccuracy(Metric):
     ) -> None:
         """Add some videos. The estimate comes first, as torchmetrics has it."""
         exists = None if mask is None else _array(mask)
-        confusion = ave_scores(_array(reference), _array(estimate), classes=self.classes, mask=exists).confusion
+        confusion = ave_scores(
+            _array(reference), _array(estimate), classes=self.classes, mask=exists
+        ).confusion
         self.right += int(confusion.trace())
         self.segments += int(confusion.sum())
 

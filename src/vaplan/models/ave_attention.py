@@ -40,7 +40,9 @@ class AVEAttentionSettings:
     def __post_init__(self) -> None:
         for name in ("positions", "attention", "places", "hidden", "classifier"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise RecipeError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
         if self.hidden % 2:
             raise RecipeError(f"hidden must be even, not {self.hidden}")
         if self.fusion not in FUSIONS:
@@ -58,7 +60,9 @@ class LookWhereItSounds(nn.Module):
         self.score = nn.Linear(attention, 1, bias=False)
 
     def forward(
-        self, places: Float[Tensor, "video time place size"], audio: Float[Tensor, "video time audio"]
+        self,
+        places: Float[Tensor, "video time place size"],
+        audio: Float[Tensor, "video time audio"],
     ) -> Float[Tensor, "video time size"]:
         heard = self.compare_audio(self.hear(audio).relu())[:, :, None]
         score = self.score((self.compare_place(self.see(places).relu()) + heard).tanh())
@@ -72,11 +76,16 @@ class ResidualFusion(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.transform = nn.ModuleList(
-            nn.Sequential(nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, hidden)) for _ in (AUDIO, VISUAL)
+            nn.Sequential(
+                nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, hidden)
+            )
+            for _ in (AUDIO, VISUAL)
         )
 
     def forward(
-        self, audio: Float[Tensor, "video time hidden"], visual: Float[Tensor, "video time hidden"]
+        self,
+        audio: Float[Tensor, "video time hidden"],
+        visual: Float[Tensor, "video time hidden"],
     ) -> Float[Tensor, "video time hidden"]:
         merged = (self.transform[AUDIO](audio) + self.transform[VISUAL](visual)) / 2
         fused: Tensor = ((audio + merged).tanh() + (visual + merged).tanh()) / 2
@@ -96,15 +105,24 @@ class AVEAttention(nn.Module):
         super().__init__()
         chosen = settings or AVEAttentionSettings()
         if any(len(sizes) != 1 for sizes in feature_sizes):
-            raise UsageError("this network reads one stream of each modality", fix="name one encoder for each")
+            raise UsageError(
+                "this network reads one stream of each modality",
+                fix="name one encoder for each",
+            )
         (audio,), (visual,) = feature_sizes
         if visual % chosen.positions:
             what = f"{visual} features are no map of {chosen.positions} positions"
             raise UsageError(what, fix="set positions to 1, or to 49")
         self.place = visual // chosen.positions
         sizes = {"size": chosen.places, "attention": chosen.attention}
-        self.look = LookWhereItSounds(self.place, audio, **sizes) if chosen.positions > 1 else None
-        self.over_time = nn.ModuleList(BiLSTM(size, chosen.hidden) for size in (audio, self.place))
+        self.look = (
+            LookWhereItSounds(self.place, audio, **sizes)
+            if chosen.positions > 1
+            else None
+        )
+        self.over_time = nn.ModuleList(
+            BiLSTM(size, chosen.hidden) for size in (audio, self.place)
+        )
         self.fuse = ResidualFusion(chosen.hidden) if chosen.fusion == "dmrn" else None
         self.classify = _classifier(chosen, classes + 1)
         for module in self.modules():
@@ -114,11 +132,18 @@ class AVEAttention(nn.Module):
     def forward(self, inputs: Inputs) -> Localisation:
         present = inputs.mask.all(dim=-1)
         (audio,), (visual,) = inputs.streams
-        audio, visual = (stream.masked_fill(~present[..., None], 0) for stream in (audio, visual))
+        audio, visual = (
+            stream.masked_fill(~present[..., None], 0) for stream in (audio, visual)
+        )
         places = visual.reshape(*visual.shape[:2], -1, self.place)
         seen = self.look(places, audio) if self.look else places[:, :, 0]
-        heard, seen = (read(stream, present) for read, stream in zip(self.over_time, (audio, seen), strict=True))
-        logit = self.classify(self.fuse(heard, seen) if self.fuse else torch.cat((heard, seen), dim=-1))
+        heard, seen = (
+            read(stream, present)
+            for read, stream in zip(self.over_time, (audio, seen), strict=True)
+        )
+        logit = self.classify(
+            self.fuse(heard, seen) if self.fuse else torch.cat((heard, seen), dim=-1)
+        )
         lowest = torch.finfo(logit.dtype).min
         video_logit = logit.masked_fill(~present[..., None], lowest).amax(dim=1)
         segment_log = logit.log_softmax(dim=-1)
@@ -130,4 +155,6 @@ def _classifier(settings: AVEAttentionSettings, labels: int) -> nn.Module:
     if settings.fusion == "dmrn":
         return nn.Linear(settings.hidden, labels)
     widths = 2 * settings.hidden, settings.classifier
-    return nn.Sequential(nn.ReLU(), nn.Linear(*widths), nn.ReLU(), nn.Linear(settings.classifier, labels))
+    return nn.Sequential(
+        nn.ReLU(), nn.Linear(*widths), nn.ReLU(), nn.Linear(settings.classifier, labels)
+    )

@@ -58,12 +58,21 @@ class HANSettings:
     def __post_init__(self) -> None:
         for name in ("hidden", "heads", "feedforward", "layers"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise RecipeError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
         if self.hidden % self.heads:
-            raise RecipeError(f"hidden size {self.hidden} does not divide into {self.heads} heads")
+            raise RecipeError(
+                f"hidden size {self.hidden} does not divide into {self.heads} heads"
+            )
         if len(self.output_dropout) != len(MODALITIES):
-            raise RecipeError(f"output_dropout has {len(self.output_dropout)} values, expected {len(MODALITIES)}")
-        for name, value in (("dropout", self.dropout), *(("output_dropout", p) for p in self.output_dropout)):
+            raise RecipeError(
+                f"output_dropout has {len(self.output_dropout)} values, expected {len(MODALITIES)}"
+            )
+        for name, value in (
+            ("dropout", self.dropout),
+            *(("output_dropout", p) for p in self.output_dropout),
+        ):
             if not 0 <= value < 1:
                 raise RecipeError(f"{name} must lie in [0, 1), not {value}")
         for name, known in CHOICES.items():
@@ -89,11 +98,14 @@ class HAN(nn.Module):
         super().__init__()
         chosen = settings or HANSettings()
         self.project = nn.ModuleList(
-            Projection(sizes, chosen.hidden, normalise=chosen.normalise_inputs) for sizes in feature_sizes
+            Projection(sizes, chosen.hidden, normalise=chosen.normalise_inputs)
+            for sizes in feature_sizes
         )
         self.layers = nn.ModuleList(_layers(chosen))
         last_norms = len(MODALITIES) if chosen.norm == "pre" else 0
-        self.last_norms = nn.ModuleList(nn.LayerNorm(chosen.hidden) for _ in range(last_norms))
+        self.last_norms = nn.ModuleList(
+            nn.LayerNorm(chosen.hidden) for _ in range(last_norms)
+        )
         self.classify = nn.Linear(chosen.hidden, classes)
         self.pool = AttentiveMMIL(chosen.hidden, classes, pool=POOLINGS[chosen.pooling])
         self.last_layer_only = chosen.wiring == "official"
@@ -105,17 +117,23 @@ class HAN(nn.Module):
         attended = self.encode(projected, inputs.mask, cross_attention=cross_attention)
         hidden = self.drop_out(attended).float()
         absent = ~inputs.mask[..., None]
-        with torch.autocast(hidden.device.type, enabled=False):  # probabilities near 1 need more than 8 bits
+        with torch.autocast(
+            hidden.device.type, enabled=False
+        ):  # probabilities near 1 need more than 8 bits
             logit = self.classify(hidden)
             segment = logit.sigmoid().masked_fill(absent, 0)
             modality, video = self.pool(hidden, segment, inputs.mask)
-        return Prediction(segment, modality, video, inputs.mask, logit, projected, attended)
+        return Prediction(
+            segment, modality, video, inputs.mask, logit, projected, attended
+        )
 
     def embed(self, inputs: Inputs) -> Float[Tensor, "video time modality hidden"]:
         """Project each modality's streams to the hidden size."""
         projected = [
             project(streams, present)
-            for project, streams, present in zip(self.project, inputs.streams, inputs.mask.unbind(dim=2), strict=True)
+            for project, streams, present in zip(
+                self.project, inputs.streams, inputs.mask.unbind(dim=2), strict=True
+            )
         ]
         return torch.stack(projected, dim=2)
 
@@ -130,16 +148,24 @@ class HAN(nn.Module):
         for layer in self.layers[-1:] if self.last_layer_only else self.layers:
             hidden = layer(hidden, mask, cross_attention=cross_attention)
         if self.last_norms:
-            normed = [norm(x) for norm, x in zip(self.last_norms, hidden.unbind(dim=2), strict=True)]
+            normed = [
+                norm(x)
+                for norm, x in zip(self.last_norms, hidden.unbind(dim=2), strict=True)
+            ]
             hidden = torch.stack(normed, dim=2)
         return hidden
 
     def drop_out(self, hidden: Float[Tensor, "video time modality hidden"]) -> Tensor:
         """Dropout at each modality's own rate."""
-        if not (self.training and any(self.output_dropout)):  # draws no random numbers where nothing is dropped
+        if not (
+            self.training and any(self.output_dropout)
+        ):  # draws no random numbers where nothing is dropped
             return hidden
         streams = zip(hidden.unbind(dim=2), self.output_dropout, strict=True)
-        return torch.stack([nn.functional.dropout(x, rate) if rate else x for x, rate in streams], dim=2)
+        return torch.stack(
+            [nn.functional.dropout(x, rate) if rate else x for x, rate in streams],
+            dim=2,
+        )
 
 
 def _layers(settings: HANSettings) -> list[HybridAttention]:

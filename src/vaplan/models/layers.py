@@ -21,16 +21,27 @@ class Projection(nn.Module):
     the numbers of a unit vector are far smaller than those of a network's rectified layer.
     """
 
-    def __init__(self, sizes: Sequence[int], hidden: int, *, normalise: bool = False) -> None:
+    def __init__(
+        self, sizes: Sequence[int], hidden: int, *, normalise: bool = False
+    ) -> None:
         super().__init__()
         if not sizes:
-            raise UsageError("a modality without feature streams", fix="name an encoder for each modality")
-        self.norms = nn.ModuleList(nn.LayerNorm(size) if normalise else nn.Identity() for size in sizes)
+            raise UsageError(
+                "a modality without feature streams",
+                fix="name an encoder for each modality",
+            )
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(size) if normalise else nn.Identity() for size in sizes
+        )
         self.each = nn.ModuleList(nn.Linear(size, hidden) for size in sizes)
-        self.fuse = nn.Linear(hidden * len(sizes), hidden) if len(sizes) > 1 else nn.Identity()
+        self.fuse = (
+            nn.Linear(hidden * len(sizes), hidden) if len(sizes) > 1 else nn.Identity()
+        )
 
     def forward(
-        self, streams: Sequence[Float[Tensor, "video time _"]], present: Bool[Tensor, "video time"]
+        self,
+        streams: Sequence[Float[Tensor, "video time _"]],
+        present: Bool[Tensor, "video time"],
     ) -> Float[Tensor, "video time hidden"]:
         absent = ~present[..., None]
         projected = [
@@ -50,7 +61,9 @@ class TemporalAttention(nn.Module):
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(hidden, heads, dropout=dropout, batch_first=True)
+        self.attention = nn.MultiheadAttention(
+            hidden, heads, dropout=dropout, batch_first=True
+        )
 
     def forward(
         self,
@@ -60,7 +73,9 @@ class TemporalAttention(nn.Module):
     ) -> Float[Tensor, "video time hidden"]:
         anything = present.any(dim=1, keepdim=True)
         padding = anything & ~present
-        attended = self.attention(query, memory, memory, key_padding_mask=padding, need_weights=False)[0]
+        attended = self.attention(
+            query, memory, memory, key_padding_mask=padding, need_weights=False
+        )[0]
         masked: Tensor = attended.masked_fill(~anything[..., None], 0)
         return masked
 
@@ -86,9 +101,17 @@ class HybridAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.own = TemporalAttention(hidden, heads, dropout)
-        self.cross = TemporalAttention(hidden, heads, dropout) if cross_attention else None
-        self.expand, self.contract = nn.Linear(hidden, feedforward), nn.Linear(feedforward, hidden)
-        self.norm_attention, self.norm_feedforward = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.cross = (
+            TemporalAttention(hidden, heads, dropout) if cross_attention else None
+        )
+        self.expand, self.contract = (
+            nn.Linear(hidden, feedforward),
+            nn.Linear(feedforward, hidden),
+        )
+        self.norm_attention, self.norm_feedforward = (
+            nn.LayerNorm(hidden),
+            nn.LayerNorm(hidden),
+        )
         self.dropout = nn.Dropout(dropout)
         self.sequential, self.normalise_first = update == "sequential", norm == "pre"
 
@@ -104,7 +127,9 @@ class HybridAttention(nn.Module):
         heard, seen = mask.unbind(dim=2)
         crossing = self.cross if cross_attention else None
         new_audio = self.attend(audio, visual, (heard, seen), crossing)
-        new_visual = self.attend(visual, new_audio if self.sequential else audio, (seen, heard), crossing)
+        new_visual = self.attend(
+            visual, new_audio if self.sequential else audio, (seen, heard), crossing
+        )
         return torch.stack((new_audio, new_visual), dim=2)
 
     def attend(
@@ -116,7 +141,11 @@ class HybridAttention(nn.Module):
     ) -> Float[Tensor, "video time hidden"]:
         """Update one modality from itself and the other; `present` says which segments of each exist."""
         asked = self.norm_attention(query) if self.normalise_first else query
-        cross = None if crossing is None else self.dropout(crossing(asked, other, present[1]))
+        cross = (
+            None
+            if crossing is None
+            else self.dropout(crossing(asked, other, present[1]))
+        )
         own = self.dropout(self.own(asked, asked, present[0]))
         query = (query if cross is None else query + cross) + own
         if self.normalise_first:
@@ -125,7 +154,11 @@ class HybridAttention(nn.Module):
         updated: Tensor = self.norm_feedforward(query + self.feed_forward(query))
         return updated
 
-    def feed_forward(self, query: Float[Tensor, "video time hidden"]) -> Float[Tensor, "video time hidden"]:
+    def feed_forward(
+        self, query: Float[Tensor, "video time hidden"]
+    ) -> Float[Tensor, "video time hidden"]:
         """Two linear maps, segment by segment."""
-        step: Tensor = self.dropout(self.contract(self.dropout(self.expand(query).relu())))
+        step: Tensor = self.dropout(
+            self.contract(self.dropout(self.expand(query).relu()))
+        )
         return step

@@ -44,21 +44,37 @@ def load_official(model: HAN, path: Path) -> tuple[str, ...]:
     try:
         published = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"no safetensors: {error}", file=path, fix="convert the published weights first") from None
+        raise RunError(
+            f"no safetensors: {error}",
+            file=path,
+            fix="convert the published weights first",
+        ) from None
     wanted, names = model.state_dict(), dict(_names(len(model.layers)))
     theirs = {ours: name for name, ours in names.items()}
     if strange := sorted(set(wanted) - set(theirs)):
         what = f"the published network has no {strange[0]}"
-        raise RunError(what, file=path, fix="use a HAN with one audio and two visual streams, and norm: post")
+        raise RunError(
+            what,
+            file=path,
+            fix="use a HAN with one audio and two visual streams, and norm: post",
+        )
     weights: dict[str, Tensor] = {}
     for ours, tensor in wanted.items():
         found = published.get(theirs[ours])
         if found is None or found.shape != tensor.shape:
             came = "missing" if found is None else f"of shape {tuple(found.shape)}"
             what = f"{theirs[ours]} is {came}, expected {tuple(tensor.shape)}"
-            raise RunError(what, file=path, fix="build the network with the sizes and classes of these weights")
+            raise RunError(
+                what,
+                file=path,
+                fix="build the network with the sizes and classes of these weights",
+            )
         if not torch.isfinite(found).all():
-            raise RunError(f"{theirs[ours]} holds values that are not numbers", file=path, fix="convert it again")
+            raise RunError(
+                f"{theirs[ours]} holds values that are not numbers",
+                file=path,
+                fix="convert it again",
+            )
         weights[ours] = found
     model.load_state_dict(weights)
     return tuple(sorted(name for name in published if names.get(name) not in wanted))
@@ -67,9 +83,21 @@ def load_official(model: HAN, path: Path) -> tuple[str, ...]:
 def _names(layers: int) -> Iterator[tuple[str, str]]:
     """Their name and ours of every tensor that is read."""
     for module, ours in HEADS.items():
-        yield from ((f"{module}.{part}", f"{ours}.{part}") for part in ("weight", "bias"))
+        yield from (
+            (f"{module}.{part}", f"{ours}.{part}") for part in ("weight", "bias")
+        )
     for n in range(layers):
         for module, ours in LAYER.items():
-            for part in ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias", "weight", "bias"):
+            for part in (
+                "in_proj_weight",
+                "in_proj_bias",
+                "out_proj.weight",
+                "out_proj.bias",
+                "weight",
+                "bias",
+            ):
                 if ("proj" in part) == module.endswith("attn"):
-                    yield f"hat_encoder.layers.{n}.{module}.{part}", f"layers.{n}.{ours}.{part}"
+                    yield (
+                        f"hat_encoder.layers.{n}.{module}.{part}",
+                        f"layers.{n}.{ours}.{part}",
+                    )

@@ -13,7 +13,8 @@ Pooling = Callable[[Tensor, Tensor], Tensor]
 
 
 def weighted_sum(
-    probability: Float[Tensor, "video time modality class"], weight: Float[Tensor, "video time modality class"]
+    probability: Float[Tensor, "video time modality class"],
+    weight: Float[Tensor, "video time modality class"],
 ) -> Float[Tensor, "video class"]:
     """Add up attended probabilities, as published.
 
@@ -24,10 +25,13 @@ def weighted_sum(
 
 
 def weighted_mean(
-    probability: Float[Tensor, "video time modality class"], weight: Float[Tensor, "video time modality class"]
+    probability: Float[Tensor, "video time modality class"],
+    weight: Float[Tensor, "video time modality class"],
 ) -> Float[Tensor, "video class"]:
     """The same, divided by the total weight: a probability."""
-    tiny = torch.finfo(weight.dtype).tiny  # a video with nothing in it has no weight, and probability 0
+    tiny = torch.finfo(
+        weight.dtype
+    ).tiny  # a video with nothing in it has no weight, and probability 0
     return weighted_sum(probability, weight) / weight.sum(dim=(1, 2)).clamp(min=tiny)
 
 
@@ -35,7 +39,10 @@ POOLINGS: dict[str, Pooling] = {"mmil": weighted_sum, "mmil_fixed": weighted_mea
 
 
 def masked_softmax(
-    logit: Float[Tensor, "video time modality class"], mask: Bool[Tensor, "video time modality"], *, dim: int
+    logit: Float[Tensor, "video time modality class"],
+    mask: Bool[Tensor, "video time modality"],
+    *,
+    dim: int,
 ) -> Float[Tensor, "video time modality class"]:
     """Softmax over the cells that exist; zeros where there are none (never NaN, nor in the gradients)."""
     absent = ~mask[..., None]
@@ -46,7 +53,9 @@ def masked_softmax(
 class AttentiveMMIL(nn.Module):
     """Attend, per class, to segments within a modality and to modalities within a segment."""
 
-    def __init__(self, hidden: int, classes: int, *, pool: Pooling = weighted_sum) -> None:
+    def __init__(
+        self, hidden: int, classes: int, *, pool: Pooling = weighted_sum
+    ) -> None:
         super().__init__()
         self.time_attention = nn.Linear(hidden, classes)
         self.modality_attention = nn.Linear(hidden, classes)

@@ -19,7 +19,9 @@ def regular_size(path: Path) -> int:
     except FileNotFoundError:
         raise PackError("no such file", file=path, fix="add it") from None
     except OSError as error:
-        raise PackError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
+        raise PackError(
+            f"cannot be read: {error.strerror}", file=path, fix="check the path"
+        ) from error
     if not stat.S_ISREG(status.st_mode):
         raise PackError("no regular file", file=path, fix="put the file itself there")
     return status.st_size

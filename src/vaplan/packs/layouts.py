@@ -51,14 +51,24 @@ class Pack:
     @property
     def dimension(self) -> int:
         """How many numbers a segment has in the store."""
-        return math.prod(self.shape) // self.segments if self.pooling == WHOLE else self.shape[-1]
+        return (
+            math.prod(self.shape) // self.segments
+            if self.pooling == WHOLE
+            else self.shape[-1]
+        )
 
     def provenance(self) -> dict[str, Any]:
         """What the store's features are; there are no weights here, so a digest of this stands for them."""
-        about = {key: asdict(self)[key] for key in ("encoder", "about", "shape", "pooling", "segments")}
+        about = {
+            key: asdict(self)[key]
+            for key in ("encoder", "about", "shape", "pooling", "segments")
+        }
         if self.whole_suffix:
             frames, *map_shape = self.shape
-            about |= {"frames_per_segment": frames // self.segments, "map_shape": map_shape}
+            about |= {
+                "frames_per_segment": frames // self.segments,
+                "map_shape": map_shape,
+            }
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
         return {**about, "dimension": self.dimension, "weights_sha256": digest}
 
@@ -82,7 +92,15 @@ class Layout:
 
 def find(folder: Path, places: Sequence[str]) -> Path | None:
     """The first of the places that exists below `folder`, or that `folder` itself is, or is a part of the way to."""
-    return next((path for place in places for path in _candidates(folder, place) if path.exists()), None)
+    return next(
+        (
+            path
+            for place in places
+            for path in _candidates(folder, place)
+            if path.exists()
+        ),
+        None,
+    )
 
 
 def _candidates(folder: Path, place: str) -> Iterator[Path]:

@@ -16,7 +16,15 @@ from vaplan.packs.files import DOWNLOAD, PackError, regular_size, spoken
 
 HEAD = 1 << 14  # bytes; the header of a plain array takes 128
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-MALFORMED = (ValueError, TypeError, SyntaxError, LookupError, tokenize.TokenError, RecursionError, MemoryError)
+MALFORMED = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    LookupError,
+    tokenize.TokenError,
+    RecursionError,
+    MemoryError,
+)
 
 
 def stored_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dtype:
@@ -37,31 +45,49 @@ def read(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.ndarray:
         file.seek(start)
         content = file.read(math.prod(shape) * dtype.itemsize)
     if len(content) != math.prod(shape) * dtype.itemsize:
-        raise PackError("it changed while it was read", file=path, fix="import again when nothing writes it")
-    array = np.frombuffer(content, dtype).reshape(shape, order="F" if column_order else "C")
+        raise PackError(
+            "it changed while it was read",
+            file=path,
+            fix="import again when nothing writes it",
+        )
+    array = np.frombuffer(content, dtype).reshape(
+        shape, order="F" if column_order else "C"
+    )
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(path: Path, shape: tuple[int, ...], kinds: str) -> tuple[np.dtype, bool, int]:
+def _header(
+    path: Path, shape: tuple[int, ...], kinds: str
+) -> tuple[np.dtype, bool, int]:
     """The type, whether columns come first, and where the numbers start."""
     size = regular_size(path)
     try:
         with path.open("rb") as file:
             head = io.BytesIO(file.read(HEAD))
     except OSError as error:
-        raise PackError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
+        raise PackError(
+            f"cannot be read: {error.strerror}", file=path, fix="check the path"
+        ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that Python 2 wrote it takes nothing from the numbers
+            warnings.simplefilter(
+                "ignore"
+            )  # that Python 2 wrote it takes nothing from the numbers
             found, column_order, dtype = HEADERS[npy.read_magic(head)](head)
     except MALFORMED as error:
         raise PackError("no .npy array", file=path, fix=DOWNLOAD) from error
     if dtype.kind not in kinds or dtype.itemsize > np.dtype(np.float64).itemsize:
         kind = "floating point" if kinds == "f" else "whole"
-        raise PackError(f"numbers of type {dtype}, expected {kind} numbers", file=path, fix=DOWNLOAD)
+        raise PackError(
+            f"numbers of type {dtype}, expected {kind} numbers", file=path, fix=DOWNLOAD
+        )
     if found != shape:
-        raise PackError(f"shape {spoken(found)}, expected {spoken(shape)}", file=path, fix=DOWNLOAD)
+        raise PackError(
+            f"shape {spoken(found)}, expected {spoken(shape)}", file=path, fix=DOWNLOAD
+        )
     expected = head.tell() + math.prod(shape) * dtype.itemsize
     if size != expected:
-        raise PackError(f"{size} bytes, but its header says {expected}", file=path, fix=DOWNLOAD)
+        raise PackError(
+            f"{size} bytes, but its header says {expected}", file=path, fix=DOWNLOAD
+        )
     return dtype, column_order, head.tell()

@@ -12,7 +12,10 @@ import torch
 from jaxtyping import Float
 from torch.nn import functional
 
-FREQUENCY_BINS, FINE_STEPS = 2, 1024  # of CLAP's tokens, and of the time axis VALOR pools
+FREQUENCY_BINS, FINE_STEPS = (
+    2,
+    1024,
+)  # of CLAP's tokens, and of the time axis VALOR pools
 
 Array = Float[np.ndarray, "*frame channel"]
 Segments = Float[np.ndarray, "time feature"]
@@ -40,7 +43,9 @@ def mean(array: Array, segments: int) -> Segments:
     return pooled
 
 
-def mean_of_tokens(tokens: Float[np.ndarray, "frame feature"], segments: int) -> Segments:
+def mean_of_tokens(
+    tokens: Float[np.ndarray, "frame feature"], segments: int
+) -> Segments:
     """CLAP's tokens (frequency bin by bin, each in time order) to segments, as VALOR's network does it.
 
     The map of tokens is made finer in time by bicubic interpolation, averaged over frequency, and averaged over each
@@ -56,8 +61,12 @@ def mean_of_tokens(tokens: Float[np.ndarray, "frame feature"], segments: int) ->
 def _token_weights(tokens: int, segments: int) -> Float[np.ndarray, "time frame"]:
     """How much each token counts in each segment: the interpolation of maps that are one at one token."""
     units = torch.eye(tokens, dtype=torch.float64).reshape(tokens, FREQUENCY_BINS, -1)
-    fine = functional.interpolate(units[None], (FREQUENCY_BINS, FINE_STEPS), mode="bicubic", align_corners=False)
-    weights: np.ndarray = functional.adaptive_avg_pool1d(fine.mean(dim=2), segments)[0].T.numpy()
+    fine = functional.interpolate(
+        units[None], (FREQUENCY_BINS, FINE_STEPS), mode="bicubic", align_corners=False
+    )
+    weights: np.ndarray = functional.adaptive_avg_pool1d(fine.mean(dim=2), segments)[
+        0
+    ].T.numpy()
     return weights
 
 

@@ -66,9 +66,14 @@ class RowFiles:
 
     def arrays(self, videos: Sequence[str], dtype: str | None) -> Iterator[Read]:
         """Every video, file by file and in row order; numbers that `dtype` cannot hold are refused."""
-        for path, group in groupby(sorted(videos, key=self.rows.__getitem__), key=self.place):
+        for path, group in groupby(
+            sorted(videos, key=self.rows.__getitem__), key=self.place
+        ):
             if not path.exists():
-                yield from ((video, PackError("no such file", file=path, fix="add it")) for video in group)
+                yield from (
+                    (video, PackError("no such file", file=path, fix="add it"))
+                    for video in group
+                )
                 continue
             with h5.opened(path, self.shape) as rows:
                 for video in group:
@@ -90,4 +95,8 @@ Source = ArrayFiles | RowFiles
 def refuse_wider(array: np.ndarray, dtype: str | None, path: Path) -> None:
     """Refuse numbers that would lose digits in the store."""
     if dtype and not np.can_cast(array.dtype, dtype):
-        raise PackError(f"numbers of type {array.dtype}, the other files hold {dtype}", file=path, fix="convert it")
+        raise PackError(
+            f"numbers of type {array.dtype}, the other files hold {dtype}",
+            file=path,
+            fix="convert it",
+        )

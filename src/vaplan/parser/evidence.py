@@ -34,13 +34,19 @@ class Sentences:
         """Per modality what speaks for each class in each segment, by the first feature stream."""
         rule = "logit" if self.strategy == MARGIN else self.strategy
         grids = [
-            pseudo_labels.evidence(pseudo_labels.similarity(streams[0], text), strategy=rule, scale=scale)
-            for streams, text, scale in zip(inputs.streams, self.text, self.scales, strict=True)
+            pseudo_labels.evidence(
+                pseudo_labels.similarity(streams[0], text), strategy=rule, scale=scale
+            )
+            for streams, text, scale in zip(
+                inputs.streams, self.text, self.scales, strict=True
+            )
         ]
         return torch.stack(grids, dim=2)
 
 
-def read_sentences(taxonomy: Taxonomy, loaded: Sequence[Encoder], *, strategy: str = "confidence") -> Sentences:
+def read_sentences(
+    taxonomy: Taxonomy, loaded: Sequence[Encoder], *, strategy: str = "confidence"
+) -> Sentences:
     """Let the encoder of each modality read the sentences of a taxonomy."""
     if strategy not in STRATEGIES:
         raise UsageError(unknown("strategy", strategy, STRATEGIES))
@@ -48,10 +54,14 @@ def read_sentences(taxonomy: Taxonomy, loaded: Sequence[Encoder], *, strategy: s
     for modality, encoder in zip(MODALITIES, loaded, strict=True):
         classes = encoders.class_vectors(encoder, taxonomy.prompts(modality))
         if strategy == MARGIN:
-            things = encoders.class_vectors(encoder, _everyday(taxonomy, encoder).prompts(modality))
+            things = encoders.class_vectors(
+                encoder, _everyday(taxonomy, encoder).prompts(modality)
+            )
             classes = pseudo_labels.above_everyday(classes, things)
         text.append(classes)
-    return Sentences(strategy, tuple(text), tuple(encoder.logit_scale for encoder in loaded))
+    return Sentences(
+        strategy, tuple(text), tuple(encoder.logit_scale for encoder in loaded)
+    )
 
 
 def _everyday(taxonomy: Taxonomy, encoder: Encoder) -> Taxonomy:
@@ -59,5 +69,11 @@ def _everyday(taxonomy: Taxonomy, encoder: Encoder) -> Taxonomy:
 
     The embedded encoders know no more than the drawn world.
     """
-    known = synthetic.TAXONOMY.classes if encoder.name == "embedded" else (*LLP.classes, *AVE.classes)
-    return replace(taxonomy, classes=tuple(dict.fromkeys(map(spoken, known))), own_prompts={})
+    known = (
+        synthetic.TAXONOMY.classes
+        if encoder.name == "embedded"
+        else (*LLP.classes, *AVE.classes)
+    )
+    return replace(
+        taxonomy, classes=tuple(dict.fromkeys(map(spoken, known))), own_prompts={}
+    )

@@ -20,8 +20,13 @@ def stored_inputs(encoded: Encoded, *, heard: int) -> Inputs:
     Args:
         heard: How many of the feature streams are of sound; they come first.
     """
-    streams = tuple(torch.from_numpy(own.astype(np.float16).astype(np.float32))[None] for own in encoded.vectors)
-    return Inputs((streams[:heard], streams[heard:]), torch.from_numpy(encoded.mask)[None])
+    streams = tuple(
+        torch.from_numpy(own.astype(np.float16).astype(np.float32))[None]
+        for own in encoded.vectors
+    )
+    return Inputs(
+        (streams[:heard], streams[heard:]), torch.from_numpy(encoded.mask)[None]
+    )
 
 
 def as_timeline(

@@ -18,13 +18,22 @@ def default(taxonomy: Taxonomy) -> Taxonomy:
 def valor(taxonomy: Taxonomy) -> Taxonomy:
     """VALOR's sentences, which there are for the classes of LLP."""
     own = {
-        name: dict(zip(taxonomy.classes, map(tuple, valor_prompts(taxonomy.classes, modality)), strict=True))
+        name: dict(
+            zip(
+                taxonomy.classes,
+                map(tuple, valor_prompts(taxonomy.classes, modality)),
+                strict=True,
+            )
+        )
         for modality, name in enumerate(MODALITIES)
     }
     return replace(taxonomy, own_prompts=own)
 
 
-PROMPTS: Mapping[str, Callable[[Taxonomy], Taxonomy]] = {"default": default, "valor": valor}
+PROMPTS: Mapping[str, Callable[[Taxonomy], Taxonomy]] = {
+    "default": default,
+    "valor": valor,
+}
 
 
 def in_other_words(taxonomy: Taxonomy, prompts: str) -> Taxonomy:

@@ -34,7 +34,12 @@ class ZeroShot:
         sentences: Sentences,
         threshold: Float[Tensor, "modality class"],
     ) -> None:
-        self.taxonomy, self.encoders, self.sentences, self.threshold = taxonomy, loaded, sentences, threshold
+        self.taxonomy, self.encoders, self.sentences, self.threshold = (
+            taxonomy,
+            loaded,
+            sentences,
+            threshold,
+        )
 
     @classmethod
     def load(
@@ -50,19 +55,35 @@ class ZeroShot:
         Args:
             thresholds: The margin to exceed, per modality; `pseudo_labels.MARGINS` where it says nothing.
         """
-        audio, visual = (encoders.load(name, modality, compute=compute) for modality, name in enumerate(names))
+        audio, visual = (
+            encoders.load(name, modality, compute=compute)
+            for modality, name in enumerate(names)
+        )
         spec = {**pseudo_labels.MARGINS, **(thresholds or {})}
         threshold = pseudo_labels.thresholds(len(taxonomy), spec)
-        return cls(taxonomy, (audio, visual), read_sentences(taxonomy, (audio, visual), strategy=MARGIN), threshold)
+        return cls(
+            taxonomy,
+            (audio, visual),
+            read_sentences(taxonomy, (audio, visual), strategy=MARGIN),
+            threshold,
+        )
 
-    def __call__(self, path: str | Path, *, tags: Collection[str] | None = None) -> Timeline:
+    def __call__(
+        self, path: str | Path, *, tags: Collection[str] | None = None
+    ) -> Timeline:
         """Say what is heard and what is seen in a file, and when; with `tags`, of these classes alone."""
         encoded = encoders.encode(Path(path), self.encoders)
         inputs = stored_inputs(encoded, heard=1)
         margin = self.sentences.evidence(inputs)
         marked = self._marked(margin, inputs)
-        return as_timeline(Path(path), encoded, self.taxonomy, marked[0], margin[0], tags=tags)
+        return as_timeline(
+            Path(path), encoded, self.taxonomy, marked[0], margin[0], tags=tags
+        )
 
-    def _marked(self, margin: Float[Tensor, "video time modality class"], inputs: Inputs) -> Tensor:
+    def _marked(
+        self, margin: Float[Tensor, "video time modality class"], inputs: Inputs
+    ) -> Tensor:
         everything = torch.ones(len(margin), len(self.taxonomy), dtype=torch.bool)
-        return pseudo_labels.generate_pseudo_labels(margin, everything, inputs.mask, threshold=self.threshold)
+        return pseudo_labels.generate_pseudo_labels(
+            margin, everything, inputs.mask, threshold=self.threshold
+        )

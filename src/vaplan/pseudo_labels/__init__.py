@@ -6,7 +6,12 @@ label is right; `smooth` averages evidence along the timeline; `fuse` joins it w
 learns from densely labelled videos how to.
 """
 
-from vaplan.pseudo_labels.denoise import Denoising, flip_suspicious, forward_loss, given_tags
+from vaplan.pseudo_labels.denoise import (
+    Denoising,
+    flip_suspicious,
+    forward_loss,
+    given_tags,
+)
 from vaplan.pseudo_labels.generate import (
     STRATEGIES,
     choose_thresholds,
@@ -23,7 +28,12 @@ from vaplan.pseudo_labels.open_vocabulary import MARGINS, above_everyday
 from vaplan.pseudo_labels.posterior import fuse
 from vaplan.pseudo_labels.smoothing import smooth
 from vaplan.pseudo_labels.stacking import Stack, fit_stack
-from vaplan.pseudo_labels.swap import draw_partners, error_rates, exchanged, removed_by_exchange
+from vaplan.pseudo_labels.swap import (
+    draw_partners,
+    error_rates,
+    exchanged,
+    removed_by_exchange,
+)
 from vaplan.pseudo_labels.unsupervised import thresholds_without_labels
 from vaplan.pseudo_labels.valor import valor_prompts, valor_thresholds
 

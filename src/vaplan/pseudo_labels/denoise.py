@@ -54,12 +54,15 @@ def given_tags(prediction: Prediction) -> Float[Tensor, "video time modality cla
     A segment can hold a class only if its video does, so P(segment | video) = P(segment) / P(video). The tags of the
     videos whose labels are denoised are known: a parser that doubts a tag says little about when it occurs.
     """
-    video = prediction.video.clamp(torch.finfo(torch.float32).tiny, 1)  # HAN's own pooling can exceed 1
+    video = prediction.video.clamp(
+        torch.finfo(torch.float32).tiny, 1
+    )  # HAN's own pooling can exceed 1
     return (prediction.segment / video[:, None, None]).clamp(max=1)
 
 
 def forward_loss(
-    probability: Float[Tensor, "video time modality class"], label: Bool[Tensor, "video time modality class"]
+    probability: Float[Tensor, "video time modality class"],
+    label: Bool[Tensor, "video time modality class"],
 ) -> Float[Tensor, "video time modality class"]:
     """Unreduced cross entropy of a trained parser against hard labels, in nats."""
     of_label = torch.where(label, probability.float(), 1 - probability.float())
@@ -84,16 +87,26 @@ def flip_suspicious(
     suspicious = loss > chosen.ratio * baseline(loss, mask, keep=chosen.keep)
     if chosen.floor:
         suspicious &= loss > math.log(2)
-    denoised = torch.tensor([name in chosen.modalities for name in MODALITIES], device=label.device)
-    flipped = label ^ (suspicious & weak_label[:, None, None] & (mask & denoised)[..., None])
+    denoised = torch.tensor(
+        [name in chosen.modalities for name in MODALITIES], device=label.device
+    )
+    flipped = label ^ (
+        suspicious & weak_label[:, None, None] & (mask & denoised)[..., None]
+    )
     if not chosen.keep_presence:
         return flipped
-    before, after = ((labels & mask[..., None]).any(dim=1, keepdim=True) for labels in (label, flipped))
+    before, after = (
+        (labels & mask[..., None]).any(dim=1, keepdim=True)
+        for labels in (label, flipped)
+    )
     return torch.where(before & after, flipped, label)
 
 
 def baseline(
-    loss: Float[Tensor, "video time modality class"], mask: Bool[Tensor, "video time modality"], *, keep: int
+    loss: Float[Tensor, "video time modality class"],
+    mask: Bool[Tensor, "video time modality"],
+    *,
+    keep: int,
 ) -> Float[Tensor, "video 1 modality class"]:
     """Per event the mean of its `keep` lowest losses, or of half its segments where the video is short.
 

@@ -14,24 +14,34 @@ from torch import Tensor
 from vaplan.arrays import MODALITIES
 from vaplan.errors import RecipeError, unknown
 
-CHANCE_MULTIPLES = {"audio": 0.95, "visual": 1.025}  # of 1 / number of classes; .038 and .041 for LLP's 25
+CHANCE_MULTIPLES = {
+    "audio": 0.95,
+    "visual": 1.025,
+}  # of 1 / number of classes; .038 and .041 for LLP's 25
 ThresholdSpec = Mapping[str, float | Sequence[float]]
 Score = Callable[[Tensor, int], float]
 
 
 def similarity(
-    features: Float[Tensor, "*video time feature"], text: Float[Tensor, "class feature"], *, scale: float = 1.0
+    features: Float[Tensor, "*video time feature"],
+    text: Float[Tensor, "class feature"],
+    *,
+    scale: float = 1.0,
 ) -> Float[Tensor, "*video time class"]:
     """Cosine of each segment with each class's prompt, times `scale`; both sides are L2-normalised already."""
     return scale * features @ text.T
 
 
-def confidence(similarity: Float[Tensor, "*cells class"]) -> Float[Tensor, "*cells class"]:
+def confidence(
+    similarity: Float[Tensor, "*cells class"],
+) -> Float[Tensor, "*cells class"]:
     """Softmax over classes; at scale 1 all values lie close to chance."""
     return similarity.softmax(dim=-1)
 
 
-def logit(cosine: Float[Tensor, "*cells class"], *, scale: float) -> Float[Tensor, "*cells class"]:
+def logit(
+    cosine: Float[Tensor, "*cells class"], *, scale: float
+) -> Float[Tensor, "*cells class"]:
     """VALOR's evidence: the cosine at the encoder's own logit scale."""
     return scale * cosine
 
@@ -40,11 +50,17 @@ def _confidence_of(cosine: Tensor, *, scale: float) -> Tensor:  # noqa: ARG001 -
     return confidence(cosine)
 
 
-STRATEGIES: dict[str, Callable[..., Tensor]] = {"confidence": _confidence_of, "logit": logit}
+STRATEGIES: dict[str, Callable[..., Tensor]] = {
+    "confidence": _confidence_of,
+    "logit": logit,
+}
 
 
 def evidence(
-    cosine: Float[Tensor, "*cells class"], *, strategy: str = "confidence", scale: float = 1.0
+    cosine: Float[Tensor, "*cells class"],
+    *,
+    strategy: str = "confidence",
+    scale: float = 1.0,
 ) -> Float[Tensor, "*cells class"]:
     """What is held against a threshold: PLG's softmax over classes, or VALOR's raw logit.
 
@@ -57,7 +73,9 @@ def evidence(
     return STRATEGIES[strategy](cosine, scale=scale)
 
 
-def thresholds(classes: int, spec: ThresholdSpec | None = None) -> Float[Tensor, "modality class"]:
+def thresholds(
+    classes: int, spec: ThresholdSpec | None = None
+) -> Float[Tensor, "modality class"]:
     """The confidence a label must exceed, per modality and class.
 
     Args:
@@ -72,7 +90,10 @@ def thresholds(classes: int, spec: ThresholdSpec | None = None) -> Float[Tensor,
     for name in spec:
         if name not in MODALITIES:
             raise RecipeError(unknown("modality", name, MODALITIES))
-    rows = [_row(spec.get(name, CHANCE_MULTIPLES[name] / classes), classes) for name in MODALITIES]
+    rows = [
+        _row(spec.get(name, CHANCE_MULTIPLES[name] / classes), classes)
+        for name in MODALITIES
+    ]
     return torch.stack(rows)
 
 
@@ -120,18 +141,30 @@ def choose_thresholds(
     for m in range(modalities):
         tagged = confidence[:, :, m][mask[:, :, m, None] & weak_label[:, None]]
         if not len(tagged):
-            raise RecipeError(f"no tagged {MODALITIES[m]} segment to fit a threshold on", fix="name thresholds")
+            raise RecipeError(
+                f"no tagged {MODALITIES[m]} segment to fit a threshold on",
+                fix="name thresholds",
+            )
         scored = []
         for value in _candidates(tagged, candidates):
-            labels = generate_pseudo_labels(confidence, weak_label, mask, threshold=value.expand(modalities, classes))
+            labels = generate_pseudo_labels(
+                confidence,
+                weak_label,
+                mask,
+                threshold=value.expand(modalities, classes),
+            )
             scored.append((score(labels, m), -float(value)))
         chosen[m] = -max(scored)[1]
     return chosen.repeat(1, classes)
 
 
-def _candidates(tagged: Float[Tensor, " cell"], count: int) -> Float[Tensor, " candidate"]:
+def _candidates(
+    tagged: Float[Tensor, " cell"], count: int
+) -> Float[Tensor, " candidate"]:
     """Evenly spaced quantiles, the first one just low enough for every cell to fire."""
-    quantiles = np.quantile(tagged.numpy(force=True), np.linspace(0, 1, count + 1)[:-1]).astype(np.float32)
+    quantiles = np.quantile(
+        tagged.numpy(force=True), np.linspace(0, 1, count + 1)[:-1]
+    ).astype(np.float32)
     quantiles[0] = np.nextafter(quantiles[0], np.float32(-np.inf))
     return torch.from_numpy(quantiles)
 
@@ -139,5 +172,8 @@ def _candidates(tagged: Float[Tensor, " cell"], count: int) -> Float[Tensor, " c
 def _row(value: float | Sequence[float], classes: int) -> Float[Tensor, " class"]:
     row = torch.as_tensor(value, dtype=torch.float32)
     if row.ndim and len(row) != classes:
-        raise RecipeError(f"{len(row)} thresholds for {classes} classes", fix="give one, or one for each class")
+        raise RecipeError(
+            f"{len(row)} thresholds for {classes} classes",
+            fix="give one, or one for each class",
+        )
     return row.expand(classes)

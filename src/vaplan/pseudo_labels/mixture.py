@@ -20,7 +20,9 @@ from vaplan.errors import RecipeError
 
 STEPS = 100  # of the fit; it has settled long before
 LEAST_LIFT = 0.5  # widths; two normal spreads that are nearer cannot be told apart
-PRIOR = 2.0  # segments of each kind that a class begins with, so that no share is 0 or 1
+PRIOR = (
+    2.0  # segments of each kind that a class begins with, so that no share is 0 or 1
+)
 
 Parameter = Float[Tensor, "modality class"]
 
@@ -48,7 +50,11 @@ class Mixture:
     ) -> Float[Tensor, "video time modality class"]:
         """How likely a class is in a segment of a video that is tagged with it."""
         above = (_spread(evidence, odds=self.odds) - self.absent) / self.width
-        return (self.lift * above - self.lift.square() / 2 + self.share.logit()).sigmoid().float()
+        return (
+            (self.lift * above - self.lift.square() / 2 + self.share.logit())
+            .sigmoid()
+            .float()
+        )
 
     def thresholds(self, probability: float = 0.5) -> Parameter:
         """The evidence at which a label is as likely as that."""
@@ -72,15 +78,25 @@ def fit_mixture(
     Args:
         odds: Take the log-odds of the evidence, which for a softmax are nearer to normal.
     """
-    cells, tagged = _spread(evidence, odds=odds), weak_label[:, None, None].expand(evidence.shape)
+    cells, tagged = (
+        _spread(evidence, odds=odds),
+        weak_label[:, None, None].expand(evidence.shape),
+    )
     absent, width = _by_class(cells, mask[..., None] & ~tagged, _mean_and_width)
     for m, name in enumerate(MODALITIES):
         if absent[m].isnan().any() and mask[:, :, m].any():
             what = f"no {name} segment without some class: nothing shows what an absent class is like"
             raise RecipeError(what, fix=f"give --threshold {name}=…")
-    absent, width = absent.nan_to_num(0.0), width.nan_to_num(1.0)  # of a modality that nowhere exists
-    lift, share = _by_class((cells - absent) / width, mask[..., None] & tagged, _lift_and_share)
-    return Mixture(absent, width, lift.nan_to_num(LEAST_LIFT), share.nan_to_num(0.5), odds)
+    absent, width = (
+        absent.nan_to_num(0.0),
+        width.nan_to_num(1.0),
+    )  # of a modality that nowhere exists
+    lift, share = _by_class(
+        (cells - absent) / width, mask[..., None] & tagged, _lift_and_share
+    )
+    return Mixture(
+        absent, width, lift.nan_to_num(LEAST_LIFT), share.nan_to_num(0.5), odds
+    )
 
 
 def _spread(evidence: Tensor, *, odds: bool) -> Tensor:
@@ -96,7 +112,9 @@ def _by_class(
     found = torch.full((2, *cells.shape[2:]), torch.nan, dtype=torch.float64)
     for m, c in torch.nonzero(chosen.any(dim=0).any(dim=0)).tolist():
         found[:, m, c] = torch.stack(fit(cells[:, :, m, c][chosen[:, :, m, c]]))
-    first, second = torch.where(found.isnan(), found.nanmean(dim=2, keepdim=True), found)
+    first, second = torch.where(
+        found.isnan(), found.nanmean(dim=2, keepdim=True), found
+    )
     return first, second
 
 
@@ -106,7 +124,10 @@ def _mean_and_width(values: Float[Tensor, " cell"]) -> tuple[Tensor, Tensor]:
 
 def _lift_and_share(above: Float[Tensor, " cell"]) -> tuple[Tensor, Tensor]:
     """Expectation and maximisation, of cells in widths above where the class is absent."""
-    lift, share = above.quantile(0.75).clamp(min=1.0), torch.tensor(0.5, dtype=torch.float64)
+    lift, share = (
+        above.quantile(0.75).clamp(min=1.0),
+        torch.tensor(0.5, dtype=torch.float64),
+    )
     for _ in range(STEPS):
         present = (lift * above - lift.square() / 2 + share.logit()).sigmoid()
         share = (present.sum() + PRIOR) / (len(above) + 2 * PRIOR)

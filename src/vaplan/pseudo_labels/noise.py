@@ -44,9 +44,16 @@ def noise_ratios(
     chosen = settings or NoiseEstimate()
     exists = present[..., None]
     mean = (probability * exists).double().sum(dim=0) / exists.sum(dim=0).clamp(min=1)
-    said = probability.double() * torch.tensor([1.0, OFFICIAL_VISUAL_FACTOR if chosen.official else 1.0])[:, None]
+    said = (
+        probability.double()
+        * torch.tensor([1.0, OFFICIAL_VISUAL_FACTOR if chosen.official else 1.0])[
+            :, None
+        ]
+    )
     tagged = weak_label[:, None] & exists
-    noisy = tagged & (said < torch.tensor(chosen.below, dtype=torch.float64)[:, None] * mean)
+    noisy = tagged & (
+        said < torch.tensor(chosen.below, dtype=torch.float64)[:, None] * mean
+    )
     return noisy.sum(dim=0) / tagged.sum(dim=0).clamp(min=1).double()
 
 

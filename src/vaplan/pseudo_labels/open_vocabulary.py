@@ -9,7 +9,9 @@ from torch import Tensor
 
 from vaplan.arrays import MODALITIES
 
-MARGINS = dict.fromkeys(MODALITIES, 5.0)  # to exceed, in logits, where nothing is known to choose one by
+MARGINS = dict.fromkeys(
+    MODALITIES, 5.0
+)  # to exceed, in logits, where nothing is known to choose one by
 
 
 def above_everyday(

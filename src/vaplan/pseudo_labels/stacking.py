@@ -38,11 +38,18 @@ class Stack:
         """The probability of each label by both witnesses, 0 where there can be none."""
         cells = _possible(weak_label, said.mask)
         fused = torch.zeros_like(first)
-        fused[cells] = self._logit(_features(first, said, cells), *cells[2:]).sigmoid().to(first.dtype)
+        fused[cells] = (
+            self._logit(_features(first, said, cells), *cells[2:])
+            .sigmoid()
+            .to(first.dtype)
+        )
         return fused
 
     def _logit(
-        self, features: Float[Tensor, "cell feature"], modality: Int[Tensor, " cell"], label: Int[Tensor, " cell"]
+        self,
+        features: Float[Tensor, "cell feature"],
+        modality: Int[Tensor, " cell"],
+        label: Int[Tensor, " cell"],
     ) -> Float[Tensor, " cell"]:
         weighed = (features * self.weight[modality]).sum(dim=1)
         return weighed + self.bias[modality] + self.offset[modality, label]
@@ -66,18 +73,29 @@ def fit_stack(
     """
     cells = _possible(weak_label, said.mask)
     if not len(cells[0]):
-        raise RecipeError("no segment of a tag to weigh the witnesses by", fix="give densely labelled, tagged videos")
+        raise RecipeError(
+            "no segment of a tag to weigh the witnesses by",
+            fix="give densely labelled, tagged videos",
+        )
     features, wanted = _features(first, said, cells), truth[cells].double()
     modalities, classes = truth.shape[2:]
-    numbers = [torch.zeros(modalities, size, dtype=torch.float64) for size in (features.shape[1], 1, classes)]
+    numbers = [
+        torch.zeros(modalities, size, dtype=torch.float64)
+        for size in (features.shape[1], 1, classes)
+    ]
     weight, bias, offset = (number.requires_grad_() for number in numbers)
-    optimiser = torch.optim.LBFGS(numbers, max_iter=STEPS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        numbers, max_iter=STEPS, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> Tensor:
         optimiser.zero_grad()
         logit = Stack(weight, bias[:, 0], offset)._logit(features, *cells[2:])
         wrong = binary_cross_entropy_with_logits(logit, wanted, reduction="sum")
-        total = wrong + (RIDGE * weight.square().sum() + RIDGE_CLASS * offset.square().sum()) / 2
+        total = (
+            wrong
+            + (RIDGE * weight.square().sum() + RIDGE_CLASS * offset.square().sum()) / 2
+        )
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
@@ -88,7 +106,9 @@ def fit_stack(
 Cells = tuple[Tensor, ...]  # indices of video, time, modality and class
 
 
-def _possible(weak_label: Bool[Tensor, "video class"], mask: Bool[Tensor, "video time modality"]) -> Cells:
+def _possible(
+    weak_label: Bool[Tensor, "video class"], mask: Bool[Tensor, "video time modality"]
+) -> Cells:
     """Where a label can be: segments that exist, of the video's tags."""
     return (weak_label[:, None, None] & mask[..., None]).nonzero(as_tuple=True)
 
@@ -98,11 +118,17 @@ def _features(
 ) -> Float[Tensor, "cell feature"]:
     """What both witnesses say of the cells, in log-odds; of segments that do not exist they say 0, a toss-up."""
     video, _, modality, label = cells
-    columns = [_log_odds(said.modality[video, modality, label]), _log_odds(said.video[video, label])]
+    columns = [
+        _log_odds(said.modality[video, modality, label]),
+        _log_odds(said.video[video, label]),
+    ]
     exists = said.mask[..., None].double()
     for witness in (first, said.segment):
         odds = _log_odds(witness) * exists
-        columns += [view[cells] for view in (odds, _around(odds, exists), _over(odds, exists), odds.flip(2))]
+        columns += [
+            view[cells]
+            for view in (odds, _around(odds, exists), _over(odds, exists), odds.flip(2))
+        ]
     return torch.stack(columns, dim=1)
 
 

@@ -14,14 +14,18 @@ from vaplan.arrays import AUDIO, VISUAL, Inputs
 DRAWS = 100  # after so many the partners that are left are looked for one by one
 
 
-def draw_partners(weak_label: Bool[Tensor, "video class"], *, seed: int) -> Int[Tensor, " video"]:
+def draw_partners(
+    weak_label: Bool[Tensor, "video class"], *, seed: int
+) -> Int[Tensor, " video"]:
     """For each video one other, drawn evenly from those that share no tag with it; -1 where there is none."""
     videos, random = len(weak_label), torch.Generator().manual_seed(seed)
     partner = torch.full((videos,), -1)
     waiting = torch.arange(videos)
     for _ in range(DRAWS):
         drawn = torch.randint(videos, waiting.shape, generator=random)
-        fits = ~(weak_label[waiting] & weak_label[drawn]).any(dim=1) & (drawn != waiting)
+        fits = ~(weak_label[waiting] & weak_label[drawn]).any(dim=1) & (
+            drawn != waiting
+        )
         partner[waiting[fits]] = drawn[fits]
         waiting = waiting[~fits]
         if not len(waiting):
@@ -30,7 +34,9 @@ def draw_partners(weak_label: Bool[Tensor, "video class"], *, seed: int) -> Int[
         fitting = torch.nonzero(~(weak_label & weak_label[video]).any(dim=1))[:, 0]
         fitting = fitting[fitting != video]
         if len(fitting):
-            partner[video] = fitting[int(torch.randint(len(fitting), (), generator=random))]
+            partner[video] = fitting[
+                int(torch.randint(len(fitting), (), generator=random))
+            ]
     return partner
 
 
@@ -54,7 +60,9 @@ def error_rates(
 
 def removed_by_exchange(
     weak_label: Bool[Tensor, "video class"],
-    foreign: tuple[Float[Tensor, "video modality class"], Float[Tensor, "video modality class"]],
+    foreign: tuple[
+        Float[Tensor, "video modality class"], Float[Tensor, "video modality class"]
+    ],
     error: Float[Tensor, "modality class"],
 ) -> Bool[Tensor, "video modality class"]:
     """Which tags to take away from which modality.
@@ -66,8 +74,14 @@ def removed_by_exchange(
     Args:
         foreign: What the parser says of the videos with foreign audio, and with foreign visual.
     """
-    bar = 0.5 * error / error.amax(dim=1, keepdim=True).clamp(min=torch.finfo(error.dtype).tiny)
+    bar = (
+        0.5
+        * error
+        / error.amax(dim=1, keepdim=True).clamp(min=torch.finfo(error.dtype).tiny)
+    )
     with_foreign_audio, with_foreign_visual = foreign
     under_test = {AUDIO: with_foreign_visual, VISUAL: with_foreign_audio}
-    silent = torch.stack([(under_test[m] < bar[m]).all(dim=1) for m in (AUDIO, VISUAL)], dim=1)
+    silent = torch.stack(
+        [(under_test[m] < bar[m]).all(dim=1) for m in (AUDIO, VISUAL)], dim=1
+    )
     return silent & weak_label[:, None]

@@ -57,11 +57,13 @@ class Trust:
             f"tagged and untagged videos look alike, {self.separation:.1f} deviations apart": (
                 self.separation < LEAST_SEPARATION
             ),
-            f"most segments are nearly a toss-up, {self.entropy:.2f} bits": self.entropy > MOST_ENTROPY,
+            f"most segments are nearly a toss-up, {self.entropy:.2f} bits": self.entropy
+            > MOST_ENTROPY,
             f"labels come and go: {self.neighbours:.0%} of neighbours are labelled, {self.fires:.0%} of all": (
                 self.fires < 0.9 and self.neighbours <= self.fires
             ),
-            f"its sentences agree on {self.sentences:.0%} of the labels only": self.sentences < LEAST_ALIKE,
+            f"its sentences agree on {self.sentences:.0%} of the labels only": self.sentences
+            < LEAST_ALIKE,
         }
         return [reason for reason, holds in found.items() if holds]
 
@@ -74,7 +76,10 @@ class Trust:
 
     def document(self) -> dict[str, Any]:
         """Everything, as JSON values."""
-        numbers = {name: None if value != value else value for name, value in asdict(self).items()}
+        numbers = {
+            name: None if value != value else value
+            for name, value in asdict(self).items()
+        }
         return numbers | {"verdict": self.verdict, "reasons": self.reasons}
 
 
@@ -96,9 +101,14 @@ def assess(
     inside, outside = tagged & exists, ~tagged & exists
     above = evidence > threshold
     label, probability = above & inside, mixture.probability(evidence)
-    unsure = -(probability.xlogy(probability) + (1 - probability).xlogy(1 - probability)) / torch.tensor(2.0).log()
+    unsure = (
+        -(probability.xlogy(probability) + (1 - probability).xlogy(1 - probability))
+        / torch.tensor(2.0).log()
+    )
     labelled_pairs, pairs = label[:, 1:] & label[:, :-1], exists[:, 1:] & exists[:, :-1]
-    asked = (label[:, 1:] & pairs).sum(dim=(0, 1)) + (label[:, :-1] & pairs).sum(dim=(0, 1))
+    asked = (label[:, 1:] & pairs).sum(dim=(0, 1)) + (label[:, :-1] & pairs).sum(
+        dim=(0, 1)
+    )
     numbers = {
         "fires": _share(above, inside),
         "fires_untagged": _share(above, outside),
@@ -106,16 +116,23 @@ def assess(
         "separation": mixture.lift,
         "entropy": _share(unsure, inside),
         "neighbours": 2 * labelled_pairs.sum(dim=(0, 1)) / asked,
-        "sentences": torch.full_like(mixture.lift, torch.nan) if sentences is None else sentences,
+        "sentences": torch.full_like(mixture.lift, torch.nan)
+        if sentences is None
+        else sentences,
     }
     videos = (weak_label[:, None] & mask.any(dim=1)[..., None]).sum(dim=0)
     rows = torch.stack([*map(torch.Tensor.double, numbers.values())], dim=-1).tolist()
     return [
-        [Trust(count, **dict(zip(numbers, row, strict=True))) for count, row in zip(counts, of_modality, strict=True)]
+        [
+            Trust(count, **dict(zip(numbers, row, strict=True)))
+            for count, row in zip(counts, of_modality, strict=True)
+        ]
         for counts, of_modality in zip(videos.tolist(), rows, strict=True)
     ]
 
 
-def _share(value: Tensor, where: Bool[Tensor, "video time modality class"]) -> Float[Tensor, "modality class"]:
+def _share(
+    value: Tensor, where: Bool[Tensor, "video time modality class"]
+) -> Float[Tensor, "modality class"]:
     """The mean over the chosen cells; 0 where there are none."""
     return (value * where).sum(dim=(0, 1)) / where.sum(dim=(0, 1)).clamp(min=1)

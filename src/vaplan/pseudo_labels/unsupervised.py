@@ -24,7 +24,10 @@ def thresholds_without_labels(
     for m, name in enumerate(MODALITIES):
         untagged = confidence[:, :, m][mask[:, :, m, None] & ~weak_label[:, None]]
         if not len(untagged):
-            raise RecipeError(f"no {name} segment without some class", fix=f"give --threshold {name}=…")
+            raise RecipeError(
+                f"no {name} segment without some class",
+                fix=f"give --threshold {name}=…",
+            )
         rank = max(1, round((1 - false_rate) * len(untagged)))
         chosen.append(untagged.kthvalue(rank).values)
     return torch.stack(chosen)[:, None].repeat(1, confidence.shape[-1])

@@ -28,25 +28,83 @@ CAPTIONS = {
     ).split("|"),
 }
 LOGITS = {
-    AUDIO: (0, 0, 1, 4, 6, -2, 4, 4, 2, 2, 2, 1, 2, 3, 0, 2, 2, 2, 0, 2, -1, 2, 3, 3, 0),
-    VISUAL: (20, 15, 18, 14, 15, 18, 18, 15, 15, 15, 15, 18, 15, 15, 15, 15, 15, 15, 15, 16, 14, 15, 15, 15, 18),
+    AUDIO: (
+        0,
+        0,
+        1,
+        4,
+        6,
+        -2,
+        4,
+        4,
+        2,
+        2,
+        2,
+        1,
+        2,
+        3,
+        0,
+        2,
+        2,
+        2,
+        0,
+        2,
+        -1,
+        2,
+        3,
+        3,
+        0,
+    ),
+    VISUAL: (
+        20,
+        15,
+        18,
+        14,
+        15,
+        18,
+        18,
+        15,
+        15,
+        15,
+        15,
+        18,
+        15,
+        15,
+        15,
+        15,
+        15,
+        15,
+        15,
+        16,
+        14,
+        15,
+        15,
+        15,
+        18,
+    ),
 }
 
 
 def valor_thresholds(classes: Sequence[str]) -> dict[str, list[float]]:
     """The logit that a label must exceed, per modality and class: for `thresholds` of the strategy "logit"."""
     places = [_place(name) for name in classes]
-    return {MODALITIES[m]: [float(logits[place]) for place in places] for m, logits in LOGITS.items()}
+    return {
+        MODALITIES[m]: [float(logits[place]) for place in places]
+        for m, logits in LOGITS.items()
+    }
 
 
 def valor_prompts(classes: Sequence[str], modality: int) -> list[list[str]]:
     """The sentence of each class."""
-    return [[PREFIX[modality].format(CAPTIONS[modality][_place(name)])] for name in classes]
+    return [
+        [PREFIX[modality].format(CAPTIONS[modality][_place(name)])] for name in classes
+    ]
 
 
 def _place(name: str) -> int:
     if name not in LLP.classes:
         raise RecipeError(
-            unknown("class of VALOR", name, LLP.classes), fix="its thresholds and prompts are those of LLP"
+            unknown("class of VALOR", name, LLP.classes),
+            fix="its thresholds and prompts are those of LLP",
         )
     return LLP.index(name)

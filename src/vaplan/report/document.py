@@ -46,7 +46,9 @@ def page(
     sections = {
         "Results": [results.render(table) for table in tables],
         "Figures": [figures.render(picture) for picture in pictures],
-        "Examples": [videos.render(e, colours, max_embed_bytes=max_embed_bytes) for e in examples],
+        "Examples": [
+            videos.render(e, colours, max_embed_bytes=max_embed_bytes) for e in examples
+        ],
         "Details": _details(details or {}),
     }
     shown = {name: parts for name, parts in sections.items() if parts}
@@ -63,14 +65,27 @@ def page(
 
 def _section(name: str, parts: Sequence[Markup]) -> Markup:
     anchor = name.lower()
-    return tag("section", tag("h2", name, id=anchor), *parts, aria_labelledby=anchor, class_=anchor)
+    return tag(
+        "section",
+        tag("h2", name, id=anchor),
+        *parts,
+        aria_labelledby=anchor,
+        class_=anchor,
+    )
 
 
 def _details(details: Mapping[str, str]) -> list[Markup]:
     short = {name: text for name, text in details.items() if "\n" not in text}
     long = {name: text for name, text in details.items() if "\n" in text}
-    entries = [part for name, text in short.items() for part in (tag("dt", name), tag("dd", text))]
-    folded = [tag("details", tag("summary", name), tag("pre", text)) for name, text in long.items()]
+    entries = [
+        part
+        for name, text in short.items()
+        for part in (tag("dt", name), tag("dd", text))
+    ]
+    folded = [
+        tag("details", tag("summary", name), tag("pre", text))
+        for name, text in long.items()
+    ]
     return [*([tag("dl", *entries)] if entries else []), *folded]
 
 
@@ -87,14 +102,20 @@ def _document(title: str, *body: Markup) -> str:
         tag("title", title),
         tag("style", style),
     )
-    whole = tag("html", tag("head", *head), tag("body", *body, tag("script", script)), lang="en")
+    whole = tag(
+        "html", tag("head", *head), tag("body", *body, tag("script", script)), lang="en"
+    )
     return f"<!DOCTYPE html>\n{whole}\n"
 
 
 def _asset(name: str) -> Markup:
-    return Markup(resources.files("vaplan.report").joinpath(name).read_text(encoding="utf-8"))
+    return Markup(
+        resources.files("vaplan.report").joinpath(name).read_text(encoding="utf-8")
+    )
 
 
 def _source(text: str) -> str:
     """A style or script as the policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return (
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    )

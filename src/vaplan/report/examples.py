@@ -12,7 +12,23 @@ from vaplan.timeline import Event, Timeline
 
 ROW, BAR = 22, 18  # pixels: the height of a row, and of the bar in it
 # Seconds between the ticks of an axis.
-STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+STEPS = (
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    1800.0,
+    3600.0,
+)
 
 
 @dataclass(frozen=True)
@@ -26,14 +42,22 @@ class Example:
     note: str = ""
 
 
-def render(example: Example, colours: Mapping[str, str], *, max_embed_bytes: int) -> Markup:
+def render(
+    example: Example, colours: Mapping[str, str], *, max_embed_bytes: int
+) -> Markup:
     """The player and the lanes as HTML; `colours` has one for every class of the lanes."""
     end = seconds_shown(timeline for _, timeline in example.lanes)
     player = _player(example, max_embed_bytes)
     playable = player.startswith("<video")
-    tracks = [part for modality in MODALITIES for part in _tracks(example, modality, colours, end)]
+    tracks = [
+        part
+        for modality in MODALITIES
+        for part in _tracks(example, modality, colours, end)
+    ]
     timeline = tag("div", *tracks, _axis(end, seekable=playable), class_="timeline")
-    warnings = dict.fromkeys(warning for _, line in example.lanes for warning in line.warnings)
+    warnings = dict.fromkeys(
+        warning for _, line in example.lanes for warning in line.warnings
+    )
     return tag(
         "article",
         tag("h3", example.video),
@@ -53,30 +77,67 @@ def _player(example: Example, max_embed_bytes: int) -> Markup:
         return tag("p", "The video's file was not given.", class_="note")
     kind = mimetypes.guess_type(path.name)[0] or ""
     if not (path.is_file() and kind.startswith(("video/", "audio/"))):
-        return tag("p", f"{path.name} is not a media file that can be shown.", class_="note")
+        return tag(
+            "p", f"{path.name} is not a media file that can be shown.", class_="note"
+        )
     size = path.stat().st_size
     if size > max_embed_bytes:
-        return tag("p", f"{path.name} ({size / 1e6:.1f} MB) is too large for this page.", class_="note")
+        return tag(
+            "p",
+            f"{path.name} ({size / 1e6:.1f} MB) is too large for this page.",
+            class_="note",
+        )
     address = data_uri(path.read_bytes(), kind)
     label = f"Video {example.video}"
-    return tag("video", src=address, controls=True, playsinline=True, preload="metadata", aria_label=label)
+    return tag(
+        "video",
+        src=address,
+        controls=True,
+        playsinline=True,
+        preload="metadata",
+        aria_label=label,
+    )
 
 
-def _tracks(example: Example, modality: str, colours: Mapping[str, str], end: float) -> Iterable[Markup]:
+def _tracks(
+    example: Example, modality: str, colours: Mapping[str, str], end: float
+) -> Iterable[Markup]:
     yield tag("h4", modality.capitalize())
     for name, timeline in example.lanes:
-        track = _track(f"{name}, {modality}", timeline, modality, colours=colours, end=end)
-        yield tag("div", tag("span", name, class_="name", title=name), track, class_="lane")
+        track = _track(
+            f"{name}, {modality}", timeline, modality, colours=colours, end=end
+        )
+        yield tag(
+            "div", tag("span", name, class_="name", title=name), track, class_="lane"
+        )
 
 
-def _track(label: str, timeline: Timeline, modality: str, *, colours: Mapping[str, str], end: float) -> Markup:
+def _track(
+    label: str,
+    timeline: Timeline,
+    modality: str,
+    *,
+    colours: Mapping[str, str],
+    end: float,
+) -> Markup:
     rows = packed(timeline.of(modality))
     said = "; ".join(_said(event) for event in timeline.of(modality)) or "nothing"
     gone = [_missing(span, end) for name, *span in timeline.missing if name == modality]
-    bars = [_bar(event, y, colours[event.class_name], end) for y, row in enumerate(rows) for event in row]
+    bars = [
+        _bar(event, y, colours[event.class_name], end)
+        for y, row in enumerate(rows)
+        for event in row
+    ]
     parts = (*gone, *bars, CURSOR)
     height = ROW * max(1, len(rows)) + ROW - BAR
-    return tag("svg", *parts, class_="track", height=height, role="img", aria_label=f"{label}: {said}")
+    return tag(
+        "svg",
+        *parts,
+        class_="track",
+        height=height,
+        role="img",
+        aria_label=f"{label}: {said}",
+    )
 
 
 CURSOR = tag("line", class_="cursor", x1="0%", x2="0%", y1="0%", y2="100%")
@@ -104,24 +165,52 @@ def _bar(event: Event, row: int, colour: str, end: float) -> Markup:
         tag("rect", width="100%", height="100%", rx=2, fill=colour),
         tag("text", event.class_name, x=5, y=13, fill=ink_on(colour)),
     )
-    span = {"x": _percent(event.onset, end), "width": _percent(event.offset - event.onset, end)}
+    span = {
+        "x": _percent(event.onset, end),
+        "width": _percent(event.offset - event.onset, end),
+    }
     times = {"data_onset": event.onset, "data_offset": event.offset}
-    return tag("svg", *parts, class_="event", y=ROW - BAR + ROW * row, height=BAR, **span, **times)
+    return tag(
+        "svg",
+        *parts,
+        class_="event",
+        y=ROW - BAR + ROW * row,
+        height=BAR,
+        **span,
+        **times,
+    )
 
 
 def _missing(span: list[float], end: float) -> Markup:
     onset, offset = span
     title = tag("title", f"nothing recorded, {_seconds(onset)}–{_seconds(offset)} s")
-    place = {"x": _percent(onset, end), "width": _percent(offset - onset, end), "height": "100%"}
+    place = {
+        "x": _percent(onset, end),
+        "width": _percent(offset - onset, end),
+        "height": "100%",
+    }
     return tag("rect", title, class_="missing", fill="url(#hatch)", **place)
 
 
 def _axis(end: float, *, seekable: bool) -> Markup:
     step = next((step for step in STEPS if end / step <= 10), STEPS[-1])
     ticks = [step * number for number in range(int(end / step + 1e-6) + 1)]
-    marks = [tag("text", _seconds(t), x=_percent(t, end), y=14, text_anchor=_anchor(t, end)) for t in ticks]
-    slider = {"role": "slider", "tabindex": 0, "aria_valuemin": 0, "aria_valuemax": end, "aria_valuenow": 0}
-    role = {"aria_label": "Position in seconds", **slider} if seekable else {"aria_hidden": "true"}
+    marks = [
+        tag("text", _seconds(t), x=_percent(t, end), y=14, text_anchor=_anchor(t, end))
+        for t in ticks
+    ]
+    slider = {
+        "role": "slider",
+        "tabindex": 0,
+        "aria_valuemin": 0,
+        "aria_valuemax": end,
+        "aria_valuenow": 0,
+    }
+    role = (
+        {"aria_label": "Position in seconds", **slider}
+        if seekable
+        else {"aria_hidden": "true"}
+    )
     scale = tag("svg", *marks, CURSOR, class_="track axis", height=20, **role)
     return tag("div", tag("span", "seconds", class_="name"), scale, class_="lane")
 
@@ -136,7 +225,11 @@ def _legend(example: Example, colours: Mapping[str, str]) -> Markup:
     seen = {event.class_name for _, line in example.lanes for event in line}
     others = [name for name in colours if name in seen.difference(example.tags)]
     lists = (("Tags", example.tags), ("Not among the tags", others))
-    return tag("div", *(_swatches(title, names, colours) for title, names in lists if names), class_="legend")
+    return tag(
+        "div",
+        *(_swatches(title, names, colours) for title, names in lists if names),
+        class_="legend",
+    )
 
 
 def _swatches(title: str, names: Iterable[str], colours: Mapping[str, str]) -> Markup:
@@ -151,7 +244,9 @@ def _swatch(colour: str) -> Markup:
 
 def _said(event: Event) -> str:
     score = "" if event.score is None else f", score {event.score:.2f}"
-    return f"{event.class_name}, {_seconds(event.onset)}–{_seconds(event.offset)} s{score}"
+    return (
+        f"{event.class_name}, {_seconds(event.onset)}–{_seconds(event.offset)} s{score}"
+    )
 
 
 def _seconds(t: float) -> str:

@@ -39,4 +39,6 @@ def _attribute(key: str, value: Attribute) -> str:
 def _escaped(text: str) -> str:
     if isinstance(text, Markup):
         return text
-    return html.escape(text.encode("utf-8", "replace").decode())  # a file name may hold what UTF-8 cannot
+    return html.escape(
+        text.encode("utf-8", "replace").decode()
+    )  # a file name may hold what UTF-8 cannot

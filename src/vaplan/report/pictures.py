@@ -10,8 +10,16 @@ from matplotlib.figure import Figure
 from vaplan.plots import FAINT, INK, LANE, PAPER
 from vaplan.report.markup import Markup, data_uri, tag
 
-DARK = {PAPER: "#14181d", INK: "#dde2e8", FAINT: "#414a55", LANE: "#212831"}  # as in page.css
-SETTINGS = {"svg.hashsalt": "vaplan", "svg.fonttype": "path"}  # ids that do not change, letters that need no font
+DARK = {
+    PAPER: "#14181d",
+    INK: "#dde2e8",
+    FAINT: "#414a55",
+    LANE: "#212831",
+}  # as in page.css
+SETTINGS = {
+    "svg.hashsalt": "vaplan",
+    "svg.fonttype": "path",
+}  # ids that do not change, letters that need no font
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,17 @@ def render(picture: Picture) -> Markup:
     """The figure as an image with its caption."""
     width, height = (round(96 * inches) for inches in picture.figure.get_size_inches())
     address = data_uri(_svg(picture.figure).encode(), "image/svg+xml")
-    image = tag("img", src=address, alt=f"{picture.title}. {picture.caption}", width=width, height=height)
+    image = tag(
+        "img",
+        src=address,
+        alt=f"{picture.title}. {picture.caption}",
+        width=width,
+        height=height,
+    )
     caption = [tag("figcaption", picture.caption)] if picture.caption else []
-    return tag("article", tag("h3", picture.title), tag("figure", image, *caption, tabindex=0))
+    return tag(
+        "article", tag("h3", picture.title), tag("figure", image, *caption, tabindex=0)
+    )
 
 
 def _svg(figure: Figure) -> str:
@@ -38,7 +54,9 @@ def _svg(figure: Figure) -> str:
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     rules = "".join(_rule(light, dark) for light, dark in DARK.items())
     style = f"<style>@media (prefers-color-scheme: dark) {{{rules}}}</style>"
-    return re.sub(r"<svg [^>]*>", lambda match: match[0] + style, stream.getvalue(), count=1)
+    return re.sub(
+        r"<svg [^>]*>", lambda match: match[0] + style, stream.getvalue(), count=1
+    )
 
 
 def _rule(light: str, dark: str) -> str:

@@ -8,7 +8,9 @@ from itertools import accumulate
 from vaplan.report.markup import Markup, tag
 
 Cell = str | float | int | None
-NUMBER = re.compile(r"([+\-−]?\d+(?:\.\d+)?)(?: ?%)?(\s+[±(\[].*)?")  # "61.2", "61.2 ± 0.4", "+1.3 [0.2, 2.4]"
+NUMBER = re.compile(
+    r"([+\-−]?\d+(?:\.\d+)?)(?: ?%)?(\s+[±(\[].*)?"
+)  # "61.2", "61.2 ± 0.4", "+1.3 [0.2, 2.4]"
 NOTHING = "–"
 
 
@@ -31,20 +33,28 @@ class Table:
     def __post_init__(self) -> None:
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"table {self.title!r}: {len(row)} cells for {len(self.columns)} columns")
+                raise ValueError(
+                    f"table {self.title!r}: {len(row)} cells for {len(self.columns)} columns"
+                )
         if self.groups and sum(span for _, span in self.groups) != len(self.columns):
-            raise ValueError(f"table {self.title!r}: groups must span its {len(self.columns)} columns")
+            raise ValueError(
+                f"table {self.title!r}: groups must span its {len(self.columns)} columns"
+            )
 
 
 def render(table: Table) -> Markup:
     """The table as HTML, in a frame that scrolls where the window is narrow."""
     columns = [_column(table, index) for index in range(len(table.columns))]
-    rows = [tag("tr", *cells) for cells in zip(*(body for _, body in columns), strict=True)]
+    rows = [
+        tag("tr", *cells) for cells in zip(*(body for _, body in columns), strict=True)
+    ]
     head = [tag("tr", *(cell for cell, _ in columns))]
     if table.groups:
         head.insert(0, tag("tr", *_group_heads(table)))
     inner = tag("table", tag("thead", *head), tag("tbody", *rows))
-    scroll = tag("div", inner, class_="scroll", tabindex=0, role="region", aria_label=table.title)
+    scroll = tag(
+        "div", inner, class_="scroll", tabindex=0, role="region", aria_label=table.title
+    )
     note = [tag("p", table.note, class_="note")] if table.note else []
     return tag("article", tag("h3", table.title), scroll, *note)
 
@@ -54,14 +64,23 @@ def _column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
     cells = [row[index] for row in table.rows]
     numbers = [_number(cell) for cell in cells]
     given = [n for n in numbers if n is not None]
-    numeric = bool(given) and all(n is not None or _shown(c) == NOTHING for c, n in zip(cells, numbers, strict=True))
-    kind = " ".join(["number"] * (numeric and index > 0) + ["edge"] * (index in _edges(table))) or None
+    numeric = bool(given) and all(
+        n is not None or _shown(c) == NOTHING
+        for c, n in zip(cells, numbers, strict=True)
+    )
+    kind = (
+        " ".join(
+            ["number"] * (numeric and index > 0) + ["edge"] * (index in _edges(table))
+        )
+        or None
+    )
     head = tag("th", table.columns[index], scope="col", class_=kind)
     if index == 0:
         return head, [tag("th", _shown(cell), scope="row") for cell in cells]
     best = max(given) if numeric and table.highlight and len(cells) > 1 else math.inf
     return head, [
-        tag("td", *_parts(cell, bold=number == best), class_=kind) for cell, number in zip(cells, numbers, strict=True)
+        tag("td", *_parts(cell, bold=number == best), class_=kind)
+        for cell, number in zip(cells, numbers, strict=True)
     ]
 
 
@@ -72,13 +91,21 @@ def _parts(cell: Cell, *, bold: bool) -> list[str]:
     spread = match[2] if match and match[2] else ""
     number = text.removesuffix(spread)
     parts: list[str] = [tag("strong", number) if bold else number]
-    return [*parts, " ", tag("span", spread.strip(), class_="spread")] if spread else parts
+    return (
+        [*parts, " ", tag("span", spread.strip(), class_="spread")] if spread else parts
+    )
 
 
 def _group_heads(table: Table) -> list[Markup]:
     starts = accumulate((span for _, span in table.groups), initial=0)
     return [
-        tag("th", title, colspan=span, scope="colgroup", class_="edge" if start in _edges(table) else None)
+        tag(
+            "th",
+            title,
+            colspan=span,
+            scope="colgroup",
+            class_="edge" if start in _edges(table) else None,
+        )
         for (title, span), start in zip(table.groups, starts, strict=False)
     ]
 

@@ -20,7 +20,9 @@ def picture(trust: Mapping[str, Mapping[str, Trust]]) -> Figure:
         trust: By modality and class.
     """
     classes = max(map(len, trust.values()))
-    figure = Figure(figsize=(WIDTH + 1, 1.4 + 0.27 * classes), layout="constrained", facecolor=PAPER)
+    figure = Figure(
+        figsize=(WIDTH + 1, 1.4 + 0.27 * classes), layout="constrained", facecolor=PAPER
+    )
     panels = figure.subplots(1, len(trust))
     for panel, (modality, by_class) in zip(panels, trust.items(), strict=True):
         _draw(panel, by_class)
@@ -28,7 +30,15 @@ def picture(trust: Mapping[str, Mapping[str, Trust]]) -> Figure:
         title = f"{modality.capitalize()}: {doubtful} of {len(by_class)} doubtful (✗)"
         panel.set_title(title, loc="left", fontsize=9, color=INK, weight="bold")
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=3,
+        fontsize=8,
+        frameon=False,
+        labelcolor=INK,
+    )
     return figure
 
 
@@ -37,9 +47,23 @@ def _draw(panel: Axes, by_class: Mapping[str, Trust]) -> None:
     found = list(by_class.values())
     inside = [100 * one.fires for one in found]
     outside = [100 * one.fires_untagged for one in found]
-    panel.barh([y - 0.18 for y in places], inside, 0.34, color=BLUE, label="segments labelled, tagged videos")
-    panel.barh([y + 0.18 for y in places], outside, 0.34, color=ORANGE, label="would fire, untagged videos")
-    right = [(y, 100 * one.right) for y, one in zip(places, found, strict=True) if one.fires]
+    panel.barh(
+        [y - 0.18 for y in places],
+        inside,
+        0.34,
+        color=BLUE,
+        label="segments labelled, tagged videos",
+    )
+    panel.barh(
+        [y + 0.18 for y in places],
+        outside,
+        0.34,
+        color=ORANGE,
+        label="would fire, untagged videos",
+    )
+    right = [
+        (y, 100 * one.right) for y, one in zip(places, found, strict=True) if one.fires
+    ]
     xs, ys = [x for _, x in right], [y for y, _ in right]
     panel.plot(xs, ys, "D", color=GREEN, ms=4, label="labels that are right, estimated")
     names = [_short(name) + MARKS[one.verdict] for name, one in by_class.items()]
@@ -56,5 +80,8 @@ def _draw(panel: Axes, by_class: Mapping[str, Trust]) -> None:
 
 def _short(name: str) -> str:
     """Names come from files: one line, of bounded length."""
-    clean = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    clean = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for letter in name
+    )
     return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "…"

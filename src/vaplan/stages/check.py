@@ -46,10 +46,14 @@ class Check:
         }
         return {
             "annotations": self.sheet.version,
-            "files": {path.name: rows for path, rows in _rows_by_file(self.sheet).items()},
+            "files": {
+                path.name: rows for path, rows in _rows_by_file(self.sheet).items()
+            },
             "videos": len(self.data.videos),
             "classes": len(self.data.taxonomy),
-            "splits": {split: about_split(data) for split, data in self.data.by_split().items()},
+            "splits": {
+                split: about_split(data) for split, data in self.data.by_split().items()
+            },
             "oddities": by_kind(self.findings),
             "media": counted if self.looked else None,
         }
@@ -72,21 +76,33 @@ def check(
     read = annotate(sheet)
     findings = inspect(sheet)
     if media is not None:
-        findings += tuple(look_at_media(read, media, workers=workers, progress=progress))
+        findings += tuple(
+            look_at_media(read, media, workers=workers, progress=progress)
+        )
     return Check(sheet, read, findings, media is not None)
 
 
 def about_split(data: Annotations) -> dict[str, Any]:
     """Counts of one split: videos, tags, and, where there are dense labels, events; by class and modality."""
     tags = Counter(tag for video in data.videos for tag in video.tags)
-    events = Counter((event.class_name, event.modality) for found in data.events.values() for event in found)
+    events = Counter(
+        (event.class_name, event.modality)
+        for found in data.events.values()
+        for event in found
+    )
     return {
         "videos": len(data.videos),
         "densely labelled": len(data.events),
-        "videos by number of tags": dict(sorted(Counter(str(len(video.tags)) for video in data.videos).items())),
+        "videos by number of tags": dict(
+            sorted(Counter(str(len(video.tags)) for video in data.videos).items())
+        ),
         "without an event": without_event(data),
         "per_class": {
-            name: {"videos": tags[name], "audio events": events[name, "audio"], "visual events": events[name, "visual"]}
+            name: {
+                "videos": tags[name],
+                "audio events": events[name, "audio"],
+                "visual events": events[name, "visual"],
+            }
             for name in data.taxonomy.classes
         },
     }
@@ -97,15 +113,27 @@ def without_event(data: Annotations) -> dict[str, int] | None:
     ids = data.labelled_ids()
     if not ids:
         return None
-    segments = data.segments or max(last_segment(events) for events in data.events.values())
+    segments = data.segments or max(
+        last_segment(events) for events in data.events.values()
+    )
     grid = data.ordered(ids).reference(segments)
-    kinds = {"audio": grid[:, :, AUDIO], "visual": grid[:, :, VISUAL], "audio_visual": audio_visual(grid)}
-    empty = {kind: int((~cells.any(axis=(1, 2))).sum()) for kind, cells in kinds.items()}
+    kinds = {
+        "audio": grid[:, :, AUDIO],
+        "visual": grid[:, :, VISUAL],
+        "audio_visual": audio_visual(grid),
+    }
+    empty = {
+        kind: int((~cells.any(axis=(1, 2))).sum()) for kind, cells in kinds.items()
+    }
     return {**empty, "any": int((~grid.any(axis=(1, 2, 3))).sum())}
 
 
 def look_at_media(
-    data: Annotations, folder: Path, *, workers: int | None = None, progress: Progress | None = None
+    data: Annotations,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Finding]:
     """Videos whose media file is not there or cannot be opened."""
     media, found = MediaFolder(folder, table=data.source), dict[Path, list[Video]]()
@@ -142,7 +170,12 @@ def read_manifest(path: Path) -> tuple[str, ...]:
     header, lines = csv_text(path)
     if MANIFEST[0] not in header:
         what = f"column {MANIFEST[0]!r} is missing; found: {', '.join(header)}"
-        raise AnnotationError(what, file=path, line=1, fix="give the missing.csv of `vaplan data check --media`")
+        raise AnnotationError(
+            what,
+            file=path,
+            line=1,
+            fix="give the missing.csv of `vaplan data check --media`",
+        )
     column = header.index(MANIFEST[0])
     return tuple(values[column] for _, values in lines if len(values) > column)
 
@@ -159,4 +192,11 @@ def by_kind(findings: Sequence[Finding]) -> dict[str, list[dict[str, Any]]]:
 def _rows_by_file(sheet: Sheet) -> dict[Path, int]:
     """How many lines of each file hold something."""
     lines = {(row.file, row.line) for row in sheet.rows}
-    return dict(Counter(file for file, _ in sorted(lines, key=lambda at: (sheet.files.index(at[0]), at[1]))))
+    return dict(
+        Counter(
+            file
+            for file, _ in sorted(
+                lines, key=lambda at: (sheet.files.index(at[0]), at[1])
+            )
+        )
+    )

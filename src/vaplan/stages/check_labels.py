@@ -54,7 +54,11 @@ class Checked:
         """`help`, `do not help` or `harm`, by the intervals of tags and places."""
         if any(gain.high < 0 for gain in self.gain.values()):
             return "harm"
-        return "help" if any(gain.low > 0 for gain in self.gain.values()) else "do not help"
+        return (
+            "help"
+            if any(gain.low > 0 for gain in self.gain.values())
+            else "do not help"
+        )
 
     def document(self) -> dict[str, Any]:
         """Everything, as JSON values."""
@@ -64,7 +68,13 @@ class Checked:
 
 
 def check_labels(
-    data: Annotations, store: Path, labels: Path, *, names: Encoders, folds: int = 3, seed: int = 0
+    data: Annotations,
+    store: Path,
+    labels: Path,
+    *,
+    names: Encoders,
+    folds: int = 3,
+    seed: int = 0,
 ) -> Checked:
     """Train with and without the labels on parts of the training videos, and compare on the rest."""
     data, _ = usable(data.by_split().get("train", data), store, names)
@@ -74,7 +84,11 @@ def check_labels(
         raise AnnotationError(what, file=data.source, fix=f"tag at least {FEWEST}")
     inputs = read_inputs(store, names, data.ids)
     return compare(
-        inputs, torch.from_numpy(data.weak_label()), read_labels(labels, data, inputs), folds=folds, seed=seed
+        inputs,
+        torch.from_numpy(data.weak_label()),
+        read_labels(labels, data, inputs),
+        folds=folds,
+        seed=seed,
     )
 
 
@@ -90,16 +104,26 @@ def compare(
     changes = [*SMALL, f"training.seed={seed}"]
     told = contributions(inputs, tags, folds=folds, seed=seed)
     before, after = (
-        numbers(cross_predict(recipes.read(name, changes=changes), inputs, target, folds=folds), tags, told)
+        numbers(
+            cross_predict(
+                recipes.read(name, changes=changes), inputs, target, folds=folds
+            ),
+            tags,
+            told,
+        )
         for name, target in (("han", Target(tags)), ("ple", Target(tags, pseudo)))
     )
-    gains = bootstrap(np.stack([after[name] - before[name] for name in before], axis=1), seed=seed)
+    gains = bootstrap(
+        np.stack([after[name] - before[name] for name in before], axis=1), seed=seed
+    )
     means = {name: float(values.mean()) for name, values in before.items()}
     return Checked(len(inputs), folds, means, dict(zip(before, gains, strict=True)))
 
 
 def numbers(
-    said: Prediction, tags: Bool[Tensor, "video class"], told: Float[Tensor, "video time modality class"]
+    said: Prediction,
+    tags: Bool[Tensor, "video class"],
+    told: Float[Tensor, "video time modality class"],
 ) -> dict[str, Float[np.ndarray, " video"]]:
     """What is compared, of every video; larger is better."""
     tags_told = 100 * ranking_precision(tags.numpy(), said.video.numpy())
@@ -131,15 +155,26 @@ def contributions(
 
     The judge is a ridge regression of the tags on the mean features of both modalities, made without the video's fold.
     """
-    features = [torch.cat([s.float() for s in streams], dim=-1) for streams in inputs.streams]
+    features = [
+        torch.cat([s.float() for s in streams], dim=-1) for streams in inputs.streams
+    ]
     sizes = [feature.shape[-1] for feature in features]
     share = inputs.mask / inputs.mask.sum(dim=1, keepdim=True).clamp(min=1)
-    means = torch.cat([torch.einsum("vt,vtf->vf", share[:, :, m], f) for m, f in enumerate(features)], dim=1)
+    means = torch.cat(
+        [torch.einsum("vt,vtf->vf", share[:, :, m], f) for m, f in enumerate(features)],
+        dim=1,
+    )
     told = torch.zeros(*inputs.mask.shape, tags.shape[1])
     for fold in folds_of(len(inputs), folds, seed=seed):
-        middle, weights = _ridge(means[others := others_than(fold, len(inputs))], tags[others].float())
-        for m, (centre, weight) in enumerate(zip(torch.split(middle, sizes), torch.split(weights, sizes), strict=True)):
-            told[fold, :, m] = share[fold, :, m, None] * ((features[m][fold] - centre) @ weight)
+        middle, weights = _ridge(
+            means[others := others_than(fold, len(inputs))], tags[others].float()
+        )
+        for m, (centre, weight) in enumerate(
+            zip(torch.split(middle, sizes), torch.split(weights, sizes), strict=True)
+        ):
+            told[fold, :, m] = share[fold, :, m, None] * (
+                (features[m][fold] - centre) @ weight
+            )
     return told / told.sum(dim=(1, 2)).std(dim=0).clamp(min=1e-9)
 
 
@@ -151,5 +186,9 @@ def _ridge(
     rows, wanted = means - middle, tags - tags.mean(dim=0)
     strength = RIDGE * rows.square().mean() * len(rows)
     if rows.shape[1] <= len(rows):
-        return middle, torch.linalg.solve(rows.T @ rows + strength * torch.eye(rows.shape[1]), rows.T @ wanted)
-    return middle, rows.T @ torch.linalg.solve(rows @ rows.T + strength * torch.eye(len(rows)), wanted)
+        return middle, torch.linalg.solve(
+            rows.T @ rows + strength * torch.eye(rows.shape[1]), rows.T @ wanted
+        )
+    return middle, rows.T @ torch.linalg.solve(
+        rows @ rows.T + strength * torch.eye(len(rows)), wanted
+    )

@@ -13,7 +13,14 @@ from torch import Tensor
 from vaplan.annotations import READERS, Annotations, Sheet, Video, annotate, table
 from vaplan.arrays import Inputs
 from vaplan.encoders import Encoder, store_name
-from vaplan.errors import AnnotationError, MachineError, MediaError, StoreError, UsageError, unknown
+from vaplan.errors import (
+    AnnotationError,
+    MachineError,
+    MediaError,
+    StoreError,
+    UsageError,
+    unknown,
+)
 from vaplan.files import sha256
 from vaplan.media import CENTRE
 from vaplan.store import Store
@@ -22,10 +29,14 @@ from vaplan.taxonomy import read_task, read_taxonomy
 
 Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
 NO_FILE = "no file for"  # how the reason begins; such a file may come, so it is looked for every time
-YOUTUBE_ID = 11  # published media files are often named by the first characters of an id
+YOUTUBE_ID = (
+    11  # published media files are often named by the first characters of an id
+)
 
 
-def read_sheet(spec: str, *, annotations: str = "", taxonomy: Path | None = None) -> Sheet:
+def read_sheet(
+    spec: str, *, annotations: str = "", taxonomy: Path | None = None
+) -> Sheet:
     """The rows of `KIND:PATH`, for example `table:my.csv` or `llp:data`; `annotations` chooses among versions.
 
     Args:
@@ -33,7 +44,10 @@ def read_sheet(spec: str, *, annotations: str = "", taxonomy: Path | None = None
     """
     kind, colon, place = spec.partition(":")
     if not colon or not place:
-        raise UsageError(f"{spec!r} is no data set", fix=f"write {', '.join(f'{kind}:PATH' for kind in READERS)}")
+        raise UsageError(
+            f"{spec!r} is no data set",
+            fix=f"write {', '.join(f'{kind}:PATH' for kind in READERS)}",
+        )
     if kind not in READERS:
         raise UsageError(unknown("kind of data set", kind, READERS))
     if taxonomy is None:
@@ -42,10 +56,16 @@ def read_sheet(spec: str, *, annotations: str = "", taxonomy: Path | None = None
         fix = "say its classes in other words with --prompts, or list its videos in a table"
         raise UsageError(f"{kind}: has classes of its own", file=taxonomy, fix=fix)
     sheet = table.read_sheet(Path(place), taxonomy=read_taxonomy(taxonomy))
-    return replace(sheet, files=(*sheet.files, taxonomy), localisation=read_task(taxonomy) == "localisation")
+    return replace(
+        sheet,
+        files=(*sheet.files, taxonomy),
+        localisation=read_task(taxonomy) == "localisation",
+    )
 
 
-def read_data(spec: str, *, annotations: str = "", taxonomy: Path | None = None) -> Annotations:
+def read_data(
+    spec: str, *, annotations: str = "", taxonomy: Path | None = None
+) -> Annotations:
     """What a data set says; see `read_sheet`."""
     return annotate(read_sheet(spec, annotations=annotations, taxonomy=taxonomy))
 
@@ -69,8 +89,16 @@ class MediaFolder:
                 return matches[0]
             if len(matches) > 1:
                 names = ", ".join(path.name for path in matches)
-                raise MediaError(f"several files for {video.video!r}: {names}", file=self.folder, fix="keep one")
-        raise MediaError(f"{NO_FILE} {video.video!r}", file=self.folder, fix=f"add {video.video}.mp4 or the like")
+                raise MediaError(
+                    f"several files for {video.video!r}: {names}",
+                    file=self.folder,
+                    fix="keep one",
+                )
+        raise MediaError(
+            f"{NO_FILE} {video.video!r}",
+            file=self.folder,
+            fix=f"add {video.video}.mp4 or the like",
+        )
 
     def _at(self, video: Video) -> Path:
         for root in (self.folder, self.table.parent):
@@ -78,17 +106,27 @@ class MediaFolder:
             if _may_exist(path):
                 return path
         what = f"{NO_FILE} {video.video!r}: {video.path!r} does not exist"
-        raise MediaError(what, file=self.folder, fix="paths are relative to the media folder or to the table")
+        raise MediaError(
+            what,
+            file=self.folder,
+            fix="paths are relative to the media folder or to the table",
+        )
 
 
 def _inside(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError("no such folder", file=folder, fix="give the folder of the media files") from error
+        raise UsageError(
+            "no such folder", file=folder, fix="give the folder of the media files"
+        ) from error
     except OSError as error:
         what = f"the media folder cannot be read: {error.strerror or error}"
-        raise MachineError(what, file=folder, fix="mend its permissions, or the disk or share that it is on") from error
+        raise MachineError(
+            what,
+            file=folder,
+            fix="mend its permissions, or the disk or share that it is on",
+        ) from error
 
 
 def _may_exist(path: Path) -> bool:
@@ -100,31 +138,61 @@ def _may_exist(path: Path) -> bool:
 
 def folders(store: Path, encoders: Encoders) -> list[list[Store]]:
     """The feature folders of these encoders, per modality."""
-    return [[Store.open(store, store_name(name, m)) for name in names] for m, names in enumerate(encoders)]
+    return [
+        [Store.open(store, store_name(name, m)) for name in names]
+        for m, names in enumerate(encoders)
+    ]
 
 
-def usable(data: Annotations, store: Path, encoders: Encoders) -> tuple[Annotations, list[str]]:
+def usable(
+    data: Annotations, store: Path, encoders: Encoders
+) -> tuple[Annotations, list[str]]:
     """The videos with features of every encoder, and the ids of those whose file could not be read."""
     failed = set[str]()
     for folder in chain(*folders(store, encoders)):
-        failed.update(video for video, (status, _) in folder.statuses().items() if status == "failed")
+        failed.update(
+            video
+            for video, (status, _) in folder.statuses().items()
+            if status == "failed"
+        )
     kept = [video for video in data.ids if video not in failed]
     if not kept:
-        raise AnnotationError("no video of the data set could be read", file=store, fix="look at `vaplan features`")
+        raise AnnotationError(
+            "no video of the data set could be read",
+            file=store,
+            fix="look at `vaplan features`",
+        )
     return data.ordered(kept), [video for video in data.ids if video in failed]
 
 
-def read_inputs(store: Path, encoders: Encoders, videos: Sequence[str], *, overflow: Path | None = None) -> Inputs:
+def read_inputs(
+    store: Path,
+    encoders: Encoders,
+    videos: Sequence[str],
+    *,
+    overflow: Path | None = None,
+) -> Inputs:
     """The features of these videos as a parser's input, padded and masked.
 
     Args:
         overflow: A folder for what is too large for the memory; see `mapped_zeros`.
     """
     zeros = partial(mapped_zeros, folder=overflow) if overflow else np.zeros
-    arrays = [[folder.read(videos, zeros=zeros) for folder in group] for group in folders(store, encoders)]
+    arrays = [
+        [folder.read(videos, zeros=zeros) for folder in group]
+        for group in folders(store, encoders)
+    ]
     longest = max(mask.shape[1] for streams in arrays for _, mask in streams)
-    audio, visual = (tuple(_padded(feature, longest, zeros) for feature, _ in streams) for streams in arrays)
-    masks = [torch.stack([_padded(mask, longest, np.zeros) for _, mask in streams]).all(dim=0) for streams in arrays]
+    audio, visual = (
+        tuple(_padded(feature, longest, zeros) for feature, _ in streams)
+        for streams in arrays
+    )
+    masks = [
+        torch.stack([_padded(mask, longest, np.zeros) for _, mask in streams]).all(
+            dim=0
+        )
+        for streams in arrays
+    ]
     return Inputs((audio, visual), torch.stack(masks, dim=-1))
 
 
@@ -139,15 +207,24 @@ def _padded(array: np.ndarray, length: int, zeros: Callable[..., np.ndarray]) ->
 def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str, str]:
     """What a result was made from: the content of the annotations, of each encoder's features, and its weights."""
     hashes = {str(path): sha256(path) for path in data.files}
-    samplings = {folder.card.provenance.get("sampling", CENTRE) for folder in chain(*folders(store, encoders))}
+    samplings = {
+        folder.card.provenance.get("sampling", CENTRE)
+        for folder in chain(*folders(store, encoders))
+    }
     if len(samplings) > 1:
         what = f"features of several samplings: {', '.join(sorted(samplings))}"
-        raise StoreError(what, file=store, fix="fill a store with one --sampling for all its encoders")
+        raise StoreError(
+            what,
+            file=store,
+            fix="fill a store with one --sampling for all its encoders",
+        )
     if samplings != {CENTRE}:
         hashes["sampling"] = samplings.pop()
     for folder in chain(*folders(store, encoders)):
         hashes[folder.folder.name] = folder.content_hash()
-        hashes[f"weights of {folder.card.encoder}"] = folder.card.provenance["weights_sha256"]
+        hashes[f"weights of {folder.card.encoder}"] = folder.card.provenance[
+            "weights_sha256"
+        ]
         if precision := folder.card.provenance.get("precision"):
             hashes[f"precision of {folder.card.encoder}"] = precision
     return hashes
@@ -157,4 +234,8 @@ def check_weights(folder: Store, encoder: Encoder) -> None:
     """Refuse features that were made with other weights than the encoder has now."""
     if folder.card.provenance["weights_sha256"] != encoder.provenance["weights_sha256"]:
         what = f"store of another encoder: {folder.card.encoder} has other weights now than when the store was filled"
-        raise StoreError(what, file=folder.folder, fix="bring those weights back, or fill a new --store")
+        raise StoreError(
+            what,
+            file=folder.folder,
+            fix="bring those weights back, or fill a new --store",
+        )

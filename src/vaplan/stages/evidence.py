@@ -37,11 +37,18 @@ class Evidence:
     def mixture(self) -> pseudo_labels.Mixture:
         """How likely what evidence is right, from tagged and untagged videos."""
         odds = self.strategy == "confidence"  # a softmax
-        return pseudo_labels.fit_mixture(self.values, self.weak_label, self.mask, odds=odds)
+        return pseudo_labels.fit_mixture(
+            self.values, self.weak_label, self.mask, odds=odds
+        )
 
 
 def gather(
-    data: Annotations, store: Path, *, names: Encoders, strategy: str | None = None, smooth: float = 0.0
+    data: Annotations,
+    store: Path,
+    *,
+    names: Encoders,
+    strategy: str | None = None,
+    smooth: float = 0.0,
 ) -> Evidence:
     """Read the features of the first encoder of each modality, and hold them against the classes in words.
 
@@ -53,12 +60,20 @@ def gather(
     data, skipped = usable(data, store, names)
     inputs = read_inputs(store, [group[:1] for group in names], data.ids)
     tagged = any(video.tags for video in data.videos)
-    strategy = strategy or ("confidence" if tagged and len(data.taxonomy) > 1 else MARGIN)
+    strategy = strategy or (
+        "confidence" if tagged and len(data.taxonomy) > 1 else MARGIN
+    )
     with threads(1):
-        loaded = [encoders.load(group[0], modality) for modality, group in enumerate(names)]
-        for folder, encoder in zip((group[0] for group in folders(store, names)), loaded, strict=True):
+        loaded = [
+            encoders.load(group[0], modality) for modality, group in enumerate(names)
+        ]
+        for folder, encoder in zip(
+            (group[0] for group in folders(store, names)), loaded, strict=True
+        ):
             check_weights(folder, encoder)
-        values = read_sentences(data.taxonomy, loaded, strategy=strategy).evidence(inputs)
+        values = read_sentences(data.taxonomy, loaded, strategy=strategy).evidence(
+            inputs
+        )
         values = pseudo_labels.smooth(values, inputs.mask, width=smooth)
     weak_label = torch.from_numpy(data.weak_label()) | (not tagged)
     return Evidence(data, values, weak_label, inputs.mask, strategy, tuple(skipped))

@@ -23,7 +23,9 @@ from vaplan.store import stores as existing
 from vaplan.workers import Engine, Failed, supervised
 from vaplan.workers.processes import in_order
 
-Progress = Callable[[int, int, str], None]  # done, of, what went wrong with the last one
+Progress = Callable[
+    [int, int, str], None
+]  # done, of, what went wrong with the last one
 Pair = tuple[int, str]  # modality and encoder name
 Entries = dict[Pair, Entry]
 
@@ -76,20 +78,39 @@ def features(
     Cut(sampling=sampling)  # refuses a name that does not exist
     pairs = [(modality, name) for modality, group in enumerate(names) for name in group]
     folder = MediaFolder(media, table=data.source)
-    stores = {pair: _create(store, pair, planned=data.ids, compute=compute, sampling=sampling) for pair in pairs}
-    computes = {pair: compute.otherwise(Compute.of(made.card.provenance)) for pair, made in stores.items()}
-    with ExitStack() as held:  # another job on this store has to wait until this one ends
-        writers = {pair: held.enter_context(store.writing()) for pair, store in stores.items()}
+    stores = {
+        pair: _create(store, pair, planned=data.ids, compute=compute, sampling=sampling)
+        for pair in pairs
+    }
+    computes = {
+        pair: compute.otherwise(Compute.of(made.card.provenance))
+        for pair, made in stores.items()
+    }
+    with (
+        ExitStack() as held
+    ):  # another job on this store has to wait until this one ends
+        writers = {
+            pair: held.enter_context(store.writing()) for pair, store in stores.items()
+        }
         jobs, unfound = _plan(data, folder, stores, retry=retry)
         already, jobs = len(data.ids) - len(jobs) - len(unfound), jobs[:limit]
         total = len(jobs) + len(unfound)
         work = partial(encode, sampling=sampling)
-        results = supervised(work, jobs, workers=workers, prepare=_prepare, arguments=[computes], engine=engine)
+        results = supervised(
+            work,
+            jobs,
+            workers=workers,
+            prepare=_prepare,
+            arguments=[computes],
+            engine=engine,
+        )
         failed = _fill(writers, chain(unfound, results), total=total, progress=progress)
     return Outcome(total - len(failed), already, tuple(failed))
 
 
-def _create(root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str) -> Store:
+def _create(
+    root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str
+) -> Store:
     """Make or find a store; one that is there says by its provenance what is left open of `compute`."""
     name = encoders.store_name(pair[1], pair[0])
     if begun := existing(root).get(name):
@@ -99,7 +120,11 @@ def _create(root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute,
         if compute.provenance != was.provenance:
             options = f"--device {was.device} --precision {was.precision}"
             what = f"store of another encoder: {name} was begun with {options}"
-            raise StoreError(what, file=begun.folder, fix="leave the two options out, or give another --store")
+            raise StoreError(
+                what,
+                file=begun.folder,
+                fix="leave the two options out, or give another --store",
+            )
     encoder = encoders.load(pair[1], pair[0], compute=compute)
     about = {**encoder.provenance, "dimension": encoder.dimension}
     about |= {} if sampling == CENTRE else {"sampling": sampling}
@@ -110,11 +135,19 @@ def _refuse_other_sampling(begun: Store, sampling: str) -> None:
     was = begun.card.provenance.get("sampling", CENTRE)
     if was != sampling:
         what = f"store of another sampling: {begun.card.encoder} was begun with --sampling {was}, not {sampling}"
-        raise StoreError(what, file=begun.folder, fix=f"say --sampling {was}, or give another --store")
+        raise StoreError(
+            what,
+            file=begun.folder,
+            fix=f"say --sampling {was}, or give another --store",
+        )
 
 
 def _plan(
-    data: Annotations, folder: MediaFolder, stores: dict[Pair, Store], *, retry: str | None
+    data: Annotations,
+    folder: MediaFolder,
+    stores: dict[Pair, Store],
+    *,
+    retry: str | None,
 ) -> tuple[list[Job], list[tuple[Job, Failed]]]:
     """What to decode, and what cannot be found, which is recorded once."""
     new = {pair: set(store.lacking(data.ids)) for pair, store in stores.items()}
@@ -128,9 +161,13 @@ def _plan(
         if not any(video.video in ids for ids in lacking.values()):
             continue
         try:
-            jobs.append(Job(video.video, folder.find(video), _pairs(lacking, video.video)))
+            jobs.append(
+                Job(video.video, folder.find(video), _pairs(lacking, video.video))
+            )
         except MediaError as error:
-            unfound.append((Job(video.video, Path(), _pairs(new, video.video)), Failed(str(error))))
+            unfound.append(
+                (Job(video.video, Path(), _pairs(new, video.video)), Failed(str(error)))
+            )
     return jobs, unfound
 
 
@@ -150,7 +187,9 @@ def _fill(
     try:
         for done, (job, result) in enumerate(results, start=1):
             reason = result.reason if isinstance(result, Failed) else ""
-            waiting.add(_all_failed(job, reason) if isinstance(result, Failed) else result)
+            waiting.add(
+                _all_failed(job, reason) if isinstance(result, Failed) else result
+            )
             if reason:
                 failed.append((job.video, reason))
             if progress:
@@ -162,7 +201,9 @@ def _fill(
 
 def _all_failed(job: Job, reason: str) -> Entries:
     nothing = np.zeros(0, dtype=bool)
-    return {pair: Entry(job.video, None, nothing, "failed", reason) for pair in job.encoders}
+    return {
+        pair: Entry(job.video, None, nothing, "failed", reason) for pair in job.encoders
+    }
 
 
 @dataclass
@@ -178,7 +219,10 @@ class _Waiting:
             self.write()
 
     def write(self) -> None:
-        videos, self.videos = self.videos, []  # first, as what cannot be written once is not tried again
+        videos, self.videos = (
+            self.videos,
+            [],
+        )  # first, as what cannot be written once is not tried again
         for pair, writer in self.writers.items():
             if rows := [entries[pair] for entries in videos if pair in entries]:
                 writer.add(rows)
@@ -189,13 +233,23 @@ _LOADED: dict[Pair, Encoder] = {}  # a worker's encoders
 
 def _prepare(computes: dict[Pair, Compute]) -> None:
     torch.set_num_threads(1)
-    _LOADED.update({pair: encoders.load(pair[1], pair[0], compute=how) for pair, how in computes.items()})
+    _LOADED.update(
+        {
+            pair: encoders.load(pair[1], pair[0], compute=how)
+            for pair, how in computes.items()
+        }
+    )
 
 
 def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
     """Decode one file and encode it with the worker's encoders."""
-    encoded = encoders.encode(job.path, [_LOADED[pair] for pair in job.encoders], sampling=sampling)
-    return {pair: entry(job.video, encoded, number, pair[0]) for number, pair in enumerate(job.encoders)}
+    encoded = encoders.encode(
+        job.path, [_LOADED[pair] for pair in job.encoders], sampling=sampling
+    )
+    return {
+        pair: entry(job.video, encoded, number, pair[0])
+        for number, pair in enumerate(job.encoders)
+    }
 
 
 def entry(video: str, encoded: Encoded, number: int, modality: int) -> Entry:
@@ -203,5 +257,7 @@ def entry(video: str, encoded: Encoded, number: int, modality: int) -> Entry:
     mask = encoded.mask[:, modality]
     if not mask.any():
         kind = "sound" if modality == AUDIO else "picture"
-        return Entry(video, None, mask, "absent", f"the file has no {kind}", encoded.warnings)
+        return Entry(
+            video, None, mask, "absent", f"the file has no {kind}", encoded.warnings
+        )
     return Entry(video, encoded.vectors[number], mask, "ok", "", encoded.warnings)

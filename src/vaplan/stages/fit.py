@@ -53,24 +53,37 @@ def fit(
     """
     table = write_rows(out / "annotations.csv", read_tags(tags))
     data, store = read_data(f"table:{table}"), out / "store"
-    say(f"{len(data.videos)} videos, {len(data.taxonomy)} classes: {', '.join(data.taxonomy.classes)}")
+    say(
+        f"{len(data.videos)} videos, {len(data.taxonomy)} classes: {', '.join(data.taxonomy.classes)}"
+    )
     for one, other in look_alikes(data.taxonomy.classes):
-        say(f"warning: {one!r} and {other!r} are taken as two classes; if they are one, write them alike in {tags}")
+        say(
+            f"warning: {one!r} and {other!r} are taken as two classes; if they are one, write them alike in {tags}"
+        )
     how = partial(features, workers=workers, compute=compute, sampling=sampling)
     outcome = how(data, media, store, names=names, progress=bars("features", "videos"))
     soft = out / "soft.csv" if _mendable(data) else None
     labelling = label(data, store, out / "labels.csv", names=names, soft=soft)
     for modality in labelling.thresholds:
         say(f"pseudo labels: {labelling.spoken(modality)}")
-    recipe = replace(recipes.read("default"), data=f"table:{table}", store=str(store), labels=str(labelling.table))
+    recipe = replace(
+        recipes.read("default"),
+        data=f"table:{table}",
+        store=str(store),
+        labels=str(labelling.table),
+    )
     recipe = replace(recipe, audio=tuple(names[0]), visual=tuple(names[1]))
     if soft:
         say("training, mending the labels by parsers of other videos, training again")
-        first = train(recipe, out / "first", on_epoch=_told(bars("train", "epochs"), recipe))
+        first = train(
+            recipe, out / "first", on_epoch=_told(bars("train", "epochs"), recipe)
+        )
         judged = partial(refine, evidence=soft, progress=bars("judges", "epochs"))
         mended = judged(first.folder, labelling.table, out / "labels_mended.csv")
         recipe = replace(recipe, labels=str(mended.table))
-    return train(recipe, out, on_epoch=_told(bars("train", "epochs"), recipe)), outcome.failed
+    return train(
+        recipe, out, on_epoch=_told(bars("train", "epochs"), recipe)
+    ), outcome.failed
 
 
 def _told(progress: Progress, recipe: Recipe) -> Callable[[Epoch], None]:
@@ -79,7 +92,9 @@ def _told(progress: Progress, recipe: Recipe) -> Callable[[Epoch], None]:
 
 def _mendable(data: Annotations) -> bool:
     """Whether some video lacks a class, which shows what absence is like, and there are others to learn from."""
-    lacking = any(set(video.tags) != set(data.taxonomy.classes) for video in data.videos)
+    lacking = any(
+        set(video.tags) != set(data.taxonomy.classes) for video in data.videos
+    )
     return lacking and sum(video.split == "train" for video in data.videos) >= FEWEST
 
 
@@ -90,7 +105,11 @@ def look_alikes(classes: Sequence[str]) -> list[tuple[str, str]]:
     [('Dgo', 'Dog'), ('Dgo', 'dog'), ('Dog', 'dog')]
     """
     pairs = combinations(classes, 2)
-    return [(a, b) for a, b in pairs if SequenceMatcher(None, a.casefold(), b.casefold()).ratio() >= ALIKE]
+    return [
+        (a, b)
+        for a, b in pairs
+        if SequenceMatcher(None, a.casefold(), b.casefold()).ratio() >= ALIKE
+    ]
 
 
 def known_tags(path: Path, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
@@ -99,7 +118,12 @@ def known_tags(path: Path, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
     for row in read_tags(path):
         if row.class_name not in taxonomy.classes:
             fix = "tags must be classes that the parser knows"
-            raise AnnotationError(unknown("class", row.class_name, taxonomy.classes), file=path, line=row.line, fix=fix)
+            raise AnnotationError(
+                unknown("class", row.class_name, taxonomy.classes),
+                file=path,
+                line=row.line,
+                fix=fix,
+            )
         tags[row.video] = (*tags.get(row.video, ()), row.class_name)
     return tags
 
@@ -115,33 +139,56 @@ def read_tags(path: Path) -> list[Row]:
     for name in (place, "tags"):
         if name not in header:
             what = f"column {name!r} is missing; found: {', '.join(header)}"
-            raise AnnotationError(what, file=path, line=1, fix="start the file with path,tags")
+            raise AnnotationError(
+                what, file=path, line=1, fix="start the file with path,tags"
+            )
     rows, seen = list[Row](), dict[str, int]()
     for line, values in lines:
         if len(values) != len(header):
             what = f"{len(values)} fields where the header has {len(header)}"
             fix = 'put tags that are apart by commas in quotes, as in dog.mp4,"Dog,Speech", or use ;'
             raise AnnotationError(what, file=path, line=line, fix=fix)
-        row, tags = _tagged(dict(zip(header, values, strict=True)), file=path, line=line)
+        row, tags = _tagged(
+            dict(zip(header, values, strict=True)), file=path, line=line
+        )
         if row.video in seen:
             what = f"video {row.video!r} stands in line {seen[row.video]} already"
-            raise AnnotationError(what, file=path, line=line, fix="give each file a name of its own, and one line")
+            raise AnnotationError(
+                what,
+                file=path,
+                line=line,
+                fix="give each file a name of its own, and one line",
+            )
         seen[row.video] = line
         rows += [replace(row, class_name=tag) for tag in tags]
     if not rows:
-        raise AnnotationError("the file names no video", file=path, fix="add a line path,tags for each video")
+        raise AnnotationError(
+            "the file names no video",
+            file=path,
+            fix="add a line path,tags for each video",
+        )
     return rows
 
 
-def _tagged(cells: Mapping[str, str], *, file: Path, line: int) -> tuple[Row, list[str]]:
+def _tagged(
+    cells: Mapping[str, str], *, file: Path, line: int
+) -> tuple[Row, list[str]]:
     """A line as a row without its class, and the tags."""
     place = cells.get("path", "")
     video = cells.get("video") or Path(place).stem
     check_id(video, file=file, line=line)
     tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
     if not tags:
-        raise AnnotationError(f"{video!r} has no tags", file=file, line=line, fix="say what occurs in it")
+        raise AnnotationError(
+            f"{video!r} has no tags", file=file, line=line, fix="say what occurs in it"
+        )
     split = cells.get("split") or "train"
-    for column, text in (("path", place), ("split", split), *(("tag", tag) for tag in tags)):
+    for column, text in (
+        ("path", place),
+        ("split", split),
+        *(("tag", tag) for tag in tags),
+    ):
         check_text(column, text, file=file, line=line)
-    return Row(video, path=place, split=split, line=line, file=file), list(dict.fromkeys(tags))
+    return Row(video, path=place, split=split, line=line, file=file), list(
+        dict.fromkeys(tags)
+    )

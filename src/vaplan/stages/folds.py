@@ -19,7 +19,10 @@ SAID = ("segment", "modality", "video", "mask")
 def folds_of(videos: int, folds: int, *, seed: int) -> list[Int[Tensor, " member"]]:
     """The videos of each fold, by chance and of nearly one size."""
     if not 2 <= folds <= videos:
-        raise RecipeError(f"{folds} folds of {videos} videos", fix="give at least 2, and no more than there are videos")
+        raise RecipeError(
+            f"{folds} folds of {videos} videos",
+            fix="give at least 2, and no more than there are videos",
+        )
     order = torch.randperm(videos, generator=torch.Generator().manual_seed(seed))
     return [order[k::folds] for k in range(folds)]
 
@@ -55,7 +58,9 @@ def cross_predict(
     """
     epochs = max(1, round(length * recipe.training.epochs))
     settings = replace(recipe.training, epochs=epochs, select="last", patience=None)
-    audio, visual = (tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams)
+    audio, visual = (
+        tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams
+    )
     learned = torch.ones(len(inputs), dtype=torch.bool) if learned is None else learned
     inside, outside = learned.nonzero()[:, 0], (~learned).nonzero()[:, 0]
     parts, spoken_of = list[Prediction](), list[Tensor]()
@@ -67,9 +72,23 @@ def cross_predict(
 
     for turn, fold in enumerate(folds_of(len(inside), folds, seed=settings.seed)):
         others = inside[others_than(fold, len(inside))]
-        model = runs.make_model(recipe, feature_sizes=(audio, visual), classes=target.weak.shape[1])
-        training.fit(model, inputs[others], target[others], settings=settings, losses=recipe.losses, on_epoch=tell)
+        model = runs.make_model(
+            recipe, feature_sizes=(audio, visual), classes=target.weak.shape[1]
+        )
+        training.fit(
+            model,
+            inputs[others],
+            target[others],
+            settings=settings,
+            losses=recipe.losses,
+            on_epoch=tell,
+        )
         spoken_of.append(torch.cat([inside[fold], outside[turn::folds]]))
         parts.append(training.predict(model, inputs[spoken_of[-1]]))
     back = torch.cat(spoken_of).argsort()
-    return Prediction(**{name: torch.cat([getattr(part, name) for part in parts])[back] for name in SAID})
+    return Prediction(
+        **{
+            name: torch.cat([getattr(part, name) for part in parts])[back]
+            for name in SAID
+        }
+    )

@@ -74,11 +74,23 @@ def label(
         what = "labels are not soft and cannot be judged in a data set without tags: nothing shows a class's absence"
         raise UsageError(what, fix="leave --soft and --diagnose out")
     threshold, chosen = choose_thresholds(found, given=thresholds, how=choose)
-    labels = pseudo_labels.generate_pseudo_labels(evidence, found.weak_label, found.mask, threshold=threshold)
-    write_rows(out, label_rows(data.ids, labels.numpy(), evidence.numpy(), data.taxonomy))
+    labels = pseudo_labels.generate_pseudo_labels(
+        evidence, found.weak_label, found.mask, threshold=threshold
+    )
+    write_rows(
+        out, label_rows(data.ids, labels.numpy(), evidence.numpy(), data.taxonomy)
+    )
     if soft:
-        write_soft(soft, found.mixture().probability(found.values), found.weak_label, found.mask, data)
-    spoken = {m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)}
+        write_soft(
+            soft,
+            found.mixture().probability(found.values),
+            found.weak_label,
+            found.mask,
+            data,
+        )
+    spoken = {
+        m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)
+    }
     about = {
         "annotations": data.version,
         "strategy": found.strategy,
@@ -89,9 +101,14 @@ def label(
         "encoders": [list(n) for n in names],
     }
     prompts = {m: data.taxonomy.prompts(m) for m in MODALITIES}
-    write_json(about_path(out), about | {"prompts": prompts, "inputs": input_hashes(data, store, names)})
+    write_json(
+        about_path(out),
+        about | {"prompts": prompts, "inputs": input_hashes(data, store, names)},
+    )
     quality = label_quality(data, labels.numpy()) if found.tagged else {}
-    trust = diagnose(found, threshold, store, names=names, smooth=smooth) if judge else None
+    trust = (
+        diagnose(found, threshold, store, names=names, smooth=smooth) if judge else None
+    )
     if trust:
         draw(trust, picture_path(out))
     return Labelling(out, spoken, chosen, quality, found.skipped, trust)
@@ -117,11 +134,21 @@ def label_quality(
     scores = dict[str, dict[str, dict[str, float]]]()
     eventful = {video.split for video in data.videos if data.events.get(video.video)}
     for split in dict.fromkeys(video.split for video in data.videos):
-        index = [i for i, v in enumerate(data.videos) if v.split == split and v.video in data.events]
+        index = [
+            i
+            for i, v in enumerate(data.videos)
+            if v.split == split and v.video in data.events
+        ]
         if split in eventful:
-            reference = data.ordered([data.ids[i] for i in index]).reference(labels.shape[1])
+            reference = data.ordered([data.ids[i] for i in index]).reference(
+                labels.shape[1]
+            )
             if data.localisation:
-                scores[split] = {"audio_visual": {"accuracy": label_accuracy(reference, labels[index])}}
+                scores[split] = {
+                    "audio_visual": {
+                        "accuracy": label_accuracy(reference, labels[index])
+                    }
+                }
             else:
                 scores[split] = label_f(reference, labels[index])
     return scores

@@ -14,7 +14,9 @@ def youtube_names(data: Annotations) -> dict[str, str]:
         other = owner.setdefault(video[:YOUTUBE_ID], video)
         if other != video:
             what = f"{other!r} and {video!r} begin alike, but the pack names its files by {video[:YOUTUBE_ID]!r} alone"
-            raise AnnotationError(what, file=data.source, fix="import a data set with one of the two")
+            raise AnnotationError(
+                what, file=data.source, fix="import a data set with one of the two"
+            )
     return {video: name for name, video in owner.items()}
 
 
@@ -23,5 +25,9 @@ def pack_row(data: Annotations, video: str) -> tuple[bool, int]:
     name, _, row = video.rpartition("@")
     if not name or not row.isascii() or not row.isdigit():
         what = f"{video!r} names no row of the pack's files"
-        raise AnnotationError(what, file=data.source, fix="use ids that end with @ROW, as those of ave:DIR do")
+        raise AnnotationError(
+            what,
+            file=data.source,
+            fix="use ids that end with @ROW, as those of ave:DIR do",
+        )
     return name == BACKGROUND, int(row)

@@ -10,13 +10,25 @@ import numpy as np
 from vaplan.annotations import Annotations
 from vaplan.encoders import store_name
 from vaplan.errors import UsageError, unknown
-from vaplan.packs import LAYOUTS, POOLINGS, ArrayFiles, Layout, Pack, PackError, RowFiles, Source, find
+from vaplan.packs import (
+    LAYOUTS,
+    POOLINGS,
+    ArrayFiles,
+    Layout,
+    Pack,
+    PackError,
+    RowFiles,
+    Source,
+    find,
+)
 from vaplan.stages.features import SHARD, Progress
 from vaplan.stages.pack_labels import import_labels
 from vaplan.stages.pack_names import pack_row, youtube_names
 from vaplan.store import Entry, Store, Writer, stores
 
-SHARD_BYTES = 1 << 25  # features that are kept whole are written before there are SHARD of them
+SHARD_BYTES = (
+    1 << 25
+)  # features that are kept whole are written before there are SHARD of them
 
 
 @dataclass(frozen=True)
@@ -80,10 +92,16 @@ def import_pack(
     if layout not in LAYOUTS:
         raise UsageError(unknown("layout", layout, LAYOUTS))
     if not folder.is_dir():
-        raise UsageError("no such folder", file=folder, fix="give the folder of the published files")
+        raise UsageError(
+            "no such folder", file=folder, fix="give the folder of the published files"
+        )
     found, absent = _find(LAYOUTS[layout], folder, data, whole=whole)
     if not found and not labels:
-        raise PackError(f"nothing of the {layout} pack is there: {'; '.join(absent)}", file=folder, fix="check DIR")
+        raise PackError(
+            f"nothing of the {layout} pack is there: {'; '.join(absent)}",
+            file=folder,
+            fix="check DIR",
+        )
     unusable = list[tuple[str, str]]()
     if labels:
         unusable, without = import_labels(LAYOUTS[layout], folder, data, labels)
@@ -100,7 +118,9 @@ def import_pack(
     )
 
 
-def _find(layout: Layout, folder: Path, data: Annotations, *, whole: bool) -> tuple[list[Found], list[str]]:
+def _find(
+    layout: Layout, folder: Path, data: Annotations, *, whole: bool
+) -> tuple[list[Found], list[str]]:
     """The packs that are there, and a line for each that is not."""
     found, absent = list[Found](), list[str]()
     for published in layout.packs:
@@ -109,7 +129,9 @@ def _find(layout: Layout, folder: Path, data: Annotations, *, whole: bool) -> tu
             pack = published.kept_whole() if whole else published
             found.append(Found(pack, source, source.dtype(data.ids)))
         else:
-            absent.append(f"no {published.encoder}, looked for {' and '.join(published.places)}")
+            absent.append(
+                f"no {published.encoder}, looked for {' and '.join(published.places)}"
+            )
     return found, absent
 
 
@@ -117,17 +139,34 @@ def _files(pack: Pack, folder: Path, data: Annotations) -> ArrayFiles | None:
     """A file a video, named by the first characters of its id."""
     place = find(folder, pack.places)
     names = youtube_names(data)
-    return ArrayFiles({video: place / f"{name}.npy" for video, name in names.items()}, pack.shape) if place else None
+    return (
+        ArrayFiles(
+            {video: place / f"{name}.npy" for video, name in names.items()}, pack.shape
+        )
+        if place
+        else None
+    )
 
 
 def _rows(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
     """A row a video, of the data set's own file or of that of the background clips."""
-    own, background = (find(folder, places) for places in (pack.places, pack.background))
+    own, background = (
+        find(folder, places) for places in (pack.places, pack.background)
+    )
     if not own and not background:
         return None
-    names = {False: own or folder / pack.places[0], True: background or folder / pack.background[0]}
+    names = {
+        False: own or folder / pack.places[0],
+        True: background or folder / pack.background[0],
+    }
     keys = {video: pack_row(data, video) for video in data.ids}
-    return RowFiles({video: (names[is_background], row) for video, (is_background, row) in keys.items()}, pack.shape)
+    return RowFiles(
+        {
+            video: (names[is_background], row)
+            for video, (is_background, row) in keys.items()
+        },
+        pack.shape,
+    )
 
 
 def _job(found: Found, videos: Sequence[str], root: Path) -> Job:
@@ -137,13 +176,19 @@ def _job(found: Found, videos: Sequence[str], root: Path) -> Job:
     dtype = known.card.dtype if known else found.dtype
     if dtype is None:
         return Job(found, None, tuple(videos))
-    store = Store.create(root, name, found.pack.provenance(), planned=videos, dtype=dtype)
+    store = Store.create(
+        root, name, found.pack.provenance(), planned=videos, dtype=dtype
+    )
     return Job(found, store, tuple(store.lacking(videos, retry="")))
 
 
 def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str, str]]:
     """Bring every store up to date; returns the videos that cannot be read, with the reasons."""
-    failed, done, total = list[tuple[str, str]](), 0, sum(len(job.lacking) for job in jobs)
+    failed, done, total = (
+        list[tuple[str, str]](),
+        0,
+        sum(len(job.lacking) for job in jobs),
+    )
     for job in jobs:
         with job.store.writing() if job.store else nullcontext() as writer:
             for entry in _fill(job, writer):
@@ -159,7 +204,9 @@ def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
     """Bring the videos that lack into the store, shard by shard; a failure that it records already is not repeated."""
     before = job.store.statuses() if job.store else {}
     buffer, held = list[Entry](), 0
-    for video, array in job.found.source.arrays(job.lacking, job.store.card.dtype if job.store else None):
+    for video, array in job.found.source.arrays(
+        job.lacking, job.store.card.dtype if job.store else None
+    ):
         entry = _entry(job, video, array)
         if before.get(video) != (entry.status, entry.reason):
             buffer.append(entry)
@@ -190,11 +237,17 @@ def _entry(job: Job, video: str, array: np.ndarray | PackError) -> Entry:
 
 def _segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
     """An array as one vector a segment, in the store's type."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is named below
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is not finite is named below
         pooled = POOLINGS[job.found.pack.pooling](array, job.found.pack.segments)
         stored = pooled.astype(job.store.card.dtype if job.store else array.dtype)
-        bad = np.flatnonzero(~np.isfinite(stored.astype(np.float32)).all(axis=1))  # as the store gives it back
+        bad = np.flatnonzero(
+            ~np.isfinite(stored.astype(np.float32)).all(axis=1)
+        )  # as the store gives it back
     if len(bad):
         what = f"NaN, infinite or too large numbers for segment {', '.join(map(str, bad))} of {video!r}"
-        raise PackError(what, file=job.found.source.place(video), fix="download it again")
+        raise PackError(
+            what, file=job.found.source.place(video), fix="download it again"
+        )
     return stored

@@ -20,11 +20,19 @@ from vaplan.workers import Failed, supervised
 
 Load = Callable[[], Parser | ZeroShot]
 
-MEDIA_SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .flv .ts .mpg .mpeg .wav .mp3 .m4a .ogg .flac".split())
+MEDIA_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .mpg .mpeg .wav .mp3 .m4a .ogg .flac".split()
+)
 
 
 def predict(
-    run: Path, data: Annotations, store: Path, out: Path, *, split: str = "", scores: Path | None = None
+    run: Path,
+    data: Annotations,
+    store: Path,
+    out: Path,
+    *,
+    split: str = "",
+    scores: Path | None = None,
 ) -> list[str]:
     """Write a table of what the run says of the stored features of a split; return the videos without features.
 
@@ -44,7 +52,9 @@ def predict(
 
     write_rows(out, rows())
     if scores is not None:
-        write_scores(scores, kept.ids, said.segment.numpy(), said.mask.numpy(), trained.taxonomy)
+        write_scores(
+            scores, kept.ids, said.segment.numpy(), said.mask.numpy(), trained.taxonomy
+        )
     return skipped
 
 
@@ -78,19 +88,32 @@ def parse(
         if name not in EXPORTS:
             raise UsageError(unknown("format", name, EXPORTS))
     if out.exists() and not out.is_dir():
-        raise UsageError("this is a file", file=out, fix="give a folder for the timelines")
+        raise UsageError(
+            "this is a file", file=out, fix="give a folder for the timelines"
+        )
     known = tags or {}
     jobs = [
-        ParseJob(p, known.get(p.stem), tuple(out / f"{p.stem}.{name}" for name in formats)) for p in media_files(paths)
+        ParseJob(
+            p, known.get(p.stem), tuple(out / f"{p.stem}.{name}" for name in formats)
+        )
+        for p in media_files(paths)
     ]
-    due = [job for job in jobs if not (skip_existing and all(output.exists() for output in job.outputs))]
+    due = [
+        job
+        for job in jobs
+        if not (skip_existing and all(output.exists() for output in job.outputs))
+    ]
     failed = list[tuple[str, str]]()
-    results = supervised(parse_one, due, workers=workers, prepare=_prepare, arguments=[load])
+    results = supervised(
+        parse_one, due, workers=workers, prepare=_prepare, arguments=[load]
+    )
     for done, (job, result) in enumerate(results, start=1):
         if isinstance(result, Failed):
             failed.append((str(job.path), result.reason))
         if progress:
-            progress(done, len(due), result.reason if isinstance(result, Failed) else "")
+            progress(
+                done, len(due), result.reason if isinstance(result, Failed) else ""
+            )
     return Outcome(len(due) - len(failed), len(jobs) - len(due), tuple(failed))
 
 
@@ -98,14 +121,25 @@ def media_files(paths: Sequence[Path]) -> list[Path]:
     """The files themselves, and the media files in the folders; two that would share an output are an error."""
     found = list[Path]()
     for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES) if path.is_dir() else [path]
+        inside = (
+            sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES)
+            if path.is_dir()
+            else [path]
+        )
         if not inside:
-            raise MediaError("no media file in this folder", file=path, fix="give a folder with mp4, mkv, wav … files")
+            raise MediaError(
+                "no media file in this folder",
+                file=path,
+                fix="give a folder with mp4, mkv, wav … files",
+            )
         found += inside
     stems = dict[str, Path]()
     for path in dict.fromkeys(found):
         if path.stem in stems:
-            raise UsageError(f"{path} and {stems[path.stem]} share a name", fix="rename one, or parse them apart")
+            raise UsageError(
+                f"{path} and {stems[path.stem]} share a name",
+                fix="rename one, or parse them apart",
+            )
         stems[path.stem] = path
     return list(stems.values())
 

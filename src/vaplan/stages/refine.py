@@ -23,7 +23,9 @@ from vaplan.stages.train import Denoised, count_flips, read_labels
 AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
 FEWEST = 20  # densely labelled videos to weigh witnesses by
 TOLD = 0.8  # for `posterior`; to `stacked` all values are one
-LENGTH = 0.5  # of the recipe's epochs: what is wrong in the labels is learned by heart late
+LENGTH = (
+    0.5  # of the recipe's epochs: what is wrong in the labels is learned by heart late
+)
 
 
 def refine(
@@ -55,34 +57,69 @@ def refine(
     trained = runs.load(run)
     data, store = read_data(trained.recipe.data), Path(trained.recipe.store)
     if data.taxonomy.classes != trained.taxonomy.classes:
-        raise AnnotationError("its classes are not those of the run", file=data.source, fix="use the run's own data")
+        raise AnnotationError(
+            "its classes are not those of the run",
+            file=data.source,
+            fix="use the run's own data",
+        )
     if data.localisation:
         what = "events of localisation are heard and seen at once, and this rule judges either by itself"
         raise RecipeError(what, file=data.source, fix="use the rule pld")
     known = read_table(labels, taxonomy=data.taxonomy).events
-    data, _ = usable(data.ordered([video for video in data.ids if video in known]), store, trained.recipe.encoders)
+    data, _ = usable(
+        data.ordered([video for video in data.ids if video in known]),
+        store,
+        trained.recipe.encoders,
+    )
     rule = _chosen(rule, data, folds)
     inputs = read_inputs(store, trained.recipe.encoders, data.ids)
-    weak_label, before = torch.from_numpy(data.weak_label()), read_labels(labels, data, inputs)
-    first = read_soft(evidence, data, inputs.mask) if evidence else torch.where(before, TOLD, 1 - TOLD)
+    weak_label, before = (
+        torch.from_numpy(data.weak_label()),
+        read_labels(labels, data, inputs),
+    )
+    first = (
+        read_soft(evidence, data, inputs.mask)
+        if evidence
+        else torch.where(before, TOLD, 1 - TOLD)
+    )
     if folds:
         learned = torch.tensor([video.split in ("train", "") for video in data.videos])
         target = Target(weak_label, before, first)
-        said = cross_predict(trained.recipe, inputs, target, learned, folds=folds, length=LENGTH, progress=progress)
+        said = cross_predict(
+            trained.recipe,
+            inputs,
+            target,
+            learned,
+            folds=folds,
+            length=LENGTH,
+            progress=progress,
+        )
     else:
         said = training.predict(trained.model, inputs)
     if rule == STACKED:
-        fused = _stack(data, first, said, weak_label).probability(first, said, weak_label)
+        fused = _stack(data, first, said, weak_label).probability(
+            first, said, weak_label
+        )
     else:
-        fused = pseudo_labels.fuse(first, pseudo_labels.given_tags(said), weak_label, inputs.mask, trust=trust)
+        fused = pseudo_labels.fuse(
+            first, pseudo_labels.given_tags(said), weak_label, inputs.mask, trust=trust
+        )
     after = fused > 0.5
     write_rows(out, label_rows(data.ids, after.numpy(), fused.numpy(), data.taxonomy))
     if soft:
         write_soft(soft, fused, weak_label, inputs.mask, data)
     flips = count_flips(before, after, data.taxonomy)
-    used = {str(path): sha256(path) for path in (labels, evidence, run / runs.WEIGHTS) if path}
-    how = {"rule": rule, "folds": folds} | ({"trust": trust} if rule == POSTERIOR else {})
-    write_json(about_path(out), {"run": str(run), **how, "flips": flips, "inputs": used})
+    used = {
+        str(path): sha256(path)
+        for path in (labels, evidence, run / runs.WEIGHTS)
+        if path
+    }
+    how = {"rule": rule, "folds": folds} | (
+        {"trust": trust} if rule == POSTERIOR else {}
+    )
+    write_json(
+        about_path(out), {"run": str(run), **how, "flips": flips, "inputs": used}
+    )
     return Denoised(out, flips, rule)
 
 
@@ -101,10 +138,15 @@ def _chosen(rule: str, data: Annotations, folds: int) -> str:
 
 
 def _stack(
-    data: Annotations, first: Tensor, said: Prediction, weak_label: Bool[Tensor, "video class"]
+    data: Annotations,
+    first: Tensor,
+    said: Prediction,
+    weak_label: Bool[Tensor, "video class"],
 ) -> pseudo_labels.Stack:
     """The two weighed by the densely labelled videos of split val."""
     dense = dense_of_val(data)
-    truth = torch.from_numpy(data.ordered([data.ids[i] for i in dense]).reference(first.shape[1]))
+    truth = torch.from_numpy(
+        data.ordered([data.ids[i] for i in dense]).reference(first.shape[1])
+    )
     those = Prediction(**{name: getattr(said, name)[dense] for name in SAID})
     return pseudo_labels.fit_stack(first[dense], those, weak_label[dense], truth)

@@ -35,7 +35,14 @@ def label_rows(
             yield Row(video)
         for m, c, t in cells.tolist():
             confidence = round(float(score[index, t, m, c]), 6)
-            yield Row(video, MODALITIES[m], taxonomy.classes[c], float(t), float(t + 1), confidence)
+            yield Row(
+                video,
+                MODALITIES[m],
+                taxonomy.classes[c],
+                float(t),
+                float(t + 1),
+                confidence,
+            )
 
 
 def write_soft(
@@ -48,7 +55,9 @@ def write_soft(
     """Write how likely each class of the weak label is in each segment that exists, and beside it that it is soft."""
     possible = weak_label[:, None, None] & mask[..., None]
     write_json(out.with_suffix(".json"), {"soft": True})
-    return write_rows(out, label_rows(data.ids, possible.numpy(), probability.numpy(), data.taxonomy))
+    return write_rows(
+        out, label_rows(data.ids, possible.numpy(), probability.numpy(), data.taxonomy)
+    )
 
 
 def refuse_soft(table: Path) -> None:
@@ -56,7 +65,9 @@ def refuse_soft(table: Path) -> None:
     beside = table.with_suffix(".json")
     if beside.is_file() and json.loads(beside.read_text(encoding="utf-8")).get("soft"):
         fix = "give the table of labels that was written with it"
-        raise AnnotationError("it holds soft labels, a row for every tag and segment", file=table, fix=fix)
+        raise AnnotationError(
+            "it holds soft labels, a row for every tag and segment", file=table, fix=fix
+        )
 
 
 def read_soft(
@@ -69,16 +80,23 @@ def read_soft(
         known.add(row.video)
         if row.video in place and row.modality:
             if row.score is None or not 0 <= row.score <= 1:
-                what, fix = f"score {row.score} is no probability", "make the table with `vaplan label --soft`"
+                what, fix = (
+                    f"score {row.score} is no probability",
+                    "make the table with `vaplan label --soft`",
+                )
                 raise AnnotationError(what, file=table, line=row.line, fix=fix)
             cell = MODALITIES.index(row.modality), data.taxonomy.index(row.class_name)
             soft[place[row.video], int(row.onset or 0), *cell] = row.score
     if absent := [video for video in data.ids if video not in known]:
         what = f"no soft labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
-        raise AnnotationError(what, file=table, fix="run `vaplan label --soft` on this data set and store")
+        raise AnnotationError(
+            what, file=table, fix="run `vaplan label --soft` on this data set and store"
+        )
     there, tagged = ~np.isnan(soft), data.weak_label()[:, None, None]
     partly = (there & tagged).any(axis=-1) & ~(there | ~tagged).all(axis=-1)
     if partly.any():
         what = f"{data.ids[int(np.argwhere(partly)[0, 0])]!r} has segments with rows of some tags only: no soft labels"
-        raise AnnotationError(what, file=table, fix="give the table of `vaplan label --soft`")
+        raise AnnotationError(
+            what, file=table, fix="give the table of `vaplan label --soft`"
+        )
     return torch.from_numpy(np.nan_to_num(soft))

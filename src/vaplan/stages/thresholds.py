@@ -35,13 +35,22 @@ def choose_thresholds(
     if not given:
         return chosen, spoken
     named = torch.tensor([name in given for name in MODALITIES])
-    return torch.where(named[:, None], own, chosen), f"{', '.join(given)} given, else {spoken}"
+    return torch.where(
+        named[:, None], own, chosen
+    ), f"{', '.join(given)} given, else {spoken}"
 
 
 def _chosen(found: Evidence, how: str | None) -> tuple[Thresholds, str]:
-    if how is None and found.weak_label.all() and found.strategy == MARGIN and not _dense(found):
+    if (
+        how is None
+        and found.weak_label.all()
+        and found.strategy == MARGIN
+        and not _dense(found)
+    ):
         spoken = "as there are no tags to tell classes apart by"
-        return pseudo_labels.thresholds(len(found.data.taxonomy), pseudo_labels.MARGINS), spoken
+        return pseudo_labels.thresholds(
+            len(found.data.taxonomy), pseudo_labels.MARGINS
+        ), spoken
     name = how or ("val" if _dense(found) else "mixture")
     if name not in CHOICES:
         raise RecipeError(unknown("way to choose thresholds", name, CHOICES))
@@ -54,9 +63,13 @@ def _fitted(found: Evidence) -> tuple[Thresholds, str]:
     if not dense:
         what = "--choose val needs densely labelled videos in split val"
         raise RecipeError(what, fix="say --choose mixture, which needs tags alone")
-    reference = found.data.ordered([found.data.ids[i] for i in dense]).reference(found.values.shape[1])
+    reference = found.data.ordered([found.data.ids[i] for i in dense]).reference(
+        found.values.shape[1]
+    )
 
-    def score(labels: Bool[Tensor, "video time modality class"], modality: int) -> float:
+    def score(
+        labels: Bool[Tensor, "video time modality class"], modality: int
+    ) -> float:
         return label_f(reference, labels.numpy())[MODALITIES[modality]]["segment"]
 
     those = found.values[dense], found.weak_label[dense], found.mask[dense]
@@ -66,19 +79,27 @@ def _fitted(found: Evidence) -> tuple[Thresholds, str]:
 
 def _mixture(found: Evidence) -> tuple[Thresholds, str]:
     """One a class and modality, at which a label is as likely right as wrong."""
-    return found.mixture().thresholds(), "where a label is as likely right as wrong, from tagged and untagged videos"
+    return (
+        found.mixture().thresholds(),
+        "where a label is as likely right as wrong, from tagged and untagged videos",
+    )
 
 
 def _untagged(found: Evidence) -> tuple[Thresholds, str]:
     """One a modality, which classes outside the tags seldom exceed."""
-    chosen = pseudo_labels.thresholds_without_labels(found.values, found.weak_label, found.mask)
+    chosen = pseudo_labels.thresholds_without_labels(
+        found.values, found.weak_label, found.mask
+    )
     return chosen, "from classes outside the tags"
 
 
 def _usual(found: Evidence) -> tuple[Thresholds, str]:
     """The paper's multiples of chance, or the usual margin."""
     if found.strategy == "logit":
-        raise RecipeError("logits have no usual thresholds", fix="say --choose mixture, or give --threshold")
+        raise RecipeError(
+            "logits have no usual thresholds",
+            fix="say --choose mixture, or give --threshold",
+        )
     usual = pseudo_labels.MARGINS if found.strategy == MARGIN else {}
     return pseudo_labels.thresholds(len(found.data.taxonomy), usual), "as usual"
 
@@ -99,4 +120,8 @@ def _dense(found: Evidence) -> list[int]:
 
 def dense_of_val(data: Annotations) -> list[int]:
     """Which videos of the data set are densely labelled ones of split val."""
-    return [i for i, video in enumerate(data.videos) if video.split == "val" and video.video in data.events]
+    return [
+        i
+        for i, video in enumerate(data.videos)
+        if video.split == "val" and video.video in data.events
+    ]

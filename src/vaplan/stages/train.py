@@ -49,7 +49,10 @@ def train(
     """
     for name in ("data", "store"):
         if not getattr(recipe, name):
-            raise RecipeError(f"the recipe names no {name}", fix=f"give --{name}, or write `{name}: …`")
+            raise RecipeError(
+                f"the recipe names no {name}",
+                fix=f"give --{name}, or write `{name}: …`",
+            )
     everything, store = read_data(recipe.data), Path(recipe.store)
     recipe = with_encoders(recipe, store)
     data, _ = usable(_split(everything, "train") or everything, store, recipe.encoders)
@@ -58,14 +61,20 @@ def train(
         return runs.load(run)
     if not overwrite and (run / runs.WEIGHTS).is_file():
         what = "it holds another finished training: another recipe, or other data, features or labels"
-        raise RunError(what, file=run, fix="name another folder with --run, or say --overwrite")
+        raise RunError(
+            what, file=run, fix="name another folder with --run, or say --overwrite"
+        )
     inputs = read_inputs(store, recipe.encoders, data.ids, overflow=run)
     pseudo = read_labels(Path(recipe.labels), data, inputs) if recipe.labels else None
     soft = read_soft(Path(recipe.soft), data, inputs.mask) if recipe.soft else None
     sizes = feature_sizes(inputs)
     model = runs.make_model(recipe, feature_sizes=sizes, classes=len(data.taxonomy))
-    of = hashlib.sha256(json.dumps([dump(recipe), hashes], sort_keys=True).encode()).hexdigest()
-    checkpoints = Checkpoints(run / runs.CHECKPOINT, of=of, seconds=checkpoint_seconds, resume=resume)
+    of = hashlib.sha256(
+        json.dumps([dump(recipe), hashes], sort_keys=True).encode()
+    ).hexdigest()
+    checkpoints = Checkpoints(
+        run / runs.CHECKPOINT, of=of, seconds=checkpoint_seconds, resume=resume
+    )
     with training.board(run / runs.BOARD, on_epoch) as tell:
         history = training.fit(
             model,
@@ -73,15 +82,30 @@ def train(
             Target(torch.from_numpy(data.weak_label()), pseudo, soft),
             settings=recipe.training,
             losses=recipe.losses,
-            validate=validation(everything, recipe) if recipe.training.validates else None,
+            validate=validation(everything, recipe)
+            if recipe.training.validates
+            else None,
             on_epoch=tell,
             revise=remover(recipe.removal, data.taxonomy) if recipe.removal else None,
             teacher=recipe.teacher,
             checkpoints=checkpoints,
         )
-    made = {"annotations": everything.version, "compute": asdict(training.place(recipe.training))}
+    made = {
+        "annotations": everything.version,
+        "compute": asdict(training.place(recipe.training)),
+    }
     segments = inputs.mask.shape[1]
-    trained = Run(run, recipe, data.taxonomy, sizes, segments, tuple(history), model.eval(), hashes, made=made)
+    trained = Run(
+        run,
+        recipe,
+        data.taxonomy,
+        sizes,
+        segments,
+        tuple(history),
+        model.eval(),
+        hashes,
+        made=made,
+    )
     if not training.leads():
         return trained
     saved = runs.save(scored(trained, everything, store))
@@ -93,7 +117,12 @@ def with_encoders(recipe: Recipe, store: Path) -> Recipe:
     """The recipe with every encoder named: those of the store where it says nothing."""
     held = [*stores(store)]
     audio, visual = (
-        tuple(name.removeprefix(f"{modality}:") for name in held if name.startswith(f"{modality}:")) or ("embedded",)
+        tuple(
+            name.removeprefix(f"{modality}:")
+            for name in held
+            if name.startswith(f"{modality}:")
+        )
+        or ("embedded",)
         for modality in MODALITIES
     )
     return replace(recipe, audio=recipe.audio or audio, visual=recipe.visual or visual)
@@ -101,7 +130,11 @@ def with_encoders(recipe: Recipe, store: Path) -> Recipe:
 
 def _hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
     hashes = input_hashes(data, store, recipe.encoders)
-    for path in (recipe.labels, recipe.soft, recipe.removal.ratios if recipe.removal else ""):
+    for path in (
+        recipe.labels,
+        recipe.soft,
+        recipe.removal.ratios if recipe.removal else "",
+    ):
         if path and path != DENSE:
             hashes[path] = sha256(existing(Path(path)))
     return hashes
@@ -110,17 +143,25 @@ def _hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
 def existing(path: Path) -> Path:
     """The file that a recipe names, or one clear line."""
     if not path.is_file():
-        raise RecipeError("no such file", file=path, fix="check labels, soft and removal.ratios of the recipe")
+        raise RecipeError(
+            "no such file",
+            file=path,
+            fix="check labels, soft and removal.ratios of the recipe",
+        )
     return path
 
 
 def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
     """The sizes of the feature streams, per modality."""
-    audio, visual = (tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams)
+    audio, visual = (
+        tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams
+    )
     return audio, visual
 
 
-def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, "video time modality class"]:
+def read_labels(
+    table: Path, data: Annotations, inputs: Inputs
+) -> Bool[Tensor, "video time modality class"]:
     """The pseudo labels of these videos on the grid of their features, or their own dense labels for `dense`."""
     dense = str(table) == DENSE
     refuse_soft(table)
@@ -128,10 +169,14 @@ def read_labels(table: Path, data: Annotations, inputs: Inputs) -> Bool[Tensor, 
     absent = [video for video in data.ids if video not in labels.events]
     if absent and dense:
         what = f"no dense labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
-        raise AnnotationError(what, file=data.source, fix="name a table of labels instead of `dense`")
+        raise AnnotationError(
+            what, file=data.source, fix="name a table of labels instead of `dense`"
+        )
     if absent:
         what = f"no pseudo labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
-        raise AnnotationError(what, file=table, fix="run `vaplan label` on this data set and store")
+        raise AnnotationError(
+            what, file=table, fix="run `vaplan label` on this data set and store"
+        )
     return torch.from_numpy(labels.ordered(data.ids).reference(inputs.mask.shape[1]))
 
 
@@ -140,7 +185,9 @@ def validation(data: Annotations, recipe: Recipe) -> training.Validate:
     how = recipe.training
     if how.select_by == ACCURACY and not data.localisation:
         fix = "select by `segment type`, or write `task: localisation` into the taxonomy file of the table"
-        raise RecipeError("select_by: accuracy needs a data set of localisation", fix=fix)
+        raise RecipeError(
+            "select_by: accuracy needs a data set of localisation", fix=fix
+        )
     val = _split(data, how.select_on)
     ids = val.labelled_ids() if val else []
     if not val or not ids:
@@ -152,7 +199,9 @@ def validation(data: Annotations, recipe: Recipe) -> training.Validate:
 
     def score(model: nn.Module) -> float:
         said = training.predict(model, inputs)
-        decided = training.decide(said, rule=recipe.decision.rule, threshold=recipe.decision.threshold)
+        decided = training.decide(
+            said, rule=recipe.decision.rule, threshold=recipe.decision.threshold
+        )
         if how.select_by == ACCURACY:
             return label_accuracy(reference, one_label(decided, said.segment).numpy())
         level, kind = how.select_by.split()
@@ -170,7 +219,14 @@ class Denoised:
     rule: str = "pld"
 
 
-def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = None, rounds: int = 1) -> Denoised:
+def denoise(
+    run: Path,
+    labels: Path,
+    out: Path,
+    *,
+    settings: Denoising | None = None,
+    rounds: int = 1,
+) -> Denoised:
     """Write the labels with those flipped whose forward loss stands out along the timeline (PLD).
 
     Every video of the table is treated; the score of a label is the parser's probability. Of localisation it is the
@@ -186,7 +242,10 @@ def denoise(run: Path, labels: Path, out: Path, *, settings: Denoising | None = 
     settings, folder = settings or Denoising(), out.with_suffix("")
     for turn in range(1, rounds):
         labels = _denoise(run, labels, folder / f"labels_{turn}.csv", settings).table
-        run = train(replace(runs.load(run).recipe, labels=str(labels)), folder / f"run_{turn + 1}").folder
+        run = train(
+            replace(runs.load(run).recipe, labels=str(labels)),
+            folder / f"run_{turn + 1}",
+        ).folder
     return _denoise(run, labels, out, settings)
 
 
@@ -194,21 +253,34 @@ def _denoise(run: Path, labels: Path, out: Path, settings: Denoising) -> Denoise
     trained = runs.load(run)
     data = _same_classes(read_data(trained.recipe.data), trained.taxonomy)
     table = read_table(labels, taxonomy=data.taxonomy)
-    data, _ = usable(data.ordered([v for v in data.ids if v in table.events]), _store(trained), trained.recipe.encoders)
+    data, _ = usable(
+        data.ordered([v for v in data.ids if v in table.events]),
+        _store(trained),
+        trained.recipe.encoders,
+    )
     inputs = read_inputs(_store(trained), trained.recipe.encoders, data.ids)
     before = read_labels(labels, data, inputs)
     if data.localisation:
         before = before.all(dim=2, keepdim=True).expand_as(before)
         settings = replace(settings, modalities=MODALITIES)
     said = training.predict(trained.model, inputs)
-    probability = pseudo_labels.given_tags(said) if settings.given_tags else said.segment
+    probability = (
+        pseudo_labels.given_tags(said) if settings.given_tags else said.segment
+    )
     loss = pseudo_labels.forward_loss(probability, before)
     weak_label = torch.from_numpy(data.weak_label())
-    after = pseudo_labels.flip_suspicious(before, loss, weak_label, inputs.mask, settings)
-    write_rows(out, label_rows(data.ids, after.numpy(), probability.numpy(), data.taxonomy))
+    after = pseudo_labels.flip_suspicious(
+        before, loss, weak_label, inputs.mask, settings
+    )
+    write_rows(
+        out, label_rows(data.ids, after.numpy(), probability.numpy(), data.taxonomy)
+    )
     flips = count_flips(before, after, data.taxonomy)
     inputs_used = {str(labels): sha256(labels), str(run): sha256(run / runs.WEIGHTS)}
-    write_json(about_path(out), {"run": str(run), **asdict(settings), "flips": flips, "inputs": inputs_used})
+    write_json(
+        about_path(out),
+        {"run": str(run), **asdict(settings), "flips": flips, "inputs": inputs_used},
+    )
     return Denoised(out, flips)
 
 
@@ -220,7 +292,10 @@ def count_flips(
     """Per modality and class: how many labels were set (0 to 1) and how many taken away (1 to 0)."""
     set_, taken = (after & ~before).sum(dim=(0, 1)), (before & ~after).sum(dim=(0, 1))
     return {
-        modality: {name: {"set": int(set_[m, c]), "taken": int(taken[m, c])} for c, name in enumerate(taxonomy.classes)}
+        modality: {
+            name: {"set": int(set_[m, c]), "taken": int(taken[m, c])}
+            for c, name in enumerate(taxonomy.classes)
+        }
         for m, modality in enumerate(MODALITIES)
     }
 
@@ -230,10 +305,18 @@ def _store(run: Run) -> Path:
 
 
 def _split(data: Annotations, split: str) -> Annotations | None:
-    return data.select(split) if any(video.split == split for video in data.videos) else None
+    return (
+        data.select(split)
+        if any(video.split == split for video in data.videos)
+        else None
+    )
 
 
 def _same_classes(data: Annotations, taxonomy: Taxonomy) -> Annotations:
     if data.taxonomy.classes != taxonomy.classes:
-        raise AnnotationError("its classes are not those of the run", file=data.source, fix="use the run's own data")
+        raise AnnotationError(
+            "its classes are not those of the run",
+            file=data.source,
+            fix="use the run's own data",
+        )
     return data

@@ -57,7 +57,9 @@ class Store:
         card = Card(encoder, provenance["dimension"], dtype, provenance)
         known = stores(root)
         if encoder in known:
-            known[encoder].card.refuse_other(provenance, dtype=dtype, file=known[encoder].folder)
+            known[encoder].card.refuse_other(
+                provenance, dtype=dtype, file=known[encoder].folder
+            )
         store = known.get(encoder, cls(Path(root) / card.folder_name, card))
         if encoder not in known:
             with locked(store.folder):
@@ -66,7 +68,9 @@ class Store:
         return store
 
     @classmethod
-    def open(cls, root: Path | str, encoder: str, *, provenance: dict[str, Any] | None = None) -> "Store":
+    def open(
+        cls, root: Path | str, encoder: str, *, provenance: dict[str, Any] | None = None
+    ) -> "Store":
         """Find an encoder's store below `root`; with `provenance`, only if the encoder is the same still.
 
         Raises: StoreError for no store, or one of another encoder; MachineError for one of another format.
@@ -74,9 +78,15 @@ class Store:
         known = stores(root)
         if encoder not in known:
             what = f"store of another encoder: asked for {encoder}, it holds {', '.join(known) or 'nothing'}"
-            raise StoreError(what, file=root, fix="name one it holds, or run `vaplan features` with that encoder")
+            raise StoreError(
+                what,
+                file=root,
+                fix="name one it holds, or run `vaplan features` with that encoder",
+            )
         if provenance is not None:
-            known[encoder].card.refuse_other(plain(provenance), file=known[encoder].folder)
+            known[encoder].card.refuse_other(
+                plain(provenance), file=known[encoder].folder
+            )
         return known[encoder]
 
     @property
@@ -109,7 +119,9 @@ class Store:
     def statuses(self) -> dict[str, tuple[str, str]]:
         """Per video that has a row its status and the reason for it; quick, as no feature is read."""
         names = ["video", "status", "reason"]
-        video, status, reason = (column.to_pylist() for column in self._latest(names).select(names))
+        video, status, reason = (
+            column.to_pylist() for column in self._latest(names).select(names)
+        )
         return dict(zip(video, zip(status, reason, strict=True), strict=True))
 
     def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
@@ -118,7 +130,11 @@ class Store:
 
         def done(video: str) -> bool:
             status, reason = statuses.get(video, ("", ""))
-            again = status == "failed" and retry is not None and retry.casefold() in reason.casefold()
+            again = (
+                status == "failed"
+                and retry is not None
+                and retry.casefold() in reason.casefold()
+            )
             return bool(status) and not again
 
         return [video for video in dict.fromkeys(videos) if not done(video)]
@@ -129,11 +145,15 @@ class Store:
         for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
             whole, _ = shards.load_whole(paths[shard])
             for row in whole.take(pa.array(np.sort(rows))).to_pylist():
-                yield from_row(row, dimension=self.card.dimension, dtype=self.card.dtype)
+                yield from_row(
+                    row, dimension=self.card.dimension, dtype=self.card.dtype
+                )
 
     def read(
         self, videos: Sequence[str], *, zeros: Callable[..., np.ndarray] = np.zeros
-    ) -> tuple[Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]]:
+    ) -> tuple[
+        Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]
+    ]:
         """The features of `videos` in that order, padded to the longest; zeros and False where masked.
 
         `zeros` makes the array of the features, outside the memory for example; one shard is held at a time.
@@ -141,10 +161,14 @@ class Store:
         Raises: StoreError naming the videos that have no row, or features that are not what was written.
         """
         table, paths = self._latest(["video", "segments"]), shards.listed(self.folder)
-        segments = dict(zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True))
+        segments = dict(
+            zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True)
+        )
         if lacking := [video for video in videos if video not in segments]:
             what = f"{len(lacking)} of {len(videos)} videos are not in the store, the first is {lacking[0]}"
-            raise StoreError(what, file=self.folder, fix="run `vaplan features` to fill it")
+            raise StoreError(
+                what, file=self.folder, fix="run `vaplan features` to fill it"
+            )
         longest = max((segments[video] for video in videos), default=0)
         feature = zeros((len(videos), longest, self.card.dimension), np.float32)
         mask = np.zeros((len(videos), longest), dtype=bool)
@@ -163,7 +187,10 @@ class Store:
 
     def info(self) -> dict[str, Any]:
         """What the store holds, as JSON values."""
-        table, paths = self._latest(["video", "status", "reason", "segments", "checksum"]), shards.listed(self.folder)
+        table, paths = (
+            self._latest(["video", "status", "reason", "segments", "checksum"]),
+            shards.listed(self.folder),
+        )
         status, planned = Counter(table["status"].to_pylist()), self.planned
         return {
             **asdict(self.card),
@@ -172,7 +199,9 @@ class Store:
             "lacking": len({*planned} - {*table["video"].to_pylist()}),
             **{kind: status[kind] for kind in ("ok", "absent", "failed")},
             "segments": sum(table["segments"].to_pylist()),
-            "reasons": dict(Counter(reason for reason in table["reason"].to_pylist() if reason)),
+            "reasons": dict(
+                Counter(reason for reason in table["reason"].to_pylist() if reason)
+            ),
             "shards": len(paths),
             "bytes": sum(path.stat().st_size for path in paths),
             "content_hash": _content_hash(table),
@@ -192,11 +221,17 @@ class Store:
             if not whole:
                 changed = [row["video"] for row in table.to_pylist() if not intact(row)]
                 problems.append(f"{shard.name}: changed since it was written")
-                problems += [f"{shard.name}: the row of {video} changed" for video in changed]
+                problems += [
+                    f"{shard.name}: the row of {video} changed" for video in changed
+                ]
         if (self.folder / CARD).read_bytes() != self.card.sealed():
             problems.append(f"{CARD}: changed since it was written")
         plan = self.folder / PLAN
-        if not plan.exists() or plan.read_bytes() != canonical(planned) or seen - {*planned}:
+        if (
+            not plan.exists()
+            or plan.read_bytes() != canonical(planned)
+            or seen - {*planned}
+        ):
             problems.append(f"{PLAN}: not there, or changed since it was written")
         return problems + [f"no row: {video}" for video in planned if video not in seen]
 
@@ -216,12 +251,19 @@ class Writer:
         """Write the rows of some planned videos as one new shard: all of them, or, when killed, none."""
         unplanned = sorted({entry.video for entry in entries} - self.planned)
         if unplanned:
-            raise StoreError(f"{unplanned[0]} is not planned", file=self.store.folder, fix="call `plan` first")
+            raise StoreError(
+                f"{unplanned[0]} is not planned",
+                file=self.store.folder,
+                fix="call `plan` first",
+            )
         card = self.store.card
         shards.write(
             self.store.folder,
             self.number,
-            [to_row(entry, dimension=card.dimension, dtype=card.dtype) for entry in entries],
+            [
+                to_row(entry, dimension=card.dimension, dtype=card.dtype)
+                for entry in entries
+            ],
         )
         self.number += 1
 
@@ -232,5 +274,7 @@ def _content_hash(table: pa.Table) -> str:
 
 def stores(root: Path | str) -> dict[str, Store]:
     """The stores below a folder, by encoder name; raises MachineError if one is of another format."""
-    cards = {path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))}
+    cards = {
+        path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))
+    }
     return {card.encoder: Store(folder, card) for folder, card in cards.items()}

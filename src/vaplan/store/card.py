@@ -30,7 +30,11 @@ class Card:
         about = read_json(path)
         if about.get("format") != FORMAT:
             what = f"store of format {about.get('format')}; this vaplan reads format {FORMAT}"
-            raise MachineError(what, file=path, fix=f"use vaplan {about.get('vaplan')} or make a new store")
+            raise MachineError(
+                what,
+                file=path,
+                fix=f"use vaplan {about.get('vaplan')} or make a new store",
+            )
         about.pop("digest", None)
         try:
             return cls(**about)
@@ -44,19 +48,27 @@ class Card:
     @property
     def folder_name(self) -> str:
         """A readable name, and a digest so that no two encoders share it."""
-        short = digest(canonical([self.encoder, self.dimension, self.dtype, self.provenance]))[:8]
+        short = digest(
+            canonical([self.encoder, self.dimension, self.dtype, self.provenance])
+        )[:8]
         head, _, place = self.encoder.lower().rpartition(":")
         name = f"{head}-{place.rstrip('/').rpartition('/')[2]}"
         return f"{re.sub('[^a-z0-9]+', '-', name).strip('-')[:40]}-{short}"
 
-    def refuse_other(self, provenance: dict[str, Any], *, dtype: str = "", file: Path) -> None:
+    def refuse_other(
+        self, provenance: dict[str, Any], *, dtype: str = "", file: Path
+    ) -> None:
         """Raise StoreError, naming the first difference, unless this is the encoder that filled the store."""
         was = {**self.provenance, "dtype": self.dtype}
         now = {**provenance, "dtype": dtype or self.dtype}
         for key in sorted(was.keys() | now.keys()):
             if was.get(key) != now.get(key):
                 what = f"store of another encoder: {self.encoder} had {key} {was.get(key)!r}, now {now.get(key)!r}"
-                raise StoreError(what, file=file, fix="give another --store, or bring the former encoder back")
+                raise StoreError(
+                    what,
+                    file=file,
+                    fix="give another --store, or bring the former encoder back",
+                )
 
 
 def read_json(path: Path) -> Any:
@@ -68,12 +80,18 @@ def read_json(path: Path) -> Any:
 
 
 def _changed(path: Path) -> StoreError:
-    return StoreError("changed since it was written", file=path, fix="bring it back from a copy, or make a new store")
+    return StoreError(
+        "changed since it was written",
+        file=path,
+        fix="bring it back from a copy, or make a new store",
+    )
 
 
 def canonical(value: Any) -> bytes:
     """A JSON value as the same bytes each time."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def plain(value: dict[str, Any]) -> dict[str, Any]:

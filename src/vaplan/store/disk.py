@@ -29,7 +29,11 @@ def publish(path: Path, content: bytes) -> None:
         write_whole(path, durably)
         _make_durable(path.parent)
     except (MachineError, OSError) as error:
-        what = error.what if isinstance(error, MachineError) else f"cannot write: {error.strerror or error}"
+        what = (
+            error.what
+            if isinstance(error, MachineError)
+            else f"cannot write: {error.strerror or error}"
+        )
         fix = f"free {len(content):,} bytes or more, then run the same command again"
         raise MachineError(what, file=path, fix=fix) from error
 
@@ -77,14 +81,23 @@ def _take(handle: int, folder: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> MachineError:
-    what, fix = f"the store cannot be written: {error.strerror or error}", "free space there, or mend the permissions"
+    what, fix = (
+        f"the store cannot be written: {error.strerror or error}",
+        "free space there, or mend the permissions",
+    )
     return MachineError(what, file=folder, fix=fix)
 
 
 def _sign(handle: int) -> None:
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode(), 0)
+    os.pwrite(
+        handle,
+        json.dumps(
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        ).encode(),
+        0,
+    )
 
 
 def _holder(handle: int) -> str:

@@ -24,8 +24,12 @@ def mapped_zeros(shape: tuple[int, ...], dtype: Any, *, folder: Path) -> np.ndar
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size)  # a disk that is full only later would end the process
+            os.posix_fallocate(
+                file.fileno(), 0, size
+            )  # a disk that is full only later would end the process
             return np.memmap(file, dtype, "w+", shape=shape)
     except OSError as error:
         what = f"no room for {size / 1e9:.1f} GB of features: {error.strerror or error}"
-        raise MachineError(what, file=folder, fix="free space there, or train on fewer videos") from error
+        raise MachineError(
+            what, file=folder, fix="free space there, or train on fewer videos"
+        ) from error

@@ -55,13 +55,19 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
 
     Raises: StoreError if its numbers cannot be an encoder's.
     """
-    if entry.status not in STATUSES or (entry.status == "ok") != (entry.feature is not None):
+    if entry.status not in STATUSES or (entry.status == "ok") != (
+        entry.feature is not None
+    ):
         what = f"{entry.video}: status {entry.status!r} with {'no' if entry.feature is None else 'a'} feature"
-        raise StoreError(what, fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}")
+        raise StoreError(
+            what, fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}"
+        )
     embedding = None
     if entry.feature is not None:
         check(entry.video, entry.feature, entry.mask, dimension)
-        with np.errstate(over="ignore"):  # too large for the type becomes infinite, which the check names
+        with np.errstate(
+            over="ignore"
+        ):  # too large for the type becomes infinite, which the check names
             stored = np.where(entry.mask[:, None], entry.feature, 0).astype(dtype)
         check(entry.video, stored.astype(np.float32), entry.mask, dimension)
         embedding = stored.tobytes()
@@ -83,7 +89,9 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     """The entry that a row holds; raises StoreError if the row is not what was written."""
     video, segments = row["video"], row["segments"]
     if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
-        raise StoreError(f"the features of {video} changed since they were written", fix=VERIFY)
+        raise StoreError(
+            f"the features of {video} changed since they were written", fix=VERIFY
+        )
     mask = np.frombuffer(row["mask"], dtype=bool)
     feature = None
     if row["embedding"] is not None:
@@ -105,7 +113,10 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
 
 
 def check(
-    video: str, feature: Float[np.ndarray, "time feature"], mask: Bool[np.ndarray, " time"], dimension: int
+    video: str,
+    feature: Float[np.ndarray, "time feature"],
+    mask: Bool[np.ndarray, " time"],
+    dimension: int,
 ) -> None:
     """Refuse a feature of another shape than the encoder's, or with values that are no numbers."""
     expected = len(mask), dimension
@@ -114,7 +125,9 @@ def check(
         raise StoreError(what, fix=VERIFY)
     bad = int(np.count_nonzero(~np.isfinite(feature[mask])))
     if bad:
-        raise StoreError(f"{bad} of the features of {video} are not finite numbers", fix=VERIFY)
+        raise StoreError(
+            f"{bad} of the features of {video} are not finite numbers", fix=VERIFY
+        )
 
 
 def intact(row: dict[str, Any]) -> bool:
@@ -124,7 +137,9 @@ def intact(row: dict[str, Any]) -> bool:
 
 def checksum(row: dict[str, Any]) -> bytes:
     """A digest of what a method reads of a row: not the wording of reasons and warnings."""
-    head = json.dumps([row[key] for key in ("video", "status", "segments", "dtype")]).encode()
+    head = json.dumps(
+        [row[key] for key in ("video", "status", "segments", "dtype")]
+    ).encode()
     digest = hashlib.blake2b(head, digest_size=16)
     for key in ("mask", "embedding"):
         digest.update(row[key] or b"")

@@ -31,7 +31,9 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
     """Write rows as a new shard: all of them or none."""
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
+    pq.write_table(
+        table, sink, compression="none", use_dictionary=False, write_statistics=False
+    )
     content = sink.getvalue().to_pybytes()
     path = folder / f"shard-{at:06d}-{digest(content)}.parquet"
     publish(path, content)
@@ -49,19 +51,31 @@ def load_whole(shard: Path) -> tuple[pa.Table, bool]:
         content = shard.read_bytes()
     except OSError as error:
         raise _unreadable(shard, error) from error
-    return _parsed(shard, SCHEMA.names, source=pa.BufferReader(content)), digest(content) in shard.name
+    return _parsed(shard, SCHEMA.names, source=pa.BufferReader(content)), digest(
+        content
+    ) in shard.name
 
 
 def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
     """These columns of every video's latest row, by video id; `shard` and `row` say where it stands."""
     tables = [load(shard, columns) for shard in listed(folder)]
-    every = pa.concat_tables([SCHEMA.empty_table().select(columns), *tables]).combine_chunks()
+    every = pa.concat_tables(
+        [SCHEMA.empty_table().select(columns), *tables]
+    ).combine_chunks()
     counts = [len(table) for table in tables]
     shard = np.repeat(np.arange(len(tables)), counts)
-    row = np.arange(len(every)) - np.repeat(np.cumsum([0, *counts[:-1]])[: len(counts)], counts)
-    every = every.append_column("shard", pa.array(shard)).append_column("row", pa.array(row))
+    row = np.arange(len(every)) - np.repeat(
+        np.cumsum([0, *counts[:-1]])[: len(counts)], counts
+    )
+    every = every.append_column("shard", pa.array(shard)).append_column(
+        "row", pa.array(row)
+    )
     order = pa.table({"video": every["video"], "order": np.arange(len(every))})
-    newest = order.group_by("video").aggregate([("order", "max")]).sort_by("video")["order_max"]
+    newest = (
+        order.group_by("video")
+        .aggregate([("order", "max")])
+        .sort_by("video")["order_max"]
+    )
     return every.take(newest)
 
 
@@ -71,7 +85,9 @@ def by_shard(
     """Where the latest rows of `videos` stand: a shard, rows of it, and the place in `videos` of each."""
     if not videos:
         return
-    found = pc.index_in(pa.array(videos, pa.string()), value_set=table["video"]).to_numpy(zero_copy_only=False)
+    found = pc.index_in(
+        pa.array(videos, pa.string()), value_set=table["video"]
+    ).to_numpy(zero_copy_only=False)
     shard, row = (table[name].to_numpy()[found] for name in ("shard", "row"))
     order = np.argsort(shard, kind="stable")
     for places in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
@@ -99,20 +115,32 @@ def block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
     featured = table["embedding"].is_valid().to_numpy()
     mask, masked = _joined(table["mask"])
     content, sizes = _joined(table["embedding"])
-    expected = np.where(featured, segments * card.dimension * np.dtype(card.dtype).itemsize, 0)
+    expected = np.where(
+        featured, segments * card.dimension * np.dtype(card.dtype).itemsize, 0
+    )
     fits = np.array_equal(sizes, expected) and np.array_equal(masked, segments)
-    feature = content.view(card.dtype).reshape(-1, card.dimension) if fits else np.empty((0, card.dimension))
+    feature = (
+        content.view(card.dtype).reshape(-1, card.dimension)
+        if fits
+        else np.empty((0, card.dimension))
+    )
     if not (whole and fits and np.isfinite(feature).all()):
-        for row in table.to_pylist():  # the one that changed is named, if it is among these
+        for (
+            row
+        ) in table.to_pylist():  # the one that changed is named, if it is among these
             from_row(row, dimension=card.dimension, dtype=card.dtype)
     return Block(segments, mask.view(bool), featured, feature)
 
 
-def _joined(column: pa.ChunkedArray) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
+def _joined(
+    column: pa.ChunkedArray,
+) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
     """All bytes of a column of bytes, without a copy, and how many are of which row; none of a null."""
     cells = column.combine_chunks().cast(pa.large_binary())
     _, offsets, content = cells.buffers()
-    edges = np.frombuffer(offsets, np.int64)[cells.offset : cells.offset + len(cells) + 1]
+    edges = np.frombuffer(offsets, np.int64)[
+        cells.offset : cells.offset + len(cells) + 1
+    ]
     values = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
     return values[edges[0] : edges[-1]], np.diff(edges)
 
@@ -126,5 +154,9 @@ def _parsed(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
 
 def _unreadable(shard: Path, error: Exception) -> VaplanError:
     if isinstance(error, OSError) and error.errno:  # the shard may be whole
-        return MachineError(f"cannot be read: {error.strerror}", file=shard, fix="mend its permissions or the disk")
+        return MachineError(
+            f"cannot be read: {error.strerror}",
+            file=shard,
+            fix="mend its permissions or the disk",
+        )
     return StoreError(f"cannot be read ({error})", file=shard, fix=REWRITE)

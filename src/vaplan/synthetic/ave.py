@@ -16,12 +16,18 @@ from vaplan.timeline import Event
 SECONDS = 10
 WHOLE = 0.35  # how often the run fills the clip
 SHORTEST = 2  # seconds; no run is shorter
-BESIDE = {"audio": 0.35, "visual": 0.35, "": 0.3}  # what of the class goes on before the run, or after
+BESIDE = {
+    "audio": 0.35,
+    "visual": 0.35,
+    "": 0.3,
+}  # what of the class goes on before the run, or after
 BACKGROUND = 0.1  # how many clips hold no run at all
 STREAM = 2  # keeps these clips' random numbers apart from those of `world`
 
 
-def ave_world(counts: Mapping[str, int], *, seed: int, background: float = BACKGROUND) -> list[Clip]:
+def ave_world(
+    counts: Mapping[str, int], *, seed: int, background: float = BACKGROUND
+) -> list[Clip]:
     """Plan `counts[split]` clips for every split, ten seconds long; render them with `audio_visual=True`.
 
     A larger world of the same seed begins, in every split, with the clips of the smaller one.
@@ -29,14 +35,21 @@ def ave_world(counts: Mapping[str, int], *, seed: int, background: float = BACKG
     Args:
         background: The share of clips without a tag: their sights and sounds, of classes too, do not go together.
     """
-    return [_clip(split, k, seed=seed, background=background) for split, count in counts.items() for k in range(count)]
+    return [
+        _clip(split, k, seed=seed, background=background)
+        for split, count in counts.items()
+        for k in range(count)
+    ]
 
 
 def _clip(split: str, index: int, *, seed: int, background: float) -> Clip:
     entropy = np.random.SeedSequence([seed, zlib.crc32(split.encode()), index, STREAM])
     rng = np.random.default_rng(entropy)
     apart = rng.random() < background
-    heard, seen = (TAXONOMY.classes[c] for c in rng.choice(len(TAXONOMY), size=len(MODALITIES), replace=False))
+    heard, seen = (
+        TAXONOMY.classes[c]
+        for c in rng.choice(len(TAXONOMY), size=len(MODALITIES), replace=False)
+    )
     events = _alone(rng, (heard, seen)) if apart else _together(rng, heard)
     return Clip(
         video=f"{seed}ave-{split}-{index:05d}",
@@ -55,8 +68,13 @@ def _together(rng: np.random.Generator, name: str) -> list[Event]:
     for side, room in enumerate((first, SECONDS - last)):
         beside = list(BESIDE)[rng.choice(len(BESIDE), p=list(BESIDE.values()))]
         if beside and room:
-            spans[beside][side] += (-1, 1)[side] * int(rng.integers(1, room, endpoint=True))
-    return [Event(modality, name, float(on), float(off)) for modality, (on, off) in spans.items()]
+            spans[beside][side] += (-1, 1)[side] * int(
+                rng.integers(1, room, endpoint=True)
+            )
+    return [
+        Event(modality, name, float(on), float(off))
+        for modality, (on, off) in spans.items()
+    ]
 
 
 def _run(rng: np.random.Generator) -> tuple[int, int]:

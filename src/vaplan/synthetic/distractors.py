@@ -2,8 +2,29 @@
 
 import numpy as np
 
-from vaplan.synthetic.shapes import Look, Plane, Pose, away, box, cycles, disc, inside, ramp, stripes
-from vaplan.synthetic.signals import Ear, Rng, Voice, Wave, beats, hiss, strike, tone, wander
+from vaplan.synthetic.shapes import (
+    Look,
+    Plane,
+    Pose,
+    away,
+    box,
+    cycles,
+    disc,
+    inside,
+    ramp,
+    stripes,
+)
+from vaplan.synthetic.signals import (
+    Ear,
+    Rng,
+    Voice,
+    Wave,
+    beats,
+    hiss,
+    strike,
+    tone,
+    wander,
+)
 
 
 def _pattern(u: Plane, v: Plane, own: float) -> Plane:
@@ -17,7 +38,9 @@ def _pattern(u: Plane, v: Plane, own: float) -> Plane:
 
 
 def _blob(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
-    lobes = 0.15 * np.sin(3 * np.arctan2(v, u) + cycles(pose) + 6 * np.float32(pose.own))
+    lobes = 0.15 * np.sin(
+        3 * np.arctan2(v, u) + cycles(pose) + 6 * np.float32(pose.own)
+    )
     return away(u, v) - 0.7 - lobes, _pattern(u, v, pose.own)
 
 
@@ -34,7 +57,9 @@ def _wedge(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
 
 
 def _plain_disc(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
-    return disc(u, v, 0.9), np.maximum(inside(away(u, v) - 0.75), _pattern(u, v, pose.own))
+    return disc(u, v, 0.9), np.maximum(
+        inside(away(u, v) - 0.75), _pattern(u, v, pose.own)
+    )
 
 
 SHAPES: tuple[Look, ...] = (
@@ -54,7 +79,11 @@ def _hum(ear: Ear, traits: Rng, chance: Rng) -> Wave:
 
 def _clicks(ear: Ear, traits: Rng, chance: Rng) -> Wave:
     short = ear.lasting(0.004)
-    return strike(ear, hiss(short, traits, 300.0, 6000.0), beats(ear, chance, traits.uniform(0.5, 2.0), loose=0.4))
+    return strike(
+        ear,
+        hiss(short, traits, 300.0, 6000.0),
+        beats(ear, chance, traits.uniform(0.5, 2.0), loose=0.4),
+    )
 
 
 def _whoosh(ear: Ear, traits: Rng, chance: Rng) -> Wave:
@@ -64,7 +93,9 @@ def _whoosh(ear: Ear, traits: Rng, chance: Rng) -> Wave:
 
 
 def _beeps(ear: Ear, traits: Rng, chance: Rng) -> Wave:
-    sounding = np.sin(2 * np.pi * traits.uniform(1, 4) * ear.clock()) > 0.1 * wander(ear, chance, 2.0)
+    sounding = np.sin(2 * np.pi * traits.uniform(1, 4) * ear.clock()) > 0.1 * wander(
+        ear, chance, 2.0
+    )
     beep = tone(ear, np.full(2, traits.uniform(500, 2500)), [1.0, 0.0, 0.33, 0.0, 0.2])
     return ear.shape(beep, sounding.astype(np.float64))
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 MEDIA = "media"
 REFERENCE_SPLITS = ("val", "test")  # whose dense truth the stages may read
-X264 = {"preset": "superfast", "crf": "26", "x264-params": "threads=1"}  # one thread: the same bytes each time
+X264 = {
+    "preset": "superfast",
+    "crf": "26",
+    "x264-params": "threads=1",
+}  # one thread: the same bytes each time
 AAC = {"aac_coder": "fast"}
 AAC_BITS = 96_000
 LOCALISATION = f"classes: [{', '.join(TAXONOMY.classes)}]\ntask: localisation\n"
@@ -64,7 +68,12 @@ def render(
     for done in _written(missing, folder, workers):
         if progress:
             progress(len(clips) - len(missing) + done)
-    hidden = (row for clip in clips if clip.split not in REFERENCE_SPLITS for row in truth(clip))
+    hidden = (
+        row
+        for clip in clips
+        if clip.split not in REFERENCE_SPLITS
+        for row in truth(clip)
+    )
     write_rows(folder / "train_truth.csv", hidden)
     if audio_visual:
         write_text(folder / "annotations.taxonomy.yaml", LOCALISATION)
@@ -77,13 +86,19 @@ def _written(clips: Sequence[Clip], folder: Path, workers: int) -> Iterator[int]
     if workers < 2 or len(clips) < 2 * workers:
         yield from (k for k, _ in enumerate(map(write, clips, paths), start=1))
         return
-    context = get_context("forkserver")  # a fork of this process could inherit locks held by torch's threads
+    context = get_context(
+        "forkserver"
+    )  # a fork of this process could inherit locks held by torch's threads
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from (k for k, _ in enumerate(pool.map(write, clips, paths, chunksize=4), start=1))
+        yield from (
+            k for k, _ in enumerate(pool.map(write, clips, paths, chunksize=4), start=1)
+        )
 
 
-def _annotations(clips: Iterable[Clip], truth: Callable[[Clip], Iterator[Row]]) -> Iterator[Row]:
+def _annotations(
+    clips: Iterable[Clip], truth: Callable[[Clip], Iterator[Row]]
+) -> Iterator[Row]:
     for clip in clips:
         for tag in clip.tags:
             yield Row(clip.video, class_name=tag, path=_place(clip), split=clip.split)
@@ -96,7 +111,14 @@ def _annotations(clips: Iterable[Clip], truth: Callable[[Clip], Iterator[Row]]) 
 def _dense(clip: Clip) -> Iterator[Row]:
     for e in clip.events:
         span = (e.onset, e.offset)
-        yield Row(clip.video, e.modality, e.class_name, *span, path=_place(clip), split=clip.split)
+        yield Row(
+            clip.video,
+            e.modality,
+            e.class_name,
+            *span,
+            path=_place(clip),
+            split=clip.split,
+        )
 
 
 def _together(clip: Clip) -> Iterator[Row]:
@@ -108,7 +130,15 @@ def _together(clip: Clip) -> Iterator[Row]:
         for one, other in product(heard[name], seen[name]):
             onset, offset = max(one[0], other[0]), min(one[1], other[1])
             if onset < offset:
-                yield Row(clip.video, BOTH, name, onset, offset, path=_place(clip), split=clip.split)
+                yield Row(
+                    clip.video,
+                    BOTH,
+                    name,
+                    onset,
+                    offset,
+                    path=_place(clip),
+                    split=clip.split,
+                )
 
 
 def _place(clip: Clip) -> str:
@@ -119,7 +149,9 @@ def _place(clip: Clip) -> str:
 def _encode(clip: Clip, path: Path) -> None:
     import av
 
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    with av.open(
+        str(path), "w", format="mp4", options={"fflags": "+bitexact"}
+    ) as container:
         video = _video_stream(container) if clip.has_video else None
         audio = _audio_stream(container) if clip.has_audio else None
         if video:
@@ -158,6 +190,8 @@ def _pictures(clip: Clip) -> Iterator["av.VideoFrame"]:
 def _sound(clip: Clip) -> "av.AudioFrame":
     import av
 
-    frame = av.AudioFrame.from_ndarray(waveform(clip)[np.newaxis], format="fltp", layout="mono")
+    frame = av.AudioFrame.from_ndarray(
+        waveform(clip)[np.newaxis], format="fltp", layout="mono"
+    )
     frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, 0, Fraction(1, RATE_HZ)
     return frame

@@ -41,7 +41,9 @@ class Sight:
         shown = np.zeros(len(times))
         for onset, offset in self.spans:
             depth = np.minimum(times - onset, offset - times) / FADE
-            shown = np.maximum(shown, np.where(depth < -1e-6, 0.0, np.clip(0.5 + depth, 0, 1)))
+            shown = np.maximum(
+                shown, np.where(depth < -1e-6, 0.0, np.clip(0.5 + depth, 0, 1))
+            )
         return self.opaque * shown
 
 
@@ -82,15 +84,21 @@ def paint(canvas: Canvas, film: Film, sight: Sight) -> None:
     traits, film = _traits(sight), film[seen]
     corner, x, y, scale = _box_around(sight, film, traits.radius)
     turn = _deep(traits.start + traits.rate * film.times)
-    angle = np.float32(traits.tilt) + np.float32(sight.look.swing) * np.sin(np.float32(2 * np.pi) * turn)
+    angle = np.float32(traits.tilt) + np.float32(sight.look.swing) * np.sin(
+        np.float32(2 * np.pi) * turn
+    )
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    distance, texture = sight.look.draw(np.float32(traits.mirror) * u, v, Pose(turn, traits.own))
+    distance, texture = sight.look.draw(
+        np.float32(traits.mirror) * u, v, Pose(turn, traits.own)
+    )
     alpha = np.clip(0.5 - distance * scale, 0, 1) * _deep(traits.opaque * opacity[seen])
     for k, frame in enumerate(seen):
         _blend(canvas[frame], corner[k], alpha[k], texture[k], traits.colours)
 
 
-def _box_around(sight: Sight, film: Film, radius: float) -> tuple[Int[np.ndarray, "frame 2"], Row, Column, Deep]:
+def _box_around(
+    sight: Sight, film: Film, radius: float
+) -> tuple[Int[np.ndarray, "frame 2"], Row, Column, Deep]:
     """The box's corner on the screen (pixels), how far its pixels are from the middle (radii), the radius."""
     place, scale = _places(sight, film, radius), _deep(radius * film.zoom)
     half = int(np.ceil(radius * NEAR * REACH)) + 1
@@ -106,19 +114,33 @@ def _deep(values: Times) -> Deep:
 
 def _places(sight: Sight, film: Film, radius: float) -> Float[np.ndarray, "frame 2"]:
     """Where the instance is on the screen: it takes a new place in every shot and moves about it."""
-    homes = {int(shot): sight.rng("place", int(shot)).uniform(-0.4, 0.4, size=2) for shot in set(film.shot)}
+    homes = {
+        int(shot): sight.rng("place", int(shot)).uniform(-0.4, 0.4, size=2)
+        for shot in set(film.shot)
+    }
     paths = sight.rng("path")
     rate, phase = paths.uniform(0.1, 0.5, size=2), paths.uniform(0, 2 * np.pi, size=2)
-    roam = sight.look.sway * radius * np.sin(2 * np.pi * rate * film.times[:, None] + phase)
+    roam = (
+        sight.look.sway
+        * radius
+        * np.sin(2 * np.pi * rate * film.times[:, None] + phase)
+    )
     home = SIZE * np.array([homes[int(shot)] for shot in film.shot])
     place = (home + roam - film.centre) * film.zoom[:, None] + SIZE / 2
-    inside: Float[np.ndarray, "frame 2"] = np.clip(place, EDGE * SIZE, (1 - EDGE) * SIZE)
+    inside: Float[np.ndarray, "frame 2"] = np.clip(
+        place, EDGE * SIZE, (1 - EDGE) * SIZE
+    )
     return inside
 
 
-def _colours(rng: np.random.Generator, look: Look) -> Float32[np.ndarray, "2 channel 1 1"]:
+def _colours(
+    rng: np.random.Generator, look: Look
+) -> Float32[np.ndarray, "2 channel 1 1"]:
     """Two colours of any hue, apart in brightness."""
-    middle, apart = rng.uniform(90, 165), rng.choice([-1, 1]) * rng.uniform(*look.contrast) * 85
+    middle, apart = (
+        rng.uniform(90, 165),
+        rng.choice([-1, 1]) * rng.uniform(*look.contrast) * 85,
+    )
     hue = rng.normal(0, 35, size=(2, 3))
     hue -= hue.mean(axis=1, keepdims=True)
     colours = np.array([[middle - apart], [middle + apart]]) + hue
@@ -138,5 +160,7 @@ def _blend(
     down = slice(max(0, -top), max(0, SIZE - top))
     alpha, texture = alpha[down, across], texture[down, across]
     height, width = alpha.shape
-    view = frame[:, max(0, top) : max(0, top) + height, max(0, left) : max(0, left) + width]
+    view = frame[
+        :, max(0, top) : max(0, top) + height, max(0, left) : max(0, left) + width
+    ]
     view += alpha * (colours[0] + texture * (colours[1] - colours[0]) - view)

@@ -28,7 +28,11 @@ def frames(
     clip: Clip, *, times: Times | Sequence[float] | None = None
 ) -> UInt8[np.ndarray, "frame height width channel"]:
     """Render the clip at `times` (seconds), by default at `FRAME_RATE_HZ` from its start."""
-    moments = np.arange(round(clip.seconds * FRAME_RATE_HZ)) / FRAME_RATE_HZ if times is None else times
+    moments = (
+        np.arange(round(clip.seconds * FRAME_RATE_HZ)) / FRAME_RATE_HZ
+        if times is None
+        else times
+    )
     film = film_of(clip, np.asarray(moments, dtype=np.float64))
     walls = {int(shot): wall_of(clip, int(shot)) for shot in np.unique(film.shot)}
     sights = sorted(_sights(clip), key=lambda sight: sight.depth)
@@ -40,7 +44,9 @@ def frames(
         canvas = background(walls, reel)
         for sight in sights:
             paint(canvas, reel, sight)
-        picture[shown] = developed(canvas, reel.times, light[shown], grain).transpose(0, 2, 3, 1)
+        picture[shown] = developed(canvas, reel.times, light[shown], grain).transpose(
+            0, 2, 3, 1
+        )
     return picture
 
 
@@ -49,7 +55,9 @@ def _sights(clip: Clip) -> Iterator[Sight]:
     rng = clip.rng("distractors")
     for k in range(rng.choice(4, p=(0.3, 0.35, 0.25, 0.1))):
         look = SHAPES[rng.integers(len(SHAPES))]
-        yield Sight(look, clip, ("distractor", k), [_stay(rng, clip)], rng.uniform(0.4, 0.9))
+        yield Sight(
+            look, clip, ("distractor", k), [_stay(rng, clip)], rng.uniform(0.4, 0.9)
+        )
     if rng.random() < 0.15:  # too faint to be annotated
         look = list(LOOKS.values())[rng.integers(len(LOOKS))]
         yield Sight(look, clip, ("ghost",), [_stay(rng, clip)], rng.uniform(0.08, 0.2))

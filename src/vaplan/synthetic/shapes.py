@@ -69,8 +69,13 @@ def box(u: Plane, v: Plane, width: Plane | float, height: Plane | float) -> Plan
 
 def bar(u: Plane, v: Plane, angle: Plane, length: float, width: float) -> Plane:
     """A bar from the origin outwards."""
-    along, across = u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
-    distance: Plane = np.maximum(np.abs(along - length / 2) - length / 2, np.abs(across) - width)
+    along, across = (
+        u * np.cos(angle) + v * np.sin(angle),
+        v * np.cos(angle) - u * np.sin(angle),
+    )
+    distance: Plane = np.maximum(
+        np.abs(along - length / 2) - length / 2, np.abs(across) - width
+    )
     return distance
 
 

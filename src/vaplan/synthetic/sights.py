@@ -22,7 +22,9 @@ from vaplan.synthetic.shapes import (
 
 
 def _bell(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
-    flare = np.float32(0.5) + np.float32(0.35) * np.clip(v, -0.2, 1) ** 2 * (1 + pose.own)
+    flare = np.float32(0.5) + np.float32(0.35) * np.clip(v, -0.2, 1) ** 2 * (
+        1 + pose.own
+    )
     skirt = np.maximum(np.abs(u) - flare, np.maximum(v - 0.6, -v - 0.1))
     clapper = disc(u - 0.35 * np.sin(cycles(pose)), v - 0.8, 0.2)
     dome = np.maximum(disc(u, v + 0.1, 0.55), v + 0.1)
@@ -33,15 +35,21 @@ def _siren(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     dome = np.maximum(disc(u, v - 0.2, 0.75), v - 0.2)
     base = box(u, v - 0.45, 0.95, 0.25)
     beam = inside(np.abs(u - 0.6 * np.sin(cycles(pose))) - 0.22) * inside(v - 0.2)
-    return np.minimum(dome, base), np.maximum(beam, 0.8 * stripes(2.2 * v) * inside(0.2 - v))
+    return np.minimum(dome, base), np.maximum(
+        beam, 0.8 * stripes(2.2 * v) * inside(0.2 - v)
+    )
 
 
 def _clock(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     angle, radius = np.arctan2(v, u), away(u, v)
     hand = bar(u, v, cycles(pose), 0.75, 0.07)
     slow = bar(u, v, cycles(pose) / 12 + 6 * np.float32(pose.own), 0.5, 0.1)
-    ticks = inside(np.abs(radius - 0.72) - 0.1) * stripes(angle * np.float32(6 / np.pi), 6.0)
-    return radius - 0.95, np.maximum(np.maximum(inside(np.minimum(hand, slow)), ticks), inside(0.86 - radius))
+    ticks = inside(np.abs(radius - 0.72) - 0.1) * stripes(
+        angle * np.float32(6 / np.pi), 6.0
+    )
+    return radius - 0.95, np.maximum(
+        np.maximum(inside(np.minimum(hand, slow)), ticks), inside(0.86 - radius)
+    )
 
 
 def _drum(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
@@ -54,7 +62,9 @@ def _drum(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
 
 def _engine(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     teeth, radius = 7 + round(3 * pose.own), away(u, v)
-    notch = stripes((np.arctan2(v, u) / np.float32(2 * np.pi) + pose.turn / 2) * teeth, 5.0)
+    notch = stripes(
+        (np.arctan2(v, u) / np.float32(2 * np.pi) + pose.turn / 2) * teeth, 5.0
+    )
     gear = np.maximum(radius - 0.72 - 0.25 * notch, 0.3 - radius)
     return gear, stripes(1.7 * radius)
 
@@ -69,7 +79,9 @@ def _sawblade(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
 
 def _bird(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     flap = 0.55 * np.sin(cycles(pose))
-    wing = np.abs(v - flap * (np.abs(u) - 0.3) - 0.25 * np.cos(np.float32(3) * u)) - 0.3 * (1.05 - np.abs(u))
+    wing = np.abs(
+        v - flap * (np.abs(u) - 0.3) - 0.25 * np.cos(np.float32(3) * u)
+    ) - 0.3 * (1.05 - np.abs(u))
     body = disc(0.9 * u, (v - 0.2) / 1.2, 0.28)
     return np.minimum(np.maximum(wing, np.abs(u) - 1), body), stripes(3 * np.abs(u))
 
@@ -85,17 +97,26 @@ def _cricket(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
 def _dog(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     bob = 0.08 * np.sin(cycles(pose))
     head = disc(u, 0.9 * (v - 0.15), 0.62)
-    ears = np.maximum(np.abs(np.abs(u) - 0.55 - 0.15 * pose.own) - 0.25 * (v + 1.0 + bob), np.abs(v + 0.5) - 0.5)
+    ears = np.maximum(
+        np.abs(np.abs(u) - 0.55 - 0.15 * pose.own) - 0.25 * (v + 1.0 + bob),
+        np.abs(v + 0.5) - 0.5,
+    )
     snout = disc(u, v - 0.65 - bob, 0.32)
-    spots = inside(disc(np.abs(u) - 0.25, v, 0.14)) + inside(disc(u, v - 0.6 - bob, 0.16))
+    spots = inside(disc(np.abs(u) - 0.25, v, 0.14)) + inside(
+        disc(u, v - 0.6 - bob, 0.16)
+    )
     return np.minimum(np.minimum(head, ears), snout), np.clip(spots, 0, 1)
 
 
 def _fire(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     lick = 0.14 * np.sin(5 * v + cycles(pose)) * (0.6 - v)
     height = np.clip((v + 1) / 2, 0, 1)
-    flame = np.abs(u + lick) - 0.75 * np.sqrt(height) * np.clip(1.5 * (1.05 - height), 0, 1)
-    tongues = stripes(1.3 * u + 0.8 * lick + 0.25, 2.0) * (1 - height) + height * inside(np.abs(u + lick) - 0.25, 0.2)
+    flame = np.abs(u + lick) - 0.75 * np.sqrt(height) * np.clip(
+        1.5 * (1.05 - height), 0, 1
+    )
+    tongues = stripes(1.3 * u + 0.8 * lick + 0.25, 2.0) * (
+        1 - height
+    ) + height * inside(np.abs(u + lick) - 0.25, 0.2)
     return np.maximum(flame, np.abs(v) - 1), np.clip(tongues, 0, 1)
 
 
@@ -123,13 +144,17 @@ def _flute(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
 def _whistle(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     pipe = box(u - 0.2, v + 0.3, 0.8, 0.17)
     chamber = disc(u + 0.4, v, 0.48)
-    pea = inside(disc(u + 0.4 - 0.2 * np.cos(cycles(pose)), v - 0.2 * np.sin(cycles(pose)), 0.17))
+    pea = inside(
+        disc(u + 0.4 - 0.2 * np.cos(cycles(pose)), v - 0.2 * np.sin(cycles(pose)), 0.17)
+    )
     return np.minimum(pipe, chamber), np.maximum(pea, inside(0.75 - u))
 
 
 def _horn(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     pulse = 0.06 * np.sin(cycles(pose))
-    flare = 0.1 + (0.75 + pulse) * np.clip((u + 0.6) / 1.6, 0, 1) ** np.float32(1.5 + pose.own)
+    flare = 0.1 + (0.75 + pulse) * np.clip((u + 0.6) / 1.6, 0, 1) ** np.float32(
+        1.5 + pose.own
+    )
     cone = np.maximum(np.abs(v) - flare, np.abs(u) - 0.98)
     return cone, stripes(2.5 * v / (flare + 0.2) + 0.25)
 
@@ -138,7 +163,10 @@ def _helicopter(u: Plane, v: Plane, pose: Pose) -> tuple[Plane, Plane]:
     spin = cycles(pose)
     blades = np.minimum(
         np.minimum(bar(u, v, spin, 1.0, 0.1), bar(u, v, spin + np.pi, 1.0, 0.1)),
-        np.minimum(bar(u, v, spin + np.pi / 2, 1.0, 0.1), bar(u, v, spin + 3 * np.pi / 2, 1.0, 0.1)),
+        np.minimum(
+            bar(u, v, spin + np.pi / 2, 1.0, 0.1),
+            bar(u, v, spin + 3 * np.pi / 2, 1.0, 0.1),
+        ),
     )
     cabin = disc(u, 1.3 * v, 0.38)
     return np.minimum(blades, cabin), 0.9 * inside(cabin) * stripes(2 * (u + v))
@@ -148,7 +176,9 @@ LOOKS: dict[str, Look] = {
     "Bell": Look(_bell, swing=0.35, rate=(0.6, 1.5)),
     "Bird": Look(_bird, radius=(0.09, 0.17), rate=(1.5, 3.5), sway=0.9),
     "Clock": Look(_clock, rate=(0.1, 0.5), sway=0.05),
-    "Cricket": Look(_cricket, radius=(0.08, 0.15), rate=(2.0, 4.0), sway=0.4, contrast=(0.35, 0.7)),
+    "Cricket": Look(
+        _cricket, radius=(0.08, 0.15), rate=(2.0, 4.0), sway=0.4, contrast=(0.35, 0.7)
+    ),
     "Dog": Look(_dog, rate=(1.0, 2.5), swing=0.15, sway=0.3),
     "Drum": Look(_drum, rate=(2.0, 4.0), sway=0.05),
     "Engine": Look(_engine, rate=(0.5, 1.5), sway=0.05),
@@ -156,7 +186,9 @@ LOOKS: dict[str, Look] = {
     "Flute": Look(_flute, radius=(0.18, 0.3), swing=0.3, rate=(0.5, 1.0)),
     "Helicopter": Look(_helicopter, rate=(1.5, 3.5), sway=0.6),
     "Horn": Look(_horn, rate=(1.0, 2.5), swing=0.15),
-    "Rain": Look(_rain, radius=(0.25, 0.42), rate=(0.8, 1.6), swing=0.0, contrast=(0.4, 0.8)),
+    "Rain": Look(
+        _rain, radius=(0.25, 0.42), rate=(0.8, 1.6), swing=0.0, contrast=(0.4, 0.8)
+    ),
     "Saw": Look(_sawblade, radius=(0.13, 0.24), rate=(0.5, 1.5), sway=0.5),
     "Siren": Look(_siren, rate=(1.0, 2.5), swing=0.0, sway=0.05),
     "Waves": Look(_waves, radius=(0.25, 0.4), rate=(0.3, 0.8), swing=0.05),

@@ -36,7 +36,9 @@ class Ear:
 
     def follow(self, curve: Curve) -> Wave:
         """A curve at the sampling rate."""
-        moments = np.arange(self.samples, dtype=np.float32) * np.float32(CONTROL_HZ / self.rate_hz)
+        moments = np.arange(self.samples, dtype=np.float32) * np.float32(
+            CONTROL_HZ / self.rate_hz
+        )
         wave: Wave = np.interp(moments, np.arange(len(curve)), curve).astype(np.float32)
         return wave
 
@@ -61,24 +63,36 @@ def tone(ear: Ear, pitch_hz: Curve, partials: Sequence[float]) -> Wave:
     order = np.arange(1, len(partials) + 1)
     weight = np.asarray(partials) * (order * top < 0.45 * ear.rate_hz)
     angle = 2 * np.pi * np.arange(TABLE) / TABLE
-    table = (weight[:, None] * np.sin(order[:, None] * angle + order[:, None] ** 2)).sum(axis=0)
+    table = (
+        weight[:, None] * np.sin(order[:, None] * angle + order[:, None] ** 2)
+    ).sum(axis=0)
     cycles = np.cumsum(ear.follow(pitch_hz), dtype=np.float64) / ear.rate_hz
-    period: Wave = table.astype(np.float32)[(cycles * TABLE).astype(np.int64) & (TABLE - 1)]
+    period: Wave = table.astype(np.float32)[
+        (cycles * TABLE).astype(np.int64) & (TABLE - 1)
+    ]
     return period
 
 
-def hiss(ear: Ear, chance: Rng, low_hz: float, high_hz: float, *, slope: float = 0.0) -> Wave:
+def hiss(
+    ear: Ear, chance: Rng, low_hz: float, high_hz: float, *, slope: float = 0.0
+) -> Wave:
     """Noise between two frequencies with soft edges; `slope` is the power of 1/f its amplitude falls by."""
     size = int(LOOP_SECONDS * ear.rate_hz) // 2 * 2
     hertz = np.fft.rfftfreq(size, 1 / ear.rate_hz).clip(1)
-    shape = 1 / (1 + (low_hz / hertz) ** 6) / (1 + (hertz / high_hz) ** 6) / hertz**slope
+    shape = (
+        1 / (1 + (low_hz / hertz) ** 6) / (1 + (hertz / high_hz) ** 6) / hertz**slope
+    )
     noise = chance.normal(size=(2, len(hertz))).astype(np.float32)
     loop = np.fft.irfft((noise[0] + 1j * noise[1]) * shape.astype(np.float32), size)
     loop /= loop.std() + 1e-12
     return np.resize(loop.astype(np.float32), ear.samples)
 
 
-def strike(ear: Ear, grain: Float32[np.ndarray, " grain"], moments: Iterable[tuple[float, float]]) -> Wave:
+def strike(
+    ear: Ear,
+    grain: Float32[np.ndarray, " grain"],
+    moments: Iterable[tuple[float, float]],
+) -> Wave:
     """Play a short sound at (second, level) pairs."""
     played = np.zeros(ear.samples + len(grain), dtype=np.float32)
     for second, level in moments:
@@ -88,7 +102,9 @@ def strike(ear: Ear, grain: Float32[np.ndarray, " grain"], moments: Iterable[tup
     return played[: ear.samples]
 
 
-def beats(ear: Ear, chance: Rng, rate: float, *, loose: float = 0.05) -> list[tuple[float, float]]:
+def beats(
+    ear: Ear, chance: Rng, rate: float, *, loose: float = 0.05
+) -> list[tuple[float, float]]:
     """A rhythm from the very start on: `rate` strikes a second, loosely kept, of changing level."""
     count = int(ear.seconds * rate) + 2
     moments = (np.arange(count) + loose * chance.normal(size=count)) / rate
@@ -98,7 +114,9 @@ def beats(ear: Ear, chance: Rng, rate: float, *, loose: float = 0.05) -> list[tu
 def decay(ear: Ear, seconds: float, attack: float = 0.003) -> Wave:
     """A quick rise, then an exponential fall with the given time constant."""
     t = np.arange(ear.samples, dtype=np.float32) / np.float32(ear.rate_hz)
-    fall: Wave = np.minimum(t / np.float32(attack), 1) * np.exp(-t / np.float32(seconds))
+    fall: Wave = np.minimum(t / np.float32(attack), 1) * np.exp(
+        -t / np.float32(seconds)
+    )
     return fall
 
 
@@ -122,5 +140,7 @@ def wander(ear: Ear, chance: Rng, per_second: float) -> Curve:
 
 def fading(traits: Rng, count: int, fall: tuple[float, float]) -> list[float]:
     """Weights of partials that fall by a random power, each a little off."""
-    weight = np.arange(1, count + 1) ** -traits.uniform(*fall) * traits.uniform(0.4, 1, size=count)
+    weight = np.arange(1, count + 1) ** -traits.uniform(*fall) * traits.uniform(
+        0.4, 1, size=count
+    )
     return [float(w) for w in weight]

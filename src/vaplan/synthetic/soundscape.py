@@ -32,7 +32,13 @@ def waveform(clip: Clip, *, rate_hz: int = RATE_HZ) -> Float32[np.ndarray, " sam
     return mixed
 
 
-def _add(mixed: Wave, wave: Float32[np.ndarray, " event"], gain_db: float, onset: float, rate_hz: int) -> None:
+def _add(
+    mixed: Wave,
+    wave: Float32[np.ndarray, " event"],
+    gain_db: float,
+    onset: float,
+    rate_hz: int,
+) -> None:
     """Mix in a sound at a level relative to `LEVEL`, faded at both ends."""
     start = round(onset * rate_hz)
     wave = wave[: len(mixed) - start]
@@ -47,7 +53,10 @@ def _add(mixed: Wave, wave: Float32[np.ndarray, " event"], gain_db: float, onset
 def _room(clip: Clip, ear: Ear) -> Wave:
     rng = clip.rng("room")
     level = LEVEL * 10 ** (rng.uniform(-34, -5) / 20) * (rng.random() > DEAD)
-    return mix(np.float32(level) * hiss(ear, rng, 30.0, rng.uniform(1000, 10000), slope=rng.uniform(0.3, 1)))
+    return mix(
+        np.float32(level)
+        * hiss(ear, rng, 30.0, rng.uniform(1000, 10000), slope=rng.uniform(0.3, 1))
+    )
 
 
 def _distractors(clip: Clip, rate_hz: int) -> list[tuple[Wave, float, float]]:
@@ -56,7 +65,13 @@ def _distractors(clip: Clip, rate_hz: int) -> list[tuple[Wave, float, float]]:
     chosen = []
     for _ in range(rng.choice(4, p=(0.3, 0.35, 0.25, 0.1))):
         ear, onset = _stay(rng, clip, rate_hz)
-        chosen.append((NOISES[rng.integers(len(NOISES))](ear, rng, rng), rng.uniform(-14, 0), onset))
+        chosen.append(
+            (
+                NOISES[rng.integers(len(NOISES))](ear, rng, rng),
+                rng.uniform(-14, 0),
+                onset,
+            )
+        )
     if rng.random() < 0.15:  # a class too faint to be annotated
         voice = list(VOICES.values())[rng.integers(len(VOICES))]
         ear, onset = _stay(rng, clip, rate_hz)
@@ -74,5 +89,7 @@ def _dynamics(clip: Clip, ear: Ear) -> Wave:
     rng, clock = clip.rng("dynamics"), ear.clock()
     start_db, end_db = rng.normal(0, 3, size=2) + rng.uniform(-6, 3)
     ramp_db = np.linspace(start_db, end_db, num=len(clock))
-    dip = rng.choice([0.0, 0.0, 12.0]) * np.exp(-(((clock - rng.uniform(0, clip.seconds)) / 0.6) ** 2))
+    dip = rng.choice([0.0, 0.0, 12.0]) * np.exp(
+        -(((clock - rng.uniform(0, clip.seconds)) / 0.6) ** 2)
+    )
     return ear.follow(10 ** ((ramp_db - dip) / 20))

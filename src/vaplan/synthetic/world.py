@@ -23,13 +23,30 @@ TAXONOMY = Taxonomy(
     )
 )
 
-COMMON = {"Engine": 3.0, "Dog": 1.6, "Rain": 1.4, "Clock": 0.7, "Cricket": 0.7, "Saw": 0.7}  # against 1
+COMMON = {
+    "Engine": 3.0,
+    "Dog": 1.6,
+    "Rain": 1.4,
+    "Clock": 0.7,
+    "Cricket": 0.7,
+    "Saw": 0.7,
+}  # against 1
 TAG_COUNT = (0.38, 0.52, 0.10)  # one, two or three tags in a video
 PRESENCE = {("audio", "visual"): 0.65, ("audio",): 0.22, ("visual",): 0.13}
-WHOLE = {"audio": 0.3, "visual": 0.5}  # how often a track is one span over the whole clip
+WHOLE = {
+    "audio": 0.3,
+    "visual": 0.5,
+}  # how often a track is one span over the whole clip
 TOGETHER = 0.65  # how often what is seen follows what is heard
-SHORTEST, PAUSE = 1.0, 1.2  # seconds: long enough that every span, and most pauses, mark a segment
-TRACKS_MISSING = {(True, True): 0.76, (False, True): 0.12, (True, False): 0.12}  # (audio, video), when varied
+SHORTEST, PAUSE = (
+    1.0,
+    1.2,
+)  # seconds: long enough that every span, and most pauses, mark a segment
+TRACKS_MISSING = {
+    (True, True): 0.76,
+    (False, True): 0.12,
+    (True, False): 0.12,
+}  # (audio, video), when varied
 
 Span = tuple[float, float]
 T = TypeVar("T")
@@ -60,7 +77,9 @@ class Clip:
         found: dict[str, list[Span]] = {}
         for event in self.events:
             if event.modality == modality:
-                found.setdefault(event.class_name, []).append((event.onset, event.offset))
+                found.setdefault(event.class_name, []).append(
+                    (event.onset, event.offset)
+                )
         return found
 
 
@@ -72,7 +91,11 @@ def world(counts: Mapping[str, int], *, seed: int, varied: bool = False) -> list
     Args:
         varied: Let lengths range from 3 to 30 s, and let some clips lack a sound or a picture track.
     """
-    return [_clip(split, index, seed=seed, varied=varied) for split, count in counts.items() for index in range(count)]
+    return [
+        _clip(split, index, seed=seed, varied=varied)
+        for split, count in counts.items()
+        for index in range(count)
+    ]
 
 
 def _number(stream: int | str) -> int:
@@ -112,14 +135,22 @@ def _tags(rng: np.random.Generator) -> tuple[str, ...]:
     return tuple(TAXONOMY.classes[c] for c in sorted(chosen))
 
 
-def _events(rng: np.random.Generator, tag: str, seconds: float, present: list[str]) -> list[Event]:
+def _events(
+    rng: np.random.Generator, tag: str, seconds: float, present: list[str]
+) -> list[Event]:
     wanted = [m for m in _draw(rng, PRESENCE) if m in present] or present
     tracks: dict[str, list[Span]] = {}
     for modality in wanted:
         follows = tracks and rng.random() < TOGETHER
         heard = tracks.get("audio", [])
-        tracks[modality] = _shifted(rng, heard, seconds) if follows else _spans(rng, modality, seconds)
-    return [Event(m, tag, onset, offset) for m, spans in tracks.items() for onset, offset in spans]
+        tracks[modality] = (
+            _shifted(rng, heard, seconds) if follows else _spans(rng, modality, seconds)
+        )
+    return [
+        Event(m, tag, onset, offset)
+        for m, spans in tracks.items()
+        for onset, offset in spans
+    ]
 
 
 def _spans(rng: np.random.Generator, modality: str, seconds: float) -> list[Span]:
@@ -129,10 +160,14 @@ def _spans(rng: np.random.Generator, modality: str, seconds: float) -> list[Span
     count = 1 + rng.choice(3, p=(0.72, 0.21, 0.07))
     count = min(count, int((seconds + PAUSE) // (SHORTEST + PAUSE)))
     free = seconds - count * SHORTEST - (count - 1) * PAUSE
-    share = rng.dirichlet([1.0] * (2 * count + 1)) * free  # before, span, pause, span, …, after
+    share = (
+        rng.dirichlet([1.0] * (2 * count + 1)) * free
+    )  # before, span, pause, span, …, after
     least = [0.0, *[SHORTEST, PAUSE] * count][: 2 * count]
     edges = np.cumsum(share[:-1] + least)
-    return [_span(on, off, seconds) for on, off in zip(edges[::2], edges[1::2], strict=True)]
+    return [
+        _span(on, off, seconds) for on, off in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 def _shifted(rng: np.random.Generator, spans: list[Span], seconds: float) -> list[Span]:
@@ -140,7 +175,9 @@ def _shifted(rng: np.random.Generator, spans: list[Span], seconds: float) -> lis
     shifted: list[Span] = []
     for on, off in spans:
         jitter = rng.normal(0, 0.7, size=2) * (rng.random(2) < 0.6)
-        on, off = _span(max(0.0, on + jitter[0]), min(seconds, off + jitter[1]), seconds)
+        on, off = _span(
+            max(0.0, on + jitter[0]), min(seconds, off + jitter[1]), seconds
+        )
         if shifted and on < shifted[-1][1] + PAUSE:
             before = shifted.pop()
             on, off = before[0], max(before[1], off)

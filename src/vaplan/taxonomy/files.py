@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from vaplan.arrays import MODALITIES
-from vaplan.documents import MAX_BYTES, Document, Place, csv_text, plain_text, yaml_document
+from vaplan.documents import (
+    MAX_BYTES,
+    Document,
+    Place,
+    csv_text,
+    plain_text,
+    yaml_document,
+)
 from vaplan.errors import AnnotationError, unknown
 from vaplan.taxonomy.taxonomy import TEMPLATES, Taxonomy
 
@@ -25,7 +32,9 @@ KEYS = ("classes", "task", "templates", "prompts")
 TASKS = ("parsing", "localisation")
 COLUMNS = ("class", *MODALITIES)
 LONGEST_NAME, LONGEST_SENTENCE = 200, 1000  # characters
-QUOTE = 'put it in quotes, as in "No"'  # YAML reads a bare No as false and 1e3 as a number
+QUOTE = (
+    'put it in quotes, as in "No"'  # YAML reads a bare No as false and 1e3 as a number
+)
 
 Check = Callable[[str], str]  # what is wrong with a sentence, empty if nothing is
 
@@ -43,7 +52,9 @@ class _Content:
 def read_taxonomy(path: Path) -> Taxonomy:
     """Read the user's own classes; what the file leaves out is said by the default templates."""
     content = _read(path)
-    return Taxonomy(content.classes, {**TEMPLATES, **content.templates}, content.prompts)
+    return Taxonomy(
+        content.classes, {**TEMPLATES, **content.templates}, content.prompts
+    )
 
 
 def read_task(path: Path) -> str:
@@ -58,9 +69,20 @@ def with_prompts(taxonomy: Taxonomy, path: Path) -> Taxonomy:
     """
     content = _read(path, known=taxonomy.classes)
     if not content.templates and not any(content.prompts.values()):
-        raise AnnotationError("neither templates nor prompts", file=path, fix="say how the classes are described")
-    prompts = {m: {**taxonomy.own_prompts.get(m, {}), **content.prompts.get(m, {})} for m in MODALITIES}
-    return replace(taxonomy, templates={**taxonomy.templates, **content.templates}, own_prompts=prompts)
+        raise AnnotationError(
+            "neither templates nor prompts",
+            file=path,
+            fix="say how the classes are described",
+        )
+    prompts = {
+        m: {**taxonomy.own_prompts.get(m, {}), **content.prompts.get(m, {})}
+        for m in MODALITIES
+    }
+    return replace(
+        taxonomy,
+        templates={**taxonomy.templates, **content.templates},
+        own_prompts=prompts,
+    )
 
 
 def _read(path: Path, *, known: Collection[str] | None = None) -> _Content:
@@ -72,7 +94,9 @@ def _read(path: Path, *, known: Collection[str] | None = None) -> _Content:
     try:
         return readers[path.suffix](path, known)
     except AnnotationError as error:
-        raise AnnotationError(error.what, fix=error.fix, file=path, line=error.line) from error
+        raise AnnotationError(
+            error.what, fix=error.fix, file=path, line=error.line
+        ) from error
 
 
 def _from_yaml(path: Path, known: Collection[str] | None) -> _Content:
@@ -83,57 +107,108 @@ def _from_yaml(path: Path, known: Collection[str] | None) -> _Content:
     classes = _classes(document, tree.get("classes", []), known)
     task = tree.get("task", TASKS[0])
     if task not in TASKS:
-        raise AnnotationError(unknown("task", str(task), TASKS), line=document.line("task"))
-    templates = _named(document, tree.get("templates", {}), ("templates",), kind="modality", known=MODALITIES)
-    own = _named(document, tree.get("prompts", {}), ("prompts",), kind="class", known=known or classes)
-    prompts: dict[str, dict[str, tuple[str, ...]]] = {modality: {} for modality in MODALITIES}
+        raise AnnotationError(
+            unknown("task", str(task), TASKS), line=document.line("task")
+        )
+    templates = _named(
+        document,
+        tree.get("templates", {}),
+        ("templates",),
+        kind="modality",
+        known=MODALITIES,
+    )
+    own = _named(
+        document,
+        tree.get("prompts", {}),
+        ("prompts",),
+        kind="class",
+        known=known or classes,
+    )
+    prompts: dict[str, dict[str, tuple[str, ...]]] = {
+        modality: {} for modality in MODALITIES
+    }
     for name, by_modality in own.items():
-        said = _named(document, by_modality, ("prompts", name), kind="modality", known=MODALITIES)
+        said = _named(
+            document, by_modality, ("prompts", name), kind="modality", known=MODALITIES
+        )
         for modality, value in said.items():
-            prompts[modality][name] = _sentences(document, value, ("prompts", name, modality), _no_prompt)
-    filled = {m: _sentences(document, value, ("templates", m), _no_template) for m, value in templates.items()}
+            prompts[modality][name] = _sentences(
+                document, value, ("prompts", name, modality), _no_prompt
+            )
+    filled = {
+        m: _sentences(document, value, ("templates", m), _no_template)
+        for m, value in templates.items()
+    }
     return _Content(classes, filled, prompts, task)
 
 
-def _named(document: Document, value: Any, place: Place, *, kind: str, known: Collection[str]) -> dict[str, Any]:
+def _named(
+    document: Document, value: Any, place: Place, *, kind: str, known: Collection[str]
+) -> dict[str, Any]:
     """A mapping, all of whose keys are known."""
     if not isinstance(value, dict):
         what = f"{'.'.join(map(str, place)) or 'the file'} is {_shown(value)}, expected one `{kind}: …` or several"
-        raise AnnotationError(what, line=document.line(*place), fix=f"name one of {', '.join(list(known)[:4])}")
+        raise AnnotationError(
+            what,
+            line=document.line(*place),
+            fix=f"name one of {', '.join(list(known)[:4])}",
+        )
     for key in value:
         if not isinstance(key, str):
-            raise AnnotationError(f"{kind} {key!r} is no text", line=document.line(*place), fix=QUOTE)
+            raise AnnotationError(
+                f"{kind} {key!r} is no text", line=document.line(*place), fix=QUOTE
+            )
         if key not in known:
-            raise AnnotationError(unknown(kind, key, known), line=document.line(*place, key))
+            raise AnnotationError(
+                unknown(kind, key, known), line=document.line(*place, key)
+            )
     return value
 
 
-def _classes(document: Document, value: Any, known: Collection[str] | None) -> tuple[str, ...]:
+def _classes(
+    document: Document, value: Any, known: Collection[str] | None
+) -> tuple[str, ...]:
     if not isinstance(value, list):
-        what, line = f"classes is {_shown(value)}, expected a list", document.line("classes")
+        what, line = (
+            f"classes is {_shown(value)}, expected a list",
+            document.line("classes"),
+        )
         raise AnnotationError(what, line=line, fix="write `classes: [Dog, Rain]`")
     classes: list[str] = []
     for position, item in enumerate(value):
         line = document.line("classes", position)
         name = _class(_text(item, "class", line), known, line)
         if name in classes:
-            raise AnnotationError(f"class {name!r} is listed twice", line=line, fix="keep one of the two")
+            raise AnnotationError(
+                f"class {name!r} is listed twice", line=line, fix="keep one of the two"
+            )
         classes.append(name)
     if not classes and known is None:
-        raise AnnotationError("no classes", line=document.line("classes"), fix="write `classes: [Dog, Rain]`")
+        raise AnnotationError(
+            "no classes",
+            line=document.line("classes"),
+            fix="write `classes: [Dog, Rain]`",
+        )
     return tuple(classes)
 
 
-def _sentences(document: Document, value: Any, place: Place, wrong: Check) -> tuple[str, ...]:
+def _sentences(
+    document: Document, value: Any, place: Place, wrong: Check
+) -> tuple[str, ...]:
     """One sentence, or a list of them."""
     items = value if isinstance(value, list) else [value]
     if not items:
         line = document.line(*place)
         raise AnnotationError(
-            f"{'.'.join(map(str, place))} is empty", line=line, fix="write a sentence, or leave it out"
+            f"{'.'.join(map(str, place))} is empty",
+            line=line,
+            fix="write a sentence, or leave it out",
         )
     lines = [document.line(*place, position) for position in range(len(items))]
-    return tuple(_sentence(_text(item, "sentence", n), wrong, n) for item, n in zip(items, lines, strict=True))
+    return tuple(
+        _sentence(_text(item, "sentence", n), wrong, n)
+        for item, n in zip(items, lines, strict=True)
+    )
 
 
 def _from_csv(path: Path, known: Collection[str] | None) -> _Content:
@@ -144,10 +219,14 @@ def _from_csv(path: Path, known: Collection[str] | None) -> _Content:
     for line, cells in rows:
         if len(cells) != len(header):
             what = f"{len(cells)} fields where the header has {len(header)}"
-            raise AnnotationError(what, line=line, fix="quote sentences that hold commas")
+            raise AnnotationError(
+                what, line=line, fix="quote sentences that hold commas"
+            )
         row = dict(zip(header, cells, strict=True))
         name = _class(row["class"], known, line)
-        said = {m: _sentence(row[m], _no_prompt, line) for m in MODALITIES if row.get(m)}
+        said = {
+            m: _sentence(row[m], _no_prompt, line) for m in MODALITIES if row.get(m)
+        }
         if name in classes and not said:
             what = f"class {name!r} is listed twice, first in line {classes[name]}"
             raise AnnotationError(what, line=line, fix="keep one of the two")
@@ -156,13 +235,21 @@ def _from_csv(path: Path, known: Collection[str] | None) -> _Content:
             prompts[modality].setdefault(name, []).append(sentence)
     if not classes:
         raise AnnotationError("no classes", fix="write one class a row")
-    return _Content(tuple(classes), {}, {m: {name: tuple(own) for name, own in prompts[m].items()} for m in MODALITIES})
+    return _Content(
+        tuple(classes),
+        {},
+        {m: {name: tuple(own) for name, own in prompts[m].items()} for m in MODALITIES},
+    )
 
 
 def _check_header(header: list[str]) -> None:
     fix = f"start with {','.join(COLUMNS)}, separated by commas"
     if "class" not in header:
-        raise AnnotationError(f"column 'class' is missing; found: {', '.join(header)[:80]}", line=1, fix=fix)
+        raise AnnotationError(
+            f"column 'class' is missing; found: {', '.join(header)[:80]}",
+            line=1,
+            fix=fix,
+        )
     for name in header:
         if name not in COLUMNS:
             raise AnnotationError(unknown("column", name, COLUMNS), line=1, fix=fix)
@@ -172,7 +259,9 @@ def _check_header(header: list[str]) -> None:
 
 def _text(value: Any, kind: str, line: int | None) -> str:
     if not isinstance(value, str):
-        raise AnnotationError(f"{kind} {_shown(value)} is no text", line=line, fix=QUOTE)
+        raise AnnotationError(
+            f"{kind} {_shown(value)} is no text", line=line, fix=QUOTE
+        )
     return value
 
 
@@ -180,7 +269,11 @@ def _class(name: str, known: Collection[str] | None, line: int | None) -> str:
     name = name.strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         what = f"class {_shown(name)} cannot be used"
-        raise AnnotationError(what, line=line, fix=f"write a name of at most {LONGEST_NAME} printable characters")
+        raise AnnotationError(
+            what,
+            line=line,
+            fix=f"write a name of at most {LONGEST_NAME} printable characters",
+        )
     if known is not None and name not in known:
         raise AnnotationError(unknown("class", name, known), line=line)
     return name
@@ -192,9 +285,14 @@ def _sentence(text: str, wrong: Check, line: int | None) -> str:
     if not sentence or not sentence.isprintable():
         fault = "is empty or cannot be printed"
     elif len(sentence) > LONGEST_SENTENCE:
-        fault, fix = f"is longer than {LONGEST_SENTENCE} characters", "text encoders read a short sentence"
+        fault, fix = (
+            f"is longer than {LONGEST_SENTENCE} characters",
+            "text encoders read a short sentence",
+        )
     if fault:
-        raise AnnotationError(f"sentence {_shown(sentence)} {fault}", line=line, fix=fix)
+        raise AnnotationError(
+            f"sentence {_shown(sentence)} {fault}", line=line, fix=fix
+        )
     return sentence
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, UsageError, unknown
 
-TEMPLATES = {"audio": ("This sound contains the {}.",), "visual": ("This photo contains the {}.",)}
+TEMPLATES = {
+    "audio": ("This sound contains the {}.",),
+    "visual": ("This photo contains the {}.",),
+}
 
 
 def spoken(name: str) -> str:
@@ -19,7 +22,9 @@ def spoken(name: str) -> str:
     >>> spoken("Frying_(food)")
     'frying food'
     """
-    return " ".join(name.replace("_", " ").replace("(", " ").replace(")", " ").lower().split())
+    return " ".join(
+        name.replace("_", " ").replace("(", " ").replace(")", " ").lower().split()
+    )
 
 
 @dataclass(frozen=True)
@@ -31,21 +36,31 @@ class Taxonomy:
     """
 
     classes: tuple[str, ...]
-    templates: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(TEMPLATES))
-    own_prompts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    templates: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: dict(TEMPLATES)
+    )
+    own_prompts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         if not self.classes:
-            raise AnnotationError("a taxonomy needs at least one class", fix="name the classes")
+            raise AnnotationError(
+                "a taxonomy needs at least one class", fix="name the classes"
+            )
         twice = [name for name, times in Counter(self.classes).items() if times > 1]
         if twice:
-            raise AnnotationError(f"class {twice[0]!r} is listed twice", fix="keep one of the two")
+            raise AnnotationError(
+                f"class {twice[0]!r} is listed twice", fix="keep one of the two"
+            )
         for modality, templates in self.templates.items():
             if modality not in MODALITIES:
                 raise UsageError(unknown("modality", modality, MODALITIES))
             for template in templates:
                 if template.count("{}") != 1:
-                    raise UsageError(f"template {template!r} must hold one {{}} for the class name")
+                    raise UsageError(
+                        f"template {template!r} must hold one {{}} for the class name"
+                    )
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -60,10 +75,16 @@ class Taxonomy:
     def prompts(self, modality: str) -> list[list[str]]:
         """Per class, the sentences whose text embeddings are averaged."""
         own = self.own_prompts.get(modality, {})
-        return [list(own[c]) if c in own else self._filled(modality, c) for c in self.classes]
+        return [
+            list(own[c]) if c in own else self._filled(modality, c)
+            for c in self.classes
+        ]
 
     def _filled(self, modality: str, name: str) -> list[str]:
-        return [template.replace("{}", spoken(name)) for template in self.templates[modality]]
+        return [
+            template.replace("{}", spoken(name))
+            for template in self.templates[modality]
+        ]
 
 
 def from_names(names: Iterable[str]) -> Taxonomy:
@@ -90,6 +111,8 @@ AVE = Taxonomy(
         """Church bell; Male speech, man speaking; Bark; Fixed-wing aircraft, airplane; Race car, auto racing;
         Female speech, woman speaking; Helicopter; Violin, fiddle; Flute; Ukulele; Frying (food); Truck; Shofar;
         Motorcycle; Acoustic guitar; Train horn; Clock; Banjo; Goat; Baby cry, infant cry; Bus; Chainsaw; Cat;
-        Horse; Toilet flush; Rodents, rats, mice; Accordion; Mandolin""".replace("\n        ", " ").split("; ")
+        Horse; Toilet flush; Rodents, rats, mice; Accordion; Mandolin""".replace(
+            "\n        ", " "
+        ).split("; ")
     )
 )

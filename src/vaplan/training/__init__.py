@@ -10,7 +10,14 @@ from vaplan.training.decisions import DECISIONS, RULES, decide, fit_thresholds
 from vaplan.training.devices import leads, place
 from vaplan.training.loop import Epoch, Revise, Validate, fit
 from vaplan.training.running import predict, seeded, threads
-from vaplan.training.settings import ACCURACY, OPTIMISERS, SCHEDULES, SELECTIONS, Training, learning_rate
+from vaplan.training.settings import (
+    ACCURACY,
+    OPTIMISERS,
+    SCHEDULES,
+    SELECTIONS,
+    Training,
+    learning_rate,
+)
 from vaplan.training.teacher import Teacher
 
 __all__ = [

@@ -43,7 +43,9 @@ class Checkpoints:
 
     def write(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
         """Put a new checkpoint in the place of the last."""
-        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        held = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
+        }
         header = {"about": json.dumps({"of": self.of, **about})}
 
         def durable(beside: Path) -> None:
@@ -64,9 +66,13 @@ class Checkpoints:
                 about = json.loads(file.metadata()["about"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"not a checkpoint: {error}", file=self.path, fix=fix) from None
+            raise RunError(
+                f"not a checkpoint: {error}", file=self.path, fix=fix
+            ) from None
         if about["of"] != self.of:
-            raise RunError("the checkpoint of another training", file=self.path, fix=fix)
+            raise RunError(
+                "the checkpoint of another training", file=self.path, fix=fix
+            )
         return tensors, about
 
     def remove(self) -> None:
@@ -85,7 +91,9 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
     """Put moments and step counts back."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -93,4 +101,6 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
         if group == "optimiser":
             index, _, key = place.partition(".")
             state.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimiser.load_state_dict(
+        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
+    )

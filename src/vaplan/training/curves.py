@@ -23,7 +23,9 @@ def board(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
     def tell(epoch: Epoch) -> None:
         nonlocal writer
         if writer is None:
-            from torch.utils.tensorboard import SummaryWriter  # an optional extra, and slow to import
+            from torch.utils.tensorboard import (
+                SummaryWriter,
+            )  # an optional extra, and slow to import
 
             writer = SummaryWriter(str(folder), purge_step=int(epoch["epoch"]))
         for name, value in epoch.items():

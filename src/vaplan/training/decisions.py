@@ -24,8 +24,12 @@ def modality_gate(prediction: Prediction) -> Float[Tensor, "video 1 modality cla
 
 def mixed_gate(prediction: Prediction) -> Float[Tensor, "video 1 modality class"]:
     """MM-CSE's: what is heard passes the gate of the whole video, what is seen that of its own modality."""
-    audio = torch.tensor([m == AUDIO for m in range(len(MODALITIES))], device=prediction.video.device)
-    return torch.where(audio[:, None], prediction.video[:, None], prediction.modality)[:, None]
+    audio = torch.tensor(
+        [m == AUDIO for m in range(len(MODALITIES))], device=prediction.video.device
+    )
+    return torch.where(audio[:, None], prediction.video[:, None], prediction.modality)[
+        :, None
+    ]
 
 
 def segment_gate(prediction: Prediction) -> Float[Tensor, "video time modality class"]:
@@ -58,7 +62,10 @@ def decide(
     if rule not in RULES:
         raise RecipeError(unknown("decision rule", rule, RULES))
     if rule in LOCALISATION:
-        return LOCALISATION[rule](prediction, threshold=threshold if thresholds is None else float(thresholds[0, 0]))
+        return LOCALISATION[rule](
+            prediction,
+            threshold=threshold if thresholds is None else float(thresholds[0, 0]),
+        )
     least: float | Tensor = threshold if thresholds is None else thresholds
     passed = prediction.mask[..., None]
     if rule != "segment":
@@ -81,23 +88,44 @@ def fit_thresholds(
     accuracy: what a network says that learned from the labels of whole videos is far too sure.
     """
     if rule in LOCALISATION:
-        return _most_accurate(prediction, reference, rule).expand(prediction.segment.shape[2:])
+        return _most_accurate(prediction, reference, rule).expand(
+            prediction.segment.shape[2:]
+        )
     values = torch.linspace(0, 1, candidates + 2)[1:-1]
-    values = torch.cat([torch.tensor([threshold]), values[(values - threshold).abs().argsort(stable=True)]])
+    values = torch.cat(
+        [
+            torch.tensor([threshold]),
+            values[(values - threshold).abs().argsort(stable=True)],
+        ]
+    )
     shape = prediction.segment.shape[2:]
     scores = []
     for value in values:
-        marked = decide(prediction, rule=rule, threshold=threshold, thresholds=value.expand(shape))
+        marked = decide(
+            prediction, rule=rule, threshold=threshold, thresholds=value.expand(shape)
+        )
         right = (marked & reference).sum(dim=(0, 1))
-        scores.append(2 * right / (marked.sum(dim=(0, 1)) + reference.sum(dim=(0, 1))).clamp(min=1))
+        scores.append(
+            2
+            * right
+            / (marked.sum(dim=(0, 1)) + reference.sum(dim=(0, 1))).clamp(min=1)
+        )
     best = values[torch.stack(scores).argmax(dim=0)]  # the first of equals
     return torch.where(reference.any(dim=1).any(dim=0), best, torch.tensor(threshold))
 
 
-def _most_accurate(prediction: Prediction, reference: Bool[Tensor, "video time modality class"], rule: str) -> Tensor:
+def _most_accurate(
+    prediction: Prediction,
+    reference: Bool[Tensor, "video time modality class"],
+    rule: str,
+) -> Tensor:
     """Of thresholds with evenly spaced log odds, the one nearest to one half of equals."""
     odds = torch.linspace(-5, 5, 41)
     values = odds[odds.abs().argsort(stable=True)].sigmoid()
-    decided = (LOCALISATION[rule](prediction, threshold=float(value)) for value in values)
-    accuracies = [label_accuracy(reference.numpy(), marked.numpy()) for marked in decided]
+    decided = (
+        LOCALISATION[rule](prediction, threshold=float(value)) for value in values
+    )
+    accuracies = [
+        label_accuracy(reference.numpy(), marked.numpy()) for marked in decided
+    ]
     return values[torch.tensor(accuracies).argmax()]

@@ -42,7 +42,11 @@ def place(settings: Training) -> Place:
 
 def processes() -> int:
     """How many processes train together."""
-    return int(os.environ["WORLD_SIZE"]) if torch.distributed.is_torchelastic_launched() else 1
+    return (
+        int(os.environ["WORLD_SIZE"])
+        if torch.distributed.is_torchelastic_launched()
+        else 1
+    )
 
 
 def leads() -> bool:
@@ -52,10 +56,14 @@ def leads() -> bool:
 
 def fabric(where: Place) -> "Fabric":
     """Lightning's fabric on that device, joined with the other processes."""
-    from lightning_fabric import Fabric  # slow to import, and most commands do not train
+    from lightning_fabric import (
+        Fabric,
+    )  # slow to import, and most commands do not train
     from lightning_fabric.strategies.ddp import DDPStrategy
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # standard error is for what vaplan says
+    logging.getLogger("lightning_fabric").setLevel(
+        logging.WARNING
+    )  # standard error is for what vaplan says
     device = torch.device(where.device)
     how: dict[str, Any] = {
         "accelerator": device.type,
@@ -64,8 +72,12 @@ def fabric(where: Place) -> "Fabric":
     if where.processes == 1:
         return Fabric(devices=1 if device.index is None else [device.index], **how)
     here = int(os.environ["LOCAL_WORLD_SIZE"])
-    strategy = DDPStrategy(find_unused_parameters=True)  # a loss need not reach all of a network
-    made = Fabric(devices=here, num_nodes=where.processes // here, strategy=strategy, **how)
+    strategy = DDPStrategy(
+        find_unused_parameters=True
+    )  # a loss need not reach all of a network
+    made = Fabric(
+        devices=here, num_nodes=where.processes // here, strategy=strategy, **how
+    )
     made.launch()
     return made
 
@@ -90,7 +102,9 @@ def completed(said: Any, share: slice, videos: int) -> Any:
         return said
 
     def complete(own: Tensor) -> Tensor:
-        whole = torch.zeros(videos, *own.shape[1:], dtype=torch.float32, device=own.device)
+        whole = torch.zeros(
+            videos, *own.shape[1:], dtype=torch.float32, device=own.device
+        )
         whole[share] = own.detach().float()
         torch.distributed.all_reduce(whole)  # each video's numbers, and zeros
         if own.is_floating_point():
@@ -102,7 +116,9 @@ def completed(said: Any, share: slice, videos: int) -> Any:
 
 def in_full_precision(said: Any) -> Any:
     """The prediction in float32, in which losses are computed."""
-    return mapped(said, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+    return mapped(
+        said, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor
+    )
 
 
 def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -112,5 +128,8 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, tuple):
         return tuple(mapped(item, change) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: mapped(getattr(value, f.name), change) for f in fields(value)})
+        return replace(
+            value,
+            **{f.name: mapped(getattr(value, f.name), change) for f in fields(value)},
+        )
     return value

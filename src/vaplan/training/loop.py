@@ -16,8 +16,20 @@ from vaplan import losses as objectives
 from vaplan.arrays import Inputs, Target
 from vaplan.errors import RecipeError
 from vaplan.losses import Objective
-from vaplan.training.checkpoints import Checkpoints, optimiser_tensors, restore_optimiser
-from vaplan.training.devices import completed, fabric, in_full_precision, leads, near, own_share, place
+from vaplan.training.checkpoints import (
+    Checkpoints,
+    optimiser_tensors,
+    restore_optimiser,
+)
+from vaplan.training.devices import (
+    completed,
+    fabric,
+    in_full_precision,
+    leads,
+    near,
+    own_share,
+    place,
+)
 from vaplan.training.running import move_inputs, move_target, seeded, threads
 from vaplan.training.settings import OPTIMISERS, Training, learning_rate
 from vaplan.training.teacher import Teacher, correct, follow
@@ -55,11 +67,23 @@ def fit(
     objectives.check(losses)
     if settings.validates and validate is None:
         what = "select: best" if settings.select == "best" else "patience"
-        raise RecipeError(f"{what} needs validation videos", fix="give some, or select: last without patience")
+        raise RecipeError(
+            f"{what} needs validation videos",
+            fix="give some, or select: last without patience",
+        )
     if teacher is not None and not settings.ema:
-        raise RecipeError("a teacher is an average of weights, and there is none", fix="set training.ema, to 0.99 say")
+        raise RecipeError(
+            "a teacher is an average of weights, and there is none",
+            fix="set training.ema, to 0.99 say",
+        )
     loop = _Loop(
-        model, (inputs, target), settings, losses=losses, revise=revise, teacher=teacher, checkpoints=checkpoints
+        model,
+        (inputs, target),
+        settings,
+        losses=losses,
+        revise=revise,
+        teacher=teacher,
+        checkpoints=checkpoints,
     )
     with seeded(settings.seed), threads(settings.threads):
         loop.resume()
@@ -120,13 +144,29 @@ class _Loop:
         self.model, self.settings, self.checkpoints = model, settings, checkpoints
         self.revise, self.teacher = revise, teacher
         self.fabric = fabric(place(settings))
-        chosen = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "betas": settings.betas}
+        chosen = {
+            "lr": settings.learning_rate,
+            "weight_decay": settings.weight_decay,
+            "betas": settings.betas,
+        }
         self.optimiser = OPTIMISERS[settings.optimiser](model.parameters(), **chosen)
-        self.network, self.stepper = self.fabric.setup(_Objective(model, losses), self.optimiser)
-        self.inputs, self.target = near(data[0], self.fabric.device), move_target(data[1], self.fabric.device)
-        self.order = torch.Generator().manual_seed(settings.seed)  # its own, so that methods see the same batches
-        self.average = copy.deepcopy(model).requires_grad_(False).eval() if settings.ema else None
-        self.state, self.best = _State(), None if settings.select == "last" else self.judged.state_dict()
+        self.network, self.stepper = self.fabric.setup(
+            _Objective(model, losses), self.optimiser
+        )
+        self.inputs, self.target = (
+            near(data[0], self.fabric.device),
+            move_target(data[1], self.fabric.device),
+        )
+        self.order = torch.Generator().manual_seed(
+            settings.seed
+        )  # its own, so that methods see the same batches
+        self.average = (
+            copy.deepcopy(model).requires_grad_(False).eval() if settings.ema else None
+        )
+        self.state, self.best = (
+            _State(),
+            None if settings.select == "last" else self.judged.state_dict(),
+        )
         self.sums: dict[str, Tensor] = {}
         self.shuffled = torch.empty(0, dtype=torch.long)
 
@@ -139,7 +179,9 @@ class _Loop:
     def ended(self) -> bool:
         """Whether all epochs are over, or enough of them without getting better."""
         patience, state = self.settings.patience, self.state
-        return state.epoch >= self.settings.epochs or (patience is not None and state.since_best >= patience)
+        return state.epoch >= self.settings.epochs or (
+            patience is not None and state.since_best >= patience
+        )
 
     def train_epoch(self) -> Epoch:
         """Pass once over the videos, and return the objective and its parts as means over videos."""
@@ -148,9 +190,13 @@ class _Loop:
         for group in self.stepper.param_groups:
             group["lr"] = learning_rate(epoch, self.settings)
         if not self.state.steps:
-            self.shuffled = torch.randperm(videos, generator=self.order).to(self.inputs.mask.device)
+            self.shuffled = torch.randperm(videos, generator=self.order).to(
+                self.inputs.mask.device
+            )
             self.sums = {}
-        for index in torch.split(self.shuffled, self.settings.batch_size)[self.state.steps :]:
+        for index in torch.split(self.shuffled, self.settings.batch_size)[
+            self.state.steps :
+        ]:
             self.step(index)
             self.state.steps += 1
             self.keep()
@@ -160,11 +206,18 @@ class _Loop:
                 f"the loss is {means['loss']} in epoch {epoch + 1}",
                 fix="lower learning_rate, set clip_norm, or look for values that are not numbers in the features",
             )
-        return {"epoch": epoch + 1, "learning_rate": learning_rate(epoch, self.settings), **means}
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": learning_rate(epoch, self.settings),
+            **means,
+        }
 
     def step(self, index: Tensor) -> None:
         """Learn from one batch."""
-        batch, rank = move_inputs(self.inputs[index], self.fabric.device), self.fabric.global_rank
+        batch, rank = (
+            move_inputs(self.inputs[index], self.fabric.device),
+            self.fabric.global_rank,
+        )
         self.draw_anew(0)
         labels = self.labels(batch, self.target[index.to(self.fabric.device)])
         self.draw_anew(rank)
@@ -172,37 +225,61 @@ class _Loop:
         own = batch[share]
         loss, parts = self.network(own.streams, own.mask, vars(labels), share)
         self.stepper.zero_grad()
-        self.fabric.backward(loss * (self.fabric.world_size if len(own) < len(batch) else 1))  # gradients are averaged
+        self.fabric.backward(
+            loss * (self.fabric.world_size if len(own) < len(batch) else 1)
+        )  # gradients are averaged
         if self.settings.clip_norm is not None:
-            self.fabric.clip_gradients(self.network, self.stepper, max_norm=self.settings.clip_norm)
+            self.fabric.clip_gradients(
+                self.network, self.stepper, max_norm=self.settings.clip_norm
+            )
         self.stepper.step()
         if self.average is not None:
-            passed = self.state.epoch * math.ceil(len(self.inputs) / self.settings.batch_size) + self.state.steps
+            passed = (
+                self.state.epoch
+                * math.ceil(len(self.inputs) / self.settings.batch_size)
+                + self.state.steps
+            )
             follow(self.average, self.model, decay=self.settings.ema, step=passed)
         for name, part in {"loss": loss.detach(), **parts}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(part)) + part * len(index)
+            self.sums[name] = self.sums.get(name, torch.zeros_like(part)) + part * len(
+                index
+            )
 
     def labels(self, batch: Inputs, given: Target) -> Target:
         """What to learn from a whole batch, after those who may change it."""
-        passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(self.inputs)
+        passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(
+            self.inputs
+        )
         with self.fabric.autocast():
             if self.revise is not None:
                 given = self.revise(self.model, batch, given, passed)
-            if self.teacher is not None and self.average is not None and passed >= self.teacher.warmup_epochs:
+            if (
+                self.teacher is not None
+                and self.average is not None
+                and passed >= self.teacher.warmup_epochs
+            ):
                 with torch.no_grad():
-                    given = correct(in_full_precision(self.average(batch)), given, self.teacher)
+                    given = correct(
+                        in_full_precision(self.average(batch)), given, self.teacher
+                    )
         return given
 
     def draw_anew(self, rank: int) -> None:
         """With several processes, give each step and rank random numbers that a checkpoint need not hold."""
         if self.fabric.world_size > 1:
-            torch.manual_seed(hash((self.settings.seed, self.state.epoch, self.state.steps, rank)))
+            torch.manual_seed(
+                hash((self.settings.seed, self.state.epoch, self.state.steps, rank))
+            )
 
     def finish_epoch(self, entry: Epoch) -> None:
         """Note what the epoch gave, and keep its weights if they are the best."""
         state, found = self.state, entry.get("validation")
         state.history.append(entry)
-        state.epoch, state.steps, state.since_best = state.epoch + 1, 0, state.since_best + 1
+        state.epoch, state.steps, state.since_best = (
+            state.epoch + 1,
+            0,
+            state.since_best + 1,
+        )
         if found is not None:
             better = state.best is None or found > state.best
             if better or (found == state.best and self.settings.ties == "later"):
@@ -216,13 +293,24 @@ class _Loop:
         """Write a checkpoint, if it is time for one."""
         if self.checkpoints is None or not self.checkpoints.due or not leads():
             return
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        tensors |= optimiser_tensors(self.optimiser) | {f"sums.{name}": value for name, value in self.sums.items()}
-        tensors |= {"order": self.order.get_state(), "shuffled": self.shuffled, "random": torch.get_rng_state()}
+        tensors = {
+            f"model.{name}": tensor for name, tensor in self.model.state_dict().items()
+        }
+        tensors |= optimiser_tensors(self.optimiser) | {
+            f"sums.{name}": value for name, value in self.sums.items()
+        }
+        tensors |= {
+            "order": self.order.get_state(),
+            "shuffled": self.shuffled,
+            "random": torch.get_rng_state(),
+        }
         if self.fabric.device.type == "cuda":
             tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         if self.average is not None:
-            tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+            tensors |= {
+                f"average.{name}": tensor
+                for name, tensor in self.average.state_dict().items()
+            }
         if self.best is not None and self.state.best is not None:
             tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         self.checkpoints.write(tensors, vars(self.state))
@@ -233,12 +321,17 @@ class _Loop:
         if found is None:
             return
         tensors, about = found
-        self.state = _State(**{name: value for name, value in about.items() if name != "of"})
+        self.state = _State(
+            **{name: value for name, value in about.items() if name != "of"}
+        )
         self.model.load_state_dict(_below(tensors, "model"))
         if self.average is not None:
             self.average.load_state_dict(_below(tensors, "average"))
         restore_optimiser(self.optimiser, tensors)
-        self.sums = {name: value.to(self.fabric.device) for name, value in _below(tensors, "sums").items()}
+        self.sums = {
+            name: value.to(self.fabric.device)
+            for name, value in _below(tensors, "sums").items()
+        }
         self.best = _below(tensors, "best") or self.best
         self.order.set_state(tensors["order"])
         self.shuffled = tensors["shuffled"].to(self.inputs.mask.device)
@@ -248,4 +341,8 @@ class _Loop:
 
 
 def _below(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{group}."): t for name, t in tensors.items() if name.startswith(f"{group}.")}
+    return {
+        name.removeprefix(f"{group}."): t
+        for name, t in tensors.items()
+        if name.startswith(f"{group}.")
+    }

@@ -39,7 +39,9 @@ class Removal:
             if getattr(self, name) not in known:
                 raise RecipeError(unknown(name, getattr(self, name), known))
         if not self.warm_up_epochs >= 0 or len(self.smoothing) != 2:
-            raise RecipeError("warm_up_epochs must be 0 or more, and smoothing two numbers")
+            raise RecipeError(
+                "warm_up_epochs must be 0 or more, and smoothing two numbers"
+            )
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Remover:
     ratios: Float[Tensor, "modality class"]
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, inputs: Inputs, target: Target, passed: float) -> Target:
+    def __call__(
+        self, model: nn.Module, inputs: Inputs, target: Target, passed: float
+    ) -> Target:
         """The labels of this step, `passed` epochs after the start."""
         said, present = self._modality(model, inputs), inputs.mask.any(dim=1)
         strength = said.new_tensor(self.settings.smoothing)[:, None]
@@ -62,7 +66,9 @@ class Remover:
         return Target(target.weak, kept[:, None] & inputs.mask[..., None])
 
     def _modality(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        how: dict[str, Any] = {"cross_attention": False} if self.settings.forward == "official" else {}
+        how: dict[str, Any] = (
+            {"cross_attention": False} if self.settings.forward == "official" else {}
+        )
         model.train(self.settings.forward == "official")
         said: Tensor = model(inputs, **how).modality
         model.train()
@@ -79,4 +85,6 @@ def warm_up(passed: float, settings: Removal) -> float:
     """
     if settings.warm_up == "official":
         return float(passed >= 1)
-    return min(1.0, passed / settings.warm_up_epochs) if settings.warm_up_epochs else 1.0
+    return (
+        min(1.0, passed / settings.warm_up_epochs) if settings.warm_up_epochs else 1.0
+    )

@@ -16,12 +16,18 @@ def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Predi
     device = next(iter(model.parameters()), torch.empty(0)).device
     was_training = model.training
     model.eval()
-    batches = (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
+    batches = (
+        inputs[start : start + batch_size]
+        for start in range(0, len(inputs), batch_size)
+    )
     with threads(1):
         said = [model(move_inputs(batch, device)) for batch in batches]
     model.train(was_training)
     return Prediction(
-        *(torch.cat([getattr(p, name).cpu() for p in said]) for name in ("segment", "modality", "video", "mask"))
+        *(
+            torch.cat([getattr(p, name).cpu() for p in said])
+            for name in ("segment", "modality", "video", "mask")
+        )
     )
 
 
@@ -49,11 +55,16 @@ def seeded(seed: int) -> Iterator[None]:
 
 def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
     """The same features on another device."""
-    audio, visual = (tuple(stream.to(device) for stream in streams) for streams in inputs.streams)
+    audio, visual = (
+        tuple(stream.to(device) for stream in streams) for streams in inputs.streams
+    )
     return Inputs((audio, visual), inputs.mask.to(device))
 
 
 def move_target(target: Target, device: torch.device) -> Target:
     """The same labels on another device."""
-    moved: dict[str, Any] = {name: None if held is None else held.to(device) for name, held in vars(target).items()}
+    moved: dict[str, Any] = {
+        name: None if held is None else held.to(device)
+        for name, held in vars(target).items()
+    }
     return Target(**moved)

@@ -10,7 +10,10 @@ import torch
 from vaplan.errors import RecipeError, unknown
 from vaplan.metrics.llp import KINDS, LEVELS
 
-OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
 ACCURACY = "accuracy"  # of localisation
 SELECTIONS = (*(f"{level} {kind}" for level in LEVELS for kind in KINDS), ACCURACY)
 SELECTION_SPLITS = ("val", "test")
@@ -28,7 +31,9 @@ def _step(epoch: int, settings: "Training") -> float:
 
 
 def _milestones(epoch: int, settings: "Training") -> float:
-    return settings.step_factor ** sum(epoch >= milestone for milestone in settings.milestones)
+    return settings.step_factor ** sum(
+        epoch >= milestone for milestone in settings.milestones
+    )
 
 
 def _cosine(epoch: int, settings: "Training") -> float:
@@ -90,19 +95,31 @@ class Training:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "step_epochs", "threads"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise RecipeError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
         if self.patience is not None and self.patience < 1:
             raise RecipeError(f"patience must be at least 1, not {self.patience}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise RecipeError(f"learning_rate must be above 0, not {self.learning_rate}")
+            raise RecipeError(
+                f"learning_rate must be above 0, not {self.learning_rate}"
+            )
         if not 0 <= self.lowest_rate <= self.learning_rate:
-            raise RecipeError(f"lowest_rate must lie between 0 and learning_rate, not {self.lowest_rate}")
+            raise RecipeError(
+                f"lowest_rate must lie between 0 and learning_rate, not {self.lowest_rate}"
+            )
         if not 0 <= self.ema < 1:
-            raise RecipeError(f"ema must lie in [0, 1), not {self.ema}", fix="write ema: 0.99, or 0 for none")
+            raise RecipeError(
+                f"ema must lie in [0, 1), not {self.ema}",
+                fix="write ema: 0.99, or 0 for none",
+            )
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise RecipeError(f"betas must be two numbers in [0, 1), not {self.betas}")
         if not re.fullmatch(DEVICES, self.device):
-            raise RecipeError(f"unknown device {self.device!r}", fix="say auto, cpu, cuda, cuda:1 or mps")
+            raise RecipeError(
+                f"unknown device {self.device!r}",
+                fix="say auto, cpu, cuda, cuda:1 or mps",
+            )
         self._check_names()
 
     def _check_names(self) -> None:
@@ -141,6 +158,8 @@ def _warmup_cosine(number: int, settings: Training) -> float:
     """VALOR's rate in epoch `number`, from 1."""
     if number < settings.warmup_epochs:
         return settings.learning_rate * number / settings.warmup_epochs
-    passed = (number - settings.warmup_epochs) / max(1, settings.epochs - settings.warmup_epochs)
+    passed = (number - settings.warmup_epochs) / max(
+        1, settings.epochs - settings.warmup_epochs
+    )
     span = settings.learning_rate - settings.lowest_rate
     return settings.lowest_rate + 0.5 * span * (1 + math.cos(math.pi * passed))

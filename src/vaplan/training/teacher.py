@@ -33,16 +33,26 @@ class Teacher:
 
     def __post_init__(self) -> None:
         if not 0.5 < self.strength <= 1:
-            raise RecipeError(f"teacher.strength is {self.strength}", fix="a number above 0.5 and at most 1")
+            raise RecipeError(
+                f"teacher.strength is {self.strength}",
+                fix="a number above 0.5 and at most 1",
+            )
         if not self.warmup_epochs >= 0:
-            raise RecipeError(f"teacher.warmup_epochs must be 0 or more, not {self.warmup_epochs}")
+            raise RecipeError(
+                f"teacher.warmup_epochs must be 0 or more, not {self.warmup_epochs}"
+            )
 
 
 def correct(said: Prediction, target: Target, settings: Teacher) -> Target:
     """The labels after the teacher had its say."""
     if target.pseudo is None:
-        raise RecipeError("a teacher corrects pseudo labels, and there are none", fix="give labels, or no teacher")
-    blended = torch.lerp(target.pseudo.float(), given_tags(said).float(), settings.strength)
+        raise RecipeError(
+            "a teacher corrects pseudo labels, and there are none",
+            fix="give labels, or no teacher",
+        )
+    blended = torch.lerp(
+        target.pseudo.float(), given_tags(said).float(), settings.strength
+    )
     possible = target.weak[:, None, None] & said.mask[..., None]
     return replace(target, pseudo=(blended >= 0.5) & possible)
 
@@ -54,7 +64,10 @@ def follow(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> 
     Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over about the last ninth of
     the steps so far, so that the start is forgotten soon and a short training has an average of its end.
     """
-    ours, theirs = _numbers(average.state_dict().values()), _numbers(model.state_dict().values())
+    ours, theirs = (
+        _numbers(average.state_dict().values()),
+        _numbers(model.state_dict().values()),
+    )
     torch._foreach_lerp_(ours, theirs, 1 - min(decay, (step + 1) / (step + 10)))
 
 

@@ -58,7 +58,9 @@ def supervised(
         return result
 
     watch = _Watch(alone, items)
-    for item, result in watch(engine(work, items, count=workers or os.cpu_count() or 1, seconds=seconds)):
+    for item, result in watch(
+        engine(work, items, count=workers or os.cpu_count() or 1, seconds=seconds)
+    ):
         if isinstance(result, Failed) and result.machine:
             again.append(item)
         else:
@@ -81,7 +83,11 @@ class _Watch:
     def __call__(self, results: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
         for number, (item, result) in enumerate(results, start=1):
             fault = result.machine if isinstance(result, Failed) else ""
-            self.row = [*self.row, fault] if fault and {*self.row} <= {fault} else [fault] * bool(fault)
+            self.row = (
+                [*self.row, fault]
+                if fault and {*self.row} <= {fault}
+                else [fault] * bool(fault)
+            )
             if not isinstance(result, Failed):
                 self.good = [item]
             if len(self.row) == IN_A_ROW:
@@ -92,7 +98,10 @@ class _Watch:
     def _find_out(self, item: Any, failed: Failed, later: Sequence[Any]) -> None:
         if not isinstance(self.alone(item), Failed):
             why = "and alone it succeeds"
-        elif all(isinstance(self.alone(other), Failed) for other in self.good or _spread(later)):
+        elif all(
+            isinstance(self.alone(other), Failed)
+            for other in self.good or _spread(later)
+        ):
             why = "and nothing else succeeds"
         else:
             return

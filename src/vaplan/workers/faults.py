@@ -42,7 +42,10 @@ class Guarded(Generic[Item, Result]):
         except VaplanError as error:
             return Failed(str(error), machine_fault(error))
         except Exception as error:  # noqa: BLE001 - the one boundary where anything a decoder throws becomes a row
-            return Failed(f"{type(error).__name__}: {' '.join(str(error).split())}", machine_fault(error))
+            return Failed(
+                f"{type(error).__name__}: {' '.join(str(error).split())}",
+                machine_fault(error),
+            )
 
 
 def machine_fault(error: BaseException) -> str:
@@ -57,11 +60,17 @@ def machine_fault(error: BaseException) -> str:
         number = int(getattr(cause, "errno", None) or 0)
         if isinstance(cause, MachineError):
             return cause.what
-        if isinstance(cause, MemoryError) or (isinstance(cause, RuntimeError) and "memory" in str(cause)):
+        if isinstance(cause, MemoryError) or (
+            isinstance(cause, RuntimeError) and "memory" in str(cause)
+        ):
             return "out of memory"  # torch says it as a RuntimeError
         if errno.errorcode.get(number) in MACHINE:
             return os.strerror(number)
-        if isinstance(cause, VaplanError) and cause.file and _forbidden(Path(cause.file)):
+        if (
+            isinstance(cause, VaplanError)
+            and cause.file
+            and _forbidden(Path(cause.file))
+        ):
             return os.strerror(errno.EACCES)
     return ""
 

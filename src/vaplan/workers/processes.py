@@ -32,7 +32,9 @@ class Work:
     arguments: Sequence[Any] = ()
 
 
-def in_order(work: Work, items: Sequence[Any], *, count: int, seconds: float) -> Iterator[tuple[Any, Any]]:
+def in_order(
+    work: Work, items: Sequence[Any], *, count: int, seconds: float
+) -> Iterator[tuple[Any, Any]]:
     """Yield every item with its result, in order, from `count` processes.
 
     Raises: MachineError if no worker can start, and whatever error of ours `prepare` raises.
@@ -60,7 +62,9 @@ class _Worker:
 
     def give(self, turn: int, item: Any, deadline: float) -> None:
         self.turn, self.deadline = turn, deadline
-        with suppress(OSError):  # it may be dead, as the next look at its pipe will show
+        with suppress(
+            OSError
+        ):  # it may be dead, as the next look at its pipe will show
             self.pipe.send(item)
 
     def stop(self) -> int:
@@ -90,26 +94,42 @@ class _Crew:
 
     def collect(self) -> Iterator[tuple[int, Any]]:
         """Wait until something happens; yield what is finished."""
-        patience = max(0.0, min(worker.deadline for worker in self.workers) - time.monotonic())
-        heard = wait([worker.pipe for worker in self.workers], None if patience == float("inf") else patience)
+        patience = max(
+            0.0, min(worker.deadline for worker in self.workers) - time.monotonic()
+        )
+        heard = wait(
+            [worker.pipe for worker in self.workers],
+            None if patience == float("inf") else patience,
+        )
         for worker in [*self.workers]:
             if worker.pipe in heard:
                 yield from self._hear(worker)
             elif worker.deadline < time.monotonic():
-                yield from self._lose(worker, Failed(f"gave no result within {self.seconds:g} s", TIME_OUTS))
+                yield from self._lose(
+                    worker,
+                    Failed(f"gave no result within {self.seconds:g} s", TIME_OUTS),
+                )
 
     def _hear(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):  # the latter in the middle of a message
             worker.process.join(timeout=START_SECONDS)
-            yield from self._lose(worker, Failed(f"its worker process died, {_cause(worker.stop())}", DEATHS))
+            yield from self._lose(
+                worker,
+                Failed(f"its worker process died, {_cause(worker.stop())}", DEATHS),
+            )
             return
         if worker.turn is not None:
             yield worker.turn, message
         elif message is not None:
             raise message
-        self.stillborn, worker.ready, worker.turn, worker.deadline = 0, True, None, float("inf")
+        self.stillborn, worker.ready, worker.turn, worker.deadline = (
+            0,
+            True,
+            None,
+            float("inf"),
+        )
 
     def _lose(self, worker: _Worker, failed: Failed) -> Iterator[tuple[int, Failed]]:
         self.workers.remove(worker)
@@ -120,12 +140,16 @@ class _Crew:
         self.stillborn += not worker.ready
         if self.stillborn == STILLBORN:
             fix = "in a script, call it below `if __name__ == '__main__':`; else see what else uses the memory"
-            raise MachineError(f"no worker process could start: {failed.reason}", fix=fix)
+            raise MachineError(
+                f"no worker process could start: {failed.reason}", fix=fix
+            )
 
 
 def _started(work: Work) -> _Worker:
     """A new worker; an interruption of the keyboard does not reach it, as ours is told and stops it."""
-    context = multiprocessing.get_context("spawn")  # a fork would inherit locks that torch's threads hold
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would inherit locks that torch's threads hold
     ours, its = context.Pipe()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -163,4 +187,8 @@ def _die_with_parent() -> None:
 
 
 def _cause(code: int) -> str:
-    return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+    return (
+        f"signal {-code} ({signal.Signals(-code).name})"
+        if code < 0
+        else f"exit code {code}"
+    )

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-QUERY_SHARE = 4  # queries and keys of the attention over places have this part of the map's size
+QUERY_SHARE = (
+    4  # queries and keys of the attention over places have this part of the map's size
+)
 
 
 class SelfAttentionOverPlaces(nn.Module):
@@ -24,10 +26,14 @@ class SelfAttentionOverPlaces(nn.Module):
         self.value, self.norm = nn.Linear(size, size), nn.LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, places: Float[Tensor, "video time place size"]) -> Float[Tensor, "video time place size"]:
+    def forward(
+        self, places: Float[Tensor, "video time place size"]
+    ) -> Float[Tensor, "video time place size"]:
         value = self.value(places)
         if self.query and self.key:
-            value = (self.query(places) @ self.key(places).transpose(-1, -2)).softmax(dim=-1) @ value
+            value = (self.query(places) @ self.key(places).transpose(-1, -2)).softmax(
+                dim=-1
+            ) @ value
         normed: Tensor = self.norm(places + self.dropout(value))
         return normed
 
@@ -37,10 +43,16 @@ class PlacePooling(nn.Module):
 
     def __init__(self, size: int, guide: int, hidden: int) -> None:
         super().__init__()
-        self.place, self.guide, self.score = nn.Linear(size, hidden), nn.Linear(guide, hidden), nn.Linear(hidden, 1)
+        self.place, self.guide, self.score = (
+            nn.Linear(size, hidden),
+            nn.Linear(guide, hidden),
+            nn.Linear(hidden, 1),
+        )
 
     def forward(
-        self, places: Float[Tensor, "video time place size"], guide: Float[Tensor, "video time guide"]
+        self,
+        places: Float[Tensor, "video time place size"],
+        guide: Float[Tensor, "video time guide"],
     ) -> Float[Tensor, "video time size"]:
         agreement = self.place(places).relu() * self.guide(guide).relu()[:, :, None]
         weight = self.score(agreement).tanh().softmax(dim=2)
@@ -55,7 +67,16 @@ class AudioGuidedAttention(nn.Module):
     residual of self-attention's values.
     """
 
-    def __init__(self, size: int, audio: int, hidden: int, *, places: int, strength: float, dropout: float) -> None:
+    def __init__(
+        self,
+        size: int,
+        audio: int,
+        hidden: int,
+        *,
+        places: int,
+        strength: float,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.strength = strength
         self.relate = SelfAttentionOverPlaces(size, dropout, places=places)
@@ -65,13 +86,23 @@ class AudioGuidedAttention(nn.Module):
         self.squeeze, self.excite = nn.Linear(size, hidden), nn.Linear(hidden, size)
 
     def forward(
-        self, places: Float[Tensor, "video time place size"], audio: Float[Tensor, "video time audio"]
+        self,
+        places: Float[Tensor, "video time place size"],
+        audio: Float[Tensor, "video time audio"],
     ) -> Float[Tensor, "video time size"]:
         related = self.relate(places)
-        own = self.own_pool(related, related.mean(dim=2)) if self.own_pool else related[:, :, 0]
-        common = (self.hear(audio).relu()[:, :, None] * self.see(related).relu()).mean(dim=2)
+        own = (
+            self.own_pool(related, related.mean(dim=2))
+            if self.own_pool
+            else related[:, :, 0]
+        )
+        common = (self.hear(audio).relu()[:, :, None] * self.see(related).relu()).mean(
+            dim=2
+        )
         channel = torch.sigmoid(self.excite(self.squeeze(common).relu()))
         excited = places * (1 + channel[:, :, None])
-        guided = self.audio_pool(excited, audio) if self.audio_pool else excited[:, :, 0]
+        guided = (
+            self.audio_pool(excited, audio) if self.audio_pool else excited[:, :, 0]
+        )
         looked_at: Tensor = guided + self.strength * own.sigmoid() * guided
         return looked_at

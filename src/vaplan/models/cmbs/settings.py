@@ -37,21 +37,37 @@ class CMBSSettings:
     fusion_dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("positions", "hidden", "heads", "fusion_heads", "layers", "feedforward", "decoder_feedforward"):
+        for name in (
+            "positions",
+            "hidden",
+            "heads",
+            "fusion_heads",
+            "layers",
+            "feedforward",
+            "decoder_feedforward",
+        ):
             if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise RecipeError(
+                    f"{name} must be at least 1, not {getattr(self, name)}"
+                )
         for name in ("heads", "fusion_heads"):
             if self.hidden % getattr(self, name):
-                raise RecipeError(f"hidden size {self.hidden} does not divide into {getattr(self, name)} {name}")
+                raise RecipeError(
+                    f"hidden size {self.hidden} does not divide into {getattr(self, name)} {name}"
+                )
         if self.map_hidden < 4 or self.map_hidden % 4:
-            raise RecipeError(f"map_hidden must be a multiple of 4, not {self.map_hidden}")
+            raise RecipeError(
+                f"map_hidden must be a multiple of 4, not {self.map_hidden}"
+            )
         if self.hidden % 2:
             raise RecipeError(f"hidden must be even, not {self.hidden}")
         if not 0 < self.top <= 1:
             raise RecipeError(f"top is a share above 0, not {self.top}")
         for name in ("dropout", "map_dropout", "position_dropout", "fusion_dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise RecipeError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
+                raise RecipeError(
+                    f"{name} must lie in [0, 1), not {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)
