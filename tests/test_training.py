@@ -40,7 +40,7 @@ from vaplan.training import (
     seeded,
 )
 from vaplan.training.devices import completed, place
-from vaplan.training.teacher import correct
+from vaplan.training.mean_teacher import correct
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from vaplan.arrays import MODALITIES
-from vaplan.documents import plain_text, yaml_document
 from vaplan.errors import RecipeError, unknown
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
+from vaplan.reading import plain_text, yaml_document
 from vaplan.training import RULES, Teacher, Training
-from vaplan.training.removal import Removal
+from vaplan.training.label_removal import Removal
 
 DENSE = "dense"  # stands for the dense labels of the data set itself
 

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from vaplan import recipe as recipes
 from vaplan.arrays import MODALITIES, Prediction
 from vaplan.errors import RunError
-from vaplan.files import sha256, write_json, write_text, write_whole
 from vaplan.models import MODELS
 from vaplan.recipe import Recipe
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import Epoch, decide, seeded
+from vaplan.writing import sha256, write_json, write_text, write_whole
 
 FeatureSizes = tuple[tuple[int, ...], tuple[int, ...]]
 RECIPE, ABOUT, LOG, WEIGHTS = (

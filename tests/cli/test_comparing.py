@@ -11,7 +11,7 @@ from tests.cli.conftest import Call
 from tests.conftest import World
 from vaplan import recipe as recipes
 from vaplan import runs, stages
-from vaplan.bench.side_by_side import names_of
+from vaplan.bench.compare_runs import names_of
 from vaplan.errors import UsageError
 
 SUITE = """

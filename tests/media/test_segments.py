@@ -28,7 +28,7 @@ from tests.media.films import (
 from vaplan import media
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import MediaError
-from vaplan.media import Cut, Limits, decoding, sound
+from vaplan.media import Cut, Limits, audio, decoding
 from vaplan.media.decoding import Timed
 
 
@@ -577,14 +577,14 @@ def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
 def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, step):
     settled = [min(place for place, _ in places[i:]) for i in range(len(places))]
     blocks = [
-        sound.Block(place, np.full(length, i + 1, np.float32), settled[i])
+        audio.Block(place, np.full(length, i + 1, np.float32), settled[i])
         for i, (place, length) in enumerate(places)
     ]
     expected = np.zeros(300)
     for block in blocks:
         for sample in range(max(block.place, 0), max(block.end, 0)):
             expected[sample] = block.samples[0]
-    cut = list(sound.laid_out(blocks, range(0, 1000, step)))
+    cut = list(audio.laid_out(blocks, range(0, 1000, step)))
     waveform = np.concatenate([np.zeros(0), *(wave for wave, _ in cut)])
     there = np.concatenate([np.zeros(0, bool), *(there for _, there in cut)])
     assert waveform.tolist() == expected[: len(waveform)].tolist()
@@ -601,7 +601,7 @@ def test_how_many_samples_are_resampled_together_changes_none_of_them(
 ):
     path = make(tmp_path / "a.mp4", Film(rate_hz=rate_hz, layout=layout))
     heard = []
-    for batch in (1, sound.BATCH, 10**6):
+    for batch in (1, audio.BATCH, 10**6):
         monkeypatch.setattr(sound, "BATCH", batch)
         heard.append(media.segments(path).waveform)
     np.testing.assert_array_equal(heard[0], heard[1])

@@ -16,7 +16,7 @@ from tests.oracles import pictures as oracle
 from vaplan import encoders, media
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import MediaError, UsageError
-from vaplan.media import Cut, Limits, sparing
+from vaplan.media import Cut, Limits, frame_skipping
 from vaplan.media.sampling import PUBLISHED
 
 UNEVEN = (0.0, 0.1, 0.2, 0.9, 1.0, 1.4, 4.0, 4.6)
@@ -94,17 +94,17 @@ def assert_same(one: media.Segments, other: media.Segments) -> None:
 @pytest.fixture
 def shortcut(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What became of each attempt to leave pictures out."""
-    ended, attempt = list[str](), sparing.shown
+    ended, attempt = list[str](), frame_skipping.shown
 
     def watched(*args: object, **options: object) -> Iterator[object]:
         try:
             yield from attempt(*args, **options)
-        except sparing.Unsure:
+        except frame_skipping.Unsure:
             ended.append("gave up")
             raise
         ended.append("done")
 
-    monkeypatch.setattr(sparing, "shown", watched)
+    monkeypatch.setattr(frame_skipping, "shown", watched)
     return ended
 
 
@@ -141,14 +141,14 @@ def test_leaving_out_what_nobody_sees_changes_nothing(tmp_path, shortcut, name, 
 def test_pictures_that_no_other_builds_on_are_left_out(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", grainy(Film(fps=25)))
     decoded = list[float]()
-    attempt = sparing.decoded
+    attempt = frame_skipping.decoded
 
     def counted(*args: object, **options: object) -> Iterator[object]:
         for timed in attempt(*args, **options):
             decoded.append(timed.start)
             yield timed
 
-    monkeypatch.setattr(sparing, "decoded", counted)
+    monkeypatch.setattr(frame_skipping, "decoded", counted)
     media.segments(path, Cut(every_frame=False))
     assert 5 < len(decoded) < 0.7 * 5 * 25  # of three pictures, two are between others
 
@@ -167,7 +167,7 @@ def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
     path = make(
         tmp_path / name, grainy(Film(fps=25, video=video, size=size, coding=coding))
     )
-    given, attempt = list[int](), sparing.decoded
+    given, attempt = list[int](), frame_skipping.decoded
 
     def counted(
         *args: object, packets: Iterator[av.Packet], **options: object
@@ -179,7 +179,7 @@ def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
 
         return attempt(*args, packets=through(), **options)
 
-    monkeypatch.setattr(sparing, "decoded", counted)
+    monkeypatch.setattr(frame_skipping, "decoded", counted)
     whole, spared = media.segments(path), media.segments(path, Cut(every_frame=False))
     assert_same(whole, spared)
     assert (
@@ -200,19 +200,21 @@ def test_only_an_idr_picture_starts_anew(codec):
     parameters, idr, other = (
         b"\0\0\0\2" + kind[codec] + b"\0" for kind in (PARAMETERS, IDR, OTHER)
     )
-    assert sparing.starts_anew(parameters + parameters + idr + other, codec, header)
-    assert not sparing.starts_anew(
+    assert frame_skipping.starts_anew(
+        parameters + parameters + idr + other, codec, header
+    )
+    assert not frame_skipping.starts_anew(
         parameters + other + idr, codec, header
     )  # for example an open group's first
-    assert not sparing.starts_anew(parameters, codec, header)
-    assert not sparing.starts_anew(b"\0\0\0\1" + idr, codec, b"\0\0\0\1")
+    assert not frame_skipping.starts_anew(parameters, codec, header)
+    assert not frame_skipping.starts_anew(b"\0\0\0\1" + idr, codec, b"\0\0\0\1")
 
 
 @given(
     st.binary(max_size=60), st.sampled_from(["h264", "hevc"]), st.binary(max_size=40)
 )
 def test_a_packet_may_lie_of_its_lengths(packet, codec, header):
-    assert sparing.starts_anew(packet, codec, header) in (True, False)
+    assert frame_skipping.starts_anew(packet, codec, header) in (True, False)
 
 
 @pytest.mark.parametrize("seed", range(6))

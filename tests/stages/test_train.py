@@ -21,7 +21,6 @@ from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
 from vaplan.exports.sed_scores import read_scores
-from vaplan.files import sha256, write_json
 from vaplan.losses import total
 from vaplan.metrics.llp import llp
 from vaplan.models import MODELS
@@ -31,6 +30,7 @@ from vaplan.recipe import Decision, Recipe
 from vaplan.stages.data import read_inputs
 from vaplan.stages.train import validation
 from vaplan.store import mapped
+from vaplan.writing import sha256, write_json
 
 
 def small(world: World, name: str = "ple") -> Recipe:
@@ -541,7 +541,7 @@ def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(
 def test_training_goes_without_tensorboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaplan.training.curves.find_spec", lambda name: None)
+    monkeypatch.setattr("vaplan.training.tensorboard.find_spec", lambda name: None)
     told: list[training.Epoch] = []
     with training.board(tmp_path, told.append) as tell:
         assert tell is not None

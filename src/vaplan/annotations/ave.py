@@ -12,8 +12,8 @@ from pathlib import Path
 
 from vaplan.annotations.sheet import BOTH, Finding, Row, Sheet
 from vaplan.annotations.table import check_id, number
-from vaplan.documents import plain_text
 from vaplan.errors import AnnotationError, MissingExtra, UsageError, unknown
+from vaplan.reading import plain_text
 from vaplan.taxonomy import AVE
 
 ANNOTATIONS = "Annotations.txt"

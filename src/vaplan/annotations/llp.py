@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vaplan.annotations.sheet import Finding, Row, Sheet
 from vaplan.annotations.table import check_text, seconds
-from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError, UsageError, unknown
+from vaplan.reading import csv_text
 from vaplan.taxonomy import LLP
 
 SPLITS = {

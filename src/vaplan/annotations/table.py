@@ -13,11 +13,11 @@ from pathlib import Path
 from vaplan.annotations.annotations import Annotations, annotate
 from vaplan.annotations.sheet import BOTH, Row, Sheet
 from vaplan.arrays import MODALITIES
-from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError, UsageError, unknown
-from vaplan.files import write_text, write_whole
+from vaplan.reading import csv_text
 from vaplan.taxonomy import Taxonomy, from_names, read_task, read_taxonomy
 from vaplan.timeline import Event
+from vaplan.writing import write_text, write_whole
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 OPTIONAL = ("path", "split")

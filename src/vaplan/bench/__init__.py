@@ -1,7 +1,7 @@
 """Suites of trainings side by side: one folder of files, tables with deviations and intervals, and figures."""
 
+from vaplan.bench.compare_runs import compare_runs
 from vaplan.bench.run import Bench, bench
-from vaplan.bench.side_by_side import compare_runs
 from vaplan.bench.suite import Swept, read, shipped
 from vaplan.bench.tables import tables
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vaplan import plots
 from vaplan.arrays import MODALITIES
-from vaplan.bench.quality import f_by_class
+from vaplan.bench.label_quality import f_by_class
 from vaplan.bench.results import SHORT, TEN, Results, estimate
 from vaplan.metrics.llp import LEVELS
 from vaplan.report import Picture

@@ -24,10 +24,10 @@ from vaplan.bench.steps import (
     Train,
     reads,
 )
-from vaplan.files import sha256
 from vaplan.recipe import Recipe
 from vaplan.stages.data import read_data
 from vaplan.store import stores
+from vaplan.writing import sha256
 
 HASH = 10  # characters of it in a name
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from vaplan.bench.execute import truth
 from vaplan.bench.jobs import Desk, Job, make_job, unique
 from vaplan.bench.steps import Reference
 from vaplan.bench.suite import Suite, Swept
-from vaplan.bench.work import truth
 from vaplan.errors import UsageError
 
 

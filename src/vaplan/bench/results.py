@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 from vaplan import __version__
 from vaplan.annotations import Annotations, annotate, read_sheet
+from vaplan.bench.execute import Failures, prediction
 from vaplan.bench.jobs import Desk, Job
+from vaplan.bench.label_quality import Quality, quality
 from vaplan.bench.plan import Plan, Row
-from vaplan.bench.quality import Quality, quality
 from vaplan.bench.steps import Denoise, Refine
-from vaplan.bench.work import Failures, prediction
 from vaplan.evaluation import SEED, evaluate
 from vaplan.metrics.intervals import Interval, bootstrap_over_seeds
 from vaplan.metrics.llp import KINDS, LEVELS

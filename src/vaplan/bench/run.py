@@ -7,18 +7,18 @@ from pathlib import Path
 import matplotlib
 
 from vaplan import report
+from vaplan.bench.execute import work_through
 from vaplan.bench.figures import pictures
 from vaplan.bench.jobs import Desk
 from vaplan.bench.plan import plan
 from vaplan.bench.results import Results, collect
 from vaplan.bench.suite import Swept
 from vaplan.bench.tables import csv_table, latex, markdown, tables
-from vaplan.bench.work import work_through
 from vaplan.bench.world import TRUTH, Bars, make_world
 from vaplan.errors import UsageError
-from vaplan.files import write_json, write_text, write_whole
 from vaplan.report import Picture
 from vaplan.stages import read_data
+from vaplan.writing import write_json, write_text, write_whole
 
 WORLD_CHANGES = (  # networks, batches and trainings of the drawn world's size, alike for all methods
     "model.settings.hidden=128",

@@ -22,8 +22,8 @@ from typing import Any
 
 from vaplan import recipe as recipes
 from vaplan.bench.steps import KINDS, TABLES, Step, Train, read_step, reads
-from vaplan.documents import plain_text, yaml_document
 from vaplan.errors import RecipeError, unknown
+from vaplan.reading import plain_text, yaml_document
 from vaplan.recipe import build
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from vaplan.arrays import MODALITIES
-from vaplan.bench.quality import Flips
+from vaplan.bench.label_quality import Flips
 from vaplan.bench.results import (
     LOCALISATION,
     SHORT,

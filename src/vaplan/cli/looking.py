@@ -80,9 +80,9 @@ def models_list(as_json: JsonOption = False) -> None:
 
     A folder of your own is not listed; name it as `clip:FOLDER` or `clap:FOLDER` wherever an encoder is asked for.
     """
-    from vaplan.encoders import shelf
+    from vaplan.encoders import inventory
 
-    found = list(shelf.here())
+    found = list(inventory.here())
     if as_json:
         said = [
             {
@@ -124,23 +124,23 @@ def models_fetch(
     A revision may stand behind the id: `clip:openai/clip-vit-base-patch32@refs/pr/66`. Without a network the exit code
     is 5, and the error says how to bring a folder by hand.
     """
-    from vaplan.encoders import folders, hub, shelf
+    from vaplan.encoders import folders, hub, inventory
 
-    place = shelf.source(encoder)
+    place = inventory.source(encoder)
     if to is None and (found := folders.find(place)):
         stderr.print(f"it is here already: {found}", highlight=False, soft_wrap=True)
     else:
         found = hub.fetch(place, to=to)
     name = f"{encoder.partition(':')[0]}:{found}" if to else encoder
-    shelf.check(name)
+    inventory.check(name)
     typer.echo(name)
 
 
 def models_check(encoder: EncoderArgument, as_json: JsonOption = False) -> None:
     """Load an encoder and say whether it is whole; if it is not, the file is named and the exit code is 2."""
-    from vaplan.encoders import shelf
+    from vaplan.encoders import inventory
 
-    checked = shelf.check(encoder)
+    checked = inventory.check(encoder)
     if as_json:
         return print_json({"whole": True, "encoders": checked})
     for said in checked:

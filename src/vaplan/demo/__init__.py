@@ -11,7 +11,7 @@ from pathlib import Path
 from vaplan import recipe as recipes
 from vaplan import stages
 from vaplan.annotations import Annotations, read_table
-from vaplan.bench.quality import Flips, flips
+from vaplan.bench.label_quality import Flips, flips
 from vaplan.bench.world import EMBEDDED, TRUTH, Bars, make_world
 from vaplan.demo.numbers import (
     NAMES,

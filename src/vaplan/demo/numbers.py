@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vaplan.arrays import MODALITIES
-from vaplan.bench.quality import Flips
+from vaplan.bench.label_quality import Flips
 from vaplan.bench.results import spread
 from vaplan.metrics.intervals import paired_bootstrap
 from vaplan.metrics.llp import KINDS, LEVELS, LLPScores

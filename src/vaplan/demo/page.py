@@ -8,7 +8,7 @@ from vaplan import recipe as recipes
 from vaplan import report
 from vaplan.annotations import Annotations
 from vaplan.arrays import MODALITIES, VISUAL
-from vaplan.bench.quality import flips
+from vaplan.bench.label_quality import flips
 from vaplan.bench.results import spread
 from vaplan.demo.numbers import (
     NAMES,

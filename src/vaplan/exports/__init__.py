@@ -5,8 +5,8 @@ from pathlib import Path
 
 from vaplan.errors import UsageError, unknown
 from vaplan.exports.plain import to_csv, to_json
-from vaplan.files import write_text
 from vaplan.timeline import Timeline
+from vaplan.writing import write_text
 
 __all__ = ["EXPORTS", "export"]
 

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 
 from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError
-from vaplan.files import write_text
 from vaplan.taxonomy import Taxonomy
+from vaplan.writing import write_text
 
 TIMES = ("onset", "offset")
 NOTHING = -1.0  # below every probability, so that no threshold marks it

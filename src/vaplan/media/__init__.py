@@ -12,10 +12,17 @@ import numpy as np
 from jaxtyping import Float32
 
 from vaplan.errors import MediaError
+from vaplan.media.container import (
+    CONVERT,
+    Kind,
+    Limits,
+    listening,
+    opened,
+    regular_file,
+)
 from vaplan.media.decoding import decoded, tallied
-from vaplan.media.door import CONVERT, Kind, Limits, listening, opened, regular_file
-from vaplan.media.film import Film, Seconds, Segments
 from vaplan.media.sampling import CENTRE, Cut
+from vaplan.media.segmenter import Film, Seconds, Segments
 from vaplan.modalities import AUDIO
 from vaplan.workers import SECONDS_PER_ITEM, Failed, supervised
 

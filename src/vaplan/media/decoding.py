@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vaplan.media.door import (
+from vaplan.media.container import (
     CODECS,
     DECODER_ERRORS,
     Kind,

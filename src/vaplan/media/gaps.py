@@ -8,7 +8,7 @@ from av.audio.frame import AudioFrame
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from vaplan.media.door import Stream
+from vaplan.media.container import Stream
 
 Frame: TypeAlias = VideoFrame | AudioFrame
 

@@ -7,13 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vaplan.files import write_text
 from vaplan.plots import class_colours
 from vaplan.report import examples as videos
 from vaplan.report import pictures as figures
 from vaplan.report import tables as results
 from vaplan.report.markup import Markup, tag
 from vaplan.taxonomy import Taxonomy
+from vaplan.writing import write_text
 
 EMBED_BYTES = 2_000_000  # of one media file
 

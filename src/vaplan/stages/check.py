@@ -11,14 +11,14 @@ from typing import Any
 from vaplan.annotations import Annotations, Finding, Sheet, Video, annotate
 from vaplan.annotations.findings import inspect
 from vaplan.arrays import AUDIO, VISUAL, audio_visual
-from vaplan.documents import csv_text
 from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import last_segment
-from vaplan.files import write_text
 from vaplan.media import glance
+from vaplan.reading import csv_text
 from vaplan.stages.data import MediaFolder, read_sheet
 from vaplan.stages.features import Progress
 from vaplan.workers import Failed, supervised
+from vaplan.writing import write_text
 
 GONE = ("missing media", "unreadable media")
 MANIFEST = ("video", "split", "kind", "reason")

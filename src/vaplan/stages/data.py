@@ -21,11 +21,11 @@ from vaplan.errors import (
     UsageError,
     unknown,
 )
-from vaplan.files import sha256
 from vaplan.media import CENTRE
 from vaplan.store import Store
 from vaplan.store.mapped import mapped_zeros
 from vaplan.taxonomy import read_task, read_taxonomy
+from vaplan.writing import sha256
 
 Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
 NO_FILE = "no file for"  # how the reason begins; such a file may come, so it is looked for every time

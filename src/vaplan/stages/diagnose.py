@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan.arrays import MODALITIES
-from vaplan.files import write_whole
 from vaplan.pseudo_labels import generate_pseudo_labels
 from vaplan.pseudo_labels.trust import Trust, assess
 from vaplan.stages.data import Encoders
 from vaplan.stages.evidence import Evidence, gather
 from vaplan.taxonomy import Taxonomy
+from vaplan.writing import write_whole
 
 ByClass = dict[str, dict[str, Trust]]
 
@@ -89,7 +89,7 @@ def agreement(
 
 def draw(trust: ByClass, out: Path) -> Path:
     """Write the picture of it."""
-    from vaplan.report.trust import picture
+    from vaplan.report.label_diagnostics import picture
 
     figure = picture(trust)
     return write_whole(

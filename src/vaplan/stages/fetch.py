@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from vaplan.errors import MachineError, MissingExtra, UsageError, unknown
-from vaplan.files import write_whole
 from vaplan.stages.features import Progress
+from vaplan.writing import write_whole
 
 PUBLIC = "https://raw.githubusercontent.com"
 PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt

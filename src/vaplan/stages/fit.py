@@ -12,10 +12,10 @@ from vaplan import recipe as recipes
 from vaplan.annotations import Annotations
 from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import check_id, check_text, write_rows
-from vaplan.documents import csv_text
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import AnnotationError, unknown
 from vaplan.media import CENTRE
+from vaplan.reading import csv_text
 from vaplan.recipe import Recipe
 from vaplan.runs import Run
 from vaplan.stages.data import Encoders, read_data

@@ -11,7 +11,6 @@ from vaplan.annotations import Annotations
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.errors import UsageError
-from vaplan.files import write_json
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels.generate import ThresholdSpec
@@ -20,6 +19,7 @@ from vaplan.stages.diagnose import ByClass, diagnose, draw
 from vaplan.stages.evidence import gather
 from vaplan.stages.soft import label_rows, write_soft
 from vaplan.stages.thresholds import choose_thresholds
+from vaplan.writing import write_json
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import Prediction, Target
 from vaplan.errors import AnnotationError, RecipeError, unknown
-from vaplan.files import sha256, write_json
 from vaplan.stages.data import read_data, read_inputs, usable
 from vaplan.stages.features import Progress
 from vaplan.stages.folds import SAID, cross_predict
@@ -19,6 +18,7 @@ from vaplan.stages.label import about_path
 from vaplan.stages.soft import label_rows, read_soft, write_soft
 from vaplan.stages.thresholds import dense_of_val
 from vaplan.stages.train import Denoised, count_flips, read_labels
+from vaplan.writing import sha256, write_json
 
 AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
 FEWEST = 20  # densely labelled videos to weigh witnesses by

@@ -18,8 +18,8 @@ from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import read_sheet, write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError
-from vaplan.files import write_json
 from vaplan.taxonomy import Taxonomy
+from vaplan.writing import write_json
 
 
 def label_rows(

@@ -15,14 +15,14 @@ from vaplan.annotations.sheet import Row
 from vaplan.annotations.table import event_rows, write_rows
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL, Inputs
 from vaplan.errors import AnnotationError, RecipeError
-from vaplan.files import sha256, write_json
 from vaplan.pseudo_labels.noise import NoiseEstimate
 from vaplan.runs import Run
 from vaplan.stages.data import read_data, read_inputs, usable
 from vaplan.stages.label import about_path
 from vaplan.taxonomy import Taxonomy
 from vaplan.timeline import from_grid
-from vaplan.training.removal import Removal, Remover
+from vaplan.training.label_removal import Removal, Remover
+from vaplan.writing import sha256, write_json
 
 ByClass = dict[str, dict[str, float]]
 

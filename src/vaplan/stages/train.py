@@ -15,7 +15,6 @@ from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES, Inputs, Target
 from vaplan.errors import AnnotationError, RecipeError, RunError
-from vaplan.files import sha256, write_json
 from vaplan.localisation import one_label
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp
@@ -30,6 +29,7 @@ from vaplan.stages.tags import remover
 from vaplan.store import stores
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import ACCURACY, Checkpoints, Epoch
+from vaplan.writing import sha256, write_json
 
 
 def train(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vaplan.errors import MachineError
-from vaplan.files import write_whole
+from vaplan.writing import write_whole
 
 
 def publish(path: Path, content: bytes) -> None:

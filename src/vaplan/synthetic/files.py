@@ -12,11 +12,11 @@ import numpy as np
 
 from vaplan.annotations.sheet import BOTH, Row
 from vaplan.annotations.table import write_rows
-from vaplan.files import write_text, write_whole
 from vaplan.synthetic.camera import SIZE
 from vaplan.synthetic.scenery import FRAME_RATE_HZ, frames
 from vaplan.synthetic.soundscape import RATE_HZ, waveform
 from vaplan.synthetic.world import TAXONOMY, Clip
+from vaplan.writing import write_text, write_whole
 
 if TYPE_CHECKING:
     import av

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from vaplan.arrays import MODALITIES
-from vaplan.documents import (
+from vaplan.errors import AnnotationError, unknown
+from vaplan.reading import (
     MAX_BYTES,
     Document,
     Place,
@@ -25,7 +26,6 @@ from vaplan.documents import (
     plain_text,
     yaml_document,
 )
-from vaplan.errors import AnnotationError, unknown
 from vaplan.taxonomy.taxonomy import TEMPLATES, Taxonomy
 
 KEYS = ("classes", "task", "templates", "prompts")

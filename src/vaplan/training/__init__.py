@@ -5,11 +5,11 @@ losses. The same seed gives the same weights on the same machine.
 """
 
 from vaplan.training.checkpoints import Checkpoints
-from vaplan.training.curves import board
 from vaplan.training.decisions import DECISIONS, RULES, decide, fit_thresholds
 from vaplan.training.devices import leads, place
+from vaplan.training.inference import predict, seeded, threads
 from vaplan.training.loop import Epoch, Revise, Validate, fit
-from vaplan.training.running import predict, seeded, threads
+from vaplan.training.mean_teacher import Teacher
 from vaplan.training.settings import (
     ACCURACY,
     OPTIMISERS,
@@ -18,7 +18,7 @@ from vaplan.training.settings import (
     Training,
     learning_rate,
 )
-from vaplan.training.teacher import Teacher
+from vaplan.training.tensorboard import board
 
 __all__ = [
     "ACCURACY",

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vaplan.errors import RunError
-from vaplan.files import write_whole
+from vaplan.writing import write_whole
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Checkpoints:
         try:
             with safe_open(self.path, framework="pt") as file:
                 about = json.loads(file.metadata()["about"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"not a checkpoint: {error}", file=self.path, fix=fix

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vaplan.arrays import Inputs
 from vaplan.encoders.compute import Compute
-from vaplan.training.running import move_inputs
+from vaplan.training.inference import move_inputs
 from vaplan.training.settings import Training
 
 if TYPE_CHECKING:

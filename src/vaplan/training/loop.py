@@ -30,9 +30,9 @@ from vaplan.training.devices import (
     own_share,
     place,
 )
-from vaplan.training.running import move_inputs, move_target, seeded, threads
+from vaplan.training.inference import move_inputs, move_target, seeded, threads
+from vaplan.training.mean_teacher import Teacher, correct, follow
 from vaplan.training.settings import OPTIMISERS, Training, learning_rate
-from vaplan.training.teacher import Teacher, correct, follow
 
 Epoch = dict[str, int | float]
 Validate = Callable[[nn.Module], float]

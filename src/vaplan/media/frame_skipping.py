@@ -10,6 +10,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vaplan.media.container import Limits, Stream, codec
 from vaplan.media.decoding import (
     TICK,
     Stamp,
@@ -20,7 +21,6 @@ from vaplan.media.decoding import (
     demuxed,
     on_screen,
 )
-from vaplan.media.door import Limits, Stream, codec
 
 EXACT = frozenset(
     {"h264", "hevc"}

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vaplan.annotations import Annotations, read_table
+from vaplan.bench.execute import truth
 from vaplan.bench.jobs import Desk
-from vaplan.bench.work import truth
 from vaplan.evaluation import align
 from vaplan.metrics.llp import class_f, label_f
 

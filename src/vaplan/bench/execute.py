@@ -23,11 +23,11 @@ from vaplan.bench.steps import (
     Train,
 )
 from vaplan.errors import UsageError
-from vaplan.files import write_json
 from vaplan.stages.features import Progress
 from vaplan.store import stores
 from vaplan.workers import supervised
 from vaplan.workers.faults import Failed, Guarded
+from vaplan.writing import write_json
 
 Failures = dict[str, str]  # by the name of a job
 

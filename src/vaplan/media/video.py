@@ -13,7 +13,8 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from vaplan.errors import MediaError
-from vaplan.media import sparing
+from vaplan.media import frame_skipping
+from vaplan.media.container import Kept, Limits
 from vaplan.media.decoding import (
     TICK,
     Tally,
@@ -24,7 +25,6 @@ from vaplan.media.decoding import (
     on_screen,
     tallied,
 )
-from vaplan.media.door import Kept, Limits
 from vaplan.media.sampling import Cut
 
 WIDEST_PIXEL = 4.0  # times its height; what says more is no film format but a mistake
@@ -89,7 +89,7 @@ class VideoTrack:
                 for answer in self._read(times, sparingly=True):
                     yield answer
                     answered += 1
-            except sparing.Unsure:
+            except frame_skipping.Unsure:
                 pass
             else:
                 return
@@ -105,7 +105,7 @@ class VideoTrack:
             _refuse_too_large(stream, self._limits)
             self._lab.pixel = float(stream.sample_aspect_ratio or 1)
             if sparingly:
-                yield from sparing.shown(
+                yield from frame_skipping.shown(
                     container, stream, self.tally, times, limits=self._limits
                 )
             else:

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from vaplan.errors import MediaError
+from vaplan.media.audio import AudioTrack, Heard
+from vaplan.media.container import CONVERT, GUESSED, Kept, Limits, listening, opened
 from vaplan.media.decoding import LOST, declared_seconds, lost
-from vaplan.media.door import CONVERT, GUESSED, Kept, Limits, listening, opened
-from vaplan.media.pictures import Pictures, VideoTrack
 from vaplan.media.sampling import Cut
-from vaplan.media.sound import AudioTrack, Heard
+from vaplan.media.video import Pictures, VideoTrack
 from vaplan.modalities import AUDIO, MODALITIES, VISUAL
 
 ROUNDING = 0.002  # seconds; containers round times to a millisecond

@@ -13,8 +13,8 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from jaxtyping import Bool, Float32
 
+from vaplan.media.container import DECODER_ERRORS, Kept, Limits
 from vaplan.media.decoding import Tally, decoded, tallied
-from vaplan.media.door import DECODER_ERRORS, Kept, Limits
 from vaplan.media.sampling import Cut
 
 LOWEST_HZ = (

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaplan.documents import MAX_DEPTH, csv_text, plain_text, yaml_document
 from vaplan.errors import AnnotationError, RecipeError
+from vaplan.reading import MAX_DEPTH, csv_text, plain_text, yaml_document
 
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(
     str.strip

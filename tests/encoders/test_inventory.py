@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from vaplan import encoders
 from vaplan.arrays import VISUAL
-from vaplan.encoders import hub, shelf
+from vaplan.encoders import hub, inventory
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, MachineError, UsageError
 
@@ -28,8 +28,8 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_embedded_encoders_are_always_here_and_whole() -> None:
-    assert [model.name for model in shelf.here()] == ["embedded"]
-    assert [about["modality"] for about in shelf.check("embedded")] == [
+    assert [model.name for model in inventory.here()] == ["embedded"]
+    assert [about["modality"] for about in inventory.check("embedded")] == [
         "audio",
         "visual",
     ]
@@ -38,13 +38,13 @@ def test_the_embedded_encoders_are_always_here_and_whole() -> None:
 def test_a_whole_folder_is_said_to_be_whole(
     clip_folder: Path, clap_folder: Path
 ) -> None:
-    (clip,) = shelf.check(f"clip:{clip_folder}")
+    (clip,) = inventory.check(f"clip:{clip_folder}")
     assert (clip["model_type"], clip["modality"], clip["dimension"]) == (
         "clip",
         "visual",
         24,
     )
-    (clap,) = shelf.check(f"clap:{clap_folder}")
+    (clap,) = inventory.check(f"clap:{clap_folder}")
     assert (clap["model_type"], clap["modality"]) == ("clap", "audio")
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_is_missing_is_named(
     folder = shutil.copytree(clip_folder, tmp_path / "clip")
     (folder / name).unlink()
     with pytest.raises(EncoderError, match=f"no {name}"):
-        shelf.check(f"clip:{folder}")
+        inventory.check(f"clip:{folder}")
 
 
 def test_cut_weights_and_missing_tensors_are_named(
@@ -73,13 +73,13 @@ def test_cut_weights_and_missing_tensors_are_named(
     with pytest.raises(
         EncoderError, match=r"model\.safetensors: cannot be loaded as safetensors"
     ):
-        shelf.check(f"clip:{folder}")
+        inventory.check(f"clip:{folder}")
     save_file(
         {name: t for name, t in tensors.items() if name != "visual_projection.weight"},
         weights,
     )
     with pytest.raises(EncoderError, match=r"visual_projection\.weight"):
-        shelf.check(f"clip:{folder}")
+        inventory.check(f"clip:{folder}")
 
 
 def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_network() -> (
@@ -89,16 +89,16 @@ def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_networ
         EncoderError,
         match=r"vaplan models fetch clip:some/model.*without one, bring a folder",
     ):
-        shelf.check("clip:some/model")
+        inventory.check("clip:some/model")
     with pytest.raises(MachineError, match=r"'some/model' cannot be fetched"):
         hub.fetch("some/model")
 
 
 def test_names_that_are_none_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown encoder 'clpi'; did you mean 'clip'"):
-        shelf.source("clpi:x")
+        inventory.source("clpi:x")
     with pytest.raises(UsageError, match="names no model"):
-        shelf.source("clip:")
+        inventory.source("clip:")
 
 
 def test_a_device_that_is_not_there_and_a_precision_that_is_none_are_refused() -> None:
