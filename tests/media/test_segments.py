@@ -602,7 +602,7 @@ def test_how_many_samples_are_resampled_together_changes_none_of_them(
     path = make(tmp_path / "a.mp4", Film(rate_hz=rate_hz, layout=layout))
     heard = []
     for batch in (1, audio.BATCH, 10**6):
-        monkeypatch.setattr(sound, "BATCH", batch)
+        monkeypatch.setattr(audio, "BATCH", batch)
         heard.append(media.segments(path).waveform)
     np.testing.assert_array_equal(heard[0], heard[1])
     np.testing.assert_array_equal(heard[1], heard[2])
