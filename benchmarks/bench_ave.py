@@ -89,7 +89,7 @@ def measure(out: Path, *, seeds: int) -> Results:
         synthetic.ave_world(COUNTS, seed=WORLD), out / "world", audio_visual=True
     )
     data = stages.read_data(f"table:{table}")
-    stages.features(data, out / "world", out / "store", names=EMBEDDED)
+    stages.features(data, out / "world", out / "store", encoders=EMBEDDED)
     given = {
         "data": f"table:{table}",
         "store": out / "store",
@@ -149,11 +149,13 @@ def of_labels(results: Results) -> dict[str, Any]:
     truth = read_table(results.desk.truth, taxonomy=data.taxonomy)
     reference = truth.reference(SEGMENTS)
     plg, pld = (
-        read_table(t, taxonomy=data.taxonomy).ordered(truth.ids).reference(SEGMENTS)
+        read_table(t, taxonomy=data.taxonomy)
+        .select_videos(truth.ids)
+        .reference(SEGMENTS)
         for t in tables.values()
     )
     tags = np.broadcast_to(
-        data.ordered(truth.ids).weak_label()[:, None, None], plg.shape
+        data.select_videos(truth.ids).weak_label()[:, None, None], plg.shape
     )
     audio, visual = (
         np.repeat(plg[:, :, m : m + 1], plg.shape[2], axis=2)
@@ -170,7 +172,7 @@ def of_labels(results: Results) -> dict[str, Any]:
     changed = before ^ after
     flips = {
         "set": changed & after,
-        "taken": changed & before,
+        "removed": changed & before,
         "right": changed & (after == right),
     }
     return {
@@ -185,13 +187,15 @@ def picture(results: Results) -> None:
     """The reference, CMBS, ours, and the pseudo labels of one test video, under one another."""
     data = results.desk.annotations.select("test")
     rows = {row.title: row.jobs[results.plan.seeds[0]] for row in results.plan.rows}
-    plg = read_table(label_tables(results)["PLG"], taxonomy=data.taxonomy).ordered(
-        data.ids
-    )
+    plg = read_table(
+        label_tables(results)["PLG"], taxonomy=data.taxonomy
+    ).select_videos(data.ids)
     grids = {"reference": data.reference(SEGMENTS)}
     for name, title in {"CMBS": WEAK, "ours": OURS}.items():
         grids[name] = (
-            estimate(rows[title], results.desk).ordered(data.ids).reference(SEGMENTS)
+            estimate(rows[title], results.desk)
+            .select_videos(data.ids)
+            .reference(SEGMENTS)
         )
     grids |= dict(
         zip(

@@ -97,7 +97,7 @@ def _measure(
         gain = {f"{level} F gained": new[level] - old[level] for level in LEVELS}
         rows[split] = {
             "set": flips.set,
-            "taken": flips.taken,
+            "removed": flips.removed,
             "right, %": flips.share_right,
             **gain,
         }

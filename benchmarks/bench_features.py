@@ -172,7 +172,7 @@ def speed(
         data,
         folder / "media",
         folder / "store",
-        names=names,
+        encoders=names,
         engine=measuring,
         compute=compute,
     )
@@ -232,7 +232,7 @@ def memory_row(count: int, file: Path, folder: Path) -> str:
         data,
         folder / "media",
         folder / "store",
-        names=names,
+        encoders=names,
         workers=1,
         progress=progress,
     )

@@ -145,7 +145,7 @@ def _markdown(results: dict[str, Any]) -> str:
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     labels = results["labels"]
     right = sum(f["right"] for f in results["flips"]) / sum(
-        f["set"] + f["taken"] for f in results["flips"]
+        f["set"] + f["removed"] for f in results["flips"]
     )
     pairs = "; ".join(
         f"{pair.replace('-', '−')}: {cells['segment']}"

@@ -18,7 +18,7 @@ import numpy as np
 from vaplan.annotations import Annotations, Video
 from vaplan.packs.h5 import KEY
 from vaplan.packs.layouts import LAYOUTS
-from vaplan.stages.packs import Imported, import_pack
+from vaplan.stages.import_features import Imported, import_pack
 from vaplan.taxonomy import LLP
 
 

@@ -8,6 +8,7 @@ Writes benchmarks/results/refinement.md. Labels by `mixture`, parsers by PLE on 
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,18 +17,16 @@ from torch import Tensor
 from vaplan import pseudo_labels, recipe, runs, stages, training
 from vaplan.annotations import read_table
 from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
+from vaplan.dataset import Dataset, read_inputs
 from vaplan.metrics.llp import LEVELS, label_f
 from vaplan.pseudo_labels import (
     Denoising,
-    fit_stack,
+    fit_stacking,
     flip_suspicious,
     forward_loss,
-    fuse,
-    given_tags,
 )
-from vaplan.stages.data import read_inputs
-from vaplan.stages.evidence import gather
-from vaplan.stages.folds import SAID, cross_predict
+from vaplan.stages.label import compute_dataset_evidence
+from vaplan.training.cross_fitting import predict_out_of_fold
 
 RESULTS = Path(__file__).parent / "results" / "refinement.md"
 LEGACY = (("legacy:vggish",), ("legacy:res152", "legacy:r2plus1d_18"))
@@ -58,8 +57,12 @@ def main() -> None:
     chosen = [
         video.video for video in everything.videos if video.split in ("train", "val")
     ]
-    found = gather(everything.ordered(chosen), given.out / "store", names=names)
-    data, inputs = found.data, read_inputs(given.out / "store", LEGACY, found.data.ids)
+    dataset = Dataset.with_features(
+        everything.select_videos(chosen), given.out / "store", names
+    )
+    found = compute_dataset_evidence(dataset)
+    data = dataset.annotations
+    inputs = read_inputs(given.out / "store", LEGACY, data.ids)
     hidden = read_table(given.out / "truth.csv", taxonomy=data.taxonomy)
     known = replace(data, events={**data.events, **hidden.events})
     truth = torch.from_numpy(known.reference(inputs.mask.shape[1]))
@@ -84,9 +87,9 @@ def main() -> None:
         for name, after in refined(first, labels, said, about).items():
             lines.append(row(f"{name}, {spoken}", after[learned], *shown))
         if spoken != OWN:
-            stack = fit_stack(
+            stack = fit_stacking(
                 first[~learned],
-                _of(said, ~learned),
+                said[~learned],
                 found.weak_label[~learned],
                 truth[~learned],
             )
@@ -98,11 +101,8 @@ def main() -> None:
 def witnesses(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Prediction]:
     """The parser on its own training videos, and parsers on videos that they have not seen."""
     how = recipe.read("ple", changes=CHANGES)
-    audio, visual = (
-        tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams
-    )
     model = runs.make_model(
-        how, feature_sizes=(audio, visual), classes=target.weak.shape[1]
+        how, feature_sizes=inputs.feature_sizes, classes=target.weak.shape[1]
     )
     training.fit(
         model,
@@ -114,27 +114,38 @@ def witnesses(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Pred
     found = {OWN: training.predict(model, inputs)}
     for length in (1.0, 0.5):
         spoken = f"{FOLDS} folds" + (", half of the epochs" if length < 1 else "")
-        found[spoken] = cross_predict(
-            how, inputs, target, learned, folds=FOLDS, length=length
+        found[spoken] = predict_out_of_fold(
+            partial(
+                runs.make_model,
+                how,
+                feature_sizes=inputs.feature_sizes,
+                classes=target.weak.shape[1],
+            ),
+            inputs,
+            target,
+            settings=how.training,
+            losses=how.losses,
+            folds=FOLDS,
+            is_training_video=learned,
+            epoch_share=length,
         )
     return found
-
-
-def _of(said: Prediction, chosen: Tensor) -> Prediction:
-    return Prediction(**{name: getattr(said, name)[chosen] for name in SAID})
 
 
 def refined(
     first: Tensor, labels: Tensor, said: Prediction, about: tuple[Tensor, Tensor]
 ) -> dict[str, Tensor]:
     """The labels by each rule."""
-    parser = given_tags(said)
+    parser = condition_on_tags(said)
     possible = about[0][:, None, None] & about[1][..., None]
     both = Denoising(modalities=MODALITIES)
     found = {"PLD": flip_suspicious(labels, forward_loss(parser, labels), *about, both)}
     found["parser alone"] = (parser > 0.5) & possible
     return found | {
-        f"posterior, trust {t:g}": fuse(first, parser, *about, trust=t) > 0.5
+        f"fusion, parser weight {t:g}": fuse_log_odds(
+            first, parser, *about, parser_weight=t
+        )
+        > 0.5
         for t in (0.5, 1.0, 2.0)
     }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaplan.annotations.sheet import Row
+from vaplan.annotations.rows import Row
 from vaplan.annotations.table import write_rows
 
 WORKS = {

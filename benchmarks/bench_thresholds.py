@@ -15,10 +15,16 @@ import numpy as np
 import torch
 
 from vaplan import pseudo_labels, stages
+from vaplan.annotations import Annotations
+from vaplan.dataset import Dataset, Encoders
 from vaplan.metrics.llp import LEVELS, label_f
-from vaplan.stages.data import Encoders
-from vaplan.stages.evidence import Evidence, gather
-from vaplan.stages.thresholds import CHOICES, Thresholds, choose_thresholds
+from vaplan.pseudo_labels import Evidence
+from vaplan.pseudo_labels.thresholds import (
+    THRESHOLD_RULES,
+    Thresholds,
+    choose_thresholds,
+)
+from vaplan.stages.label import compute_dataset_evidence
 
 RESULTS = Path(__file__).parent / "results" / "thresholds.md"
 SPLITS = ("val", "test")
@@ -54,32 +60,39 @@ HEAD = """# Thresholds without dense labels
 
 Made by `python benchmarks/bench_thresholds.py`. F of the pseudo labels in percent, val / test. An oracle takes, of 64
 thresholds, the one with the best F on the very labels it is scored on: one for a modality, or one for every class.
-`val` fits one a modality on split val; `mixture`, `untagged` and `usual` read no dense label."""
+`val` fits one a modality on split val; `mixture`, `false_positive_rate` and `chance` read no dense label."""
 
 
 def part(title: str, data: str, folder: Path, names: Encoders) -> str:
     """The table of one data set."""
     lines = [f"| {' | '.join(['', *COLUMNS])} |", "|---|" + "---:|" * len(COLUMNS)]
-    found = gather(stages.read_data(data), folder / "store", names=names)
-    for name in CHOICES:
-        threshold, _ = choose_thresholds(found, how=name)
-        lines.append(row(name, [scores(found, threshold, split) for split in SPLITS]))
+    dataset = Dataset.with_features(stages.read_data(data), folder / "store", names)
+    videos = dataset.annotations
+    found = compute_dataset_evidence(dataset)
+    for name in THRESHOLD_RULES:
+        threshold, _ = choose_thresholds(found, rule=name)
+        lines.append(
+            row(name, [scores(found, videos, threshold, split) for split in SPLITS])
+        )
     for width in SMOOTH[1:]:
         smooth = replace(
             found, values=pseudo_labels.smooth(found.values, found.mask, width=width)
         )
-        threshold, _ = choose_thresholds(smooth, how="mixture")
+        threshold, _ = choose_thresholds(smooth, rule="mixture")
         lines.append(
             row(
                 f"mixture, smoothed by {width:g} s",
-                [scores(smooth, threshold, s) for s in SPLITS],
+                [scores(smooth, videos, threshold, s) for s in SPLITS],
             )
         )
     for kind in ("a modality", "a class"):
-        best = [scores(found, oracle(found, split, kind), split) for split in SPLITS]
+        best = [
+            scores(found, videos, oracle(found, videos, split, kind), split)
+            for split in SPLITS
+        ]
         lines.append(row(f"oracle, one {kind}", best))
-    videos = {split: len(dense(found, split)) for split in SPLITS}
-    about = f"## On {title}\n\n{videos['val']} val videos, {videos['test']} test videos; {calibration(found)}"
+    counts = {split: len(videos.dense_indices(split)) for split in SPLITS}
+    about = f"## On {title}\n\n{counts['val']} val videos, {counts['test']} test videos; {calibration(found, videos)}"
     return "\n".join([about, "", *lines])
 
 
@@ -88,25 +101,19 @@ def row(name: str, found: list[list[float]]) -> str:
     return f"| {' | '.join([name, *cells])} |"
 
 
-def dense(found: Evidence, split: str) -> list[int]:
-    data = found.data
-    return [
-        i
-        for i, video in enumerate(data.videos)
-        if video.split == split and video.video in data.events
-    ]
+def truth_of(
+    data: Annotations, split: str, segments: int
+) -> tuple[list[int], np.ndarray]:
+    dense = data.dense_indices(split)
+    videos = data.select_videos([data.ids[i] for i in dense])
+    return dense, videos.reference(segments)
 
 
-def truth_of(found: Evidence, split: str) -> tuple[list[int], np.ndarray]:
-    those = dense(found, split)
-    return those, found.data.ordered([found.data.ids[i] for i in those]).reference(
-        found.values.shape[1]
-    )
-
-
-def scores(found: Evidence, threshold: Thresholds, split: str) -> list[float]:
+def scores(
+    found: Evidence, data: Annotations, threshold: Thresholds, split: str
+) -> list[float]:
     """F of the labels above these thresholds, by modality and level."""
-    those, reference = truth_of(found, split)
+    those, reference = truth_of(data, split, found.values.shape[1])
     about = found.values[those], found.weak_label[those], found.mask[those]
     f = label_f(
         reference,
@@ -115,13 +122,13 @@ def scores(found: Evidence, threshold: Thresholds, split: str) -> list[float]:
     return [f[modality][level] for modality in f for level in LEVELS]
 
 
-def oracle(found: Evidence, split: str, kind: str) -> Thresholds:
+def oracle(found: Evidence, data: Annotations, split: str, kind: str) -> Thresholds:
     """Thresholds fitted on the very labels they are scored on."""
-    those, reference = truth_of(found, split)
+    those, reference = truth_of(data, split, found.values.shape[1])
     about = found.values[those], found.weak_label[those], found.mask[those]
     if kind == "a modality":
         names = ("audio", "visual")
-        return pseudo_labels.choose_thresholds(
+        return pseudo_labels.fit_thresholds_to_score(
             *about,
             lambda labels, m: label_f(reference, labels.numpy())[names[m]]["segment"],
         )
@@ -149,9 +156,9 @@ def by_class(
     return chosen
 
 
-def calibration(found: Evidence) -> str:
+def calibration(found: Evidence, data: Annotations) -> str:
     """How far the mixture's probabilities are from the shares that are right, over ten bins of tagged test segments."""
-    those, reference = truth_of(found, "test")
+    those, reference = truth_of(data, "test", found.values.shape[1])
     tagged = (found.weak_label[:, None, None] & found.mask[..., None])[those]
     said = found.mixture().probability(found.values)[those][tagged].numpy()
     right, bins = reference[tagged.numpy()], np.minimum((said * 10).astype(int), 9)

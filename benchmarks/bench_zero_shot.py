@@ -17,9 +17,9 @@ from torch import Tensor
 
 from vaplan import encoders, stages, synthetic
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
-from vaplan.parser import read_sentences
-from vaplan.stages.data import read_inputs
+from vaplan.dataset import read_inputs
 from vaplan.taxonomy import Taxonomy
+from vaplan.zero_shot import ZeroShotClassifier
 
 RESULTS = Path(__file__).parent / "results" / "zero_shot.md"
 VIDEOS, SIZES, DRAWS = 100, (1, 2, 4, 8, 16), 12
@@ -54,7 +54,7 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
     """By how many classes are asked for, F by rule and modality, the mean over draws of the classes."""
     table = synthetic.render(synthetic.world({"test": VIDEOS}, seed=5), folder)
     data = stages.read_data(f"table:{table}")
-    stages.features(data, folder, folder / "store", names=EMBEDDED)
+    stages.features(data, folder, folder / "store", encoders=EMBEDDED)
     inputs = read_inputs(folder / "store", EMBEDDED, data.ids)
     reference, mask = (
         data.reference(inputs.mask.shape[1]),
@@ -68,7 +68,7 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
             classes = np.sort(rng.choice(len(data.taxonomy), size, replace=False))
             asked = Taxonomy(tuple(data.taxonomy.classes[c] for c in classes))
             said = {
-                s: read_sentences(asked, loaded, strategy=s).evidence(inputs)
+                s: ZeroShotClassifier(asked, loaded, strategy=s).evidence(inputs)
                 for s in ("margin", "logit")
             }
             truth = reference[..., classes]

@@ -81,7 +81,7 @@ def draw(data: Annotations, generator: np.random.Generator) -> tuple[Annotations
             len(parts["train"].videos), size=TRAINING_VIDEOS, replace=False
         )
     )
-    kept = data.ordered(
+    kept = data.select_videos(
         [parts["train"].ids[i] for i in chosen]
         + [*parts["val"].ids, *parts["test"].ids]
     )

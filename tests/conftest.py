@@ -44,8 +44,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
     table = synthetic.render(synthetic.world(COUNTS, seed=77), folder, workers=1)
     data = stages.read_data(f"table:{table}")
-    stages.features(data, folder, folder / "store", names=EMBEDDED, workers=1)
-    stages.label(data, folder / "store", folder / "labels.csv", names=EMBEDDED)
+    stages.features(data, folder, folder / "store", encoders=EMBEDDED, workers=1)
+    stages.label(data, folder / "store", folder / "labels.csv", encoders=EMBEDDED)
     return World(folder, table, data, folder / "store", folder / "labels.csv")
 
 
@@ -57,8 +57,8 @@ def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
         synthetic.ave_world(COUNTS, seed=5), folder, workers=1, audio_visual=True
     )
     data = stages.read_data(f"table:{table}")
-    stages.features(data, folder, folder / "store", names=EMBEDDED, workers=1)
-    stages.label(data, folder / "store", folder / "labels.csv", names=EMBEDDED)
+    stages.features(data, folder, folder / "store", encoders=EMBEDDED, workers=1)
+    stages.label(data, folder / "store", folder / "labels.csv", encoders=EMBEDDED)
     return World(folder, table, data, folder / "store", folder / "labels.csv")
 
 

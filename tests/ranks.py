@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from tests.objectives import PLE_OBJECTIVE
 from tests.trainings import QUICK, Killed, labelled, network, weights, world
-from vaplan.training import Checkpoints, Teacher, fit, leads
+from vaplan.training import Checkpoints, Teacher, fit, is_rank_zero
 
 AVERAGED = replace(
     QUICK, batch_size=15, ema=0.5, clip_norm=1.0, optimiser="adamw", weight_decay=0.01
@@ -38,7 +38,7 @@ def train(model, **how):
 
 
 def kill_after(steps):
-    """A `Revise` that ends a training."""
+    """A `TargetHook` that ends a training."""
     passed = []
 
     def revise(_model, _inputs, target, _passed):
@@ -56,10 +56,10 @@ def main(out: Path) -> None:
     train(dropping)
     file = Checkpoints(out.with_suffix(".checkpoint"), seconds=0.0)
     try:
-        train(network(), revise=kill_after(7), checkpoints=file)
+        train(network(), target_hook=kill_after(7), checkpoints=file)
     except Killed:
         train(resumed, checkpoints=replace(file, resume=True))
-    if leads():
+    if is_rank_zero():
         losses = {
             str(entry["epoch"]): f"{entry['loss']:.9g} {entry['validation']:.9g}"
             for entry in history

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from vaplan import console
+from vaplan.cli import console
 
 
 @pytest.mark.parametrize(

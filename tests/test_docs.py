@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import World
 from tests.official import write_ave, write_llp
 from vaplan import cli
-from vaplan.annotations import annotate, llp, read_table
+from vaplan.annotations import llp, merge_rows, read_table
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 
@@ -30,7 +30,7 @@ def desk(world: World, tmp_path: Path) -> Path:
     for path in ("beach_01", "beach_02"):
         (tmp_path / "videos" / "2019").mkdir(parents=True, exist_ok=True)
         shutil.copy(video, tmp_path / "videos" / "2019" / f"{path}.mp4")
-    data = annotate(llp.read(write_llp(tmp_path / "data" / "llp")))
+    data = merge_rows(llp.read(write_llp(tmp_path / "data" / "llp")))
     write_ave(tmp_path / "data" / "ave")
     (tmp_path / "feats" / "vggish").mkdir(parents=True)
     for name in data.ids:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.official import write_ave
-from vaplan.annotations import Annotations, annotate, ave, read_table
+from vaplan.annotations import Annotations, ave, merge_rows, read_table
 from vaplan.errors import AnnotationError, UsageError
 from vaplan.evaluation import evaluate
 
@@ -137,8 +137,8 @@ def test_a_better_estimate_is_ahead_by_the_difference_of_the_numbers(
 
 
 @pytest.fixture
-def localised(tmp_path: Path) -> Annotations:
-    return annotate(ave.read(write_ave(tmp_path / "ave")))
+def make_localisation(tmp_path: Path) -> Annotations:
+    return merge_rows(ave.read(write_ave(tmp_path / "ave")))
 
 
 def test_ave_is_scored_by_accuracy_and_both_stands_for_an_audio_visual_event(

@@ -24,23 +24,22 @@ from tests.trainings import (
     world,
 )
 from vaplan.arrays import Inputs, Prediction, Target
+from vaplan.decisions import decide, fit_thresholds
+from vaplan.decisions.gates import GATED_RULES
 from vaplan.errors import RecipeError, RunError, VaplanError
 from vaplan.store import mapped
 from vaplan.training import (
-    DECISIONS,
     OPTIMISERS,
     Checkpoints,
     Teacher,
     Training,
-    decide,
     fit,
-    fit_thresholds,
     learning_rate,
     predict,
     seeded,
 )
-from vaplan.training.devices import completed, place
-from vaplan.training.mean_teacher import correct
+from vaplan.training.devices import gather_batch, place
+from vaplan.training.mean_teacher import correct_targets
 
 
 @pytest.mark.parametrize(
@@ -247,7 +246,7 @@ def by_hand():
 
 def test_decisions_by_hand():
     said = {
-        rule: decide(by_hand(), rule=rule)[0, :, :, 0].tolist() for rule in DECISIONS
+        rule: decide(by_hand(), rule=rule)[0, :, :, 0].tolist() for rule in GATED_RULES
     }
     assert said == {
         "global_gate": [[True, False], [True, False]],
@@ -307,7 +306,7 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_bits(
             settings=settings,
             teacher=teacher,
             validate=falling(),
-            revise=kill,
+            target_hook=kill,
             checkpoints=file,
         )
     how = {
@@ -378,7 +377,7 @@ def test_fitted_thresholds_score_no_worse_than_any_single_one():
         )
 
     for value in (0.2, 0.5, 0.8):
-        assert (f(thresholds=fitted) >= f(threshold=value) - 1e-6).all()
+        assert (f(segment_thresholds=fitted) >= f(threshold=value) - 1e-6).all()
     assert torch.equal(
         fit_thresholds(said, torch.zeros_like(truth), rule="segment"),
         torch.full((2, 4), 0.5),
@@ -393,7 +392,7 @@ def test_the_kept_weights_are_the_moving_average_of_those_after_each_step():
         return target
 
     settings = Training(epochs=3, batch_size=16, learning_rate=2e-3, ema=0.7)
-    kept, _ = trained(settings=settings, revise=look)
+    kept, _ = trained(settings=settings, target_hook=look)
     plain, _ = trained(settings=replace(settings, ema=0.0))
     average = seen[1]
     for step, after in enumerate([*seen[2:], weights(plain)], start=1):
@@ -424,12 +423,12 @@ def test_a_teacher_of_07_changes_a_label_only_when_it_is_sure_and_only_of_tags()
     pseudo = torch.tensor([False, False, True, True, False])[
         None, :, None, None
     ].expand(1, 5, 2, 1)
-    corrected = correct(
+    corrected = correct_targets(
         said, Target(torch.tensor([[True]]), pseudo), Teacher(strength=0.7)
     ).pseudo
     assert corrected[0, :, 0, 0].tolist() == [False, True, True, False, True]
     assert corrected[0, :, 1, 0].tolist() == [False, True, True, False, False]
-    assert not correct(
+    assert not correct_targets(
         said, Target(torch.tensor([[False]]), pseudo), Teacher(strength=0.7)
     ).pseudo.any()
 
@@ -443,7 +442,7 @@ def test_a_teacher_judges_segments_given_that_the_tag_is_right():
         torch.ones(1, 2, 2, dtype=torch.bool),
     )
     target = Target(torch.tensor([[True]]), torch.zeros(1, 2, 2, 1, dtype=torch.bool))
-    assert correct(said, target, Teacher()).pseudo.all()
+    assert correct_targets(said, target, Teacher()).pseudo.all()
 
 
 def test_a_teacher_mends_labels_with_mistakes():
@@ -463,7 +462,7 @@ def test_a_teacher_mends_labels_with_mistakes():
         losses=SEGMENT_OBJECTIVE,
         teacher=Teacher(5.0, 0.7),
     )
-    mended = correct(predict(network_, inputs), given, Teacher()).pseudo
+    mended = correct_targets(predict(network_, inputs), given, Teacher()).pseudo
     assert (mended != truth).sum() < 0.7 * (given.pseudo != truth).sum()
 
 
@@ -531,7 +530,7 @@ def test_a_share_of_a_batch_is_completed_with_what_the_others_said_and_one_s_own
     monkeypatch.setattr(
         torch.distributed, "all_reduce", lambda whole: whole[1::2].fill_(1.0)
     )
-    whole = completed(said, slice(0, None, 2), 4)
+    whole = gather_batch(said, slice(0, None, 2), 4)
     assert torch.equal(whole.segment[::2], own)
     assert (whole.segment[1::2] == 1).all()
     assert whole.mask.all()

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from vaplan.evaluation import evaluate
     from vaplan.exports import export
     from vaplan.metrics.llp import llp
-    from vaplan.parser import Parser, ZeroShot
+    from vaplan.parser import Parser
     from vaplan.plots import plot
     from vaplan.taxonomy import Taxonomy
     from vaplan.timeline import Event, Timeline
+    from vaplan.zero_shot import ZeroShotClassifier
 
 _HOME = {
     "Annotations": "annotations",
@@ -31,7 +32,7 @@ _HOME = {
     "Taxonomy": "taxonomy",
     "Timeline": "timeline",
     "VaplanError": "errors",
-    "ZeroShot": "parser",
+    "ZeroShotClassifier": "zero_shot",
     "evaluate": "evaluation",
     "export": "exports",
     "llp": "metrics.llp",
@@ -46,7 +47,7 @@ __all__ = [
     "Taxonomy",
     "Timeline",
     "VaplanError",
-    "ZeroShot",
+    "ZeroShotClassifier",
     "evaluate",
     "export",
     "llp",

@@ -131,8 +131,8 @@ def evaluate(
         ]
     )
     return Evaluation(
-        data=reference.ordered(videos),
-        reference=reference.ordered(videos).reference(length),
+        data=reference.select_videos(videos),
+        reference=reference.select_videos(videos).reference(length),
         estimate=~np.isnan(scored),
         confidence=np.nan_to_num(scored, nan=0.0),
         table=estimate.source,
@@ -173,7 +173,7 @@ def align(
     """Both on one grid, as long as the last event of either; segments beyond it are empty in both and score nothing."""
     length = reference.segments or _longest(videos, reference, estimate)
     painted = replace(estimate, taxonomy=reference.taxonomy)
-    return reference.ordered(videos).reference(length), painted.ordered(
+    return reference.select_videos(videos).reference(length), painted.select_videos(
         videos
     ).reference(length)
 

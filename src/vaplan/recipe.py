@@ -13,13 +13,14 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from vaplan.arrays import MODALITIES
+from vaplan.decisions import DECISIONS
 from vaplan.errors import RecipeError, unknown
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
 from vaplan.reading import plain_text, yaml_document
-from vaplan.training import RULES, Teacher, Training
+from vaplan.training import Teacher, Training
 from vaplan.training.label_removal import Removal
 
 DENSE = "dense"  # stands for the dense labels of the data set itself
@@ -35,7 +36,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Decision:
-    """How probabilities become labels: a rule of `training.RULES` and its threshold.
+    """How probabilities become labels: a rule of `decisions.DECISIONS` and its threshold.
 
     With `segments="fitted"` the segments' thresholds are chosen per modality and class on the densely labelled videos
     of split `val` once the training has ended, and `threshold` is that of the gate alone. A rule of localisation has
@@ -48,7 +49,7 @@ class Decision:
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("decision rule", self.rule, RULES),
+            ("decision rule", self.rule, DECISIONS),
             ("way to choose segment thresholds", self.segments, ("fixed", "fitted")),
         ):
             if value not in known:
@@ -59,19 +60,31 @@ class Decision:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything `train` needs; `data`, `store` and `labels` are usually given on the command line.
+    """Everything that `train` needs.
 
-    `labels` is a table of pseudo labels, empty to train on weak labels alone, or `dense` for full supervision by the
-    data set's own dense labels. `soft` is a table of how likely each label is, for losses that say `labels: soft` or
-    `weighted`. `audio` and `visual` name the encoders whose features are the parser's input streams; a recipe without
-    them takes what the store holds. `removal` doubts tags batch by batch, as JoMoLD does; `teacher` corrects pseudo
-    labels with an average of the network.
+    Attributes:
+        data: Data set, `KIND:PATH`; usually given on the command line.
+        store: Folder of the feature store; usually given on the command line.
+        labels: Table of pseudo labels; empty to train on tags only, or `dense` for full
+            supervision by the dense labels of the data set.
+        label_probability: Table of the probability of each label, for losses with
+            `labels: soft` or `labels: weighted`.
+        audio: Audio encoders whose features are input streams; by default all of the
+            store.
+        visual: Visual encoders whose features are input streams; by default all of the
+            store.
+        model: Network and its settings.
+        losses: Training objective.
+        training: Optimiser, schedule, selection and compute settings.
+        removal: Settings of JoMoLD's removal of noisy tags.
+        teacher: Settings of the mean teacher that corrects pseudo labels.
+        decision: Decision rule and its thresholds.
     """
 
     data: str = ""
     store: str = ""
     labels: str = ""
-    soft: str = ""
+    label_probability: str = ""
     audio: tuple[str, ...] | None = None
     visual: tuple[str, ...] | None = None
     model: Model = Model()

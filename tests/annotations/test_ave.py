@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.official import AVE, REAL, write_ave
-from vaplan.annotations import annotate, ave
-from vaplan.annotations.findings import inspect
+from vaplan.annotations import ave, merge_rows
+from vaplan.annotations.issues import find_issues
 from vaplan.errors import AnnotationError, UsageError
 from vaplan.timeline import Event
 
@@ -22,7 +22,7 @@ def write_h5(path: Path, key: str, values: np.ndarray) -> None:
 def test_a_clip_is_known_by_its_line_because_recordings_occur_in_several(
     tmp_path: Path,
 ) -> None:
-    data = annotate(ave.read(write_ave(tmp_path)))
+    data = merge_rows(ave.read(write_ave(tmp_path)))
     assert data.ids == (
         "RUhOCu3LNXM@0",
         "MH3m4AwEcRY@1",
@@ -35,7 +35,7 @@ def test_a_clip_is_known_by_its_line_because_recordings_occur_in_several(
 
 
 def test_an_event_is_heard_and_seen_and_the_rest_is_background(tmp_path: Path) -> None:
-    data = annotate(ave.read(write_ave(tmp_path)))
+    data = merge_rows(ave.read(write_ave(tmp_path)))
     assert data.events["RUhOCu3LNXM@2"] == (
         Event("audio", "Bark", 2.0, 5.0),
         Event("visual", "Bark", 2.0, 5.0),
@@ -46,8 +46,7 @@ def test_an_event_is_heard_and_seen_and_the_rest_is_background(tmp_path: Path) -
 
 def test_what_is_odd_is_named_with_its_line(tmp_path: Path) -> None:
     found = {
-        (finding.kind, finding.line)
-        for finding in inspect(ave.read(write_ave(tmp_path)))
+        (issue.kind, issue.line) for issue in find_issues(ave.read(write_ave(tmp_path)))
     }
     assert found == {
         ("recording in several clips", 1),
@@ -65,7 +64,7 @@ def test_the_published_orders_are_read_and_go_before_text(tmp_path: Path) -> Non
             "order",
             np.array(text.split(), dtype=np.int64),
         )
-    assert [video.split for video in annotate(ave.read(folder)).videos] == [
+    assert [video.split for video in merge_rows(ave.read(folder)).videos] == [
         "train",
         "train",
         "test",
@@ -78,12 +77,12 @@ def test_background_clips_are_there_where_their_file_is(tmp_path: Path) -> None:
     write_h5(
         folder / "labels_noisy.h5", "avadataset", np.zeros((2, 29), dtype=np.float32)
     )
-    data = annotate(ave.read(folder))
+    data = merge_rows(ave.read(folder))
     assert data.ids[-2:] == ("background@0", "background@1")
     assert data.videos[-1].split == "train"
     assert not data.weak_label()[-2:].any()
     assert data.events["background@1"] == ()
-    assert not [f for f in inspect(ave.read(folder)) if "background" in f.what]
+    assert not [f for f in find_issues(ave.read(folder)) if "background" in f.what]
 
 
 @pytest.mark.parametrize(
@@ -140,9 +139,9 @@ def test_missing_files_and_versions_that_do_not_exist_say_so(tmp_path: Path) -> 
 )
 def test_the_real_files_hold_what_is_known_of_them(folder: Path) -> None:
     sheet = ave.read(folder)
-    data = annotate(sheet)
+    data = merge_rows(sheet)
     assert sheet.version == "official"
-    assert Counter(finding.kind for finding in inspect(sheet)) == {
+    assert Counter(issue.kind for issue in find_issues(sheet)) == {
         "recording in several clips": 45,
         "leak between test and train": 8,
         "leak between train and val": 10,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.official import LLP, REAL, write_llp
-from vaplan.annotations import annotate, llp
-from vaplan.annotations.findings import inspect
+from vaplan.annotations import llp, merge_rows
+from vaplan.annotations.issues import find_issues
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import AnnotationError, UsageError
 from vaplan.timeline import Event
@@ -19,7 +19,7 @@ TAGS = "filename event_labels\n"
 def test_ids_are_whole_whatever_they_start_with_and_keep_their_fractions(
     tmp_path: Path,
 ) -> None:
-    data = annotate(llp.read(write_llp(tmp_path)))
+    data = merge_rows(llp.read(write_llp(tmp_path)))
     assert data.select("train").ids == ("-DSNfC2EJhU_30_40", "AKVyIQoSyBA_131.8_141.8")
     assert data.videos[0].tags == ("Speech", "Dog")
 
@@ -27,14 +27,14 @@ def test_ids_are_whole_whatever_they_start_with_and_keep_their_fractions(
 def test_val_and_test_are_densely_labelled_even_where_nothing_is_marked(
     tmp_path: Path,
 ) -> None:
-    data = annotate(llp.read(write_llp(tmp_path)))
+    data = merge_rows(llp.read(write_llp(tmp_path)))
     assert data.select("train").labelled_ids() == []
     assert data.events["JfZEqeLZqWk_30_40"] == ()
     assert data.events["8DF2PxdT5tE_390_400"] == (Event("audio", "Dog", 1.0, 3.0),)
 
 
 def test_events_are_painted_second_by_second_and_merged(tmp_path: Path) -> None:
-    data = annotate(llp.read(write_llp(tmp_path))).select("val")
+    data = merge_rows(llp.read(write_llp(tmp_path))).select("val")
     assert data.segments == 10
     heard = data.reference(10)[0, :, AUDIO, data.taxonomy.index("Cheering")]
     assert heard.tolist() == [True] * 8 + [False] * 2
@@ -43,8 +43,8 @@ def test_events_are_painted_second_by_second_and_merged(tmp_path: Path) -> None:
 
 def test_every_oddity_is_named_with_its_line(tmp_path: Path) -> None:
     found = {
-        (finding.kind, finding.file.name, finding.line)
-        for finding in inspect(llp.read(write_llp(tmp_path)))
+        (issue.kind, issue.file.name, issue.line)
+        for issue in find_issues(llp.read(write_llp(tmp_path)))
     }
     audio, test = "AVVP_eval_audio.csv", "AVVP_test_pd.csv"
     assert found == {
@@ -74,9 +74,7 @@ def test_the_full_list_is_compared_with_the_splits(tmp_path: Path) -> None:
     )
     (folder / "AVVP_dataset_full.csv").write_text(text)
     found = {
-        (f.kind, f.video)
-        for f in llp.read(folder).findings
-        if f.kind != "fractional id"
+        (f.kind, f.video) for f in llp.read(folder).issues if f.kind != "fractional id"
     }
     assert found == {
         ("in no split", "a_stranger__30_40"),
@@ -86,8 +84,8 @@ def test_the_full_list_is_compared_with_the_splits(tmp_path: Path) -> None:
 
 def test_clips_of_one_recording_in_two_splits_are_a_leak(tmp_path: Path) -> None:
     changed = LLP["AVVP_val_pd.csv"].replace("4O9rI-FpqLg_10_20", "-DSNfC2EJhU_90_100")
-    found = inspect(llp.read(write_llp(tmp_path, AVVP_val_pd=changed)))
-    (leak,) = [finding for finding in found if finding.kind.startswith("leak")]
+    found = find_issues(llp.read(write_llp(tmp_path, AVVP_val_pd=changed)))
+    (leak,) = [issue for issue in found if issue.kind.startswith("leak")]
     assert leak.kind == "leak between train and val"
     assert (
         leak.what
@@ -111,7 +109,7 @@ def test_another_file_of_audio_annotations_can_be_chosen(tmp_path: Path) -> None
     other.write_text(
         "filename\tonset\toffset\tevent_labels\nJfZEqeLZqWk_30_40\t0\t4\tSpeech\n"
     )
-    data = annotate(llp.read(folder, annotations=str(other)))
+    data = merge_rows(llp.read(folder, annotations=str(other)))
     assert data.events["JfZEqeLZqWk_30_40"] == (Event("audio", "Speech", 0.0, 4.0),)
     assert data.version.startswith("unknown (")
     with pytest.raises(
@@ -187,10 +185,10 @@ def test_a_folder_without_the_files_says_which_one_is_missing(tmp_path: Path) ->
 def test_events_past_the_end_are_named_and_cut(tmp_path: Path) -> None:
     text = "filename onset offset event_labels\nJfZEqeLZqWk_30_40 8 12 Baby_cry_infant_cry\n"
     sheet = llp.read(write_llp(tmp_path, AVVP_eval_audio=text))
-    assert [f.what for f in inspect(sheet) if f.kind == "event past the end"] == [
+    assert [f.what for f in find_issues(sheet) if f.kind == "event past the end"] == [
         "JfZEqeLZqWk_30_40 audio Baby_cry_infant_cry: ends at 12 s, the video at 10 s"
     ]
-    assert annotate(sheet).select("test").reference(10)[:, :, AUDIO].sum() == 2
+    assert merge_rows(sheet).select("test").reference(10)[:, :, AUDIO].sum() == 2
 
 
 PRESENT = [path for path in (REAL / "llp",) if path.is_dir()]
@@ -200,8 +198,8 @@ real = pytest.mark.parametrize("folder", PRESENT, ids=lambda path: path.name)
 @real
 def test_the_real_files_hold_what_is_known_of_them(folder: Path) -> None:
     sheet = llp.read(folder)
-    data, found = annotate(sheet), inspect(sheet)
-    counts = Counter((finding.kind, finding.file.name) for finding in found)
+    data, found = merge_rows(sheet), find_issues(sheet)
+    counts = Counter((issue.kind, issue.file.name) for issue in found)
     audio, visual = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
     assert {
         kind: count for kind, count in counts.items() if "overlap" not in kind[0]
@@ -237,11 +235,14 @@ def test_the_versions_are_known_by_their_content(folder: Path) -> None:
     assert llp.read(folder).version == "corrected"
     legacy = llp.read(folder, annotations="legacy")
     assert legacy.version == "legacy"
-    assert {f.video for f in inspect(legacy) if f.kind == "unknown id"} >= {
+    assert {f.video for f in find_issues(legacy) if f.kind == "unknown id"} >= {
         "Baby_cry_infant_cry",
         "KvIjsmANkxI_10_20`",
     }
-    older, newer = annotate(legacy), annotate(llp.read(folder, annotations="corrected"))
+    older, newer = (
+        merge_rows(legacy),
+        merge_rows(llp.read(folder, annotations="corrected")),
+    )
     assert older.videos == newer.videos
     differ = {
         video for video in newer.events if newer.events[video] != older.events[video]

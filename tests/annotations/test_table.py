@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaplan.annotations import annotate, read_table
-from vaplan.annotations.findings import inspect
-from vaplan.annotations.sheet import Row
-from vaplan.annotations.table import event_rows, read_sheet, write_rows
+from vaplan.annotations import merge_rows, read_table
+from vaplan.annotations.issues import find_issues
+from vaplan.annotations.rows import Row
+from vaplan.annotations.table import event_rows, read_rows, write_rows
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import AnnotationError, UsageError
 from vaplan.taxonomy import Taxonomy
@@ -210,20 +210,20 @@ def test_what_is_no_parquet_table_is_said_to_be_none(tmp_path: Path, name: str) 
 
 
 def test_the_same_row_twice_and_overlaps_are_merged_and_named(tmp_path: Path) -> None:
-    sheet = read_sheet(
+    sheet = read_rows(
         table(
             tmp_path, HEADER + "a,audio,Dog,0,2,\na,audio,Dog,0,2,\na,audio,Dog,1,4,\n"
         )
     )
-    assert annotate(sheet).events["a"] == (Event("audio", "Dog", 0.0, 4.0),)
-    found = [(finding.kind, finding.line) for finding in inspect(sheet)]
+    assert merge_rows(sheet).events["a"] == (Event("audio", "Dog", 0.0, 4.0),)
+    found = [(issue.kind, issue.line) for issue in find_issues(sheet)]
     assert found == [("duplicate event", 3), ("self-overlap", 4)]
 
 
 def test_one_file_in_two_splits_is_a_leak(tmp_path: Path) -> None:
     rows = "a,,Dog,,,,x.mp4,train\nb,,Dog,,,,x.mp4,test\n"
-    (leak,) = inspect(
-        read_sheet(table(tmp_path, HEADER.replace("score", "score,path,split") + rows))
+    (leak,) = find_issues(
+        read_rows(table(tmp_path, HEADER.replace("score", "score,path,split") + rows))
     )
     assert (leak.kind, leak.line) == ("leak between test and train", 3)
     assert leak.what == "x.mp4: a is in train and b in test"
@@ -332,7 +332,7 @@ def test_what_is_written_is_read_back(
     path = write_rows(tmp_path_factory.mktemp("table") / name, written)
     read = [
         (r.video, r.modality, r.class_name, r.onset, r.offset, r.score)
-        for r in read_sheet(path).rows
+        for r in read_rows(path).rows
     ]
     assert read == [
         (r.video, r.modality, r.class_name, r.onset, r.offset, r.score) for r in written

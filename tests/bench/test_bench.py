@@ -180,13 +180,13 @@ def test_labels_are_compared_with_the_dense_ones_of_test_and_train(
     table = read_table(Path(plg["table"]), taxonomy=world.data.taxonomy)
     ids = list(truth.ids)
     expected = label_f(
-        truth.ordered(ids).reference(10), table.ordered(ids).reference(10)
+        truth.select_videos(ids).reference(10), table.select_videos(ids).reference(10)
     )
     assert plg["f"]["train"] == expected
     assert len(found["PLD K = 4"]) == 2
     for seed in found["PLD K = 4"]:
         for flips in seed["flips"].values():
-            assert flips["right"] <= flips["set"] + flips["taken"]
+            assert flips["right"] <= flips["set"] + flips["removed"]
 
 
 def test_the_oracle_learns_from_the_dense_labels(
@@ -341,32 +341,34 @@ def test_pseudo_labels_that_were_given_are_learnt(
         read_table(path, taxonomy=world.data.taxonomy)
         for path in (given.table, world.labels)
     )
-    grids = [table.ordered(world.data.ids).reference(10) for table in (taken, expected)]
+    grids = [
+        table.select_videos(world.data.ids).reference(10) for table in (taken, expected)
+    ]
     np.testing.assert_array_equal(*grids)
 
 
-def test_labels_are_mended_by_the_encoders_and_parsers_of_other_videos(
+def test_labels_are_refined_by_the_encoders_and_parsers_of_other_videos(
     run: Bench, world: World, tmp_path: Path
 ) -> None:
-    steps = "plg: {train: plg, labels: labels}, mended: {refine: plg, labels: labels, folds: 2}}"
+    steps = "plg: {train: plg, labels: labels}, refined: {refine: plg, labels: labels, folds: 2}}"
     text = QUICK.replace("plg: {train: plg, labels: labels}}", steps).replace(
-        "PLG: labels}", "mended: mended}"
+        "PLG: labels}", "refined: refined}"
     )
     (given,) = run(tmp_path / "given", text, seeds=1, labels=world.labels).labels[
-        "mended"
+        "refined"
     ]
     assert given.table.read_text() != world.labels.read_text()
-    (mended,) = run(tmp_path, text, seeds=1).labels["mended"]
+    (refined,) = run(tmp_path, text, seeds=1).labels["refined"]
     assert (
-        json.loads(mended.table.with_suffix(".json").read_text())["rule"] == "posterior"
+        json.loads(refined.table.with_suffix(".json").read_text())["rule"] == "fusion"
     )
-    assert mended.flips
+    assert refined.flips
 
 
 def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(
     run: Bench, tmp_path: Path
 ) -> None:
-    soft = "{train: segment_bce, labels: labels, soft: true, set: {losses: {segment: {labels: soft}}}}"
+    soft = "{train: segment_bce, labels: labels, label_probability: true, set: {losses: {segment: {labels: soft}}}}"
     text = QUICK.replace("fitted", "mixture, smooth: 0.7").replace(
         "{train: plg, labels: labels}", soft
     )
@@ -375,7 +377,7 @@ def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(
     (labels,) = found.labels["PLG"]
     about = json.loads(labels.table.with_suffix(".json").read_text())
     assert about["smooth"] == 0.7
-    assert "from tagged and untagged videos" in about["chosen"]
+    assert "from tagged and untagged videos" in about["threshold_reason"]
 
 
 # ---- intervals

@@ -160,7 +160,7 @@ def test_a_file_is_parsed_into_every_format_asked_for(
         "parse", path, "--run", run.folder, "--out", tmp_path, "--format", "json,csv"
     )
     assert (code, out) == (0, "")
-    assert "the embedded encoders know only the drawn world" in err
+    assert "the embedded encoders recognise only the synthetic data" in err
     assert "--visual clip:" in err
     document = json.loads((tmp_path / f"{path.stem}.json").read_text())
     with (tmp_path / f"{path.stem}.csv").open(newline="") as file:
@@ -179,7 +179,7 @@ def test_a_file_is_parsed_into_every_format_asked_for(
         "--skip-existing",
     )
     assert again[0] == 0
-    assert "1 there already" in again[2]
+    assert "1 already done" in again[2]
 
 
 def test_in_a_folder_a_bad_file_is_named_and_the_rest_is_parsed(
@@ -218,7 +218,7 @@ def test_the_only_file_being_no_media_is_exit_code_4(
         (
             ["parse", "x.mp4", "--run", "{empty}", "--out", "{out}"],
             2,
-            "no recipe.yaml: this is no finished run",
+            "recipe.yaml is missing: this is not a finished run",
         ),
         (
             ["parse", "x.mp4", "--run", "{run}", "--out", "{out}", "--format", "jsn"],
@@ -228,7 +228,7 @@ def test_the_only_file_being_no_media_is_exit_code_4(
         (
             ["parse", "{empty}", "--run", "{run}", "--out", "{out}"],
             4,
-            "no media file in this folder",
+            "this folder holds no media file",
         ),
         (
             [
@@ -252,7 +252,7 @@ def test_the_only_file_being_no_media_is_exit_code_4(
         (
             ["label", "{table}", "--store", "{store}", "--out", "{out}.csv"],
             2,
-            "is no data set",
+            "is not a data set",
         ),
         (
             ["label", "table:none.csv", "--store", "{store}", "--out", "{out}.csv"],
@@ -317,7 +317,7 @@ def test_the_only_file_being_no_media_is_exit_code_4(
             "no such folder",
         ),
         (
-            ["fit", "{table}", "--media", "{empty}", "--out", "{out}"],
+            ["fit", "{table}", "--media", "{empty}", "--run", "{out}"],
             4,
             "column 'tags' is missing",
         ),
@@ -413,7 +413,7 @@ def test_an_interruption_is_exit_code_130(
     monkeypatch.setattr(stages, "read_data", interrupted)
     code, _, err = call("label", "table:x", "--store", "s", "--out", "o.csv")
     assert code == 130
-    assert "interrupted; the same command goes on where it stopped" in err
+    assert "interrupted; the same command continues where it stopped" in err
 
 
 def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(
@@ -505,11 +505,11 @@ def test_fit_makes_a_parser_where_labels_cannot_be_compared_or_nobody_else_can_j
     lines = [f"{video.path},{names}" for video, names in zip(chosen, tags, strict=True)]
     (tmp_path / "tags.csv").write_text("path,tags\n" + "\n".join(lines) + "\n")
     code, _, err = call(
-        "fit", tmp_path / "tags.csv", "--media", media, "--out", tmp_path / "run"
+        "fit", tmp_path / "tags.csv", "--media", media, "--run", tmp_path / "run"
     )
     assert code == 0, err
     assert (tmp_path / "run" / "model.safetensors").is_file()
-    assert (tmp_path / "run" / "labels_mended.csv").is_file() == (kind == "no sound")
+    assert (tmp_path / "run" / "labels_refined.csv").is_file() == (kind == "no sound")
 
 
 def picture_alone(film: Path, copy: Path) -> None:
@@ -529,13 +529,13 @@ def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(
     tags = tmp_path / "tags.csv"
     lines = [f"{video.path},{';'.join(video.tags)}" for video in world.data.videos[:8]]
     tags.write_text("path,tags\n" + "\n".join([*lines, "media/gone.mp4,Bell"]) + "\n")
-    code, _, err = call("fit", tags, "--media", world.folder, "--out", tmp_path / "run")
+    code, _, err = call("fit", tags, "--media", world.folder, "--run", tmp_path / "run")
     assert code == 3  # the file that is gone
     assert "gone" in err
-    assert (tmp_path / "run" / "labels_mended.csv").is_file()
+    assert (tmp_path / "run" / "labels_refined.csv").is_file()
     assert (
-        json.loads((tmp_path / "run" / "labels_mended.json").read_text())["rule"]
-        == "posterior"
+        json.loads((tmp_path / "run" / "labels_refined.json").read_text())["rule"]
+        == "fusion"
     )
     code, _, _ = call(
         "parse",

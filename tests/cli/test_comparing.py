@@ -86,7 +86,7 @@ def test_what_fails_is_one_line_each_and_decides_the_exit_code(
         ([], "error: no suite. Fix: name one of"),
         (["method"], "did you mean 'methods'"),
         (["methods", "--data", "table:x.csv"], "data and a store belong together"),
-        (["methods", "--data", "x.csv", "--store", "store"], "is no data set"),
+        (["methods", "--data", "x.csv", "--store", "store"], "is not a data set"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_code_2(
@@ -115,7 +115,7 @@ def test_an_interruption_is_exit_code_130(
         desk / "other",
     )
     assert code == 130
-    assert "the same command goes on where it stopped" in err
+    assert "the same command continues where it stopped" in err
 
 
 # ---- runs on one page

@@ -28,7 +28,7 @@ def test_everything_odd_is_named_and_nothing_of_it_is_an_error(
         document["media"],
     ) == (data, 6, 25, None)
     assert document["files"]["AVVP_eval_audio.csv"] == 9
-    assert document["oddities"]["backward event"] == [
+    assert document["issues"]["backward event"] == [
         {
             "what": "8DF2PxdT5tE_390_400 audio Cheering: from 9 to 0 s marks nothing",
             "video": "8DF2PxdT5tE_390_400",

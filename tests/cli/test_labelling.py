@@ -19,24 +19,24 @@ def test_labels_are_judged_in_words_and_as_json(
         tmp_path / "l.csv",
         "--diagnose",
     )
-    code, out, err = call(*about, "--choose", "mixture", "--smooth", 0.5, "--json")
+    code, out, err = call(*about, "--threshold-rule", "mixture", "--smooth", 0.5, "--json")
     assert code == 0
     document = json.loads(out)
-    assert set(document["trust"]) == {"audio", "visual"}
-    one = next(iter(document["trust"]["audio"].values()))
+    assert set(document["diagnostics"]) == {"audio", "visual"}
+    one = next(iter(document["diagnostics"]["audio"].values()))
     assert {
         "verdict",
         "reasons",
-        "fires",
-        "fires_untagged",
-        "right",
+        "rate",
+        "rate_untagged",
+        "precision",
         "entropy",
-        "neighbours",
+        "continuity",
     } <= set(one)
-    assert "one a class" in err
+    assert "one per class" in err
     code, out, err = call(*about)
     assert code == 0
-    assert "labels look" in out
+    assert "labels are" in out
     assert "only " in err  # some class of so few videos has a handful of tags
     assert "l.png" in err
 
@@ -55,7 +55,7 @@ def test_soft_labels_are_written_and_trained_on(
                 "--out",
                 tmp_path / "l.csv",
             ),
-            *("--soft", soft),
+            *("--label-probability", soft),
         )[0]
         == 0
     )
@@ -66,7 +66,7 @@ def test_soft_labels_are_written_and_trained_on(
         "--run",
         tmp_path / "run",
         "--set",
-        f"soft={soft}",
+        f"label_probability={soft}",
     )
     assert (
         call(
@@ -82,7 +82,10 @@ def test_soft_labels_are_written_and_trained_on(
     without = (*about[:-2], "--overwrite", "--set", "losses={segment: {labels: soft}}")
     code, _, err = call("train", "segment_bce", *changes, *without)
     assert code == 2
-    assert "labels: soft needs soft labels. Fix: write soft: TABLE" in err
+    assert (
+        "labels: soft needs label probabilities. Fix: write label_probability: TABLE"
+        in err
+    )
 
 
 def test_whether_labels_help_is_said_from_held_out_tags(

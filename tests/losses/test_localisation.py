@@ -6,8 +6,9 @@ import torch
 
 from tests.oracles import localisation as oracle
 from vaplan.arrays import Prediction, Target
+from vaplan.decisions.localisation import LOCALISATION_RULES
 from vaplan.errors import RecipeError
-from vaplan.localisation import DECISIONS, localised
+from vaplan.localisation import make_localisation
 from vaplan.losses import LOSSES
 from vaplan.losses.localisation import (
     LOCALISATION,
@@ -29,7 +30,7 @@ def said_at_random(seed=0, *, videos=VIDEOS, classes=CLASSES):
             *shape, generator=generator, dtype=torch.float64
         ).requires_grad_()
 
-    return localised(
+    return make_localisation(
         draw(videos, TIME, classes + 1).log_softmax(-1),
         draw(videos, classes).softmax(-1),
         torch.ones(videos, TIME, 2, dtype=torch.bool),
@@ -212,7 +213,7 @@ def one_video(segment, video):
     probability = torch.tensor([segment])
     rest = 1 - probability.sum(-1, keepdim=True)
     log = torch.cat((probability, rest), dim=-1).log()
-    return localised(
+    return make_localisation(
         log, torch.tensor([video]), torch.ones(1, len(segment), 2, dtype=torch.bool)
     )
 
@@ -231,18 +232,20 @@ SAID = one_video([[0.7, 0.1], [0.1, 0.5], [0.3, 0.3], [0.05, 0.05]], [0.6, 0.3])
     ],
 )
 def test_decisions_give_each_segment_one_label(rule, threshold, expected):
-    grid = DECISIONS[rule](SAID, threshold=threshold)
+    grid = LOCALISATION_RULES[rule](SAID, threshold=threshold)
     assert torch.equal(grid[:, :, 0], grid[:, :, 1])
     marked = grid[0, :, 0]
     assert torch.where(marked.any(-1), marked.int().argmax(-1), 2).tolist() == expected
 
 
 def test_a_background_video_holds_nothing_by_the_published_rule():
-    assert not DECISIONS["cmbs_official"](one_video([[0.7, 0.1]], [0.3, 0.2])).any()
+    assert not LOCALISATION_RULES["cmbs_official"](
+        one_video([[0.7, 0.1]], [0.3, 0.2])
+    ).any()
 
 
-@pytest.mark.parametrize("rule", DECISIONS)
+@pytest.mark.parametrize("rule", LOCALISATION_RULES)
 def test_nothing_is_decided_where_a_modality_is_missing(rule):
     mask = SAID.mask.clone()
     mask[:, :, 1] = False
-    assert not DECISIONS[rule](replace(SAID, mask=mask), threshold=0.01).any()
+    assert not LOCALISATION_RULES[rule](replace(SAID, mask=mask), threshold=0.01).any()

@@ -34,8 +34,8 @@ def said_and_target(seed=0, videos=4, time=5, classes=3):
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_that_are_sure_make_all_three_kinds_the_same(name):
     said, target = said_and_target()
-    sure = replace(target, soft=target.pseudo.float())
-    hard = LOSSES[name](said, replace(target, soft=None))
+    sure = replace(target, label_probability=target.pseudo.float())
+    hard = LOSSES[name](said, replace(target, label_probability=None))
     for kind in ("hard", "soft", "weighted"):
         assert torch.allclose(LOSSES[name](said, sure, labels=kind), hard)
 
@@ -44,14 +44,17 @@ def test_labels_that_are_sure_make_all_three_kinds_the_same(name):
 def test_hard_labels_are_learned_to_the_bit_as_if_nobody_knew_how_sure_they_are(name):
     said, target = said_and_target(1)
     assert torch.equal(
-        LOSSES[name](said, target), LOSSES[name](said, replace(target, soft=None))
+        LOSSES[name](said, target),
+        LOSSES[name](said, replace(target, label_probability=None)),
     )
 
 
 @pytest.mark.parametrize("name", ["segment", "segment_logit"])
 def test_a_toss_up_weighs_nothing_and_pulls_to_one_half(name):
     said, target = said_and_target(2)
-    toss_up = replace(target, soft=torch.full_like(target.soft, 0.5))
+    toss_up = replace(
+        target, label_probability=torch.full_like(target.label_probability, 0.5)
+    )
     assert LOSSES[name](said, toss_up, labels="weighted") == 0
     half = replace(
         said,
@@ -79,10 +82,12 @@ def test_a_weighted_segment_counts_by_how_sure_it_is():
 def test_a_modality_is_as_likely_to_hold_a_class_as_its_likeliest_segment():
     said, target = said_and_target(3)
     whole = replace(said, mask=torch.ones_like(said.mask))
-    likeliest = target.soft.amax(dim=1, keepdim=True).expand_as(target.soft)
+    likeliest = target.label_probability.amax(dim=1, keepdim=True).expand_as(
+        target.label_probability
+    )
     one, other = (
-        LOSSES["modality"](whole, replace(target, soft=s), labels="soft")
-        for s in (target.soft, likeliest)
+        LOSSES["modality"](whole, replace(target, label_probability=s), labels="soft")
+        for s in (target.label_probability, likeliest)
     )
     assert torch.equal(one, other)
 
@@ -91,17 +96,21 @@ def test_a_modality_is_as_likely_to_hold_a_class_as_its_likeliest_segment():
 @pytest.mark.parametrize("kind", ["soft", "weighted"])
 def test_what_lies_under_a_mask_is_not_learned(name, kind):
     said, target = said_and_target(4)
-    wild = torch.where(said.mask[..., None], target.soft, torch.ones_like(target.soft))
+    wild = torch.where(
+        said.mask[..., None],
+        target.label_probability,
+        torch.ones_like(target.label_probability),
+    )
     assert torch.equal(
         LOSSES[name](said, target, labels=kind),
-        LOSSES[name](said, replace(target, soft=wild), labels=kind),
+        LOSSES[name](said, replace(target, label_probability=wild), labels=kind),
     )
 
 
 def test_without_soft_labels_or_with_another_kind_there_is_one_clear_line():
     said, target = said_and_target(5)
-    with pytest.raises(RecipeError, match="labels: soft needs soft labels"):
-        LOSSES["segment"](said, replace(target, soft=None), labels="soft")
+    with pytest.raises(RecipeError, match="labels: soft needs label probabilities"):
+        LOSSES["segment"](said, replace(target, label_probability=None), labels="soft")
     with pytest.raises(
         RecipeError, match="unknown kind of labels 'sotf'; did you mean 'soft'"
     ):
@@ -110,7 +119,7 @@ def test_without_soft_labels_or_with_another_kind_there_is_one_clear_line():
 
 def test_a_recipe_turns_it_on():
     recipe = parse(
-        "losses: {video: 1, segment: {labels: soft, weight: 0.5}}\nsoft: soft.csv"
+        "losses: {video: 1, segment: {labels: soft, weight: 0.5}}\nlabel_probability: soft.csv"
     )
     assert recipe.losses["segment"] == {"weight": 0.5, "labels": "soft"}
     check(recipe.losses)

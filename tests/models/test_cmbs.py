@@ -5,8 +5,8 @@ import torch
 
 from tests.oracles import cmbs as oracle
 from vaplan.arrays import AUDIO, VISUAL, Inputs, Target
+from vaplan.decisions import DECISIONS
 from vaplan.errors import RecipeError, UsageError
-from vaplan.localisation import DECISIONS
 from vaplan.losses.localisation import (
     LOCALISATION,
     event_and_class_official,

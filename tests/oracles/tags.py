@@ -18,7 +18,7 @@ def removed_by_exchange(weak, with_foreign_audio, with_foreign_visual, error):
     return removed
 
 
-def doubtful_tags(loss, weak, ratios):
+def noisy_tags(loss, weak, ratios):
     """The same of a batch in which both modalities exist everywhere."""
     removed = set()
     for c in range(weak.shape[1]):

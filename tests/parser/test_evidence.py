@@ -7,11 +7,12 @@ import torch
 from tests.conftest import EMBEDDED, World
 from vaplan import encoders, pseudo_labels
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL, Inputs
+from vaplan.dataset import read_inputs
 from vaplan.errors import UsageError
 from vaplan.metrics.llp import label_f
-from vaplan.parser import MARGIN, STRATEGIES, read_sentences
-from vaplan.stages.data import read_inputs
+from vaplan.pseudo_labels import MARGIN
 from vaplan.taxonomy import Taxonomy
+from vaplan.zero_shot import STRATEGIES, ZeroShotClassifier
 
 LOADED = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
 
@@ -31,7 +32,7 @@ def inputs(feature: torch.Tensor) -> Inputs:
 def test_the_margin_of_a_class_is_its_cosine_less_the_mean_of_everyday_things() -> None:
     segment, text = unit([3.0, 4.0]), unit([1.0, 0.0])
     everyday = unit([0.0, 1.0], [1.0, 0.0], [-1.0, 0.0])
-    margin = segment @ pseudo_labels.above_everyday(text, everyday).T
+    margin = segment @ pseudo_labels.subtract_background(text, everyday).T
     assert float(margin) == pytest.approx(0.6 - (0.8 + 0.6 - 0.6) / 3)
 
 
@@ -39,9 +40,11 @@ def test_what_fits_every_sentence_a_little_better_has_no_larger_margin() -> None
     """CLIP's cosines of one picture may all lie higher than those of another."""
     text, everyday = torch.randn(3, 8), torch.randn(5, 8)
     common = torch.randn(8)
-    plain = pseudo_labels.above_everyday(text, everyday)
+    plain = pseudo_labels.subtract_background(text, everyday)
     assert torch.allclose(
-        pseudo_labels.above_everyday(text + common, everyday + common), plain, atol=1e-5
+        pseudo_labels.subtract_background(text + common, everyday + common),
+        plain,
+        atol=1e-5,
     )
 
 
@@ -54,7 +57,7 @@ def test_the_margin_of_a_class_does_not_depend_on_the_other_classes_and_the_conf
     few, many = Taxonomy(("Bell",)), Taxonomy(("Bell", "Dog", "Rain"))
     for strategy in STRATEGIES:
         alone, among = (
-            read_sentences(taxonomy, LOADED, strategy=strategy).evidence(
+            ZeroShotClassifier(taxonomy, LOADED, strategy=strategy).evidence(
                 inputs(feature)
             )[..., 0]
             for taxonomy in (few, many)
@@ -67,7 +70,7 @@ def test_logits_are_cosines_at_the_scale_of_each_encoder() -> None:
         torch.randn(2, 64, generator=torch.manual_seed(1)), dim=-1
     )
     taxonomy = Taxonomy(("Bell", "Dog"))
-    logits = read_sentences(taxonomy, LOADED, strategy="logit").evidence(
+    logits = ZeroShotClassifier(taxonomy, LOADED, strategy="logit").evidence(
         inputs(feature)
     )
     for m, encoder in enumerate(LOADED):
@@ -82,7 +85,7 @@ def test_a_class_described_by_several_sentences_is_their_mean_direction() -> Non
     both = Taxonomy(
         ("Bell",), own_prompts={m: {"Bell": (one, other)} for m in MODALITIES}
     )
-    text = read_sentences(both, LOADED, strategy="logit").text[AUDIO]
+    text = ZeroShotClassifier(both, LOADED, strategy="logit").text[AUDIO]
     mean = LOADED[AUDIO].text([one, other]).mean(axis=0)
     assert np.allclose(text.numpy(), mean / np.linalg.norm(mean), atol=1e-6)
 
@@ -91,16 +94,16 @@ def test_without_tags_or_training_the_margin_finds_much_of_what_is_there(
     world: World,
 ) -> None:
     data = world.data
-    said = read_sentences(data.taxonomy, LOADED, strategy=MARGIN).evidence(
+    said = ZeroShotClassifier(data.taxonomy, LOADED, strategy=MARGIN).evidence(
         read_inputs(world.store, EMBEDDED, data.ids)
     )
     marked = (
-        said > pseudo_labels.thresholds(len(data.taxonomy), pseudo_labels.MARGINS)
+        said > pseudo_labels.make_thresholds(len(data.taxonomy), pseudo_labels.MARGINS)
     ).numpy()
     dense = [
         index for index, video in enumerate(data.videos) if video.video in data.events
     ]
-    reference = data.ordered([data.ids[index] for index in dense]).reference(
+    reference = data.select_videos([data.ids[index] for index in dense]).reference(
         marked.shape[1]
     )
     scores = label_f(reference, marked[dense])
@@ -112,4 +115,4 @@ def test_an_unknown_strategy_names_the_nearest() -> None:
     with pytest.raises(
         UsageError, match="unknown strategy 'margn'; did you mean 'margin'"
     ):
-        read_sentences(Taxonomy(("Bell",)), LOADED, strategy="margn")
+        ZeroShotClassifier(Taxonomy(("Bell",)), LOADED, strategy="margn")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from vaplan.errors import RecipeError, UsageError
-from vaplan.parser import in_other_words
 from vaplan.taxonomy import LLP, Taxonomy
+from vaplan.zero_shot import replace_prompts
 
 
 def test_valors_sentences_are_those_of_its_own_list() -> None:
-    words = in_other_words(LLP, "valor")
+    words = replace_prompts(LLP, "valor")
     assert words.classes == LLP.classes
     assert words.prompts("visual")[LLP.index("Speech")] == [
         "A photo of people talking."
@@ -21,12 +21,12 @@ def test_valors_sentences_are_those_of_its_own_list() -> None:
 
 
 def test_some_of_llps_classes_can_have_valors_sentences_and_no_others() -> None:
-    assert in_other_words(Taxonomy(("Cat", "Car")), "valor").prompts("visual") == [
+    assert replace_prompts(Taxonomy(("Cat", "Car")), "valor").prompts("visual") == [
         ["A photo of a cat."],
         ["A photo of a car."],
     ]
     with pytest.raises(RecipeError, match="unknown class of VALOR 'Bell'"):
-        in_other_words(Taxonomy(("Bell",)), "valor")
+        replace_prompts(Taxonomy(("Bell",)), "valor")
 
 
 def test_default_takes_the_users_own_sentences_back() -> None:
@@ -35,7 +35,7 @@ def test_default_takes_the_users_own_sentences_back() -> None:
         {"audio": ("hear {}",), "visual": ("see {}",)},
         {"audio": {"Bell": ("ding",)}},
     )
-    assert in_other_words(own, "default").prompts("audio") == [
+    assert replace_prompts(own, "default").prompts("audio") == [
         ["This sound contains the bell."]
     ]
 
@@ -43,7 +43,7 @@ def test_default_takes_the_users_own_sentences_back() -> None:
 def test_several_templates_are_several_sentences(tmp_path: Path) -> None:
     file = tmp_path / "words.yaml"
     file.write_text('templates: {audio: ["a {}", "the sound of a {}"]}')
-    assert in_other_words(Taxonomy(("Bell",)), str(file)).prompts("audio") == [
+    assert replace_prompts(Taxonomy(("Bell",)), str(file)).prompts("audio") == [
         ["a bell", "the sound of a bell"]
     ]
 
@@ -52,4 +52,4 @@ def test_a_name_that_is_none_is_refused_with_the_nearest() -> None:
     with pytest.raises(
         UsageError, match="unknown list of prompts 'valour'; did you mean 'valor'"
     ):
-        in_other_words(LLP, "valour")
+        replace_prompts(LLP, "valour")

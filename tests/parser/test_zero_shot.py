@@ -7,9 +7,9 @@ import pytest
 from tests.conftest import EMBEDDED, World
 from vaplan import stages
 from vaplan.annotations import read_table
-from vaplan.parser import ZeroShot
 from vaplan.taxonomy import Taxonomy
 from vaplan.timeline import Event, merge
+from vaplan.zero_shot import ZeroShotClassifier
 
 NAMES = ("embedded", "embedded")
 
@@ -30,10 +30,10 @@ def test_a_class_is_found_where_it_is_even_if_it_is_the_only_one_asked_for(
 ) -> None:
     path, whole = (
         path_of(world, 0),
-        ZeroShot.load(world.data.taxonomy, NAMES)(path_of(world, 0)),
+        ZeroShotClassifier.load(world.data.taxonomy, NAMES)(path_of(world, 0)),
     )
     name = whole.events[0].class_name
-    alone = ZeroShot.load(Taxonomy((name,)), NAMES)(path)
+    alone = ZeroShotClassifier.load(Taxonomy((name,)), NAMES)(path)
     assert alone.video == path.stem
     assert alone.seconds == 10
     assert spans(alone.events) == {
@@ -44,9 +44,9 @@ def test_a_class_is_found_where_it_is_even_if_it_is_the_only_one_asked_for(
 def test_the_score_of_an_event_is_its_margin_and_lies_above_the_threshold(
     world: World,
 ) -> None:
-    timeline = ZeroShot.load(world.data.taxonomy, NAMES, thresholds={"audio": 4.0})(
-        path_of(world, 1)
-    )
+    timeline = ZeroShotClassifier.load(
+        world.data.taxonomy, NAMES, thresholds={"audio": 4.0}
+    )(path_of(world, 1))
     least = {"audio": 4.0, "visual": 5.0}
     assert timeline.events
     assert all(
@@ -58,7 +58,10 @@ def test_the_score_of_an_event_is_its_margin_and_lies_above_the_threshold(
 def test_known_tags_leave_out_every_other_class_and_change_nothing_else(
     world: World,
 ) -> None:
-    parser, path = ZeroShot.load(world.data.taxonomy, NAMES), path_of(world, 2)
+    parser, path = (
+        ZeroShotClassifier.load(world.data.taxonomy, NAMES),
+        path_of(world, 2),
+    )
     free = parser(path)
     tags = world.data.select("test").videos[2].tags
     assert parser(path, tags=tags).events == tuple(
@@ -79,11 +82,13 @@ def test_a_file_and_its_stored_features_are_parsed_alike(
     )
     classes.write_text("class\n" + "\n".join(world.data.taxonomy.classes))
     data = stages.read_data(f"table:{table}", taxonomy=classes)
-    labelled = stages.label(data, world.store, tmp_path / "labels.csv", names=EMBEDDED)
+    labelled = stages.label(
+        data, world.store, tmp_path / "labels.csv", encoders=EMBEDDED
+    )
     assert labelled.f == {}
     assert labelled.thresholds == {"audio": 5.0, "visual": 5.0}
     labels = read_table(labelled.table, taxonomy=data.taxonomy)
-    parser = ZeroShot.load(data.taxonomy, NAMES)
+    parser = ZeroShotClassifier.load(data.taxonomy, NAMES)
     for video in videos[:3]:
         timeline = parser(world.folder / video.path)
         assert spans(timeline.events) == spans(merge(labels.events[video.video]))
@@ -100,7 +105,7 @@ def test_a_sound_file_is_heard_and_said_to_have_no_picture(
         file.setsampwidth(2)
         file.setframerate(8_000)
         file.writeframes(bytes(2 * 8_000 * 3))
-    timeline = ZeroShot.load(world.data.taxonomy, NAMES)(path)
+    timeline = ZeroShotClassifier.load(world.data.taxonomy, NAMES)(path)
     assert timeline.of("visual") == ()
     assert ("visual", 0.0, 3.0) in timeline.missing
 
@@ -110,7 +115,9 @@ def test_a_low_threshold_marks_more_and_a_high_one_nothing(
     world: World, threshold: float
 ) -> None:
     usual, other = (
-        ZeroShot.load(world.data.taxonomy, NAMES, thresholds=given)(path_of(world, 0))
+        ZeroShotClassifier.load(world.data.taxonomy, NAMES, thresholds=given)(
+            path_of(world, 0)
+        )
         for given in (None, {"audio": threshold, "visual": threshold})
     )
     marked, usually = (

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from tests.oracles import denoise as oracle
 from vaplan.arrays import AUDIO, VISUAL, Prediction
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import Denoising, flip_suspicious, forward_loss, given_tags
+from vaplan.pseudo_labels import (
+    Denoising,
+    condition_on_tags,
+    flip_suspicious,
+    forward_loss,
+)
 
 BOTH = ("audio", "visual")
 
@@ -138,7 +143,9 @@ def test_a_tag_raises_what_a_doubtful_parser_says_of_the_segments() -> None:
         torch.tensor([[0.4]]),
         torch.ones(1, 3, 1, dtype=torch.bool),
     )
-    assert given_tags(said)[0, :, 0, 0].tolist() == pytest.approx([0.75, 0.25, 0.0])
+    assert condition_on_tags(said)[0, :, 0, 0].tolist() == pytest.approx(
+        [0.75, 0.25, 0.0]
+    )
 
 
 def test_a_parser_that_is_sure_of_the_tag_is_taken_at_its_word_and_nothing_exceeds_one() -> (
@@ -152,11 +159,11 @@ def test_a_parser_that_is_sure_of_the_tag_is_taken_at_its_word_and_nothing_excee
             torch.tensor([[video]]),
             torch.ones(1, 2, 1, dtype=torch.bool),
         )
-        assert torch.equal(given_tags(said), segment)
+        assert torch.equal(condition_on_tags(said), segment)
     unsure = Prediction(
         segment,
         torch.zeros(1, 1, 1),
         torch.zeros(1, 1),
         torch.ones(1, 2, 1, dtype=torch.bool),
     )
-    assert torch.equal(given_tags(unsure), torch.ones_like(segment))
+    assert torch.equal(condition_on_tags(unsure), torch.ones_like(segment))

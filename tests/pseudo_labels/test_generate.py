@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import RecipeError
 from vaplan.pseudo_labels import (
-    choose_thresholds,
     confidence,
+    fit_thresholds_to_score,
     generate_pseudo_labels,
+    make_thresholds,
     similarity,
-    thresholds,
     video_level,
 )
 
@@ -30,7 +30,7 @@ def test_a_label_is_a_tagged_class_that_is_confident_where_something_exists(
     seed, videos, time, classes
 ):
     confident, weak, mask = random_videos(seed, videos, time, classes)
-    threshold = thresholds(classes)
+    threshold = make_thresholds(classes)
     label = generate_pseudo_labels(confident, weak, mask, threshold=threshold)
     for v, t, m, c in (
         torch.cartesian_prod(*map(torch.arange, label.shape)).reshape(-1, 4).tolist()
@@ -45,7 +45,10 @@ def test_an_empty_segment_never_fires_although_the_audio_threshold_lies_below_ch
     uninformed = torch.full((1, 2, 2, 4), 0.25)
     mask = torch.tensor([[[True, True], [False, False]]])
     label = generate_pseudo_labels(
-        uninformed, torch.ones(1, 4, dtype=torch.bool), mask, threshold=thresholds(4)
+        uninformed,
+        torch.ones(1, 4, dtype=torch.bool),
+        mask,
+        threshold=make_thresholds(4),
     )
     assert label[0, 0, AUDIO].all()
     assert not label[0, 0, VISUAL].any()
@@ -64,16 +67,16 @@ def test_similarity_is_the_scaled_cosine_and_confidence_its_softmax():
 
 
 def test_default_thresholds_are_the_papers_at_25_classes():
-    assert torch.allclose(thresholds(25)[:, 0], torch.tensor([0.038, 0.041]))
+    assert torch.allclose(make_thresholds(25)[:, 0], torch.tensor([0.038, 0.041]))
 
 
 def test_thresholds_are_one_value_or_one_for_each_class():
-    threshold = thresholds(3, {"audio": 0.2, "visual": [0.1, 0.2, 0.3]})
+    threshold = make_thresholds(3, {"audio": 0.2, "visual": [0.1, 0.2, 0.3]})
     assert torch.allclose(threshold, torch.tensor([[0.2, 0.2, 0.2], [0.1, 0.2, 0.3]]))
     with pytest.raises(RecipeError, match="2 thresholds for 3 classes"):
-        thresholds(3, {"audio": [0.1, 0.2]})
+        make_thresholds(3, {"audio": [0.1, 0.2]})
     with pytest.raises(RecipeError, match="unknown modality"):
-        thresholds(3, {"sight": 0.1})
+        make_thresholds(3, {"sight": 0.1})
 
 
 def test_a_class_occurs_in_a_modality_where_any_segment_holds_it():
@@ -89,20 +92,22 @@ def test_a_fitted_threshold_recovers_the_labels_it_was_made_by(true_threshold):
         confident,
         weak,
         mask,
-        threshold=thresholds(6, dict.fromkeys(("audio", "visual"), true_threshold)),
+        threshold=make_thresholds(
+            6, dict.fromkeys(("audio", "visual"), true_threshold)
+        ),
     )
 
     def agreement(estimate, m):
         return float((estimate[:, :, m] == reference[:, :, m]).float().mean())
 
-    fitted = choose_thresholds(confident, weak, mask, agreement, candidates=200)
+    fitted = fit_thresholds_to_score(confident, weak, mask, agreement, candidates=200)
     assert fitted.shape == (2, 6)
     assert torch.allclose(fitted, torch.full((2, 6), true_threshold), atol=0.01)
 
 
 def test_where_every_tagged_segment_is_right_the_fitted_threshold_lets_all_fire():
     confident, weak, mask = random_videos(1)
-    fitted = choose_thresholds(
+    fitted = fit_thresholds_to_score(
         confident, weak, mask, lambda estimate, m: float(estimate[:, :, m].sum())
     )
     everything = weak[:, None, None] & mask[..., None]
@@ -114,4 +119,4 @@ def test_where_every_tagged_segment_is_right_the_fitted_threshold_lets_all_fire(
 def test_a_threshold_cannot_be_fitted_on_nothing():
     confident, weak, mask = random_videos(2)
     with pytest.raises(RecipeError, match="no tagged audio segment"):
-        choose_thresholds(confident, weak & False, mask, lambda estimate, m: 0.0)
+        fit_thresholds_to_score(confident, weak & False, mask, lambda estimate, m: 0.0)

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import fit_mixture, fuse, generate_pseudo_labels, smooth
+from vaplan.pseudo_labels import (
+    fit_mixture,
+    fuse_log_odds,
+    generate_pseudo_labels,
+    smooth,
+)
 
 VIDEOS, TIME, CLASSES = 600, 10, 3
 SHARE, LIFT = 0.4, 3.0
@@ -54,7 +59,7 @@ def test_of_labels_that_are_as_likely_as_p_the_share_p_is_right():
 def test_a_threshold_on_the_evidence_is_a_threshold_on_the_probability(p, odds):
     evidence, weak, mask, _, _ = videos(2)
     evidence = (evidence / 10).sigmoid() if odds else evidence
-    found = fit_mixture(evidence, weak, mask, odds=odds)
+    found = fit_mixture(evidence, weak, mask, log_odds=odds)
     above, likely = evidence > found.thresholds(p), found.probability(evidence) > p
     nearly = (found.probability(evidence) - p).abs() < 1e-4
     assert torch.equal(above | nearly, likely | nearly)
@@ -96,7 +101,9 @@ def test_a_class_that_everybody_or_nobody_is_tagged_with_learns_from_the_others(
         found = fit_mixture(evidence, weak, mask)
         assert found.thresholds().isfinite().all()
     weak[:] = True
-    with pytest.raises(RecipeError, match="no audio segment without some class"):
+    with pytest.raises(
+        RecipeError, match="every audio segment is tagged with every class"
+    ):
         fit_mixture(evidence, weak, mask)
 
 
@@ -133,7 +140,7 @@ def test_smoothing_by_nothing_changes_nothing_and_a_constant_stays():
     assert torch.equal(smooth(evidence, mask, width=0.0), evidence)
     constant = torch.full_like(evidence, 0.3)
     assert torch.allclose(smooth(constant, mask, width=2.0), constant)
-    with pytest.raises(RecipeError, match="the smoothing is -1"):
+    with pytest.raises(RecipeError, match="the smoothing width is -1"):
         smooth(evidence, mask, width=-1.0)
 
 
@@ -149,10 +156,13 @@ def test_two_witnesses_who_agree_are_surer_than_either_and_ignorance_adds_nothin
         torch.ones(1, 4, 2, dtype=torch.bool),
     )
     first = grid(0.8, 0.8, 0.2, 0.2)  # holds the class in half of the segments
-    fused = fuse(first, grid(0.8, 0.5, 0.5, 0.9), weak, mask)[0, :, 0, 0].tolist()
+    fused = fuse_log_odds(first, grid(0.8, 0.5, 0.5, 0.9), weak, mask)[
+        0, :, 0, 0
+    ].tolist()
     assert fused == pytest.approx([16 / 17, 0.8, 0.2, 9 / 13])
     assert torch.allclose(
-        fuse(first, grid(0.9, 0.1, 0.9, 0.1), weak, mask, trust=0.0), first
+        fuse_log_odds(first, grid(0.9, 0.1, 0.9, 0.1), weak, mask, parser_weight=0.0),
+        first,
     )
 
 
@@ -162,7 +172,7 @@ def test_the_share_that_both_witnesses_knew_counts_once():
         torch.ones(1, 4, 2, dtype=torch.bool),
     )
     share = grid(0.1, 0.1, 0.1, 0.1)
-    assert torch.allclose(fuse(share, share, weak, mask), share)
+    assert torch.allclose(fuse_log_odds(share, share, weak, mask), share)
 
 
 def test_no_witness_makes_a_label_outside_the_tags_or_where_nothing_is():
@@ -170,5 +180,5 @@ def test_no_witness_makes_a_label_outside_the_tags_or_where_nothing_is():
         torch.zeros(1, 1, dtype=torch.bool),
         torch.ones(1, 2, 2, dtype=torch.bool),
     )
-    assert not fuse(grid(0.9, 0.9), grid(0.9, 0.9), weak, mask).any()
-    assert not fuse(grid(0.9, 0.9), grid(0.9, 0.9), ~weak, ~mask).any()
+    assert not fuse_log_odds(grid(0.9, 0.9), grid(0.9, 0.9), weak, mask).any()
+    assert not fuse_log_odds(grid(0.9, 0.9), grid(0.9, 0.9), ~weak, ~mask).any()

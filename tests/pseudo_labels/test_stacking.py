@@ -8,8 +8,8 @@ import torch
 
 from vaplan.arrays import Prediction
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import fit_stack
-from vaplan.pseudo_labels.stacking import RIDGE, RIDGE_CLASS, SURE
+from vaplan.pseudo_labels import fit_stacking
+from vaplan.pseudo_labels.fusion import PROBABILITY_CLIP, RIDGE, RIDGE_CLASS
 
 VIDEOS, TIME, MODALITIES, CLASSES = 12, 4, 2, 3
 
@@ -40,7 +40,7 @@ def slow_features(first, said, v, t, m, c):
     """One cell's features, one number after the other."""
 
     def odds(probability):
-        p = min(max(float(probability), SURE), 1 - SURE)
+        p = min(max(float(probability), PROBABILITY_CLIP), 1 - PROBABILITY_CLIP)
         return math.log(p / (1 - p))
 
     def mean(values):
@@ -78,7 +78,7 @@ def cells(weak, mask):
 
 def test_the_probability_is_that_of_a_slow_restatement_and_nought_where_no_label_can_be():
     first, said, weak, truth = drawn(3)
-    stack = fit_stack(first, said, weak, truth)
+    stack = fit_stacking(first, said, weak, truth)
     found = stack.probability(first, said, weak)
     expected = torch.zeros_like(first)
     for v, t, m, c in cells(weak, said.mask):
@@ -91,7 +91,7 @@ def test_the_probability_is_that_of_a_slow_restatement_and_nought_where_no_label
 
 def test_no_other_weights_fit_better():
     first, said, weak, truth = drawn(4)
-    stack = fit_stack(first, said, weak, truth)
+    stack = fit_stacking(first, said, weak, truth)
     slope = {
         "weight": RIDGE * stack.weight,
         "bias": torch.zeros_like(stack.bias),
@@ -116,7 +116,7 @@ def test_a_witness_who_only_guesses_is_not_believed(liar):
         said = replace(said, segment=sure)
     else:
         first = sure
-    fused = fit_stack(first, said, weak, truth).probability(first, said, weak)
+    fused = fit_stacking(first, said, weak, truth).probability(first, said, weak)
     assert torch.equal(fused > 0.5, truth)
 
 
@@ -125,7 +125,7 @@ def test_segments_that_do_not_exist_have_no_say():
     absent = ~said.mask[..., None].expand_as(first)
     other = replace(said, segment=said.segment.masked_fill(absent, 0.99))
     one, two = (
-        fit_stack(first, what, weak, truth).probability(first, what, weak)
+        fit_stacking(first, what, weak, truth).probability(first, what, weak)
         for what in (said, other)
     )
     assert torch.equal(one, two)
@@ -133,5 +133,7 @@ def test_segments_that_do_not_exist_have_no_say():
 
 def test_without_a_tagged_segment_there_is_nothing_to_weigh_by():
     first, said, weak, truth = drawn(7)
-    with pytest.raises(RecipeError, match="no segment of a tag"):
-        fit_stack(first, said, torch.zeros_like(weak), truth)
+    with pytest.raises(
+        RecipeError, match="no tagged segment to fit the stacking model on"
+    ):
+        fit_stacking(first, said, torch.zeros_like(weak), truth)

@@ -10,11 +10,11 @@ from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import RecipeError
 from vaplan.pseudo_labels import (
     NoiseEstimate,
-    doubtful_tags,
+    compute_evidence,
     draw_partners,
     error_rates,
-    evidence,
     noise_ratios,
+    noisy_tags,
     removed_by_exchange,
     valor_prompts,
     valor_thresholds,
@@ -72,7 +72,7 @@ def test_the_removal_equals_its_slow_restatement(seed, videos):
         torch.rand(2, 5, generator=random),
     )
     present = torch.ones(videos, 2, dtype=torch.bool)
-    assert places(doubtful_tags(loss, weak, present, ratios)) == oracle.doubtful_tags(
+    assert places(noisy_tags(loss, weak, present, ratios)) == oracle.noisy_tags(
         loss, weak, ratios
     )
 
@@ -83,8 +83,8 @@ def test_a_class_with_few_tags_in_the_batch_loses_none():
         torch.ones(3, 2, dtype=torch.bool),
     )
     loss = torch.tensor([[[3.0], [0.0]], [[2.0], [1.0]], [[1.0], [2.0]]])
-    assert not doubtful_tags(loss, weak, present, torch.full((2, 1), 0.33)).any()
-    assert places(doubtful_tags(loss, weak, present, torch.full((2, 1), 0.34))) == {
+    assert not noisy_tags(loss, weak, present, torch.full((2, 1), 0.33)).any()
+    assert places(noisy_tags(loss, weak, present, torch.full((2, 1), 0.34))) == {
         (0, AUDIO, 0),
         (2, VISUAL, 0),
     }
@@ -122,7 +122,9 @@ def test_valor_has_a_threshold_and_a_sentence_for_every_class_of_llp():
 
 def test_a_logit_is_the_cosine_at_the_encoders_scale_and_a_confidence_sums_to_one():
     cosine = torch.tensor([[0.25, 0.2]])
-    assert torch.equal(evidence(cosine, strategy="logit", scale=100.0), 100 * cosine)
-    assert evidence(cosine, scale=100.0).sum().item() == pytest.approx(1)
+    assert torch.equal(
+        compute_evidence(cosine, strategy="logit", scale=100.0), 100 * cosine
+    )
+    assert compute_evidence(cosine, scale=100.0).sum().item() == pytest.approx(1)
     with pytest.raises(RecipeError, match="did you mean 'logit'"):
-        evidence(cosine, strategy="logits")
+        compute_evidence(cosine, strategy="logits")

@@ -5,15 +5,16 @@ import torch
 
 from tests.pseudo_labels.test_mixture import videos
 from vaplan.arrays import AUDIO
-from vaplan.pseudo_labels import fit_mixture, generate_pseudo_labels
-from vaplan.pseudo_labels.trust import assess
-from vaplan.stages.diagnose import agreement
+from vaplan.pseudo_labels import fit_mixture, generate_pseudo_labels, label_agreement
+from vaplan.pseudo_labels.diagnostics import diagnose_labels
 
 
 def judged(evidence, weak, mask):
     mixture = fit_mixture(evidence, weak, mask)
     threshold = mixture.thresholds()
-    return assess(evidence, weak, mask, threshold=threshold, mixture=mixture), threshold
+    return diagnose_labels(
+        evidence, weak, mask, threshold=threshold, mixture=mixture
+    ), threshold
 
 
 def test_rates_are_shares_of_segments_that_exist():
@@ -24,10 +25,8 @@ def test_rates_are_shares_of_segments_that_exist():
         weak[:, None, 1] & mask[:, :, AUDIO],
         ~weak[:, None, 1] & mask[:, :, AUDIO],
     )
-    assert audio[1].fires == pytest.approx(float(above[inside].float().mean()))
-    assert audio[1].fires_untagged == pytest.approx(
-        float(above[outside].float().mean())
-    )
+    assert audio[1].rate == pytest.approx(float(above[inside].float().mean()))
+    assert audio[1].rate_untagged == pytest.approx(float(above[outside].float().mean()))
     assert audio[1].videos == int((weak[:, 1] & mask[:, :, AUDIO].any(dim=1)).sum())
 
 
@@ -36,7 +35,7 @@ def test_the_share_of_right_labels_is_told_without_the_truth():
     rows, threshold = judged(evidence, weak, mask)
     label = generate_pseudo_labels(evidence, weak, mask, threshold=threshold)
     right = (label & truth).sum(dim=(0, 1)) / label.sum(dim=(0, 1))
-    told = torch.tensor([[one.right for one in row] for row in rows])
+    told = torch.tensor([[one.precision for one in row] for row in rows])
     assert torch.allclose(told, right, atol=0.03)
 
 
@@ -57,7 +56,7 @@ def test_clear_evidence_is_trustworthy_and_evidence_of_other_videos_is_not():
 def test_labels_that_come_and_go_at_random_are_doubted_for_it():
     evidence, weak, mask, _, _ = videos(3, lift=4.0)
     for one in judged(evidence, weak, mask)[0][AUDIO]:
-        assert one.neighbours == pytest.approx(one.fires, abs=0.05)
+        assert one.continuity == pytest.approx(one.rate, abs=0.05)
 
 
 def test_of_a_class_with_few_tagged_videos_nothing_is_said():
@@ -74,6 +73,6 @@ def test_sentences_agree_on_the_share_that_both_mark():
         torch.zeros(1, 4, 2, 1, dtype=torch.bool),
     )
     label[0, :3], other[0, 1:] = True, True
-    assert agreement(label, [other]).tolist() == [[0.5], [0.5]]
-    assert agreement(label, [label, other]).tolist() == [[0.75], [0.75]]
-    assert agreement(label, []).isnan().all()
+    assert label_agreement(label, [other]).tolist() == [[0.5], [0.5]]
+    assert label_agreement(label, [label, other]).tolist() == [[0.75], [0.75]]
+    assert label_agreement(label, []).isnan().all()

@@ -40,7 +40,7 @@ def pretended_encoder(name: str, modality: int, **_: Any) -> SimpleNamespace:
 
 PRETENCE = (
     (stage, "SHARD", 2),
-    (stage.encoders, "load", pretended_encoder),
+    (stage.encoder_models, "load", pretended_encoder),
 )  # to be set before a `job`
 
 
@@ -58,7 +58,7 @@ def job(
     """Fill the store of every pretended encoder."""
     names = tuple((name,) for _, name in PAIRS)
     options = {
-        "names": names,
+        "encoders": names,
         "workers": workers,
         "engine": engine,
         "progress": progress,

@@ -5,7 +5,12 @@ import torch
 
 from vaplan.arrays import Inputs
 from vaplan.metrics.intervals import Interval
-from vaplan.stages.check_labels import Checked, compare, contributions, places
+from vaplan.stages.check_labels import (
+    LabelCheck,
+    compare_with_and_without,
+    localisation_score,
+    segment_attribution,
+)
 
 VIDEOS, TIME, CLASSES, SIZE = 120, 6, 6, 24
 
@@ -52,9 +57,14 @@ def strangers(truth, tags):
 
 def test_right_labels_help_and_labels_of_other_videos_do_not(videos):
     inputs, tags, truth = videos
-    assert compare(inputs, tags, truth, folds=2, seed=0).verdict == "help"
     assert (
-        compare(inputs, tags, strangers(truth, tags), folds=2, seed=0).verdict != "help"
+        compare_with_and_without(inputs, tags, truth, folds=2, seed=0).verdict == "help"
+    )
+    assert (
+        compare_with_and_without(
+            inputs, tags, strangers(truth, tags), folds=2, seed=0
+        ).verdict
+        != "help"
     )
 
 
@@ -62,7 +72,7 @@ def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_
     videos,
 ):
     inputs, tags, truth = videos
-    told = contributions(inputs, tags, folds=3, seed=0)
+    told = segment_attribution(inputs, tags, folds=3, seed=0)
     tagged = tags[:, None, None].expand(truth.shape)
     assert told[truth].mean() > 5 * told[tagged & ~truth].mean().abs()
 
@@ -70,20 +80,20 @@ def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_
 def test_places_are_what_a_tag_loses_with_the_likelier_half(videos):
     told = torch.tensor([[1.0, 0.0], [3.0, 0.0]]).reshape(1, 2, 2, 1)
     tags = torch.tensor([[True]])
-    assert places(told, tags, told).tolist() == [4.0 - 0.0]
-    assert places(-told, tags, told).tolist() == [-4.0]
+    assert localisation_score(told, tags, told).tolist() == [4.0 - 0.0]
+    assert localisation_score(-told, tags, told).tolist() == [-4.0]
     inputs, tags, truth = videos
-    told = contributions(inputs, tags, folds=3, seed=0)
+    told = segment_attribution(inputs, tags, folds=3, seed=0)
     assert (
-        places(truth.float(), tags, told).mean()
-        > places(strangers(truth, tags).float(), tags, told).mean()
+        localisation_score(truth.float(), tags, told).mean()
+        > localisation_score(strangers(truth, tags).float(), tags, told).mean()
     )
 
 
 def test_the_verdict_follows_the_intervals():
     def verdict(*intervals):
-        return Checked(
-            9, 3, {}, dict(zip(("tags", "places"), intervals, strict=True))
+        return LabelCheck(
+            9, 3, {}, dict(zip(("tags", "localisation"), intervals, strict=True))
         ).verdict
 
     up, down, level = (

@@ -10,18 +10,21 @@ import pytest
 from tests.conftest import EMBEDDED, World
 from vaplan import stages
 from vaplan.annotations import Annotations, Video
+from vaplan.annotations.media_files import MediaFolder
+from vaplan.dataset import open_features, read_inputs
 from vaplan.errors import MachineError, MediaError, StoreError, UsageError
-from vaplan.stages.data import MediaFolder, folders, read_inputs
 from vaplan.store import Store
 
 
 def some(world: World, count: int) -> Annotations:
-    return world.data.ordered(world.data.ids[:count])
+    return world.data.select_videos(world.data.ids[:count])
 
 
 def hashes(store: Path) -> list[str]:
     return [
-        folder.content_hash() for group in folders(store, EMBEDDED) for folder in group
+        folder.content_hash()
+        for group in open_features(store, EMBEDDED)
+        for folder in group
     ]
 
 
@@ -30,7 +33,7 @@ def test_a_second_run_has_nothing_to_do(world: World) -> None:
         (p.name, p.stat().st_mtime_ns) for p in world.store.rglob("*.parquet")
     )
     outcome = stages.features(
-        world.data, world.folder, world.store, names=EMBEDDED, workers=1
+        world.data, world.folder, world.store, encoders=EMBEDDED, workers=1
     )
     assert (outcome.done, outcome.already, outcome.failed) == (
         0,
@@ -47,9 +50,9 @@ def test_workers_and_interruptions_do_not_change_a_byte(
     world: World, tmp_path: Path
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    stages.features(some(world, 4), world.folder, whole, names=EMBEDDED, workers=1)
-    stages.features(some(world, 2), world.folder, parts, names=EMBEDDED, workers=1)
-    stages.features(some(world, 4), world.folder, parts, names=EMBEDDED, workers=2)
+    stages.features(some(world, 4), world.folder, whole, encoders=EMBEDDED, workers=1)
+    stages.features(some(world, 2), world.folder, parts, encoders=EMBEDDED, workers=1)
+    stages.features(some(world, 4), world.folder, parts, encoders=EMBEDDED, workers=2)
     assert hashes(whole) == hashes(parts)
 
 
@@ -65,7 +68,7 @@ def test_a_bad_file_is_recorded_and_the_rest_is_done(
         world.data, videos=tuple(replace(video, path="") for video in (good, bad, gone))
     )
     outcome = stages.features(
-        data, media, tmp_path / "store", names=EMBEDDED, workers=1
+        data, media, tmp_path / "store", encoders=EMBEDDED, workers=1
     )
     assert outcome.done == 1
     reasons = dict(outcome.failed)
@@ -81,7 +84,7 @@ def test_a_bad_file_is_recorded_and_the_rest_is_done(
         data,
         media,
         tmp_path / "store",
-        names=EMBEDDED,
+        encoders=EMBEDDED,
         workers=1,
         retry=f"{bad.video}.mp4",
     )
@@ -102,14 +105,14 @@ def test_a_file_that_was_not_there_is_looked_for_again(
     for _ in range(2):
         assert (
             stages.features(
-                data, media, tmp_path / "store", names=EMBEDDED, workers=1
+                data, media, tmp_path / "store", encoders=EMBEDDED, workers=1
             ).done
             == 0
         )
     assert len(list((tmp_path / "store").glob("audio-*/shard-*"))) == 1
     shutil.copy(world.folder / video.path, media / f"{video.video}.mp4")
     outcome = stages.features(
-        data, media, tmp_path / "store", names=EMBEDDED, workers=1
+        data, media, tmp_path / "store", encoders=EMBEDDED, workers=1
     )
     assert (outcome.done, outcome.failed) == (1, ())
 
@@ -119,10 +122,10 @@ def test_a_limit_is_what_is_done_now_and_the_rest_is_done_later(
 ) -> None:
     store = tmp_path / "store"
     first = stages.features(
-        some(world, 3), world.folder, store, names=EMBEDDED, workers=1, limit=2
+        some(world, 3), world.folder, store, encoders=EMBEDDED, workers=1, limit=2
     )
     rest = stages.features(
-        some(world, 3), world.folder, store, names=EMBEDDED, workers=1
+        some(world, 3), world.folder, store, encoders=EMBEDDED, workers=1
     )
     assert (first.done, rest.done, rest.already) == (2, 1, 2)
 
@@ -130,13 +133,15 @@ def test_a_limit_is_what_is_done_now_and_the_rest_is_done_later(
 def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(
     world: World, tmp_path: Path
 ) -> None:
-    stages.features(some(world, 1), world.folder, tmp_path, names=EMBEDDED, workers=1)
+    stages.features(
+        some(world, 1), world.folder, tmp_path, encoders=EMBEDDED, workers=1
+    )
     with (
         Store.open(tmp_path, "audio:embedded").writing(),
         pytest.raises(MachineError, match="locked by pid"),
     ):
         stages.features(
-            some(world, 2), world.folder, tmp_path, names=EMBEDDED, workers=1
+            some(world, 2), world.folder, tmp_path, encoders=EMBEDDED, workers=1
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vaplan.errors import Exit, MachineError, MissingExtra, UsageError
-from vaplan.stages.fetch import MAX_BYTES, PUBLIC, SOURCES, Source, fetch
+from vaplan.stages.fetch_data import MAX_BYTES, PUBLIC, SOURCES, Source, fetch
 
 OFFICIAL = Path(__file__).parents[3] / "shared" / "data"
 EVENTS, LABELS, OLDER = (

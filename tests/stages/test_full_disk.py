@@ -15,8 +15,8 @@ import pytest
 from tests.conftest import World
 from tests.stages.killing import PRETENCE, data, held, job, with_media
 from vaplan import stages
+from vaplan.annotations.media_files import MediaFolder
 from vaplan.errors import Exit, MachineError, UsageError
-from vaplan.stages.data import MediaFolder
 
 
 @pytest.fixture(autouse=True)
@@ -98,10 +98,14 @@ def test_the_command_ends_with_code_5_and_one_line_when_the_disk_is_full(
     assert [
         path.name for path in tmp_path.glob("*/*.p*")
     ] == []  # no shard, and no part of one
-    few = world.data.ordered(world.data.ids[:4])
+    few = world.data.select_videos(world.data.ids[:4])
     assert (
         stages.features(
-            few, world.folder, tmp_path, names=(("embedded",), ("embedded",)), workers=1
+            few,
+            world.folder,
+            tmp_path,
+            encoders=(("embedded",), ("embedded",)),
+            workers=1,
         ).done
         == 4
     )

@@ -11,11 +11,11 @@ import torch
 
 from tests.conftest import EMBEDDED, World
 from vaplan import encoders, stages
-from vaplan.annotations import read_sheet, read_table
+from vaplan.annotations import read_rows, read_table
 from vaplan.arrays import AUDIO, VISUAL
+from vaplan.dataset import read_inputs
 from vaplan.errors import RecipeError, StoreError, UsageError
-from vaplan.parser import read_sentences
-from vaplan.stages.data import read_inputs
+from vaplan.zero_shot import ZeroShotClassifier
 
 LOADED = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
 
@@ -32,11 +32,13 @@ def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(
     world: World,
 ) -> None:
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
-    confidence = read_sentences(world.data.taxonomy, LOADED).evidence(inputs)
+    confidence = ZeroShotClassifier(
+        world.data.taxonomy, LOADED, strategy="confidence"
+    ).evidence(inputs)
     assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
     about = json.loads(world.labels.with_suffix(".json").read_text())
     position = {video: index for index, video in enumerate(world.data.ids)}
-    for row in read_sheet(world.labels).rows:
+    for row in read_rows(world.labels).rows:
         if row.modality:
             m, c = (
                 ("audio", "visual").index(row.modality),
@@ -51,10 +53,10 @@ def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(
 
 def test_labels_are_made_again_to_the_byte(world: World, tmp_path: Path) -> None:
     again = stages.label(
-        world.data, world.store, tmp_path / "again.csv", names=EMBEDDED
+        world.data, world.store, tmp_path / "again.csv", encoders=EMBEDDED
     )
     assert again.table.read_bytes() == world.labels.read_bytes()
-    assert "fitted on 4 densely labelled videos" in again.chosen
+    assert "fitted on 4 densely labelled videos" in again.threshold_reason
 
 
 def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(
@@ -64,10 +66,10 @@ def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(
         world.data,
         world.store,
         tmp_path / "none.csv",
-        names=EMBEDDED,
+        encoders=EMBEDDED,
         thresholds={"audio": 1.0, "visual": 1.0},
     )
-    assert made.chosen == "given"
+    assert made.threshold_reason == "given"
     assert set(
         read_table(made.table, taxonomy=world.data.taxonomy).events.values()
     ) == {()}
@@ -78,11 +80,22 @@ def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(
 ) -> None:
     train = world.data.select("train")
     made = stages.label(
-        train, world.store, tmp_path / "train.csv", names=EMBEDDED, choose="untagged"
+        train,
+        world.store,
+        tmp_path / "train.csv",
+        encoders=EMBEDDED,
+        threshold_rule="false_positive_rate",
     )
-    assert made.chosen == "from classes outside the tags"
+    assert (
+        made.threshold_reason
+        == "by the false positive rate of classes outside the tags"
+    )
     inputs = read_inputs(world.store, EMBEDDED, train.ids)
-    confidence = read_sentences(train.taxonomy, LOADED).evidence(inputs).numpy()
+    confidence = (
+        ZeroShotClassifier(train.taxonomy, LOADED, strategy="confidence")
+        .evidence(inputs)
+        .numpy()
+    )
     untagged = np.broadcast_to(~train.weak_label()[:, None], confidence[:, :, 0].shape)
     for m, modality in enumerate(("audio", "visual")):
         share = (confidence[:, :, m][untagged] > made.thresholds[modality]).mean()
@@ -97,9 +110,10 @@ def test_features_of_other_weights_are_refused(world: World, tmp_path: Path) -> 
     card["provenance"]["weights_sha256"] = "0" * 64
     path.write_text(json.dumps(card))
     with pytest.raises(
-        StoreError, match="store of another encoder: visual:embedded has other weights"
+        StoreError,
+        match="store of another encoder: the weights of visual:embedded have changed",
     ):
-        stages.label(world.data, store, tmp_path / "l.csv", names=EMBEDDED)
+        stages.label(world.data, store, tmp_path / "l.csv", encoders=EMBEDDED)
 
 
 def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(
@@ -108,23 +122,37 @@ def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(
     train = world.data.select("train")
     made = {
         name: stages.label(
-            train, world.store, tmp_path / f"{name}.csv", names=EMBEDDED, choose=name
+            train,
+            world.store,
+            tmp_path / f"{name}.csv",
+            encoders=EMBEDDED,
+            threshold_rule=name,
         )
-        for name in ("mixture", "untagged", "usual")
+        for name in ("mixture", "false_positive_rate", "chance")
     }
     assert len({path.table.read_bytes() for path in made.values()}) == 3
-    default = stages.label(train, world.store, tmp_path / "default.csv", names=EMBEDDED)
+    default = stages.label(
+        train, world.store, tmp_path / "default.csv", encoders=EMBEDDED
+    )
     assert default.table.read_bytes() == made["mixture"].table.read_bytes()
     with pytest.raises(RecipeError, match="needs densely labelled videos in split val"):
         stages.label(
-            train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="val"
+            train,
+            world.store,
+            tmp_path / "val.csv",
+            encoders=EMBEDDED,
+            threshold_rule="val",
         )
     with pytest.raises(
         RecipeError,
-        match="unknown way to choose thresholds 'mixtur'; did you mean 'mixture'",
+        match="unknown threshold rule 'mixtur'; did you mean 'mixture'",
     ):
         stages.label(
-            train, world.store, tmp_path / "val.csv", names=EMBEDDED, choose="mixtur"
+            train,
+            world.store,
+            tmp_path / "val.csv",
+            encoders=EMBEDDED,
+            threshold_rule="mixtur",
         )
 
 
@@ -137,8 +165,8 @@ def test_smoothed_evidence_makes_fewer_and_longer_events(
             world.data,
             world.store,
             table,
-            names=EMBEDDED,
-            choose="mixture",
+            encoders=EMBEDDED,
+            threshold_rule="mixture",
             smooth=smooth,
         )
         return sum(
@@ -152,17 +180,20 @@ def test_labels_are_judged_class_by_class_and_drawn(
     world: World, tmp_path: Path
 ) -> None:
     made = stages.label(
-        world.data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True
+        world.data, world.store, tmp_path / "l.csv", encoders=EMBEDDED, diagnose=True
     )
-    assert made.trust is not None
-    assert {m: tuple(row) for m, row in made.trust.items()} == dict.fromkeys(
+    assert made.diagnostics is not None
+    assert {m: tuple(row) for m, row in made.diagnostics.items()} == dict.fromkeys(
         ("audio", "visual"), world.data.taxonomy.classes
     )
     few = sum(
         sum(name in video.tags for video in world.data.videos) < 5
         for name in world.data.taxonomy.classes
     )
-    assert sum(one.verdict == "unknown" for one in made.trust["audio"].values()) >= few
+    assert (
+        sum(one.verdict == "unknown" for one in made.diagnostics["audio"].values())
+        >= few
+    )
     assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -181,10 +212,13 @@ def test_sentences_that_mean_another_class_are_seen_to_disagree(
     )
     data = replace(world.data, taxonomy=replace(world.data.taxonomy, own_prompts=own))
     made = stages.label(
-        data, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True
+        data, world.store, tmp_path / "l.csv", encoders=EMBEDDED, diagnose=True
     )
-    assert made.trust is not None
-    assert made.trust["audio"]["Dog"].sentences > made.trust["audio"]["Rain"].sentences
+    assert made.diagnostics is not None
+    assert (
+        made.diagnostics["audio"]["Dog"].prompt_agreement
+        > made.diagnostics["audio"]["Rain"].prompt_agreement
+    )
 
 
 def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> None:
@@ -193,9 +227,11 @@ def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> N
         videos=tuple(replace(video, tags=()) for video in world.data.videos),
         events={},
     )
-    with pytest.raises(UsageError, match="cannot be judged in a data set without tags"):
+    with pytest.raises(
+        UsageError, match="label probabilities and diagnostics need tags"
+    ):
         stages.label(
-            untagged, world.store, tmp_path / "l.csv", names=EMBEDDED, judge=True
+            untagged, world.store, tmp_path / "l.csv", encoders=EMBEDDED, diagnose=True
         )
     assert not (tmp_path / "l.csv").exists()
 
@@ -203,13 +239,15 @@ def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> N
 def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(
     world: World, tmp_path: Path
 ) -> None:
-    chosen = stages.label(world.data, world.store, tmp_path / "a.csv", names=EMBEDDED)
+    chosen = stages.label(
+        world.data, world.store, tmp_path / "a.csv", encoders=EMBEDDED
+    )
     half = stages.label(
         world.data,
         world.store,
         tmp_path / "b.csv",
-        names=EMBEDDED,
+        encoders=EMBEDDED,
         thresholds={"audio": 0.5},
     )
     assert half.thresholds == {"audio": 0.5, "visual": chosen.thresholds["visual"]}
-    assert half.chosen == f"audio given, else {chosen.chosen}"
+    assert half.threshold_reason == f"audio given, else {chosen.threshold_reason}"

@@ -14,16 +14,16 @@ from tests.trainings import LOCALISING
 from vaplan import recipe as recipes
 from vaplan import runs, stages, training
 from vaplan.annotations import read_table
-from vaplan.annotations.sheet import BOTH
-from vaplan.annotations.table import read_sheet
+from vaplan.annotations.rows import BOTH
+from vaplan.annotations.table import read_rows
 from vaplan.arrays import Inputs, audio_visual
+from vaplan.dataset import Dataset, read_inputs
+from vaplan.decisions import decide, keep_one_label
 from vaplan.errors import AnnotationError, RecipeError
 from vaplan.evaluation import align, evaluate
-from vaplan.localisation import one_label
 from vaplan.metrics.ave import label_accuracy
 from vaplan.recipe import Recipe
-from vaplan.stages.data import read_inputs
-from vaplan.stages.train import read_labels, validation
+from vaplan.stages.train import make_validation
 
 SIZES = {
     "cmbs": "{hidden: 16, map_hidden: 16, feedforward: 16, decoder_feedforward: 16}",
@@ -105,7 +105,7 @@ def test_predictions_are_one_label_a_second_in_rows_of_both(
     table = tmp_path / "predictions.csv"
     stages.predict(run.folder, ave_world.data, ave_world.store, table, split="test")
     assert {
-        row.modality for row in read_sheet(table, taxonomy=ave_world.data.taxonomy).rows
+        row.modality for row in read_rows(table, taxonomy=ave_world.data.taxonomy).rows
     } <= {"", BOTH}
     found = evaluate(
         ave_world.data,
@@ -120,9 +120,11 @@ def test_predictions_are_one_label_a_second_in_rows_of_both(
 def test_one_label_is_the_class_that_both_modalities_say_most() -> None:
     probability = torch.tensor([[[[0.9, 0.6, 0.9], [0.2, 0.6, 0.9]]]])
     marked = torch.tensor([[[[True, True, True], [True, True, False]]]])
-    assert one_label(marked, probability)[0, 0].tolist() == [[False, True, False]] * 2
+    assert (
+        keep_one_label(marked, probability)[0, 0].tolist() == [[False, True, False]] * 2
+    )
     nothing = torch.zeros_like(marked)
-    assert not one_label(nothing, probability).any()
+    assert not keep_one_label(nothing, probability).any()
 
 
 def test_a_run_that_chose_its_epoch_on_test_says_so(
@@ -137,9 +139,9 @@ def test_a_run_that_chose_its_epoch_on_test_says_so(
 def test_accuracy_selects_only_where_a_segment_has_one_label(world: World) -> None:
     recipe = replace(small(world, "cmbs_weak"), data=f"table:{world.table}")
     with pytest.raises(
-        RecipeError, match="select_by: accuracy needs a data set of localisation"
+        RecipeError, match="select_by: accuracy needs a localisation data set"
     ):
-        validation(world.data, recipe)
+        make_validation(world.data, recipe)
 
 
 def test_the_threshold_that_is_fitted_is_the_most_accurate_and_is_used(
@@ -156,7 +158,7 @@ def test_the_threshold_that_is_fitted_is_the_most_accurate_and_is_used(
     def accuracy(threshold: float) -> float:
         return label_accuracy(
             reference,
-            training.decide(said, rule="segment_label", threshold=threshold).numpy(),
+            decide(said, rule="segment_label", threshold=threshold).numpy(),
         )
 
     assert label_accuracy(reference, again.decide(said).numpy()) >= max(
@@ -174,7 +176,7 @@ def test_labels_are_as_accurate_as_where_both_modalities_agree(
     ave_world: World, tmp_path: Path
 ) -> None:
     made = stages.label(
-        ave_world.data, ave_world.store, tmp_path / "labels.csv", names=EMBEDDED
+        ave_world.data, ave_world.store, tmp_path / "labels.csv", encoders=EMBEDDED
     )
     val = ave_world.data.select("val")
     labels = read_table(made.table, taxonomy=val.taxonomy)
@@ -195,7 +197,7 @@ def test_denoising_is_of_the_labels_that_both_modalities_have(
     assert (grid[:, :, 0] == grid[:, :, 1]).all()
     before = audio_visual(
         read_table(ave_world.labels, taxonomy=after.taxonomy)
-        .ordered(after.ids)
+        .select_videos(after.ids)
         .reference(10)
     )
     flips = made.flips["audio"]
@@ -210,10 +212,11 @@ def test_denoising_is_of_the_labels_that_both_modalities_have(
 
 def test_dense_labels_are_those_of_the_data_set(tmp_path: Path) -> None:
     data = stages.read_data(f"ave:{write_ave(tmp_path / 'ave')}").select("train")
-    inputs = Inputs(((), ()), torch.ones(2, 10, 2, dtype=torch.bool))
-    assert (
-        read_labels(Path("dense"), data, inputs).numpy() == data.reference(10)
-    ).all()
+    dataset = Dataset(data, tmp_path, ((), ()))
+    dataset.__dict__["inputs"] = Inputs(
+        ((), ()), torch.ones(2, 10, 2, dtype=torch.bool)
+    )
+    assert (dataset.labels(Path("dense")).numpy() == data.reference(10)).all()
 
 
 def test_dense_labels_that_are_not_there_are_asked_for(

@@ -15,7 +15,7 @@ from vaplan.errors import AnnotationError, EncoderError, StoreError, UsageError
 from vaplan.packs import LAYOUTS, PackError
 from vaplan.packs.h5 import KEY
 from vaplan.packs.pooling import mean_of_tokens
-from vaplan.stages.packs import Imported, import_pack
+from vaplan.stages.import_features import Imported, import_pack
 from vaplan.store import Store, stores
 from vaplan.taxonomy import LLP, Taxonomy
 
@@ -289,7 +289,8 @@ def test_two_ids_that_begin_alike_are_both_named_before_anything_is_written(
     han(tmp_path / "pack")
     data = videos(*IDS, "abcdefghijk_50_60")
     with pytest.raises(
-        AnnotationError, match="'abcdefghijk_30_40' and 'abcdefghijk_50_60' begin alike"
+        AnnotationError,
+        match="'abcdefghijk_30_40' and 'abcdefghijk_50_60' start with the same characters",
     ):
         import_pack("han", tmp_path / "pack", data, tmp_path / "store")
     assert not (tmp_path / "store").exists()
@@ -468,7 +469,9 @@ def test_a_large_file_that_is_not_what_it_should_be_stops_before_anything_is_wri
 def test_ids_without_a_row_are_no_ids_of_ave(tmp_path: Path) -> None:
     ave(tmp_path)
     for video in (IDS[0], "x@", "x@-1", "x@²", "@3"):
-        with pytest.raises(AnnotationError, match="names no row of the pack's files"):
+        with pytest.raises(
+            AnnotationError, match="does not name a row of the pack's files"
+        ):
             import_pack("ave", tmp_path, videos(video), tmp_path / "store")
 
 
@@ -506,7 +509,7 @@ def test_imported_features_have_no_encoder_and_labelling_says_so(
             videos(),
             tmp_path / "store",
             tmp_path / "l.csv",
-            names=(("legacy:vggish",), ("legacy:r2plus1d_18",)),
+            encoders=(("legacy:vggish",), ("legacy:r2plus1d_18",)),
         )
     with pytest.raises(EncoderError, match="are imported features"):
         encoders.load("legacy:clip", 1)

@@ -10,10 +10,10 @@ from tests.conftest import EMBEDDED, World
 from vaplan import encoders, parser, stages
 from vaplan import recipe as recipes
 from vaplan.arrays import VISUAL
+from vaplan.dataset import input_hashes
 from vaplan.encoders import Encoded
 from vaplan.errors import StoreError, UsageError
 from vaplan.parser import Parser
-from vaplan.stages.data import input_hashes
 from vaplan.store import Store
 
 
@@ -21,9 +21,9 @@ from vaplan.store import Store
 def valor(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of two videos with the pictures of VALOR."""
     store = tmp_path_factory.mktemp("valor") / "store"
-    data = world.data.ordered(world.data.ids[:2])
+    data = world.data.select_videos(world.data.ids[:2])
     stages.features(
-        data, world.folder, store, names=EMBEDDED, workers=1, sampling="valor"
+        data, world.folder, store, encoders=EMBEDDED, workers=1, sampling="valor"
     )
     return store
 
@@ -49,7 +49,12 @@ def test_a_store_of_another_sampling_is_refused(
         StoreError, match=f"begun with --sampling valor, not {other}"
     ) as caught:
         stages.features(
-            world.data, world.folder, valor, names=EMBEDDED, workers=1, sampling=other
+            world.data,
+            world.folder,
+            valor,
+            encoders=EMBEDDED,
+            workers=1,
+            sampling=other,
         )
     assert "--sampling valor" in caught.value.fix
 
@@ -62,7 +67,7 @@ def test_a_sampling_that_does_not_exist_makes_no_store(
             world.data,
             world.folder,
             tmp_path / "store",
-            names=EMBEDDED,
+            encoders=EMBEDDED,
             sampling="centr",
         )
     assert not (tmp_path / "store").exists()
@@ -74,12 +79,17 @@ def test_a_run_knows_the_sampling_of_its_features(world: World, valor: Path) -> 
 
 
 def test_encoders_of_several_samplings_do_not_mix(world: World, tmp_path: Path) -> None:
-    data, store = world.data.ordered(world.data.ids[:1]), tmp_path / "store"
+    data, store = world.data.select_videos(world.data.ids[:1]), tmp_path / "store"
     stages.features(
-        data, world.folder, store, names=(["embedded"], []), workers=1, sampling="valor"
+        data,
+        world.folder,
+        store,
+        encoders=(["embedded"], []),
+        workers=1,
+        sampling="valor",
     )
-    stages.features(data, world.folder, store, names=([], ["embedded"]), workers=1)
-    with pytest.raises(StoreError, match="several samplings: centre, valor"):
+    stages.features(data, world.folder, store, encoders=([], ["embedded"]), workers=1)
+    with pytest.raises(StoreError, match="different samplings: centre, valor"):
         input_hashes(data, store, EMBEDDED)
 
 

@@ -18,6 +18,8 @@ from vaplan import recipe as recipes
 from vaplan import runs, stages, training
 from vaplan.annotations import read_table
 from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
+from vaplan.dataset import read_inputs
+from vaplan.decisions import decide
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
 from vaplan.exports.sed_scores import read_scores
@@ -27,8 +29,7 @@ from vaplan.models import MODELS
 from vaplan.parser import Parser
 from vaplan.pseudo_labels import Denoising
 from vaplan.recipe import Decision, Recipe
-from vaplan.stages.data import read_inputs
-from vaplan.stages.train import validation
+from vaplan.stages.train import make_validation
 from vaplan.store import mapped
 from vaplan.writing import sha256, write_json
 
@@ -124,7 +125,9 @@ def test_selection_by_validation_keeps_the_best_epoch(
     )
     best = max(epoch["validation"] for epoch in trained.history)
     assert stages.train(trained.recipe, tmp_path / "best").history == trained.history
-    assert validation(world.data, trained.recipe)(trained.model) == pytest.approx(best)
+    assert make_validation(world.data, trained.recipe)(trained.model) == pytest.approx(
+        best
+    )
 
 
 def test_pseudo_labels_of_other_videos_are_refused(
@@ -155,12 +158,12 @@ def test_denoising_changes_what_it_says_it_changes(
     )
     old, new = align(before, after, list(before.ids))
     assert made.flips["audio"] == {
-        c: {"set": 0, "taken": 0} for c in world.data.taxonomy.classes
+        c: {"set": 0, "removed": 0} for c in world.data.taxonomy.classes
     }
     assert (old[:, :, 0] == new[:, :, 0]).all()
     for c, name in enumerate(world.data.taxonomy.classes):
         assert made.flips["visual"][name]["set"] == (new & ~old)[:, :, 1, c].sum()
-        assert made.flips["visual"][name]["taken"] == (old & ~new)[:, :, 1, c].sum()
+        assert made.flips["visual"][name]["removed"] == (old & ~new)[:, :, 1, c].sum()
     tags = world.data.weak_label()
     assert not (new.any(axis=(1, 2)) & ~tags).any()
 
@@ -202,7 +205,7 @@ def test_predictions_scored_from_the_table_equal_those_scored_in_memory(
     ).scores.percent()
     test = world.data.select("test")
     inputs = read_inputs(world.store, EMBEDDED, test.ids)
-    marked = training.decide(training.predict(run.model, inputs)).numpy()
+    marked = decide(training.predict(run.model, inputs)).numpy()
     assert scored == llp(test.reference(marked.shape[1]), marked)
 
 
@@ -251,7 +254,9 @@ def test_a_run_without_one_of_its_files_is_refused(
 ) -> None:
     for name in {"run.json", "recipe.yaml", "model.safetensors"} - {missing}:
         (tmp_path / name).write_bytes((run.folder / name).read_bytes())
-    with pytest.raises(RunError, match=f"no {missing}: this is no finished run"):
+    with pytest.raises(
+        RunError, match=f"{missing} is missing: this is not a finished run"
+    ):
         runs.load(tmp_path)
 
 
@@ -261,7 +266,7 @@ def test_changed_weights_are_refused(run: runs.Run, tmp_path: Path) -> None:
     weights = bytearray((tmp_path / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (tmp_path / "model.safetensors").write_bytes(weights)
-    with pytest.raises(RunError, match="not those that were trained"):
+    with pytest.raises(RunError, match="the weights have changed since the training"):
         runs.load(tmp_path)
 
 
@@ -276,7 +281,7 @@ def test_an_encoder_with_other_weights_is_refused(
     runs.save(other)
     with pytest.raises(
         RunError,
-        match="visual:embedded has other weights now than when this run was trained",
+        match="the weights of visual:embedded have changed since this run was trained",
     ):
         Parser.load(tmp_path / "run")
 
@@ -318,7 +323,9 @@ def test_exchange_only_takes_tags_away_and_its_table_trains(
     assert made.table.read_text() == again.table.read_text()
     data = world.data.select("train")
     kept = (
-        read_table(made.table, taxonomy=data.taxonomy).ordered(data.ids).reference(10)
+        read_table(made.table, taxonomy=data.taxonomy)
+        .select_videos(data.ids)
+        .reference(10)
     )
     assert not (kept.any(axis=(1, 2)) & ~data.weak_label()).any()
     stages.train(replace(small(world, "ma"), labels=str(made.table)), tmp_path / "ma")
@@ -466,7 +473,10 @@ def test_torchrun_trains_a_recipe_in_two_processes_of_which_one_writes(
     both = runs.load(tmp_path / "both")
     for ours, theirs in zip(both.history, alone.history, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    assert (alone.made["compute"]["processes"], both.made["compute"]["processes"]) == (
+    assert (
+        alone.environment["compute"]["processes"],
+        both.environment["compute"]["processes"],
+    ) == (
         1,
         2,
     )
@@ -509,7 +519,7 @@ def test_a_prediction_tells_its_probabilities_too(
 
 
 def test_a_run_names_its_annotations_and_where_it_was_trained(run: runs.Run) -> None:
-    made = json.loads((run.folder / "run.json").read_text())["made"]
+    made = json.loads((run.folder / "run.json").read_text())["environment"]
     assert made["annotations"]
     assert made["compute"] == {
         "device": "cpu",
@@ -517,7 +527,7 @@ def test_a_run_names_its_annotations_and_where_it_was_trained(run: runs.Run) -> 
         "threads": 1,
         "processes": 1,
     }
-    assert runs.load(run.folder).made == made
+    assert runs.load(run.folder).environment == made
 
 
 def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(
@@ -527,7 +537,7 @@ def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(
         "tensorboard.backend.event_processing.event_accumulator"
     )
     for first in (1, 2):  # killed after the second epoch, whose checkpoint was lost
-        with training.board(tmp_path) as tell:
+        with training.tensorboard_logger(tmp_path) as tell:
             for epoch in range(first, first + 2):
                 tell({"epoch": epoch, "loss": 10.0 * first + epoch})
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
@@ -543,7 +553,7 @@ def test_training_goes_without_tensorboard(
 ) -> None:
     monkeypatch.setattr("vaplan.training.tensorboard.find_spec", lambda name: None)
     told: list[training.Epoch] = []
-    with training.board(tmp_path, told.append) as tell:
+    with training.tensorboard_logger(tmp_path, told.append) as tell:
         assert tell is not None
         tell({"epoch": 1, "loss": 0.5})
     assert told == [{"epoch": 1, "loss": 0.5}]

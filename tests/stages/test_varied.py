@@ -11,9 +11,9 @@ from vaplan import recipe as recipes
 from vaplan import stages, synthetic
 from vaplan.annotations import read_table
 from vaplan.arrays import AUDIO, VISUAL
+from vaplan.dataset import read_inputs
 from vaplan.evaluation import evaluate
 from vaplan.parser import Parser
-from vaplan.stages.data import read_inputs
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert not all(clip.has_audio for clip in clips)
     assert not all(clip.has_video for clip in clips)
     data = stages.read_data(f"table:{synthetic.render(clips, folder, workers=1)}")
-    outcome = stages.features(data, folder, folder / "store", names=EMBEDDED, workers=1)
+    outcome = stages.features(
+        data, folder, folder / "store", encoders=EMBEDDED, workers=1
+    )
     assert outcome.failed == ()
     return folder
 
@@ -51,7 +53,7 @@ def test_labels_training_denoising_predictions_and_parsing_hold(
     table = folder / "annotations.csv"
     data = stages.read_data(f"table:{table}")
     labels = stages.label(
-        data, folder / "store", tmp_path / "labels.csv", names=EMBEDDED
+        data, folder / "store", tmp_path / "labels.csv", encoders=EMBEDDED
     ).table
     recipe = recipes.read(
         name, changes=[*SMALL, f"data=table:{table}", f"store={folder / 'store'}"]

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Bool
+from torch import Tensor
 
-from vaplan.annotations.sheet import Row, Sheet
+from vaplan.annotations.rows import AnnotationRows, Row
 from vaplan.errors import UsageError, unknown
 from vaplan.taxonomy import Taxonomy, multi_hot
 from vaplan.timeline import Event, merge, to_grid
@@ -30,7 +32,7 @@ class Annotations:
     """Weak labels of every video, and the events of those that were densely labelled.
 
     `events` maps a video to its events: a video with an empty tuple was looked at and holds nothing, one that is
-    not in the mapping was never densely labelled. The other values are those of the `Sheet` it was made from.
+    not in the mapping was never densely labelled. The other values are those of the `AnnotationRows` it was made from.
     """
 
     taxonomy: Taxonomy
@@ -65,7 +67,7 @@ class Annotations:
             raise UsageError(unknown("split", split, splits), file=self.source)
         return self._of(chosen)
 
-    def ordered(self, ids: Sequence[str]) -> "Annotations":
+    def select_videos(self, ids: Sequence[str]) -> "Annotations":
         """The videos with these ids, in the order given."""
         by_id = {video.video: video for video in self.videos}
         return self._of(tuple(by_id[video] for video in ids))
@@ -86,6 +88,20 @@ class Annotations:
         ]
         return np.stack(grids)
 
+    def dense_indices(self, split: str) -> list[int]:
+        """List the indices of the densely labelled videos of a split."""
+        return [
+            index
+            for index, video in enumerate(self.videos)
+            if video.split == split and video.video in self.events
+        ]
+
+    def reference_tensor(
+        self, segments: int
+    ) -> Bool[Tensor, "video time modality class"]:
+        """Return `reference` as a tensor."""
+        return torch.from_numpy(self.reference(segments))
+
     def _of(self, videos: tuple[Video, ...]) -> "Annotations":
         kept = {
             video.video: self.events[video.video]
@@ -95,7 +111,7 @@ class Annotations:
         return replace(self, videos=videos, events=kept)
 
 
-def annotate(sheet: Sheet) -> Annotations:
+def merge_rows(sheet: AnnotationRows) -> Annotations:
     """Merge the rows of a data set: what marks nothing and what belongs to no video of it is left out."""
     tags, events = (
         defaultdict[str, list[str]](list),

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vaplan.annotations.sheet import BOTH, Finding, Row, Sheet
+from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.rows import BOTH, AnnotationRows, Issue, Row
 from vaplan.annotations.table import check_id, number
 from vaplan.errors import AnnotationError, MissingExtra, UsageError, unknown
 from vaplan.reading import plain_text
@@ -31,7 +32,7 @@ VERSIONS = {
 }
 
 
-def read(folder: Path, *, annotations: str = "") -> Sheet:
+def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     """Read Annotations.txt and the orders of the splits (`*_order.h5` or `*_order.txt`) of a folder.
 
     The background clips belong to split `train` where one of their h5 files lies in the folder.
@@ -64,7 +65,7 @@ def read(folder: Path, *, annotations: str = "") -> Sheet:
         for row in range(_count(file))
     ]
     content = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return Sheet(
+    return AnnotationRows(
         source=folder,
         taxonomy=AVE,
         rows=[*rows, *background],
@@ -77,7 +78,7 @@ def read(folder: Path, *, annotations: str = "") -> Sheet:
         labelled=frozenset(SPLITS),
         localisation=True,
         recording=recording,
-        findings=tuple(_several(path, rows)),
+        issues=tuple(_several(path, rows)),
     )
 
 
@@ -200,7 +201,7 @@ def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
         ) from error
 
 
-def _several(path: Path, rows: Sequence[Row]) -> Iterator[Finding]:
+def _several(path: Path, rows: Sequence[Row]) -> Iterator[Issue]:
     """YouTube ids in more than one line."""
     lines: dict[str, list[int]] = {}
     for row in rows:
@@ -209,4 +210,24 @@ def _several(path: Path, rows: Sequence[Row]) -> Iterator[Finding]:
     for youtube, found in lines.items():
         if len(found) > 1:
             what = f"{youtube} stands in lines {', '.join(map(str, found))}"
-            yield Finding("recording in several clips", what, youtube, path, found[0])
+            yield Issue("recording in several clips", what, youtube, path, found[0])
+
+
+def pack_row(data: Annotations, video: str) -> tuple[bool, int]:
+    """Return whether a video is a background clip, and its row in the pack's files.
+
+    Args:
+        data: Data set of the video, named in the error.
+        video: An id `NAME@ROW`.
+
+    Raises:
+        AnnotationError: The id does not end with `@ROW`.
+    """
+    name, _, row = video.rpartition("@")
+    if not name or not row.isascii() or not row.isdigit():
+        raise AnnotationError(
+            f"{video!r} does not name a row of the pack's files",
+            file=data.source,
+            fix="use ids that end with @ROW, like those of ave:DIR",
+        )
+    return name == BACKGROUND, int(row)

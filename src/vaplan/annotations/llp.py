@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from vaplan.annotations.sheet import Finding, Row, Sheet
+from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.media_files import YOUTUBE_ID_LENGTH
+from vaplan.annotations.rows import AnnotationRows, Issue, Row
 from vaplan.annotations.table import check_text, seconds
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.reading import csv_text
@@ -24,7 +26,6 @@ LABELLED = ("val", "test")
 DENSE = {"audio": "AVVP_eval_audio.csv", "visual": "AVVP_eval_visual.csv"}
 FULL = "AVVP_dataset_full.csv"  # all clips again; not everybody ships it
 CLIP_SECONDS = 10
-YOUTUBE_ID = 11  # characters
 VERSIONS = {
     "corrected": "c422c2f5b759dc34edfafc472f63ac8f411055048140ba11e480a66451c5f840",
     "legacy": "bb28f5cbf8193ecb780d6ea1e0c37f905285ed11faac09b8236a07e9b826b515",
@@ -32,7 +33,7 @@ VERSIONS = {
 ID = re.compile(r"(?P<recording>.{11})_(?P<start>[0-9.]+)_(?P<end>[0-9.]+)")
 
 
-def read(folder: Path, *, annotations: str = "") -> Sheet:
+def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     """Read the official files of a folder.
 
     Args:
@@ -56,7 +57,7 @@ def read(folder: Path, *, annotations: str = "") -> Sheet:
     _refuse_conflicts(listed)
     full = [folder / FULL] if (folder / FULL).exists() else []
     ids = frozenset(row.video for row in listed)
-    return Sheet(
+    return AnnotationRows(
         source=folder,
         taxonomy=LLP,
         rows=[
@@ -72,10 +73,10 @@ def read(folder: Path, *, annotations: str = "") -> Sheet:
         segments=CLIP_SECONDS,
         listed=ids,
         labelled=frozenset(LABELLED),
-        recording=lambda video: video[:YOUTUBE_ID],
-        findings=(
+        recording=lambda video: video[:YOUTUBE_ID_LENGTH],
+        issues=(
             *_odd_ids(listed),
-            *(finding for path in full for finding in _compare(path, ids)),
+            *(issue for path in full for issue in _compare(path, ids)),
         ),
     )
 
@@ -200,12 +201,12 @@ def _refuse_conflicts(listed: Iterable[Row]) -> None:
             )
 
 
-def _odd_ids(listed: Iterable[Row]) -> Iterator[Finding]:
+def _odd_ids(listed: Iterable[Row]) -> Iterator[Issue]:
     """Ids that are not `<YouTube id>_<start>_<end>` in whole seconds; they are kept as they are."""
     for row in {row.video: row for row in listed}.values():
         parts = ID.fullmatch(row.video)
         if parts is None:
-            yield Finding(
+            yield Issue(
                 "unusual id",
                 f"{row.video} is not an id of LLP",
                 row.video,
@@ -214,18 +215,36 @@ def _odd_ids(listed: Iterable[Row]) -> Iterator[Finding]:
             )
         elif "." in parts["start"] + parts["end"]:
             what = f"{row.video} starts at a fraction of a second"
-            yield Finding("fractional id", what, row.video, row.file, row.line)
+            yield Issue("fractional id", what, row.video, row.file, row.line)
 
 
-def _compare(path: Path, ids: frozenset[str]) -> Iterator[Finding]:
+def _compare(path: Path, ids: frozenset[str]) -> Iterator[Issue]:
     """What the full list and the splits do not share."""
     full = {
         video: line for line, (video, _) in _lines(path, ("filename", "event_labels"))
     }
     for video, line in full.items():
         if video not in ids:
-            yield Finding(
-                "in no split", f"{video} stands in no split", video, path, line
-            )
+            yield Issue("in no split", f"{video} stands in no split", video, path, line)
     for video in sorted(ids - full.keys()):
-        yield Finding("not in the full list", f"{video} is not listed", video, path)
+        yield Issue("not in the full list", f"{video} is not listed", video, path)
+
+
+def youtube_names(data: Annotations) -> dict[str, str]:
+    """Return the YouTube id of every video, by which published packs name their files.
+
+    Raises:
+        AnnotationError: Two videos of the data set have the same YouTube id.
+    """
+    video_of = dict[str, str]()
+    for video in data.ids:
+        name = video[:YOUTUBE_ID_LENGTH]
+        first = video_of.setdefault(name, video)
+        if first != video:
+            raise AnnotationError(
+                f"{first!r} and {video!r} start with the same characters, but the pack "
+                f"names its files by {name!r} only",
+                file=data.source,
+                fix="import a data set with one of the two",
+            )
+    return {video: name for name, video in video_of.items()}

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from vaplan.annotations.annotations import Annotations, annotate
-from vaplan.annotations.sheet import BOTH, Row, Sheet
+from vaplan.annotations.annotations import Annotations, merge_rows
+from vaplan.annotations.rows import BOTH, AnnotationRows, Row
 from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.reading import csv_text
@@ -103,13 +103,13 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
 
 
 def read(path: Path, *, taxonomy: Taxonomy | None = None) -> Annotations:
-    """Read a table as annotations; see `read_sheet`."""
-    return annotate(read_sheet(path, taxonomy=taxonomy))
+    """Read a table as annotations; see `read_rows`."""
+    return merge_rows(read_rows(path, taxonomy=taxonomy))
 
 
-def read_sheet(
+def read_rows(
     path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bool = False
-) -> Sheet:
+) -> AnnotationRows:
     """Read and check every row; a fault names the file, the line, the value and what to do.
 
     Args:
@@ -132,7 +132,7 @@ def read_sheet(
     _check_classes(path, rows, frozenset(taxonomy.classes))
     _check_agreement(path, rows)
     places = {row.video: row.path for row in rows if row.path}
-    return Sheet(
+    return AnnotationRows(
         source=path,
         taxonomy=taxonomy,
         rows=rows,

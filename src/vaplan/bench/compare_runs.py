@@ -32,7 +32,7 @@ MOST_BARS = 6  # runs whose classes fit beside one another
 def compare_runs(folders: Sequence[Path], out: Path) -> Path:
     """Write one self-contained page; the first run is the one the others are compared with."""
     found = dict(zip(names_of(folders), map(runs.load, folders), strict=True))
-    abouts = {name: runs.about_run(run.folder) for name, run in found.items()}
+    abouts = {name: runs.read_description(run.folder) for name, run in found.items()}
     tables = [*_numbers(found, abouts), *_settings(found)]
     curves = training_curves({name: run.history for name, run in found.items()})
     pictures = [

@@ -23,9 +23,8 @@ from vaplan.bench.steps import (
     Train,
 )
 from vaplan.errors import UsageError
-from vaplan.stages.features import Progress
 from vaplan.store import stores
-from vaplan.workers import supervised
+from vaplan.workers import Progress, supervised
 from vaplan.workers.faults import Failed, Guarded
 from vaplan.writing import write_json
 
@@ -118,17 +117,22 @@ def _label(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
     share = 1 / len(data.taxonomy) if kind == "chance" else 1.0
     given = {name: value * share for name, value in job.step.thresholds.items()}
     names = speaking(desk.store)
-    how = kind if kind == "mixture" else None
-    write = partial(
-        stages.label, thresholds=given or None, choose=how, smooth=job.step.smooth
+    stages.label(
+        data,
+        desk.store,
+        place,
+        encoders=names,
+        thresholds=given or None,
+        threshold_rule=kind if kind == "mixture" else None,
+        smooth=job.step.smooth,
+        label_probability=probability_path(place),
     )
-    write(data, desk.store, place, names=names, soft=soft_labels(place))
     return None
 
 
-def soft_labels(place: Path) -> Path:
-    """Where a table of labels has its soft ones."""
-    return place.with_suffix(".soft.csv")
+def probability_path(table: Path) -> Path:
+    """Return the path of the label probabilities that belong to a table of labels."""
+    return table.with_suffix(".probability.csv")
 
 
 def speaking(store: Path) -> tuple[list[str], list[str]]:
@@ -168,7 +172,7 @@ def truth(desk: Desk, split: str) -> Annotations:
             file=source,
             fix="give them with --truth TABLE",
         )
-    return chosen.ordered(known)
+    return chosen.select_videos(known)
 
 
 def _rows(table: Annotations) -> Iterator[Any]:
@@ -189,7 +193,9 @@ def _train(job: Job, desk: Desk, place: Path, inputs: Inputs) -> None:
         recipe = replace(
             recipe,
             labels=str(table),
-            soft=str(soft_labels(table)) if job.step.soft else "",
+            label_probability=str(probability_path(table))
+            if job.step.label_probability
+            else "",
         )
     if "ratios" in inputs:
         if recipe.removal is None:
@@ -215,11 +221,17 @@ def _denoise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
 def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
     labels, step = inputs["labels"], job.step
-    how = partial(stages.refine, rule=step.rule, trust=step.trust, folds=step.folds)
-    evidence = (
-        soft_labels(labels) if soft_labels(labels).is_file() else None
-    )  # not of given labels
-    how(inputs["refine"], labels, place, evidence=evidence, soft=soft_labels(place))
+    probability = probability_path(labels)
+    stages.refine(
+        inputs["refine"],
+        labels,
+        place,
+        rule=step.rule,
+        label_probability=probability if probability.is_file() else None,
+        parser_weight=step.parser_weight,
+        folds=step.folds,
+        out_probability=probability_path(place),
+    )
 
 
 def _exchange(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from vaplan import recipe as recipes
-from vaplan.annotations import Annotations
+from vaplan.annotations import Annotations, read_data
 from vaplan.bench.steps import (
     Denoise,
     Exchange,
@@ -25,7 +25,6 @@ from vaplan.bench.steps import (
     reads,
 )
 from vaplan.recipe import Recipe
-from vaplan.stages.data import read_data
 from vaplan.store import stores
 from vaplan.writing import sha256
 
@@ -127,7 +126,7 @@ def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> 
     if isinstance(step, Train):
         recipe = replace(desk.recipe(step, seed), data="", store="")
         settings, spoken = (
-            [recipes.dump(recipe), step.soft],
+            [recipes.dump(recipe), step.label_probability],
             f"{Path(step.train).stem}-{seed}",
         )
     about = [settings, {key: job.name for key, job in inputs.items()}, desk.content]

@@ -19,15 +19,15 @@ class Flips:
     """What PLD changed in the labels, and how much of it the truth agrees with."""
 
     set: int
-    taken: int
+    removed: int
     right: int
 
     @property
     def share_right(self) -> float:
         """In percent; NaN without flips."""
         return (
-            100 * self.right / (self.set + self.taken)
-            if self.set + self.taken
+            100 * self.right / (self.set + self.removed)
+            if self.set + self.removed
             else float("nan")
         )
 
@@ -42,7 +42,7 @@ class Quality:
 
     def document(self) -> dict[str, Any]:
         flips = {
-            name: {"set": found.set, "taken": found.taken, "right": found.right}
+            name: {"set": found.set, "removed": found.removed, "right": found.right}
             for name, found in self.flips.items()
         }
         return {"table": str(self.table), "f": self.f, "flips": flips}
@@ -72,7 +72,7 @@ def flips(
 ) -> Flips:
     """Compare labels before and after PLD with the dense labels of these videos."""
     truth, old = align(data, before, videos)
-    new = after.ordered(videos).reference(truth.shape[1])
+    new = after.select_videos(videos).reference(truth.shape[1])
     changed = new ^ old
     return Flips(
         int((changed & new).sum()),

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vaplan import __version__
-from vaplan.annotations import Annotations, annotate, read_sheet
+from vaplan.annotations import Annotations, merge_rows, read_rows
 from vaplan.bench.execute import Failures, prediction
 from vaplan.bench.jobs import Desk, Job
 from vaplan.bench.label_quality import Quality, quality
@@ -19,7 +19,7 @@ from vaplan.bench.steps import Denoise, Refine
 from vaplan.evaluation import SEED, evaluate
 from vaplan.metrics.intervals import Interval, bootstrap_over_seeds
 from vaplan.metrics.llp import KINDS, LEVELS
-from vaplan.runs import METRICS, about_run
+from vaplan.runs import METRICS, read_description
 
 SHORT = {
     "audio": "A",
@@ -158,8 +158,8 @@ def difference(better: Method, worse: Method) -> dict[str, Interval]:
 
 def estimate(job: Job, desk: Desk) -> Annotations:
     """What a parser says of the split."""
-    return annotate(
-        read_sheet(
+    return merge_rows(
+        read_rows(
             prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True
         )
     )
@@ -173,7 +173,7 @@ def _method(row: Row, desk: Desk, failures: Failures) -> Method:
     }
     done = {seed: job for seed, job in row.jobs.items() if seed not in failed}
     runs = {seed: job.place(desk.work) for seed, job in done.items()}
-    abouts = [about_run(run) for run in runs.values()]
+    abouts = [read_description(run) for run in runs.values()]
     return Method(
         row.title,
         row.value,

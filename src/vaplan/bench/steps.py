@@ -10,7 +10,7 @@ from typing import Any
 from vaplan.arrays import MODALITIES
 from vaplan.errors import RecipeError, unknown
 from vaplan.pseudo_labels import Denoising
-from vaplan.pseudo_labels.noise import NoiseEstimate
+from vaplan.pseudo_labels.jomold import NoiseEstimate
 from vaplan.recipe import build
 from vaplan.stages.refine import AUTO, RULES
 
@@ -50,13 +50,13 @@ class Reference:
 class Train:
     """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are steps.
 
-    With `soft` it also reads how likely each label is.
+    With `label_probability` it also reads the probability of each label.
     """
 
     train: str
     labels: str = ""
     ratios: str = ""
-    soft: bool = False
+    label_probability: bool = False
     set: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,7 +79,7 @@ class Refine:
     refine: str
     labels: str
     rule: str = AUTO
-    trust: float = 0.5
+    parser_weight: float = 0.5
     folds: int = 2
 
     def __post_init__(self) -> None:

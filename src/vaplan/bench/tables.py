@@ -182,7 +182,7 @@ def _labels(results: Results) -> Iterator[Table]:
             groups,
         )
         if flips:
-            columns = ("", "set (0→1)", "taken (1→0)", "right, %")
+            columns = ("", "set (0→1)", "removed (1→0)", "right, %")
             yield Table(
                 f"What PLD flips, {split} videos",
                 columns,
@@ -192,7 +192,7 @@ def _labels(results: Results) -> Iterator[Table]:
 
 
 def _of_flips(changed: list[Flips]) -> tuple[str, ...]:
-    counts = [[float(f.set) for f in changed], [float(f.taken) for f in changed]]
+    counts = [[float(f.set) for f in changed], [float(f.removed) for f in changed]]
     return *map(spread, counts), spread([f.share_right for f in changed])
 
 

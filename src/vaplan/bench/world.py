@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vaplan import stages, synthetic
 from vaplan.errors import UsageError
-from vaplan.stages.features import Progress
+from vaplan.workers import Progress
 
 Bars = Callable[[str], Progress]
 
@@ -21,7 +21,7 @@ def make_world(
     table = _render(folder, videos, seed, bars("render"))
     data = stages.read_data(f"table:{table}")
     outcome = stages.features(
-        data, folder, store, names=EMBEDDED, progress=bars("features")
+        data, folder, store, encoders=EMBEDDED, progress=bars("features")
     )
     if outcome.failed:
         what = f"{len(outcome.failed)} rendered videos cannot be read"

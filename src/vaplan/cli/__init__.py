@@ -1,24 +1,44 @@
-"""The command line: one command a stage. Results go to standard output, everything else to standard error."""
+"""The command line: one module a command.
+
+Results go to standard output, everything else to standard error.
+"""
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from vaplan import __version__
 from vaplan.cli import (
-    comparing,
+    bench,
+    check_labels,
     data,
-    denoising,
-    labelling,
-    looking,
-    parsing,
-    scoring,
-    verbs,
+    demo,
+    denoise,
+    evaluate,
+    features,
+    fit,
+    label,
+    media,
+    models,
+    parse,
+    predict,
+    refine,
+    report,
+    store,
+    tag_noise,
+    train,
 )
-from vaplan.console import stderr
+from vaplan.cli.console import stderr
 from vaplan.errors import Exit, VaplanError
+
+START = "Start here"
+OWN_VIDEOS = "Your own videos"
+STAGES = "Stages"
+DATA_AND_MODELS = "Data and models"
+RESEARCH = "Research"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,100 +46,167 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
-    help="Audio-visual video parsing from weak labels: tags in, a label for every second out, heard and seen apart.",
-    epilog="Start with `vaplan demo`. For your own videos: `vaplan fit tags.csv --media DIR --out RUN`, then "
-    "`vaplan parse FILE --run RUN --out DIR`.",
+    help="Audio-visual video parsing from weak labels. From videos with tags, vaplan makes "
+    "labels for every second, separately for audio and visual events, and a parser for new "
+    "videos.",
+    epilog="Start with `vaplan demo`. For your own videos run `vaplan fit tags.csv --media "
+    "DIR --run RUN`, then `vaplan parse FILE --run RUN --out DIR`.",
 )
-COMMANDS: tuple[Callable[..., None], ...] = (
-    verbs.demo,
-    verbs.fit,
-    verbs.features,
-    labelling.label,
-    labelling.check_labels,
-    verbs.train,
-    denoising.denoise,
-    verbs.exchange,
-    verbs.noise,
-    verbs.predict,
-    scoring.evaluate,
-    scoring.compare,
-    comparing.bench,
-    comparing.report,
-    parsing.parse,
-    data.import_,
-)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the command line.
+
+    Attributes:
+        function: Function that runs it.
+        panel: Heading that it stands under in the help.
+        summary: One plain line that describes it in the list of commands.
+    """
+
+    function: Callable[..., None]
+    panel: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command(
+        demo.demo, START, "Run all stages on a small synthetic data set; no download."
+    ),
+    "fit": Command(
+        fit.fit, OWN_VIDEOS, "Train a parser on your tagged videos in one command."
+    ),
+    "parse": Command(
+        parse.parse, OWN_VIDEOS, "Write timelines of events in media files."
+    ),
+    "features": Command(
+        features.features, STAGES, "Decode media files and encode every segment."
+    ),
+    "label": Command(
+        label.label, STAGES, "Generate pseudo labels from features and tags (PLG)."
+    ),
+    "train": Command(train.train, STAGES, "Train a parser by a recipe (PLE)."),
+    "denoise": Command(
+        denoise.denoise, STAGES, "Flip pseudo labels with a suspicious loss (PLD)."
+    ),
+    "refine": Command(
+        refine.refine, STAGES, "Refine pseudo labels with encoder and parsers together."
+    ),
+    "predict": Command(
+        predict.predict, STAGES, "Predict the events of videos with stored features."
+    ),
+    "evaluate": Command(
+        evaluate.evaluate, STAGES, "Score a table of events against dense labels."
+    ),
+    "import": Command(
+        data.import_, DATA_AND_MODELS, "Import published features into a store."
+    ),
+    "compare": Command(
+        evaluate.compare, RESEARCH, "Compare two tables of events with intervals."
+    ),
+    "check-labels": Command(
+        check_labels.check_labels,
+        RESEARCH,
+        "Check whether pseudo labels help, without dense labels.",
+    ),
+    "bench": Command(bench.bench, RESEARCH, "Train and compare a suite of methods."),
+    "report": Command(report.report, RESEARCH, "Compare trained runs on one page."),
+    "exchange": Command(
+        tag_noise.exchange, RESEARCH, "Remove tags from single modalities (MA, step 2)."
+    ),
+    "noise": Command(
+        tag_noise.noise, RESEARCH, "Estimate noise ratios of tags (JoMoLD, step 2)."
+    ),
+}
 GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
-    "data": ("Check or fetch a data set.", {"check": data.check, "fetch": data.fetch}),
+    "data": (
+        "Check or fetch a data set.",
+        {"check": data.check, "fetch": data.fetch},
+    ),
     "store": (
-        "Look into a feature store, or check that it is whole.",
-        {"info": looking.store_info, "verify": looking.store_verify},
+        "Describe or verify a feature store.",
+        {"info": store.store_info, "verify": store.store_verify},
     ),
     "models": (
-        "See which encoders are here, check one, or bring one.",
+        "List, check or fetch encoders.",
         {
-            "list": looking.models_list,
-            "check": looking.models_check,
-            "fetch": looking.models_fetch,
+            "list": models.models_list,
+            "check": models.models_check,
+            "fetch": models.models_fetch,
         },
     ),
-    "media": ("See a media file as vaplan sees it.", {"probe": looking.probe}),
+    "media": ("Show how vaplan reads a media file.", {"probe": media.probe}),
 }
-for command in COMMANDS:
-    app.command(command.__name__.rstrip("_").replace("_", "-"))(command)
-for group, (about, members) in GROUPS.items():
-    inside = typer.Typer(no_args_is_help=True, help=about)
-    app.add_typer(inside, name=group)
-    for name, member in members.items():
-        inside.command(name)(member)
+for command_name, command in COMMANDS.items():
+    app.command(
+        command_name,
+        rich_help_panel=command.panel,
+        short_help=command.summary,
+    )(command.function)
+for group_name, (summary, members) in GROUPS.items():
+    group = typer.Typer(no_args_is_help=True, help=summary)
+    app.add_typer(group, name=group_name, rich_help_panel=DATA_AND_MODELS)
+    for member_name, function in members.items():
+        group.command(member_name)(function)
 DEBUG = False
+
+
+def _print_version(is_asked: bool) -> bool:
+    if is_asked:
+        typer.echo(f"vaplan {__version__}")
+        raise typer.Exit
+    return is_asked
 
 
 @app.callback()
 def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Say the version and leave.")
+    version: Annotated[  # noqa: ARG001 - its callback prints the version
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            is_eager=True,
+            callback=_print_version,
+        ),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """Options of every command."""
-    global DEBUG  # noqa: PLW0603 - read once, where a fault is told
+    """Read the options of every command."""
+    global DEBUG  # noqa: PLW0603 - read where an error is printed
     DEBUG = debug
-    if version:
-        typer.echo(f"vaplan {__version__}")
-        raise typer.Exit
 
 
 def main() -> None:
-    """The entry point: every fault becomes one line and an exit code."""
+    """Run the command line; every error becomes one line and an exit code."""
     try:
         code = app(standalone_mode=False)
     except VaplanError as error:
-        code = _fault(str(error), error.exit)
+        code = _print_error(str(error), error.exit)
     except (KeyboardInterrupt, typer.Abort):
         code = Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last boundary: whatever is left is a bug, said in one line
-        if show := getattr(
-            error, "show", None
-        ):  # typer's own usage errors, whose class it does not export
-            show()
+    except Exception as error:  # noqa: BLE001 - the last boundary: the rest is a bug
+        show_usage_error = getattr(error, "show", None)  # of typer's own errors
+        if show_usage_error:
+            show_usage_error()
             code = Exit.USAGE
         else:
-            code = _fault(
-                f"a bug in vaplan: {type(error).__name__}: {error}. Fix: report it, with --debug",
+            code = _print_error(
+                f"a bug in vaplan: {type(error).__name__}: {error}. "
+                "Fix: report it, with the output of --debug",
                 Exit.BUG,
             )
-    if (
-        code == Exit.INTERRUPTED
-    ):  # typer returns it for an interruption of the keyboard, without a word
-        _fault(
-            "interrupted; the same command goes on where it stopped", Exit.INTERRUPTED
+    if code == Exit.INTERRUPTED:  # typer returns it without a message
+        _print_error(
+            "interrupted; the same command continues where it stopped "
+            "(`vaplan train` with --resume)",
+            Exit.INTERRUPTED,
         )
     sys.exit(int(code or 0))
 
 
-def _fault(text: str, code: Exit) -> Exit:
+def _print_error(text: str, code: Exit) -> Exit:
     if DEBUG:
         stderr.print_exception()
     print(f"error: {text}", file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from vaplan.cli.console import finish, new_table, print_json, progress_bars, stderr
 from vaplan.cli.options import (
     AnnotationsOption,
     DataArgument,
@@ -15,7 +16,6 @@ from vaplan.cli.options import (
     StoreOption,
     WorkersOption,
 )
-from vaplan.console import finish, new_table, print_json, progress_bars, stderr
 
 if TYPE_CHECKING:
     from vaplan.stages import Check
@@ -148,7 +148,7 @@ def _show(summary: dict[str, Any], found: "Check") -> None:
             _class_rows(splits),
         )
     )
-    for kind, items in summary["oddities"].items():
+    for kind, items in summary["issues"].items():
         by_file = Counter(Path(item["file"]).name for item in items)
         parts = (
             f" ({', '.join(f'{name} {count}' for name, count in by_file.items())})"
@@ -163,8 +163,8 @@ def _show(summary: dict[str, Any], found: "Check") -> None:
             _say(f"  {place}: {item['what']}")
         if len(items) > SHOWN:
             _say(f"  … and {len(items) - SHOWN} more; --json names all")
-    if not found.findings:
-        _say("nothing odd")
+    if not found.issues:
+        _say("no issues")
     if summary["media"]:
         _say(
             "media: "

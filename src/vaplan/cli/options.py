@@ -12,21 +12,25 @@ from vaplan.errors import UsageError
 
 
 def table_name(path: Path | None) -> Path | None:
-    """Before any work begins, the table's name must say its format."""
+    """Check the ending of a table before any work begins."""
     from vaplan.annotations.table import check_suffix
 
     return path and check_suffix(path)
 
 
 def apart(**paths: Path | None) -> None:
-    """Refuse two options that name one file, of which one would be written over."""
-    places = dict[Path, str]()
+    """Raise UsageError if two options name one file, which would be overwritten."""
+    option_of = dict[Path, str]()
     for name, path in paths.items():
-        if path and (other := places.setdefault(path.resolve(), name)) != name:
+        if path is None:
+            continue
+        option = name.replace("_", "-")
+        first = option_of.setdefault(path.resolve(), option)
+        if first != option:
             raise UsageError(
-                f"--{other} and --{name} name one file",
+                f"--{first} and --{option} name one file",
                 file=path,
-                fix="give each a file of its own",
+                fix="give each a different file",
             )
 
 
@@ -38,14 +42,18 @@ AnnotationsOption = Annotated[
     typer.Option(
         "--annotations",
         metavar="corrected|legacy|FILE",
-        help="LLP's audio annotations: the corrected ones, the older ones, for example in the sibling folder "
-        "`DIR-legacy`, or a file. [default: those of the folder]",
+        help="Version of LLP's audio annotations: corrected, legacy (for example in the "
+        "sibling folder `DIR-legacy`), or a file. [default: the version in the folder]",
     ),
 ]
 StoreOption = Annotated[
     Path, typer.Option("--store", help="The folder of the feature store.")
 ]
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run folder of a trained parser.")
+]
+LabelsOption = Annotated[Path, typer.Option("--labels", help="Table of pseudo labels.")]
 MediaOption = Annotated[
     Path, typer.Option("--media", help="The folder with the media files.")
 ]
@@ -65,21 +73,21 @@ WorkersOption = Annotated[
 AudioOption = Annotated[
     list[str],
     typer.Option(
-        "--audio", help="Sound encoder: `embedded`, or `clap:` and a folder or Hub id."
+        "--audio", help="Audio encoder: `embedded`, or `clap:` and a folder or Hub id."
     ),
 ]
 VisualOption = Annotated[
     list[str],
     typer.Option(
         "--visual",
-        help="Picture encoder: `embedded`, or `clip:` and a folder or Hub id.",
+        help="Visual encoder: `embedded`, or `clip:` and a folder or Hub id.",
     ),
 ]
 TaxonomyOption = Annotated[
     Path | None,
     typer.Option(
         "--taxonomy",
-        help="A YAML or CSV file with the classes, and sentences for them if you like: `classes: [Dog, Rain]`.",
+        help="YAML or CSV file with the classes and optional prompts: `classes: [Dog, Rain]`.",
     ),
 ]
 DeviceOption = Annotated[
@@ -102,8 +110,8 @@ SamplingOption = Annotated[
     str,
     typer.Option(
         "--sampling",
-        help="When pictures are taken: `centre` of each second, or `han` or `valor`: as the published features, ten "
-        "groups spread over the whole video.",
+        help="Times of the frames: `centre` of each segment, or `han` or `valor` as for the "
+        "published features: ten groups spread over the whole video.",
     ),
 ]
 EMBEDDED, AUTO, CENTRE = ["embedded"], "auto", "centre"
@@ -129,6 +137,6 @@ def thresholds(
             raise UsageError(f"threshold {text!r}", fix=f"write {example}") from None
         if not math.isfinite(spec[modality]):
             raise UsageError(
-                f"threshold {text!r} is no finite number", fix=f"write {example}"
+                f"threshold {text!r} is not a finite number", fix=f"write {example}"
             )
     return spec or None

@@ -53,7 +53,7 @@ def demo(out: Path, *, videos: int, seed: int, bars: Bars, seeds: int = SEEDS) -
     data = stages.read_data(
         f"table:{make_world(out / 'world', store, videos=videos, seed=seed, bars=bars)}"
     )
-    labels = stages.label(data, store, out / "labels.csv", names=EMBEDDED).table
+    labels = stages.label(data, store, out / "labels.csv", encoders=EMBEDDED).table
     paths = [f"data=table:{data.source}", f"store={store}"]
     runs, refined = _train(out, paths, labels, range(seeds), bars("train"))
     tables = _predict(out, runs, data, store)

@@ -118,14 +118,14 @@ def _flip_table(
         row = (
             name,
             spread([float(f.set) for f in counted]),
-            spread([float(f.taken) for f in counted]),
+            spread([float(f.removed) for f in counted]),
             shares,
         )
         rows.append((*row, f"{old:.1f}", spread(new)))
     columns = (
         "videos",
         "set (0→1)",
-        "taken (1→0)",
+        "removed (1→0)",
         "right, %",
         "segment F before",
         "after",

@@ -170,14 +170,14 @@ def labels_of(
     """What to learn of each segment that exists, and how sure that is, where it matters; see `segment`."""
     if labels not in LABELS:
         raise RecipeError(unknown("kind of labels", labels, LABELS))
-    if labels != "hard" and target.soft is None:
+    if labels != "hard" and target.label_probability is None:
         raise RecipeError(
-            f"labels: {labels} needs soft labels",
-            fix="write soft: TABLE, made by `vaplan label --soft`",
+            f"labels: {labels} needs label probabilities",
+            fix="write label_probability: TABLE, made by `vaplan label --label-probability`",
         )
-    if labels == "hard" or target.soft is None:
+    if labels == "hard" or target.label_probability is None:
         return existing_pseudo(prediction, target).float(), None
-    soft = target.soft.float() * prediction.mask[..., None]
+    soft = target.label_probability.float() * prediction.mask[..., None]
     if labels == "soft":
         return soft, None
     return existing_pseudo(prediction, target).float(), (2 * soft - 1).abs()

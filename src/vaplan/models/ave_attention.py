@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vaplan.arrays import AUDIO, VISUAL, Inputs
 from vaplan.errors import RecipeError, UsageError, unknown
-from vaplan.localisation import Localisation, localised
+from vaplan.localisation import Localisation, make_localisation
 from vaplan.models.recurrent import BiLSTM
 
 FUSIONS = ("concat", "dmrn")
@@ -148,7 +148,9 @@ class AVEAttention(nn.Module):
         video_logit = logit.masked_fill(~present[..., None], lowest).amax(dim=1)
         segment_log = logit.log_softmax(dim=-1)
         video = video_logit.softmax(dim=-1)[:, :-1]
-        return localised(segment_log, video, inputs.mask, video_logit=video_logit)
+        return make_localisation(
+            segment_log, video, inputs.mask, video_logit=video_logit
+        )
 
 
 def _classifier(settings: AVEAttentionSettings, labels: int) -> nn.Module:

@@ -1,70 +1,93 @@
-"""Labels made by a machine: PLG makes them (`generate`), PLD denoises them (`denoise`).
+"""Pseudo labels: generation (PLG), denoising (PLD), refinement and diagnostics.
 
-Beside them stand MA's exchange (`swap`), JoMoLD's noise (`noise`), VALOR's thresholds and prompts (`valor`), and what
-to hold a class against where there are no tags (`open_vocabulary`). Without dense labels, `mixture` says how likely a
-label is right; `smooth` averages evidence along the timeline; `fuse` joins it with what a parser says, and `fit_stack`
-learns from densely labelled videos how to.
+PLG computes `evidence`, chooses `thresholds` and applies them in `generate`. PLD flips
+suspicious labels in `denoise`. Without dense labels, `mixture` estimates the probability of
+each label and `diagnostics` its quality. `fusion` refines labels with a parser's
+predictions. The steps of other methods are `ma`, `jomold` and `valor`.
 """
 
 from vaplan.pseudo_labels.denoise import (
     Denoising,
+    condition_on_tags,
     flip_suspicious,
     forward_loss,
-    given_tags,
 )
-from vaplan.pseudo_labels.generate import (
+from vaplan.pseudo_labels.diagnostics import (
+    LabelDiagnostics,
+    diagnose_labels,
+    label_agreement,
+)
+from vaplan.pseudo_labels.evidence import (
+    CONFIDENCE,
+    LOGIT,
+    MARGIN,
     STRATEGIES,
-    choose_thresholds,
+    Evidence,
+    compute_evidence,
     confidence,
-    evidence,
-    generate_pseudo_labels,
     similarity,
-    thresholds,
-    video_level,
+    smooth,
+    subtract_background,
 )
-from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
-from vaplan.pseudo_labels.noise import NoiseEstimate, doubtful_tags, noise_ratios
-from vaplan.pseudo_labels.open_vocabulary import MARGINS, above_everyday
-from vaplan.pseudo_labels.posterior import fuse
-from vaplan.pseudo_labels.smoothing import smooth
-from vaplan.pseudo_labels.stacking import Stack, fit_stack
-from vaplan.pseudo_labels.swap import (
+from vaplan.pseudo_labels.fusion import StackingModel, fit_stacking, fuse_log_odds
+from vaplan.pseudo_labels.generate import generate_pseudo_labels, video_level
+from vaplan.pseudo_labels.jomold import NoiseEstimate, noise_ratios, noisy_tags
+from vaplan.pseudo_labels.ma import (
     draw_partners,
     error_rates,
-    exchanged,
+    exchange_modality,
     removed_by_exchange,
 )
-from vaplan.pseudo_labels.unsupervised import thresholds_without_labels
+from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
+from vaplan.pseudo_labels.thresholds import (
+    MARGINS,
+    THRESHOLD_RULES,
+    ThresholdSpec,
+    choose_thresholds,
+    fit_thresholds_to_score,
+    make_thresholds,
+    thresholds_at_false_positive_rate,
+)
 from vaplan.pseudo_labels.valor import valor_prompts, valor_thresholds
 
 __all__ = [
+    "CONFIDENCE",
+    "LOGIT",
+    "MARGIN",
     "MARGINS",
     "STRATEGIES",
+    "THRESHOLD_RULES",
     "Denoising",
+    "Evidence",
+    "LabelDiagnostics",
     "Mixture",
     "NoiseEstimate",
-    "Stack",
-    "above_everyday",
+    "StackingModel",
+    "ThresholdSpec",
     "choose_thresholds",
+    "compute_evidence",
+    "condition_on_tags",
     "confidence",
-    "doubtful_tags",
+    "diagnose_labels",
     "draw_partners",
     "error_rates",
-    "evidence",
-    "exchanged",
+    "exchange_modality",
     "fit_mixture",
-    "fit_stack",
+    "fit_stacking",
+    "fit_thresholds_to_score",
     "flip_suspicious",
     "forward_loss",
-    "fuse",
+    "fuse_log_odds",
     "generate_pseudo_labels",
-    "given_tags",
+    "label_agreement",
+    "make_thresholds",
     "noise_ratios",
+    "noisy_tags",
     "removed_by_exchange",
     "similarity",
     "smooth",
-    "thresholds",
-    "thresholds_without_labels",
+    "subtract_background",
+    "thresholds_at_false_positive_rate",
     "valor_prompts",
     "valor_thresholds",
     "video_level",

@@ -1,4 +1,7 @@
-"""PLD: flip the pseudo labels that a trained parser finds far harder than the same event's easiest segments.
+"""PLD: pseudo label denoising.
+
+Labels whose forward loss is far above the loss of the easiest segments of the same event
+are flipped.
 
 Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
 """
@@ -13,22 +16,27 @@ from torch import Tensor
 from vaplan.arrays import MODALITIES, Prediction
 from vaplan.errors import RecipeError, unknown
 
+LOSS_CLIP = 1e-7  # distance of probabilities from 0 and 1
+
 
 @dataclass(frozen=True)
 class Denoising:
-    """How `flip_suspicious` tells a suspicious label.
+    """Settings of `flip_suspicious`.
 
-    Args:
-        keep: How many of an event's lowest-loss segments make its baseline (fewer in a short video: at most half).
-        ratio: How many times the baseline is suspicious.
-        floor: Flip only where the parser puts the label's opposite above one half. Without it the rule is the
-            published one, which also flips losses of 1e-6 where the baseline is 1e-8.
-        given_tags: Judge by what the parser says of a segment given that the video holds the class, as its tag
-            does; see `given_tags`. Without it the parser's own probability is taken, as published.
-        keep_presence: Let what stands out along the timeline move onsets and offsets, never decide whether a class
-            occurs in a modality at all: nothing is flipped where no label was, or where none would be left. Without
-            it every suspicious label is flipped, as published.
-        modalities: Whose labels are denoised.
+    Attributes:
+        keep: Number of an event's lowest-loss segments in the baseline (K in the paper);
+            in short videos at most half of the segments.
+        ratio: Ratio of a loss to the baseline above which a label is suspicious.
+        floor: Flip only labels whose opposite the parser finds more probable. The
+            published rule has no floor; it also flips a loss of 1e-6 where the baseline is
+            1e-8.
+        given_tags: Take the loss of the probability given that the video contains the
+            class, as its tag says; see `condition_on_tags`. The published rule takes the
+            parser's own probability.
+        keep_presence: Never change whether a class occurs in a modality of a video: flips
+            may only move onsets and offsets. The published rule flips every suspicious
+            label.
+        modalities: Modalities whose labels are denoised.
     """
 
     keep: int = 5
@@ -48,15 +56,20 @@ class Denoising:
                 raise RecipeError(unknown("modality", name, MODALITIES))
 
 
-def given_tags(prediction: Prediction) -> Float[Tensor, "video time modality class"]:
-    """How likely a class is in each segment of a video that is known to hold it.
+def condition_on_tags(
+    prediction: Prediction,
+) -> Float[Tensor, "video time modality class"]:
+    """Compute the probability of a class in each segment, given that the video contains it.
 
-    A segment can hold a class only if its video does, so P(segment | video) = P(segment) / P(video). The tags of the
-    videos whose labels are denoised are known: a parser that doubts a tag says little about when it occurs.
+    A segment can contain a class only if its video does, so P(segment | video) =
+    P(segment) / P(video). The tags of the videos are known: a parser that doubts a tag
+    says little about the time of the class.
+
+    Args:
+        prediction: Probabilities of a parser. HAN's attentive pooling can exceed 1.
     """
-    video = prediction.video.clamp(
-        torch.finfo(torch.float32).tiny, 1
-    )  # HAN's own pooling can exceed 1
+    smallest = torch.finfo(torch.float32).tiny
+    video = prediction.video.clamp(smallest, 1)
     return (prediction.segment / video[:, None, None]).clamp(max=1)
 
 
@@ -64,9 +77,15 @@ def forward_loss(
     probability: Float[Tensor, "video time modality class"],
     label: Bool[Tensor, "video time modality class"],
 ) -> Float[Tensor, "video time modality class"]:
-    """Unreduced cross entropy of a trained parser against hard labels, in nats."""
-    of_label = torch.where(label, probability.float(), 1 - probability.float())
-    return -of_label.clamp(1e-7, 1 - 1e-7).log()
+    """Compute the unreduced cross entropy of a parser against labels, in nats.
+
+    Args:
+        probability: Segment probabilities of a trained parser.
+        label: Labels of the same segments.
+    """
+    present = probability.float()
+    of_label = torch.where(label, present, 1 - present)
+    return -of_label.clamp(LOSS_CLIP, 1 - LOSS_CLIP).log()
 
 
 def flip_suspicious(
@@ -76,30 +95,34 @@ def flip_suspicious(
     mask: Bool[Tensor, "video time modality"],
     settings: Denoising | None = None,
 ) -> Bool[Tensor, "video time modality class"]:
-    """Flip the labels whose loss stands far above the same event's easiest segments.
+    """Flip the labels whose loss is far above the same event's easiest segments.
 
-    Only classes of the weak label, and only segments that exist, are ever flipped.
+    Only tagged classes in segments that exist are flipped.
 
     Args:
-        loss: `forward_loss` of the parser, in evaluation mode, on these very videos.
+        label: Pseudo labels.
+        loss: `forward_loss` of the parser in evaluation mode on these videos.
+        weak_label: Tags of the videos.
+        mask: Segments that exist.
+        settings: Settings of the rule.
+
+    Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
     """
-    chosen = settings or Denoising()
-    suspicious = loss > chosen.ratio * baseline(loss, mask, keep=chosen.keep)
-    if chosen.floor:
-        suspicious &= loss > math.log(2)
-    denoised = torch.tensor(
-        [name in chosen.modalities for name in MODALITIES], device=label.device
+    settings = settings or Denoising()
+    is_suspicious = loss > settings.ratio * baseline(loss, mask, keep=settings.keep)
+    if settings.floor:
+        is_suspicious &= loss > math.log(2)
+    is_denoised = torch.tensor(
+        [name in settings.modalities for name in MODALITIES], device=label.device
     )
-    flipped = label ^ (
-        suspicious & weak_label[:, None, None] & (mask & denoised)[..., None]
-    )
-    if not chosen.keep_presence:
+    may_flip = weak_label[:, None, None] & (mask & is_denoised)[..., None]
+    flipped = label ^ (is_suspicious & may_flip)
+    if not settings.keep_presence:
         return flipped
-    before, after = (
-        (labels & mask[..., None]).any(dim=1, keepdim=True)
-        for labels in (label, flipped)
-    )
-    return torch.where(before & after, flipped, label)
+    exists = mask[..., None]
+    is_present = (label & exists).any(dim=1, keepdim=True)
+    stays_present = (flipped & exists).any(dim=1, keepdim=True)
+    return torch.where(is_present & stays_present, flipped, label)
 
 
 def baseline(
@@ -108,12 +131,19 @@ def baseline(
     *,
     keep: int,
 ) -> Float[Tensor, "video 1 modality class"]:
-    """Per event the mean of its `keep` lowest losses, or of half its segments where the video is short.
+    """Average each event's lowest losses.
 
-    Infinite where a modality has no segment: then nothing is suspicious.
+    Args:
+        loss: Forward loss of every segment.
+        mask: Segments that exist.
+        keep: Number of losses, or half of the segments if the video is shorter.
+
+    Returns:
+        The mean; infinite where a modality has no segment, so that nothing is suspicious.
     """
-    kept = (mask.sum(dim=1, keepdim=True) // 2).clamp(min=1, max=keep)
-    ranked = loss.masked_fill(~mask[..., None], math.inf).sort(dim=1).values
+    count = (mask.sum(dim=1, keepdim=True) // 2).clamp(min=1, max=keep)
+    ascending = loss.masked_fill(~mask[..., None], math.inf).sort(dim=1).values
     rank = torch.arange(loss.shape[1], device=loss.device)[:, None]
-    lowest = ranked.masked_fill(~(rank < kept)[..., None], 0)
-    return lowest.sum(dim=1, keepdim=True) / kept[..., None]
+    is_lowest = (rank < count)[..., None]
+    lowest = ascending.masked_fill(~is_lowest, 0)
+    return lowest.sum(dim=1, keepdim=True) / count[..., None]

@@ -1,8 +1,10 @@
-"""VALOR's pseudo labels for LLP: raw logits of CLIP and CLAP above one published threshold for each class.
+"""VALOR's prompts and thresholds for LLP: one published logit threshold for each class.
 
-The prompts are kept to the letter, slips included, because the thresholds were chosen with them.
-Source: Lai, Chen, Wang, "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual Event Parser", NeurIPS
-2023, arXiv 2305.17343, and the code published with it.
+The prompts have the published spelling, errors included, because the thresholds were
+chosen with them.
+
+Source: Lai, Chen, Wang, "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual
+Event Parser", NeurIPS 2023, arXiv 2305.17343, and the code published with it.
 """
 
 from collections.abc import Sequence
@@ -27,84 +29,51 @@ CAPTIONS = {
         "a blender|hands clapping"
     ).split("|"),
 }
+# fmt: off
 LOGITS = {
     AUDIO: (
-        0,
-        0,
-        1,
-        4,
-        6,
-        -2,
-        4,
-        4,
-        2,
-        2,
-        2,
-        1,
-        2,
-        3,
-        0,
-        2,
-        2,
-        2,
-        0,
-        2,
-        -1,
-        2,
-        3,
-        3,
-        0,
+        0, 0, 1, 4, 6, -2, 4, 4, 2, 2, 2, 1, 2, 3, 0, 2, 2, 2, 0, 2, -1, 2, 3, 3, 0,
     ),
     VISUAL: (
-        20,
-        15,
-        18,
-        14,
-        15,
-        18,
-        18,
-        15,
-        15,
-        15,
-        15,
-        18,
-        15,
-        15,
-        15,
-        15,
-        15,
-        15,
-        15,
-        16,
-        14,
-        15,
-        15,
-        15,
-        18,
+        20, 15, 18, 14, 15, 18, 18, 15, 15, 15, 15, 18, 15, 15, 15, 15, 15, 15, 15, 16,
+        14, 15, 15, 15, 18,
     ),
 }
+# fmt: on
 
 
 def valor_thresholds(classes: Sequence[str]) -> dict[str, list[float]]:
-    """The logit that a label must exceed, per modality and class: for `thresholds` of the strategy "logit"."""
-    places = [_place(name) for name in classes]
+    """Return the published logit threshold of each class, per modality.
+
+    Raises:
+        RecipeError: A class is not one of LLP's.
+    """
+    indices = [_llp_index(name) for name in classes]
     return {
-        MODALITIES[m]: [float(logits[place]) for place in places]
-        for m, logits in LOGITS.items()
+        MODALITIES[modality]: [float(logits[index]) for index in indices]
+        for modality, logits in LOGITS.items()
     }
 
 
 def valor_prompts(classes: Sequence[str], modality: int) -> list[list[str]]:
-    """The sentence of each class."""
-    return [
-        [PREFIX[modality].format(CAPTIONS[modality][_place(name)])] for name in classes
-    ]
+    """Return the published prompt of each class.
+
+    Args:
+        classes: Classes of LLP.
+        modality: `AUDIO` or `VISUAL`.
+
+    Raises:
+        RecipeError: A class is not one of LLP's.
+    """
+    captions = CAPTIONS[modality]
+    prefix = PREFIX[modality]
+    return [[prefix.format(captions[_llp_index(name)])] for name in classes]
 
 
-def _place(name: str) -> int:
+def _llp_index(name: str) -> int:
     if name not in LLP.classes:
         raise RecipeError(
             unknown("class of VALOR", name, LLP.classes),
-            fix="its thresholds and prompts are those of LLP",
+            fix="VALOR has thresholds and prompts for the classes of LLP only",
         )
     return LLP.index(name)

@@ -6,14 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vaplan.plots import FAINT, INK, PALETTE, PAPER, WIDTH
-from vaplan.pseudo_labels.trust import Trust
+from vaplan.pseudo_labels.diagnostics import LabelDiagnostics
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
 LONGEST = 26  # letters of a name
 MARKS = {"trustworthy": "", "doubtful": "  ✗", "unknown": "  ?"}
 
 
-def picture(trust: Mapping[str, Mapping[str, Trust]]) -> Figure:
+def picture(trust: Mapping[str, Mapping[str, LabelDiagnostics]]) -> Figure:
     """How often each class fires where it is tagged and where it is not, and how many of its labels are right.
 
     Args:
@@ -42,11 +42,11 @@ def picture(trust: Mapping[str, Mapping[str, Trust]]) -> Figure:
     return figure
 
 
-def _draw(panel: Axes, by_class: Mapping[str, Trust]) -> None:
+def _draw(panel: Axes, by_class: Mapping[str, LabelDiagnostics]) -> None:
     places = range(len(by_class))
     found = list(by_class.values())
-    inside = [100 * one.fires for one in found]
-    outside = [100 * one.fires_untagged for one in found]
+    inside = [100 * one.rate for one in found]
+    outside = [100 * one.rate_untagged for one in found]
     panel.barh(
         [y - 0.18 for y in places],
         inside,
@@ -62,7 +62,9 @@ def _draw(panel: Axes, by_class: Mapping[str, Trust]) -> None:
         label="would fire, untagged videos",
     )
     right = [
-        (y, 100 * one.right) for y, one in zip(places, found, strict=True) if one.fires
+        (y, 100 * one.precision)
+        for y, one in zip(places, found, strict=True)
+        if one.rate
     ]
     xs, ys = [x for _, x in right], [y for y, _ in right]
     panel.plot(xs, ys, "D", color=GREEN, ms=4, label="labels that are right, estimated")

@@ -1,25 +1,29 @@
-"""The verbs: each stage is a function here and a command outside, from files to files."""
+"""The stages: one function a command, from files to files."""
 
-from vaplan.stages.check import Check, check, read_manifest, write_manifest
-from vaplan.stages.check_labels import Checked, check_labels
-from vaplan.stages.data import read_data
+from vaplan.annotations import read_data
+from vaplan.stages.check_data import Check, check, read_manifest, write_manifest
+from vaplan.stages.check_labels import LabelCheck, check_labels
+from vaplan.stages.denoise import Denoised, denoise
+from vaplan.stages.exchange import exchange
 from vaplan.stages.features import Outcome, features
-from vaplan.stages.fetch import fetch
-from vaplan.stages.fit import fit, known_tags
+from vaplan.stages.fetch_data import fetch
+from vaplan.stages.fit import fit
+from vaplan.stages.import_features import Imported, import_pack
 from vaplan.stages.label import Labelling, label
-from vaplan.stages.packs import Imported, import_pack
-from vaplan.stages.predict import media_files, parse, predict
-from vaplan.stages.refine import refine
-from vaplan.stages.tags import exchange, noise_ratios
-from vaplan.stages.train import Denoised, denoise, train
+from vaplan.stages.noise import noise_ratios
+from vaplan.stages.parse import parse
+from vaplan.stages.predict import predict
+from vaplan.stages.refine import Refined, refine
+from vaplan.stages.train import train
 
 __all__ = [
     "Check",
-    "Checked",
     "Denoised",
     "Imported",
+    "LabelCheck",
     "Labelling",
     "Outcome",
+    "Refined",
     "check",
     "check_labels",
     "denoise",
@@ -28,9 +32,7 @@ __all__ = [
     "fetch",
     "fit",
     "import_pack",
-    "known_tags",
     "label",
-    "media_files",
     "noise_ratios",
     "parse",
     "predict",

@@ -1,13 +1,17 @@
-"""Whether pseudo labels help on a user's own data, told from the tags of held-out videos alone.
+"""`vaplan check-labels`: whether pseudo labels help, from tags of held-out videos only.
 
-A small parser is trained on tags, and another one on tags and pseudo labels; both parse the videos of the fold that
-neither has seen. Two things are compared, video by video. *Tags*: how well each orders the classes of the video.
-*Places*: each says in which seconds, heard or seen, a tag is; without those seconds the tag should be hard to tell for
-a judge that knows neither of them. The judge is linear in the video's mean features and is trained on tags of the
-other folds, so that what a second contributes to a tag can be read off.
+One small parser is trained on tags, and one on tags and pseudo labels. Both predict the
+videos of a fold that neither was trained on, and are compared video by video:
+
+- *tags*: the ranking precision of the video's tags among all classes.
+- *localisation*: each parser says in which segments of each modality a tag occurs. Without
+  these segments a probe that is independent of both parsers should recognise the tag less
+  well. The probe is a linear regression of tags on the mean features of a video, trained
+  on the other folds, so that the contribution of a segment to a tag can be read off.
 """
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +21,37 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan import recipe as recipes
+from vaplan import runs
 from vaplan.annotations import Annotations
 from vaplan.arrays import Inputs, Prediction, Target
+from vaplan.dataset import Dataset, Encoders
 from vaplan.errors import AnnotationError
 from vaplan.metrics.intervals import Interval, bootstrap
 from vaplan.metrics.tags import ranking_precision
-from vaplan.stages.data import Encoders, read_inputs, usable
-from vaplan.stages.folds import cross_predict, folds_of, others_than
-from vaplan.stages.train import read_labels
+from vaplan.training.cross_fitting import (
+    complement,
+    predict_out_of_fold,
+    split_folds,
+)
 
-FEWEST = 20  # videos, below which nothing can be said
-RIDGE = 0.3  # of the features' own variance
-SMALL = (
+MIN_TAGGED_VIDEOS = 20
+RIDGE = 0.3  # penalty of the probe, in units of the feature variance
+SMALL_PARSER = (
     "model.settings={hidden: 64, feedforward: 64, dropout: 0.3}",
     "training={epochs: 15, batch_size: 16, learning_rate: 1e-3}",
 )
 
 
 @dataclass(frozen=True)
-class Checked:
-    """Held-out videos with and without pseudo labels.
+class LabelCheck:
+    """Scores on held-out videos with and without pseudo labels.
 
-    Args:
-        without: What a parser trained on tags reaches, mean over videos: `tags` in percent, and `places` in standard
-            deviations of the judge's score.
-        gain: What the pseudo labels add to each, with its 95 % interval over videos.
+    Attributes:
+        videos: Number of videos.
+        folds: Number of folds.
+        without: Mean score of a parser trained on tags: `tags` in percent, `localisation`
+            in standard deviations of the probe's score.
+        gain: Gain of each score by the pseudo labels, with a 95 % interval over videos.
     """
 
     videos: int
@@ -51,20 +61,22 @@ class Checked:
 
     @property
     def verdict(self) -> str:
-        """`help`, `do not help` or `harm`, by the intervals of tags and places."""
+        """`help`, `do not help` or `harm`, by the intervals of both gains."""
         if any(gain.high < 0 for gain in self.gain.values()):
             return "harm"
-        return (
-            "help"
-            if any(gain.low > 0 for gain in self.gain.values())
-            else "do not help"
-        )
+        if any(gain.low > 0 for gain in self.gain.values()):
+            return "help"
+        return "do not help"
 
     def document(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        gain = {name: asdict(interval) for name, interval in self.gain.items()}
-        about = {"verdict": self.verdict, "videos": self.videos, "folds": self.folds}
-        return about | {"without": self.without, "gain": gain}
+        """Return all values as JSON values."""
+        return {
+            "verdict": self.verdict,
+            "videos": self.videos,
+            "folds": self.folds,
+            "without": self.without,
+            "gain": {name: asdict(interval) for name, interval in self.gain.items()},
+        }
 
 
 def check_labels(
@@ -72,123 +84,182 @@ def check_labels(
     store: Path,
     labels: Path,
     *,
-    names: Encoders,
+    encoders: Encoders,
     folds: int = 3,
     seed: int = 0,
-) -> Checked:
-    """Train with and without the labels on parts of the training videos, and compare on the rest."""
-    data, _ = usable(data.by_split().get("train", data), store, names)
-    data = data.ordered([video.video for video in data.videos if video.tags])
-    if len(data.videos) < FEWEST:
-        what = f"{len(data.videos)} tagged videos are too few to hold some out"
-        raise AnnotationError(what, file=data.source, fix=f"tag at least {FEWEST}")
-    inputs = read_inputs(store, names, data.ids)
-    return compare(
-        inputs,
-        torch.from_numpy(data.weak_label()),
-        read_labels(labels, data, inputs),
+) -> LabelCheck:
+    """Train with and without pseudo labels and compare on held-out training videos.
+
+    Args:
+        data: Data set.
+        store: Feature store.
+        labels: Table of pseudo labels.
+        encoders: Names of the encoders per modality.
+        folds: Number of folds.
+        seed: Seed of folds, trainings and resampling.
+
+    Raises:
+        AnnotationError: Fewer than 20 videos are tagged.
+    """
+    train = data.by_split().get("train", data)
+    dataset = Dataset.with_features(train, store, encoders)
+    tagged = [video.video for video in dataset.annotations.videos if video.tags]
+    if len(tagged) < MIN_TAGGED_VIDEOS:
+        raise AnnotationError(
+            f"{len(tagged)} tagged videos are too few to hold some out",
+            file=data.source,
+            fix=f"tag at least {MIN_TAGGED_VIDEOS}",
+        )
+    dataset = dataset.select_videos(tagged)
+    return compare_with_and_without(
+        dataset.inputs,
+        dataset.weak_label,
+        dataset.labels(labels),
         folds=folds,
         seed=seed,
     )
 
 
-def compare(
+def compare_with_and_without(
     inputs: Inputs,
     tags: Bool[Tensor, "video class"],
     pseudo: Bool[Tensor, "video time modality class"],
     *,
     folds: int,
     seed: int,
-) -> Checked:
-    """As `check_labels`, of arrays; every video has a tag."""
-    changes = [*SMALL, f"training.seed={seed}"]
-    told = contributions(inputs, tags, folds=folds, seed=seed)
-    before, after = (
-        numbers(
-            cross_predict(
-                recipes.read(name, changes=changes), inputs, target, folds=folds
-            ),
-            tags,
-            told,
-        )
-        for name, target in (("han", Target(tags)), ("ple", Target(tags, pseudo)))
-    )
-    gains = bootstrap(
-        np.stack([after[name] - before[name] for name in before], axis=1), seed=seed
-    )
-    means = {name: float(values.mean()) for name, values in before.items()}
-    return Checked(len(inputs), folds, means, dict(zip(before, gains, strict=True)))
-
-
-def numbers(
-    said: Prediction,
-    tags: Bool[Tensor, "video class"],
-    told: Float[Tensor, "video time modality class"],
-) -> dict[str, Float[np.ndarray, " video"]]:
-    """What is compared, of every video; larger is better."""
-    tags_told = 100 * ranking_precision(tags.numpy(), said.video.numpy())
-    return {"tags": tags_told, "places": places(said.segment, tags, told).numpy()}
-
-
-def places(
-    probability: Float[Tensor, "video time modality class"],
-    tags: Bool[Tensor, "video class"],
-    told: Float[Tensor, "video time modality class"],
-) -> Float[Tensor, " video"]:
-    """How much more a tag loses with the likelier half of all segments, heard and seen, than with the other half.
-
-    Both halves are of one size, so that it matters only which segments are in them. Mean over the video's tags.
+) -> LabelCheck:
+    """Compare a parser trained on tags with one trained on tags and pseudo labels.
 
     Args:
-        told: What each segment contributes to each tag; see `contributions`.
+        inputs: Features of the videos.
+        tags: Tags; every video has at least one.
+        pseudo: Pseudo labels.
+        folds: Number of folds.
+        seed: Seed of folds, trainings and resampling.
     """
-    cells, likely = told.flatten(1, 2), probability.flatten(1, 2)
-    rank = likely.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    lost = torch.where(rank < cells.shape[1] / 2, cells, -cells).sum(dim=1)
-    return (lost * tags).sum(dim=1) / tags.sum(dim=1)
+    attribution = segment_attribution(inputs, tags, folds=folds, seed=seed)
+
+    def score_recipe(
+        name: str, target: Target
+    ) -> dict[str, Float[np.ndarray, " video"]]:
+        changes = [*SMALL_PARSER, f"training.seed={seed}"]
+        recipe = recipes.read(name, changes=changes)
+        make_model = partial(
+            runs.make_model,
+            recipe,
+            feature_sizes=inputs.feature_sizes,
+            classes=tags.shape[1],
+        )
+        prediction = predict_out_of_fold(
+            make_model,
+            inputs,
+            target,
+            settings=recipe.training,
+            losses=recipe.losses,
+            folds=folds,
+        )
+        return score_videos(prediction, tags, attribution)
+
+    without = score_recipe("han", Target(tags))
+    with_labels = score_recipe("ple", Target(tags, pseudo))
+    gains = np.stack([with_labels[name] - without[name] for name in without], axis=1)
+    intervals = bootstrap(gains, seed=seed)
+    means = {name: float(values.mean()) for name, values in without.items()}
+    return LabelCheck(
+        len(inputs), folds, means, dict(zip(without, intervals, strict=True))
+    )
 
 
-def contributions(
+def score_videos(
+    prediction: Prediction,
+    tags: Bool[Tensor, "video class"],
+    attribution: Float[Tensor, "video time modality class"],
+) -> dict[str, Float[np.ndarray, " video"]]:
+    """Compute both scores of every video; larger is better.
+
+    Args:
+        prediction: Out-of-fold prediction.
+        tags: Tags of the videos.
+        attribution: Contribution of each segment to each tag; see `segment_attribution`.
+    """
+    precision = ranking_precision(tags.numpy(), prediction.video.numpy())
+    localisation = localisation_score(prediction.segment, tags, attribution)
+    return {"tags": 100 * precision, "localisation": localisation.numpy()}
+
+
+def localisation_score(
+    probability: Float[Tensor, "video time modality class"],
+    tags: Bool[Tensor, "video class"],
+    attribution: Float[Tensor, "video time modality class"],
+) -> Float[Tensor, " video"]:
+    """Compare the attribution of the more probable half of the segments with the other half.
+
+    Both halves have the same size, so that only the choice of segments matters.
+
+    Args:
+        probability: Probability of each class in each segment and modality.
+        tags: Tags of the videos; the score is their mean.
+        attribution: Contribution of each segment to each tag.
+    """
+    cells = attribution.flatten(1, 2)
+    order = probability.flatten(1, 2).argsort(dim=1, descending=True, stable=True)
+    rank = order.argsort(dim=1)
+    is_probable_half = rank < cells.shape[1] / 2
+    difference = torch.where(is_probable_half, cells, -cells).sum(dim=1)
+    return (difference * tags).sum(dim=1) / tags.sum(dim=1)
+
+
+def segment_attribution(
     inputs: Inputs, tags: Bool[Tensor, "video class"], *, folds: int, seed: int
 ) -> Float[Tensor, "video time modality class"]:
-    """What each segment adds to a linear judge's score of each tag, in deviations of that score over held-out videos.
+    """Compute the contribution of each segment to a linear probe's score of each tag.
 
-    The judge is a ridge regression of the tags on the mean features of both modalities, made without the video's fold.
+    The probe is a ridge regression of the tags on the mean features of both modalities,
+    trained without the video's fold.
+
+    Args:
+        inputs: Features of the videos.
+        tags: Tags of the videos.
+        folds: Number of folds.
+        seed: Seed of the folds.
+
+    Returns:
+        Contributions in standard deviations of the score over held-out videos.
     """
     features = [
-        torch.cat([s.float() for s in streams], dim=-1) for streams in inputs.streams
+        torch.cat([stream.float() for stream in streams], dim=-1)
+        for streams in inputs.streams
     ]
     sizes = [feature.shape[-1] for feature in features]
     share = inputs.mask / inputs.mask.sum(dim=1, keepdim=True).clamp(min=1)
-    means = torch.cat(
-        [torch.einsum("vt,vtf->vf", share[:, :, m], f) for m, f in enumerate(features)],
-        dim=1,
-    )
-    told = torch.zeros(*inputs.mask.shape, tags.shape[1])
-    for fold in folds_of(len(inputs), folds, seed=seed):
-        middle, weights = _ridge(
-            means[others := others_than(fold, len(inputs))], tags[others].float()
-        )
-        for m, (centre, weight) in enumerate(
-            zip(torch.split(middle, sizes), torch.split(weights, sizes), strict=True)
-        ):
-            told[fold, :, m] = share[fold, :, m, None] * (
-                (features[m][fold] - centre) @ weight
-            )
-    return told / told.sum(dim=(1, 2)).std(dim=0).clamp(min=1e-9)
+    modality_means = [
+        torch.einsum("vt,vtf->vf", share[:, :, m], feature)
+        for m, feature in enumerate(features)
+    ]
+    means = torch.cat(modality_means, dim=1)
+    attribution = torch.zeros(*inputs.mask.shape, tags.shape[1])
+    for fold in split_folds(len(inputs), folds, seed=seed):
+        train_on = complement(fold, len(inputs))
+        centre, weights = _ridge_regression(means[train_on], tags[train_on].float())
+        centres = torch.split(centre, sizes)
+        weights_of = torch.split(weights, sizes)
+        for m, feature in enumerate(features):
+            score = (feature[fold] - centres[m]) @ weights_of[m]
+            attribution[fold, :, m] = share[fold, :, m, None] * score
+    deviation = attribution.sum(dim=(1, 2)).std(dim=0).clamp(min=1e-9)
+    return attribution / deviation
 
 
-def _ridge(
+def _ridge_regression(
     means: Float[Tensor, "video feature"], tags: Float[Tensor, "video class"]
 ) -> tuple[Float[Tensor, " feature"], Float[Tensor, "feature class"]]:
-    """The middle of the features, and the weights: solved over videos where features are more."""
-    middle = means.mean(dim=0)
-    rows, wanted = means - middle, tags - tags.mean(dim=0)
-    strength = RIDGE * rows.square().mean() * len(rows)
+    """Return the mean features and the weights; solve the smaller of the two systems."""
+    centre = means.mean(dim=0)
+    rows = means - centre
+    centred_tags = tags - tags.mean(dim=0)
+    penalty = RIDGE * rows.square().mean() * len(rows)
     if rows.shape[1] <= len(rows):
-        return middle, torch.linalg.solve(
-            rows.T @ rows + strength * torch.eye(rows.shape[1]), rows.T @ wanted
-        )
-    return middle, rows.T @ torch.linalg.solve(
-        rows @ rows.T + strength * torch.eye(len(rows)), wanted
-    )
+        gram = rows.T @ rows + penalty * torch.eye(rows.shape[1])
+        return centre, torch.linalg.solve(gram, rows.T @ centred_tags)
+    gram = rows @ rows.T + penalty * torch.eye(len(rows))
+    return centre, rows.T @ torch.linalg.solve(gram, centred_tags)

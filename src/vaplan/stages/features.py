@@ -1,6 +1,6 @@
 """Media files to feature vectors: every file is decoded once and encoded by every encoder that lacks it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,22 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vaplan import encoders
+from vaplan import encoders as encoder_models
 from vaplan.annotations import Annotations
+from vaplan.annotations.media_files import NO_FILE, MediaFolder
 from vaplan.arrays import AUDIO
+from vaplan.dataset import Encoders
 from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import MediaError, StoreError
 from vaplan.media import CENTRE, Cut
-from vaplan.stages.data import NO_FILE, Encoders, MediaFolder
 from vaplan.store import Entry, Store, Writer
 from vaplan.store import stores as existing
-from vaplan.workers import Engine, Failed, supervised
+from vaplan.workers import Engine, Failed, Progress, supervised
 from vaplan.workers.processes import in_order
 
-Progress = Callable[
-    [int, int, str], None
-]  # done, of, what went wrong with the last one
 Pair = tuple[int, str]  # modality and encoder name
 Entries = dict[Pair, Entry]
 
@@ -55,7 +53,7 @@ def features(
     media: Path,
     store: Path,
     *,
-    names: Encoders,
+    encoders: Encoders,
     workers: int | None = None,
     retry: str | None = None,
     limit: int | None = None,
@@ -67,7 +65,7 @@ def features(
     """Bring the store up to date with the data set; what is there already is not touched.
 
     Args:
-        names: Encoder names per modality, in modality order.
+        encoders: Names of the encoders per modality, in modality order.
         retry: Try those again whose recorded failure contains this text; files that were not there are looked for
             again in any case.
         limit: Decode at most so many files now.
@@ -76,7 +74,9 @@ def features(
         sampling: When pictures are taken; see `media.Cut`.
     """
     Cut(sampling=sampling)  # refuses a name that does not exist
-    pairs = [(modality, name) for modality, group in enumerate(names) for name in group]
+    pairs = [
+        (modality, name) for modality, group in enumerate(encoders) for name in group
+    ]
     folder = MediaFolder(media, table=data.source)
     stores = {
         pair: _create(store, pair, planned=data.ids, compute=compute, sampling=sampling)
@@ -112,7 +112,7 @@ def _create(
     root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str
 ) -> Store:
     """Make or find a store; one that is there says by its provenance what is left open of `compute`."""
-    name = encoders.store_name(pair[1], pair[0])
+    name = encoder_models.store_name(pair[1], pair[0])
     if begun := existing(root).get(name):
         _refuse_other_sampling(begun, sampling)
         was = Compute.of(begun.card.provenance)
@@ -125,7 +125,7 @@ def _create(
                 file=begun.folder,
                 fix="leave the two options out, or give another --store",
             )
-    encoder = encoders.load(pair[1], pair[0], compute=compute)
+    encoder = encoder_models.load(pair[1], pair[0], compute=compute)
     about = {**encoder.provenance, "dimension": encoder.dimension}
     about |= {} if sampling == CENTRE else {"sampling": sampling}
     return Store.create(root, name, about, planned=planned)
@@ -235,7 +235,7 @@ def _prepare(computes: dict[Pair, Compute]) -> None:
     torch.set_num_threads(1)
     _LOADED.update(
         {
-            pair: encoders.load(pair[1], pair[0], compute=how)
+            pair: encoder_models.load(pair[1], pair[0], compute=how)
             for pair, how in computes.items()
         }
     )
@@ -243,7 +243,7 @@ def _prepare(computes: dict[Pair, Compute]) -> None:
 
 def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
     """Decode one file and encode it with the worker's encoders."""
-    encoded = encoders.encode(
+    encoded = encoder_models.encode(
         job.path, [_LOADED[pair] for pair in job.encoders], sampling=sampling
     )
     return {

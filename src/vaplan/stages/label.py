@@ -1,45 +1,72 @@
-"""PLG as a stage: features and tags to a table of pseudo labels."""
+"""`vaplan label`: pseudo labels from features and tags (PLG)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from torch import Tensor
 
-from vaplan import pseudo_labels
+from vaplan import encoders, pseudo_labels
 from vaplan.annotations import Annotations
+from vaplan.annotations.label_tables import (
+    details_path,
+    label_rows,
+    write_label_probability,
+)
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
+from vaplan.dataset import Dataset, Encoders, check_weights, open_features
 from vaplan.errors import UsageError
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
-from vaplan.pseudo_labels.generate import ThresholdSpec
-from vaplan.stages.data import Encoders, input_hashes
-from vaplan.stages.diagnose import ByClass, diagnose, draw
-from vaplan.stages.evidence import gather
-from vaplan.stages.soft import label_rows, write_soft
-from vaplan.stages.thresholds import choose_thresholds
-from vaplan.writing import write_json
+from vaplan.pseudo_labels import (
+    CONFIDENCE,
+    MARGIN,
+    Evidence,
+    LabelDiagnostics,
+    ThresholdSpec,
+)
+from vaplan.taxonomy import Taxonomy
+from vaplan.training import threads
+from vaplan.writing import write_json, write_whole
+from vaplan.zero_shot import ZeroShotClassifier
+
+DiagnosticsByClass = dict[str, dict[str, LabelDiagnostics]]
+FIGURE_DPI = 130
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """What `label` did: thresholds per modality and how they were chosen, and the F of the labels where dense labels
-    exist (percent, by split, modality and level)."""
+    """Result of `label`.
+
+    Attributes:
+        table: The table of labels.
+        thresholds: Threshold per modality, one number or one for each class.
+        threshold_reason: Phrase that explains the thresholds.
+        f: F of the labels in percent by split, modality and level, where there are dense
+            labels.
+        unreadable: Ids of the videos without features.
+        diagnostics: Diagnostics per modality and class, if they were asked for.
+    """
 
     table: Path
     thresholds: dict[str, float | list[float]]
-    chosen: str
+    threshold_reason: str
     f: dict[str, dict[str, dict[str, float]]]
-    skipped: tuple[str, ...]
-    trust: ByClass | None = None
+    unreadable: tuple[str, ...]
+    diagnostics: DiagnosticsByClass | None = None
 
-    def spoken(self, modality: str) -> str:
-        """A modality's thresholds, and how they were chosen, in words."""
+    def describe_thresholds(self, modality: str) -> str:
+        """Describe the thresholds of a modality in words."""
         value = self.thresholds[modality]
         if isinstance(value, float):
-            return f"{modality} threshold {value:.4g}, {self.chosen}"
-        return f"{modality} thresholds from {min(value):.4g} to {max(value):.4g}, one a class, {self.chosen}"
+            return f"{modality} threshold {value:.4g}, {self.threshold_reason}"
+        return (
+            f"{modality} thresholds from {min(value):.4g} to {max(value):.4g}, "
+            f"one per class, {self.threshold_reason}"
+        )
 
 
 def label(
@@ -47,112 +74,253 @@ def label(
     store: Path,
     out: Path,
     *,
-    names: Encoders,
+    encoders: Encoders,
     thresholds: ThresholdSpec | None = None,
-    choose: str | None = None,
+    threshold_rule: str | None = None,
     strategy: str | None = None,
     smooth: float = 0.0,
-    soft: Path | None = None,
-    judge: bool = False,
+    label_probability: Path | None = None,
+    diagnose: bool = False,
 ) -> Labelling:
-    """Write pseudo labels of every video of the data set, one row a segment, with the evidence as its score.
+    """Write pseudo labels of every video of a data set, one row a marked segment.
 
-    Thresholds that are not given are fitted on the densely labelled videos of split `val`. Where there are none, a
-    label must be likelier right than wrong, as told by tagged and untagged videos. In a data set without any tag every
-    class may occur in every video: there is no filter, and nothing to fit thresholds on.
+    The score of a label is its evidence. In a data set without tags every class may occur
+    in every video.
 
     Args:
-        choose: How thresholds are chosen, a name of `stages.thresholds.CHOICES`.
-        strategy: What is held against the thresholds, see `stages.evidence.gather`.
-        smooth: Over how many segments the evidence is averaged first.
-        soft: A second table to write: how likely each label is right, for every segment and tag.
-        judge: Say whether the labels look trustworthy, and draw it beside the table (`picture_path`).
+        data: Videos, tags and classes.
+        store: Feature store.
+        out: Table of labels to write.
+        encoders: Names of the encoders per modality; the first of each is compared with
+            the prompts.
+        thresholds: Thresholds by modality, in place of a rule.
+        threshold_rule: Name of a rule in `pseudo_labels.THRESHOLD_RULES`.
+        strategy: Kind of evidence; see `compute_dataset_evidence`.
+        smooth: Standard deviation of the smoothing in segments.
+        label_probability: Second table to write: the probability of every label.
+        diagnose: Also diagnose the labels and draw the diagnostics beside the table.
+
+    Raises:
+        UsageError: Probabilities or diagnostics are asked for in a data set without tags.
+        RecipeError: The threshold rule does not exist or cannot be applied.
+
+    Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label generation.
     """
-    found = gather(data, store, names=names, strategy=strategy, smooth=smooth)
-    data, evidence = found.data, found.values
-    if (soft or judge) and not found.tagged:
-        what = "labels are not soft and cannot be judged in a data set without tags: nothing shows a class's absence"
-        raise UsageError(what, fix="leave --soft and --diagnose out")
-    threshold, chosen = choose_thresholds(found, given=thresholds, how=choose)
-    labels = pseudo_labels.generate_pseudo_labels(
-        evidence, found.weak_label, found.mask, threshold=threshold
-    )
-    write_rows(
-        out, label_rows(data.ids, labels.numpy(), evidence.numpy(), data.taxonomy)
-    )
-    if soft:
-        write_soft(
-            soft,
-            found.mixture().probability(found.values),
-            found.weak_label,
-            found.mask,
-            data,
+    dataset = Dataset.with_features(data, store, encoders)
+    data = dataset.annotations
+    evidence = compute_dataset_evidence(dataset, strategy=strategy, smooth=smooth)
+    if (label_probability or diagnose) and not evidence.has_tags:
+        raise UsageError(
+            "label probabilities and diagnostics need tags: without them no video shows "
+            "the evidence for an absent class",
+            fix="omit --label-probability and --diagnose",
         )
-    spoken = {
-        m: _shortest(row.tolist()) for m, row in zip(MODALITIES, threshold, strict=True)
+    threshold, reason = pseudo_labels.choose_thresholds(
+        evidence, values=thresholds, rule=threshold_rule
+    )
+    labels = pseudo_labels.generate_pseudo_labels(
+        evidence.values, evidence.weak_label, evidence.mask, threshold=threshold
+    )
+    rows = label_rows(data.ids, labels.numpy(), evidence.values.numpy(), data.taxonomy)
+    write_rows(out, rows)
+    if label_probability:
+        probability = evidence.mixture().probability(evidence.values)
+        write_label_probability(
+            label_probability, probability, evidence.weak_label, evidence.mask, data
+        )
+    by_modality = {
+        modality: _one_or_all(row.tolist())
+        for modality, row in zip(MODALITIES, threshold, strict=True)
     }
-    about = {
+    details = {
         "annotations": data.version,
-        "strategy": found.strategy,
-        "filter": "tags" if found.tagged else "none",
-        "thresholds": spoken,
-        "chosen": chosen,
+        "strategy": evidence.strategy,
+        "filter": "tags" if evidence.has_tags else "none",
+        "thresholds": by_modality,
+        "threshold_reason": reason,
         "smooth": smooth,
-        "encoders": [list(n) for n in names],
+        "encoders": [list(names) for names in encoders],
+        "prompts": {
+            modality: data.taxonomy.prompts(modality) for modality in MODALITIES
+        },
+        "inputs": dataset.hashes(),
     }
-    prompts = {m: data.taxonomy.prompts(m) for m in MODALITIES}
-    write_json(
-        about_path(out),
-        about | {"prompts": prompts, "inputs": input_hashes(data, store, names)},
+    write_json(details_path(out), details)
+    quality = label_quality(data, labels.numpy()) if evidence.has_tags else {}
+    diagnostics = None
+    if diagnose:
+        diagnostics = diagnose_dataset(dataset, evidence, threshold, smooth=smooth)
+        draw_diagnostics(diagnostics, figure_path(out))
+    return Labelling(out, by_modality, reason, quality, dataset.unreadable, diagnostics)
+
+
+def compute_dataset_evidence(
+    dataset: Dataset, *, strategy: str | None = None, smooth: float = 0.0
+) -> Evidence:
+    """Compute the evidence for every class in every segment of a data set.
+
+    Args:
+        dataset: Videos with features; the first encoder of each modality is compared with
+            the prompts.
+        strategy: `confidence`, `logit` or `margin`; see `ZeroShotClassifier`. The default
+            is PLG's confidence. Without tags, or with a single class, a softmax over
+            classes is not informative, and the default is the margin.
+        smooth: Standard deviation of the smoothing in segments.
+    """
+    data = dataset.annotations
+    first_encoders = [names[:1] for names in dataset.encoders]
+    inputs = replace(dataset, encoders=first_encoders).inputs
+    has_tags = any(video.tags for video in data.videos)
+    if strategy is None:
+        strategy = CONFIDENCE if has_tags and len(data.taxonomy) > 1 else MARGIN
+    with threads(1):
+        models = [
+            encoders.load(names[0], modality)
+            for modality, names in enumerate(dataset.encoders)
+        ]
+        features = open_features(dataset.store, dataset.encoders)
+        for group, model in zip(features, models, strict=True):
+            check_weights(group[0], model)
+        classifier = ZeroShotClassifier(data.taxonomy, models, strategy=strategy)
+        values = pseudo_labels.smooth(
+            classifier.evidence(inputs), inputs.mask, width=smooth
+        )
+    # Without tags, a video without events may simply not be labelled.
+    labelled = data if has_tags else replace(data, events={})
+    dense = labelled.dense_indices("val")
+    dense_videos = data.select_videos([data.ids[index] for index in dense])
+    return Evidence(
+        values,
+        dataset.weak_label | (not has_tags),
+        inputs.mask,
+        strategy,
+        has_tags=has_tags,
+        dense=tuple(dense),
+        reference=dense_videos.reference_tensor(values.shape[1]) if dense else None,
     )
-    quality = label_quality(data, labels.numpy()) if found.tagged else {}
-    trust = (
-        diagnose(found, threshold, store, names=names, smooth=smooth) if judge else None
-    )
-    if trust:
-        draw(trust, picture_path(out))
-    return Labelling(out, spoken, chosen, quality, found.skipped, trust)
-
-
-def about_path(table: Path) -> Path:
-    """The side file that says how a table of pseudo labels was made."""
-    return table.with_suffix(".json")
-
-
-def picture_path(table: Path) -> Path:
-    """The picture of how trustworthy a table of pseudo labels looks."""
-    return table.with_suffix(".png")
 
 
 def label_quality(
     data: Annotations, labels: Bool[np.ndarray, "video time modality class"]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """F of pseudo labels (one grid row a video of `data`) in percent, for each split with dense labels.
+    """Compute the F of pseudo labels in each split with dense labels.
 
-    Of localisation it is the accuracy of the labels that are in both modalities.
+    In a localisation data set it is the accuracy of labels in both modalities.
+
+    Args:
+        data: Videos, in the order of the labels.
+        labels: Pseudo labels.
+
+    Returns:
+        F in percent by split, modality and level.
     """
-    scores = dict[str, dict[str, dict[str, float]]]()
-    eventful = {video.split for video in data.videos if data.events.get(video.video)}
+    quality = dict[str, dict[str, dict[str, float]]]()
+    splits_with_events = {
+        video.split for video in data.videos if data.events.get(video.video)
+    }
     for split in dict.fromkeys(video.split for video in data.videos):
-        index = [
-            i
-            for i, v in enumerate(data.videos)
-            if v.split == split and v.video in data.events
-        ]
-        if split in eventful:
-            reference = data.ordered([data.ids[i] for i in index]).reference(
-                labels.shape[1]
+        if split not in splits_with_events:
+            continue
+        index = data.dense_indices(split)
+        videos = data.select_videos([data.ids[i] for i in index])
+        reference = videos.reference(labels.shape[1])
+        if data.localisation:
+            accuracy = label_accuracy(reference, labels[index])
+            quality[split] = {"audio_visual": {"accuracy": accuracy}}
+        else:
+            quality[split] = label_f(reference, labels[index])
+    return quality
+
+
+def diagnose_dataset(
+    dataset: Dataset,
+    evidence: Evidence,
+    threshold: Float[Tensor, "modality class"],
+    *,
+    smooth: float = 0.0,
+) -> DiagnosticsByClass:
+    """Diagnose the labels of every modality and class without dense labels.
+
+    Args:
+        dataset: Videos with features.
+        evidence: Evidence of the same videos.
+        threshold: Threshold of the labels.
+        smooth: Standard deviation of the smoothing in segments.
+    """
+    label = pseudo_labels.generate_pseudo_labels(
+        evidence.values, evidence.weak_label, evidence.mask, threshold=threshold
+    )
+    alternatives = []
+    for taxonomy in single_prompt_taxonomies(dataset.annotations.taxonomy):
+        annotations = replace(dataset.annotations, taxonomy=taxonomy)
+        single = compute_dataset_evidence(
+            replace(dataset, annotations=annotations),
+            strategy=evidence.strategy,
+            smooth=smooth,
+        )
+        alternatives.append(
+            pseudo_labels.generate_pseudo_labels(
+                single.values,
+                evidence.weak_label,
+                evidence.mask,
+                threshold=single.mixture().thresholds(),
             )
-            if data.localisation:
-                scores[split] = {
-                    "audio_visual": {
-                        "accuracy": label_accuracy(reference, labels[index])
-                    }
-                }
-            else:
-                scores[split] = label_f(reference, labels[index])
-    return scores
+        )
+    rows = pseudo_labels.diagnose_labels(
+        evidence.values,
+        evidence.weak_label,
+        evidence.mask,
+        threshold=threshold,
+        mixture=evidence.mixture(),
+        prompt_agreement=pseudo_labels.label_agreement(label, alternatives),
+    )
+    classes = dataset.annotations.taxonomy.classes
+    return {
+        modality: dict(zip(classes, row, strict=True))
+        for modality, row in zip(MODALITIES, rows, strict=True)
+    }
 
 
-def _shortest(row: list[float]) -> float | list[float]:
+def single_prompt_taxonomies(taxonomy: Taxonomy) -> Iterator[Taxonomy]:
+    """Yield taxonomies with one prompt a class; none if every class has one prompt only.
+
+    A class with fewer prompts than others repeats them.
+    """
+    prompts = {modality: taxonomy.prompts(modality) for modality in MODALITIES}
+    most = max(len(texts) for by_class in prompts.values() for texts in by_class)
+    if most == 1:
+        return
+    for k in range(most):
+        single = {}
+        for modality, by_class in prompts.items():
+            single[modality] = {
+                name: (texts[k % len(texts)],)
+                for name, texts in zip(taxonomy.classes, by_class, strict=True)
+            }
+        yield replace(taxonomy, own_prompts=single)
+
+
+def draw_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
+    """Write a figure of the diagnostics.
+
+    Args:
+        diagnostics: Diagnostics per modality and class.
+        out: PNG file to write.
+    """
+    from vaplan.report.label_diagnostics import picture
+
+    figure = picture(diagnostics)
+
+    def save(path: Path) -> None:
+        figure.savefig(path, format="png", dpi=FIGURE_DPI, metadata={"Software": None})
+
+    return write_whole(out, save)
+
+
+def figure_path(table: Path) -> Path:
+    """Return the path of the figure of a table's diagnostics."""
+    return table.with_suffix(".png")
+
+
+def _one_or_all(row: list[float]) -> float | list[float]:
     return row[0] if len(set(row)) == 1 else row

@@ -1,31 +1,52 @@
-"""Labels from two witnesses as a stage: how likely the encoder found each, and what a trained parser says of it."""
+"""`vaplan refine`: refine labels with the encoder and out-of-fold parsers together."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan import pseudo_labels, runs, training
-from vaplan.annotations import Annotations, read_table
+from vaplan.annotations.label_tables import (
+    details_path,
+    label_rows,
+    write_label_probability,
+)
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import Prediction, Target
-from vaplan.errors import AnnotationError, RecipeError, unknown
-from vaplan.stages.data import read_data, read_inputs, usable
-from vaplan.stages.features import Progress
-from vaplan.stages.folds import SAID, cross_predict
-from vaplan.stages.label import about_path
-from vaplan.stages.soft import label_rows, read_soft, write_soft
-from vaplan.stages.thresholds import dense_of_val
-from vaplan.stages.train import Denoised, count_flips, read_labels
+from vaplan.dataset import Dataset, read_labelled_videos
+from vaplan.errors import RecipeError, unknown
+from vaplan.recipe import Recipe
+from vaplan.stages.denoise import FlipCounts, count_flips
+from vaplan.training.cross_fitting import predict_out_of_fold
+from vaplan.workers import Progress
 from vaplan.writing import sha256, write_json
 
-AUTO, POSTERIOR, STACKED = RULES = ("auto", "posterior", "stacked")
-FEWEST = 20  # densely labelled videos to weigh witnesses by
-TOLD = 0.8  # for `posterior`; to `stacked` all values are one
-LENGTH = (
-    0.5  # of the recipe's epochs: what is wrong in the labels is learned by heart late
-)
+AUTO = "auto"
+STACKING = "stacking"
+FUSION = "fusion"
+RULES = (AUTO, STACKING, FUSION)
+MIN_DENSE_VIDEOS = 20  # for stacking
+ASSUMED_LABEL_ACCURACY = 0.8  # of labels without probabilities
+EPOCH_SHARE = 0.5  # of the recipe's epochs: wrong labels are memorised late
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Result of `refine`.
+
+    Attributes:
+        table: The table of refined labels.
+        flips: Number of labels that were set and removed, per modality and class.
+        rule: The rule that was applied: `stacking` or `fusion`.
+    """
+
+    table: Path
+    flips: FlipCounts
+    rule: str
 
 
 def refine(
@@ -33,120 +54,198 @@ def refine(
     labels: Path,
     out: Path,
     *,
-    evidence: Path | None = None,
     rule: str = AUTO,
-    trust: float = 0.5,
+    label_probability: Path | None = None,
+    parser_weight: float = 0.5,
     folds: int = 2,
-    soft: Path | None = None,
+    out_probability: Path | None = None,
     progress: Progress | None = None,
-) -> Denoised:
-    """Write labels that are likelier right than wrong by the encoder and the parser together.
+) -> Refined:
+    """Write the labels that the encoder and parsers together find more probable than not.
 
-    Every video of the table `labels` is treated, in both modalities; the score of a label is its probability.
+    Every video of the table is refined in both modalities. The score of a label is its
+    probability.
 
     Args:
-        evidence: The soft labels of the encoder, written by `label` with `soft`. Without them, as for imported labels,
-            the labels themselves are the first witness: each is right with a probability of `TOLD`.
-        rule: `stacked` weighs the two by the densely labelled videos of split `val` (`pseudo_labels.fit_stack`),
-            `posterior` needs no dense labels (`pseudo_labels.fuse`). `auto` is the first where it can be.
-        trust: How much the parser counts in `posterior`.
-        folds: Parsers are trained again by the run's recipe on `labels`, for half of its epochs, and each parses videos
-            that it has not seen. With 0, which `posterior` alone allows, the run itself speaks of all of them.
-        soft: A second table to write: the probability of every label.
+        run: Run folder of a parser that was trained on the labels.
+        labels: Table of pseudo labels.
+        out: Table of refined labels to write.
+        rule: `stacking` fits a logistic regression on the densely labelled videos of split
+            `val`; `fusion` adds log odds and needs tags only. `auto` is stacking if split
+            val has enough densely labelled videos, else fusion.
+        label_probability: Label probabilities by the encoder, as `label` writes them.
+            Without them, each label is assumed to be right with probability 0.8.
+        parser_weight: Weight of the parser in `fusion`.
+        folds: Number of parsers that the run's recipe trains on `labels`, for half of its
+            epochs; each predicts videos that it was not trained on. With 0, which only
+            `fusion` allows, the run itself predicts all videos.
+        out_probability: Second table to write: the probability of every label.
+        progress: Called after every epoch of the parsers.
+
+    Raises:
+        RecipeError: The rule does not exist or cannot be applied to the data.
     """
     trained = runs.load(run)
-    data, store = read_data(trained.recipe.data), Path(trained.recipe.store)
-    if data.taxonomy.classes != trained.taxonomy.classes:
-        raise AnnotationError(
-            "its classes are not those of the run",
-            file=data.source,
-            fix="use the run's own data",
-        )
+    dataset = read_labelled_videos(trained, labels)
+    data = dataset.annotations
     if data.localisation:
-        what = "events of localisation are heard and seen at once, and this rule judges either by itself"
-        raise RecipeError(what, file=data.source, fix="use the rule pld")
-    known = read_table(labels, taxonomy=data.taxonomy).events
-    data, _ = usable(
-        data.ordered([video for video in data.ids if video in known]),
-        store,
-        trained.recipe.encoders,
-    )
-    rule = _chosen(rule, data, folds)
-    inputs = read_inputs(store, trained.recipe.encoders, data.ids)
-    weak_label, before = (
-        torch.from_numpy(data.weak_label()),
-        read_labels(labels, data, inputs),
-    )
-    first = (
-        read_soft(evidence, data, inputs.mask)
-        if evidence
-        else torch.where(before, TOLD, 1 - TOLD)
-    )
-    if folds:
-        learned = torch.tensor([video.split in ("train", "") for video in data.videos])
-        target = Target(weak_label, before, first)
-        said = cross_predict(
-            trained.recipe,
-            inputs,
-            target,
-            learned,
-            folds=folds,
-            length=LENGTH,
-            progress=progress,
+        raise RecipeError(
+            "refinement labels audio and visual events separately, but events of a "
+            "localisation data set are audio-visual",
+            file=data.source,
+            fix="use `vaplan denoise`",
         )
+    rule = _resolve_rule(rule, dataset, folds)
+    noisy = dataset.labels(labels)
+    if label_probability:
+        encoder = dataset.label_probability(label_probability)
     else:
-        said = training.predict(trained.model, inputs)
-    if rule == STACKED:
-        fused = _stack(data, first, said, weak_label).probability(
-            first, said, weak_label
+        encoder = torch.where(noisy, ASSUMED_LABEL_ACCURACY, 1 - ASSUMED_LABEL_ACCURACY)
+    prediction = (
+        training.predict(trained.model, dataset.inputs)
+        if not folds
+        else (
+            _predict_out_of_fold(
+                trained.recipe,
+                dataset,
+                Target(dataset.weak_label, noisy, encoder),
+                folds=folds,
+                progress=progress,
+            )
         )
-    else:
-        fused = pseudo_labels.fuse(
-            first, pseudo_labels.given_tags(said), weak_label, inputs.mask, trust=trust
+    )
+    combine = RULE_FUNCTIONS[rule]
+    probability = combine(dataset, encoder, prediction, parser_weight)
+    refined = probability > 0.5
+    rows = label_rows(data.ids, refined.numpy(), probability.numpy(), data.taxonomy)
+    write_rows(out, rows)
+    if out_probability:
+        write_label_probability(
+            out_probability,
+            probability,
+            dataset.weak_label,
+            dataset.inputs.mask,
+            data,
         )
-    after = fused > 0.5
-    write_rows(out, label_rows(data.ids, after.numpy(), fused.numpy(), data.taxonomy))
-    if soft:
-        write_soft(soft, fused, weak_label, inputs.mask, data)
-    flips = count_flips(before, after, data.taxonomy)
-    used = {
-        str(path): sha256(path)
-        for path in (labels, evidence, run / runs.WEIGHTS)
-        if path
+    flips = count_flips(noisy, refined, data.taxonomy)
+    sources = [path for path in (labels, label_probability, run / runs.WEIGHTS) if path]
+    details = {
+        "run": str(run),
+        "rule": rule,
+        "folds": folds,
+        "flips": flips,
+        "inputs": {str(path): sha256(path) for path in sources},
     }
-    how = {"rule": rule, "folds": folds} | (
-        {"trust": trust} if rule == POSTERIOR else {}
-    )
-    write_json(
-        about_path(out), {"run": str(run), **how, "flips": flips, "inputs": used}
-    )
-    return Denoised(out, flips, rule)
+    if rule == FUSION:
+        details["parser_weight"] = parser_weight
+    write_json(details_path(out), details)
+    return Refined(out, flips, rule)
 
 
-def _chosen(rule: str, data: Annotations, folds: int) -> str:
-    """The rule that `auto` stands for, or the one given, if it can be."""
+def combine_by_stacking(
+    dataset: Dataset,
+    encoder: Float[Tensor, "video time modality class"],
+    prediction: Prediction,
+    parser_weight: float,  # noqa: ARG001 - every rule has this argument
+) -> Float[Tensor, "video time modality class"]:
+    """Combine the sources by a logistic regression fitted on split `val`.
+
+    Args:
+        dataset: Videos, some of them densely labelled in split `val`.
+        encoder: Label probability by the encoder.
+        prediction: Out-of-fold prediction of a parser.
+        parser_weight: Ignored.
+
+    Source: Wolpert, Stacked generalization, Neural Networks 5, 1992.
+    """
+    dense = dataset.annotations.dense_indices("val")
+    videos = dataset.select_videos([dataset.ids[index] for index in dense])
+    model = pseudo_labels.fit_stacking(
+        encoder[dense],
+        prediction[dense],
+        dataset.weak_label[dense],
+        videos.annotations.reference_tensor(dataset.segments),
+    )
+    return model.probability(encoder, prediction, dataset.weak_label)
+
+
+def combine_by_fusion(
+    dataset: Dataset,
+    encoder: Float[Tensor, "video time modality class"],
+    prediction: Prediction,
+    parser_weight: float,
+) -> Float[Tensor, "video time modality class"]:
+    """Combine the sources by adding their log odds.
+
+    Args:
+        dataset: Videos.
+        encoder: Label probability by the encoder.
+        prediction: Out-of-fold prediction of a parser.
+        parser_weight: Weight of the parser's log odds.
+    """
+    return pseudo_labels.fuse_log_odds(
+        encoder,
+        pseudo_labels.condition_on_tags(prediction),
+        dataset.weak_label,
+        dataset.inputs.mask,
+        parser_weight=parser_weight,
+    )
+
+
+RULE_FUNCTIONS: dict[str, Callable[..., Float[Tensor, "video time modality class"]]] = {
+    STACKING: combine_by_stacking,
+    FUSION: combine_by_fusion,
+}
+
+
+def _predict_out_of_fold(
+    recipe: Recipe,
+    dataset: Dataset,
+    target: Target,
+    *,
+    folds: int,
+    progress: Progress | None,
+) -> Prediction:
+    is_training_video: Bool[Tensor, " video"] = torch.tensor(
+        [video.split in ("train", "") for video in dataset.annotations.videos]
+    )
+    make_model = partial(
+        runs.make_model,
+        recipe,
+        feature_sizes=dataset.inputs.feature_sizes,
+        classes=len(dataset.annotations.taxonomy),
+    )
+    return predict_out_of_fold(
+        make_model,
+        dataset.inputs,
+        target,
+        settings=recipe.training,
+        losses=recipe.losses,
+        folds=folds,
+        is_training_video=is_training_video,
+        epoch_share=EPOCH_SHARE,
+        progress=progress,
+    )
+
+
+def _resolve_rule(rule: str, dataset: Dataset, folds: int) -> str:
+    """Return the rule that `auto` stands for, or the given rule if it can be applied."""
     if rule not in RULES:
-        raise RecipeError(unknown("rule", rule, RULES))
-    dense = len(dense_of_val(data))
-    if rule == STACKED and not folds:
-        what = "the rule stacked needs folds: the run itself knows its training videos by heart"
-        raise RecipeError(what, fix="leave --folds out, or use the rule posterior")
-    if rule == STACKED and dense < FEWEST:
-        what = f"the rule stacked needs {FEWEST} densely labelled videos in split val, not {dense}"
-        raise RecipeError(what, fix="use the rule posterior, which needs tags alone")
-    return rule if rule != AUTO else STACKED if folds and dense >= FEWEST else POSTERIOR
-
-
-def _stack(
-    data: Annotations,
-    first: Tensor,
-    said: Prediction,
-    weak_label: Bool[Tensor, "video class"],
-) -> pseudo_labels.Stack:
-    """The two weighed by the densely labelled videos of split val."""
-    dense = dense_of_val(data)
-    truth = torch.from_numpy(
-        data.ordered([data.ids[i] for i in dense]).reference(first.shape[1])
-    )
-    those = Prediction(**{name: getattr(said, name)[dense] for name in SAID})
-    return pseudo_labels.fit_stack(first[dense], those, weak_label[dense], truth)
+        raise RecipeError(unknown("refinement rule", rule, RULES))
+    dense = len(dataset.annotations.dense_indices("val"))
+    has_enough = dense >= MIN_DENSE_VIDEOS
+    if rule == AUTO:
+        return STACKING if folds and has_enough else FUSION
+    if rule == STACKING and not folds:
+        raise RecipeError(
+            "the rule stacking needs folds: the run has memorised the labels of its "
+            "training videos",
+            fix="omit --folds, or use the rule fusion",
+        )
+    if rule == STACKING and not has_enough:
+        raise RecipeError(
+            f"the rule stacking needs {MIN_DENSE_VIDEOS} densely labelled videos in "
+            f"split val, not {dense}",
+            fix="use the rule fusion, which needs tags only",
+        )
+    return rule

@@ -1,35 +1,28 @@
-"""Training as a stage: a recipe to a run folder, and PLD: a run and its labels to better labels."""
+"""`vaplan train`: a recipe becomes a run folder (PLE with a recipe such as `ple`)."""
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
-from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import nn
 
-from vaplan import pseudo_labels, runs, training
-from vaplan.annotations import Annotations, read_table
-from vaplan.annotations.table import write_rows
-from vaplan.arrays import MODALITIES, Inputs, Target
-from vaplan.errors import AnnotationError, RecipeError, RunError
-from vaplan.localisation import one_label
+from vaplan import runs, training
+from vaplan.annotations import Annotations, read_data
+from vaplan.arrays import MODALITIES, Target
+from vaplan.dataset import Dataset, input_hashes
+from vaplan.decisions import decide, keep_one_label
+from vaplan.errors import RecipeError, RunError
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp
-from vaplan.pseudo_labels import Denoising
 from vaplan.recipe import DENSE, Recipe, dump
 from vaplan.runs import Run
-from vaplan.stages.data import input_hashes, read_data, read_inputs, usable
-from vaplan.stages.label import about_path
-from vaplan.stages.scores import scored
-from vaplan.stages.soft import label_rows, read_soft, refuse_soft
-from vaplan.stages.tags import remover
+from vaplan.stages.evaluate import score_run
 from vaplan.store import stores
-from vaplan.taxonomy import Taxonomy
 from vaplan.training import ACCURACY, Checkpoints, Epoch
-from vaplan.writing import sha256, write_json
+from vaplan.training.label_removal import load_removal
+from vaplan.writing import sha256
 
 
 def train(
@@ -41,11 +34,22 @@ def train(
     overwrite: bool = True,
     checkpoint_seconds: float = 30.0,
 ) -> Run:
-    """Train the recipe's network on split `train` (on everything where there are no splits) and save the run.
+    """Train the network of a recipe on split `train` and save the run.
 
-    A run folder that holds exactly this training already is read, not made again. While it lasts, a checkpoint is
-    written every `checkpoint_seconds`; with `resume` a killed training goes on from it, to the same bits. Of several
-    processes (`torchrun`) the first writes. Without `overwrite` a folder that holds another training is an error.
+    Without splits it is trained on all videos. A folder that already contains this
+    training is loaded instead. Of several processes (`torchrun`) the first one writes.
+
+    Args:
+        recipe: Recipe that names data, store and labels.
+        run: Run folder to write.
+        on_epoch: Called with the entry of each epoch.
+        resume: Continue from the checkpoint of an interrupted training, to the same bytes.
+        overwrite: Replace another finished training in the folder.
+        checkpoint_seconds: Seconds between checkpoints.
+
+    Raises:
+        RecipeError: The recipe lacks data or a store, or a file does not exist.
+        RunError: The folder contains another finished training and `overwrite` is false.
     """
     for name in ("data", "store"):
         if not getattr(recipe, name):
@@ -53,270 +57,181 @@ def train(
                 f"the recipe names no {name}",
                 fix=f"give --{name}, or write `{name}: …`",
             )
-    everything, store = read_data(recipe.data), Path(recipe.store)
+    data = read_data(recipe.data)
+    store = Path(recipe.store)
     recipe = with_encoders(recipe, store)
-    data, _ = usable(_split(everything, "train") or everything, store, recipe.encoders)
-    hashes = _hashes(recipe, everything, store)
+    dataset = Dataset.with_features(
+        _select_split(data, "train") or data, store, recipe.encoders, overflow=run
+    )
+    hashes = _input_hashes(recipe, data, store)
     if runs.is_done(run, recipe, hashes):
         return runs.load(run)
     if not overwrite and (run / runs.WEIGHTS).is_file():
-        what = "it holds another finished training: another recipe, or other data, features or labels"
         raise RunError(
-            what, file=run, fix="name another folder with --run, or say --overwrite"
+            "it contains another finished training: "
+            "another recipe, or other data, features or labels",
+            file=run,
+            fix="give another folder with --run, or add --overwrite",
         )
-    inputs = read_inputs(store, recipe.encoders, data.ids, overflow=run)
-    pseudo = read_labels(Path(recipe.labels), data, inputs) if recipe.labels else None
-    soft = read_soft(Path(recipe.soft), data, inputs.mask) if recipe.soft else None
-    sizes = feature_sizes(inputs)
-    model = runs.make_model(recipe, feature_sizes=sizes, classes=len(data.taxonomy))
-    of = hashlib.sha256(
-        json.dumps([dump(recipe), hashes], sort_keys=True).encode()
-    ).hexdigest()
-    checkpoints = Checkpoints(
-        run / runs.CHECKPOINT, of=of, seconds=checkpoint_seconds, resume=resume
+    inputs = dataset.inputs
+    target = read_target(recipe, dataset)
+    model = runs.make_model(
+        recipe,
+        feature_sizes=inputs.feature_sizes,
+        classes=len(dataset.annotations.taxonomy),
     )
-    with training.board(run / runs.BOARD, on_epoch) as tell:
+    checkpoints = Checkpoints(
+        run / runs.CHECKPOINT,
+        of=_training_hash(recipe, hashes),
+        seconds=checkpoint_seconds,
+        resume=resume,
+    )
+    target_hook = None
+    if recipe.removal:
+        target_hook = load_removal(recipe.removal, dataset.annotations.taxonomy)
+    with training.tensorboard_logger(run / runs.TENSORBOARD, on_epoch) as log_epoch:
         history = training.fit(
             model,
             inputs,
-            Target(torch.from_numpy(data.weak_label()), pseudo, soft),
+            target,
             settings=recipe.training,
             losses=recipe.losses,
-            validate=validation(everything, recipe)
+            validate=make_validation(data, recipe)
             if recipe.training.validates
             else None,
-            on_epoch=tell,
-            revise=remover(recipe.removal, data.taxonomy) if recipe.removal else None,
+            on_epoch=log_epoch,
+            target_hook=target_hook,
             teacher=recipe.teacher,
             checkpoints=checkpoints,
         )
-    made = {
-        "annotations": everything.version,
+    environment = {
+        "annotations": data.version,
         "compute": asdict(training.place(recipe.training)),
     }
-    segments = inputs.mask.shape[1]
     trained = Run(
         run,
         recipe,
-        data.taxonomy,
-        sizes,
-        segments,
+        dataset.annotations.taxonomy,
+        inputs.feature_sizes,
+        dataset.segments,
         tuple(history),
         model.eval(),
         hashes,
-        made=made,
+        environment=environment,
     )
-    if not training.leads():
+    if not training.is_rank_zero():
         return trained
-    saved = runs.save(scored(trained, everything, store))
+    saved = runs.save(score_run(trained, data, store))
     checkpoints.remove()
     return saved
 
 
+def read_target(recipe: Recipe, dataset: Dataset) -> Target:
+    """Read the labels that a recipe names.
+
+    Args:
+        recipe: Recipe with the tables of labels and label probabilities.
+        dataset: Videos to read labels of.
+    """
+    pseudo = dataset.labels(Path(recipe.labels)) if recipe.labels else None
+    probability = None
+    if recipe.label_probability:
+        probability = dataset.label_probability(Path(recipe.label_probability))
+    return Target(dataset.weak_label, pseudo, probability)
+
+
 def with_encoders(recipe: Recipe, store: Path) -> Recipe:
-    """The recipe with every encoder named: those of the store where it says nothing."""
-    held = [*stores(store)]
-    audio, visual = (
-        tuple(
-            name.removeprefix(f"{modality}:")
-            for name in held
-            if name.startswith(f"{modality}:")
+    """Name the encoders of a recipe: by default all encoders of the store.
+
+    Args:
+        recipe: Recipe.
+        store: Feature store.
+    """
+    names = [*stores(store)]
+
+    def of_modality(modality: str) -> tuple[str, ...]:
+        prefix = f"{modality}:"
+        in_store = tuple(
+            name.removeprefix(prefix) for name in names if name.startswith(prefix)
         )
-        or ("embedded",)
-        for modality in MODALITIES
-    )
+        return in_store or ("embedded",)
+
+    audio, visual = map(of_modality, MODALITIES)
     return replace(recipe, audio=recipe.audio or audio, visual=recipe.visual or visual)
 
 
-def _hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
-    hashes = input_hashes(data, store, recipe.encoders)
-    for path in (
-        recipe.labels,
-        recipe.soft,
-        recipe.removal.ratios if recipe.removal else "",
-    ):
-        if path and path != DENSE:
-            hashes[path] = sha256(existing(Path(path)))
-    return hashes
+def make_validation(data: Annotations, recipe: Recipe) -> training.Validate:
+    """Make the function that scores a network after each epoch.
 
+    It computes the recipe's `select_by` on the densely labelled videos of `select_on`.
 
-def existing(path: Path) -> Path:
-    """The file that a recipe names, or one clear line."""
-    if not path.is_file():
+    Args:
+        data: Data set with all splits.
+        recipe: Recipe of the training.
+
+    Raises:
+        RecipeError: The split has no dense labels, or accuracy is asked for in a data set
+            that is not for localisation.
+    """
+    settings = recipe.training
+    if settings.select_by == ACCURACY and not data.localisation:
         raise RecipeError(
-            "no such file",
-            file=path,
-            fix="check labels, soft and removal.ratios of the recipe",
+            "select_by: accuracy needs a localisation data set",
+            fix="select by `segment type`, or write `task: localisation` into the "
+            "taxonomy file of the table",
         )
-    return path
-
-
-def feature_sizes(inputs: Inputs) -> runs.FeatureSizes:
-    """The sizes of the feature streams, per modality."""
-    audio, visual = (
-        tuple(stream.shape[-1] for stream in streams) for streams in inputs.streams
+    split = _select_split(data, settings.select_on)
+    ids = split.labelled_ids() if split else []
+    if not split or not ids:
+        raise RecipeError(
+            f"select: best needs densely labelled videos in split {settings.select_on}",
+            fix="write select: last",
+        )
+    dataset = Dataset.with_features(
+        split.select_videos(ids), Path(recipe.store), recipe.encoders
     )
-    return audio, visual
-
-
-def read_labels(
-    table: Path, data: Annotations, inputs: Inputs
-) -> Bool[Tensor, "video time modality class"]:
-    """The pseudo labels of these videos on the grid of their features, or their own dense labels for `dense`."""
-    dense = str(table) == DENSE
-    refuse_soft(table)
-    labels = data if dense else read_table(table, taxonomy=data.taxonomy)
-    absent = [video for video in data.ids if video not in labels.events]
-    if absent and dense:
-        what = f"no dense labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
-        raise AnnotationError(
-            what, file=data.source, fix="name a table of labels instead of `dense`"
-        )
-    if absent:
-        what = f"no pseudo labels for {len(absent)} of {len(data.ids)} videos, the first is {absent[0]!r}"
-        raise AnnotationError(
-            what, file=table, fix="run `vaplan label` on this data set and store"
-        )
-    return torch.from_numpy(labels.ordered(data.ids).reference(inputs.mask.shape[1]))
-
-
-def validation(data: Annotations, recipe: Recipe) -> training.Validate:
-    """The recipe's `select_by` on the densely labelled videos of `select_on`, by its decision rule and threshold."""
-    how = recipe.training
-    if how.select_by == ACCURACY and not data.localisation:
-        fix = "select by `segment type`, or write `task: localisation` into the taxonomy file of the table"
-        raise RecipeError(
-            "select_by: accuracy needs a data set of localisation", fix=fix
-        )
-    val = _split(data, how.select_on)
-    ids = val.labelled_ids() if val else []
-    if not val or not ids:
-        what = f"select: best needs densely labelled videos in split {how.select_on}"
-        raise RecipeError(what, fix="write select: last")
-    kept, _ = usable(val.ordered(ids), Path(recipe.store), recipe.encoders)
-    inputs = read_inputs(Path(recipe.store), recipe.encoders, kept.ids)
-    reference = kept.reference(inputs.mask.shape[1])
+    reference = dataset.reference().numpy()
 
     def score(model: nn.Module) -> float:
-        said = training.predict(model, inputs)
-        decided = training.decide(
-            said, rule=recipe.decision.rule, threshold=recipe.decision.threshold
+        prediction = training.predict(model, dataset.inputs)
+        marked = decide(
+            prediction,
+            rule=recipe.decision.rule,
+            threshold=recipe.decision.threshold,
         )
-        if how.select_by == ACCURACY:
-            return label_accuracy(reference, one_label(decided, said.segment).numpy())
-        level, kind = how.select_by.split()
-        return llp(reference, decided.numpy())[level][kind]
+        if settings.select_by == ACCURACY:
+            one_label = keep_one_label(marked, prediction.segment)
+            return label_accuracy(reference, one_label.numpy())
+        level, kind = settings.select_by.split()
+        return llp(reference, marked.numpy())[level][kind]
 
     return score
 
 
-@dataclass(frozen=True)
-class Denoised:
-    """What `denoise` did: how many labels it set and how many it took away, per modality and class."""
-
-    table: Path
-    flips: dict[str, dict[str, dict[str, int]]]
-    rule: str = "pld"
-
-
-def denoise(
-    run: Path,
-    labels: Path,
-    out: Path,
-    *,
-    settings: Denoising | None = None,
-    rounds: int = 1,
-) -> Denoised:
-    """Write the labels with those flipped whose forward loss stands out along the timeline (PLD).
-
-    Every video of the table is treated; the score of a label is the parser's probability. Of localisation it is the
-    labels that are in both modalities which are denoised, whatever `settings` says of modalities.
-
-    Args:
-        rounds: How often. Before each further round the run's recipe is trained again on what the last one left; its
-            labels and run stand in a folder beside `out`, named like it.
-
-    Returns:
-        What the last round did.
-    """
-    settings, folder = settings or Denoising(), out.with_suffix("")
-    for turn in range(1, rounds):
-        labels = _denoise(run, labels, folder / f"labels_{turn}.csv", settings).table
-        run = train(
-            replace(runs.load(run).recipe, labels=str(labels)),
-            folder / f"run_{turn + 1}",
-        ).folder
-    return _denoise(run, labels, out, settings)
+def _input_hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
+    hashes = input_hashes(data, store, recipe.encoders)
+    ratios = recipe.removal.ratios if recipe.removal else ""
+    for path in (recipe.labels, recipe.label_probability, ratios):
+        if path and path != DENSE:
+            hashes[path] = sha256(_existing_file(Path(path)))
+    return hashes
 
 
-def _denoise(run: Path, labels: Path, out: Path, settings: Denoising) -> Denoised:
-    trained = runs.load(run)
-    data = _same_classes(read_data(trained.recipe.data), trained.taxonomy)
-    table = read_table(labels, taxonomy=data.taxonomy)
-    data, _ = usable(
-        data.ordered([v for v in data.ids if v in table.events]),
-        _store(trained),
-        trained.recipe.encoders,
-    )
-    inputs = read_inputs(_store(trained), trained.recipe.encoders, data.ids)
-    before = read_labels(labels, data, inputs)
-    if data.localisation:
-        before = before.all(dim=2, keepdim=True).expand_as(before)
-        settings = replace(settings, modalities=MODALITIES)
-    said = training.predict(trained.model, inputs)
-    probability = (
-        pseudo_labels.given_tags(said) if settings.given_tags else said.segment
-    )
-    loss = pseudo_labels.forward_loss(probability, before)
-    weak_label = torch.from_numpy(data.weak_label())
-    after = pseudo_labels.flip_suspicious(
-        before, loss, weak_label, inputs.mask, settings
-    )
-    write_rows(
-        out, label_rows(data.ids, after.numpy(), probability.numpy(), data.taxonomy)
-    )
-    flips = count_flips(before, after, data.taxonomy)
-    inputs_used = {str(labels): sha256(labels), str(run): sha256(run / runs.WEIGHTS)}
-    write_json(
-        about_path(out),
-        {"run": str(run), **asdict(settings), "flips": flips, "inputs": inputs_used},
-    )
-    return Denoised(out, flips)
+def _training_hash(recipe: Recipe, hashes: dict[str, str]) -> str:
+    text = json.dumps([dump(recipe), hashes], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def count_flips(
-    before: Bool[Tensor, "video time modality class"],
-    after: Bool[Tensor, "video time modality class"],
-    taxonomy: Taxonomy,
-) -> dict[str, dict[str, dict[str, int]]]:
-    """Per modality and class: how many labels were set (0 to 1) and how many taken away (1 to 0)."""
-    set_, taken = (after & ~before).sum(dim=(0, 1)), (before & ~after).sum(dim=(0, 1))
-    return {
-        modality: {
-            name: {"set": int(set_[m, c]), "taken": int(taken[m, c])}
-            for c, name in enumerate(taxonomy.classes)
-        }
-        for m, modality in enumerate(MODALITIES)
-    }
-
-
-def _store(run: Run) -> Path:
-    return Path(run.recipe.store)
-
-
-def _split(data: Annotations, split: str) -> Annotations | None:
-    return (
-        data.select(split)
-        if any(video.split == split for video in data.videos)
-        else None
-    )
-
-
-def _same_classes(data: Annotations, taxonomy: Taxonomy) -> Annotations:
-    if data.taxonomy.classes != taxonomy.classes:
-        raise AnnotationError(
-            "its classes are not those of the run",
-            file=data.source,
-            fix="use the run's own data",
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise RecipeError(
+            "no such file",
+            file=path,
+            fix="check labels, label_probability and removal.ratios of the recipe",
         )
-    return data
+    return path
+
+
+def _select_split(data: Annotations, split: str) -> Annotations | None:
+    has_split = any(video.split == split for video in data.videos)
+    return data.select(split) if has_split else None

@@ -157,6 +157,6 @@ def _unreadable(shard: Path, error: Exception) -> VaplanError:
         return MachineError(
             f"cannot be read: {error.strerror}",
             file=shard,
-            fix="mend its permissions or the disk",
+            fix="repair its permissions or the disk",
         )
     return StoreError(f"cannot be read ({error})", file=shard, fix=REWRITE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaplan.annotations.sheet import BOTH, Row
+from vaplan.annotations.rows import BOTH, Row
 from vaplan.annotations.table import write_rows
 from vaplan.synthetic.camera import SIZE
 from vaplan.synthetic.scenery import FRAME_RATE_HZ, frames

@@ -34,7 +34,7 @@ class Ear:
         """The moments at which curves are computed, in seconds."""
         return np.arange(int(self.seconds * CONTROL_HZ) + 2) / CONTROL_HZ
 
-    def follow(self, curve: Curve) -> Wave:
+    def update_ema(self, curve: Curve) -> Wave:
         """A curve at the sampling rate."""
         moments = np.arange(self.samples, dtype=np.float32) * np.float32(
             CONTROL_HZ / self.rate_hz
@@ -44,7 +44,7 @@ class Ear:
 
     def shape(self, wave: Wave, loudness: Curve) -> Wave:
         """Let the loudness of a sound follow a curve."""
-        return mix(wave * self.follow(loudness))
+        return mix(wave * self.update_ema(loudness))
 
 
 # (ear, traits, chance) -> sound; traits are the same in all spans of an instance, chance is new in each
@@ -66,7 +66,7 @@ def tone(ear: Ear, pitch_hz: Curve, partials: Sequence[float]) -> Wave:
     table = (
         weight[:, None] * np.sin(order[:, None] * angle + order[:, None] ** 2)
     ).sum(axis=0)
-    cycles = np.cumsum(ear.follow(pitch_hz), dtype=np.float64) / ear.rate_hz
+    cycles = np.cumsum(ear.update_ema(pitch_hz), dtype=np.float64) / ear.rate_hz
     period: Wave = table.astype(np.float32)[
         (cycles * TABLE).astype(np.int64) & (TABLE - 1)
     ]

@@ -92,4 +92,4 @@ def _dynamics(clip: Clip, ear: Ear) -> Wave:
     dip = rng.choice([0.0, 0.0, 12.0]) * np.exp(
         -(((clock - rng.uniform(0, clip.seconds)) / 0.6) ** 2)
     )
-    return ear.follow(10 ** ((ramp_db - dip) / 20))
+    return ear.update_ema(10 ** ((ramp_db - dip) / 20))

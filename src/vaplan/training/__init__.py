@@ -1,14 +1,14 @@
-"""Train a parser, run it over many videos, and turn what it says into decisions.
+"""Train parsers and predict with them.
 
-One loop for every method: batches are taken by index from arrays in memory, the objective is a weighted sum of named
-losses. The same seed gives the same weights on the same machine.
+All methods share one training loop. It takes batches by index from arrays in memory and
+minimises a weighted sum of named losses. The same seed gives the same weights on the same
+machine.
 """
 
 from vaplan.training.checkpoints import Checkpoints
-from vaplan.training.decisions import DECISIONS, RULES, decide, fit_thresholds
-from vaplan.training.devices import leads, place
+from vaplan.training.devices import is_rank_zero, place
 from vaplan.training.inference import predict, seeded, threads
-from vaplan.training.loop import Epoch, Revise, Validate, fit
+from vaplan.training.loop import Epoch, TargetHook, Validate, fit
 from vaplan.training.mean_teacher import Teacher
 from vaplan.training.settings import (
     ACCURACY,
@@ -18,29 +18,25 @@ from vaplan.training.settings import (
     Training,
     learning_rate,
 )
-from vaplan.training.tensorboard import board
+from vaplan.training.tensorboard import tensorboard_logger
 
 __all__ = [
     "ACCURACY",
-    "DECISIONS",
     "OPTIMISERS",
-    "RULES",
     "SCHEDULES",
     "SELECTIONS",
     "Checkpoints",
     "Epoch",
-    "Revise",
+    "TargetHook",
     "Teacher",
     "Training",
     "Validate",
-    "board",
-    "decide",
     "fit",
-    "fit_thresholds",
-    "leads",
+    "is_rank_zero",
     "learning_rate",
     "place",
     "predict",
     "seeded",
+    "tensorboard_logger",
     "threads",
 ]

@@ -49,7 +49,7 @@ def processes() -> int:
     )
 
 
-def leads() -> bool:
+def is_rank_zero() -> bool:
     """Whether this process writes and tells; the others only compute."""
     return processes() == 1 or os.environ["RANK"] == "0"
 
@@ -82,7 +82,7 @@ def fabric(where: Place) -> "Fabric":
     return made
 
 
-def near(inputs: Inputs, device: torch.device) -> Inputs:
+def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
     """The features on the device if they fit, else where they are: each batch is moved when its turn comes."""
     size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
     if device.type == "cuda" and size > ROOM * torch.cuda.mem_get_info(device)[0]:
@@ -90,13 +90,13 @@ def near(inputs: Inputs, device: torch.device) -> Inputs:
     return move_inputs(inputs, device)
 
 
-def own_share(videos: int, fabric: "Fabric") -> slice:
+def rank_slice(videos: int, fabric: "Fabric") -> slice:
     """Which of a batch's videos this process computes: every n-th, or all of fewer than there are processes."""
     count = fabric.world_size
     return slice(fabric.global_rank, None, count) if videos >= count else slice(None)
 
 
-def completed(said: Any, share: slice, videos: int) -> Any:
+def gather_batch(said: Any, share: slice, videos: int) -> Any:
     """The prediction of a whole batch, from all processes; only what this one said carries gradients."""
     if len(said.mask) == videos:
         return said

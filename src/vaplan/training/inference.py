@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -21,14 +20,9 @@ def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Predi
         for start in range(0, len(inputs), batch_size)
     )
     with threads(1):
-        said = [model(move_inputs(batch, device)) for batch in batches]
+        predictions = [model(move_inputs(batch, device)) for batch in batches]
     model.train(was_training)
-    return Prediction(
-        *(
-            torch.cat([getattr(p, name).cpu() for p in said])
-            for name in ("segment", "modality", "video", "mask")
-        )
-    )
+    return Prediction.cat(predictions)
 
 
 @contextmanager
@@ -55,16 +49,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
     """The same features on another device."""
-    audio, visual = (
-        tuple(stream.to(device) for stream in streams) for streams in inputs.streams
-    )
-    return Inputs((audio, visual), inputs.mask.to(device))
+    return inputs.map(lambda tensor: tensor.to(device))
 
 
 def move_target(target: Target, device: torch.device) -> Target:
     """The same labels on another device."""
-    moved: dict[str, Any] = {
-        name: None if held is None else held.to(device)
-        for name, held in vars(target).items()
-    }
-    return Target(**moved)
+    return target.map(lambda tensor: tensor.to(device))

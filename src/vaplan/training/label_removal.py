@@ -1,15 +1,18 @@
-"""JoMoLD's training: before each step, the tags of the batch that look like noise in a modality are left out of it."""
+"""JoMoLD's training: remove noisy tags of each batch per modality before each step."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaplan.arrays import Inputs, Target
+from vaplan.arrays import MODALITIES, Inputs, Target
 from vaplan.errors import RecipeError, unknown
-from vaplan.pseudo_labels.noise import doubtful_tags
+from vaplan.pseudo_labels.jomold import noisy_tags
+from vaplan.taxonomy import Taxonomy
 
 WARM_UPS, FORWARDS = ("ramp", "official"), ("fixed", "official")
 
@@ -46,7 +49,8 @@ class Removal:
 
 @dataclass(frozen=True)
 class Remover:
-    """A `Revise`: the pseudo labels of a batch are its tags in both modalities, without those that look like noise."""
+    """A `TargetHook`: pseudo labels of a batch are its tags in both modalities without the
+    noisy ones."""
 
     settings: Removal
     ratios: Float[Tensor, "modality class"]
@@ -62,7 +66,7 @@ class Remover:
         safe = said.float().clamp(1e-7, 1 - 1e-7)
         loss = -(label * safe.log() + (1 - label) * (-safe).log1p())
         ratios = self.ratios.to(loss.device) * warm_up(passed, self.settings)
-        kept = target.weak[:, None] & ~doubtful_tags(loss, target.weak, present, ratios)
+        kept = target.weak[:, None] & ~noisy_tags(loss, target.weak, present, ratios)
         return Target(target.weak, kept[:, None] & inputs.mask[..., None])
 
     def _modality(self, model: nn.Module, inputs: Inputs) -> Tensor:
@@ -88,3 +92,33 @@ def warm_up(passed: float, settings: Removal) -> float:
     return (
         min(1.0, passed / settings.warm_up_epochs) if settings.warm_up_epochs else 1.0
     )
+
+
+def load_removal(settings: Removal, taxonomy: Taxonomy) -> Remover:
+    """Load the noise ratios that the settings name.
+
+    Args:
+        settings: Settings of the removal; `ratios` is a file of `vaplan noise`.
+        taxonomy: Classes of the data set.
+
+    Raises:
+        RecipeError: There is no such file, or it lacks a class.
+    """
+    if not settings.ratios:
+        raise RecipeError(
+            "the recipe names no noise ratios", fix="give --set removal.ratios=FILE"
+        )
+    path = Path(settings.ratios)
+    try:
+        ratios = json.loads(path.read_text(encoding="utf-8"))["ratios"]
+        rows = [
+            [float(ratios[modality][name]) for name in taxonomy.classes]
+            for modality in MODALITIES
+        ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RecipeError(
+            f"it holds no noise ratios of these classes: {error!r}",
+            file=path,
+            fix="make them with `vaplan noise` on this data set",
+        ) from None
+    return Remover(settings, torch.tensor(rows, dtype=torch.float64))

@@ -22,21 +22,21 @@ from vaplan.training.checkpoints import (
     restore_optimiser,
 )
 from vaplan.training.devices import (
-    completed,
     fabric,
+    gather_batch,
     in_full_precision,
-    leads,
-    near,
-    own_share,
+    is_rank_zero,
     place,
+    rank_slice,
+    to_device_if_fits,
 )
 from vaplan.training.inference import move_inputs, move_target, seeded, threads
-from vaplan.training.mean_teacher import Teacher, correct, follow
+from vaplan.training.mean_teacher import Teacher, correct_targets, update_ema
 from vaplan.training.settings import OPTIMISERS, Training, learning_rate
 
 Epoch = dict[str, int | float]
 Validate = Callable[[nn.Module], float]
-Revise = Callable[[nn.Module, Inputs, Target, float], Target]
+TargetHook = Callable[[nn.Module, Inputs, Target, float], Target]
 
 
 def fit(
@@ -48,7 +48,7 @@ def fit(
     losses: Objective,
     validate: Validate | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-    revise: Revise | None = None,
+    target_hook: TargetHook | None = None,
     teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> list[Epoch]:
@@ -59,8 +59,8 @@ def fit(
         validate: Called after each epoch with the model in evaluation mode; larger is better.
         on_epoch: Called with each entry: the mean objective ("loss"), each loss before weighting, "learning_rate",
             "epoch", and "validation" where there is one.
-        revise: Called before each step with the model, the batch, its labels and the epochs passed (2.5 in the middle
-            of the third); returns the labels to learn in that step.
+        target_hook: Called before each step with the model, the batch, its labels and the number of epochs so far
+            (2.5 in the middle of the third); returns the labels of that step.
         teacher: How the averaged network (`settings.ema`) corrects these labels.
         checkpoints: Where to keep what a killed training needs, and whether to go on from there.
     """
@@ -81,7 +81,7 @@ def fit(
         (inputs, target),
         settings,
         losses=losses,
-        revise=revise,
+        target_hook=target_hook,
         teacher=teacher,
         checkpoints=checkpoints,
     )
@@ -90,10 +90,10 @@ def fit(
         while not loop.ended:
             entry = loop.train_epoch()
             if validate is not None:
-                found = validate(loop.judged.eval()) if leads() else 0.0
+                found = validate(loop.judged.eval()) if is_rank_zero() else 0.0
                 entry["validation"] = loop.fabric.broadcast(found)
             loop.finish_epoch(entry)
-            if on_epoch is not None and leads():
+            if on_epoch is not None and is_rank_zero():
                 on_epoch(entry)
     model.load_state_dict(loop.judged.state_dict() if loop.best is None else loop.best)
     model.eval()
@@ -123,7 +123,7 @@ class _Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         said, target = self.model(Inputs(streams, mask)), Target(**labels)
         with torch.autocast(mask.device.type, enabled=False):
-            said = completed(in_full_precision(said), share, len(target.weak))
+            said = gather_batch(in_full_precision(said), share, len(target.weak))
             return objectives.total(said, target, self.objective)
 
 
@@ -137,12 +137,12 @@ class _Loop:
         settings: Training,
         *,
         losses: Objective,
-        revise: Revise | None,
+        target_hook: TargetHook | None,
         teacher: Teacher | None,
         checkpoints: Checkpoints | None,
     ) -> None:
         self.model, self.settings, self.checkpoints = model, settings, checkpoints
-        self.revise, self.teacher = revise, teacher
+        self.target_hook, self.teacher = target_hook, teacher
         self.fabric = fabric(place(settings))
         chosen = {
             "lr": settings.learning_rate,
@@ -154,7 +154,7 @@ class _Loop:
             _Objective(model, losses), self.optimiser
         )
         self.inputs, self.target = (
-            near(data[0], self.fabric.device),
+            to_device_if_fits(data[0], self.fabric.device),
             move_target(data[1], self.fabric.device),
         )
         self.order = torch.Generator().manual_seed(
@@ -221,7 +221,7 @@ class _Loop:
         self.draw_anew(0)
         labels = self.labels(batch, self.target[index.to(self.fabric.device)])
         self.draw_anew(rank)
-        share = own_share(len(index), self.fabric)
+        share = rank_slice(len(index), self.fabric)
         own = batch[share]
         loss, parts = self.network(own.streams, own.mask, vars(labels), share)
         self.stepper.zero_grad()
@@ -239,7 +239,7 @@ class _Loop:
                 * math.ceil(len(self.inputs) / self.settings.batch_size)
                 + self.state.steps
             )
-            follow(self.average, self.model, decay=self.settings.ema, step=passed)
+            update_ema(self.average, self.model, decay=self.settings.ema, step=passed)
         for name, part in {"loss": loss.detach(), **parts}.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(part)) + part * len(
                 index
@@ -251,15 +251,15 @@ class _Loop:
             self.inputs
         )
         with self.fabric.autocast():
-            if self.revise is not None:
-                given = self.revise(self.model, batch, given, passed)
+            if self.target_hook is not None:
+                given = self.target_hook(self.model, batch, given, passed)
             if (
                 self.teacher is not None
                 and self.average is not None
                 and passed >= self.teacher.warmup_epochs
             ):
                 with torch.no_grad():
-                    given = correct(
+                    given = correct_targets(
                         in_full_precision(self.average(batch)), given, self.teacher
                     )
         return given
@@ -291,7 +291,7 @@ class _Loop:
 
     def keep(self) -> None:
         """Write a checkpoint, if it is time for one."""
-        if self.checkpoints is None or not self.checkpoints.due or not leads():
+        if self.checkpoints is None or not self.checkpoints.due or not is_rank_zero():
             return
         tensors = {
             f"model.{name}": tensor for name, tensor in self.model.state_dict().items()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vaplan.arrays import Prediction, Target
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import given_tags
+from vaplan.pseudo_labels import condition_on_tags
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Teacher:
             )
 
 
-def correct(said: Prediction, target: Target, settings: Teacher) -> Target:
+def correct_targets(said: Prediction, target: Target, settings: Teacher) -> Target:
     """The labels after the teacher had its say."""
     if target.pseudo is None:
         raise RecipeError(
@@ -51,14 +51,16 @@ def correct(said: Prediction, target: Target, settings: Teacher) -> Target:
             fix="give labels, or no teacher",
         )
     blended = torch.lerp(
-        target.pseudo.float(), given_tags(said).float(), settings.strength
+        target.pseudo.float(), condition_on_tags(said).float(), settings.strength
     )
     possible = target.weak[:, None, None] & said.mask[..., None]
     return replace(target, pseudo=(blended >= 0.5) & possible)
 
 
 @torch.no_grad()
-def follow(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
+def update_ema(
+    average: nn.Module, model: nn.Module, *, decay: float, step: int
+) -> None:
     """Move the average towards the model after the step with this index, from 0.
 
     Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over about the last ninth of

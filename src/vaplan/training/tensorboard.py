@@ -12,7 +12,7 @@ Tell = Callable[[Epoch], None]
 
 
 @contextmanager
-def board(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
+def tensorboard_logger(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
     """Something to tell each epoch to, which writes event files and tells `also`; where TensorBoard is not installed
     it is `also` alone.
 

@@ -9,7 +9,9 @@ from vaplan.errors import MachineError
 from vaplan.workers.faults import Failed, Item, Result
 from vaplan.workers.processes import Work, in_order
 
-__all__ = ["Engine", "Failed", "supervised"]
+__all__ = ["Engine", "Failed", "Progress", "supervised"]
+
+Progress = Callable[[int, int, str], None]  # done, total, problem of the last item
 
 SECONDS_PER_ITEM = 600.0
 IN_A_ROW = 10  # failures that look alike and may be the machine's, after which that is found out

@@ -7,7 +7,7 @@ from torch.nn.functional import logsigmoid
 
 from vaplan.arrays import AUDIO, VISUAL, Inputs
 from vaplan.errors import UsageError
-from vaplan.localisation import Localisation, localised
+from vaplan.localisation import Localisation, make_localisation
 from vaplan.models.cmbs.places import AudioGuidedAttention
 from vaplan.models.cmbs.segments import (
     Decoder,
@@ -144,7 +144,7 @@ class WeakCMBS(Trunk):
         )
         segment_log = _gated(score.log_softmax(dim=-1), gate_logit)
         video = video_logit.softmax(dim=-1)[:, :-1]
-        return localised(
+        return make_localisation(
             segment_log, video, inputs.mask, video_logit=video_logit, gate=gate
         )
 
@@ -206,7 +206,7 @@ class FullCMBS(Trunk):
             ),
             -1,
         )
-        return localised(
+        return make_localisation(
             segment_log,
             log_class.exp(),
             inputs.mask,

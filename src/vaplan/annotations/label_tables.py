@@ -1,0 +1,186 @@
+"""Tables of segment labels, and tables of label probabilities.
+
+A table of labels has one row for every marked segment. A table of label probabilities has
+one row for every segment and tag in both modalities; the score of a row is the probability
+that the label is 1. The second is not an estimate: its rows include absent classes. A JSON
+file of the same name marks it, so that it is never read as labels.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.rows import Row
+from vaplan.annotations.table import read as read_table
+from vaplan.annotations.table import read_rows, write_rows
+from vaplan.arrays import MODALITIES
+from vaplan.errors import AnnotationError
+from vaplan.taxonomy import Taxonomy
+from vaplan.writing import write_json
+
+PROBABILITY_KEY = "label_probability"  # in the JSON file beside the table
+
+
+def details_path(table: Path) -> Path:
+    """Return the path of the JSON file that describes how a table was made."""
+    return table.with_suffix(".json")
+
+
+def label_rows(
+    videos: Sequence[str],
+    labels: Bool[np.ndarray, "video time modality class"],
+    score: Float[np.ndarray, "video time modality class"],
+    taxonomy: Taxonomy,
+) -> Iterator[Row]:
+    """Yield one row for each marked segment; a video without labels has one empty row.
+
+    Args:
+        videos: Ids of the videos, in the order of the arrays.
+        labels: Marked segments.
+        score: Score of each marked segment, rounded to six decimals.
+        taxonomy: Names of the classes.
+    """
+    for index, video in enumerate(videos):
+        cells = np.argwhere(labels[index].transpose(1, 2, 0))
+        if not len(cells):
+            yield Row(video)
+        for m, c, t in cells.tolist():
+            value = round(float(score[index, t, m, c]), 6)
+            yield Row(
+                video, MODALITIES[m], taxonomy.classes[c], float(t), float(t + 1), value
+            )
+
+
+def read_labels(
+    table: Path, data: Annotations, *, segments: int
+) -> Bool[Tensor, "video time modality class"]:
+    """Read the pseudo labels of the videos of a data set.
+
+    Args:
+        table: Table of labels; it may hold further videos.
+        data: Videos and classes.
+        segments: Length of the grid.
+
+    Raises:
+        AnnotationError: The table holds label probabilities, or lacks a video.
+    """
+    refuse_label_probability(table)
+    labels = read_table(table, taxonomy=data.taxonomy)
+    missing = [video for video in data.ids if video not in labels.events]
+    if missing:
+        raise AnnotationError(
+            f"no pseudo labels for {len(missing)} of {len(data.ids)} videos, "
+            f"the first is {missing[0]!r}",
+            file=table,
+            fix="run `vaplan label` on this data set and store",
+        )
+    return torch.from_numpy(labels.select_videos(data.ids).reference(segments))
+
+
+def write_label_probability(
+    out: Path,
+    probability: Float[Tensor, "video time modality class"],
+    weak_label: Bool[Tensor, "video class"],
+    mask: Bool[Tensor, "video time modality"],
+    data: Annotations,
+) -> Path:
+    """Write the probability of every label of the videos' tags.
+
+    Args:
+        out: Table to write; a JSON file beside it marks the kind of table.
+        probability: Probability that a label is 1.
+        weak_label: Tags of the videos; other classes get no row.
+        mask: Segments that exist; others get no row.
+        data: Videos and classes, in the order of the arrays.
+    """
+    possible = weak_label[:, None, None] & mask[..., None]
+    rows = label_rows(data.ids, possible.numpy(), probability.numpy(), data.taxonomy)
+    write_json(details_path(out), {PROBABILITY_KEY: True})
+    return write_rows(out, rows)
+
+
+def refuse_label_probability(table: Path) -> None:
+    """Raise AnnotationError if a table holds label probabilities instead of labels."""
+    details = details_path(table)
+    if not details.is_file():
+        return
+    if json.loads(details.read_text(encoding="utf-8")).get(PROBABILITY_KEY):
+        raise AnnotationError(
+            "it holds label probabilities: a row for every tag and segment",
+            file=table,
+            fix="give the table of labels that was written with it",
+        )
+
+
+def read_label_probability(
+    table: Path, data: Annotations, mask: Bool[Tensor, "video time modality"]
+) -> Float[Tensor, "video time modality class"]:
+    """Read the probability of every label of the videos of a data set.
+
+    Args:
+        table: Table that `write_label_probability` wrote; it may hold further videos.
+        data: Videos and classes.
+        mask: Segments that exist.
+
+    Returns:
+        Probabilities on the grid of `mask`, 0 where the table has no row.
+
+    Raises:
+        AnnotationError: A score is not a probability, a video is missing, or a segment
+            has rows of some of the video's tags only.
+    """
+    shape = (*mask.shape, len(data.taxonomy))
+    probability = np.full(shape, np.nan, dtype=np.float32)
+    index_of = {video: index for index, video in enumerate(data.ids)}
+    videos = set[str]()
+    for row in read_rows(table, taxonomy=data.taxonomy).rows:
+        videos.add(row.video)
+        if row.video in index_of and row.modality:
+            if row.score is None or not 0 <= row.score <= 1:
+                raise AnnotationError(
+                    f"score {row.score} is not a probability",
+                    file=table,
+                    line=row.line,
+                    fix="make the table with `vaplan label --label-probability`",
+                )
+            modality = MODALITIES.index(row.modality)
+            segment = int(row.onset or 0)
+            class_index = data.taxonomy.index(row.class_name)
+            probability[index_of[row.video], segment, modality, class_index] = row.score
+    _check_complete(table, data, videos, ~np.isnan(probability))
+    return torch.from_numpy(np.nan_to_num(probability))
+
+
+def _check_complete(
+    table: Path,
+    data: Annotations,
+    videos: set[str],
+    is_present: Bool[np.ndarray, "video time modality class"],
+) -> None:
+    """Raise AnnotationError if a video has no row, or a segment has rows of some tags only."""
+    missing = [video for video in data.ids if video not in videos]
+    if missing:
+        raise AnnotationError(
+            f"no label probabilities for {len(missing)} of {len(data.ids)} videos, "
+            f"the first is {missing[0]!r}",
+            file=table,
+            fix="run `vaplan label --label-probability` on this data set and store",
+        )
+    is_tagged = data.weak_label()[:, None, None]
+    has_some = (is_present & is_tagged).any(axis=-1)
+    has_all = (is_present | ~is_tagged).all(axis=-1)
+    incomplete = has_some & ~has_all
+    if incomplete.any():
+        video = data.ids[int(np.argwhere(incomplete)[0, 0])]
+        raise AnnotationError(
+            f"{video!r} has segments with rows of some tags only, "
+            "so these are not label probabilities",
+            file=table,
+            fix="give the table of `vaplan label --label-probability`",
+        )

@@ -1,0 +1,97 @@
+"""What the files of a data set say, row by row, before anything is merged: the common form that every reader makes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaplan.arrays import MODALITIES
+from vaplan.taxonomy import Taxonomy
+
+BOTH = "both"  # stands for one row in each modality
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; `file` and `line` are where it was read.
+
+    With a modality and times it is an event, with a class alone a weak label; without a class it says that the video
+    was looked at.
+    """
+
+    video: str
+    modality: str = ""
+    class_name: str = ""
+    onset: float | None = None
+    offset: float | None = None
+    score: float | None = None
+    path: str = ""
+    split: str = ""
+    line: int = 0
+    file: Path = Path()
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Onset and offset in seconds, of an event."""
+        assert self.onset is not None
+        assert self.offset is not None
+        return self.onset, self.offset
+
+    @property
+    def marks(self) -> bool:
+        """Whether it is an event that lasts; official files hold some that do not."""
+        return bool(self.modality) and self.span[0] < self.span[1]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities an event is in."""
+        return MODALITIES if self.modality == BOTH else (self.modality,)
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Something odd in a data set: what kind of thing, where, and in which video."""
+
+    kind: str
+    what: str
+    video: str = ""
+    file: Path = Path()
+    line: int = 0
+
+
+def itself(video: str) -> str:
+    """The recording of a video whose id says nothing about that."""
+    return video
+
+
+@dataclass(frozen=True)
+class AnnotationRows:
+    """The rows of a data set.
+
+    Attributes:
+        source: The file or folder it was read from; `files` are all files that count.
+        version: Which annotations these are.
+        segments: How many segments every video has, where the data set fixes that.
+        listed: The videos that belong to the data set, where rows may name others; None if all do.
+        labelled: The splits whose every video was densely labelled, even those without a row.
+        localisation: Whether a segment holds one class or background (audio-visual event localisation).
+        recording: Which recording a video was cut from, to tell whether two splits share one.
+        issues: What the reader itself noticed.
+    """
+
+    source: Path
+    taxonomy: Taxonomy
+    rows: Sequence[Row]
+    version: str
+    files: tuple[Path, ...]
+    segments: int | None = None
+    listed: frozenset[str] | None = None
+    labelled: frozenset[str] = frozenset()
+    localisation: bool = False
+    recording: Callable[[str], str] = itself
+    issues: tuple[Issue, ...] = ()
+
+    def own(self) -> list[Row]:
+        """The rows of videos that belong to the data set."""
+        return [
+            row for row in self.rows if self.listed is None or row.video in self.listed
+        ]

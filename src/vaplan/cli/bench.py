@@ -1,0 +1,156 @@
+"""Command `vaplan bench`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from vaplan.cli.console import new_table, print_json, progress_bars, stderr
+from vaplan.cli.options import JsonOption
+from vaplan.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.table import Table as ScreenTable
+
+    from vaplan.report import Table
+
+
+def bench(
+    suite: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SUITE", help="A shipped suite (see `--list`), or a YAML file."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="The data set: `table:FILE`, `llp:DIR` …  [default: a drawn world, made first]",
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Its feature store.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Pseudo labels to use in place of making some."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            "--truth",
+            help="Dense labels of the training videos, for rows of an oracle.",
+        ),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split", help="Whose numbers: `test`, or `val` to choose settings."
+        ),
+    ] = "test",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Tables, figures, results.json. [default: bench/SUITE]"
+        ),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            "--work",
+            help="Runs and labels; suites that share it share them. [default: OUT/work]",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many trainings of every recipe.")
+    ] = 3,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", min=1, help="How many jobs at once, each on one thread."
+        ),
+    ] = 1,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting of every recipe."
+        ),
+    ] = None,
+    videos: Annotated[
+        int,
+        typer.Option("--videos", min=40, help="How many videos the drawn world has."),
+    ] = 600,
+    world: Annotated[
+        int, typer.Option("--world", min=0, max=9999, help="Which drawn world.")
+    ] = 1,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the shipped suites.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a suite of recipes side by side, and write tables with deviations and intervals, and figures.
+
+    Run again it does what is not done yet. A training that fails is named in the results and does not stop the rest.
+    """
+    from vaplan import bench as benches
+
+    if show:
+        for name in benches.shipped():
+            Console().print(
+                f"[bold]{name}[/bold]  {benches.read(name).about}", highlight=False
+            )
+        return
+    if suite is None:
+        raise UsageError(
+            "no suite", fix="name one of `vaplan bench --list`, or a YAML file"
+        )
+    chosen = benches.read(suite)
+    place = out or Path("bench") / chosen.name
+    on = benches.Bench(
+        place,
+        work or place / "work",
+        data=data or "",
+        store=store,
+        split=split,
+        labels=labels,
+        truth=truth,
+        changes=tuple(changes or ()),
+        videos=videos,
+        world_seed=world,
+    )
+    with progress_bars() as bars:
+        results = benches.bench(chosen, on, seeds=seeds, processes=jobs, bars=bars)
+    stderr.print(
+        f"wrote {place}/table.md, table.tex, table.csv, results.json, report.html, figures",
+        soft_wrap=True,
+    )
+    if as_json:
+        print_json(results.document())
+    else:
+        for table in _narrow(benches.tables(results)[:2]):
+            Console().print(table)
+    if results.failures:
+        nothing = not any(method.scores for method in results.methods)
+        raise typer.Exit(Exit.NOTHING_DONE if nothing else Exit.SOME_FAILED)
+
+
+def _narrow(tables: "Sequence[Table]") -> "Iterator[ScreenTable]":
+    """Tables for a screen: one for each group of columns."""
+    for table in tables:
+        start = 1
+        for name, span in table.groups[1:] or [("", len(table.columns) - 1)]:
+            rows = [
+                [str(row[0]), *(_cell(cell) for cell in row[start : start + span])]
+                for row in table.rows
+            ]
+            title = f"{table.title}, {name}" if name else table.title
+            yield new_table(title, ["", *table.columns[start : start + span]], rows)
+            start += span
+
+
+def _cell(cell: object) -> str:
+    return "–" if cell is None else str(cell).replace(" ± ", "±")

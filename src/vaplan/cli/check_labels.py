@@ -1,0 +1,73 @@
+"""Command `vaplan check-labels`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from vaplan.cli.console import new_table, print_json
+from vaplan.cli.options import (
+    EMBEDDED,
+    AudioOption,
+    DataArgument,
+    JsonOption,
+    StoreOption,
+    TaxonomyOption,
+    VisualOption,
+)
+
+if TYPE_CHECKING:
+    pass
+
+VALOR = "valor"
+
+
+def check_labels(
+    data: DataArgument,
+    store: StoreOption,
+    labels: Annotated[Path, typer.Option("--labels", help="Table of pseudo labels.")],
+    audio: AudioOption = EMBEDDED,
+    visual: VisualOption = EMBEDDED,
+    taxonomy: TaxonomyOption = None,
+    folds: Annotated[
+        int,
+        typer.Option("--folds", min=2, help="Number of folds; each is held out once."),
+    ] = 3,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of the folds and the trainings.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Check whether pseudo labels help on your data, from tags of held-out videos only.
+
+    Trains small parsers with and without the labels and compares them on videos that neither
+    was trained on: the ranking precision of their tags, and whether they locate tags in the
+    segments that matter for them. Reads a data set, a feature store and a table of labels.
+
+    Example: `vaplan check-labels table:events.csv --store store --labels labels.csv`
+    """
+    from vaplan import stages
+
+    found = stages.check_labels(
+        stages.read_data(data, taxonomy=taxonomy),
+        store,
+        labels,
+        encoders=(audio, visual),
+        folds=folds,
+        seed=seed,
+    )
+    if as_json:
+        return print_json(found.document())
+    rows = [
+        [
+            name,
+            f"{found.without[name]:.2f}",
+            f"{gain.value:+.2f}",
+            f"[{gain.low:+.2f}, {gain.high:+.2f}]",
+        ]
+        for name, gain in found.gain.items()
+    ]
+    title = f"{found.videos} videos, {found.folds} folds: the labels {found.verdict}"
+    Console().print(new_table(title, ["", "without", "gain", "95 % interval"], rows))
+    return None

@@ -1,0 +1,241 @@
+"""How good a table is: against the dense labels, and against another table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from vaplan.cli.console import new_table, print_json, stderr
+from vaplan.cli.options import AnnotationsOption, DataOption, JsonOption
+
+if TYPE_CHECKING:
+    from vaplan.annotations import Annotations
+    from vaplan.evaluation import Evaluation
+
+SHORT = {
+    "audio": "A",
+    "visual": "V",
+    "audio_visual": "AV",
+    "type": "Type@AV",
+    "event": "Event@AV",
+}
+BY_CLASS = ("audio", "visual", "audio_visual")
+SplitOption = Annotated[
+    str,
+    typer.Option("--split", help="Which densely labelled split; `--split ''` for all."),
+]
+WithoutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--without",
+        help="A CSV whose column `video` names videos to leave out, such as `missing.csv` of `data check`.",
+    ),
+]
+
+
+def evaluate(
+    data: DataOption,
+    estimate: Annotated[Path, typer.Option("--estimate", help="The table to score.")],
+    split: SplitOption = "test",
+    annotations: AnnotationsOption = "",
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Also the F of every class.")
+    ] = False,
+    ci: Annotated[
+        bool, typer.Option("--ci", help="Also 95 % intervals over resampled videos.")
+    ] = False,
+    without: WithoutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a table of events against the dense labels: the ten numbers of LLP, or the accuracy of AVE, in percent.
+
+    A video that the table has no row for counts as empty; rows about videos of other splits are ignored and counted.
+    """
+    reference = _reference(data, annotations)
+    result = _scored(reference, estimate, split, without)
+    document = _about(data, result, split) | {
+        "missing": list(result.missing),
+        "ignored": len(result.ignored),
+    }
+    document |= {"left_out": list(result.left_out)} | result.numbers()
+    if per_class or as_json:
+        document["per_class"] = result.per_class() if per_class else None
+    if ci:
+        document["ci"] = result.intervals()
+    _tell(result)
+    if as_json:
+        return print_json(document)
+    return _show(document, result)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A table of events.")],
+    second: Annotated[
+        Path, typer.Argument(metavar="B", help="Another, on the same videos.")
+    ],
+    data: DataOption,
+    split: SplitOption = "test",
+    annotations: AnnotationsOption = "",
+    without: WithoutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two tables on the same videos: A, B, and A − B in points with its 95 % interval.
+
+    The interval is over resampled videos; where it does not hold 0, the difference is not a matter of which videos
+    were chosen for the test. It says nothing about the seeds of a training.
+    """
+    reference = _reference(data, annotations)
+    a, b = (_scored(reference, table, split, without) for table in (first, second))
+    document = _about(data, a, split) | {"a": str(first), "b": str(second)}
+    document["missing"] = {"a": list(a.missing), "b": list(b.missing)}
+    document |= {
+        "numbers": {"a": a.numbers(), "b": b.numbers()},
+        "difference": a.minus(b),
+    }
+    for result in (a, b):
+        _tell(result)
+    if as_json:
+        return print_json(document)
+    rows = [
+        [
+            name,
+            f"{one:.2f}",
+            f"{other:.2f}",
+            f"{by['value']:+.2f}",
+            f"[{by['low']:+.2f}, {by['high']:+.2f}]",
+        ]
+        for (name, by), one, other in zip(
+            _flat(document["difference"]).items(),
+            _flat(a.numbers()).values(),
+            _flat(b.numbers()).values(),
+            strict=False,
+        )
+    ]
+    Console().print(
+        new_table(_title(document), ["F", "A", "B", "A − B", "95 % interval"], rows)
+    )
+    return None
+
+
+def _reference(data: str, annotations: str) -> "Annotations":
+    from vaplan import stages
+
+    return stages.read_data(data, annotations=annotations)
+
+
+def _scored(
+    reference: "Annotations", table: Path, split: str, without: Path | None
+) -> "Evaluation":
+    from vaplan.annotations import merge_rows, read_rows
+    from vaplan.evaluation import evaluate as score
+    from vaplan.stages import read_manifest
+
+    left_out = read_manifest(without) if without else ()
+    estimate = merge_rows(
+        read_rows(table, taxonomy=reference.taxonomy, may_be_empty=True)
+    )
+    return score(reference, estimate, split=split, without=left_out)
+
+
+def _about(data: str, result: "Evaluation", split: str) -> dict[str, Any]:
+    return {
+        "data": data,
+        "annotations": result.data.version,
+        "split": split,
+        "videos": len(result.data.videos),
+    }
+
+
+def _tell(result: "Evaluation") -> None:
+    """Say what the numbers rest on."""
+    table, videos = result.table.name, len(result.data.videos)
+    if result.left_out:
+        stderr.print(
+            f"{videos} of {videos + len(result.left_out)} videos are left to evaluate",
+            style="yellow",
+        )
+    if result.missing:
+        what = f"warning: {table} has no row for {len(result.missing)} of {videos} videos; they count as empty"
+        stderr.print(what, style="yellow", highlight=False, markup=False)
+    if result.ignored:
+        what = f"{table}: {len(result.ignored)} videos of other splits are ignored"
+        stderr.print(what, highlight=False, markup=False)
+
+
+def _title(about: dict[str, Any]) -> str:
+    return f"{about['split'] or 'all'}: {about['videos']} videos, annotations: {about['annotations']}"
+
+
+def _show(document: dict[str, Any], result: "Evaluation") -> None:
+    numbers, intervals = _flat(result.numbers()), _flat(document.get("ci", {}))
+    if result.data.localisation:
+        rows = [
+            [name, _with(value, intervals.get(name))] for name, value in numbers.items()
+        ]
+        table = new_table(_title(document), ["", "%"], rows)
+    else:
+        ci = document.get("ci", {})
+        rows = [
+            [
+                level,
+                *(
+                    _with(value, ci.get(level, {}).get(kind))
+                    for kind, value in kinds.items()
+                ),
+            ]
+            for level, kinds in result.numbers().items()
+        ]
+        table = new_table(_title(document), ["F", *SHORT.values()], rows)
+    console = Console()
+    console.print(table)
+    if per_class := document.get("per_class"):
+        console.print(_class_table(per_class))
+
+
+def _class_table(per_class: dict[str, Any]) -> Any:
+    columns = _columns(per_class)
+    names = list(next(iter(columns.values())))
+    rows = [
+        [
+            name,
+            *(
+                "–" if column[name] is None else f"{column[name]:.1f}"
+                for column in columns.values()
+            ),
+        ]
+        for name in names
+    ]
+    return new_table("by class, counts summed over videos", ["", *columns], rows)
+
+
+def _columns(per_class: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """By column the numbers of each class; those of the ten that fit on a screen, --json has all."""
+    if not isinstance(next(iter(per_class.values())), dict):
+        return {"accuracy": per_class}
+    return {
+        f"{level}\n{SHORT[kind]}": per_class[level][kind]
+        for level in per_class
+        for kind in BY_CLASS
+    }
+
+
+def _with(value: float, interval: list[float] | None) -> str:
+    return (
+        f"{value:.2f}"
+        if interval is None
+        else f"{value:.2f}\n{interval[0]:.1f}–{interval[1]:.1f}"
+    )
+
+
+def _flat(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Numbers by one name each: `segment audio`, or `accuracy`."""
+    flat: dict[str, Any] = {}
+    for name, value in numbers.items():
+        inner = isinstance(value, dict) and "value" not in value
+        flat |= (
+            {f"{name} {SHORT[kind]}": number for kind, number in value.items()}
+            if inner
+            else {name: value}
+        )
+    return flat

@@ -1,0 +1,75 @@
+"""Command `vaplan features`."""
+
+from typing import Annotated
+
+import typer
+
+from vaplan.cli.console import (
+    finish,
+    progress_bars,
+)
+from vaplan.cli.options import (
+    AUTO,
+    CENTRE,
+    EMBEDDED,
+    AudioOption,
+    DataArgument,
+    DeviceOption,
+    MediaOption,
+    PrecisionOption,
+    SamplingOption,
+    StoreOption,
+    VisualOption,
+    WorkersOption,
+)
+
+
+def features(
+    data: DataArgument,
+    media: MediaOption,
+    store: StoreOption,
+    audio: AudioOption = EMBEDDED,
+    visual: VisualOption = EMBEDDED,
+    workers: WorkersOption = None,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            "--retry",
+            help="Also retry files whose recorded failure contains this text.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, help="Number of files to decode at most."),
+    ] = None,
+    device: DeviceOption = AUTO,
+    precision: PrecisionOption = AUTO,
+    sampling: SamplingOption = CENTRE,
+) -> None:
+    """Decode media files and encode every segment.
+
+    Reads a data set and a folder of media files; writes a feature store. The file of a video is
+    its `path` in the table, else `<id>.*` in the media folder. Unreadable files are recorded
+    with the reason and do not stop the rest. The same command continues an interrupted job.
+
+    Example: `vaplan features table:annotations.csv --media videos --store store`
+    """
+    from vaplan import stages
+    from vaplan.encoders.compute import Compute
+
+    compute = Compute(device, precision)
+    with progress_bars() as bars:
+        progress = bars("features", "videos")
+        outcome = stages.features(
+            stages.read_data(data),
+            media,
+            store,
+            encoders=(audio, visual),
+            workers=workers,
+            retry=retry,
+            limit=limit,
+            compute=compute,
+            sampling=sampling,
+            progress=progress,
+        )
+    finish(outcome, "encoded")

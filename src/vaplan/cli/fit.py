@@ -1,0 +1,75 @@
+"""Command `vaplan fit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaplan.cli.console import progress_bars, stderr, warn_embedded
+from vaplan.cli.options import (
+    AUTO,
+    CENTRE,
+    EMBEDDED,
+    AudioOption,
+    DeviceOption,
+    MediaOption,
+    PrecisionOption,
+    RunOption,
+    SamplingOption,
+    VisualOption,
+    WorkersOption,
+)
+from vaplan.errors import Exit
+
+
+def fit(
+    tags: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with the columns `path,tags` or `video,tags`; tags separated by `;`."
+        ),
+    ],
+    media: MediaOption,
+    run: RunOption,
+    audio: AudioOption = EMBEDDED,
+    visual: VisualOption = EMBEDDED,
+    workers: WorkersOption = None,
+    device: DeviceOption = AUTO,
+    precision: PrecisionOption = AUTO,
+    sampling: SamplingOption = CENTRE,
+) -> None:
+    """Train a parser on your own tagged videos in one command.
+
+    Runs features, label, train, refine and train. Reads a CSV of tags and a folder of media
+    files; writes a run folder, which also contains the feature store and the labels. The same
+    command continues where an interrupted one stopped.
+
+    For real videos give real encoders:
+
+        vaplan fit tags.csv --media videos --run run
+            --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
+    """
+    from vaplan import stages
+    from vaplan.encoders.compute import Compute
+
+    def print_message(text: str) -> None:
+        stderr.print(text, highlight=False)
+
+    warn_embedded((audio, visual))
+    with progress_bars() as bars:
+        trained, failed = stages.fit(
+            tags,
+            media,
+            run,
+            encoders=(audio, visual),
+            workers=workers,
+            compute=Compute(device, precision),
+            sampling=sampling,
+            message=print_message,
+            bars=bars,
+        )
+    print_message(
+        f"run {trained.folder}: try `vaplan parse FILE --run {trained.folder} --out DIR`"
+    )
+    if failed:
+        raise typer.Exit(Exit.SOME_FAILED)

@@ -1,0 +1,216 @@
+"""Command `vaplan label`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from vaplan.cli.console import new_table, print_json, stderr, warn_skipped
+from vaplan.cli.options import (
+    EMBEDDED,
+    AudioOption,
+    DataArgument,
+    JsonOption,
+    OutTable,
+    StoreOption,
+    TaxonomyOption,
+    VisualOption,
+    apart,
+    thresholds,
+)
+from vaplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from vaplan.pseudo_labels import LabelDiagnostics
+    from vaplan.stages import Labelling
+    from vaplan.stages.label import DiagnosticsByClass
+
+VALOR = "valor"
+
+
+def label(
+    data: DataArgument,
+    store: StoreOption,
+    out: OutTable,
+    audio: AudioOption = EMBEDDED,
+    visual: VisualOption = EMBEDDED,
+    taxonomy: TaxonomyOption = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            "--prompts",
+            metavar="FILE|default|valor",
+            help="Prompts of the classes: from a taxonomy file, VAPLAN's templates, or VALOR's "
+            "list for LLP. Several prompts of a class are averaged.",
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            metavar="confidence|logit|margin",
+            help="Evidence that is compared with the threshold: PLG's softmax over classes, "
+            "VALOR's logit, or the logit minus the mean of background prompts. "
+            "[default: confidence; margin without tags, or for a single class]",
+        ),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            help="`audio=0.05` or `visual=0.06`, or `valor` for VALOR's logits of LLP's classes. "
+            "[default: fitted on split val, else on tags; without any, 5 for the margin]",
+        ),
+    ] = None,
+    threshold_rule: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold-rule",
+            metavar="val|mixture|false_positive_rate|chance",
+            help="Rule that chooses thresholds: the best F on split val; where a label is as "
+            "probably right as wrong, from tagged and untagged videos; a false positive rate of "
+            "5 % of classes outside the tags; the paper's multiples of chance. "
+            "[default: val if it has dense labels, else mixture]",
+        ),
+    ] = None,
+    smooth: Annotated[
+        float,
+        typer.Option(
+            "--smooth",
+            min=0,
+            help="Standard deviation of the smoothing along the timeline in seconds, such as 0.5.",
+        ),
+    ] = 0.0,
+    label_probability: Annotated[
+        Path | None,
+        typer.Option(
+            "--label-probability",
+            help="Also write the probability of every label, for `vaplan refine` and for losses with `labels: soft`.",
+        ),
+    ] = None,
+    diagnose: Annotated[
+        bool,
+        typer.Option(
+            "--diagnose",
+            help="Diagnose the labels of each class without dense labels, and draw a figure.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate pseudo labels from features, class prompts and tags (PLG).
+
+    A class is labelled in the segments whose evidence exceeds the threshold, only in videos
+    with its tag. Without any tag in the data set, it is labelled where it fits better than
+    background prompts. Reads a data set and its feature store; writes a table of labels.
+
+    Example: `vaplan label table:annotations.csv --store store --out labels.csv`
+    """
+    from vaplan import stages
+    from vaplan.stages.label import figure_path
+    from vaplan.zero_shot import replace_prompts
+
+    apart(out=out, label_probability=label_probability)
+    data_set = stages.read_data(data, taxonomy=taxonomy)
+    if prompts:
+        data_set = replace(
+            data_set, taxonomy=replace_prompts(data_set.taxonomy, prompts)
+        )
+    given = _thresholds(threshold or [], data_set.taxonomy.classes, strategy)
+    made = stages.label(
+        data_set,
+        store,
+        out,
+        encoders=(audio, visual),
+        thresholds=given,
+        threshold_rule=threshold_rule,
+        strategy=strategy,
+        smooth=smooth,
+        label_probability=label_probability,
+        diagnose=diagnose,
+    )
+    for modality in made.thresholds:
+        stderr.print(made.describe_thresholds(modality), highlight=False)
+    for split, by_modality in made.f.items():
+        for modality, scores in by_modality.items():
+            kind = "" if data_set.localisation else " F"
+            spoken = ", ".join(
+                f"{name}{kind} {value:.1f}" for name, value in scores.items()
+            )
+            stderr.print(f"{split}, {modality}: {spoken}", highlight=False)
+    warn_skipped(made.unreadable)
+    stderr.print(
+        f"wrote {out}{f' and {label_probability}' if label_probability else ''}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if made.diagnostics:
+        stderr.print(f"figure: {figure_path(out)}", highlight=False, soft_wrap=True)
+    if as_json:
+        print_json(_document(made))
+    elif made.diagnostics:
+        _tell(made.diagnostics)
+
+
+def _document(made: "Labelling") -> dict[str, Any]:
+    about = {
+        "table": str(made.table),
+        "thresholds": made.thresholds,
+        "threshold_reason": made.threshold_reason,
+        "f": made.f,
+    }
+    trust = {
+        m: {name: one.document() for name, one in row.items()}
+        for m, row in (made.diagnostics or {}).items()
+    }
+    return about | {"unreadable": list(made.unreadable), "diagnostics": trust or None}
+
+
+def _tell(trust: "DiagnosticsByClass") -> None:
+    """The verdict of every class, and then why some are doubted."""
+    for modality, by_class in trust.items():
+        rows = [
+            [
+                name,
+                str(one.videos),
+                *(f"{100 * share:.0f}" for share in _shares(one)),
+                one.verdict,
+            ]
+            for name, one in by_class.items()
+        ]
+        columns = ["", "videos", "rate", "rate untagged", "precision", "labels are"]
+        Console().print(
+            new_table(
+                f"{modality}, percent, estimated without dense labels", columns, rows
+            )
+        )
+    for modality, by_class in trust.items():
+        for name, one in by_class.items():
+            if one.reasons:
+                stderr.print(
+                    f"{modality}, {name}: {'; '.join(one.reasons)}",
+                    highlight=False,
+                    markup=False,
+                )
+
+
+def _shares(one: "LabelDiagnostics") -> tuple[float, float, float]:
+    return one.rate, one.rate_untagged, one.precision
+
+
+def _thresholds(
+    given: Sequence[str], classes: Sequence[str], strategy: str | None
+) -> Mapping[str, float | Sequence[float]] | None:
+    if VALOR not in given:
+        return thresholds(given)
+    if len(given) > 1 or strategy != "logit":
+        raise UsageError(
+            "VALOR's thresholds are for logits",
+            fix="say --strategy logit --threshold valor alone",
+        )
+    from vaplan.pseudo_labels import valor_thresholds
+
+    return valor_thresholds(classes)

@@ -1,0 +1,42 @@
+"""Command `vaplan media probe`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaplan.cli.console import print_seen, stderr
+from vaplan.cli.options import JsonOption
+from vaplan.errors import Exit
+
+if TYPE_CHECKING:
+    pass
+
+
+def probe(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what vaplan sees in a file: seconds, brightness and loudness of every segment, warnings."""
+    from vaplan.media import probes
+
+    errors = 0
+    for seen in probes(files):
+        errors += seen["error"] is not None
+        if as_json:
+            typer.echo(json.dumps(seen, ensure_ascii=False))
+        elif seen["error"] is None:
+            print_seen(seen)
+        if seen["error"]:
+            stderr.print(
+                f"error: {seen['error']}",
+                style="red",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+    if errors:
+        raise typer.Exit(
+            Exit.NOTHING_DONE if errors == len(files) else Exit.SOME_FAILED
+        )

@@ -1,0 +1,178 @@
+"""Command `vaplan parse`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded
+from vaplan.cli.options import (
+    AUTO,
+    EMBEDDED,
+    AudioOption,
+    DeviceOption,
+    PrecisionOption,
+    TaxonomyOption,
+    VisualOption,
+    WorkersOption,
+    thresholds,
+)
+from vaplan.errors import UsageError
+
+if TYPE_CHECKING:
+    from vaplan.encoders.compute import Compute
+    from vaplan.parser import Parser
+    from vaplan.taxonomy import Taxonomy
+    from vaplan.zero_shot import ZeroShotClassifier
+
+    Load = Callable[[], Parser | ZeroShotClassifier]
+
+Names = Sequence[Sequence[str]]
+NO_PARSER = "a parser is needed: a trained run, or the encoders with a list of classes"
+SAY_WHICH = "give --run RUN, or --zero-shot --taxonomy FILE"
+
+
+def parse(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", help="Media files, or folders of them."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder for the timelines.")],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run folder of a trained parser.")
+    ] = None,
+    zero_shot: Annotated[
+        bool,
+        typer.Option(
+            "--zero-shot",
+            help="Compare segments with the classes of `--taxonomy`, without training.",
+        ),
+    ] = False,
+    taxonomy: TaxonomyOption = None,
+    audio: AudioOption = EMBEDDED,
+    visual: VisualOption = EMBEDDED,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            help="With `--zero-shot`: `audio=4` or `visual=6`; higher marks less. [default: 5 for both]",
+        ),
+    ] = None,
+    tags: Annotated[
+        Path | None,
+        typer.Option(
+            "--tags",
+            help="CSV with `path,tags` or `video,tags`: only these classes are marked in these "
+            "videos. Other videos may contain any class.",
+        ),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")
+    ] = "json",
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Skip files whose timeline exists."),
+    ] = False,
+    workers: WorkersOption = None,
+    device: DeviceOption = AUTO,
+    precision: PrecisionOption = AUTO,
+) -> None:
+    """Write timelines of the audio and visual events in media files.
+
+    With `--run` a parser of `vaplan fit` or `vaplan train` is used; videos longer than its
+    training videos are parsed in half-overlapping windows. Writes one file per video.
+
+    Example: `vaplan parse new.mp4 --run run --out timelines`
+
+    With `--zero-shot` there is no training and no tag, for any classes, even a single one:
+
+        vaplan parse videos --zero-shot --taxonomy classes.yaml --out timelines
+            --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
+
+    A class is marked in a segment if it fits better than background prompts (the classes of
+    LLP and AVE) do on average, by 5 logits of the encoder; the margin is the score of an
+    event. Look at a few timelines, then raise `--threshold` if too much is marked and lower it
+    if too little is. With tags, `vaplan fit` gives better results.
+    """
+    from vaplan import stages
+    from vaplan.annotations.media_files import list_media_files
+    from vaplan.annotations.tags import read_known_tags
+    from vaplan.encoders.compute import Compute
+
+    compute, given = (
+        Compute(device, precision),
+        thresholds(threshold or [], example="audio=4 or visual=6"),
+    )
+    if zero_shot and taxonomy and not run:
+        load, classes = _zero_shot(taxonomy, (audio, visual), given, compute)
+    elif run and (
+        zero_shot or taxonomy or given or audio != EMBEDDED or visual != EMBEDDED
+    ):
+        what = "a trained parser has its own classes, thresholds and encoders"
+        raise UsageError(
+            what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it"
+        )
+    elif run:
+        load, classes = _trained(run, compute)
+    else:
+        raise UsageError(NO_PARSER, fix=SAY_WHICH)
+    known = read_known_tags(tags, classes) if tags else None
+    if known is not None:
+        _warn_untagged(
+            [path for path in list_media_files(paths) if path.stem not in known]
+        )
+    names = [name.strip() for name in formats.split(",")]
+    with progress_bars() as bars:
+        outcome = stages.parse(
+            paths,
+            out,
+            load=load,
+            tags=known,
+            formats=names,
+            skip_existing=skip_existing,
+            workers=workers,
+            progress=bars("parse", "files"),
+        )
+    finish(outcome, "parsed")
+
+
+def _trained(run: Path, compute: "Compute") -> "tuple[Load, Taxonomy]":
+    from vaplan import runs
+    from vaplan.parser import Parser
+
+    loaded = runs.load(run)
+    warn_embedded(loaded.recipe.encoders)
+    return partial(Parser.load, run, compute=compute), loaded.taxonomy
+
+
+def _zero_shot(
+    file: Path, names: Names, given: Mapping[str, float] | None, compute: "Compute"
+) -> "tuple[Load, Taxonomy]":
+    from vaplan.taxonomy import read_taxonomy
+    from vaplan.zero_shot import ZeroShotClassifier
+
+    taxonomy = read_taxonomy(file)
+    if any(len(group) > 1 for group in names):
+        raise UsageError(
+            "--zero-shot takes one audio encoder and one visual encoder",
+            fix="omit the others",
+        )
+    warn_embedded(names)
+    audio, visual = (group[0] for group in names)
+    return partial(
+        ZeroShotClassifier.load,
+        taxonomy,
+        (audio, visual),
+        thresholds=given,
+        compute=compute,
+    ), taxonomy
+
+
+def _warn_untagged(paths: Sequence[Path]) -> None:
+    if paths:
+        what = f"warning: {len(paths)} files have no tags and may contain any class; the first is {paths[0]}"
+        stderr.print(
+            what, style="yellow", highlight=False, markup=False, soft_wrap=True
+        )

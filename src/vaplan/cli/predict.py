@@ -1,0 +1,49 @@
+"""Command `vaplan predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaplan.cli.console import (
+    stderr,
+    warn_skipped,
+)
+from vaplan.cli.options import (
+    DataOption,
+    OutTable,
+    StoreOption,
+)
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: DataOption,
+    store: StoreOption,
+    out: OutTable,
+    split: Annotated[
+        str, typer.Option("--split", help="Only this split. [default: all videos]")
+    ] = "",
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            "--scores",
+            help="Folder for the probabilities of all segments, in the format of `sed_scores_eval`.",
+        ),
+    ] = None,
+) -> None:
+    """Predict the events of videos with stored features.
+
+    Reads a run folder, a data set and its feature store; writes a table of events.
+
+    Example: `vaplan predict runs/ple --data table:annotations.csv --store store --split test
+    --out predictions.csv`
+    """
+    from vaplan import stages
+
+    warn_skipped(
+        stages.predict(
+            run, stages.read_data(data), store, out, split=split, scores=scores
+        )
+    )
+    stderr.print(f"wrote {out}", highlight=False, markup=False)

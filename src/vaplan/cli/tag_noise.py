@@ -1,0 +1,52 @@
+"""Commands `vaplan exchange` (MA) and `vaplan noise` (JoMoLD)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaplan.cli.console import (
+    stderr,
+)
+from vaplan.cli.options import (
+    OutTable,
+)
+
+
+def exchange(
+    run: Annotated[Path, typer.Argument(help="A run of `ma_base`.")],
+    out: OutTable,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, help="Seed that draws the partner of each video."
+        ),
+    ] = 2,
+) -> None:
+    """Remove tags from single modalities by exchanging tracks (MA, step 2).
+
+    Reads a run of the recipe `ma_base`; writes a table of labels for `vaplan train ma`.
+
+    Example: `vaplan exchange runs/ma_base --out exchanged.csv`
+    """
+    from vaplan import stages
+
+    stages.exchange(run, out, seed=seed)
+    stderr.print(f"wrote {out}", highlight=False, markup=False)
+
+
+def noise(
+    run: Annotated[Path, typer.Argument(help="A run of `jomold_estimator`.")],
+    out: Annotated[Path, typer.Option("--out", help="The JSON file to write.")],
+) -> None:
+    """Estimate the share of noisy tags per class and modality (JoMoLD, step 2).
+
+    Reads a run of the recipe `jomold_estimator`; writes a JSON file for
+    `vaplan train jomold --set removal.ratios=FILE`.
+
+    Example: `vaplan noise runs/estimator --out ratios.json`
+    """
+    from vaplan import stages
+
+    stages.noise_ratios(run, out)
+    stderr.print(f"wrote {out}", highlight=False, markup=False)

@@ -1,0 +1,78 @@
+"""Command `vaplan train`."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from vaplan.cli.console import (
+    progress_bars,
+    stderr,
+)
+from vaplan.cli.options import (
+    RunOption,
+)
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe file, or the name of a shipped recipe: han, plg, ple, vaplan, default, ma, jomold, valor …"
+        ),
+    ],
+    run: RunOption,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", help="The data set: `table:FILE`, `llp:DIR` or `ave:DIR`."
+        ),
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="The feature store.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Table of pseudo labels.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting: `training.epochs=40`."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted training.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace another finished training in the run folder."
+        ),
+    ] = False,
+) -> None:
+    """Train a parser by a recipe on split `train`.
+
+    Reads a data set, a feature store and, for most recipes, a table of pseudo labels; writes a
+    run folder with the weights, the resolved recipe, versions, input hashes, scores and a log.
+
+    Example: `vaplan train ple --data table:annotations.csv --store store --labels labels.csv
+    --run runs/ple`
+    """
+    from vaplan import recipe as recipes
+    from vaplan import stages, training
+
+    given = [
+        f"{name}={value}"
+        for name, value in (("data", data), ("store", store), ("labels", labels))
+        if value
+    ]
+    resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
+    with progress_bars() as bars:
+        tell, epochs = bars("train", "epochs"), resolved.training.epochs
+        how = partial(stages.train, resume=resume, overwrite=overwrite)
+        how(resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
+    if training.is_rank_zero():
+        stderr.print(f"run {run}", highlight=False)
+        if resolved.training.validates and resolved.training.select_on == "test":
+            what = "the epoch was selected on split test, as published: the scores on that split are optimistic"
+            stderr.print(f"warning: {what}", style="yellow", highlight=False)

@@ -1,0 +1,324 @@
+"""Data sets with features: annotations joined with a feature store.
+
+Every stage that reads features works on a `Dataset`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vaplan.annotations import Annotations, read_data, read_table
+from vaplan.annotations.label_tables import (
+    read_label_probability,
+    read_labels,
+    refuse_label_probability,
+)
+from vaplan.arrays import Inputs
+from vaplan.encoders import Encoder, store_name
+from vaplan.errors import AnnotationError, StoreError
+from vaplan.media import CENTRE
+from vaplan.recipe import DENSE
+from vaplan.runs import Run
+from vaplan.store import Store
+from vaplan.store.mapped import mapped_zeros
+from vaplan.writing import sha256
+
+Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Videos of a data set whose features are in a store.
+
+    Features are read when they are first used.
+
+    Attributes:
+        annotations: Tags, splits and events of the videos.
+        store: Folder of the feature store.
+        encoders: Names of the encoders per modality, in modality order.
+        unreadable: Ids of the videos that were left out because their media file could
+            not be read.
+        overflow: Folder for features that exceed the memory; see `store.mapped_zeros`.
+    """
+
+    annotations: Annotations
+    store: Path
+    encoders: Encoders
+    unreadable: tuple[str, ...] = ()
+    overflow: Path | None = None
+
+    @classmethod
+    def with_features(
+        cls,
+        annotations: Annotations,
+        store: Path,
+        encoders: Encoders,
+        *,
+        overflow: Path | None = None,
+    ) -> "Dataset":
+        """Select the videos that have features of every encoder.
+
+        Args:
+            annotations: Annotations of the data set.
+            store: Folder of the feature store.
+            encoders: Names of the encoders per modality, in modality order.
+            overflow: Folder for features that exceed the memory.
+
+        Raises:
+            AnnotationError: No video has features.
+            StoreError: The store lacks an encoder or a video.
+        """
+        unreadable = set[str]()
+        for features in chain(*open_features(store, encoders)):
+            for video, (status, _) in features.statuses().items():
+                if status == "failed":
+                    unreadable.add(video)
+        readable = [video for video in annotations.ids if video not in unreadable]
+        if not readable:
+            raise AnnotationError(
+                "no video of the data set could be read",
+                file=store,
+                fix="see the errors of `vaplan features`",
+            )
+        return cls(
+            annotations.select_videos(readable),
+            store,
+            encoders,
+            tuple(video for video in annotations.ids if video in unreadable),
+            overflow,
+        )
+
+    @classmethod
+    def of_run(cls, run: Run, annotations: Annotations) -> "Dataset":
+        """Select the videos that have the features a run was trained on.
+
+        Args:
+            run: A trained run; its recipe names the store and the encoders.
+            annotations: Videos to select from.
+        """
+        return cls.with_features(
+            annotations, Path(run.recipe.store), run.recipe.encoders
+        )
+
+    def __len__(self) -> int:
+        return len(self.annotations.videos)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the videos in file order."""
+        return self.annotations.ids
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """Features of the videos, as the input of a parser."""
+        return read_inputs(self.store, self.encoders, self.ids, overflow=self.overflow)
+
+    @property
+    def segments(self) -> int:
+        """Length of the grid: number of segments of the longest video."""
+        return self.inputs.mask.shape[1]
+
+    @cached_property
+    def weak_label(self) -> Bool[Tensor, "video class"]:
+        """Tags of the videos: classes that occur somewhere in each."""
+        return torch.from_numpy(self.annotations.weak_label())
+
+    def reference(self) -> Bool[Tensor, "video time modality class"]:
+        """Return the dense labels on the grid of the features."""
+        return torch.from_numpy(self.annotations.reference(self.segments))
+
+    def labels(self, table: Path) -> Bool[Tensor, "video time modality class"]:
+        """Read pseudo labels on the grid of the features.
+
+        Args:
+            table: Table of labels, or `dense` for the dense labels of the data set.
+
+        Raises:
+            AnnotationError: Labels of a video are missing.
+        """
+        if str(table) != DENSE:
+            return read_labels(table, self.annotations, segments=self.segments)
+        events = self.annotations.events
+        missing = [video for video in self.ids if video not in events]
+        if missing:
+            raise AnnotationError(
+                f"no dense labels for {len(missing)} of {len(self)} videos, "
+                f"the first is {missing[0]!r}",
+                file=self.annotations.source,
+                fix="give a table of labels instead of `dense`",
+            )
+        return self.reference()
+
+    def label_probability(
+        self, table: Path
+    ) -> Float[Tensor, "video time modality class"]:
+        """Read the probability of every label on the grid of the features.
+
+        Args:
+            table: Table of label probabilities; see `annotations.label_tables`.
+        """
+        return read_label_probability(table, self.annotations, self.inputs.mask)
+
+    def select_videos(self, ids: Sequence[str]) -> "Dataset":
+        """Select videos by their ids, in this order."""
+        return replace(self, annotations=self.annotations.select_videos(ids))
+
+    def hashes(self) -> dict[str, str]:
+        """Return content hashes of the annotations, the features and the encoders."""
+        return input_hashes(self.annotations, self.store, self.encoders)
+
+
+def read_run_data(run: Run) -> Annotations:
+    """Read the data set that a run was trained on.
+
+    Raises:
+        AnnotationError: The data set has other classes now.
+    """
+    data = read_data(run.recipe.data)
+    if data.taxonomy.classes != run.taxonomy.classes:
+        raise AnnotationError(
+            "its classes differ from the classes of the run",
+            file=data.source,
+            fix="use the data set that the run was trained on",
+        )
+    return data
+
+
+def read_training_videos(run: Run) -> Dataset:
+    """Read the videos that a run was trained on: split `train`, or all without splits."""
+    data = read_run_data(run)
+    return Dataset.of_run(run, data.by_split().get("train", data))
+
+
+def read_labelled_videos(run: Run, table: Path) -> Dataset:
+    """Read the videos of a run's data set that a table of labels contains.
+
+    Args:
+        run: A trained run.
+        table: Table of labels.
+    """
+    refuse_label_probability(table)
+    data = read_run_data(run)
+    events = read_table(table, taxonomy=data.taxonomy).events
+    labelled = [video for video in data.ids if video in events]
+    return Dataset.of_run(run, data.select_videos(labelled))
+
+
+def open_features(store: Path, encoders: Encoders) -> list[list[Store]]:
+    """Open the features of some encoders.
+
+    Args:
+        store: Folder of the feature store.
+        encoders: Names of the encoders per modality, in modality order.
+
+    Returns:
+        One list of features for each modality.
+    """
+    return [
+        [Store.open(store, store_name(name, modality)) for name in names]
+        for modality, names in enumerate(encoders)
+    ]
+
+
+def read_inputs(
+    store: Path,
+    encoders: Encoders,
+    videos: Sequence[str],
+    *,
+    overflow: Path | None = None,
+) -> Inputs:
+    """Read the features of some videos, padded to the longest one and masked.
+
+    Args:
+        store: Folder of the feature store.
+        encoders: Names of the encoders per modality, in modality order.
+        videos: Ids of the videos.
+        overflow: Folder for features that exceed the memory; see `store.mapped_zeros`.
+    """
+    zeros = partial(mapped_zeros, folder=overflow) if overflow else np.zeros
+    arrays = [
+        [features.read(videos, zeros=zeros) for features in group]
+        for group in open_features(store, encoders)
+    ]
+    length = max(mask.shape[1] for streams in arrays for _, mask in streams)
+    audio, visual = (
+        tuple(_pad(feature, length, zeros) for feature, _ in streams)
+        for streams in arrays
+    )
+    masks = [
+        torch.stack([_pad(mask, length, np.zeros) for _, mask in streams]).all(dim=0)
+        for streams in arrays
+    ]
+    return Inputs((audio, visual), torch.stack(masks, dim=-1))
+
+
+def _pad(array: np.ndarray, length: int, zeros: Callable[..., np.ndarray]) -> Tensor:
+    if length > array.shape[1]:
+        padded = zeros((len(array), length, *array.shape[2:]), array.dtype)
+        padded[:, : array.shape[1]] = array
+        array = padded
+    return torch.from_numpy(array)
+
+
+def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str, str]:
+    """Return content hashes of everything that a result depends on.
+
+    Args:
+        data: Annotations of the data set.
+        store: Folder of the feature store.
+        encoders: Names of the encoders per modality, in modality order.
+
+    Returns:
+        By name: hashes of the annotation files, of the features and of the encoders'
+        weights, and the sampling and precision if they are not the default.
+
+    Raises:
+        StoreError: The features were made with different samplings.
+    """
+    hashes = {str(path): sha256(path) for path in data.files}
+    groups = [*chain(*open_features(store, encoders))]
+    samplings = {
+        features.card.provenance.get("sampling", CENTRE) for features in groups
+    }
+    if len(samplings) > 1:
+        raise StoreError(
+            f"features of different samplings: {', '.join(sorted(samplings))}",
+            file=store,
+            fix="fill a store with one --sampling for all encoders",
+        )
+    if samplings != {CENTRE}:
+        hashes["sampling"] = samplings.pop()
+    for features in groups:
+        encoder = features.card.encoder
+        hashes[features.folder.name] = features.content_hash()
+        hashes[f"weights of {encoder}"] = features.card.provenance["weights_sha256"]
+        if precision := features.card.provenance.get("precision"):
+            hashes[f"precision of {encoder}"] = precision
+    return hashes
+
+
+def check_weights(features: Store, encoder: Encoder) -> None:
+    """Check that features were made with the weights that an encoder has now.
+
+    Args:
+        features: Features of the encoder in a store.
+        encoder: The loaded encoder.
+
+    Raises:
+        StoreError: The weights differ.
+    """
+    now = encoder.provenance["weights_sha256"]
+    if features.card.provenance["weights_sha256"] != now:
+        raise StoreError(
+            f"store of another encoder: the weights of {features.card.encoder} have "
+            "changed since the store was filled",
+            file=features.folder,
+            fix="restore those weights, or fill a new --store",
+        )

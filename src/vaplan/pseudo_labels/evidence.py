@@ -1,0 +1,174 @@
+"""Evidence for every class in every segment: segments compared with text prompts.
+
+Evidence is a confidence (PLG), a logit (VALOR) or a margin over background prompts. A
+threshold turns evidence into pseudo labels; see `thresholds`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vaplan.errors import RecipeError, unknown
+from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
+
+CONFIDENCE = "confidence"
+LOGIT = "logit"
+MARGIN = "margin"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Evidence for each class in each segment of some videos.
+
+    Attributes:
+        values: The evidence; larger means more probable.
+        weak_label: Filter of the pseudo labels: the tags, or all classes if the data set
+            has no tags.
+        mask: Segments that exist.
+        strategy: Name of the strategy that computed the values.
+        has_tags: Whether the data set has tags.
+        dense: Indices of densely labelled videos on which thresholds can be fitted.
+        reference: Dense labels of these videos.
+    """
+
+    values: Float[Tensor, "video time modality class"]
+    weak_label: Bool[Tensor, "video class"]
+    mask: Bool[Tensor, "video time modality"]
+    strategy: str = CONFIDENCE
+    has_tags: bool = True
+    dense: tuple[int, ...] = ()
+    reference: Bool[Tensor, "dense time modality class"] | None = None
+
+    def mixture(self) -> Mixture:
+        """Fit the probability that a label is right, from tagged and untagged videos."""
+        use_log_odds = self.strategy == CONFIDENCE
+        return fit_mixture(
+            self.values, self.weak_label, self.mask, log_odds=use_log_odds
+        )
+
+
+def similarity(
+    features: Float[Tensor, "*video time feature"],
+    text: Float[Tensor, "class feature"],
+    *,
+    scale: float = 1.0,
+) -> Float[Tensor, "*video time class"]:
+    """Compute the cosine of each segment with the prompt of each class.
+
+    Args:
+        features: L2-normalised segment vectors.
+        text: L2-normalised prompt vectors.
+        scale: Factor of the cosines.
+    """
+    return scale * features @ text.T
+
+
+def confidence(
+    similarity: Float[Tensor, "*cells class"],
+) -> Float[Tensor, "*cells class"]:
+    """Compute the softmax over classes; at scale 1 all values are close to chance."""
+    return similarity.softmax(dim=-1)
+
+
+def logit(
+    cosine: Float[Tensor, "*cells class"], *, scale: float
+) -> Float[Tensor, "*cells class"]:
+    """Compute VALOR's evidence: the cosine at the encoder's own logit scale.
+
+    Args:
+        cosine: `similarity` at scale 1.
+        scale: Logit scale of the encoder, about 100 for CLIP.
+    """
+    return scale * cosine
+
+
+def _confidence_of_cosine(
+    cosine: Tensor,
+    *,
+    scale: float,  # noqa: ARG001 - PLG takes the softmax at scale 1
+) -> Tensor:
+    return confidence(cosine)
+
+
+STRATEGIES: dict[str, Callable[..., Tensor]] = {
+    CONFIDENCE: _confidence_of_cosine,
+    LOGIT: logit,
+}
+
+
+def compute_evidence(
+    cosine: Float[Tensor, "*cells class"],
+    *,
+    strategy: str = CONFIDENCE,
+    scale: float = 1.0,
+) -> Float[Tensor, "*cells class"]:
+    """Compute the evidence that is compared with thresholds.
+
+    Args:
+        cosine: `similarity` at scale 1.
+        strategy: `confidence` (PLG's softmax over classes) or `logit` (VALOR).
+        scale: Logit scale of the encoder, about 100 for CLIP.
+
+    Raises:
+        RecipeError: The strategy does not exist.
+    """
+    if strategy not in STRATEGIES:
+        raise RecipeError(unknown("strategy", strategy, STRATEGIES))
+    return STRATEGIES[strategy](cosine, scale=scale)
+
+
+def subtract_background(
+    text: Float[Tensor, "class feature"],
+    background: Float[Tensor, "prompt feature"],
+) -> Float[Tensor, "class feature"]:
+    """Subtract the mean background prompt from each class prompt.
+
+    The product of the result with a segment is the segment's cosine with the class minus
+    its mean cosine with the background prompts. At the encoder's own logit scale this is
+    the margin: the log ratio of the class to an average background prompt. A margin does
+    not depend on the other classes, and an offset common to all prompts cancels out.
+
+    Args:
+        text: One vector for each class.
+        background: One vector for each background prompt, in the same templates.
+    """
+    return text - background.mean(dim=0)
+
+
+def smooth(
+    evidence: Float[Tensor, "video time modality class"],
+    mask: Bool[Tensor, "video time modality"],
+    *,
+    width: float,
+) -> Float[Tensor, "video time modality class"]:
+    """Average evidence along the timeline with Gaussian weights.
+
+    Args:
+        evidence: Evidence for each class in each segment.
+        mask: Segments that exist; others have no weight.
+        width: Standard deviation of the weights in segments; 0 returns the evidence
+            unchanged.
+
+    Raises:
+        RecipeError: The width is negative or not finite.
+    """
+    if not 0 <= width < torch.inf:
+        raise RecipeError(
+            f"the smoothing width is {width}",
+            fix="give a number of segments, such as 0.5, or 0 for no smoothing",
+        )
+    if not width:
+        return evidence
+    time = torch.arange(evidence.shape[1], device=evidence.device)
+    weights = (-0.5 * ((time[:, None] - time) / width).square()).exp()
+    exists = mask.to(evidence.dtype)
+    total_weight = torch.einsum("ts,vsm->vtm", weights, exists)[..., None]
+    weighted_sum = torch.einsum(
+        "ts,vsmc->vtmc", weights, evidence.masked_fill(~mask[..., None], 0)
+    )
+    smallest = torch.finfo(evidence.dtype).tiny
+    mean = weighted_sum / total_weight.clamp(min=smallest)
+    return torch.where(total_weight > 0, mean, evidence)

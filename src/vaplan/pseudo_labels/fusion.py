@@ -1,0 +1,229 @@
+"""Refined labels: the encoder's evidence combined with out-of-fold predictions of a parser.
+
+Two rules combine the sources. `fuse_log_odds` adds log odds and needs no dense labels.
+`fit_stacking` fits a logistic regression on densely labelled videos. The parser must not
+have been trained on the labels of the videos it predicts; see `training.cross_fitting`: a
+network that was trained on wrong labels memorises them.
+
+Source of stacking: Wolpert, Stacked generalization, Neural Networks 5, 1992. The two
+sources and their features are our own choice.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from vaplan.arrays import Prediction
+from vaplan.errors import RecipeError
+
+PROBABILITY_CLIP = 1e-4  # distance of a source's probability from 0 and 1
+RIDGE = 1.0  # penalty of the weights
+RIDGE_CLASS = 10.0  # penalty of the class offsets, in tagged segments
+STEPS = 200  # of the fit, which converges far earlier
+
+Cells = tuple[Tensor, ...]  # indices of video, time, modality and class
+
+
+def fuse_log_odds(
+    encoder: Float[Tensor, "video time modality class"],
+    parser: Float[Tensor, "video time modality class"],
+    weak_label: Bool[Tensor, "video class"],
+    mask: Bool[Tensor, "video time modality"],
+    *,
+    parser_weight: float = 1.0,
+) -> Float[Tensor, "video time modality class"]:
+    """Combine two label probabilities by adding their log odds.
+
+    This is Bayes' rule for sources with independent errors. Both contain the prior, the
+    share of tagged segments in which the class occurs; it is counted once. It is the mean
+    of `encoder` per modality and class.
+
+    Args:
+        encoder: Label probability by the encoder, such as `Mixture.probability`.
+        parser: Label probability by a parser, given the tags; see `condition_on_tags`.
+        weak_label: Tags of the videos.
+        mask: Segments that exist.
+        parser_weight: Weight of the parser's log odds; below 1 because the two sources
+            are not fully independent.
+
+    Returns:
+        The probability of each label, 0 outside the tags and the mask.
+
+    Raises:
+        RecipeError: The weight is negative or not finite.
+    """
+    if not 0 <= parser_weight < float("inf"):
+        raise RecipeError(f"the parser weight must be 0 or more, not {parser_weight}")
+    possible = weak_label[:, None, None] & mask[..., None]
+    cells = possible.sum(dim=(0, 1)).clamp(min=1)
+    prior = (encoder * possible).sum(dim=(0, 1)) / cells
+    update = parser.logit(PROBABILITY_CLIP) - prior.logit(PROBABILITY_CLIP)
+    log_odds = encoder.logit(PROBABILITY_CLIP) + parser_weight * update
+    return log_odds.sigmoid() * possible
+
+
+@dataclass(frozen=True)
+class StackingModel:
+    """Logistic regression per modality with an offset per class; see `fit_stacking`.
+
+    Attributes:
+        weight: Weight of each feature.
+        bias: Bias of each modality.
+        offset: Offset of each class.
+    """
+
+    weight: Float[Tensor, "modality feature"]
+    bias: Float[Tensor, " modality"]
+    offset: Float[Tensor, "modality class"]
+
+    def probability(
+        self,
+        encoder: Float[Tensor, "video time modality class"],
+        prediction: Prediction,
+        weak_label: Bool[Tensor, "video class"],
+    ) -> Float[Tensor, "video time modality class"]:
+        """Compute the probability of each label, 0 outside the tags and the mask.
+
+        Args:
+            encoder: Label probability by the encoder.
+            prediction: Out-of-fold prediction of a parser.
+            weak_label: Tags of the videos.
+        """
+        cells = _possible_cells(weak_label, prediction.mask)
+        features = _features(encoder, prediction, cells)
+        modality, label = cells[2:]
+        fused = torch.zeros_like(encoder)
+        logit = self.logit(features, modality, label)
+        fused[cells] = logit.sigmoid().to(encoder.dtype)
+        return fused
+
+    def logit(
+        self,
+        features: Float[Tensor, "cell feature"],
+        modality: Int[Tensor, " cell"],
+        label: Int[Tensor, " cell"],
+    ) -> Float[Tensor, " cell"]:
+        """Compute the logit of some labels.
+
+        Args:
+            features: Features of each label.
+            modality: Modality of each label.
+            label: Class of each label.
+        """
+        weighted = (features * self.weight[modality]).sum(dim=1)
+        return weighted + self.bias[modality] + self.offset[modality, label]
+
+
+def fit_stacking(
+    encoder: Float[Tensor, "video time modality class"],
+    prediction: Prediction,
+    weak_label: Bool[Tensor, "video class"],
+    reference: Bool[Tensor, "video time modality class"],
+) -> StackingModel:
+    """Fit a logistic regression of dense labels on the two sources.
+
+    Features are the log odds of each source in the segment, in its neighbours, averaged
+    over the video and in the other modality, and the parser's log odds of the modality and
+    of the video. Ridge penalties on weights and class offsets make some dozens of videos
+    enough.
+
+    Args:
+        encoder: Label probability by the encoder, such as `Mixture.probability`.
+        prediction: Out-of-fold prediction of a parser.
+        weak_label: Tags of the videos.
+        reference: Dense labels of the videos.
+
+    Raises:
+        RecipeError: No video has a tag.
+
+    Source: Wolpert, Stacked generalization, Neural Networks 5, 1992.
+    """
+    cells = _possible_cells(weak_label, prediction.mask)
+    if not len(cells[0]):
+        raise RecipeError(
+            "no tagged segment to fit the stacking model on",
+            fix="give densely labelled videos with tags",
+        )
+    features = _features(encoder, prediction, cells)
+    label = reference[cells].double()
+    modalities, classes = reference.shape[2:]
+    weight = torch.zeros(modalities, features.shape[1], dtype=torch.float64)
+    bias = torch.zeros(modalities, 1, dtype=torch.float64)
+    offset = torch.zeros(modalities, classes, dtype=torch.float64)
+    parameters = [weight, bias, offset]
+    for parameter in parameters:
+        parameter.requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        parameters, max_iter=STEPS, line_search_fn="strong_wolfe"
+    )
+
+    def objective() -> Tensor:
+        optimiser.zero_grad()
+        model = StackingModel(weight, bias[:, 0], offset)
+        logit = model.logit(features, *cells[2:])
+        loss = binary_cross_entropy_with_logits(logit, label, reduction="sum")
+        penalty = (
+            RIDGE * weight.square().sum() + RIDGE_CLASS * offset.square().sum()
+        ) / 2
+        total = loss + penalty
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimiser.step(objective)  # type: ignore[no-untyped-call]
+    return StackingModel(weight.detach(), bias[:, 0].detach(), offset.detach())
+
+
+def _possible_cells(
+    weak_label: Bool[Tensor, "video class"], mask: Bool[Tensor, "video time modality"]
+) -> Cells:
+    """Return the indices of labels that can be 1: tagged classes in existing segments."""
+    return (weak_label[:, None, None] & mask[..., None]).nonzero(as_tuple=True)
+
+
+def _features(
+    encoder: Float[Tensor, "video time modality class"],
+    prediction: Prediction,
+    cells: Cells,
+) -> Float[Tensor, "cell feature"]:
+    """Compute the features of each label; log odds of missing segments are 0."""
+    video, _, modality, label = cells
+    columns = [
+        _log_odds(prediction.modality[video, modality, label]),
+        _log_odds(prediction.video[video, label]),
+    ]
+    exists = prediction.mask[..., None].double()
+    for source in (encoder, prediction.segment):
+        log_odds = _log_odds(source) * exists
+        columns += [
+            log_odds[cells],
+            _mean_of_neighbours(log_odds, exists)[cells],
+            _mean_of_video(log_odds, exists)[cells],
+            log_odds.flip(2)[cells],
+        ]
+    return torch.stack(columns, dim=1)
+
+
+def _log_odds(probability: Tensor) -> Tensor:
+    return probability.double().clamp(PROBABILITY_CLIP, 1 - PROBABILITY_CLIP).logit()
+
+
+def _mean_of_neighbours(log_odds: Tensor, exists: Tensor) -> Tensor:
+    """Average the neighbours in time; 0 without neighbours."""
+    return _sum_of_neighbours(log_odds) / _sum_of_neighbours(exists).clamp(min=1)
+
+
+def _sum_of_neighbours(values: Tensor) -> Tensor:
+    total = torch.zeros_like(values)
+    total[:, :-1] += values[:, 1:]
+    total[:, 1:] += values[:, :-1]
+    return total
+
+
+def _mean_of_video(log_odds: Tensor, exists: Tensor) -> Tensor:
+    """Average all segments of the video and repeat the mean in each."""
+    segments = exists.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = log_odds.sum(dim=1, keepdim=True) / segments
+    return mean.expand_as(log_odds)

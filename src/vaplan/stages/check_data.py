@@ -1,0 +1,206 @@
+"""What a data set holds, what is odd in it, and which media files are missing or cannot be read."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vaplan.annotations import (
+    AnnotationRows,
+    Annotations,
+    Issue,
+    Video,
+    merge_rows,
+    read_source,
+)
+from vaplan.annotations.issues import find_issues
+from vaplan.annotations.media_files import MediaFolder
+from vaplan.arrays import AUDIO, VISUAL, audio_visual
+from vaplan.errors import AnnotationError, MediaError
+from vaplan.evaluation import last_segment
+from vaplan.media import glance
+from vaplan.reading import csv_text
+from vaplan.workers import Failed, Progress, supervised
+from vaplan.writing import write_text
+
+GONE = ("missing media", "unreadable media")
+MANIFEST = ("video", "split", "kind", "reason")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `check` found."""
+
+    sheet: AnnotationRows
+    data: Annotations
+    issues: tuple[Issue, ...]
+    looked: bool  # whether media files were looked at
+
+    def gone(self) -> list[Issue]:
+        """The videos without a media file that can be opened."""
+        return [issue for issue in self.issues if issue.kind in GONE]
+
+    def summary(self) -> dict[str, Any]:
+        """Everything, as JSON values."""
+        gone = Counter(issue.kind for issue in self.gone())
+        counted = {
+            "found": len(self.data.videos) - sum(gone.values()),
+            **{kind.split()[0]: gone[kind] for kind in GONE},
+        }
+        return {
+            "annotations": self.sheet.version,
+            "files": {
+                path.name: rows for path, rows in _rows_by_file(self.sheet).items()
+            },
+            "videos": len(self.data.videos),
+            "classes": len(self.data.taxonomy),
+            "splits": {
+                split: about_split(data) for split, data in self.data.by_split().items()
+            },
+            "issues": by_kind(self.issues),
+            "media": counted if self.looked else None,
+        }
+
+
+def check(
+    data: str,
+    *,
+    annotations: str = "",
+    media: Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Check:
+    """Read a data set and look at everything in it.
+
+    Args:
+        media: A folder whose files are looked for and opened; the first frame of each is decoded.
+    """
+    sheet = read_source(data, annotations=annotations)
+    read = merge_rows(sheet)
+    issues = find_issues(sheet)
+    if media is not None:
+        issues += tuple(look_at_media(read, media, workers=workers, progress=progress))
+    return Check(sheet, read, issues, media is not None)
+
+
+def about_split(data: Annotations) -> dict[str, Any]:
+    """Counts of one split: videos, tags, and, where there are dense labels, events; by class and modality."""
+    tags = Counter(tag for video in data.videos for tag in video.tags)
+    events = Counter(
+        (event.class_name, event.modality)
+        for found in data.events.values()
+        for event in found
+    )
+    return {
+        "videos": len(data.videos),
+        "densely labelled": len(data.events),
+        "videos by number of tags": dict(
+            sorted(Counter(str(len(video.tags)) for video in data.videos).items())
+        ),
+        "without an event": without_event(data),
+        "per_class": {
+            name: {
+                "videos": tags[name],
+                "audio events": events[name, "audio"],
+                "visual events": events[name, "visual"],
+            }
+            for name in data.taxonomy.classes
+        },
+    }
+
+
+def without_event(data: Annotations) -> dict[str, int] | None:
+    """How many of the densely labelled videos hold nothing in a modality."""
+    ids = data.labelled_ids()
+    if not ids:
+        return None
+    segments = data.segments or max(
+        last_segment(events) for events in data.events.values()
+    )
+    grid = data.select_videos(ids).reference(segments)
+    kinds = {
+        "audio": grid[:, :, AUDIO],
+        "visual": grid[:, :, VISUAL],
+        "audio_visual": audio_visual(grid),
+    }
+    empty = {
+        kind: int((~cells.any(axis=(1, 2))).sum()) for kind, cells in kinds.items()
+    }
+    return {**empty, "any": int((~grid.any(axis=(1, 2, 3))).sum())}
+
+
+def look_at_media(
+    data: Annotations,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Issue]:
+    """Videos whose media file is not there or cannot be opened."""
+    media, found = MediaFolder(folder, table=data.source), dict[Path, list[Video]]()
+    for video in data.videos:
+        try:
+            found.setdefault(media.find(video), []).append(video)
+        except MediaError as error:
+            yield _gone(GONE[0], error.what, video, data)
+    results = supervised(glance, list(found), workers=workers)
+    for done, (path, result) in enumerate(results, start=1):
+        reason = result.reason if isinstance(result, Failed) else ""
+        if progress:
+            progress(done, len(found), "")
+        if reason:
+            yield from (_gone(GONE[1], reason, video, data) for video in found[path])
+
+
+def _gone(kind: str, reason: str, video: Video, data: Annotations) -> Issue:
+    return Issue(kind, reason, video.video, data.files[0], video.line)
+
+
+def write_manifest(path: Path, found: Check) -> Path:
+    """List the videos without media, for `evaluate --without` and for whoever looks for them."""
+    splits = {video.video: video.split for video in found.data.videos}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(MANIFEST)
+    writer.writerows((f.video, splits[f.video], f.kind, f.what) for f in found.gone())
+    return write_text(path, text.getvalue())
+
+
+def read_manifest(path: Path) -> tuple[str, ...]:
+    """The videos that a CSV with a column `video` names."""
+    header, lines = csv_text(path)
+    if MANIFEST[0] not in header:
+        what = f"column {MANIFEST[0]!r} is missing; found: {', '.join(header)}"
+        raise AnnotationError(
+            what,
+            file=path,
+            line=1,
+            fix="give the missing.csv of `vaplan data check --media`",
+        )
+    column = header.index(MANIFEST[0])
+    return tuple(values[column] for _, values in lines if len(values) > column)
+
+
+def by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
+    """The issues, grouped."""
+    kinds = dict[str, list[dict[str, Any]]]()
+    for issue in issues:
+        about = asdict(issue) | {"file": str(issue.file)}
+        kinds.setdefault(about.pop("kind"), []).append(about)
+    return kinds
+
+
+def _rows_by_file(sheet: AnnotationRows) -> dict[Path, int]:
+    """How many lines of each file hold something."""
+    lines = {(row.file, row.line) for row in sheet.rows}
+    return dict(
+        Counter(
+            file
+            for file, _ in sorted(
+                lines, key=lambda at: (sheet.files.index(at[0]), at[1])
+            )
+        )
+    )

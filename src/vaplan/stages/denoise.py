@@ -1,0 +1,121 @@
+"""`vaplan denoise`: flip pseudo labels with a suspicious forward loss (PLD)."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from vaplan import pseudo_labels, runs, training
+from vaplan.annotations.label_tables import details_path, label_rows
+from vaplan.annotations.table import write_rows
+from vaplan.arrays import MODALITIES
+from vaplan.dataset import read_labelled_videos
+from vaplan.pseudo_labels import Denoising
+from vaplan.stages.train import train
+from vaplan.taxonomy import Taxonomy
+from vaplan.writing import sha256, write_json
+
+FlipCounts = dict[str, dict[str, dict[str, int]]]  # by modality, class, "set"/"removed"
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """Result of `denoise`.
+
+    Attributes:
+        table: The table of denoised labels.
+        flips: Number of labels that were set and removed, per modality and class.
+    """
+
+    table: Path
+    flips: FlipCounts
+
+
+def denoise(
+    run: Path,
+    labels: Path,
+    out: Path,
+    *,
+    settings: Denoising | None = None,
+    rounds: int = 1,
+) -> Denoised:
+    """Write labels in which those with a suspicious forward loss are flipped (PLD).
+
+    Every video of the table is denoised. The score of a label is the parser's probability.
+    In a localisation data set the labels of both modalities together are denoised.
+
+    Args:
+        run: Run folder of a parser that was trained on the labels.
+        labels: Table of pseudo labels.
+        out: Table of denoised labels to write.
+        settings: Settings of the rule.
+        rounds: Number of times to denoise. Before each further round the run's recipe is
+            trained again on the labels of the round before; these labels and runs are
+            written into a folder beside `out` that has its name.
+
+    Returns:
+        The result of the last round.
+
+    Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
+    """
+    settings = settings or Denoising()
+    folder = out.with_suffix("")
+    for number in range(1, rounds):
+        table = folder / f"labels_{number}.csv"
+        labels = _denoise_once(run, labels, table, settings).table
+        recipe = replace(runs.load(run).recipe, labels=str(labels))
+        run = train(recipe, folder / f"run_{number + 1}").folder
+    return _denoise_once(run, labels, out, settings)
+
+
+def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> Denoised:
+    trained = runs.load(run)
+    dataset = read_labelled_videos(trained, labels)
+    data = dataset.annotations
+    inputs = dataset.inputs
+    noisy = dataset.labels(labels)
+    if data.localisation:
+        noisy = noisy.all(dim=2, keepdim=True).expand_as(noisy)
+        settings = replace(settings, modalities=MODALITIES)
+    prediction = training.predict(trained.model, inputs)
+    probability = prediction.segment
+    if settings.given_tags:
+        probability = pseudo_labels.condition_on_tags(prediction)
+    loss = pseudo_labels.forward_loss(probability, noisy)
+    denoised = pseudo_labels.flip_suspicious(
+        noisy, loss, dataset.weak_label, inputs.mask, settings
+    )
+    rows = label_rows(data.ids, denoised.numpy(), probability.numpy(), data.taxonomy)
+    write_rows(out, rows)
+    flips = count_flips(noisy, denoised, data.taxonomy)
+    hashes = {str(labels): sha256(labels), str(run): sha256(run / runs.WEIGHTS)}
+    details = {"run": str(run), **asdict(settings), "flips": flips, "inputs": hashes}
+    write_json(details_path(out), details)
+    return Denoised(out, flips)
+
+
+def count_flips(
+    labels_before: Bool[Tensor, "video time modality class"],
+    labels_after: Bool[Tensor, "video time modality class"],
+    taxonomy: Taxonomy,
+) -> FlipCounts:
+    """Count the labels that were set (0 to 1) and removed (1 to 0).
+
+    Args:
+        labels_before: Labels before the change.
+        labels_after: Labels after the change.
+        taxonomy: Names of the classes.
+
+    Returns:
+        Counts per modality and class.
+    """
+    were_set = (labels_after & ~labels_before).sum(dim=(0, 1)).tolist()
+    were_removed = (labels_before & ~labels_after).sum(dim=(0, 1)).tolist()
+    counts = FlipCounts()
+    for m, modality in enumerate(MODALITIES):
+        counts[modality] = {
+            name: {"set": were_set[m][c], "removed": were_removed[m][c]}
+            for c, name in enumerate(taxonomy.classes)
+        }
+    return counts

@@ -1,0 +1,211 @@
+"""Zero-shot classification: segments compared with classes in words, without training.
+
+PLG and zero-shot parsing both start from the evidence that this classifier computes.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vaplan import encoders, pseudo_labels, synthetic
+from vaplan.arrays import MODALITIES, Inputs
+from vaplan.encoders import Encoder
+from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.errors import UsageError, unknown
+from vaplan.parser import as_stored_inputs, make_timeline
+from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN
+from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, spoken, with_prompts
+from vaplan.timeline import Timeline
+
+STRATEGIES = (CONFIDENCE, LOGIT, MARGIN)
+
+
+class ZeroShotClassifier:
+    """Classify segments by comparing them with the text prompts of classes.
+
+    As a parser of files it marks a class where it fits a segment better than background
+    prompts do, by a margin. The score of an event is its mean margin. Margins do not depend
+    on the other classes.
+
+    >>> parser = ZeroShotClassifier.load(
+    ...     Taxonomy(("Dog", "Rain")), ("clap:…", "clip:…")
+    ... )  # doctest: +SKIP
+    >>> timeline = parser("dog.mp4")  # doctest: +SKIP
+
+    Attributes:
+        taxonomy: Classes and their prompts.
+        encoders: The encoder of each modality.
+        strategy: `confidence` (PLG's softmax over classes), `logit` (VALOR's cosine at the
+            encoder's own scale) or `margin` (logit minus the mean of background prompts).
+        text: Prompt vectors of the classes, per modality.
+        threshold: Margin to exceed, per modality and class.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        encoders: Sequence[Encoder],
+        *,
+        strategy: str = MARGIN,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        """Embed the prompts of every class.
+
+        Args:
+            taxonomy: Classes and their prompts.
+            encoders: One encoder for each modality, in modality order.
+            strategy: Kind of evidence.
+            thresholds: Margin to exceed, by modality; `pseudo_labels.MARGINS` by default.
+
+        Raises:
+            UsageError: The strategy does not exist.
+        """
+        if strategy not in STRATEGIES:
+            raise UsageError(unknown("strategy", strategy, STRATEGIES))
+        self.taxonomy = taxonomy
+        self.encoders = tuple(encoders)
+        self.strategy = strategy
+        self.text = tuple(
+            _embed_classes(taxonomy, modality, encoder, strategy)
+            for modality, encoder in zip(MODALITIES, encoders, strict=True)
+        )
+        self.threshold = pseudo_labels.make_thresholds(
+            len(taxonomy), {**pseudo_labels.MARGINS, **(thresholds or {})}
+        )
+
+    @classmethod
+    def load(
+        cls,
+        taxonomy: Taxonomy,
+        names: Sequence[str],
+        *,
+        thresholds: Mapping[str, float] | None = None,
+        compute: Compute = AUTOMATIC,
+    ) -> "ZeroShotClassifier":
+        """Load the encoders and embed the prompts.
+
+        Args:
+            taxonomy: Classes and their prompts.
+            names: One encoder name for each modality, in modality order.
+            thresholds: Margin to exceed, by modality; `pseudo_labels.MARGINS` by default.
+            compute: Device and precision of the encoders.
+        """
+        models = [
+            encoders.load(name, modality, compute=compute)
+            for modality, name in enumerate(names)
+        ]
+        return cls(taxonomy, models, thresholds=thresholds)
+
+    def evidence(self, inputs: Inputs) -> Float[Tensor, "video time modality class"]:
+        """Compute the evidence for each class in each segment.
+
+        Args:
+            inputs: Features; the first stream of each modality is compared with the text.
+        """
+        strategy = LOGIT if self.strategy == MARGIN else self.strategy
+        grids = []
+        for streams, text, encoder in zip(
+            inputs.streams, self.text, self.encoders, strict=True
+        ):
+            cosine = pseudo_labels.similarity(streams[0], text)
+            grids.append(
+                pseudo_labels.compute_evidence(
+                    cosine, strategy=strategy, scale=encoder.logit_scale
+                )
+            )
+        return torch.stack(grids, dim=2)
+
+    def __call__(
+        self, path: str | Path, *, tags: Collection[str] | None = None
+    ) -> Timeline:
+        """Parse a media file into a timeline of audio and visual events.
+
+        Args:
+            path: Media file.
+            tags: Classes known to occur in the file; other classes are not marked.
+        """
+        encoded = encoders.encode(Path(path), self.encoders)
+        inputs = as_stored_inputs(encoded, audio_streams=1)
+        evidence = self.evidence(inputs)
+        all_classes = torch.ones(1, len(self.taxonomy), dtype=torch.bool)
+        marked = pseudo_labels.generate_pseudo_labels(
+            evidence, all_classes, inputs.mask, threshold=self.threshold
+        )
+        return make_timeline(
+            Path(path), encoded, self.taxonomy, marked[0], evidence[0], tags=tags
+        )
+
+
+def _embed_classes(
+    taxonomy: Taxonomy, modality: str, encoder: Encoder, strategy: str
+) -> Float[Tensor, "class _"]:
+    """Embed the prompts of every class, minus the background for margins."""
+    classes = encoders.class_vectors(encoder, taxonomy.prompts(modality))
+    if strategy != MARGIN:
+        return classes
+    background = background_taxonomy(taxonomy, encoder)
+    prompts = encoders.class_vectors(encoder, background.prompts(modality))
+    return pseudo_labels.subtract_background(classes, prompts)
+
+
+def background_taxonomy(taxonomy: Taxonomy, encoder: Encoder) -> Taxonomy:
+    """Return the classes of LLP and AVE as background prompts, in the user's templates.
+
+    The embedded encoders recognise the classes of the synthetic data only, so these are
+    their background.
+
+    Args:
+        taxonomy: The user's classes; its templates are used.
+        encoder: Encoder that embeds the prompts.
+    """
+    names = (
+        synthetic.TAXONOMY.classes
+        if encoder.name == "embedded"
+        else (*LLP.classes, *AVE.classes)
+    )
+    classes = tuple(dict.fromkeys(map(spoken, names)))
+    return replace(taxonomy, classes=classes, own_prompts={})
+
+
+def default_prompts(taxonomy: Taxonomy) -> Taxonomy:
+    """Return the taxonomy with VAPLAN's templates for every class."""
+    return replace(taxonomy, templates=dict(TEMPLATES), own_prompts={})
+
+
+def valor_prompts(taxonomy: Taxonomy) -> Taxonomy:
+    """Return the taxonomy with VALOR's prompts, which exist for the classes of LLP."""
+    prompts = {}
+    for modality, name in enumerate(MODALITIES):
+        by_class = pseudo_labels.valor_prompts(taxonomy.classes, modality)
+        prompts[name] = dict(zip(taxonomy.classes, map(tuple, by_class), strict=True))
+    return replace(taxonomy, own_prompts=prompts)
+
+
+PROMPTS: Mapping[str, Callable[[Taxonomy], Taxonomy]] = {
+    "default": default_prompts,
+    "valor": valor_prompts,
+}
+
+
+def replace_prompts(taxonomy: Taxonomy, prompts: str) -> Taxonomy:
+    """Return the same classes with other prompts.
+
+    Args:
+        taxonomy: Classes.
+        prompts: A name in `PROMPTS`, or the path of a taxonomy file.
+
+    Raises:
+        UsageError: `prompts` is neither.
+    """
+    if prompts in PROMPTS:
+        return PROMPTS[prompts](taxonomy)
+    if not Path(prompts).suffix:
+        raise UsageError(
+            unknown("list of prompts", prompts, PROMPTS),
+            fix="give one of these names, or a taxonomy file (YAML or CSV)",
+        )
+    return with_prompts(taxonomy, Path(prompts))
