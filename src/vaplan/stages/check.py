@@ -17,7 +17,7 @@ from vaplan.media import glance
 from vaplan.reading import csv_text
 from vaplan.stages.data import MediaFolder, read_sheet
 from vaplan.stages.features import Progress
-from vaplan.workers import Failed, supervised
+from vaplan.workers import Failed, run_supervised
 from vaplan.writing import write_text
 
 GONE = ("missing media", "unreadable media")
@@ -142,7 +142,7 @@ def look_at_media(
             found.setdefault(media.find(video), []).append(video)
         except MediaError as error:
             yield _gone(GONE[0], error.what, video, data)
-    results = supervised(glance, list(found), workers=workers)
+    results = run_supervised(glance, list(found), workers=workers)
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:

@@ -16,7 +16,7 @@ from vaplan.stages.data import read_inputs, usable
 from vaplan.stages.features import Outcome, Progress
 from vaplan.stages.scores import answer
 from vaplan.timeline import from_grid
-from vaplan.workers import Failed, supervised
+from vaplan.workers import Failed, run_supervised
 
 Load = Callable[[], Parser | ZeroShot]
 
@@ -104,7 +104,7 @@ def parse(
         if not (skip_existing and all(output.exists() for output in job.outputs))
     ]
     failed = list[tuple[str, str]]()
-    results = supervised(
+    results = run_supervised(
         parse_one, due, workers=workers, prepare=_prepare, arguments=[load]
     )
     for done, (job, result) in enumerate(results, start=1):
