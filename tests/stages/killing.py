@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.workers.pretended import DIMENSION, PAIRS, Dying, There, here
+from tests.workers.fake_encoder import DIMENSION, PAIRS, Dying, There, here
 from vaplan.annotations import Annotations, Video
 from vaplan.store import Store, Writer, stores
 from vaplan.taxonomy import Taxonomy
@@ -32,7 +32,7 @@ VIDEOS = [f"video{i}" for i in range(7)]
 CHANGING = ("ftruncate", "pwrite", "fsync", "replace")
 
 
-def pretended_encoder(name: str, modality: int, **_: Any) -> SimpleNamespace:
+def fake_encoder(name: str, modality: int, **_: Any) -> SimpleNamespace:
     return SimpleNamespace(
         provenance={"weights_sha256": str(modality)}, dimension=DIMENSION
     )
@@ -40,7 +40,7 @@ def pretended_encoder(name: str, modality: int, **_: Any) -> SimpleNamespace:
 
 PRETENCE = (
     (stage, "SHARD", 2),
-    (stage.encoder_models, "load", pretended_encoder),
+    (stage.encoder_models, "load", fake_encoder),
 )  # to be set before a `job`
 
 
@@ -55,7 +55,7 @@ def data() -> Annotations:
 def job(
     root: Path, *, engine: Engine = here, workers: int = 1, progress: Any = None
 ) -> Any:
-    """Fill the store of every pretended encoder."""
+    """Fill the store of every fake encoder."""
     names = tuple((name,) for _, name in PAIRS)
     options = {
         "encoders": names,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from vaplan.errors import Exit, MachineError, MediaError
-from vaplan.workers import IN_A_ROW, Engine, supervised
+from vaplan.workers import MAX_CONSECUTIVE_FAILURES, Engine, run_supervised
 from vaplan.workers.faults import Failed, Guarded, machine_fault
 from vaplan.workers.processes import DEATHS, Work
 
@@ -30,7 +30,7 @@ def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_ag
     None
 ):
     items = ["a", "die", "b", "fault", "hang", "bug", "c"]
-    results = dict(supervised(work, items, workers=2, seconds=2.0))
+    results = dict(run_supervised(work, items, workers=2, seconds=2.0))
     assert list(results) == ["a", "b", "fault", "bug", "c", "die", "hang"]
     assert (results["a"], results["b"], results["c"]) == ("A", "B", "C")
     reasons = {
@@ -72,35 +72,37 @@ def in_process(
     return engine
 
 
-MANY = [f"item{i}" for i in range(5 * IN_A_ROW)]
+MANY = [f"item{i}" for i in range(5 * MAX_CONSECUTIVE_FAILURES)]
 
 
 def failed_of(results: dict[str, str | Failed]) -> list[str]:
     return [item for item, result in results.items() if isinstance(result, Failed)]
 
 
-@pytest.mark.parametrize("first", [0, 7, len(MANY) - 2 * IN_A_ROW])
+@pytest.mark.parametrize("first", [0, 7, len(MANY) - 2 * MAX_CONSECUTIVE_FAILURES])
 def test_files_that_kill_whoever_opens_them_are_left_out_also_many_in_a_row(
     first: int,
 ) -> None:
-    killers = MANY[first : first + 2 * IN_A_ROW]
+    killers = MANY[first : first + 2 * MAX_CONSECUTIVE_FAILURES]
     results = dict(
-        supervised(work, MANY, workers=2, engine=in_process(broken={*killers}))
+        run_supervised(work, MANY, workers=2, engine=in_process(broken={*killers}))
     )
     assert sorted(results) == sorted(MANY)
     assert failed_of(results) == killers
 
 
-@pytest.mark.parametrize("after", [0, 1, 2 * IN_A_ROW])
+@pytest.mark.parametrize("after", [0, 1, 2 * MAX_CONSECUTIVE_FAILURES])
 def test_a_machine_that_fails_from_some_time_on_stops_the_work_and_no_item_is_blamed(
     after: int,
 ) -> None:
-    results = supervised(work, MANY, workers=2, engine=in_process(broken_after=after))
+    results = run_supervised(
+        work, MANY, workers=2, engine=in_process(broken_after=after)
+    )
     done = dict(itertools.islice(results, after))
     assert not failed_of(done)
     with pytest.raises(
         MachineError,
-        match=rf"{IN_A_ROW} failures in a row \(No space left.*nothing else",
+        match=rf"{MAX_CONSECUTIVE_FAILURES} failures in a row \(No space left.*nothing else",
     ) as caught:
         next(results)
     assert caught.value.exit == Exit.MACHINE
@@ -109,14 +111,18 @@ def test_a_machine_that_fails_from_some_time_on_stops_the_work_and_no_item_is_bl
 def test_items_in_a_row_that_fail_beside_others_and_succeed_alone_are_the_machines_matter() -> (
     None
 ):
-    results = supervised(work, MANY, workers=2, engine=in_process(at_once={*MANY[5:]}))
+    results = run_supervised(
+        work, MANY, workers=2, engine=in_process(at_once={*MANY[5:]})
+    )
     with pytest.raises(MachineError, match=r"alone it succeeds"):
         list(results)
 
 
 def test_an_item_that_succeeds_the_second_time_alone_is_done() -> None:
-    few = MANY[5 : 5 + IN_A_ROW - 1]
-    results = dict(supervised(work, MANY, workers=2, engine=in_process(at_once={*few})))
+    few = MANY[5 : 5 + MAX_CONSECUTIVE_FAILURES - 1]
+    results = dict(
+        run_supervised(work, MANY, workers=2, engine=in_process(at_once={*few}))
+    )
     assert not failed_of(results)
     assert list(results)[-len(few) :] == few
 
@@ -127,20 +133,20 @@ def test_failures_of_the_items_themselves_never_stop_the_work(
 ) -> None:
     assert machine_fault(kind("empty file")) == ""
     results = dict(
-        supervised(
+        run_supervised(
             work,
-            ["fault"] + [f"fault{i}" for i in range(3 * IN_A_ROW)],
+            ["fault"] + [f"fault{i}" for i in range(3 * MAX_CONSECUTIVE_FAILURES)],
             engine=in_process(),
         )
     )
-    assert len(failed_of(results)) == 1 + 3 * IN_A_ROW
+    assert len(failed_of(results)) == 1 + 3 * MAX_CONSECUTIVE_FAILURES
 
 
 def test_ten_files_beside_each_other_that_crash_their_process_do_not_stop_the_rest() -> (
     None
 ):
-    items = ["a", *(f"die{i}" for i in range(IN_A_ROW)), "b"]
-    results = dict(supervised(work, items, workers=2))
+    items = ["a", *(f"die{i}" for i in range(MAX_CONSECUTIVE_FAILURES)), "b"]
+    results = dict(run_supervised(work, items, workers=2))
     assert (results["a"], results["b"]) == ("A", "B")
     assert {str(result) for item, result in results.items() if "die" in item} == {
         str(Failed("its worker process died, exit code 7", DEATHS))
@@ -155,12 +161,12 @@ def test_a_fault_of_the_machine_is_seen_behind_the_error_it_caused() -> None:
 
 
 def test_nothing_to_do_starts_nothing() -> None:
-    assert list(supervised(work, [], workers=2)) == []
+    assert list(run_supervised(work, [], workers=2)) == []
 
 
 def test_leaving_early_stops_the_workers() -> None:
     start = time.monotonic()
-    for _, result in supervised(work, ["a", "hang"], workers=1):
+    for _, result in run_supervised(work, ["a", "hang"], workers=1):
         assert result == "A"
         break
     assert time.monotonic() - start < 30
@@ -169,7 +175,7 @@ def test_leaving_early_stops_the_workers() -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_changes_no_result(workers: int) -> None:
     items = ["a", "b", "fault", "c"]
-    assert [r for _, r in supervised(work, items, workers=workers)] == [
+    assert [r for _, r in run_supervised(work, items, workers=workers)] == [
         "A",
         "B",
         Failed("x.mp4: not a film. Fix: convert it."),

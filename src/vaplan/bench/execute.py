@@ -24,7 +24,7 @@ from vaplan.bench.steps import (
 )
 from vaplan.errors import UsageError
 from vaplan.store import stores
-from vaplan.workers import Progress, supervised
+from vaplan.workers import Progress, run_supervised
 from vaplan.workers.faults import Failed, Guarded
 from vaplan.writing import write_json
 
@@ -74,7 +74,7 @@ def _results(
 ) -> Iterator[tuple[Job, Path | Failed]]:
     function = partial(do, desk=desk)
     if processes > 1 and len(jobs) > 1:
-        return supervised(function, jobs, workers=processes, seconds=float("inf"))
+        return run_supervised(function, jobs, workers=processes, seconds=float("inf"))
     return ((job, Guarded(function)(job)) for job in jobs)
 
 

@@ -24,7 +24,7 @@ from vaplan.media.decoding import decoded, tallied
 from vaplan.media.sampling import CENTRE, Cut
 from vaplan.media.segmenter import Film, Seconds, Segments
 from vaplan.modalities import AUDIO
-from vaplan.workers import SECONDS_PER_ITEM, Failed, supervised
+from vaplan.workers import SECONDS_PER_ITEM, Failed, run_supervised
 
 __all__ = [
     "CENTRE",
@@ -140,7 +140,7 @@ def probes(
         look: What probes one file.
         seconds: After which a file is given up.
     """
-    for path, seen in supervised(look, paths, workers=1, seconds=seconds):
+    for path, seen in run_supervised(look, paths, workers=1, seconds=seconds):
         if isinstance(seen, Failed):
             yield _unseen(path) | {
                 "error": str(MediaError(seen.reason, file=path, fix=CONVERT))

@@ -23,7 +23,7 @@ from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import last_segment
 from vaplan.media import glance
 from vaplan.reading import csv_text
-from vaplan.workers import Failed, Progress, supervised
+from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import write_text
 
 GONE = ("missing media", "unreadable media")
@@ -146,7 +146,7 @@ def look_at_media(
             found.setdefault(media.find(video), []).append(video)
         except MediaError as error:
             yield _gone(GONE[0], error.what, video, data)
-    results = supervised(glance, list(found), workers=workers)
+    results = run_supervised(glance, list(found), workers=workers)
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:

@@ -21,8 +21,8 @@ from vaplan.errors import MediaError, StoreError
 from vaplan.media import CENTRE, Cut
 from vaplan.store import Entry, Store, Writer
 from vaplan.store import stores as existing
-from vaplan.workers import Engine, Failed, Progress, supervised
-from vaplan.workers.processes import in_order
+from vaplan.workers import Engine, Failed, Progress, run_supervised
+from vaplan.workers.processes import run_in_order
 
 Pair = tuple[int, str]  # modality and encoder name
 Entries = dict[Pair, Entry]
@@ -58,7 +58,7 @@ def features(
     retry: str | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
-    engine: Engine = in_order,
+    engine: Engine = run_in_order,
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
 ) -> Outcome:
@@ -96,7 +96,7 @@ def features(
         already, jobs = len(data.ids) - len(jobs) - len(unfound), jobs[:limit]
         total = len(jobs) + len(unfound)
         work = partial(encode, sampling=sampling)
-        results = supervised(
+        results = run_supervised(
             work,
             jobs,
             workers=workers,

@@ -9,7 +9,7 @@ from vaplan.errors import UsageError, unknown
 from vaplan.exports import EXPORTS, export
 from vaplan.parser import Parser
 from vaplan.stages.features import Outcome
-from vaplan.workers import Failed, Progress, supervised
+from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.zero_shot import ZeroShotClassifier
 
 MediaParser = Parser | ZeroShotClassifier
@@ -72,7 +72,7 @@ def parse(
         jobs.append(ParseJob(path, (tags or {}).get(path.stem), outputs))
     due = [job for job in jobs if not (skip_existing and _is_done(job))]
     failed = list[tuple[str, str]]()
-    results = supervised(
+    results = run_supervised(
         parse_file, due, workers=workers, prepare=_load_parser, arguments=[load]
     )
     for done, (job, result) in enumerate(results, start=1):

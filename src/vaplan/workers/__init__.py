@@ -1,38 +1,52 @@
-"""Run a function over many items in processes that may die, on a machine that may fail."""
+"""Run a function over many items in worker processes and report failures per item."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from vaplan.errors import MachineError
 from vaplan.workers.faults import Failed, Item, Result
-from vaplan.workers.processes import Work, in_order
+from vaplan.workers.processes import Work, run_in_order
 
-__all__ = ["Engine", "Failed", "Progress", "supervised"]
-
-Progress = Callable[[int, int, str], None]  # done, total, problem of the last item
+__all__ = ["Engine", "Failed", "Progress", "run_supervised"]
 
 SECONDS_PER_ITEM = 600.0
-IN_A_ROW = 10  # failures that look alike and may be the machine's, after which that is found out
-ELSEWHERE = 3  # items that are tried for it where none has succeeded yet
+MAX_CONSECUTIVE_FAILURES = 10  # alike and perhaps the machine's, before it is checked
+CHECK_ITEMS = 3  # items that the check tries where none has succeeded yet
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Callback after each item: the number of finished items, their total, and the problem.
+
+The problem is one line of text, empty where the item succeeded.
+"""
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Whatever does work in processes of its own: `in_order` here, or a cluster.
+    """Run work on items in processes: `run_in_order` on this machine, or a cluster.
 
-    Every call starts new workers, `count` at most. Each item is yielded once, with its result or with a `Failed`; a
-    worker that dies costs the item that it had, and no other. Items may come in any order.
+    Every call starts new workers. Each item is yielded once, with its result or with a
+    `Failed`, in any order. A worker that dies costs only the item that it works on.
     """
 
     def __call__(
         self, work: Work, items: Sequence[Any], *, count: int, seconds: float
     ) -> Iterator[tuple[Any, Any | Failed]]:
-        """Do the work on every item, on each in so many seconds at most; MachineError where no worker can start."""
+        """Yield every item with its result or its failure.
+
+        Args:
+            work: The function that runs on every item, and its preparation.
+            items: The arguments of the function, one a call.
+            count: The largest number of workers.
+            seconds: The time limit of one item.
+
+        Raises:
+            MachineError: No worker can start.
+        """
 
 
-def supervised(
+def run_supervised(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
@@ -40,78 +54,97 @@ def supervised(
     prepare: Callable[..., None] | None = None,
     arguments: Sequence[Any] = (),
     seconds: float = SECONDS_PER_ITEM,
-    engine: Engine = in_order,
+    engine: Engine = run_in_order,
 ) -> Iterator[tuple[Item, Result | Failed]]:
     """Yield every item with its result or its failure, in the engine's order.
 
-    Where the machine may be at fault, an item is tried once more after all others: alone, in a new process.
+    An item that may have failed because of the machine is retried after all the others,
+    in a new process and with no other item at the same time.
 
     Args:
-        workers: How many processes; by default one a core.
-        prepare: Called once in every new worker, with `arguments`.
-        seconds: An item that takes longer is given up and its worker is killed.
+        function: The function that runs on every item; it must be picklable.
+        items: The arguments of `function`, one a call.
+        workers: The number of processes; by default one a core.
+        prepare: A function that every new worker calls once, before its first item.
+        arguments: The arguments of `prepare`.
+        seconds: The time limit of one item; its worker is killed after that.
+        engine: The implementation that starts the workers.
 
-    Raises: MachineError, instead of yielding the last of `IN_A_ROW` failures in a row that are the machine's.
+    Raises:
+        MachineError: The last `MAX_CONSECUTIVE_FAILURES` items failed alike, and the
+            machine is the cause; the last of these items is not yielded.
     """
-    work, again = Work(function, prepare, arguments), list[Item]()
+    work = Work(function, prepare, arguments)
+    count = workers or os.cpu_count() or 1
+    retries = list[Item]()
 
-    def alone(item: Item) -> Result | Failed:
+    def run_one(item: Item) -> Result | Failed:
         ((_, result),) = engine(work, [item], count=1, seconds=seconds)
         return result
 
-    watch = _Watch(alone, items)
-    for item, result in watch(
-        engine(work, items, count=workers or os.cpu_count() or 1, seconds=seconds)
-    ):
+    watch = _FailureWatch(run_one, items)
+    for item, result in watch(engine(work, items, count=count, seconds=seconds)):
         if isinstance(result, Failed) and result.machine:
-            again.append(item)
+            retries.append(item)
         else:
             yield item, result
-    yield from watch((item, alone(item)) for item in again)
+    yield from watch((item, run_one(item)) for item in retries)
 
 
 @dataclass
-class _Watch:
-    """Sees failures in a row, and finds out whose they are.
+class _FailureWatch:
+    """Count consecutive failures and check whether the items or the machine cause them.
 
-    They are the items' own if the last fails again, alone, while the machine can still do what it did before.
+    The items are the cause if the last one fails again in a process of its own while an
+    item that succeeded earlier still succeeds.
     """
 
-    alone: Callable[[Any], Any]
+    run_one: Callable[[Any], Any]
     items: Sequence[Any]
-    row: list[str] = field(default_factory=list)  # faults, all alike
-    good: list[Any] = field(default_factory=list)  # the item that succeeded last
+    faults: list[str] = field(default_factory=list)  # consecutive and equal
+    succeeded: list[Any] = field(default_factory=list)  # the last item with a result
 
     def __call__(self, results: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
         for number, (item, result) in enumerate(results, start=1):
-            fault = result.machine if isinstance(result, Failed) else ""
-            self.row = (
-                [*self.row, fault]
-                if fault and {*self.row} <= {fault}
-                else [fault] * bool(fault)
-            )
-            if not isinstance(result, Failed):
-                self.good = [item]
-            if len(self.row) == IN_A_ROW:
-                self._find_out(item, result, self.items[number:])
-                self.row.clear()
+            if isinstance(result, Failed):
+                self._count(result.machine)
+            else:
+                self.faults = []
+                self.succeeded = [item]
+            if len(self.faults) == MAX_CONSECUTIVE_FAILURES:
+                self._check_machine(item, result, self.items[number:])
+                self.faults = []
             yield item, result
 
-    def _find_out(self, item: Any, failed: Failed, later: Sequence[Any]) -> None:
-        if not isinstance(self.alone(item), Failed):
-            why = "and alone it succeeds"
-        elif all(
-            isinstance(self.alone(other), Failed)
-            for other in self.good or _spread(later)
-        ):
-            why = "and nothing else succeeds"
+    def _count(self, fault: str) -> None:
+        if not fault:
+            self.faults = []
+        elif self.faults and self.faults[-1] != fault:
+            self.faults = [fault]
+        else:
+            self.faults.append(fault)
+
+    def _check_machine(self, item: Any, failure: Failed, rest: Sequence[Any]) -> None:
+        if not isinstance(self.run_one(item), Failed):
+            reason = "and alone it succeeds"
+        elif self._all_fail(self.succeeded or _spread(rest)):
+            reason = "and nothing else succeeds"
         else:
             return
-        what = f"{IN_A_ROW} failures in a row ({failed.machine}), {why}, so the machine is at fault; the last: "
-        fix = "mend that, or take fewer workers, and run the same command again, which tries what is not done"
-        raise MachineError(what + failed.reason, fix=fix)
+        problem = (
+            f"{MAX_CONSECUTIVE_FAILURES} failures in a row ({failure.machine}), {reason}, "
+            f"so the machine is at fault; the last: {failure.reason}"
+        )
+        fix = (
+            "repair that, or use fewer workers, and run the same command again; "
+            "it continues with the items that are not done"
+        )
+        raise MachineError(problem, fix=fix)
+
+    def _all_fail(self, items: Sequence[Any]) -> bool:
+        return all(isinstance(self.run_one(item), Failed) for item in items)
 
 
 def _spread(items: Sequence[Any]) -> Sequence[Any]:
-    """A few items from all over the rest."""
-    return items[:: len(items) // ELSEWHERE + 1]
+    """Take a few items at equal distances from a sequence."""
+    return items[:: len(items) // CHECK_ITEMS + 1]

@@ -1,4 +1,4 @@
-"""Whose fault a failure is: the item's own, which will fail again, or perhaps the machine's."""
+"""Classify failures: caused by the item, so that it fails again, or by the machine."""
 
 import errno
 import os
@@ -13,17 +13,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MACHINE = frozenset(
-    "EACCES EPERM EAGAIN EIO ENOMEM ENOSPC EDQUOT EROFS EMFILE ENFILE ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN".split()
+    "EACCES EPERM EAGAIN EIO ENOMEM ENOSPC EDQUOT EROFS EMFILE ENFILE "
+    "ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN".split()
 )
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An item that gave no result.
+    """The failure of one item.
 
     Attributes:
-        reason: Why, in one line.
-        machine: What of the machine may be at fault; empty where it is the item itself.
+        reason: The cause of the failure, in one line.
+        machine: The fault of the machine that may be the cause; empty where the item is.
     """
 
     reason: str
@@ -32,7 +33,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class Guarded(Generic[Item, Result]):
-    """`function`, with whatever it raises turned into a value."""
+    """A function that returns a `Failed` instead of raising an exception.
+
+    Attributes:
+        function: The function that may raise.
+    """
 
     function: Callable[[Item], Result]
 
@@ -41,15 +46,17 @@ class Guarded(Generic[Item, Result]):
             return self.function(item)
         except VaplanError as error:
             return Failed(str(error), machine_fault(error))
-        except Exception as error:  # noqa: BLE001 - the one boundary where anything a decoder throws becomes a row
-            return Failed(
-                f"{type(error).__name__}: {' '.join(str(error).split())}",
-                machine_fault(error),
-            )
+        except Exception as error:  # noqa: BLE001 - any error becomes a failure of the item
+            message = " ".join(str(error).split())
+            return Failed(f"{type(error).__name__}: {message}", machine_fault(error))
 
 
 def machine_fault(error: BaseException) -> str:
-    """What of the machine may have caused an error; empty where the input alone explains it.
+    """Name the fault of the machine that may have caused an error.
+
+    Returns:
+        A short text; empty where the input explains the error.
+
 
     >>> machine_fault(OSError(errno.EIO, "while reading"))
     'Input/output error'
@@ -60,19 +67,20 @@ def machine_fault(error: BaseException) -> str:
         number = int(getattr(cause, "errno", None) or 0)
         if isinstance(cause, MachineError):
             return cause.what
-        if isinstance(cause, MemoryError) or (
-            isinstance(cause, RuntimeError) and "memory" in str(cause)
-        ):
-            return "out of memory"  # torch says it as a RuntimeError
+        if _is_out_of_memory(cause):
+            return "out of memory"
         if errno.errorcode.get(number) in MACHINE:
             return os.strerror(number)
-        if (
-            isinstance(cause, VaplanError)
-            and cause.file
-            and _forbidden(Path(cause.file))
-        ):
+        file = cause.file if isinstance(cause, VaplanError) else None
+        if file and _is_unreadable(Path(file)):
             return os.strerror(errno.EACCES)
     return ""
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, RuntimeError):  # the type that torch raises
+        return "memory" in str(error)
+    return isinstance(error, MemoryError)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -81,5 +89,5 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _forbidden(path: Path) -> bool:
+def _is_unreadable(path: Path) -> bool:
     return os.access(path, os.F_OK) and not os.access(path, os.R_OK)

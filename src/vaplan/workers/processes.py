@@ -1,4 +1,7 @@
-"""Processes that work through items, each over a pipe of its own: the death of one is known, and costs one item."""
+"""Worker processes that run a function on items.
+
+Every worker has its own pipe, so the death of a worker is noticed and costs one item.
+"""
 
 import multiprocessing
 import os
@@ -17,34 +20,50 @@ from typing import Any
 from vaplan.errors import MachineError, VaplanError
 from vaplan.workers.faults import Failed, Guarded
 
-AHEAD = 4  # items a worker that may be finished before their turn
-STILLBORN = 3  # workers in a row that may die before they are ready
-START_SECONDS = 600.0  # in which a worker must be ready
-DEATHS, TIME_OUTS = "deaths of worker processes", "time-outs"
+MAX_AHEAD = 4  # items a worker that may be finished before their turn
+MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
+START_SECONDS = 600.0  # time limit in which a worker must be ready
+DEATHS = "deaths of worker processes"
+TIME_OUTS = "time-outs"
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker does with an item, and once before the first."""
+    """The work of one worker.
+
+    Attributes:
+        function: The function that runs on every item.
+        prepare: A function that runs once, before the first item.
+        arguments: The arguments of `prepare`.
+    """
 
     function: Callable[[Any], Any]
     prepare: Callable[..., None] | None = None
     arguments: Sequence[Any] = ()
 
 
-def in_order(
+def run_in_order(
     work: Work, items: Sequence[Any], *, count: int, seconds: float
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield every item with its result, in order, from `count` processes.
+    """Yield every item with its result or its failure, in the order of the items.
 
-    Raises: MachineError if no worker can start, and whatever error of ours `prepare` raises.
+    Args:
+        work: The function that runs on every item, and its preparation.
+        items: The arguments of the function, one a call.
+        count: The largest number of processes.
+        seconds: The time limit of one item.
+
+    Raises:
+        MachineError: No worker can start.
+        VaplanError: `work.prepare` raised it in a worker.
     """
-    todo, finished = deque(enumerate(items)), dict[int, Any]()
+    queue = deque(enumerate(items))
+    finished = dict[int, Any]()
     crew = _Crew(work, count, seconds)
     try:
         for turn, item in enumerate(items):
             while turn not in finished:
-                crew.hand_out(todo, before=turn + AHEAD * count)
+                crew.hand_out(queue, end=turn + MAX_AHEAD * count)
                 finished.update(crew.collect())
             yield item, finished.pop(turn)
     finally:
@@ -58,17 +77,16 @@ class _Worker:
     pipe: "Connection[Any, Any]"
     deadline: float
     ready: bool = False
-    turn: int | None = None  # of the item it has
+    turn: int | None = None  # index of its item; None if it has none
 
     def give(self, turn: int, item: Any, deadline: float) -> None:
-        self.turn, self.deadline = turn, deadline
-        with suppress(
-            OSError
-        ):  # it may be dead, as the next look at its pipe will show
+        self.turn = turn
+        self.deadline = deadline
+        with suppress(OSError):  # of a dead worker, which `collect` finds at its pipe
             self.pipe.send(item)
 
     def stop(self) -> int:
-        """End the process, and say how it ended."""
+        """Kill the process and return its exit code."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -81,89 +99,90 @@ class _Crew:
     count: int
     seconds: float
     workers: list[_Worker] = field(default_factory=list)
-    stillborn: int = 0
+    failed_starts: int = 0
 
-    def hand_out(self, todo: deque[tuple[int, Any]], *, before: int) -> None:
-        """Give every idle worker an item whose turn is near, and replace the workers that died."""
+    def hand_out(self, queue: deque[tuple[int, Any]], *, end: int) -> None:
+        """Replace dead workers and give an item to every idle one.
+
+        Args:
+            queue: The index and the value of every item that has no worker yet.
+            end: The first index that is too early to start.
+        """
         busy = sum(worker.turn is not None for worker in self.workers)
-        while len(self.workers) < min(self.count, busy + len(todo)):
-            self.workers.append(_started(self.work))
+        while len(self.workers) < min(self.count, busy + len(queue)):
+            self.workers.append(_start_worker(self.work))
         for worker in self.workers:
-            if worker.ready and worker.turn is None and todo and todo[0][0] < before:
-                worker.give(*todo.popleft(), deadline=time.monotonic() + self.seconds)
+            is_idle = worker.ready and worker.turn is None
+            if is_idle and queue and queue[0][0] < end:
+                turn, item = queue.popleft()
+                worker.give(turn, item, deadline=time.monotonic() + self.seconds)
 
     def collect(self) -> Iterator[tuple[int, Any]]:
-        """Wait until something happens; yield what is finished."""
-        patience = max(
-            0.0, min(worker.deadline for worker in self.workers) - time.monotonic()
-        )
-        heard = wait(
-            [worker.pipe for worker in self.workers],
-            None if patience == float("inf") else patience,
-        )
+        """Wait for results, deaths or a time limit, and yield the finished items."""
+        deadline = min(worker.deadline for worker in self.workers)
+        seconds_left = max(0.0, deadline - time.monotonic())
+        timeout = None if seconds_left == float("inf") else seconds_left
+        readable = wait([worker.pipe for worker in self.workers], timeout)
         for worker in [*self.workers]:
-            if worker.pipe in heard:
-                yield from self._hear(worker)
+            if worker.pipe in readable:
+                yield from self._receive(worker)
             elif worker.deadline < time.monotonic():
-                yield from self._lose(
-                    worker,
-                    Failed(f"gave no result within {self.seconds:g} s", TIME_OUTS),
-                )
+                reason = f"gave no result within {self.seconds:g} s"
+                yield from self._remove(worker, Failed(reason, TIME_OUTS))
 
-    def _hear(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+    def _receive(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):  # the latter in the middle of a message
             worker.process.join(timeout=START_SECONDS)
-            yield from self._lose(
-                worker,
-                Failed(f"its worker process died, {_cause(worker.stop())}", DEATHS),
-            )
+            reason = f"its worker process died, {_describe_exit(worker.stop())}"
+            yield from self._remove(worker, Failed(reason, DEATHS))
             return
         if worker.turn is not None:
             yield worker.turn, message
         elif message is not None:
             raise message
-        self.stillborn, worker.ready, worker.turn, worker.deadline = (
-            0,
-            True,
-            None,
-            float("inf"),
-        )
+        self.failed_starts = 0
+        worker.ready = True
+        worker.turn = None
+        worker.deadline = float("inf")
 
-    def _lose(self, worker: _Worker, failed: Failed) -> Iterator[tuple[int, Failed]]:
+    def _remove(self, worker: _Worker, failure: Failed) -> Iterator[tuple[int, Failed]]:
         self.workers.remove(worker)
         worker.stop()
         if worker.turn is not None:
-            yield worker.turn, failed
+            yield worker.turn, failure
             return
-        self.stillborn += not worker.ready
-        if self.stillborn == STILLBORN:
-            fix = "in a script, call it below `if __name__ == '__main__':`; else see what else uses the memory"
+        if not worker.ready:
+            self.failed_starts += 1
+        if self.failed_starts == MAX_FAILED_STARTS:
+            fix = (
+                "in a script, call it below `if __name__ == '__main__':`; "
+                "otherwise check which other programs use the memory"
+            )
             raise MachineError(
-                f"no worker process could start: {failed.reason}", fix=fix
+                f"no worker process could start: {failure.reason}", fix=fix
             )
 
 
-def _started(work: Work) -> _Worker:
-    """A new worker; an interruption of the keyboard does not reach it, as ours is told and stops it."""
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # a fork would inherit locks that torch's threads hold
-    ours, its = context.Pipe()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _start_worker(work: Work) -> _Worker:
+    """Start a worker that ignores keyboard interrupts; the parent process stops it."""
+    # A fork would inherit the locks of torch's threads.
+    context = multiprocessing.get_context("spawn")
+    parent_end, worker_end = context.Pipe()
+    signals_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        resource_tracker.ensure_running()  # its own start would let interruptions through again
-        process = context.Process(target=_serve, args=(its, work), daemon=True)
+        resource_tracker.ensure_running()  # its start later would unblock interrupts
+        process = context.Process(target=_serve, args=(worker_end, work), daemon=True)
         process.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        its.close()  # so that the pipe ends when the process does
-    return _Worker(process, ours, time.monotonic() + START_SECONDS)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals_before)
+        worker_end.close()  # so that the pipe ends when the process does
+    return _Worker(process, parent_end, time.monotonic() + START_SECONDS)
 
 
 def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
-    """A worker's life: prepare, say so, then an item in and its result out until the pipe ends."""
+    """Prepare, report it, then answer every item with its result until the pipe ends."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         if work.prepare:
@@ -186,9 +205,7 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _cause(code: int) -> str:
-    return (
-        f"signal {-code} ({signal.Signals(-code).name})"
-        if code < 0
-        else f"exit code {code}"
-    )
+def _describe_exit(code: int) -> str:
+    if code < 0:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    return f"exit code {code}"

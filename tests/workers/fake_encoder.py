@@ -14,10 +14,10 @@ import numpy as np
 
 from vaplan.store import Entry
 from vaplan.workers import Work
-from vaplan.workers.processes import in_order
+from vaplan.workers.processes import run_in_order
 
 DIMENSION, SEGMENTS = 4, 3
-PAIRS = ((0, "pretended"), (1, "pretended"))  # a modality and an encoder each
+PAIRS = ((0, "fake"), (1, "fake"))  # a modality and an encoder each
 
 
 class Job(Protocol):
@@ -84,4 +84,4 @@ class There:
     def __call__(
         self, work: Work, items: Sequence[Any], *, count: int, seconds: float
     ) -> Iterator[tuple[Any, Any]]:
-        return in_order(Work(self.function), items, count=count, seconds=seconds)
+        return run_in_order(Work(self.function), items, count=count, seconds=seconds)
