@@ -137,7 +137,7 @@ def test_a_better_estimate_is_ahead_by_the_difference_of_the_numbers(
 
 
 @pytest.fixture
-def make_localisation(tmp_path: Path) -> Annotations:
+def localised(tmp_path: Path) -> Annotations:
     return merge_rows(ave.read(write_ave(tmp_path / "ave")))
 
 

@@ -1,13 +1,24 @@
 """Grid and events are two forms of one thing."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vaplan.arrays import MODALITIES
 from vaplan.taxonomy import LLP, Taxonomy, spoken
-from vaplan.timeline import Event, from_grid, missing_spans, runs, to_grid
+from vaplan.timeline import (
+    Event,
+    Timeline,
+    from_grid,
+    missing_spans,
+    runs,
+    to_grid,
+)
 
 TAXONOMY = Taxonomy(("Bell", "Dog", "Rain"))
 GRIDS = st.integers(1, 12).flatmap(
@@ -56,3 +67,101 @@ def test_llp_has_its_25_classes_and_they_can_be_spoken() -> None:
     assert LLP.prompts("audio")[LLP.index("Frying_(food)")] == [
         "This sound contains the frying food."
     ]
+
+
+# ---- the value in Python and in notebooks
+
+EXAMPLE = Timeline(
+    "dog & cat",
+    10.0,
+    (
+        Event("audio", "Dog", 1.0, 4.0, 0.5),
+        Event("visual", "<Cat>", 3.0, 6.0),
+    ),
+    missing=(("visual", 8.0, 10.0),),
+)
+
+
+def test_a_timeline_prints_its_events():
+    text = repr(EXAMPLE)
+    assert text.splitlines()[0] == "Timeline of 'dog & cat', 10 s, 2 events"
+    assert "1.00 –    4.00 s  audio   Dog  0.50" in text
+    many = Timeline(
+        "v", 99.0, tuple(Event("audio", "Dog", float(t), t + 0.5) for t in range(12))
+    )
+    assert repr(many).endswith("… 2 more")
+
+
+def test_the_notebook_drawing_escapes_names_and_has_a_lane_for_each_class():
+    drawing = EXAMPLE._repr_html_()
+    assert drawing.count("<rect") == 2
+    assert "&lt;Cat&gt;" in drawing
+    assert "<Cat>" not in drawing
+    assert "dog &amp; cat" in drawing
+    assert "script" not in drawing
+    assert "<svg" in Timeline("empty", 0.0)._repr_html_()
+
+
+def test_a_span_cuts_events_and_keeps_their_times():
+    part = EXAMPLE[2:3.5]
+    assert [(e.onset, e.offset) for e in part] == [(2.0, 3.5), (3.0, 3.5)]
+    assert EXAMPLE[9:].missing == (("visual", 9.0, 10.0),)
+    assert EXAMPLE[:] == EXAMPLE
+    assert EXAMPLE[-5:1.5].events == (Event("audio", "Dog", 1.0, 1.5, 0.5),)
+    assert not len(EXAMPLE[5:2])
+    with pytest.raises(TypeError, match="select a span of seconds"):
+        EXAMPLE[0:2:1]
+
+
+def test_a_union_merges_events_that_overlap_or_touch():
+    other = Timeline("dog & cat", 12.0, (Event("audio", "Dog", 4.0, 5.0, 0.9),))
+    united = EXAMPLE | other
+    assert united.seconds == 12.0
+    assert united.of("audio") == (Event("audio", "Dog", 1.0, 5.0, 0.9),)
+    assert united.of("visual") == EXAMPLE.of("visual")
+    with pytest.raises(ValueError, match="different videos"):
+        _ = EXAMPLE | Timeline("other", 1.0)
+
+
+EVENTS = st.builds(
+    lambda modality, name, onset, length, score: Event(
+        modality, name, float(onset), float(onset + length), score
+    ),
+    st.sampled_from(["audio", "visual"]),
+    st.sampled_from(["Dog", "Cat"]),
+    st.integers(0, 20),
+    st.integers(1, 5),
+    st.sampled_from([None, 0.25, 0.5, 1.0]),
+)
+EVENT_LISTS = st.lists(EVENTS, max_size=8)
+
+
+def timeline_of(events):
+    return Timeline("v", 30.0, tuple(events))
+
+
+@given(EVENT_LISTS, EVENT_LISTS, EVENT_LISTS)
+def test_a_union_is_commutative_associative_and_idempotent(first, second, third):
+    a, b, c = map(timeline_of, (first, second, third))
+    assert a | b == b | a
+    assert (a | b) | c == a | (b | c)
+    assert (a | b) | (a | b) == a | b
+
+
+@given(EVENT_LISTS, EVENT_LISTS)
+def test_the_grid_of_a_union_contains_both_grids(first, second):
+    a, b = timeline_of(first), timeline_of(second)
+    taxonomy = Taxonomy(("Cat", "Dog"))
+    both = a.to_grid(taxonomy) | b.to_grid(taxonomy)
+    assert ((a | b).to_grid(taxonomy) == both).all()
+
+
+def test_a_data_frame_needs_pandas_and_has_the_six_columns(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        EXAMPLE.to_dataframe()
+    fake = SimpleNamespace(DataFrame=lambda rows, columns: (columns, rows))
+    monkeypatch.setitem(sys.modules, "pandas", fake)
+    columns, rows = EXAMPLE.to_dataframe()
+    assert columns == ["video", "modality", "class", "onset", "offset", "score"]
+    assert rows[0] == ("dog & cat", "audio", "Dog", 1.0, 4.0, 0.5)

@@ -17,7 +17,7 @@ from vaplan.errors import RunError
 from vaplan.media import CENTRE
 from vaplan.runs import Run
 from vaplan.taxonomy import Taxonomy, multi_hot
-from vaplan.timeline import Timeline, from_grid, missing_spans
+from vaplan.timeline import SegmentScores, Timeline, from_grid, missing_spans
 
 
 class Parser:
@@ -66,13 +66,18 @@ class Parser:
         return cls(run, (audio, visual))
 
     def __call__(
-        self, path: str | Path, *, tags: Collection[str] | None = None
+        self,
+        path: str | Path,
+        *,
+        tags: Collection[str] | None = None,
+        scores: bool = False,
     ) -> Timeline:
         """Parse a media file into a timeline of audio and visual events.
 
         Args:
             path: Media file.
             tags: Classes known to occur in the file; other classes are not marked.
+            scores: Keep the probabilities of every segment in `Timeline.scores`.
         """
         sampling = self.run.inputs.get("sampling", CENTRE)
         encoded = encoders.encode(
@@ -88,6 +93,7 @@ class Parser:
             marked,
             prediction.segment[0],
             tags=tags,
+            keep_scores=scores,
         )
 
     def predict(self, inputs: Inputs) -> Prediction:
@@ -153,6 +159,7 @@ def make_timeline(
     score: Float[Tensor, "time modality class"],
     *,
     tags: Collection[str] | None = None,
+    keep_scores: bool = False,
 ) -> Timeline:
     """Turn marked segments into a timeline.
 
@@ -163,12 +170,23 @@ def make_timeline(
         marked: Decisions.
         score: Score of each segment; an event's score is their mean.
         tags: If given, only events of these classes are kept.
+        keep_scores: Keep the scores of every segment in the timeline.
     """
     if tags is not None:
         marked = marked & torch.tensor(multi_hot([*tags], taxonomy))
     events = from_grid(marked.numpy(), taxonomy, score=score.numpy())
     missing = missing_spans(encoded.mask)
-    return Timeline(path.stem, float(len(marked)), events, missing, encoded.warnings)
+    segment_scores = None
+    if keep_scores:
+        segment_scores = SegmentScores(score.numpy(), encoded.mask, taxonomy.classes)
+    return Timeline(
+        path.stem,
+        float(len(marked)),
+        events,
+        missing,
+        encoded.warnings,
+        segment_scores,
+    )
 
 
 def window_starts(length: int, window: int) -> Iterator[int]:

@@ -5,7 +5,9 @@ A segment is marked by an event that covers at least half of it; a run of marked
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,10 +15,22 @@ from jaxtyping import Bool, Float
 from vaplan.arrays import MODALITIES
 from vaplan.taxonomy import Taxonomy
 
+MAX_REPR_EVENTS = 10
+LANE_HEIGHT, LANE_WIDTH, LABEL_WIDTH = 20, 560, 220  # of the drawing, in pixels
+COLOURS = {"audio": "#3b7dd8", "visual": "#d8813b"}
+
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """One class in one modality from `onset` to `offset`, in seconds, half-open."""
+    """One class in one modality, half-open in time.
+
+    Attributes:
+        modality: `audio` or `visual`.
+        class_name: Class of the taxonomy.
+        onset: Start in seconds.
+        offset: End in seconds.
+        score: Score of the method, if it has one.
+    """
 
     modality: str
     class_name: str
@@ -26,11 +40,32 @@ class Event:
 
 
 @dataclass(frozen=True)
+class SegmentScores:
+    """Scores of every class in every segment of one video.
+
+    Attributes:
+        values: Probabilities of a trained parser, or margins of a zero-shot classifier.
+        mask: Segments that exist; other values are without meaning.
+        classes: Names of the classes.
+    """
+
+    values: Float[np.ndarray, "time modality class"]
+    mask: Bool[np.ndarray, "time modality"]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Timeline:
     """The events of one video.
 
-    `missing` maps a modality to the spans (seconds) in which there was nothing to look at or listen to;
-    `warnings` are what reading the file had to say.
+    Attributes:
+        video: Id of the video.
+        seconds: Length of the video.
+        events: Events of both modalities.
+        missing: Modality, start and end in seconds of the spans that could not be decoded.
+        warnings: Warnings of the decoder.
+        scores: Scores of every segment, if they were asked for; two timelines are equal
+            whatever their scores are.
     """
 
     video: str
@@ -38,6 +73,7 @@ class Timeline:
     events: tuple[Event, ...] = ()
     missing: tuple[tuple[str, float, float], ...] = ()
     warnings: tuple[str, ...] = ()
+    scores: SegmentScores | None = field(default=None, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -46,8 +82,169 @@ class Timeline:
         return len(self.events)
 
     def of(self, modality: str) -> tuple[Event, ...]:
-        """The events of one modality."""
+        """Return the events of one modality."""
         return tuple(event for event in self.events if event.modality == modality)
+
+    def __repr__(self) -> str:
+        lines = [f"Timeline of {self.video!r}, {self.seconds:g} s, {len(self)} events"]
+        for event in self.events[:MAX_REPR_EVENTS]:
+            score = "" if event.score is None else f"  {event.score:.2f}"
+            lines.append(
+                f"  {event.onset:7.2f} – {event.offset:7.2f} s  {event.modality:6}  "
+                f"{event.class_name}{score}"
+            )
+        if len(self) > MAX_REPR_EVENTS:
+            lines.append(f"  … {len(self) - MAX_REPR_EVENTS} more")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Draw the timeline in a notebook: one lane for each modality and class."""
+        lanes = sorted({(event.modality, event.class_name) for event in self.events})
+        seconds = max(self.seconds, *(event.offset for event in self.events), 1.0)
+        height = LANE_HEIGHT * max(1, len(lanes))
+        parts = []
+        for number, (modality, class_name) in enumerate(lanes):
+            top = number * LANE_HEIGHT
+            label = escape(f"{modality}: {class_name}")
+            parts.append(
+                f'<text x="0" y="{top + 15}" fill="currentColor">{label}</text>'
+            )
+            for event in self.events:
+                if (event.modality, event.class_name) != (modality, class_name):
+                    continue
+                left = LABEL_WIDTH + LANE_WIDTH * event.onset / seconds
+                width = LANE_WIDTH * (event.offset - event.onset) / seconds
+                score = "" if event.score is None else f", score {event.score:.2f}"
+                title = f"{label} {event.onset:g} – {event.offset:g} s{score}"
+                parts.append(
+                    f'<rect x="{left:.1f}" y="{top + 3}" width="{width:.1f}" '
+                    f'height="{LANE_HEIGHT - 6}" fill="{COLOURS[modality]}">'
+                    f"<title>{title}</title></rect>"
+                )
+        heading = escape(f"{self.video}, {self.seconds:g} s, {len(self)} events")
+        return (
+            f"<div><b>{heading}</b><br>"
+            f'<svg width="{LABEL_WIDTH + LANE_WIDTH}" height="{height}" '
+            f'font-size="12" role="img" aria-label="{heading}">{"".join(parts)}</svg></div>'
+        )
+
+    def __getitem__(self, span: slice) -> "Timeline":
+        """Select a span in seconds; events are cut at its ends and keep their times.
+
+        >>> timeline = Timeline("v", 9.0, (Event("audio", "Dog", 1.0, 4.0),))
+        >>> timeline[2.0:3.0].events
+        (Event(modality='audio', class_name='Dog', onset=2.0, offset=3.0, score=None),)
+
+        Args:
+            span: Start and end in seconds; either may be omitted. Values outside the video
+                are cut to it.
+
+        Raises:
+            TypeError: The index is not a slice without a step.
+        """
+        if not isinstance(span, slice) or span.step is not None:
+            raise TypeError("select a span of seconds, such as timeline[2.0:5.5]")
+        start = 0.0 if span.start is None else max(0.0, float(span.start))
+        stop = self.seconds if span.stop is None else float(span.stop)
+        events = []
+        for event in self.events:
+            onset = max(event.onset, start)
+            offset = min(event.offset, stop)
+            if onset < offset:
+                events.append(replace(event, onset=onset, offset=offset))
+        missing = tuple(
+            (modality, max(onset, start), min(offset, stop))
+            for modality, onset, offset in self.missing
+            if max(onset, start) < min(offset, stop)
+        )
+        return replace(self, events=tuple(events), missing=missing, scores=None)
+
+    def __or__(self, other: "Timeline") -> "Timeline":
+        """Unite two timelines of one video; overlapping or touching events are merged.
+
+        A merged event has the higher score. The union has no segment scores.
+
+        Raises:
+            ValueError: The timelines are of different videos.
+        """
+        if self.video != other.video:
+            raise ValueError(
+                f"timelines of different videos: {self.video!r} and {other.video!r}"
+            )
+        return Timeline(
+            self.video,
+            max(self.seconds, other.seconds),
+            _unite(sorted({*self.events, *other.events}, key=_sort_key)),
+            tuple(sorted({*self.missing, *other.missing})),
+            tuple(dict.fromkeys((*self.warnings, *other.warnings))),
+        )
+
+    def to_grid(
+        self, taxonomy: Taxonomy, *, segment_seconds: float = 1.0
+    ) -> Bool[np.ndarray, "time modality class"]:
+        """Mark the segments that events cover by at least half.
+
+        Args:
+            taxonomy: Classes of the grid; it contains the classes of all events.
+            segment_seconds: Length of a segment.
+        """
+        segments = max(1, math.ceil(self.seconds / segment_seconds))
+        return to_grid(self.events, taxonomy, segments, segment_seconds=segment_seconds)
+
+    def to_dataframe(self) -> Any:
+        """Return the events as a pandas DataFrame with the six columns of a table.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            message = "to_dataframe needs pandas; install it with `pip install pandas`"
+            raise ImportError(message) from error
+        rows = [
+            (
+                self.video,
+                event.modality,
+                event.class_name,
+                event.onset,
+                event.offset,
+                event.score,
+            )
+            for event in self.events
+        ]
+        columns = ["video", "modality", "class", "onset", "offset", "score"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def _sort_key(event: Event) -> tuple[str, str, float, float, float]:
+    score = -math.inf if event.score is None else event.score
+    return event.modality, event.class_name, event.onset, event.offset, score
+
+
+def _unite(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Merge sorted events of one class and modality that overlap or touch."""
+    united = list[Event]()
+    for event in events:
+        last = united[-1] if united else None
+        is_same_lane = last is not None and (last.modality, last.class_name) == (
+            event.modality,
+            event.class_name,
+        )
+        if last is None or not is_same_lane or event.onset > last.offset:
+            united.append(event)
+            continue
+        scores = [e.score for e in (last, event) if e.score is not None]
+        united[-1] = replace(
+            last,
+            offset=max(last.offset, event.offset),
+            score=max(scores, default=None),
+        )
+    return tuple(
+        sorted(
+            united, key=lambda event: (event.onset, event.modality, event.class_name)
+        )
+    )
 
 
 def runs(row: Bool[np.ndarray, " time"]) -> list[tuple[int, int]]:

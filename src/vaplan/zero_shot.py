@@ -120,13 +120,18 @@ class ZeroShotClassifier:
         return torch.stack(grids, dim=2)
 
     def __call__(
-        self, path: str | Path, *, tags: Collection[str] | None = None
+        self,
+        path: str | Path,
+        *,
+        tags: Collection[str] | None = None,
+        scores: bool = False,
     ) -> Timeline:
         """Parse a media file into a timeline of audio and visual events.
 
         Args:
             path: Media file.
             tags: Classes known to occur in the file; other classes are not marked.
+            scores: Keep the margins of every segment in `Timeline.scores`.
         """
         encoded = encoders.encode(Path(path), self.encoders)
         inputs = as_stored_inputs(encoded, audio_streams=1)
@@ -136,7 +141,13 @@ class ZeroShotClassifier:
             evidence, all_classes, inputs.mask, threshold=self.threshold
         )
         return make_timeline(
-            Path(path), encoded, self.taxonomy, marked[0], evidence[0], tags=tags
+            Path(path),
+            encoded,
+            self.taxonomy,
+            marked[0],
+            evidence[0],
+            tags=tags,
+            keep_scores=scores,
         )
 
 

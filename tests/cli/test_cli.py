@@ -547,3 +547,19 @@ def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(
     )
     assert code == 0
     assert (tmp_path / f"{world.data.videos[9].video}.json").exists()
+
+
+def test_the_scores_of_every_segment_are_written_on_request(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    taxonomy = tmp_path / "classes.yaml"
+    taxonomy.write_text("classes: [Bell, Dog]\n")
+    path = world.folder / world.data.videos[0].path
+    command = ["parse", path, "--zero-shot", "--taxonomy", taxonomy, "--out", tmp_path]
+    assert call(*command, "--scores", "--workers", 1)[0] == 0
+    lines = (tmp_path / f"{path.stem}.scores.csv").read_text().splitlines()
+    assert lines[0] == "modality,onset,offset,Bell,Dog"
+    assert lines[1].startswith("audio,0,1,")
+    timeline = json.loads((tmp_path / f"{path.stem}.json").read_text())
+    segments = {row.split(",")[1] for row in lines[1:]}
+    assert len(segments) == timeline["seconds"]

@@ -71,6 +71,13 @@ def parse(
     formats: Annotated[
         str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")
     ] = "json",
+    scores: Annotated[
+        bool,
+        typer.Option(
+            "--scores",
+            help="Also write `NAME.scores.csv`: the score of every class in every segment.",
+        ),
+    ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Skip files whose timeline exists."),
@@ -131,6 +138,7 @@ def parse(
             load=load,
             tags=known,
             formats=names,
+            scores=scores,
             skip_existing=skip_existing,
             workers=workers,
             progress=bars("parse", "files"),

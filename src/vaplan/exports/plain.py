@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+from vaplan.arrays import MODALITIES
 from vaplan.timeline import Event, Timeline
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
@@ -42,6 +43,29 @@ def to_csv(timeline: Timeline) -> str:
         [timeline.video, *("" if cell is None else cell for cell in row)]
         for row in rows
     )
+    return text.getvalue()
+
+
+def segment_scores_csv(timeline: Timeline) -> str:
+    """Format the scores of every segment as CSV.
+
+    The columns are modality, onset and offset in seconds, and one column a class. Segments
+    that a modality lacks have no row.
+
+    Raises:
+        ValueError: The timeline has no segment scores.
+    """
+    scores = timeline.scores
+    if scores is None:
+        raise ValueError("the timeline has no segment scores; parse with scores=True")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["modality", "onset", "offset", *scores.classes])
+    for m, modality in enumerate(MODALITIES):
+        for t in range(len(scores.values)):
+            if scores.mask[t, m]:
+                values = [f"{value:.6g}" for value in scores.values[t, m].tolist()]
+                writer.writerow([modality, t, t + 1, *values])
     return text.getvalue()
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from vaplan.annotations.media_files import list_media_files
 from vaplan.errors import UsageError, unknown
 from vaplan.exports import EXPORTS, export
+from vaplan.exports.plain import segment_scores_csv
 from vaplan.parser import Parser
 from vaplan.stages.features import Outcome
 from vaplan.workers import Failed, Progress, run_supervised
+from vaplan.writing import write_text
 from vaplan.zero_shot import ZeroShotClassifier
 
 MediaParser = Parser | ZeroShotClassifier
@@ -23,11 +25,13 @@ class ParseJob:
         path: The file.
         tags: Classes known to occur in it; None if nothing is known.
         outputs: Files to write.
+        scores: CSV of the scores of every segment to write, if they are asked for.
     """
 
     path: Path
     tags: tuple[str, ...] | None
     outputs: tuple[Path, ...]
+    scores: Path | None = None
 
 
 def parse(
@@ -37,6 +41,7 @@ def parse(
     load: Callable[[], MediaParser],
     tags: Mapping[str, tuple[str, ...]] | None = None,
     formats: Sequence[str] = ("json",),
+    scores: bool = False,
     skip_existing: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -51,6 +56,8 @@ def parse(
         tags: Classes known to occur, by file name without the ending. A file without an
             entry may contain any class.
         formats: Names of export formats.
+        scores: Also write `<file name>.scores.csv`: the score of every class in every
+            segment, which users threshold and plot.
         skip_existing: Skip files whose timelines exist in every format.
         workers: Number of worker processes; by default one for each core.
         progress: Called after every file.
@@ -69,7 +76,8 @@ def parse(
     jobs = []
     for path in list_media_files(paths):
         outputs = tuple(out / f"{path.stem}.{name}" for name in formats)
-        jobs.append(ParseJob(path, (tags or {}).get(path.stem), outputs))
+        scores_path = out / f"{path.stem}.scores.csv" if scores else None
+        jobs.append(ParseJob(path, (tags or {}).get(path.stem), outputs, scores_path))
     due = [job for job in jobs if not (skip_existing and _is_done(job))]
     failed = list[tuple[str, str]]()
     results = run_supervised(
@@ -85,7 +93,8 @@ def parse(
 
 
 def _is_done(job: ParseJob) -> bool:
-    return all(output.exists() for output in job.outputs)
+    outputs = [*job.outputs, *([job.scores] if job.scores else [])]
+    return all(output.exists() for output in outputs)
 
 
 _PARSER: list[MediaParser] = []  # the parser of a worker process
@@ -100,7 +109,9 @@ def _load_parser(load: Callable[[], MediaParser]) -> None:
 
 def parse_file(job: ParseJob) -> int:
     """Parse one file with the worker's parser, write its timeline, and count its events."""
-    timeline = _PARSER[0](job.path, tags=job.tags)
+    timeline = _PARSER[0](job.path, tags=job.tags, scores=job.scores is not None)
     for output in job.outputs:
         export(timeline, output)
+    if job.scores is not None:
+        write_text(job.scores, segment_scores_csv(timeline))
     return len(timeline)
