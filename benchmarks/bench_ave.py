@@ -86,7 +86,7 @@ def _arguments() -> argparse.Namespace:
 def measure(out: Path, *, seeds: int) -> Results:
     """Render, encode, and train what is not there yet."""
     table = synthetic.render(
-        synthetic.ave_world(COUNTS, seed=WORLD), out / "world", audio_visual=True
+        synthetic.plan_ave_clips(COUNTS, seed=WORLD), out / "world", audio_visual=True
     )
     data = stages.read_data(f"table:{table}")
     stages.features(data, out / "world", out / "store", encoders=EMBEDDED)

@@ -255,7 +255,7 @@ def report(files: Sequence[Path], models: Path) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drawn = synthetic.write(
-            next(iter(synthetic.world({"bench": 1}, seed=0))),
+            next(iter(synthetic.plan_clips({"bench": 1}, seed=0))),
             folder / "synthetic-128p.mp4",
         )
         made = film(

@@ -211,7 +211,7 @@ def memory_rows(folder: Path) -> list[str]:
 def report(paths: list[Path]) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clip = next(iter(synthetic.world({"bench": 1}, seed=0)))
+        clip = next(iter(synthetic.plan_clips({"bench": 1}, seed=0)))
         made = [synthetic.write(clip, folder / "synthetic-128p.mp4")]
         for title, (codec, width, height, seconds) in FILMS.items():
             made.append(

@@ -12,7 +12,7 @@ from vaplan import synthetic
 
 
 def main(videos: int = 64, workers: int = 2) -> None:
-    clips = synthetic.world({"bench": videos}, seed=0)
+    clips = synthetic.plan_clips({"bench": videos}, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         synthetic.render(clips, Path(folder), workers=workers)

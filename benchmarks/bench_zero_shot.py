@@ -52,7 +52,7 @@ def rules() -> list[tuple[str, str, float, Rule]]:
 
 def measure(folder: Path) -> dict[int, np.ndarray]:
     """By how many classes are asked for, F by rule and modality, the mean over draws of the classes."""
-    table = synthetic.render(synthetic.world({"test": VIDEOS}, seed=5), folder)
+    table = synthetic.render(synthetic.plan_clips({"test": VIDEOS}, seed=5), folder)
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", encoders=EMBEDDED)
     inputs = read_inputs(folder / "store", EMBEDDED, data.ids)

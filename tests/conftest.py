@@ -42,7 +42,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Rendered, encoded and labelled."""
     folder = tmp_path_factory.mktemp("world")
-    table = synthetic.render(synthetic.world(COUNTS, seed=77), folder, workers=1)
+    table = synthetic.render(synthetic.plan_clips(COUNTS, seed=77), folder, workers=1)
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", encoders=EMBEDDED, workers=1)
     stages.label(data, folder / "store", folder / "labels.csv", encoders=EMBEDDED)
@@ -54,7 +54,7 @@ def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The same for localisation, one label a segment."""
     folder = tmp_path_factory.mktemp("ave_world")
     table = synthetic.render(
-        synthetic.ave_world(COUNTS, seed=5), folder, workers=1, audio_visual=True
+        synthetic.plan_ave_clips(COUNTS, seed=5), folder, workers=1, audio_visual=True
     )
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", encoders=EMBEDDED, workers=1)

@@ -17,12 +17,12 @@ from vaplan.arrays import MODALITIES
 from vaplan.synthetic import RATE_HZ, SIZE, TAXONOMY, Clip
 from vaplan.timeline import Event
 
-CLIPS = synthetic.world({"train": 500}, seed=11)
+CLIPS = synthetic.plan_clips({"train": 500}, seed=11)
 
 
 def alone(name: str, modality: str, *, seed: int = 4) -> tuple[Clip, Clip]:
     """A clip with one event in its middle, and the same clip without."""
-    clip = replace(synthetic.world({"look": 1}, seed=seed)[0], tags=(name,))
+    clip = replace(synthetic.plan_clips({"look": 1}, seed=seed)[0], tags=(name,))
     return replace(clip, events=(Event(modality, name, 3.0, 7.0),)), replace(
         clip, events=()
     )
@@ -34,8 +34,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_small_world_is_the_beginning_of_a_large_one():
-    small = synthetic.world({"train": 20, "test": 5}, seed=1)
-    large = synthetic.world({"train": 200, "test": 50}, seed=1)
+    small = synthetic.plan_clips({"train": 20, "test": 5}, seed=1)
+    large = synthetic.plan_clips({"train": 200, "test": 50}, seed=1)
     assert small == large[:20] + large[200:205]
 
 
@@ -43,7 +43,7 @@ def test_no_two_clips_share_a_name_or_a_seed():
     clips = [
         c
         for seed in (1, 2)
-        for c in synthetic.world({"train": 30, "val": 30}, seed=seed)
+        for c in synthetic.plan_clips({"train": 30, "val": 30}, seed=seed)
     ]
     assert len({c.video for c in clips}) == len({c.seed for c in clips}) == len(clips)
 
@@ -51,7 +51,7 @@ def test_no_two_clips_share_a_name_or_a_seed():
 @given(seed=st.integers(0, 2**32), varied=st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_events_lie_inside_the_clip_and_are_those_of_the_tags(seed, varied):
-    for clip in synthetic.world({"any": 4}, seed=seed, varied=varied):
+    for clip in synthetic.plan_clips({"any": 4}, seed=seed, varied=varied):
         assert {e.class_name for e in clip.events} == set(clip.tags)
         assert 1 <= len(clip.tags) <= 3
         for event in clip.events:
@@ -106,7 +106,7 @@ def test_heard_and_seen_spans_overlap_without_being_equal():
 
 
 def test_varied_clips_have_many_lengths_and_may_lack_a_track():
-    clips = synthetic.world({"train": 200}, seed=2, varied=True)
+    clips = synthetic.plan_clips({"train": 200}, seed=2, varied=True)
     lengths = [clip.seconds for clip in clips]
     assert 3 <= min(lengths) < 5
     assert 20 < max(lengths) <= 30
@@ -162,7 +162,7 @@ def test_instances_of_a_class_differ_in_look_and_sound():
 
 
 def test_waveforms_are_finite_within_range_and_of_the_asked_length():
-    for clip in synthetic.world({"train": 6}, seed=9, varied=True):
+    for clip in synthetic.plan_clips({"train": 6}, seed=9, varied=True):
         sound = synthetic.waveform(clip, rate_hz=16_000)
         assert len(sound) == round(clip.seconds * 16_000)
         assert np.isfinite(sound).all()
@@ -203,7 +203,7 @@ def test_a_missing_track_is_missing_from_the_file(tmp_path, lacking, left):
 
 
 def short_world() -> list[Clip]:
-    clips = synthetic.world({"train": 3, "val": 1, "test": 2}, seed=6)
+    clips = synthetic.plan_clips({"train": 3, "val": 1, "test": 2}, seed=6)
     return [
         replace(clip, seconds=1.0, events=(Event("audio", clip.tags[0], 0.0, 1.0),))
         for clip in clips
@@ -251,11 +251,13 @@ def plan(clips: list[Clip]) -> str:
 def test_the_worlds_that_published_numbers_were_made_with_stay_as_they_were(
     varied, expected
 ):
-    clips = synthetic.world({"train": 40, "val": 10, "test": 10}, seed=7, varied=varied)
+    clips = synthetic.plan_clips(
+        {"train": 40, "val": 10, "test": 10}, seed=7, varied=varied
+    )
     assert plan(clips).startswith(expected)
 
 
-AVE = synthetic.ave_world({"train": 400}, seed=3)
+AVE = synthetic.plan_ave_clips({"train": 400}, seed=3)
 
 
 def run_of(clip: Clip) -> np.ndarray:
@@ -264,9 +266,9 @@ def run_of(clip: Clip) -> np.ndarray:
 
 
 def test_an_ave_world_begins_with_a_smaller_one_and_shares_no_clip_with_the_other_world():
-    assert synthetic.ave_world({"train": 20}, seed=3) == AVE[:20]
+    assert synthetic.plan_ave_clips({"train": 20}, seed=3) == AVE[:20]
     assert not {clip.seed for clip in AVE} & {
-        clip.seed for clip in synthetic.world({"train": 400}, seed=3)
+        clip.seed for clip in synthetic.plan_clips({"train": 400}, seed=3)
     }
 
 
@@ -299,10 +301,10 @@ def test_neither_a_perfect_ear_nor_a_perfect_eye_knows_the_runs(modality):
 def test_an_ave_world_is_written_as_rows_of_both_and_background_clips_as_looked_at(
     tmp_path,
 ):
-    planned = synthetic.ave_world(
+    planned = synthetic.plan_ave_clips(
         {"train": 2, "val": 1, "test": 2}, seed=6, background=0.0
     )
-    noise = synthetic.ave_world({"train": 6}, seed=6, background=1.0)[-1]
+    noise = synthetic.plan_ave_clips({"train": 6}, seed=6, background=1.0)[-1]
     short = [
         replace(
             c,

@@ -53,7 +53,7 @@ def frames_bank(clips: int, seed: int, processor: Any) -> Bank:
     """Frames of every clip, what is in sight at just that time, and where."""
     settings = clip.ImagePreprocessing.from_config(processor.to_dict())
     inputs, truth, where = [], [], []
-    for planned in synthetic.world({"train": clips}, seed=seed):
+    for planned in synthetic.plan_clips({"train": clips}, seed=seed):
         times = moments(planned)
         seen = np.array(
             [[in_sight(planned, name, at) for name in NAMES] for at in times]
@@ -116,7 +116,7 @@ def sounds_bank(clips: int, seed: int, extractor: Any) -> Bank:
     """Every second of every clip, and what is heard for at least half of it."""
     settings = spectrogram.SoundPreprocessing.from_config(extractor.to_dict())
     bank, inputs, truth = spectrogram.mel_bank(settings), [], []
-    for planned in synthetic.world({"train": clips}, seed=seed):
+    for planned in synthetic.plan_clips({"train": clips}, seed=seed):
         seconds = int(planned.seconds)
         wave = torch.from_numpy(
             synthetic.waveform(planned)[: seconds * settings.rate_hz]

@@ -25,7 +25,7 @@ def fresh_world(modality: int) -> tuple[np.ndarray, np.ndarray]:
         [p for (p,) in synthetic.TAXONOMY.prompts(MODALITIES[modality])]
     )
     cosines, truth = [], []
-    for clip in synthetic.world({"test": CLIPS}, seed=SEED):
+    for clip in synthetic.plan_clips({"test": CLIPS}, seed=SEED):
         pictures = synthetic.frames(clip, times=np.arange(clip.seconds) + 0.5)
         segments = video(pictures[:, None], synthetic.waveform(clip))
         cosines.append(encoder.embed(segments) @ prompts.T)

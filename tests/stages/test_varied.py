@@ -19,7 +19,9 @@ from vaplan.parser import Parser
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("varied")
-    clips = synthetic.world({"train": 14, "val": 3, "test": 3}, seed=84, varied=True)
+    clips = synthetic.plan_clips(
+        {"train": 14, "val": 3, "test": 3}, seed=84, varied=True
+    )
     assert not all(clip.has_audio for clip in clips)
     assert not all(clip.has_video for clip in clips)
     data = stages.read_data(f"table:{synthetic.render(clips, folder, workers=1)}")
@@ -33,7 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_masks_are_as_long_as_the_videos_and_absent_tracks_are_masked(
     folder: Path,
 ) -> None:
-    clips = synthetic.world({"train": 14, "val": 3, "test": 3}, seed=84, varied=True)
+    clips = synthetic.plan_clips(
+        {"train": 14, "val": 3, "test": 3}, seed=84, varied=True
+    )
     inputs = read_inputs(folder / "store", EMBEDDED, [clip.video for clip in clips])
     for clip, mask, *streams in zip(
         clips, inputs.mask, *(group[0] for group in inputs.streams), strict=True

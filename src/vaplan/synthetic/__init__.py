@@ -1,17 +1,19 @@
-"""A small audio-visual world with known truth: drawn sights, synthesised sounds, written as real media files.
+"""Synthetic audio-visual data with a known truth, written as real media files.
 
-`world` plans clips (who is heard and seen, and when), `ave_world` clips with one audio-visual event each. `frames`
-and `waveform` render one in memory, `write` and `render` make H.264 and AAC files with the six-column tables beside
-them. A clip is a pure function of its seed, split and index; what it looks and sounds like is a pure function of the
-clip. Removing an event from a clip leaves the rest of its picture and sound as it was.
+`plan_clips` plans clips (classes, modalities and times), `plan_ave_clips` clips with one
+audio-visual event each. `frames` and `waveform` render a clip in memory. `write` and `render`
+write H.264 and AAC files; `render` adds the six-column tables.
+
+A clip depends only on its seed, split and index; its frames and its audio depend only on the clip.
+Without one of its events, the rest of a clip's frames and audio stays the same.
 """
 
-from vaplan.synthetic.ave import ave_world
+from vaplan.synthetic.audio import RATE_HZ, waveform
+from vaplan.synthetic.ave import plan_ave_clips
 from vaplan.synthetic.camera import SIZE
+from vaplan.synthetic.clips import TAXONOMY, Clip, plan_clips
 from vaplan.synthetic.files import render, write
-from vaplan.synthetic.scenery import FRAME_RATE_HZ, frames
-from vaplan.synthetic.soundscape import RATE_HZ, waveform
-from vaplan.synthetic.world import TAXONOMY, Clip, world
+from vaplan.synthetic.video import FRAME_RATE_HZ, frames
 
 __all__ = [
     "FRAME_RATE_HZ",
@@ -19,10 +21,10 @@ __all__ = [
     "SIZE",
     "TAXONOMY",
     "Clip",
-    "ave_world",
     "frames",
+    "plan_ave_clips",
+    "plan_clips",
     "render",
     "waveform",
-    "world",
     "write",
 ]

@@ -1,7 +1,10 @@
-"""Plan clips like those of AVE: one class a clip, which is both heard and seen during one run of whole seconds.
+"""Plan clips like the videos of AVE: one class a clip, audible and visible during one run.
 
-Outside the run the class is gone, or only heard, or only seen, so that neither modality alone tells where the run is.
-The form follows Tian, Shi, Li, Duan, Xu, ECCV 2018; fewer runs fill their clip here, so that there is more to localise.
+A run is a span of whole seconds. Outside of the run the class is absent, or only audible, or only
+visible, so that neither modality alone reveals the run.
+
+Source: the form follows Tian, Shi, Li, Duan, Xu, ECCV 2018. Fewer runs fill their clip than in
+AVE, so that there is more to localise.
 """
 
 import zlib
@@ -10,85 +13,103 @@ from collections.abc import Mapping
 import numpy as np
 
 from vaplan.arrays import MODALITIES
-from vaplan.synthetic.world import TAXONOMY, Clip
+from vaplan.synthetic.clips import TAXONOMY, Clip, clip_seed, sort_events
 from vaplan.timeline import Event
 
 SECONDS = 10
-WHOLE = 0.35  # how often the run fills the clip
-SHORTEST = 2  # seconds; no run is shorter
-BESIDE = {
-    "audio": 0.35,
-    "visual": 0.35,
-    "": 0.3,
-}  # what of the class goes on before the run, or after
-BACKGROUND = 0.1  # how many clips hold no run at all
-STREAM = 2  # keeps these clips' random numbers apart from those of `world`
+FULL_RUN_CHANCE = 0.35  # chance that the run is the whole clip
+MIN_RUN = 2  # seconds
+# Chance that one modality goes on before or after the run; "" is neither.
+EXTENSION_CHANCES = {"audio": 0.35, "visual": 0.35, "": 0.3}
+BACKGROUND_SHARE = 0.1  # share of clips without a run
+EVENT_CHANCE = 0.6  # chance of an event in each modality of a clip without a run
+STREAM = 2  # separates the random numbers from those of `plan_clips`
 
 
-def ave_world(
-    counts: Mapping[str, int], *, seed: int, background: float = BACKGROUND
+def plan_ave_clips(
+    counts: Mapping[str, int], *, seed: int, background: float = BACKGROUND_SHARE
 ) -> list[Clip]:
-    """Plan `counts[split]` clips for every split, ten seconds long; render them with `audio_visual=True`.
+    """Plan clips like the videos of AVE, ten seconds long; render them with `audio_visual=True`.
 
-    A larger world of the same seed begins, in every split, with the clips of the smaller one.
+    More clips of the same seed begin, in every split, with the same clips.
 
     Args:
-        background: The share of clips without a tag: their sights and sounds, of classes too, do not go together.
+        counts: Number of clips by the name of the split.
+        seed: Decides the clips.
+        background: Share of clips without a tag. Such a clip may have an audio event and a visual
+            event, but of different classes.
     """
     return [
-        _clip(split, k, seed=seed, background=background)
+        _plan_clip(split, index, seed=seed, background=background)
         for split, count in counts.items()
-        for k in range(count)
+        for index in range(count)
     ]
 
 
-def _clip(split: str, index: int, *, seed: int, background: float) -> Clip:
+def _plan_clip(split: str, index: int, *, seed: int, background: float) -> Clip:
     entropy = np.random.SeedSequence([seed, zlib.crc32(split.encode()), index, STREAM])
     rng = np.random.default_rng(entropy)
-    apart = rng.random() < background
-    heard, seen = (
-        TAXONOMY.classes[c]
-        for c in rng.choice(len(TAXONOMY), size=len(MODALITIES), replace=False)
-    )
-    events = _alone(rng, (heard, seen)) if apart else _together(rng, heard)
+    is_background = rng.random() < background
+    class_numbers = rng.choice(len(TAXONOMY), size=len(MODALITIES), replace=False)
+    audio_class, visual_class = (TAXONOMY.classes[c] for c in class_numbers)
+
+    if is_background:
+        tags: tuple[str, ...] = ()
+        events = _plan_background(rng, (audio_class, visual_class))
+    else:
+        tags = (audio_class,)
+        events = _plan_run(rng, audio_class)
     return Clip(
         video=f"{seed}ave-{split}-{index:05d}",
         seconds=float(SECONDS),
         split=split,
-        tags=() if apart else (heard,),
-        events=tuple(sorted(events, key=lambda e: (e.onset, e.modality, e.class_name))),
-        seed=int(entropy.generate_state(1, np.uint64)[0]),
+        tags=tags,
+        events=sort_events(events),
+        seed=clip_seed(entropy),
     )
 
 
-def _together(rng: np.random.Generator, name: str) -> list[Event]:
-    """One event in each modality; their overlap is the run."""
-    first, last = (0, SECONDS) if rng.random() < WHOLE else _run(rng)
-    spans = {modality: [first, last] for modality in MODALITIES}
-    for side, room in enumerate((first, SECONDS - last)):
-        beside = list(BESIDE)[rng.choice(len(BESIDE), p=list(BESIDE.values()))]
-        if beside and room:
-            spans[beside][side] += (-1, 1)[side] * int(
-                rng.integers(1, room, endpoint=True)
-            )
+def _plan_run(rng: np.random.Generator, class_name: str) -> list[Event]:
+    """Plan one event in each modality; their overlap is the run."""
+    if rng.random() < FULL_RUN_CHANCE:
+        start, end = 0, SECONDS
+    else:
+        start, end = _sample_run(rng)
+    onsets = dict.fromkeys(MODALITIES, start)
+    offsets = dict.fromkeys(MODALITIES, end)
+
+    modality = _sample_extension(rng)
+    if modality and start > 0:
+        onsets[modality] -= int(rng.integers(1, start, endpoint=True))
+    modality = _sample_extension(rng)
+    if modality and end < SECONDS:
+        offsets[modality] += int(rng.integers(1, SECONDS - end, endpoint=True))
     return [
-        Event(modality, name, float(on), float(off))
-        for modality, (on, off) in spans.items()
+        Event(modality, class_name, float(onsets[modality]), float(offsets[modality]))
+        for modality in MODALITIES
     ]
 
 
-def _run(rng: np.random.Generator) -> tuple[int, int]:
-    """A run that leaves at least a second of background."""
-    length = int(rng.integers(SHORTEST, SECONDS))
-    first = int(rng.integers(0, SECONDS - length, endpoint=True))
-    return first, first + length
+def _sample_extension(rng: np.random.Generator) -> str:
+    """Choose the modality that goes on outside of the run, or "" for neither."""
+    index = rng.choice(len(EXTENSION_CHANCES), p=list(EXTENSION_CHANCES.values()))
+    return list(EXTENSION_CHANCES)[index]
 
 
-def _alone(rng: np.random.Generator, names: tuple[str, str]) -> list[Event]:
-    """One class that is heard and another that is seen, or only one of the two, or neither."""
+def _sample_run(rng: np.random.Generator) -> tuple[int, int]:
+    """Sample a run that leaves at least one second of background."""
+    length = int(rng.integers(MIN_RUN, SECONDS))
+    start = int(rng.integers(0, SECONDS - length, endpoint=True))
+    return start, start + length
+
+
+def _plan_background(
+    rng: np.random.Generator, class_names: tuple[str, str]
+) -> list[Event]:
+    """Plan at most one event in each modality, of different classes."""
     events = []
-    for modality, name in zip(MODALITIES, names, strict=True):
-        first, last = _run(rng)
-        if rng.random() < 0.6:
-            events.append(Event(modality, name, float(first), float(last)))
+    for modality, class_name in zip(MODALITIES, class_names, strict=True):
+        start, end = _sample_run(rng)
+        if rng.random() < EVENT_CHANCE:
+            events.append(Event(modality, class_name, float(start), float(end)))
     return events
