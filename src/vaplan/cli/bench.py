@@ -29,49 +29,52 @@ def bench(
         str | None,
         typer.Option(
             "--data",
-            help="The data set: `table:FILE`, `llp:DIR` …  [default: a drawn world, made first]",
+            help="The data set: `table:FILE`, `llp:DIR` …  [default: synthetic data, rendered first]",
         ),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option("--store", help="Its feature store.")
+        Path | None, typer.Option("--store", help="Feature store of the data set.")
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="Pseudo labels to use in place of making some."),
+        typer.Option("--labels", help="Table of pseudo labels, in place of PLG."),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
             "--truth",
-            help="Dense labels of the training videos, for rows of an oracle.",
+            help="Table of dense labels of the training videos, for oracle rows.",
         ),
     ] = None,
     split: Annotated[
         str,
         typer.Option(
-            "--split", help="Whose numbers: `test`, or `val` to choose settings."
+            "--split", help="Split to score: `test`, or `val` to choose settings."
         ),
     ] = "test",
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Tables, figures, results.json. [default: bench/SUITE]"
+            "--out",
+            help="Folder of tables, figures and results.json. [default: bench/SUITE]",
         ),
     ] = None,
     work: Annotated[
         Path | None,
         typer.Option(
             "--work",
-            help="Runs and labels; suites that share it share them. [default: OUT/work]",
+            help="Folder of runs and labels, which several suites can share. [default: OUT/work]",
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="How many trainings of every recipe.")
+        int, typer.Option("--seeds", min=1, help="Number of seeds of every recipe.")
     ] = 3,
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", min=1, help="How many jobs at once, each on one thread."
+            "--jobs",
+            min=1,
+            help="Number of jobs at the same time, each with one thread.",
         ),
     ] = 1,
     changes: Annotated[
@@ -82,19 +85,24 @@ def bench(
     ] = None,
     videos: Annotated[
         int,
-        typer.Option("--videos", min=40, help="How many videos the drawn world has."),
+        typer.Option("--videos", min=40, help="Number of synthetic videos."),
     ] = 600,
     world: Annotated[
-        int, typer.Option("--world", min=0, max=9999, help="Which drawn world.")
+        int,
+        typer.Option("--world", min=0, max=9999, help="Seed of the synthetic data."),
     ] = 1,
     show: Annotated[
         bool, typer.Option("--list", help="List the shipped suites.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a suite of recipes side by side, and write tables with deviations and intervals, and figures.
+    """Train and compare the methods of a suite with several seeds.
 
-    Run again it does what is not done yet. A training that fails is named in the results and does not stop the rest.
+    Writes tables with standard deviations and paired intervals, figures and a report page. The
+    same command continues an interrupted bench. A training that fails is listed in the
+    results and does not stop the rest.
+
+    Example: `vaplan bench components --out bench/components`
     """
     from vaplan import bench as benches
 

@@ -28,24 +28,26 @@ def check(
     media: Annotated[
         Path | None,
         typer.Option(
-            "--media", help="Also look for the media files here, and open every one."
+            "--media", help="Folder of the media files; every file is opened."
         ),
     ] = None,
     missing: Annotated[
         Path,
         typer.Option(
             "--missing",
-            help="With --media: where to list the videos without a file that opens.",
+            help="With --media: CSV to write, with the videos without a readable file.",
         ),
     ] = Path("missing.csv"),
     annotations: AnnotationsOption = "",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count what a data set holds, and name everything odd in it with the file and the line.
+    """Count the videos, tags and events of a data set, and list its issues by file and line.
 
-    Oddities are no errors: what cannot be used is left out, and said. Give the list of missing videos to
-    `evaluate --without` to score what is left.
+    Issues are not errors: rows that cannot be used are left out and listed. Give the list of
+    missing videos to `evaluate --without` to score the rest.
+
+    Example: `vaplan data check table:annotations.csv --media videos`
     """
     from vaplan import stages
 
@@ -71,15 +73,17 @@ def check(
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="llp|ave", help="Which data set.")],
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where its annotation files go.")
+    name: Annotated[
+        str, typer.Argument(metavar="llp|ave", help="Name of the data set.")
     ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")],
 ) -> None:
-    """Download the annotation files of a public data set, at a fixed version, and check every byte of them.
+    """Download the annotations of a public data set at a fixed version and verify them.
 
-    LLP's older audio annotations go to the sibling folder `DIR-legacy`. Media files are not published; the ids in the
-    annotations are those of YouTube videos.
+    LLP's legacy audio annotations are written to the sibling folder `DIR-legacy`. Media files
+    are not published; the ids are those of YouTube videos.
+
+    Example: `vaplan data fetch llp data/llp`
     """
     from vaplan import stages
 
@@ -89,15 +93,16 @@ def fetch(
 
 def import_(
     layout: Annotated[
-        str, typer.Argument(metavar="han|valor|ave", help="Whose feature files.")
+        str,
+        typer.Argument(metavar="han|valor|ave", help="Publisher of the feature files."),
     ],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where they are.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the files.")],
     data: DataOption,
     store: StoreOption,
     labels: Annotated[
         Path | None,
         typer.Option(
-            "--labels", help="Write VALOR's segment pseudo labels as this table."
+            "--labels", help="Table to write with VALOR's segment pseudo labels."
         ),
     ] = None,
     whole: Annotated[
@@ -108,9 +113,12 @@ def import_(
         ),
     ] = False,
 ) -> None:
-    """Bring published features into the store, each file checked for shape, type and numbers.
+    """Import published features into a feature store.
 
-    Recipes name them `legacy:vggish`, `legacy:res152`, `legacy:r2plus1d_18` and so on, as `store info` shows.
+    Every file is checked for shape, type and finite values. In recipes these features are
+    `legacy:vggish`, `legacy:res152`, `legacy:r2plus1d_18` and so on; see `store info`.
+
+    Example: `vaplan import han feats --data llp:data/llp --store store`
     """
     from vaplan import stages
 

@@ -23,34 +23,40 @@ SHORT = {
 BY_CLASS = ("audio", "visual", "audio_visual")
 SplitOption = Annotated[
     str,
-    typer.Option("--split", help="Which densely labelled split; `--split ''` for all."),
+    typer.Option("--split", help="Split with dense labels; `--split ''` for all."),
 ]
 WithoutOption = Annotated[
     Path | None,
     typer.Option(
         "--without",
-        help="A CSV whose column `video` names videos to leave out, such as `missing.csv` of `data check`.",
+        help="CSV with a column `video`: videos to leave out, such as `missing.csv` of `data check`.",
     ),
 ]
 
 
 def evaluate(
     data: DataOption,
-    estimate: Annotated[Path, typer.Option("--estimate", help="The table to score.")],
+    estimate: Annotated[
+        Path, typer.Option("--estimate", help="Table of events to score.")
+    ],
     split: SplitOption = "test",
     annotations: AnnotationsOption = "",
     per_class: Annotated[
-        bool, typer.Option("--per-class", help="Also the F of every class.")
+        bool, typer.Option("--per-class", help="Also print the F of every class.")
     ] = False,
     ci: Annotated[
-        bool, typer.Option("--ci", help="Also 95 % intervals over resampled videos.")
+        bool,
+        typer.Option("--ci", help="Also print 95 % bootstrap intervals over videos."),
     ] = False,
     without: WithoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a table of events against the dense labels: the ten numbers of LLP, or the accuracy of AVE, in percent.
+    """Score a table of events against dense labels: LLP's ten F-scores, or AVE's accuracy.
 
-    A video that the table has no row for counts as empty; rows about videos of other splits are ignored and counted.
+    Scores are in percent. A video without a row counts as empty; rows of videos of other
+    splits are ignored and counted. Reads a data set and a table.
+
+    Example: `vaplan evaluate --data table:annotations.csv --estimate predictions.csv --ci`
     """
     reference = _reference(data, annotations)
     result = _scored(reference, estimate, split, without)
@@ -70,9 +76,9 @@ def evaluate(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A table of events.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="Table of events.")],
     second: Annotated[
-        Path, typer.Argument(metavar="B", help="Another, on the same videos.")
+        Path, typer.Argument(metavar="B", help="Table of events of the same videos.")
     ],
     data: DataOption,
     split: SplitOption = "test",
@@ -80,10 +86,11 @@ def compare(
     without: WithoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two tables on the same videos: A, B, and A − B in points with its 95 % interval.
+    """Compare two tables of events: the scores of A and B, and A − B with a 95 % interval.
 
-    The interval is over resampled videos; where it does not hold 0, the difference is not a matter of which videos
-    were chosen for the test. It says nothing about the seeds of a training.
+    The interval is over resampled videos; it says nothing about the seeds of a training.
+
+    Example: `vaplan compare ours.csv theirs.csv --data table:annotations.csv`
     """
     reference = _reference(data, annotations)
     a, b = (_scored(reference, table, split, without) for table in (first, second))

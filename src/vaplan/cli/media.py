@@ -18,7 +18,13 @@ def probe(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what vaplan sees in a file: seconds, brightness and loudness of every segment, warnings."""
+    """Show how vaplan reads media files.
+
+    For each file: declared and decoded seconds, brightness and loudness of every segment, and
+    warnings.
+
+    Example: `vaplan media probe dog.mp4`
+    """
     from vaplan.media import probes
 
     errors = 0

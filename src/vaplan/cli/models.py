@@ -23,9 +23,11 @@ EncoderArgument = Annotated[
 
 
 def models_list(as_json: JsonOption = False) -> None:
-    """List the encoders that are here: the embedded ones, and the CLIP and CLAP models in the Hub's cache.
+    """List the available encoders: embedded, and CLIP and CLAP models in the Hub's cache.
 
-    A folder of your own is not listed; name it as `clip:FOLDER` or `clap:FOLDER` wherever an encoder is asked for.
+    Folders of your own are not listed; give them as `clip:FOLDER` or `clap:FOLDER`.
+
+    Example: `vaplan models list`
     """
     from vaplan.encoders import inventory
 
@@ -42,16 +44,16 @@ def models_list(as_json: JsonOption = False) -> None:
         ]
         return print_json({"models": said})
     rows = [
-        [model.name, ", ".join(model.modalities), model.fault or "here"]
+        [model.name, ", ".join(model.modalities), model.fault or "available"]
         for model in found
     ]
     Console().print(new_table("encoders", ["name", "modality", "state"], rows))
     stderr.print(
-        "To bring a model: vaplan models fetch clip:openai/clip-vit-base-patch32",
+        "To fetch a model: vaplan models fetch clip:openai/clip-vit-base-patch32",
         highlight=False,
     )
     stderr.print(
-        "or name any folder with its files: clip:FOLDER, siglip too, or clap:FOLDER",
+        "or give a folder with its files: clip:FOLDER (CLIP and SigLIP) or clap:FOLDER",
         highlight=False,
     )
     return None
@@ -61,21 +63,21 @@ def models_fetch(
     encoder: EncoderArgument,
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--to", help="A folder to put it in. [default: the cache of the Hub]"
-        ),
+        typer.Option("--to", help="Folder to write. [default: the cache of the Hub]"),
     ] = None,
 ) -> None:
-    """Bring a model from the Hugging Face Hub: its safetensors, settings and tokenizer, and no other file.
+    """Fetch an encoder from the Hugging Face Hub: safetensors, settings and tokenizer only.
 
-    A revision may stand behind the id: `clip:openai/clip-vit-base-patch32@refs/pr/66`. Without a network the exit code
-    is 5, and the error says how to bring a folder by hand.
+    Without a network the exit code is 5, and the error explains how to copy a folder by hand.
+
+    Example: `vaplan models fetch clip:openai/clip-vit-base-patch32@refs/pr/66` (the part after
+    `@` is a revision)
     """
     from vaplan.encoders import folders, hub, inventory
 
     place = inventory.source(encoder)
     if to is None and (found := folders.find(place)):
-        stderr.print(f"it is here already: {found}", highlight=False, soft_wrap=True)
+        stderr.print(f"already available: {found}", highlight=False, soft_wrap=True)
     else:
         found = hub.fetch(place, to=to)
     name = f"{encoder.partition(':')[0]}:{found}" if to else encoder
@@ -84,13 +86,25 @@ def models_fetch(
 
 
 def models_check(encoder: EncoderArgument, as_json: JsonOption = False) -> None:
-    """Load an encoder and say whether it is whole; if it is not, the file is named and the exit code is 2."""
+    """Load an encoder and check that it is complete.
+
+    If it is not, the error names the file and the exit code is 2.
+
+    Example: `vaplan models check embedded`
+    """
     from vaplan.encoders import inventory
 
     checked = inventory.check(encoder)
     if as_json:
         return print_json({"whole": True, "encoders": checked})
-    for said in checked:
-        what = f"{said['name']}: whole, a {said['model_type']} model for {said['modality']}, {said['dimension']} numbers"
-        stderr.print(what, highlight=False, markup=False, soft_wrap=True)
+    for encoder_info in checked:
+        name, model_type = encoder_info["name"], encoder_info["model_type"]
+        modality, dimension = encoder_info["modality"], encoder_info["dimension"]
+        stderr.print(
+            f"{name}: complete, a {model_type} model for {modality}, "
+            f"{dimension} numbers a segment",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     return None
