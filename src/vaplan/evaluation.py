@@ -50,12 +50,12 @@ class Evaluation:
     @cached_property
     def ave(self) -> AVEScores:
         """The accuracy of every video, for data sets in which a segment holds one class or background."""
-        chosen = ave_labels(
+        labels = ave_labels(
             audio_visual(self.estimate), score=self.confidence.min(axis=2)
         )
         return ave_scores(
             ave_labels(audio_visual(self.reference)),
-            chosen,
+            labels,
             classes=len(self.data.taxonomy),
         )
 
@@ -169,8 +169,8 @@ def compare(
 def _refuse_strangers(
     reference: Annotations, estimate: Annotations, without: Collection[str]
 ) -> None:
-    known = set(reference.ids)
-    strangers = [video for video in estimate.videos if video.video not in known]
+    reference_ids = set(reference.ids)
+    strangers = [video for video in estimate.videos if video.video not in reference_ids]
     if strangers:
         first = strangers[0]
         what = f"{len(strangers)} of {len(estimate.videos)} videos are not in the data set, the first is {first.video!r}"
@@ -181,7 +181,7 @@ def _refuse_strangers(
             raise AnnotationError(
                 unknown("class", name, reference.taxonomy.classes), file=estimate.source
             )
-    if lost := sorted(set(without) - known):
+    if lost := sorted(set(without) - reference_ids):
         raise UsageError(
             f"the video to leave out {lost[0]!r} is not in the data set",
             file=reference.source,

@@ -65,9 +65,9 @@ def class_colours(
     timelines: Iterable[Timeline], taxonomy: Taxonomy | None = None
 ) -> dict[str, str]:
     """One colour a class, by its place in the taxonomy, or else among the classes seen."""
-    seen = {event.class_name for timeline in timelines for event in timeline}
+    occurring = {event.class_name for timeline in timelines for event in timeline}
     known = () if taxonomy is None else taxonomy.classes
-    classes = (*known, *sorted(seen.difference(known)))
+    classes = (*known, *sorted(occurring.difference(known)))
     return {name: PALETTE[c % len(PALETTE)] for c, name in enumerate(classes)}
 
 
@@ -404,20 +404,20 @@ def per_class_f(
     panel.grid(axis="x", color=FAINT, linewidth=0.5)
     handles: list[tuple[str, Artist]] = []
     for number, (name, series) in enumerate(scores.items()):
-        places = [
+        positions = [
             (y - 0.4 + thick * (number + 0.5), series[c])
             for y, c in enumerate(order)
             if c in series
         ]
         colour = PALETTE[number % len(PALETTE)]
         panel.barh(
-            [y for y, _ in places],
-            [f for _, f in places],
+            [y for y, _ in positions],
+            [f for _, f in positions],
             thick * 0.9,
             color=colour,
             zorder=2,
         )
-        for y, f in places:
+        for y, f in positions:
             panel.text(
                 f + 0.6,
                 y,

@@ -48,12 +48,12 @@ class Decision:
     segments: str = "fixed"
 
     def __post_init__(self) -> None:
-        for name, value, known in (
+        for name, value, names in (
             ("decision rule", self.rule, DECISIONS),
             ("way to choose segment thresholds", self.segments, ("fixed", "fitted")),
         ):
-            if value not in known:
-                raise RecipeError(unknown(name, value, known))
+            if value not in names:
+                raise RecipeError(unknown(name, value, names))
         if not 0 <= self.threshold <= 1:
             raise RecipeError(f"threshold must lie in [0, 1], not {self.threshold}")
 
@@ -217,19 +217,19 @@ def _build_objective(value: Any) -> dict[str, Any]:
 
 
 def _build_term(name: str, term: Any) -> Any:
-    known = loss_defaults(name)
-    given = term if isinstance(term, Mapping) else {"weight": term}
-    for key in given:
-        if key not in known:
-            raise RecipeError(unknown(f"setting of {name}", str(key), known))
+    setting_names = loss_defaults(name)
+    settings = term if isinstance(term, Mapping) else {"weight": term}
+    for key in settings:
+        if key not in setting_names:
+            raise RecipeError(unknown(f"setting of {name}", str(key), setting_names))
     kinds = {
         key: tuple[float, ...] if isinstance(value, tuple) else type(value)
-        for key, value in known.items()
+        for key, value in setting_names.items()
     }
-    built = known | {
-        key: build(kinds[key], item, f"{name}.{key}") for key, item in given.items()
+    built = setting_names | {
+        key: build(kinds[key], item, f"{name}.{key}") for key, item in settings.items()
     }
-    return built if len(known) > 1 else built["weight"]
+    return built if len(setting_names) > 1 else built["weight"]
 
 
 def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
@@ -237,10 +237,10 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
         raise RecipeError(
             f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`"
         )
-    hints, known = get_type_hints(kind), [f.name for f in fields(kind)]
+    hints, field_names = get_type_hints(kind), [f.name for f in fields(kind)]
     for key in value:
-        if key not in known:
-            raise RecipeError(unknown(f"setting of {name}", str(key), known))
+        if key not in field_names:
+            raise RecipeError(unknown(f"setting of {name}", str(key), field_names))
     needed = [
         f.name
         for f in fields(kind)

@@ -11,25 +11,27 @@ from vaplan.errors import MachineError
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` make a file beside `path`, then put it in place."""
-    beside = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(beside)
-        beside.replace(path)
+        write(temporary)
+        temporary.replace(path)
     except OSError as error:
         fix = "free space, or choose another path"
         raise MachineError(
             f"cannot write: {error.strerror or error}", file=path, fix=fix
         ) from error
     finally:
-        if beside.is_file():
-            beside.unlink()
+        if temporary.is_file():
+            temporary.unlink()
     return path
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text as UTF-8."""
-    return write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return write_whole(
+        path, lambda temporary: temporary.write_text(text, encoding="utf-8")
+    )
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> Path:

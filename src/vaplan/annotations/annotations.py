@@ -61,11 +61,11 @@ class Annotations:
         """The videos of one split, or all of them for an empty name."""
         if not split:
             return self
-        chosen = tuple(video for video in self.videos if video.split == split)
-        if not chosen:
+        videos = tuple(video for video in self.videos if video.split == split)
+        if not videos:
             splits = {video.split for video in self.videos} - {""}
             raise UsageError(unknown("split", split, splits), file=self.source)
-        return self._of(chosen)
+        return self._of(videos)
 
     def select_videos(self, ids: Sequence[str]) -> "Annotations":
         """The videos with these ids, in the order given."""
@@ -103,12 +103,12 @@ class Annotations:
         return torch.from_numpy(self.reference(segments))
 
     def _of(self, videos: tuple[Video, ...]) -> "Annotations":
-        kept = {
+        events = {
             video.video: self.events[video.video]
             for video in videos
             if video.video in self.events
         }
-        return replace(self, videos=videos, events=kept)
+        return replace(self, videos=videos, events=events)
 
 
 def merge_rows(sheet: AnnotationRows) -> Annotations:
@@ -117,21 +117,21 @@ def merge_rows(sheet: AnnotationRows) -> Annotations:
         defaultdict[str, list[str]](list),
         defaultdict[str, list[Event]](list),
     )
-    about = dict[str, Row]()
+    first_row = dict[str, Row]()
     for row in sheet.own():
-        first = about.setdefault(row.video, row)
+        first = first_row.setdefault(row.video, row)
         if row.modality or not row.class_name or first.split in sheet.labelled:
             events[row.video] += _events(row)
         if row.class_name and not row.modality:
             tags[row.video].append(row.class_name)
     videos = (
         _video(row, tags.get(video), events.get(video, []))
-        for video, row in about.items()
+        for video, row in first_row.items()
     )
     return Annotations(
         sheet.taxonomy,
         tuple(videos),
-        {video: merge(found) for video, found in events.items()},
+        {video: merge(video_events) for video, video_events in events.items()},
         sheet.source,
         sheet.version,
         sheet.files,

@@ -70,7 +70,11 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
         taxonomy=AVE,
         rows=[*rows, *background],
         version=next(
-            (name for name, known in VERSIONS.items() if known == content),
+            (
+                name
+                for name, digest_of_version in VERSIONS.items()
+                if digest_of_version == content
+            ),
             f"unknown ({content[:12]})",
         ),
         files=(path, *orders.values()),
@@ -114,33 +118,33 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
 
 def _order_file(folder: Path, split: str) -> Path:
     """The order of a split, as published (h5) or as text."""
-    found = [
+    paths = [
         path
         for suffix in ("h5", "txt")
         if (path := folder / f"{split}_order.{suffix}").exists()
     ]
-    if not found:
+    if not paths:
         what = f"neither {split}_order.h5 nor {split}_order.txt is there"
         raise AnnotationError(
             what,
             file=folder,
             fix="fetch the official files: `vaplan data fetch ave DIR`",
         )
-    return found[0]
+    return paths[0]
 
 
 def _splits(orders: dict[str, Path], clips: int) -> list[str]:
     """The split of every line; each belongs to exactly one."""
     splits: list[str] = [""] * clips
     for split, path in orders.items():
-        for place, index in enumerate(read_order(path), start=1):
+        for position, index in enumerate(read_order(path), start=1):
             if not 0 <= index < clips:
-                what = f"entry {place} is {index}, but {ANNOTATIONS} has {clips} lines"
+                what = (
+                    f"entry {position} is {index}, but {ANNOTATIONS} has {clips} lines"
+                )
                 raise AnnotationError(what, file=path, fix="use files of one release")
             if splits[index]:
-                what = (
-                    f"entry {place}, line {index}, belongs to {splits[index]} already"
-                )
+                what = f"entry {position}, line {index}, belongs to {splits[index]} already"
                 raise AnnotationError(what, file=path, fix="use the official orders")
             splits[index] = split
     if "" in splits:
@@ -207,10 +211,10 @@ def _several(path: Path, rows: Sequence[Row]) -> Iterator[Issue]:
     for row in rows:
         if row.modality:
             lines.setdefault(recording(row.video), []).append(row.line)
-    for youtube, found in lines.items():
-        if len(found) > 1:
-            what = f"{youtube} stands in lines {', '.join(map(str, found))}"
-            yield Issue("recording in several clips", what, youtube, path, found[0])
+    for youtube, numbers in lines.items():
+        if len(numbers) > 1:
+            what = f"{youtube} stands in lines {', '.join(map(str, numbers))}"
+            yield Issue("recording in several clips", what, youtube, path, numbers[0])
 
 
 def pack_row(data: Annotations, video: str) -> tuple[bool, int]:

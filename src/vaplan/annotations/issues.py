@@ -30,8 +30,10 @@ def unknown_ids(sheet: AnnotationRows) -> Iterator[Issue]:
         if sheet.listed is not None and row.video not in sheet.listed:
             strangers[row.video].append(row)
     for video, rows in strangers.items():
-        places = "; ".join(f"{name}: {lines}" for name, lines in _lines(rows).items())
-        what = f"{video} is in no split and its rows are left out ({places})"
+        lines_by_file = "; ".join(
+            f"{name}: {lines}" for name, lines in _lines(rows).items()
+        )
+        what = f"{video} is in no split and its rows are left out ({lines_by_file})"
         yield Issue("unknown id", what, video, rows[0].file, rows[0].line)
 
 
@@ -60,12 +62,12 @@ def repeated(rows: Iterable[Row]) -> Iterator[Issue]:
     first: dict[tuple[object, ...], Row] = {}
     for row in rows:
         if row.class_name:
-            before = first.setdefault(
+            earlier_row = first.setdefault(
                 (row.video, row.modality, row.class_name, row.onset, row.offset), row
             )
-            if before is not row:
+            if earlier_row is not row:
                 kind = "duplicate event" if row.modality else "repeated tag"
-                yield _at(row, kind, f"as in line {before.line}")
+                yield _at(row, kind, f"as in line {earlier_row.line}")
 
 
 def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
@@ -151,11 +153,11 @@ def _lines(rows: Iterable[Row]) -> dict[str, str]:
     for row in rows:
         lines[row.file.name].append(row.line)
     return {
-        name: f"line{'s' * (len(found) > 1)} {', '.join(map(str, found))}"
-        for name, found in lines.items()
+        name: f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+        for name, numbers in lines.items()
     }
 
 
 def _at(row: Row, kind: str, what: str) -> Issue:
-    about = " ".join(filter(None, (row.video, row.modality, row.class_name)))
-    return Issue(kind, f"{about}: {what}", row.video, row.file, row.line)
+    subject = " ".join(filter(None, (row.video, row.modality, row.class_name)))
+    return Issue(kind, f"{subject}: {what}", row.video, row.file, row.line)

@@ -85,7 +85,11 @@ def version(audio: Path) -> str:
     """Which audio annotations a file holds, by its content and not by its name: `corrected`, `legacy`, or neither."""
     content = digest(audio)
     return next(
-        (name for name, known in VERSIONS.items() if known == content),
+        (
+            name
+            for name, digest_of_version in VERSIONS.items()
+            if digest_of_version == content
+        ),
         f"unknown ({content[:12]})",
     )
 
@@ -101,9 +105,9 @@ def digest(audio: Path) -> str:
 
 def _audio_file(folder: Path, annotations: str) -> Path:
     """The file that holds the audio annotations asked for."""
-    here = folder / DENSE["audio"]
+    default = folder / DENSE["audio"]
     if not annotations:
-        return here
+        return default
     if annotations not in VERSIONS:
         if not Path(annotations).is_file():
             fix = "give such a file, or leave the option out"
@@ -116,15 +120,15 @@ def _audio_file(folder: Path, annotations: str) -> Path:
     sibling = (
         folder.resolve().with_name(f"{folder.resolve().name}-legacy") / DENSE["audio"]
     )
-    found = [path for path in (here, sibling) if path.is_file()]
-    for path in found:
+    candidates = [path for path in (default, sibling) if path.is_file()]
+    for path in candidates:
         if version(path) == annotations:
             return path
-    held = (
-        ", ".join(f"{path} holds the {version(path)} ones" for path in found)
-        or f"there is no {here}"
+    contents = (
+        ", ".join(f"{path} holds the {version(path)} ones" for path in candidates)
+        or f"there is no {default}"
     )
-    what = f"the {annotations} audio annotations are not there: {held}"
+    what = f"the {annotations} audio annotations are not there: {contents}"
     raise AnnotationError(
         what,
         file=folder,
@@ -193,9 +197,9 @@ def _refuse_conflicts(listed: Iterable[Row]) -> None:
     """A clip stands in one line of one split."""
     first: dict[str, Row] = {}
     for row in listed:
-        before = first.setdefault(row.video, row)
-        if (before.file, before.line) != (row.file, row.line):
-            what = f"video {row.video!r} stands in line {before.line} of {before.file.name} already"
+        earlier_row = first.setdefault(row.video, row)
+        if (earlier_row.file, earlier_row.line) != (row.file, row.line):
+            what = f"video {row.video!r} stands in line {earlier_row.line} of {earlier_row.file.name} already"
             raise AnnotationError(
                 what, file=row.file, line=row.line, fix="keep one of the two"
             )

@@ -48,21 +48,21 @@ def read_source(
         UsageError: `source` is not `KIND:PATH`, or the kind has a fixed taxonomy.
         AnnotationError: A file cannot be read; the error names file and line.
     """
-    kind, colon, place = source.partition(":")
-    if not colon or not place:
+    kind, colon, path = source.partition(":")
+    if not colon or not path:
         examples = ", ".join(f"{kind}:PATH" for kind in READERS)
         raise UsageError(f"{source!r} is not a data set", fix=f"write {examples}")
     if kind not in READERS:
         raise UsageError(unknown("kind of data set", kind, READERS))
     if taxonomy is None:
-        return READERS[kind](Path(place), annotations=annotations)
+        return READERS[kind](Path(path), annotations=annotations)
     if kind != "table":
         raise UsageError(
             f"data sets of kind {kind} have a fixed list of classes",
             file=taxonomy,
             fix="change their prompts with --prompts, or list the videos in a table",
         )
-    rows = table.read_rows(Path(place), taxonomy=read_taxonomy(taxonomy))
+    rows = table.read_rows(Path(path), taxonomy=read_taxonomy(taxonomy))
     return replace(
         rows,
         files=(*rows.files, taxonomy),

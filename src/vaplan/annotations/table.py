@@ -38,7 +38,7 @@ def event_rows(
     Args:
         together: Every event is in both modalities alike; write one row for the two.
     """
-    kept = [e for e in events if not together or e.modality == MODALITIES[0]]
+    written_events = [e for e in events if not together or e.modality == MODALITIES[0]]
     rows = [
         Row(
             video,
@@ -48,7 +48,7 @@ def event_rows(
             e.offset,
             e.score,
         )
-        for e in kept
+        for e in written_events
     ]
     return rows or [Row(video)]
 
@@ -75,7 +75,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
         for name in names
     }
     if path.suffix == ".parquet":
-        return write_whole(path, lambda beside: _write_parquet(beside, columns))
+        return write_whole(path, lambda temporary: _write_parquet(temporary, columns))
     return write_text(path, _csv(columns))
 
 
@@ -123,48 +123,49 @@ def read_rows(
         raise AnnotationError(
             "the table has no rows", file=path, fix="add one row per label"
         )
-    beside = taxonomy_file(path) if taxonomy is None else None
-    if beside:
-        taxonomy = read_taxonomy(beside)
+    taxonomy_path = taxonomy_file(path) if taxonomy is None else None
+    if taxonomy_path:
+        taxonomy = read_taxonomy(taxonomy_path)
     if taxonomy is None:
         _refuse_look_alikes(path, rows)
         taxonomy = from_names([row.class_name for row in rows if row.class_name])
     _check_classes(path, rows, frozenset(taxonomy.classes))
     _check_agreement(path, rows)
-    places = {row.video: row.path for row in rows if row.path}
+    path_of = {row.video: row.path for row in rows if row.path}
     return AnnotationRows(
         source=path,
         taxonomy=taxonomy,
         rows=rows,
         version=path.name,
-        files=(path, beside) if beside else (path,),
-        localisation=beside is not None and read_task(beside) == "localisation",
-        recording=lambda video: places.get(video, video),
+        files=(path, taxonomy_path) if taxonomy_path else (path,),
+        localisation=taxonomy_path is not None
+        and read_task(taxonomy_path) == "localisation",
+        recording=lambda video: path_of.get(video, video),
     )
 
 
 def taxonomy_file(table: Path) -> Path | None:
     """The taxonomy file that belongs to a table: beside it, with its name."""
-    found = [
+    candidates = [
         path
         for suffix in TAXONOMY_SUFFIXES
         if (path := table.with_suffix(suffix)).exists()
     ]
-    if len(found) > 1:
+    if len(candidates) > 1:
         raise AnnotationError(
-            f"and {found[1].name} both belong to {table.name}",
-            file=found[0],
+            f"and {candidates[1].name} both belong to {table.name}",
+            file=candidates[0],
             fix="keep one",
         )
-    return found[0] if found else None
+    return candidates[0] if candidates else None
 
 
-def _check_classes(path: Path, rows: Iterable[Row], known: frozenset[str]) -> None:
+def _check_classes(path: Path, rows: Iterable[Row], classes: frozenset[str]) -> None:
     for row in rows:
-        if row.class_name and row.class_name not in known:
+        if row.class_name and row.class_name not in classes:
             fix = "add the class to the taxonomy, or leave its rows out"
             raise AnnotationError(
-                unknown("class", row.class_name, known),
+                unknown("class", row.class_name, classes),
                 file=path,
                 line=row.line,
                 fix=fix,
@@ -173,9 +174,9 @@ def _check_classes(path: Path, rows: Iterable[Row], known: frozenset[str]) -> No
 
 def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:
     """Two classes that differ in case alone are a slip: they would split one class's evidence in two."""
-    seen: dict[str, Row] = {}
+    first_row_of: dict[str, Row] = {}
     for row in rows:
-        first = seen.setdefault(row.class_name.casefold(), row)
+        first = first_row_of.setdefault(row.class_name.casefold(), row)
         if first.class_name != row.class_name:
             what = f"class {row.class_name!r} is written {first.class_name!r} in line {first.line}"
             raise AnnotationError(
@@ -185,13 +186,13 @@ def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:
 
 def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
     """A video has one path and one split, and an event one score."""
-    about, scores = dict[str, Row](), dict[tuple[object, ...], Row]()
+    first_row, scores = dict[str, Row](), dict[tuple[object, ...], Row]()
     for row in rows:
-        first = about.setdefault(row.video, row)
+        first = first_row.setdefault(row.video, row)
         for name in OPTIONAL:
-            before, now = getattr(first, name), getattr(row, name)
-            if now and before != now:
-                what = f"video {row.video!r} has {name} {now!r} here and {before!r} in line {first.line}"
+            earlier_value, now = getattr(first, name), getattr(row, name)
+            if now and earlier_value != now:
+                what = f"video {row.video!r} has {name} {now!r} here and {earlier_value!r} in line {first.line}"
                 raise AnnotationError(
                     what, file=path, line=row.line, fix=f"give it one {name}"
                 )

@@ -31,10 +31,10 @@ MOST_BARS = 6  # runs whose classes fit beside one another
 
 def compare_runs(folders: Sequence[Path], out: Path) -> Path:
     """Write one self-contained page; the first run is the one the others are compared with."""
-    found = dict(zip(names_of(folders), map(runs.load, folders), strict=True))
-    abouts = {name: runs.read_description(run.folder) for name, run in found.items()}
-    tables = [*_numbers(found, abouts), *_settings(found)]
-    curves = training_curves({name: run.history for name, run in found.items()})
+    run_of = dict(zip(names_of(folders), map(runs.load, folders), strict=True))
+    abouts = {name: runs.read_description(run.folder) for name, run in run_of.items()}
+    tables = [*_numbers(run_of, abouts), *_settings(run_of)]
+    curves = training_curves({name: run.history for name, run in run_of.items()})
     pictures = [
         Picture(
             "Training",
@@ -44,16 +44,16 @@ def compare_runs(folders: Sequence[Path], out: Path) -> Path:
     ]
     return report.write(
         out,
-        title=f"vaplan report: {len(found)} runs"
-        if len(found) > 1
-        else f"vaplan report: {next(iter(found))}",
+        title=f"vaplan report: {len(run_of)} runs"
+        if len(run_of) > 1
+        else f"vaplan report: {next(iter(run_of))}",
         lead="What each run says of the splits with dense labels, and how it was made. Differences are of single "
         "trainings; several seeds and intervals are for vaplan bench and vaplan compare.",
         tables=tables,
-        pictures=[*pictures, *_classes(found)],
+        pictures=[*pictures, *_classes(run_of)],
         details={
             f"{name}: {title}": text
-            for name, run in found.items()
+            for name, run in run_of.items()
             for title, text in _details(run, abouts[name])
         },
     )
@@ -72,21 +72,21 @@ def names_of(folders: Sequence[Path]) -> list[str]:
         )
     if len(folders) == 1:
         return [folders[0].resolve().name]
-    whole = [folder.resolve() for folder in folders]
-    shared = commonpath(whole)
-    return [str(folder.relative_to(shared)) for folder in whole]
+    absolute = [folder.resolve() for folder in folders]
+    shared = commonpath(absolute)
+    return [str(folder.relative_to(shared)) for folder in absolute]
 
 
 def _numbers(
-    found: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]]
+    run_of: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Table]:
     """A table a split: every run's numbers, and under them how far it is ahead of the first."""
     for split in dict.fromkeys(
-        split for run in found.values() for split in run.metrics
+        split for run in run_of.values() for split in run.metrics
     ):
         scored = {
             name: flat(numbers_in(run.metrics[split]))
-            for name, run in found.items()
+            for name, run in run_of.items()
             if split in run.metrics
         }
         first, *others = scored
@@ -118,7 +118,7 @@ def _numbers(
             f"Split {split}",
             ("run", *heads),
             tuple(rows),
-            _note(found, abouts, split),
+            _note(run_of, abouts, split),
             groups,
         )
         if ahead:
@@ -133,66 +133,66 @@ def _numbers(
 
 
 def _note(
-    found: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]], split: str
+    run_of: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]], split: str
 ) -> str:
-    said = defaultdict[str, list[str]](list)
-    for name, run in found.items():
+    names_by_text = defaultdict[str, list[str]](list)
+    for name, run in run_of.items():
         if metrics := run.metrics.get(split):
             what = f"{metrics['videos']} videos of {metrics['data']}, annotations {metrics['annotations']}"
-            said[
+            names_by_text[
                 f"{what}; {decision_of(abouts[name])}; {selection_of(abouts[name])}"
             ].append(name)
-    alone = len(said) == 1
+    alone = len(names_by_text) == 1
     texts = (
         f"{text}." if alone else f"{', '.join(names)}: {text}."
-        for text, names in said.items()
+        for text, names in names_by_text.items()
     )
     return " ".join(("In percent.", *texts))
 
 
-def _settings(found: Mapping[str, Run]) -> Iterator[Table]:
+def _settings(run_of: Mapping[str, Run]) -> Iterator[Table]:
     """The settings in which the recipes differ."""
-    given = {
+    settings_of = {
         name: dict(_leaves(yaml.safe_load(recipes.dump(run.recipe))))
-        for name, run in found.items()
+        for name, run in run_of.items()
     }
-    keys = dict.fromkeys(key for settings in given.values() for key in settings)
+    keys = dict.fromkeys(key for settings in settings_of.values() for key in settings)
     differing = [
         key
         for key in keys
-        if len({str(settings.get(key)) for settings in given.values()}) > 1
+        if len({str(settings.get(key)) for settings in settings_of.values()}) > 1
     ]
     rows = [
-        (key, *(str(settings.get(key, "–")) for settings in given.values()))
+        (key, *(str(settings.get(key, "–")) for settings in settings_of.values()))
         for key in differing
     ]
     if rows:
         yield Table(
             "Where the recipes differ",
-            ("setting", *given),
+            ("setting", *settings_of),
             tuple(rows),
             highlight=False,
         )
 
 
-def _leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping) and tree:
         for key, value in tree.items():
-            yield from _leaves(value, f"{place}.{key}".removeprefix("."))
+            yield from _leaves(value, f"{prefix}.{key}".removeprefix("."))
     else:
-        yield place, tree
+        yield prefix, tree
 
 
-def _classes(found: Mapping[str, Run]) -> Iterator[Picture]:
+def _classes(run_of: Mapping[str, Run]) -> Iterator[Picture]:
     """F, or accuracy, of every class, as far as the runs noted it."""
     noted = {
         name: run.metrics.get("test", {}).get("per_class")
-        for name, run in found.items()
+        for name, run in run_of.items()
     }
     shown = {name: by for name, by in list(noted.items())[:MOST_BARS] if by}
-    left = f" The first {MOST_BARS} runs." if len(noted) > MOST_BARS else ""
-    for title, place in BARS.items():
-        series = {name: _at(by, place) for name, by in shown.items()}
+    note = f" The first {MOST_BARS} runs." if len(noted) > MOST_BARS else ""
+    for title, keys in BARS.items():
+        series = {name: _at(by, keys) for name, by in shown.items()}
         scores = {
             name: {c: f for c, f in by.items() if f is not None}
             for name, by in series.items()
@@ -200,10 +200,10 @@ def _classes(found: Mapping[str, Run]) -> Iterator[Picture]:
         }
         if any(scores.values()):
             figure = per_class_f(
-                scores, title=title, measure="F-score" if place else "accuracy"
+                scores, title=title, measure="F-score" if keys else "accuracy"
             )
             yield Picture(
-                title, f"Test videos, counts summed over videos.{left}", figure
+                title, f"Test videos, counts summed over videos.{note}", figure
             )
 
 
@@ -214,23 +214,24 @@ BARS = {
 }
 
 
-def _at(by_class: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, float | None]:
-    found: Any = by_class
-    for key in place:
-        found = found.get(key, {}) if isinstance(found, Mapping) else {}
+def _at(by_class: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, float | None]:
+    values: Any = by_class
+    for key in keys:
+        values = values.get(key, {}) if isinstance(values, Mapping) else {}
     return (
         {}
-        if any(isinstance(value, Mapping) for value in found.values())
-        else dict(found)
+        if any(isinstance(value, Mapping) for value in values.values())
+        else dict(values)
     )
 
 
-def _details(run: Run, about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _details(run: Run, description: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "folder", str(run.folder)
     yield (
         "versions",
         ", ".join(
-            f"{name} {version}" for name, version in about.get("versions", {}).items()
+            f"{name} {version}"
+            for name, version in description.get("versions", {}).items()
         ),
     )
     yield "recipe", recipes.dump(run.recipe)

@@ -84,11 +84,11 @@ def is_done(job: Job, desk: Desk) -> bool:
 
 
 def _last(job: Job, desk: Desk) -> Path:
-    place = job.place(desk.work)
+    path = job.place(desk.work)
     return (
         prediction(job, desk)
         if isinstance(job.step, Train)
-        else place.with_suffix(".json")
+        else path.with_suffix(".json")
     )
 
 
@@ -99,33 +99,33 @@ def prediction(job: Job, desk: Desk) -> Path:
 
 def do(job: Job, desk: Desk) -> Path:
     """Do one job; return what it made."""
-    place = job.place(desk.work)
+    path = job.place(desk.work)
     inputs = {key: needed.place(desk.work) for key, needed in job.inputs.items()}
-    DOERS[type(job.step)](job, desk, place, inputs)
-    return place
+    DOERS[type(job.step)](job, desk, path, inputs)
+    return path
 
 
 Inputs = Mapping[str, Path]
 
 
-def _label(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
+def _label(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
     assert isinstance(job.step, Label)
     data, kind = desk.annotations, job.step.label
     if desk.labels and kind != "chance":
-        write_rows(place, _rows(read_table(desk.labels, taxonomy=data.taxonomy)))
-        return _note(place, {"labels": str(desk.labels)})
+        write_rows(path, _rows(read_table(desk.labels, taxonomy=data.taxonomy)))
+        return _note(path, {"labels": str(desk.labels)})
     share = 1 / len(data.taxonomy) if kind == "chance" else 1.0
-    given = {name: value * share for name, value in job.step.thresholds.items()}
+    thresholds = {name: value * share for name, value in job.step.thresholds.items()}
     names = speaking(desk.store)
     stages.label(
         data,
         desk.store,
-        place,
+        path,
         encoders=names,
-        thresholds=given or None,
+        thresholds=thresholds or None,
         threshold_rule=kind if kind == "mixture" else None,
         smooth=job.step.smooth,
-        label_probability=probability_path(place),
+        label_probability=probability_path(path),
     )
     return None
 
@@ -151,28 +151,29 @@ def speaking(store: Path) -> tuple[list[str], list[str]]:
     return names[0], names[1]
 
 
-def _reference(job: Job, desk: Desk, place: Path, _: Inputs) -> None:
+def _reference(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
     assert isinstance(job.step, Reference)
-    write_rows(place, _rows(truth(desk, job.step.reference)))
-    _note(place, {"truth": str(desk.truth or desk.data), "split": job.step.reference})
+    write_rows(path, _rows(truth(desk, job.step.reference)))
+    _note(path, {"truth": str(desk.truth or desk.data), "split": job.step.reference})
 
 
 def truth(desk: Desk, split: str) -> Annotations:
     """The videos of a split that have dense labels: the data set's own, or those of the desk's table."""
-    chosen = desk.annotations.select(split)
+    annotations = desk.annotations.select(split)
     if desk.truth:
-        chosen = replace(
-            chosen, events=read_table(desk.truth, taxonomy=chosen.taxonomy).events
+        annotations = replace(
+            annotations,
+            events=read_table(desk.truth, taxonomy=annotations.taxonomy).events,
         )
-    known = [video for video in chosen.ids if video in chosen.events]
-    if not known:
-        source = desk.truth or chosen.source
+    labelled = [video for video in annotations.ids if video in annotations.events]
+    if not labelled:
+        source = desk.truth or annotations.source
         raise UsageError(
             f"no video of split {split} has dense labels",
             file=source,
             fix="give them with --truth TABLE",
         )
-    return chosen.select_videos(known)
+    return annotations.select_videos(labelled)
 
 
 def _rows(table: Annotations) -> Iterator[Any]:
@@ -181,11 +182,11 @@ def _rows(table: Annotations) -> Iterator[Any]:
             yield from event_rows(video, table.events[video])
 
 
-def _note(place: Path, about: Mapping[str, Any]) -> None:
-    write_json(place.with_suffix(".json"), about)
+def _note(path: Path, details: Mapping[str, Any]) -> None:
+    write_json(path.with_suffix(".json"), details)
 
 
-def _train(job: Job, desk: Desk, place: Path, inputs: Inputs) -> None:
+def _train(job: Job, desk: Desk, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Train)
     recipe = desk.recipe(job.step, job.seed)
     if "labels" in inputs:
@@ -205,42 +206,42 @@ def _train(job: Job, desk: Desk, place: Path, inputs: Inputs) -> None:
         recipe = replace(
             recipe, removal=replace(recipe.removal, ratios=str(inputs["ratios"]))
         )
-    stages.train(recipe, place, resume=True)
+    stages.train(recipe, path, resume=True)
     stages.predict(
-        place, desk.annotations, desk.store, prediction(job, desk), split=desk.split
+        path, desk.annotations, desk.store, prediction(job, desk), split=desk.split
     )
 
 
-def _denoise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
+def _denoise(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Denoise)
     stages.denoise(
-        inputs["denoise"], inputs["labels"], place, settings=job.step.settings
+        inputs["denoise"], inputs["labels"], path, settings=job.step.settings
     )
 
 
-def _refine(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
+def _refine(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
     labels, step = inputs["labels"], job.step
     probability = probability_path(labels)
     stages.refine(
         inputs["refine"],
         labels,
-        place,
+        path,
         rule=step.rule,
         label_probability=probability if probability.is_file() else None,
         parser_weight=step.parser_weight,
         folds=step.folds,
-        out_probability=probability_path(place),
+        out_probability=probability_path(path),
     )
 
 
-def _exchange(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers
-    stages.exchange(inputs["exchange"], place)
+def _exchange(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers
+    stages.exchange(inputs["exchange"], path)
 
 
-def _noise(job: Job, _: Desk, place: Path, inputs: Inputs) -> None:
+def _noise(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Noise)
-    stages.noise_ratios(inputs["noise"], place, settings=job.step.settings)
+    stages.noise_ratios(inputs["noise"], path, settings=job.step.settings)
 
 
 Doer = Callable[[Job, Desk, Path, Inputs], None]

@@ -52,16 +52,16 @@ def _sweep(results: Results) -> Iterator[tuple[str, Picture]]:
 def _sweep_of_labels(results: Results) -> Iterator[tuple[str, Picture]]:
     split, lines = results.desk.split, dict[str, list[Point]]()
     for row in results.plan.labels:
-        found = [
+        qualities = [
             quality.f[split]
             for quality in results.labels.get(row.title, ())
             if split in quality.f
         ]
         for m, level in (
-            product(MODALITIES, LEVELS) if found and row.value is not None else ()
+            product(MODALITIES, LEVELS) if qualities and row.value is not None else ()
         ):
             lines.setdefault(f"{m} {level}", []).append(
-                _point(row.value, [f[m][level] for f in found])
+                _point(row.value, [f[m][level] for f in qualities])
             )
     yield from _curve(results, "sweep_labels", lines, what="F of the pseudo labels")
 
@@ -90,9 +90,11 @@ def _classes(results: Results) -> Iterator[tuple[str, Picture]]:
     by_title = {title: f_by_class(data, table, test) for title, table in tables.items()}
     for m, modality in enumerate(MODALITIES if by_title else ()):
         scores = {}
-        for title, found in by_title.items():
+        for title, quality in by_title.items():
             row = zip(
-                data.taxonomy.classes, found[list(LEVELS).index(LEVEL), m], strict=True
+                data.taxonomy.classes,
+                quality[list(LEVELS).index(LEVEL), m],
+                strict=True,
             )
             scores[title] = {name: float(f) for name, f in row if not np.isnan(f)}
         title = f"{LEVEL.capitalize()}-level F of the {modality} pseudo labels by class"

@@ -72,13 +72,14 @@ class Desk:
 
     def recipe(self, step: Train, seed: int) -> Recipe:
         """The recipe of a training, with no labels or ratios yet."""
-        own = [
+        step_changes = [
             f"{key}={json.dumps(value, ensure_ascii=False)}"
             for key, value in step.set.items()
         ]
-        given = [f"data={self.data}", f"store={self.store}", f"training.seed={seed}"]
+        inputs = [f"data={self.data}", f"store={self.store}", f"training.seed={seed}"]
         return recipes.read(
-            step.train, changes=[*self.changes[0], *own, *self.changes[1], *given]
+            step.train,
+            changes=[*self.changes[0], *step_changes, *self.changes[1], *inputs],
         )
 
 
@@ -122,15 +123,15 @@ def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> 
         for key, other in reads(step).items()
     }
     settings: object = asdict(step)
-    spoken = type(step).__name__.lower()
+    prefix = type(step).__name__.lower()
     if isinstance(step, Train):
         recipe = replace(desk.recipe(step, seed), data="", store="")
-        settings, spoken = (
+        settings, prefix = (
             [recipes.dump(recipe), step.label_probability],
             f"{Path(step.train).stem}-{seed}",
         )
-    about = [settings, {key: job.name for key, job in inputs.items()}, desk.content]
-    return Job(step, seed, inputs, f"{spoken}-{_digest(about)[:HASH]}")
+    identity = [settings, {key: job.name for key, job in inputs.items()}, desk.content]
+    return Job(step, seed, inputs, f"{prefix}-{_digest(identity)[:HASH]}")
 
 
 def unique(jobs: Iterable[Job]) -> list[Job]:

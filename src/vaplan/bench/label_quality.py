@@ -42,8 +42,8 @@ class Quality:
 
     def document(self) -> dict[str, Any]:
         flips = {
-            name: {"set": found.set, "removed": found.removed, "right": found.right}
-            for name, found in self.flips.items()
+            name: {"set": counts.set, "removed": counts.removed, "right": counts.right}
+            for name, counts in self.flips.items()
         }
         return {"table": str(self.table), "f": self.f, "flips": flips}
 
@@ -51,13 +51,13 @@ class Quality:
 def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
     """Compare labels with the dense ones of the split, and with those of the training videos where they are given."""
     data = desk.annotations
-    known = {desk.split: data.select(desk.split)}
+    references = {desk.split: data.select(desk.split)}
     if desk.truth:
-        known[TRAIN] = truth(desk, TRAIN)
+        references[TRAIN] = truth(desk, TRAIN)
     labels = read_table(table, taxonomy=data.taxonomy)
     old = read_table(before, taxonomy=data.taxonomy) if before else None
     f, changed = {}, {}
-    for name, reference in known.items():
+    for name, reference in references.items():
         if videos := [
             video for video in reference.labelled_ids() if video in labels.events
         ]:

@@ -42,12 +42,12 @@ def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
     numbers, left_out = tuple(range(seeds)), dict[str, str]()
 
     def made(titles: Callable[[Suite], Mapping[str, str]]) -> Iterator[Row]:
-        seen = set[str]()
+        titles_done = set[str]()
         for variant in suite.variants:
             for title, name in titles(variant).items():
-                if title in seen:
+                if title in titles_done:
                     continue
-                seen.add(title)
+                titles_done.add(title)
                 everywhere = all(title in titles(other) for other in suite.variants)
                 row = _row(title, variant, name, numbers, desk)
                 row = replace(row, value=None if everywhere else variant.value)
@@ -90,8 +90,8 @@ def _impossible(row: Row, desk: Desk) -> str:
 
 def _differences(suite: Swept, rows: tuple[Row, ...]) -> tuple[tuple[str, str], ...]:
     titles = [row.title for row in rows]
-    asked = [
+    requested = [
         (pair[0], pair[1]) for variant in suite.variants for pair in variant.differences
     ]
-    pairs = asked or [(title, titles[0]) for title in titles[1:]]
+    pairs = requested or [(title, titles[0]) for title in titles[1:]]
     return tuple(dict.fromkeys((a, b) for a, b in pairs if a in titles and b in titles))

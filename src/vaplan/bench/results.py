@@ -81,31 +81,31 @@ class Results:
     def document(self) -> dict[str, Any]:
         """All of it, as JSON values."""
         data = self.desk.annotations
-        about: dict[str, Any] = {
+        document: dict[str, Any] = {
             "suite": self.plan.suite.name,
             "about": self.plan.suite.about,
             "vaplan": __version__,
         }
-        about |= {
+        document |= {
             "data": self.desk.data,
             "annotations": data.version,
             "store": str(self.desk.store),
         }
-        about |= {
+        document |= {
             "split": self.desk.split,
             "videos": self.videos,
             "seeds": list(self.plan.seeds),
         }
-        about |= {
+        document |= {
             "changes": [change for group in self.desk.changes for change in group]
         }
-        return about | {
+        return document | {
             "rows": {
                 method.title: _spoken(method, self.plan.suite.parameter)
                 for method in self.methods
             },
             "labels": {
-                title: [found.document() for found in group]
+                title: [quality.document() for quality in group]
                 for title, group in self.labels.items()
             },
             "differences": [
@@ -187,58 +187,61 @@ def _method(row: Row, desk: Desk, failures: Failures) -> Method:
 
 
 def _scores(job: Job, desk: Desk) -> Scores:
-    found = evaluate(desk.annotations, estimate(job, desk), split=desk.split)
+    evaluation = evaluate(desk.annotations, estimate(job, desk), split=desk.split)
     if desk.annotations.localisation:
-        return Scores(found.numbers(), 100 * found.ave.per_video[:, None])
+        return Scores(evaluation.numbers(), 100 * evaluation.ave.per_video[:, None])
     return Scores(
-        flat(found.numbers()),
-        100 * found.llp.per_video.reshape(len(found.llp), len(TEN)),
+        flat(evaluation.numbers()),
+        100 * evaluation.llp.per_video.reshape(len(evaluation.llp), len(TEN)),
     )
 
 
 def _of_val(run: Path) -> dict[str, Any]:
     """The numbers on split val that the training left, where there are dense labels."""
-    found = json.loads((run / METRICS).read_text(encoding="utf-8")).get("val", {})
-    return flat(numbers_in(found))
+    metrics = json.loads((run / METRICS).read_text(encoding="utf-8")).get("val", {})
+    return flat(numbers_in(metrics))
 
 
 def _quality(row: Row, desk: Desk, failures: Failures) -> list[Quality]:
     """How good each seed's labels are; of labels that are denoised ones, also what became of those before."""
-    found = []
+    qualities = []
     for job in row.jobs.values():
         if job.name not in failures:
-            before = (
+            original = (
                 job.inputs["labels"].place(desk.work)
                 if isinstance(job.step, Denoise | Refine)
                 else None
             )
-            found.append(quality(desk, job.place(desk.work), before=before))
-    return found
+            qualities.append(quality(desk, job.place(desk.work), before=original))
+    return qualities
 
 
-def decision_of(about: Mapping[str, Any]) -> str:
+def decision_of(description: Mapping[str, Any]) -> str:
     """`global_gate 0.5`, for example."""
-    rule = about["decision"]
+    rule = description["decision"]
     fitted = ", fitted segments" if isinstance(rule["segments"], dict) else ""
     return f"{rule['rule']} {rule['threshold']:g}{fitted}"
 
 
-def selection_of(about: Mapping[str, Any]) -> str:
+def selection_of(description: Mapping[str, Any]) -> str:
     """`last epoch`, or by what the best was chosen."""
-    how = about["selection"]
-    on = f" on {how['on']}" if "on" in how else ""
+    selection = description["selection"]
+    on = f" on {selection['on']}" if "on" in selection else ""
     return (
-        f"best {how['by']}{on}"
-        if how["select"] == "best" and "by" in how
-        else f"{how['select']} epoch"
+        f"best {selection['by']}{on}"
+        if selection["select"] == "best" and "by" in selection
+        else f"{selection['select']} epoch"
     )
 
 
 def _spoken(method: Method, parameter: str) -> dict[str, Any]:
     names = list(next(iter(method.scores.values())).numbers) if method.scores else []
-    about: dict[str, Any] = {"decision": method.decision, "selection": method.selection}
-    about |= {"mean": {name: float(np.mean(method.of(name))) for name in names}}
-    about |= {"std": {name: float(np.std(method.of(name))) for name in names}}
+    document: dict[str, Any] = {
+        "decision": method.decision,
+        "selection": method.selection,
+    }
+    document |= {"mean": {name: float(np.mean(method.of(name))) for name in names}}
+    document |= {"std": {name: float(np.std(method.of(name))) for name in names}}
     seeds = {
         str(seed): {
             "run": str(method.runs[seed]),
@@ -249,7 +252,7 @@ def _spoken(method: Method, parameter: str) -> dict[str, Any]:
     }
     failed = {str(seed): reason for seed, reason in method.failed.items()}
     of_sweep = {} if method.value is None else {parameter: method.value}
-    return of_sweep | about | {"seeds": seeds, "failed": failed}
+    return of_sweep | document | {"seeds": seeds, "failed": failed}
 
 
 def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:

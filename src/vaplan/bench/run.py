@@ -54,13 +54,13 @@ class Bench:
     def desk(self, bars: Bars) -> Desk:
         """The data and features, rendered and encoded first if they are of the drawn world."""
         if self.data and self.store:
-            given = ((), self.changes)
+            no_defaults = ((), self.changes)
             return Desk(
                 self.data,
                 self.store,
                 self.work,
                 self.split,
-                given,
+                no_defaults,
                 self.labels,
                 self.truth,
             )
@@ -69,10 +69,10 @@ class Bench:
                 "data and a store belong together",
                 fix="give --data and --store, or neither",
             )
-        place = self.work / f"world-{self.world_seed}-{self.videos}"
+        folder = self.work / f"world-{self.world_seed}-{self.videos}"
         table = make_world(
-            place / "world",
-            place / "store",
+            folder / "world",
+            folder / "store",
             videos=self.videos,
             seed=self.world_seed,
             bars=bars,
@@ -83,7 +83,7 @@ class Bench:
         )
         return Desk(
             f"table:{table}",
-            place / "store",
+            folder / "store",
             self.work,
             self.split,
             changes,
@@ -123,15 +123,16 @@ def bench(
 def write(results: Results, out: Path) -> None:
     """`results.json`, `table.md`, `table.tex`, `table.csv`, `report.html`, and every figure as PNG and PDF."""
     write_json(out / "results.json", results.document())
-    made, figures = tables(results), pictures(results)
+    result_tables, figures = tables(results), pictures(results)
     title = f"vaplan bench {results.plan.suite.name}"
     lead = results.plan.suite.about
     write_text(
-        out / "table.md", f"# {title}\n\n{lead}\n\n" + "\n".join(map(markdown, made))
+        out / "table.md",
+        f"# {title}\n\n{lead}\n\n" + "\n".join(map(markdown, result_tables)),
     )
     write_text(
         out / "table.tex",
-        "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, made)),
+        "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, result_tables)),
     )
     write_text(out / "table.csv", csv_table(results))
     for name, picture in figures.items():
@@ -140,13 +141,13 @@ def write(results: Results, out: Path) -> None:
         out / "report.html",
         title=title,
         lead=lead,
-        tables=made,
+        tables=result_tables,
         pictures=list(figures.values()),
         taxonomy=results.desk.annotations.taxonomy,
     )
 
 
-def save(picture: Picture, place: Path) -> None:
+def save(picture: Picture, path: Path) -> None:
     """A figure as PNG and as PDF, the same bytes for the same figure."""
     picture.figure.draw_without_rendering()
     picture.figure.set_layout_engine(
@@ -157,4 +158,4 @@ def save(picture: Picture, place: Path) -> None:
             picture.figure.savefig, format=kind, dpi=DOTS_PER_INCH, metadata=metadata
         )
         with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters as letters
-            write_whole(place.with_suffix(f".{kind}"), draw)
+            write_whole(path.with_suffix(f".{kind}"), draw)

@@ -64,12 +64,14 @@ class Suite:
                 if title not in self.rows:
                     raise RecipeError(unknown("row", title, self.rows))
 
-    def _check(self, place: str, name: str, kinds: tuple[type[Step], ...]) -> None:
+    def _check(self, subject: str, name: str, kinds: tuple[type[Step], ...]) -> None:
         if name not in self.steps:
-            raise RecipeError(f"{place}: {unknown('step', name, self.steps)}")
+            raise RecipeError(f"{subject}: {unknown('step', name, self.steps)}")
         if not isinstance(self.steps[name], kinds):
             verbs = " or ".join(kind.__name__.lower() for kind in kinds)
-            raise RecipeError(f"{place}: {name!r} is no step that begins with {verbs}")
+            raise RecipeError(
+                f"{subject}: {name!r} is no step that begins with {verbs}"
+            )
 
     def _refuse_circles(self, name: str, above: tuple[str, ...]) -> None:
         if name in above:

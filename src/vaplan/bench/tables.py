@@ -41,12 +41,12 @@ TEX = str.maketrans(
 
 def tables(results: Results) -> list[Table]:
     """The methods, their differences, and the pseudo labels."""
-    made = [_methods(results)]
+    result = [_methods(results)]
     if results.differences:
-        made.append(_differences(results))
+        result.append(_differences(results))
     if any(results.labels.values()):
-        made += _labels(results)
-    return made
+        result += _labels(results)
+    return result
 
 
 def _methods(results: Results) -> Table:
@@ -85,10 +85,12 @@ def _numbers(results: Results) -> list[str]:
 def note(results: Results) -> str:
     """What the numbers rest on."""
     data, seeds = results.desk.annotations, len(results.plan.seeds)
-    spoken = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    seeds_text = (
+        f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    )
     what = "Accuracy" if data.localisation else "F"
     parts = [
-        f"{what} in percent on the {results.videos} {results.desk.split} videos of {results.desk.data}, {spoken}"
+        f"{what} in percent on the {results.videos} {results.desk.split} videos of {results.desk.data}, {seeds_text}"
     ]
     parts.append(f"annotations: {data.version}")
     parts.append(f"decision rule: {_grouped(results, lambda method: method.decision)}")
@@ -105,12 +107,12 @@ def note(results: Results) -> str:
     return "; ".join(part.rstrip(".") for part in parts) + "."
 
 
-def _grouped(results: Results, about: Callable[[Method], str]) -> str:
+def _grouped(results: Results, describe: Callable[[Method], str]) -> str:
     """What all methods share, or which have what."""
     titles = defaultdict[str, list[str]](list)
     for method in results.methods:
         if method.scores:
-            titles[about(method)].append(method.title)
+            titles[describe(method)].append(method.title)
     if len(titles) <= 1:
         return next(iter(titles), "none")
     return ", ".join(f"{what} ({', '.join(names)})" for what, names in titles.items())
@@ -141,9 +143,9 @@ def _differences(results: Results) -> Table:
         if ten
         else ()
     )
-    about = "In points, with 95 % bootstrap intervals over videos and seeds; an interval without 0 is a difference."
+    note = "In points, with 95 % bootstrap intervals over videos and seeds; an interval without 0 is a difference."
     return Table(
-        "Paired differences", ("", *heads), tuple(rows), about, groups, highlight=False
+        "Paired differences", ("", *heads), tuple(rows), note, groups, highlight=False
     )
 
 
@@ -151,12 +153,12 @@ def _labels(results: Results) -> Iterator[Table]:
     for split in dict.fromkeys(
         split
         for group in results.labels.values()
-        for found in group
-        for split in found.f
+        for quality in group
+        for split in quality.f
     ):
         rows, flips = [], []
         for title, group in results.labels.items():
-            f = [found.f[split] for found in group if split in found.f]
+            f = [quality.f[split] for quality in group if split in quality.f]
             rows.append(
                 (
                     title,
@@ -167,10 +169,12 @@ def _labels(results: Results) -> Iterator[Table]:
                     ),
                 )
             )
-            changed = [found.flips[split] for found in group if split in found.flips]
+            changed = [
+                quality.flips[split] for quality in group if split in quality.flips
+            ]
             flips += [(title, *_of_flips(changed))] if changed else []
         groups = (("", 1), *((modality, len(LEVELS)) for modality in MODALITIES))
-        about = (
+        note = (
             "Filtered by the videos' tags, as for training; never used as predictions."
         )
         columns = ("", *(level for _ in MODALITIES for level in LEVELS))
@@ -178,7 +182,7 @@ def _labels(results: Results) -> Iterator[Table]:
             f"Pseudo labels of the {split} videos, F",
             columns,
             tuple(rows),
-            about,
+            note,
             groups,
         )
         if flips:

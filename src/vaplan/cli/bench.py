@@ -116,11 +116,11 @@ def bench(
         raise UsageError(
             "no suite", fix="name one of `vaplan bench --list`, or a YAML file"
         )
-    chosen = benches.read(suite)
-    place = out or Path("bench") / chosen.name
+    selected_suite = benches.read(suite)
+    folder = out or Path("bench") / selected_suite.name
     on = benches.Bench(
-        place,
-        work or place / "work",
+        folder,
+        work or folder / "work",
         data=data or "",
         store=store,
         split=split,
@@ -131,9 +131,11 @@ def bench(
         world_seed=world,
     )
     with progress_bars() as bars:
-        results = benches.bench(chosen, on, seeds=seeds, processes=jobs, bars=bars)
+        results = benches.bench(
+            selected_suite, on, seeds=seeds, processes=jobs, bars=bars
+        )
     stderr.print(
-        f"wrote {place}/table.md, table.tex, table.csv, results.json, report.html, figures",
+        f"wrote {folder}/table.md, table.tex, table.csv, results.json, report.html, figures",
         soft_wrap=True,
     )
     if as_json:

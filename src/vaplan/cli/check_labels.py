@@ -49,7 +49,7 @@ def check_labels(
     """
     from vaplan import stages
 
-    found = stages.check_labels(
+    result = stages.check_labels(
         stages.read_data(data, taxonomy=taxonomy),
         store,
         labels,
@@ -58,16 +58,16 @@ def check_labels(
         seed=seed,
     )
     if as_json:
-        return print_json(found.document())
+        return print_json(result.document())
     rows = [
         [
             name,
-            f"{found.without[name]:.2f}",
+            f"{result.without[name]:.2f}",
             f"{gain.value:+.2f}",
             f"[{gain.low:+.2f}, {gain.high:+.2f}]",
         ]
-        for name, gain in found.gain.items()
+        for name, gain in result.gain.items()
     ]
-    title = f"{found.videos} videos, {found.folds} folds: the labels {found.verdict}"
+    title = f"{result.videos} videos, {result.folds} folds: the labels {result.verdict}"
     Console().print(new_table(title, ["", "without", "gain", "95 % interval"], rows))
     return None

@@ -52,7 +52,7 @@ def check(
     from vaplan import stages
 
     with progress_bars() as bars:
-        found = stages.check(
+        result = stages.check(
             data,
             annotations=annotations,
             media=media,
@@ -60,16 +60,16 @@ def check(
             progress=bars("open", "files"),
         )
     if media is not None:
-        stages.write_manifest(missing, found)
+        stages.write_manifest(missing, result)
         stderr.print(
-            f"{len(found.gone())} videos without media: {missing}",
+            f"{len(result.gone())} videos without media: {missing}",
             highlight=False,
             markup=False,
         )
-    summary = {"data": data} | found.summary()
+    summary = {"data": data} | result.summary()
     if as_json:
         return print_json(summary)
-    return _show(summary, found)
+    return _show(summary, result)
 
 
 def fetch(
@@ -142,7 +142,7 @@ def import_(
     finish(outcome, "imported")
 
 
-def _show(summary: dict[str, Any], found: "Check") -> None:
+def _show(summary: dict[str, Any], result: "Check") -> None:
     splits = {name or "(no split)": split for name, split in summary["splits"].items()}
     files = ", ".join(f"{name} {rows}" for name, rows in summary["files"].items())
     _say(f"{summary['data']}: {summary['videos']} videos, {summary['classes']} classes")
@@ -171,7 +171,7 @@ def _show(summary: dict[str, Any], found: "Check") -> None:
             _say(f"  {place}: {item['what']}")
         if len(items) > SHOWN:
             _say(f"  … and {len(items) - SHOWN} more; --json names all")
-    if not found.issues:
+    if not result.issues:
         _say("no issues")
     if summary["media"]:
         _say(

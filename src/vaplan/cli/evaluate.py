@@ -170,8 +170,8 @@ def _tell(result: "Evaluation") -> None:
         stderr.print(what, highlight=False, markup=False)
 
 
-def _title(about: dict[str, Any]) -> str:
-    return f"{about['split'] or 'all'}: {about['videos']} videos, annotations: {about['annotations']}"
+def _title(document: dict[str, Any]) -> str:
+    return f"{document['split'] or 'all'}: {document['videos']} videos, annotations: {document['annotations']}"
 
 
 def _show(document: dict[str, Any], result: "Evaluation") -> None:

@@ -118,55 +118,58 @@ def label(
         data_set = replace(
             data_set, taxonomy=replace_prompts(data_set.taxonomy, prompts)
         )
-    given = _thresholds(threshold or [], data_set.taxonomy.classes, strategy)
-    made = stages.label(
+    threshold_spec = _thresholds(threshold or [], data_set.taxonomy.classes, strategy)
+    labelling = stages.label(
         data_set,
         store,
         out,
         encoders=(audio, visual),
-        thresholds=given,
+        thresholds=threshold_spec,
         threshold_rule=threshold_rule,
         strategy=strategy,
         smooth=smooth,
         label_probability=label_probability,
         diagnose=diagnose,
     )
-    for modality in made.thresholds:
-        stderr.print(made.describe_thresholds(modality), highlight=False)
-    for split, by_modality in made.f.items():
+    for modality in labelling.thresholds:
+        stderr.print(labelling.describe_thresholds(modality), highlight=False)
+    for split, by_modality in labelling.f.items():
         for modality, scores in by_modality.items():
             kind = "" if data_set.localisation else " F"
-            spoken = ", ".join(
+            scores_text = ", ".join(
                 f"{name}{kind} {value:.1f}" for name, value in scores.items()
             )
-            stderr.print(f"{split}, {modality}: {spoken}", highlight=False)
-    warn_skipped(made.unreadable)
+            stderr.print(f"{split}, {modality}: {scores_text}", highlight=False)
+    warn_skipped(labelling.unreadable)
     stderr.print(
         f"wrote {out}{f' and {label_probability}' if label_probability else ''}",
         highlight=False,
         markup=False,
         soft_wrap=True,
     )
-    if made.diagnostics:
+    if labelling.diagnostics:
         stderr.print(f"figure: {figure_path(out)}", highlight=False, soft_wrap=True)
     if as_json:
-        print_json(_document(made))
-    elif made.diagnostics:
-        _tell(made.diagnostics)
+        print_json(_document(labelling))
+    elif labelling.diagnostics:
+        _tell(labelling.diagnostics)
 
 
-def _document(made: "Labelling") -> dict[str, Any]:
-    about = {
-        "table": str(made.table),
-        "thresholds": made.thresholds,
-        "threshold_reason": made.threshold_reason,
-        "f": made.f,
+def _document(labelling: "Labelling") -> dict[str, Any]:
+    document = {
+        "table": str(labelling.table),
+        "thresholds": labelling.thresholds,
+        "threshold_reason": labelling.threshold_reason,
+        "f": labelling.f,
     }
     trust = {
         m: {name: one.document() for name, one in row.items()}
-        for m, row in (made.diagnostics or {}).items()
+        for m, row in (labelling.diagnostics or {}).items()
     }
-    return about | {"unreadable": list(made.unreadable), "diagnostics": trust or None}
+    return document | {
+        "unreadable": list(labelling.unreadable),
+        "diagnostics": trust or None,
+    }
 
 
 def _tell(trust: "DiagnosticsByClass") -> None:
@@ -202,11 +205,11 @@ def _shares(one: "LabelDiagnostics") -> tuple[float, float, float]:
 
 
 def _thresholds(
-    given: Sequence[str], classes: Sequence[str], strategy: str | None
+    options: Sequence[str], classes: Sequence[str], strategy: str | None
 ) -> Mapping[str, float | Sequence[float]] | None:
-    if VALOR not in given:
-        return thresholds(given)
-    if len(given) > 1 or strategy != "logit":
+    if VALOR not in options:
+        return thresholds(options)
+    if len(options) > 1 or strategy != "logit":
         raise UsageError(
             "VALOR's thresholds are for logits",
             fix="say --strategy logit --threshold valor alone",

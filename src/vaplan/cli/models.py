@@ -31,21 +31,21 @@ def models_list(as_json: JsonOption = False) -> None:
     """
     from vaplan.encoders import inventory
 
-    found = list(inventory.here())
+    models = list(inventory.here())
     if as_json:
-        said = [
+        documents = [
             {
                 "name": m.name,
                 "modalities": m.modalities,
                 "folder": str(m.folder),
                 "fault": m.fault,
             }
-            for m in found
+            for m in models
         ]
-        return print_json({"models": said})
+        return print_json({"models": documents})
     rows = [
         [model.name, ", ".join(model.modalities), model.fault or "available"]
-        for model in found
+        for model in models
     ]
     Console().print(new_table("encoders", ["name", "modality", "state"], rows))
     stderr.print(
@@ -75,12 +75,12 @@ def models_fetch(
     """
     from vaplan.encoders import folders, hub, inventory
 
-    place = inventory.source(encoder)
-    if to is None and (found := folders.find(place)):
-        stderr.print(f"already available: {found}", highlight=False, soft_wrap=True)
+    source = inventory.source(encoder)
+    if to is None and (folder := folders.find(source)):
+        stderr.print(f"already available: {folder}", highlight=False, soft_wrap=True)
     else:
-        found = hub.fetch(place, to=to)
-    name = f"{encoder.partition(':')[0]}:{found}" if to else encoder
+        folder = hub.fetch(source, to=to)
+    name = f"{encoder.partition(':')[0]}:{folder}" if to else encoder
     inventory.check(name)
     typer.echo(name)
 

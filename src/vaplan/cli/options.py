@@ -125,11 +125,11 @@ class Modality(StrEnum):
 
 
 def thresholds(
-    given: Sequence[str], *, example: str = "audio=0.05 or visual=0.06"
+    options: Sequence[str], *, example: str = "audio=0.05 or visual=0.06"
 ) -> dict[str, float] | None:
     """What `--threshold audio=0.05 --threshold visual=0.06` says; None if it was not given."""
     spec = {}
-    for text in given:
+    for text in options:
         modality, _, value = text.partition("=")
         try:
             spec[Modality(modality).value] = float(value)

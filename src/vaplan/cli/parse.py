@@ -108,14 +108,14 @@ def parse(
     from vaplan.annotations.tags import read_known_tags
     from vaplan.encoders.compute import Compute
 
-    compute, given = (
+    compute, margins = (
         Compute(device, precision),
         thresholds(threshold or [], example="audio=4 or visual=6"),
     )
     if zero_shot and taxonomy and not run:
-        load, classes = _zero_shot(taxonomy, (audio, visual), given, compute)
+        load, classes = _zero_shot(taxonomy, (audio, visual), margins, compute)
     elif run and (
-        zero_shot or taxonomy or given or audio != EMBEDDED or visual != EMBEDDED
+        zero_shot or taxonomy or margins or audio != EMBEDDED or visual != EMBEDDED
     ):
         what = "a trained parser has its own classes, thresholds and encoders"
         raise UsageError(
@@ -125,10 +125,10 @@ def parse(
         load, classes = _trained(run, compute)
     else:
         raise UsageError(NO_PARSER, fix=SAY_WHICH)
-    known = read_known_tags(tags, classes) if tags else None
-    if known is not None:
+    tags_of = read_known_tags(tags, classes) if tags else None
+    if tags_of is not None:
         _warn_untagged(
-            [path for path in list_media_files(paths) if path.stem not in known]
+            [path for path in list_media_files(paths) if path.stem not in tags_of]
         )
     names = [name.strip() for name in formats.split(",")]
     with progress_bars() as bars:
@@ -136,7 +136,7 @@ def parse(
             paths,
             out,
             load=load,
-            tags=known,
+            tags=tags_of,
             formats=names,
             scores=scores,
             skip_existing=skip_existing,
@@ -156,7 +156,7 @@ def _trained(run: Path, compute: "Compute") -> "tuple[Load, Taxonomy]":
 
 
 def _zero_shot(
-    file: Path, names: Names, given: Mapping[str, float] | None, compute: "Compute"
+    file: Path, names: Names, margins: Mapping[str, float] | None, compute: "Compute"
 ) -> "tuple[Load, Taxonomy]":
     from vaplan.taxonomy import read_taxonomy
     from vaplan.zero_shot import ZeroShotClassifier
@@ -173,7 +173,7 @@ def _zero_shot(
         ZeroShotClassifier.load,
         taxonomy,
         (audio, visual),
-        thresholds=given,
+        thresholds=margins,
         compute=compute,
     ), taxonomy
 

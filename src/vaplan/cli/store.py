@@ -49,10 +49,10 @@ def store_verify(
 def _stores(root: Path) -> dict[str, "Store"]:
     from vaplan.store import stores
 
-    if not (found := stores(root)):
+    if not (features := stores(root)):
         raise UsageError(
             "this is no feature store",
             file=root,
             fix="give the folder that `vaplan features` filled",
         )
-    return found
+    return features

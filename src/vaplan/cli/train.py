@@ -61,16 +61,18 @@ def train(
     from vaplan import recipe as recipes
     from vaplan import stages, training
 
-    given = [
+    inputs = [
         f"{name}={value}"
         for name, value in (("data", data), ("store", store), ("labels", labels))
         if value
     ]
-    resolved = recipes.read(recipe, changes=[*given, *(changes or [])])
+    resolved = recipes.read(recipe, changes=[*inputs, *(changes or [])])
     with progress_bars() as bars:
         tell, epochs = bars("train", "epochs"), resolved.training.epochs
-        how = partial(stages.train, resume=resume, overwrite=overwrite)
-        how(resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, ""))
+        train_recipe = partial(stages.train, resume=resume, overwrite=overwrite)
+        train_recipe(
+            resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, "")
+        )
     if training.is_rank_zero():
         stderr.print(f"run {run}", highlight=False)
         if resolved.training.validates and resolved.training.select_on == "test":

@@ -146,15 +146,15 @@ def encode(
     for chunk in stream(path, replace(_cut(listeners, sampling), every_frame=False)):
         masks.append(chunk.mask)
         warnings += chunk.warnings
-        for encoder, own in zip(listeners, rows, strict=True):
-            there = chunk.mask[:, encoder.modality].any()
-            own.append(
+        for encoder, vectors in zip(listeners, rows, strict=True):
+            exists = chunk.mask[:, encoder.modality].any()
+            vectors.append(
                 encoder.embed(chunk)
-                if there
+                if exists
                 else np.zeros((len(chunk), encoder.dimension), np.float32)
             )
     return Encoded(
-        tuple(np.concatenate(own) for own in rows),
+        tuple(np.concatenate(vectors) for vectors in rows),
         np.concatenate(masks),
         tuple(warnings),
     )

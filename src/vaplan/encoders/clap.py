@@ -66,9 +66,9 @@ class ClapEncoder:
     @property
     def provenance(self) -> dict[str, Any]:
         """Everything an embedding depends on."""
-        said = {"context": self.context} if self.context != "segment" else {}
-        said |= {"name": self.name, "padding": self.preprocessing.padding}
-        return self.pretrained.provenance(**said, batch_size=self.batch_size)
+        settings = {"context": self.context} if self.context != "segment" else {}
+        settings |= {"name": self.name, "padding": self.preprocessing.padding}
+        return self.pretrained.provenance(**settings, batch_size=self.batch_size)
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """One unit vector a segment; zeros where there was no sound."""
@@ -102,10 +102,10 @@ class ClapEncoder:
             yield log_mel(waveform, self.preprocessing, self.bank).expand(views, -1, -1)
 
     def _listen(self, batch: Tensor) -> Tensor:
-        said = self.pretrained.model.get_audio_features(
+        output = self.pretrained.model.get_audio_features(
             input_features=batch, is_longer=_not_longer(batch)
         )
-        return pretrained.pooled(said)
+        return pretrained.pooled(output)
 
     def _in_context(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """Every segment's vector from the window of the whole sound that it lies in."""
@@ -157,10 +157,10 @@ def mean_between(
     [[1.3333333730697632], [2.6666667461395264]]
     """
     start = torch.arange(len(tokens)).to(edges)
-    inside = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(
+    overlap = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(
         start, edges[:-1, None]
     )
-    weight = inside.clamp(min=0)
+    weight = overlap.clamp(min=0)
     return weight @ tokens / weight.sum(dim=1, keepdim=True)
 
 

@@ -58,7 +58,7 @@ class ImagePreprocessing:
         smallest = (size, size) if isinstance(size, int) else size
         cropped = config.get("do_center_crop", crops)
         crop = _sides(config.get("crop_size", 224)) if cropped else smallest
-        whole = (
+        is_cropped = (
             isinstance(size, int) and not cropped
         )  # then pictures of several shapes would come out
         too_large = any(
@@ -66,7 +66,7 @@ class ImagePreprocessing:
         )
         if (
             resample not in FILTERS
-            or whole
+            or is_cropped
             or too_large
             or not config.get("do_resize", True)
         ):

@@ -29,11 +29,11 @@ def load(
     compute = Compute(
         device, PLAIN.precision if compute.precision == AUTO else compute.precision
     )
-    given: Any = {
+    settings: Any = {
         "frames_per_segment": frames_per_segment,
         "compute": compute,
         "name": "embedded",
     }
     if modality == VISUAL:
-        return clip.load(str(WEIGHTS / "clip"), modality, **given)
-    return clap.load(str(WEIGHTS / "clap"), modality, **given)
+        return clip.load(str(WEIGHTS / "clip"), modality, **settings)
+    return clap.load(str(WEIGHTS / "clap"), modality, **settings)

@@ -110,9 +110,9 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
         raise EncoderError(
             f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER
         )
-    whole = read_json(folder / "processor_config.json")
+    document = read_json(folder / "processor_config.json")
     part: dict[str, Any] = (
-        whole.get("image_processor") or whole.get("feature_extractor") or {}
+        document.get("image_processor") or document.get("feature_extractor") or {}
     )
     return part
 

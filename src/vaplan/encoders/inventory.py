@@ -81,10 +81,10 @@ def _fault(folder: Path) -> str:
 
 def _about(encoder: encoders.Encoder) -> dict[str, Any]:
     provenance = encoder.provenance
-    kept = {key: provenance[key] for key in ("model_type", "weights_sha256")}
+    summary = {key: provenance[key] for key in ("model_type", "weights_sha256")}
     return {
         "name": encoder.name,
         "modality": MODALITIES[encoder.modality],
         "dimension": encoder.dimension,
-        **kept,
+        **summary,
     }

@@ -58,7 +58,7 @@ def program(part: Part, batch: Tensor, *, precision: str) -> Any:
     }
     try:
         model = _model(openvino, part, batch)
-        made = openvino.Core().compile_model(
+        compiled = openvino.Core().compile_model(
             model, "CPU", settings | {"ENABLE_CPU_PINNING": False}
         )
     except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
@@ -66,21 +66,21 @@ def program(part: Part, batch: Tensor, *, precision: str) -> Any:
             f"OpenVINO {openvino.__version__} cannot convert this model", fix=ELSEWHERE
         ) from error
     if (
-        made.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         != PRECISIONS[precision]
     ):
         raise MachineError(
             f"this processor does not multiply in {precision}",
             fix="say --precision fp32",
         )
-    ours, theirs = part(batch), torch.from_numpy(made(batch.numpy())[0])
+    ours, theirs = part(batch), torch.from_numpy(compiled(batch.numpy())[0])
     cosine = functional.cosine_similarity(
         ours.flatten(), theirs.flatten(), dim=0
     ).item()
     if not cosine > SIMILAR:
         what = f"OpenVINO {openvino.__version__} does not do what this model does: cosine {cosine:.3f}"
         raise MachineError(what, fix=ELSEWHERE)
-    return made
+    return compiled
 
 
 def _imported() -> Any:

@@ -176,9 +176,9 @@ def in_fixed_batches(
     A matrix product may add in another order for another shape; with one shape, the same row gives the same bytes
     whatever its neighbours are and however many.
     """
-    left, vectors = iter(rows), []
+    iterator, vectors = iter(rows), []
     with torch.inference_mode():
-        while batch := list(islice(left, batch_size)):
+        while batch := list(islice(iterator, batch_size)):
             filling = [batch[-1]] * (batch_size - len(batch))
             vectors.append(encode(torch.stack(batch + filling))[: len(batch)])
     return torch.cat(vectors)

@@ -84,9 +84,9 @@ def read_scores(
     ids = sorted({video for video, _ in tables})
     shape = len(ids), max(map(len, tables.values())), len(MODALITIES), len(taxonomy)
     grid = np.full(shape, NOTHING, dtype=np.float32)
-    place = {video: v for v, video in enumerate(ids)}
+    index_of = {video: v for v, video in enumerate(ids)}
     for (video, m), table in tables.items():
-        grid[place[video], : len(table), m] = table
+        grid[index_of[video], : len(table), m] = table
     mask = (grid != NOTHING).any(axis=3)
     return ids, np.where(mask[..., None], grid, np.float32(0)), mask
 
@@ -124,9 +124,9 @@ def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
             "not UTF-8 text", file=path, fix="save it as UTF-8"
         ) from error
     header, *lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
-    wanted = [*TIMES, *taxonomy.classes]
-    if sorted(header) != sorted(wanted) or tuple(header[:2]) != TIMES:
-        what = f"columns are {', '.join(header) or 'missing'}; expected {', '.join(wanted)}"
+    expected = [*TIMES, *taxonomy.classes]
+    if sorted(header) != sorted(expected) or tuple(header[:2]) != TIMES:
+        what = f"columns are {', '.join(header) or 'missing'}; expected {', '.join(expected)}"
         raise AnnotationError(
             what,
             file=path,

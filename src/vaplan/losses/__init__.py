@@ -75,13 +75,13 @@ def check(objective: Objective) -> None:
             "an objective without losses", fix=f"name some of {', '.join(LOSSES)}"
         )
     for name, term in objective.items():
-        known = defaults(name)
+        settings = defaults(name)
         for key, value in (
             term if isinstance(term, Mapping) else {WEIGHT: term}
         ).items():
-            if key not in known:
-                raise RecipeError(unknown(f"setting of {name}", key, known))
-            _check_value(f"{name}.{key}", value, known[key])
+            if key not in settings:
+                raise RecipeError(unknown(f"setting of {name}", key, settings))
+            _check_value(f"{name}.{key}", value, settings[key])
 
 
 def _check_value(name: str, value: Any, default: Any) -> None:

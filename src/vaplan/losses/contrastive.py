@@ -27,10 +27,12 @@ def contrastive_ma(
     Args:
         smoothing: What share of the target lies on the other segments, evenly.
     """
-    seen = _told(prediction.projected, "contrastive_ma")[:, :, VISUAL]
-    heard = _told(prediction.attended, "contrastive_ma")[:, :, AUDIO]
-    said, paired = _match(heard, seen, prediction.mask.all(dim=-1), temperature)
-    log = said.clamp(min=torch.finfo(said.dtype).tiny).log()
+    visual = _told(prediction.projected, "contrastive_ma")[:, :, VISUAL]
+    audio = _told(prediction.attended, "contrastive_ma")[:, :, AUDIO]
+    probability, paired = _match(
+        audio, visual, prediction.mask.all(dim=-1), temperature
+    )
+    log = probability.clamp(min=torch.finfo(probability.dtype).tiny).log()
     return _mean_over_pairs(-(_wanted(paired, smoothing) * log).sum(dim=-1), paired)
 
 
@@ -43,13 +45,13 @@ def contrastive_jomold(
 ) -> Float[Tensor, ""]:
     """JoMoLD's: both modalities after they met, and the logarithm is taken of the smoothed sum."""
     vectors = _told(prediction.attended, "contrastive_jomold")
-    said, paired = _match(
+    probability, paired = _match(
         vectors[:, :, AUDIO],
         vectors[:, :, VISUAL],
         prediction.mask.all(dim=-1),
         temperature,
     )
-    expected = (_wanted(paired, smoothing) * said).sum(dim=-1)
+    expected = (_wanted(paired, smoothing) * probability).sum(dim=-1)
     return _mean_over_pairs(-expected.masked_fill(~paired, 1).log(), paired)
 
 
@@ -65,17 +67,17 @@ def _told(
 
 
 def _match(
-    heard: Float[Tensor, "video time hidden"],
-    seen: Float[Tensor, "video time hidden"],
+    audio: Float[Tensor, "video time hidden"],
+    visual: Float[Tensor, "video time hidden"],
     paired: Bool[Tensor, "video time"],
     temperature: float,
 ) -> tuple[Float[Tensor, "video time time"], Bool[Tensor, "video time"]]:
     """For every heard segment, how likely each seen segment is its own; 0 for those that do not exist."""
     absent = ~paired[..., None]
-    heard, seen = (
-        normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (heard, seen)
+    audio, visual = (
+        normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (audio, visual)
     )
-    logit = heard @ seen.transpose(1, 2) / temperature
+    logit = audio @ visual.transpose(1, 2) / temperature
     pair = paired[:, :, None] & paired[:, None]
     return logit.masked_fill(~pair, torch.finfo(logit.dtype).min).softmax(
         dim=-1
@@ -86,11 +88,11 @@ def _wanted(
     paired: Bool[Tensor, "video time"], smoothing: float
 ) -> Float[Tensor, "video time time"]:
     """The own segment, and a little of every other one; all of the own one where there is no other."""
-    others = (paired.sum(dim=1) - 1).clamp(min=0)[:, None, None]
-    own = torch.eye(paired.shape[1], device=paired.device)
-    share = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0)
-    wanted = own * (1 - share * others) + (1 - own) * share
-    return wanted * (paired[:, :, None] & paired[:, None])
+    negatives = (paired.sum(dim=1) - 1).clamp(min=0)[:, None, None]
+    diagonal = torch.eye(paired.shape[1], device=paired.device)
+    share = torch.where(negatives > 0, smoothing / negatives.clamp(min=1), 0.0)
+    desired = diagonal * (1 - share * negatives) + (1 - diagonal) * share
+    return desired * (paired[:, :, None] & paired[:, None])
 
 
 def _mean_over_pairs(

@@ -42,17 +42,17 @@ def video_label_official(prediction: Prediction, target: Target) -> Float[Tensor
     score = _told(_localised(prediction).video_logit, "video_label_official").softmax(
         dim=-1
     )
-    wanted = _with_background(target.weak).to(score.dtype)
-    return _mean(_soft_margin(score, wanted), _exists(prediction).any(dim=1))
+    label = _with_background(target.weak).to(score.dtype)
+    return _mean(_soft_margin(score, label), _exists(prediction).any(dim=1))
 
 
 def segment_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """Cross entropy of each segment's label."""
     log = _localised(prediction).segment_log
-    wanted = _shares(_with_background(_marked(prediction, target)), log)
+    label = _shares(_with_background(_marked(prediction, target)), log)
     exists = _exists(prediction)
     return _mean_of_segments(
-        -(wanted * log.masked_fill(~exists[..., None], 0)).sum(dim=-1), exists
+        -(label * log.masked_fill(~exists[..., None], 0)).sum(dim=-1), exists
     )
 
 
@@ -60,8 +60,8 @@ def segment_label_official(prediction: Prediction, target: Target) -> Float[Tens
     """As published with AVE: a soft margin of every label of each segment, with probabilities read as logits."""
     exists = _exists(prediction)
     score = _localised(prediction).segment_log.exp().masked_fill(~exists[..., None], 0)
-    wanted = _with_background(_marked(prediction, target)).to(score.dtype)
-    return _mean_of_segments(_soft_margin(score, wanted), exists)
+    label = _with_background(_marked(prediction, target)).to(score.dtype)
+    return _mean_of_segments(_soft_margin(score, label), exists)
 
 
 def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
@@ -69,9 +69,9 @@ def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]
 
     The gate is a probability and read as one; a video without events teaches no class.
     """
-    said, exists = _localised(prediction), _exists(prediction)
+    localisation, exists = _localised(prediction), _exists(prediction)
     marked = _marked(prediction, target)
-    gate = _told(said.gate, "event_and_class").masked_fill(~exists, 0.5)
+    gate = _told(localisation.gate, "event_and_class").masked_fill(~exists, 0.5)
     tiny = torch.finfo(gate.dtype).eps
     gate_loss = _mean_of_segments(
         _cross_entropy_of(gate.clamp(tiny, 1 - tiny), marked.any(dim=-1)), exists
@@ -80,30 +80,30 @@ def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]
     share = share / share.sum(dim=-1, keepdim=True).clamp(min=1)
     classes = [
         _mean(cross_entropy(z, share, reduction="none"), marked.any(dim=(1, 2)))
-        for z in said.class_logits
+        for z in localisation.class_logits
     ]
-    return _event(said, marked, exists) + gate_loss + torch.stack(classes).sum()
+    return _event(localisation, marked, exists) + gate_loss + torch.stack(classes).sum()
 
 
 def event_and_class_official(
     prediction: Prediction, target: Target
 ) -> Float[Tensor, ""]:
     """As published: the gate is read as a logit, though it is a probability; a video without events is of class 0."""
-    said, exists = _localised(prediction), _exists(prediction)
+    localisation, exists = _localised(prediction), _exists(prediction)
     marked = _marked(prediction, target)
-    gate = _told(said.gate, "event_and_class_official")
-    wanted = marked.any(dim=-1).to(gate.dtype)
+    gate = _told(localisation.gate, "event_and_class_official")
+    label = marked.any(dim=-1).to(gate.dtype)
     gate_loss = binary_cross_entropy_with_logits(
-        gate.masked_fill(~exists, 0), wanted, reduction="none"
+        gate.masked_fill(~exists, 0), label, reduction="none"
     )
     index = marked.int().argmax(dim=-1).amax(dim=1)
     some = exists.any(dim=1)
     classes = [
         _mean(cross_entropy(logit, index, reduction="none"), some)
-        for logit in said.class_logits
+        for logit in localisation.class_logits
     ]
     return (
-        _event(said, marked, exists)
+        _event(localisation, marked, exists)
         + _mean_of_segments(gate_loss, exists)
         + torch.stack(classes).sum()
     )
@@ -160,31 +160,31 @@ def _with_background(
 def _shares(
     marked: Bool[Tensor, "*cells label"], like: Tensor
 ) -> Float[Tensor, "*cells label"]:
-    wanted = marked.to(like.dtype)
-    return wanted / wanted.sum(dim=-1, keepdim=True)
+    label = marked.to(like.dtype)
+    return label / label.sum(dim=-1, keepdim=True)
 
 
 def _soft_margin(
-    logit: Float[Tensor, "*cells label"], wanted: Float[Tensor, "*cells label"]
+    logit: Float[Tensor, "*cells label"], label: Float[Tensor, "*cells label"]
 ) -> Float[Tensor, "*cells"]:
-    return multilabel_soft_margin_loss(logit, wanted, reduction="none")
+    return multilabel_soft_margin_loss(logit, label, reduction="none")
 
 
 def _cross_entropy_of(
-    probability: Float[Tensor, "video time"], wanted: Bool[Tensor, "video time"]
+    probability: Float[Tensor, "video time"], label: Bool[Tensor, "video time"]
 ) -> Float[Tensor, "video time"]:
-    return -torch.where(wanted, probability.log(), (-probability).log1p())
+    return -torch.where(label, probability.log(), (-probability).log1p())
 
 
 def _event(
-    said: Localisation,
+    localisation: Localisation,
     marked: Bool[Tensor, "video time class"],
     exists: Bool[Tensor, "video time"],
 ) -> Float[Tensor, ""]:
-    logit = _told(said.event_logit, "event_and_class").masked_fill(~exists, 0)
-    wanted = marked.any(dim=-1).to(logit.dtype)
+    logit = _told(localisation.event_logit, "event_and_class").masked_fill(~exists, 0)
+    label = marked.any(dim=-1).to(logit.dtype)
     return _mean_of_segments(
-        binary_cross_entropy_with_logits(logit, wanted, reduction="none"), exists
+        binary_cross_entropy_with_logits(logit, label, reduction="none"), exists
     )
 
 

@@ -80,20 +80,20 @@ def regular_file(path: Path | str) -> Path:
     Raises: MediaError naming the cause; nothing is opened that could hang (FIFO) or never end (device).
     """
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except (OSError, ValueError) as error:
         raise MediaError(
             _unreachable(path, error), file=path, fix="check the path"
         ) from error
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise MediaError("is a directory", file=path, fix="name a media file")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise MediaError(
             "not a regular file but a pipe, socket or device",
             file=path,
             fix="name a media file",
         )
-    if found.st_size == 0:
+    if status.st_size == 0:
         raise MediaError("empty file", file=path, fix="download or record it again")
     if not os.access(path, os.R_OK):
         raise MediaError(
@@ -162,7 +162,7 @@ def listening() -> Iterator[list[str]]:
 
     Decoding is single-threaded, so what this thread hears is about this thread's file.
     """
-    said: list[str] = []
+    messages: list[str] = []
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.WARNING)
     av.logging.set_skip_repeated(
@@ -170,8 +170,8 @@ def listening() -> Iterator[list[str]]:
     )  # else a message equal to the last file's last one is swallowed
     try:
         with av.logging.Capture() as logs:
-            yield said
-        said.extend(
+            yield messages
+        messages.extend(
             f"{name}: {text.strip()}"
             for level, name, text in logs
             if _means_loss(level, text)

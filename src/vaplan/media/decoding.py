@@ -107,19 +107,19 @@ class Tally:
 
     def warnings(self) -> list[str]:
         """What is absent or was lost, in numbers."""
-        said = list(self.notes)
+        messages = list(self.notes)
         if self.errors:
-            said.append(f"packets that cannot be decoded: {self.errors}")
+            messages.append(f"packets that cannot be decoded: {self.errors}")
         if self.corrupt:
-            said.append(f"corrupt frames left out: {self.corrupt}")
+            messages.append(f"corrupt frames left out: {self.corrupt}")
         if (
             3 * self.frames < self.packets and self.kind == "video"
         ):  # two packets may hold one interlaced frame
-            said.append(f"frames decoded of {self.packets} packets: {self.frames}")
+            messages.append(f"frames decoded of {self.packets} packets: {self.frames}")
         if self.declared is not None and self.declared - self.end > LOST:
-            said.append(lost(self.end, self.declared))
+            messages.append(lost(self.end, self.declared))
         none = [] if self.exists else [f"no {self.kind}"]
-        return none + [f"{self.kind}: {text}" for text in said]
+        return none + [f"{self.kind}: {text}" for text in messages]
 
 
 def lost(decoded: float, declared: float) -> str:
@@ -165,13 +165,13 @@ def declared_end(container: InputContainer, kind: Kind) -> float | None:
 
 def declared_seconds(container: InputContainer) -> float | None:
     """Where the file says it ends: its longer track, or, if no track says anything, the file as a whole."""
-    own = [
+    streams = [
         end
         for end in (declared_end(container, "video"), declared_end(container, "audio"))
         if end is not None
     ]
-    if own or not container.duration:
-        return max(own, default=None)
+    if streams or not container.duration:
+        return max(streams, default=None)
     before = (
         max(zero(container), 0) if "matroska" in container.format.name else 0
     )  # which counts from its own zero

@@ -187,16 +187,18 @@ def starts_anew(packet: bytes, name: str, header: bytes) -> bool:
 
     Source: ITU-T H.264 and H.265, each table 7-1, for the types of units; ISO/IEC 14496-15 for their lengths.
     """
-    older, place = name == "h264", 0
+    older, position = name == "h264", 0
     lengths = header[4:5] if older else header[21:22]
     if not lengths or header[0] != 1:
         return False
     size = 1 + (lengths[0] & 3)
-    while place + size < len(packet):
-        unit = packet[place + size] & 31 if older else packet[place + size] >> 1 & 63
+    while position + size < len(packet):
+        unit = (
+            packet[position + size] & 31 if older else packet[position + size] >> 1 & 63
+        )
         if (
             1 <= unit <= 5 if older else unit < 32
         ):  # a part of the picture; before it come parameters
             return unit == 5 if older else unit in (19, 20)
-        place += size + int.from_bytes(packet[place : place + size])
+        position += size + int.from_bytes(packet[position : position + size])
     return False

@@ -28,8 +28,8 @@ class Published:
         [0.0, 0.25, 0.5, 0.625, 0.875]
         """
         there = max(1, math.ceil((end - begin) * PUBLISHED_RATE_HZ - TICK))
-        chosen = np.round(np.linspace(0, there - 1, self.groups * self.pictures))
-        return [begin + float(number) / PUBLISHED_RATE_HZ for number in chosen]
+        indices = np.round(np.linspace(0, there - 1, self.groups * self.pictures))
+        return [begin + float(number) / PUBLISHED_RATE_HZ for number in indices]
 
 
 PUBLISHED: Mapping[str, Published] = {
@@ -74,10 +74,10 @@ class Cut:
     every_frame: bool = True
 
     def __post_init__(self) -> None:
-        known = (CENTRE, *PUBLISHED)
-        if self.sampling not in known:
+        names = (CENTRE, *PUBLISHED)
+        if self.sampling not in names:
             raise UsageError(
-                unknown("sampling", self.sampling, known), fix=f"say {', '.join(known)}"
+                unknown("sampling", self.sampling, names), fix=f"say {', '.join(names)}"
             )
 
     @property

@@ -53,9 +53,9 @@ class AVEScores:
 
     def label_accuracy(self) -> Float[np.ndarray, " label"]:
         """Right segments in percent of those of each label, background last; NaN where there are none."""
-        held = self.confusion.sum(axis=1)
-        right = np.full(held.shape, np.nan)
-        np.divide(100 * self.confusion.diagonal(), held, out=right, where=held > 0)
+        total = self.confusion.sum(axis=1)
+        right = np.full(total.shape, np.nan)
+        np.divide(100 * self.confusion.diagonal(), total, out=right, where=total > 0)
         return right
 
     def percent(self) -> dict[str, float]:
@@ -115,20 +115,28 @@ def ave_scores(
     """
     labels = classes + 1
     exists = np.ones(reference.shape, dtype=bool) if mask is None else mask
-    marked, said = reference[exists].astype(np.int64), estimate[exists].astype(np.int64)
-    for side in (marked, said):
+    actual, predicted = (
+        reference[exists].astype(np.int64),
+        estimate[exists].astype(np.int64),
+    )
+    for side in (actual, predicted):
         if ((side < 0) | (side >= labels)).any():
             raise ValueError(
                 f"labels run from 0 to {classes} (background), not from {side.min()} to {side.max()}"
             )
-    confusion = np.bincount(marked * labels + said, minlength=labels**2).reshape(
+    confusion = np.bincount(actual * labels + predicted, minlength=labels**2).reshape(
         labels, labels
     )
-    held = exists.sum(axis=1)
+    segment_counts = exists.sum(axis=1)
     right = ((reference == estimate) & exists).sum(axis=1)
     return AVEScores(
         confusion,
-        np.divide(right, held, out=np.full(len(held), np.nan), where=held > 0),
+        np.divide(
+            right,
+            segment_counts,
+            out=np.full(len(segment_counts), np.nan),
+            where=segment_counts > 0,
+        ),
     )
 
 
@@ -151,9 +159,11 @@ def label_accuracy(
     estimate: Bool[np.ndarray, "video time modality class"],
 ) -> float:
     """The official number, in percent, of labels on the grid of modalities."""
-    marked, said = (ave_labels(audio_visual(grid)) for grid in (reference, estimate))
-    return ave_scores(marked, said, classes=reference.shape[-1]).accuracy()
+    actual, predicted = (
+        ave_labels(audio_visual(grid)) for grid in (reference, estimate)
+    )
+    return ave_scores(actual, predicted, classes=reference.shape[-1]).accuracy()
 
 
-def _percent(right: Any, held: Any) -> float:
-    return 100 * float(right) / float(held) if held else float("nan")
+def _percent(right: Any, total: Any) -> float:
+    return 100 * float(right) / float(total) if total else float("nan")

@@ -25,8 +25,11 @@ class Reliability:
 
     def error(self) -> Float[np.ndarray, " modality"]:
         """The expected calibration error, in [0, 1]; NaN for a modality without cells."""
-        apart = np.abs(self.confidence - self.frequency)
-        total, cells = np.nansum(apart * self.count, axis=1), self.count.sum(axis=1)
+        difference = np.abs(self.confidence - self.frequency)
+        total, cells = (
+            np.nansum(difference * self.count, axis=1),
+            self.count.sum(axis=1),
+        )
         return _share(total, cells)
 
 
@@ -67,10 +70,11 @@ def reliability(
     """
     into_bins = _by_rank if equal_mass else _by_width
     rows = []
-    for marked, said in _cells(reference, probability, mask):
-        bin_ = into_bins(said, bins)
+    for marked, predicted in _cells(reference, probability, mask):
+        bin_ = into_bins(predicted, bins)
         count, *totals = (
-            np.bincount(bin_, weights=w, minlength=bins) for w in (None, said, marked)
+            np.bincount(bin_, weights=w, minlength=bins)
+            for w in (None, predicted, marked)
         )
         rows.append((*(_share(total, count) for total in totals), count))
     return Reliability(*(np.stack(column) for column in zip(*rows, strict=True)))
@@ -86,8 +90,8 @@ def brier(
     cells = _cells(reference, probability, mask)
     return np.array(
         [
-            np.square(said - marked).mean() if len(said) else np.nan
-            for marked, said in cells
+            np.square(predicted - marked).mean() if len(predicted) else np.nan
+            for marked, predicted in cells
         ]
     )
 
@@ -104,14 +108,14 @@ def _cells(
     exists = np.ones(reference.shape[:3], dtype=bool) if mask is None else mask
     each = []
     for m in range(reference.shape[2]):
-        marked, said = (
+        marked, predicted = (
             grid[:, :, m][exists[:, :, m]].ravel() for grid in (reference, probability)
         )
-        if not ((said >= 0) & (said <= 1)).all():
+        if not ((predicted >= 0) & (predicted <= 1)).all():
             raise ValueError(
                 "probabilities lie in [0, 1]; give those that came out of a sigmoid, not logits"
             )
-        each.append((marked, said.astype(np.float64)))
+        each.append((marked, predicted.astype(np.float64)))
     return each
 
 

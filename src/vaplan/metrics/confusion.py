@@ -43,12 +43,12 @@ def modality_confusion(
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Int[np.ndarray, "presence presence"]:
     """In how many cells `video time class` each of `PRESENCES` (row: reference) was said to be which (column)."""
-    marked, said = (
+    marked, predicted = (
         grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8)
         for grid in (reference, estimate)
     )
     kinds = len(PRESENCES)
-    pairs = marked * kinds + said
+    pairs = marked * kinds + predicted
     existing = pairs if mask is None else pairs[mask]
     return np.bincount(existing.ravel(), minlength=kinds**2).reshape(kinds, kinds)
 

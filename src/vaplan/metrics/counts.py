@@ -30,9 +30,9 @@ def f_score(counts: Counts) -> Float[np.ndarray, "*row"]:
     >>> f_score(Counts(np.array([1, 0]), np.array([1, 0]), np.array([2, 0])))
     array([0.66666667,        nan])
     """
-    held = counts.reference + counts.estimate
-    f = np.full(held.shape, np.nan)
-    np.divide(2 * counts.matched, held, out=f, where=held > 0)
+    total = counts.reference + counts.estimate
+    f = np.full(total.shape, np.nan)
+    np.divide(2 * counts.matched, total, out=f, where=total > 0)
     return f
 
 
@@ -104,9 +104,9 @@ def _marked(words: UInt[np.ndarray, "*row word"]) -> Int[np.ndarray, "*row"]:
 
 def _first_cells(words: UInt[np.ndarray, "*row word"]) -> UInt[np.ndarray, "*row word"]:
     """The cells at which a run begins: marked, and the cell before is not."""
-    before = words << 1
-    before[..., 1:] |= words[..., :-1] >> (8 * words.itemsize - 1)
-    first: UInt[np.ndarray, "*row word"] = words & ~before
+    shifted = words << 1
+    shifted[..., 1:] |= words[..., :-1] >> (8 * words.itemsize - 1)
+    first: UInt[np.ndarray, "*row word"] = words & ~shifted
     return first
 
 
@@ -119,15 +119,15 @@ def _matched_in_words(
     nothing further on either.
     """
     matched = np.zeros(reference.size, dtype=np.int64)
-    marked, said = reference.ravel(), estimate.ravel()
-    row = live = np.flatnonzero(marked & said)
+    marked, predicted = reference.ravel(), estimate.ravel()
+    row = live = np.flatnonzero(marked & predicted)
     while len(live):
-        marked, said = marked[live], said[live]
-        run, other = _lowest_run(marked), _lowest_run(said)
+        marked, predicted = marked[live], predicted[live]
+        run, other = _lowest_run(marked), _lowest_run(predicted)
         matched[row] += _half_shared(run, other)
         run_first = run <= other  # what ends later has the higher top bit
-        marked, said = marked ^ run * run_first, said ^ other * ~run_first
-        live = np.flatnonzero(marked & said)
+        marked, predicted = marked ^ run * run_first, predicted ^ other * ~run_first
+        live = np.flatnonzero(marked & predicted)
         row = row[live]
     return matched.reshape(reference.shape[:-1])
 
@@ -141,9 +141,9 @@ def _lowest_run(words: UInt[np.ndarray, " row"]) -> UInt[np.ndarray, " row"]:
 def _half_shared(
     run: UInt[np.ndarray, " row"], other: UInt[np.ndarray, " row"]
 ) -> Bool[np.ndarray, " row"]:
-    shared, held = np.bitwise_count(run & other), np.bitwise_count(run | other)
+    shared, union = np.bitwise_count(run & other), np.bitwise_count(run | other)
     half: Bool[np.ndarray, " row"] = (shared > 0) & (
-        2 * shared >= held
+        2 * shared >= union
     )  # at most 128: a byte holds it
     return half
 

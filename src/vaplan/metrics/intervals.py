@@ -55,10 +55,10 @@ def paired_bootstrap(
     >>> paired_bootstrap(np.array([1.0, 2.0]), np.array([0.5, 1.5]), seed=0)
     (0.5, 0.5, 0.5)
     """
-    (found,) = bootstrap(
+    (interval,) = bootstrap(
         (first - second)[:, None], seed=seed, resamples=resamples, level=level
     )
-    return found.value, found.low, found.high
+    return interval.value, interval.low, interval.high
 
 
 def bootstrap_over_seeds(
@@ -123,8 +123,8 @@ def _ten(
     level: float,
 ) -> dict[str, dict[str, Interval]]:
     flat = scores.reshape(len(scores), len(LEVELS) * len(KINDS))
-    found = iter(bootstrap(flat, seed=seed, resamples=resamples, level=level))
-    return {name: {kind: next(found) for kind in KINDS} for name in LEVELS}
+    intervals = iter(bootstrap(flat, seed=seed, resamples=resamples, level=level))
+    return {name: {kind: next(intervals) for kind in KINDS} for name in LEVELS}
 
 
 def _resampled_means(

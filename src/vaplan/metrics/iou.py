@@ -119,11 +119,11 @@ def match_events(
         if one_to_one
         else overlaps.iou >= min_iou
     )
-    found, hit = (np.unique(side) for side in overlaps.pairs[close].T)
+    matched_estimates, hit = (np.unique(side) for side in overlaps.pairs[close].T)
     run_row, other_row = overlaps.reference.row, overlaps.estimate.row
     in_rows = (
         np.bincount(row, minlength=rows)
-        for row in (run_row, run_row[found], other_row[hit], other_row)
+        for row in (run_row, run_row[matched_estimates], other_row[hit], other_row)
     )
     held, matched, hits, said = in_rows
     return Counts(hits, hits + held - matched, said)

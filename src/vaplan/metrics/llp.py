@@ -200,10 +200,10 @@ def video_scores(counts: Counts) -> Float[np.ndarray, "video kind"]:
     Args:
         counts: Each `Int "video kind class"`.
     """
-    own = [AUDIO, VISUAL]
+    modalities = [AUDIO, VISUAL]
     either = Counts(
         *(
-            c[:, own].sum(axis=1)
+            c[:, modalities].sum(axis=1)
             for c in (counts.matched, counts.reference, counts.estimate)
         )
     )

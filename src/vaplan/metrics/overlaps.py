@@ -68,7 +68,7 @@ def match_one_to_one(
     row, pairs = overlaps.row[close], overlaps.pairs[close]
     begins = np.flatnonzero(np.diff(row, prepend=-1))
     rank = np.arange(len(row)) - np.repeat(begins, np.diff(np.append(begins, len(row))))
-    chosen = np.zeros(len(overlaps.iou), dtype=bool)
+    is_matched = np.zeros(len(overlaps.iou), dtype=bool)
     last = np.full((int(row.max(initial=-1)) + 1, 2), -1)
     for turn in range(
         int(rank.max(initial=-1)) + 1
@@ -76,15 +76,15 @@ def match_one_to_one(
         at = np.flatnonzero(rank == turn)
         at = at[(pairs[at] != last[row[at]]).all(axis=1)]
         last[row[at]] = pairs[at]
-        chosen[close[at]] = True
-    return chosen
+        is_matched[close[at]] = True
+    return is_matched
 
 
 def _runs(rows: Bool[np.ndarray, "row time"]) -> tuple[Runs, Int[np.ndarray, " cell"]]:
     """The runs, and for each cell the run it belongs to, which is meaningless in unmarked cells."""
-    before = np.zeros_like(rows)
-    before[:, 1:] = rows[:, :-1]
-    begins = (rows & ~before).ravel()
+    offset = np.zeros_like(rows)
+    offset[:, 1:] = rows[:, :-1]
+    begins = (rows & ~offset).ravel()
     run_at = np.cumsum(begins) - 1
     begin = np.flatnonzero(begins)
     length = np.bincount(run_at[rows.ravel()], minlength=len(begin))

@@ -37,8 +37,8 @@ class Sweep:
         Of several equally good ones it is the one nearest their mean, the first of two: the middle of a plateau is the
         furthest from where the number falls.
         """
-        found = self.of(level, kind)
-        tied = self.thresholds[found >= found.max() - 1e-9]
+        scores = self.of(level, kind)
+        tied = self.thresholds[scores >= scores.max() - 1e-9]
         distance = np.abs(tied - tied.mean(axis=0)).sum(axis=1).round(9)
         return tuple(map(float, tied[distance.argmin()]))
 

@@ -103,28 +103,35 @@ class AVEAttention(nn.Module):
         classes: int,
     ) -> None:
         super().__init__()
-        chosen = settings or AVEAttentionSettings()
+        network_settings = settings or AVEAttentionSettings()
         if any(len(sizes) != 1 for sizes in feature_sizes):
             raise UsageError(
                 "this network reads one stream of each modality",
                 fix="name one encoder for each",
             )
         (audio,), (visual,) = feature_sizes
-        if visual % chosen.positions:
-            what = f"{visual} features are no map of {chosen.positions} positions"
+        if visual % network_settings.positions:
+            what = f"{visual} features are no map of {network_settings.positions} positions"
             raise UsageError(what, fix="set positions to 1, or to 49")
-        self.place = visual // chosen.positions
-        sizes = {"size": chosen.places, "attention": chosen.attention}
+        self.place = visual // network_settings.positions
+        sizes = {
+            "size": network_settings.places,
+            "attention": network_settings.attention,
+        }
         self.look = (
             LookWhereItSounds(self.place, audio, **sizes)
-            if chosen.positions > 1
+            if network_settings.positions > 1
             else None
         )
         self.over_time = nn.ModuleList(
-            BiLSTM(size, chosen.hidden) for size in (audio, self.place)
+            BiLSTM(size, network_settings.hidden) for size in (audio, self.place)
         )
-        self.fuse = ResidualFusion(chosen.hidden) if chosen.fusion == "dmrn" else None
-        self.classify = _classifier(chosen, classes + 1)
+        self.fuse = (
+            ResidualFusion(network_settings.hidden)
+            if network_settings.fusion == "dmrn"
+            else None
+        )
+        self.classify = _classifier(network_settings, classes + 1)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -136,13 +143,17 @@ class AVEAttention(nn.Module):
             stream.masked_fill(~present[..., None], 0) for stream in (audio, visual)
         )
         places = visual.reshape(*visual.shape[:2], -1, self.place)
-        seen = self.look(places, audio) if self.look else places[:, :, 0]
-        heard, seen = (
+        visual_attended = self.look(places, audio) if self.look else places[:, :, 0]
+        audio_attended, visual_attended = (
             read(stream, present)
-            for read, stream in zip(self.over_time, (audio, seen), strict=True)
+            for read, stream in zip(
+                self.over_time, (audio, visual_attended), strict=True
+            )
         )
         logit = self.classify(
-            self.fuse(heard, seen) if self.fuse else torch.cat((heard, seen), dim=-1)
+            self.fuse(audio_attended, visual_attended)
+            if self.fuse
+            else torch.cat((audio_attended, visual_attended), dim=-1)
         )
         lowest = torch.finfo(logit.dtype).min
         video_logit = logit.masked_fill(~present[..., None], lowest).amax(dim=1)

@@ -75,9 +75,9 @@ class HANSettings:
         ):
             if not 0 <= value < 1:
                 raise RecipeError(f"{name} must lie in [0, 1), not {value}")
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise RecipeError(unknown(name, getattr(self, name), known))
+        for name, names in CHOICES.items():
+            if getattr(self, name) not in names:
+                raise RecipeError(unknown(name, getattr(self, name), names))
 
 
 class HAN(nn.Module):
@@ -96,20 +96,26 @@ class HAN(nn.Module):
         classes: int,
     ) -> None:
         super().__init__()
-        chosen = settings or HANSettings()
+        network_settings = settings or HANSettings()
         self.project = nn.ModuleList(
-            Projection(sizes, chosen.hidden, normalise=chosen.normalise_inputs)
+            Projection(
+                sizes,
+                network_settings.hidden,
+                normalise=network_settings.normalise_inputs,
+            )
             for sizes in feature_sizes
         )
-        self.layers = nn.ModuleList(_layers(chosen))
-        last_norms = len(MODALITIES) if chosen.norm == "pre" else 0
+        self.layers = nn.ModuleList(_layers(network_settings))
+        last_norms = len(MODALITIES) if network_settings.norm == "pre" else 0
         self.last_norms = nn.ModuleList(
-            nn.LayerNorm(chosen.hidden) for _ in range(last_norms)
+            nn.LayerNorm(network_settings.hidden) for _ in range(last_norms)
         )
-        self.classify = nn.Linear(chosen.hidden, classes)
-        self.pool = AttentiveMMIL(chosen.hidden, classes, pool=POOLINGS[chosen.pooling])
-        self.last_layer_only = chosen.wiring == "official"
-        self.output_dropout = chosen.output_dropout
+        self.classify = nn.Linear(network_settings.hidden, classes)
+        self.pool = AttentiveMMIL(
+            network_settings.hidden, classes, pool=POOLINGS[network_settings.pooling]
+        )
+        self.last_layer_only = network_settings.wiring == "official"
+        self.output_dropout = network_settings.output_dropout
 
     def forward(self, inputs: Inputs, *, cross_attention: bool = True) -> Prediction:
         """Parse a batch; without `cross_attention` no modality sees the other, with the same weights."""

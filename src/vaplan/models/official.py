@@ -49,9 +49,9 @@ def load_official(model: HAN, path: Path) -> tuple[str, ...]:
             file=path,
             fix="convert the published weights first",
         ) from None
-    wanted, names = model.state_dict(), dict(_names(len(model.layers)))
+    expected, names = model.state_dict(), dict(_names(len(model.layers)))
     theirs = {ours: name for name, ours in names.items()}
-    if strange := sorted(set(wanted) - set(theirs)):
+    if strange := sorted(set(expected) - set(theirs)):
         what = f"the published network has no {strange[0]}"
         raise RunError(
             what,
@@ -59,7 +59,7 @@ def load_official(model: HAN, path: Path) -> tuple[str, ...]:
             fix="use a HAN with one audio and two visual streams, and norm: post",
         )
     weights: dict[str, Tensor] = {}
-    for ours, tensor in wanted.items():
+    for ours, tensor in expected.items():
         found = published.get(theirs[ours])
         if found is None or found.shape != tensor.shape:
             came = "missing" if found is None else f"of shape {tuple(found.shape)}"
@@ -77,7 +77,7 @@ def load_official(model: HAN, path: Path) -> tuple[str, ...]:
             )
         weights[ours] = found
     model.load_state_dict(weights)
-    return tuple(sorted(name for name in published if names.get(name) not in wanted))
+    return tuple(sorted(name for name in published if names.get(name) not in expected))
 
 
 def _names(layers: int) -> Iterator[tuple[str, str]]:

@@ -18,8 +18,8 @@ class BiLSTM(nn.Module):
         present: Bool[Tensor, "video time"],
     ) -> Float[Tensor, "video time hidden"]:
         if present.all():
-            whole: Tensor = self.lstm(stream)[0]
-            return whole
+            output: Tensor = self.lstm(stream)[0]
+            return output
         order = (
             (~present).int().argsort(dim=1, stable=True)[..., None]
         )  # the existing segments first

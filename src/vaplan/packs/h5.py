@@ -45,9 +45,9 @@ def opened(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
     with file:
         link = file.get(KEY, getlink=True)
         if link is None:
-            found = ", ".join(sorted(file)[:5]) or "nothing"
+            names = ", ".join(sorted(file)[:5]) or "nothing"
             raise PackError(
-                f"no data set {KEY!r} in it, it holds {found}", file=path, fix=DOWNLOAD
+                f"no data set {KEY!r} in it, it holds {names}", file=path, fix=DOWNLOAD
             )
         if not isinstance(link, h5py.HardLink):
             raise PackError(
@@ -69,9 +69,11 @@ def _check(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
             fix=DOWNLOAD,
         )
     if rows.shape is None or rows.shape[1:] != shape:
-        found = spoken(rows.shape or ())
+        shape_text = spoken(rows.shape or ())
         raise PackError(
-            f"shape {found}, expected videos x {spoken(shape)}", file=path, fix=DOWNLOAD
+            f"shape {shape_text}, expected videos x {spoken(shape)}",
+            file=path,
+            fix=DOWNLOAD,
         )
     if rows.is_virtual or rows.external:
         raise PackError(
@@ -92,8 +94,8 @@ def _complete(rows: Any) -> bool:
     """Whether every number is in the file; one that is not would be read as zero."""
     if rows.chunks:
         pieces = math.prod(
-            -(-whole // piece)
-            for whole, piece in zip(rows.shape, rows.chunks, strict=True)
+            -(-size // piece)
+            for size, piece in zip(rows.shape, rows.chunks, strict=True)
         )
         return bool(rows.id.get_num_chunks() == pieces)
     return bool(rows.id.get_storage_size() == rows.nbytes)

@@ -59,18 +59,20 @@ class Pack:
 
     def provenance(self) -> dict[str, Any]:
         """What the store's features are; there are no weights here, so a digest of this stands for them."""
-        about = {
+        provenance = {
             key: asdict(self)[key]
             for key in ("encoder", "about", "shape", "pooling", "segments")
         }
         if self.whole_suffix:
             frames, *map_shape = self.shape
-            about |= {
+            provenance |= {
                 "frames_per_segment": frames // self.segments,
                 "map_shape": map_shape,
             }
-        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-        return {**about, "dimension": self.dimension, "weights_sha256": digest}
+        digest = hashlib.sha256(
+            json.dumps(provenance, sort_keys=True).encode()
+        ).hexdigest()
+        return {**provenance, "dimension": self.dimension, "weights_sha256": digest}
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,10 @@ def find(folder: Path, places: Sequence[str]) -> Path | None:
     )
 
 
-def _candidates(folder: Path, place: str) -> Iterator[Path]:
-    parts, here = PurePosixPath(place).parts, folder.absolute().parts
+def _candidates(folder: Path, pattern: str) -> Iterator[Path]:
+    parts, folder_parts = PurePosixPath(pattern).parts, folder.absolute().parts
     for taken in range(len(parts) + 1):
-        if here[len(here) - taken :] == parts[:taken]:
+        if folder_parts[len(folder_parts) - taken :] == parts[:taken]:
             yield folder.joinpath(*parts[taken:])
 
 

@@ -73,7 +73,7 @@ def _header(
             warnings.simplefilter(
                 "ignore"
             )  # that Python 2 wrote it takes nothing from the numbers
-            found, column_order, dtype = HEADERS[npy.read_magic(head)](head)
+            shape_read, column_order, dtype = HEADERS[npy.read_magic(head)](head)
     except MALFORMED as error:
         raise PackError("no .npy array", file=path, fix=DOWNLOAD) from error
     if dtype.kind not in kinds or dtype.itemsize > np.dtype(np.float64).itemsize:
@@ -81,9 +81,11 @@ def _header(
         raise PackError(
             f"numbers of type {dtype}, expected {kind} numbers", file=path, fix=DOWNLOAD
         )
-    if found != shape:
+    if shape_read != shape:
         raise PackError(
-            f"shape {spoken(found)}, expected {spoken(shape)}", file=path, fix=DOWNLOAD
+            f"shape {spoken(shape_read)}, expected {spoken(shape)}",
+            file=path,
+            fix=DOWNLOAD,
         )
     expected = head.tell() + math.prod(shape) * dtype.itemsize
     if size != expected:

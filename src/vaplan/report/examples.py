@@ -121,7 +121,7 @@ def _track(
     end: float,
 ) -> Markup:
     rows = packed(timeline.of(modality))
-    said = "; ".join(_said(event) for event in timeline.of(modality)) or "nothing"
+    text = "; ".join(_said(event) for event in timeline.of(modality)) or "nothing"
     gone = [_missing(span, end) for name, *span in timeline.missing if name == modality]
     bars = [
         _bar(event, y, colours[event.class_name], end)
@@ -136,7 +136,7 @@ def _track(
         class_="track",
         height=height,
         role="img",
-        aria_label=f"{label}: {said}",
+        aria_label=f"{label}: {text}",
     )
 
 
@@ -184,12 +184,12 @@ def _bar(event: Event, row: int, colour: str, end: float) -> Markup:
 def _missing(span: list[float], end: float) -> Markup:
     onset, offset = span
     title = tag("title", f"nothing recorded, {_seconds(onset)}–{_seconds(offset)} s")
-    place = {
+    row_of = {
         "x": _percent(onset, end),
         "width": _percent(offset - onset, end),
         "height": "100%",
     }
-    return tag("rect", title, class_="missing", fill="url(#hatch)", **place)
+    return tag("rect", title, class_="missing", fill="url(#hatch)", **row_of)
 
 
 def _axis(end: float, *, seekable: bool) -> Markup:
@@ -222,8 +222,8 @@ def _anchor(t: float, end: float) -> str:
 
 
 def _legend(example: Example, colours: Mapping[str, str]) -> Markup:
-    seen = {event.class_name for _, line in example.lanes for event in line}
-    others = [name for name in colours if name in seen.difference(example.tags)]
+    occurring = {event.class_name for _, line in example.lanes for event in line}
+    others = [name for name in colours if name in occurring.difference(example.tags)]
     lists = (("Tags", example.tags), ("Not among the tags", others))
     return tag(
         "div",

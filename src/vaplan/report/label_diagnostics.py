@@ -43,34 +43,34 @@ def picture(trust: Mapping[str, Mapping[str, LabelDiagnostics]]) -> Figure:
 
 
 def _draw(panel: Axes, by_class: Mapping[str, LabelDiagnostics]) -> None:
-    places = range(len(by_class))
-    found = list(by_class.values())
-    inside = [100 * one.rate for one in found]
-    outside = [100 * one.rate_untagged for one in found]
+    positions = range(len(by_class))
+    diagnostics = list(by_class.values())
+    tagged_rates = [100 * one.rate for one in diagnostics]
+    untagged_rates = [100 * one.rate_untagged for one in diagnostics]
     panel.barh(
-        [y - 0.18 for y in places],
-        inside,
+        [y - 0.18 for y in positions],
+        tagged_rates,
         0.34,
         color=BLUE,
         label="segments labelled, tagged videos",
     )
     panel.barh(
-        [y + 0.18 for y in places],
-        outside,
+        [y + 0.18 for y in positions],
+        untagged_rates,
         0.34,
         color=ORANGE,
         label="would fire, untagged videos",
     )
     right = [
         (y, 100 * one.precision)
-        for y, one in zip(places, found, strict=True)
+        for y, one in zip(positions, diagnostics, strict=True)
         if one.rate
     ]
     xs, ys = [x for _, x in right], [y for y, _ in right]
     panel.plot(xs, ys, "D", color=GREEN, ms=4, label="labels that are right, estimated")
     names = [_short(name) + MARKS[one.verdict] for name, one in by_class.items()]
-    panel.set_yticks(places, names, fontsize=7, parse_math=False)
-    panel.set(xlim=(0, 102), ylim=(len(found) - 0.4, -0.6))
+    panel.set_yticks(positions, names, fontsize=7, parse_math=False)
+    panel.set(xlim=(0, 102), ylim=(len(diagnostics) - 0.4, -0.6))
     panel.set_xlabel("percent", color=INK, fontsize=8)
     panel.tick_params(labelsize=7, color=FAINT, labelcolor=INK, length=2)
     panel.spines[["top", "right", "left"]].set_visible(False)

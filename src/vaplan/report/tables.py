@@ -63,8 +63,8 @@ def _column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
     """The head and the cells of one column."""
     cells = [row[index] for row in table.rows]
     numbers = [_number(cell) for cell in cells]
-    given = [n for n in numbers if n is not None]
-    numeric = bool(given) and all(
+    present_values = [n for n in numbers if n is not None]
+    numeric = bool(present_values) and all(
         n is not None or _shown(c) == NOTHING
         for c, n in zip(cells, numbers, strict=True)
     )
@@ -77,7 +77,11 @@ def _column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
     head = tag("th", table.columns[index], scope="col", class_=kind)
     if index == 0:
         return head, [tag("th", _shown(cell), scope="row") for cell in cells]
-    best = max(given) if numeric and table.highlight and len(cells) > 1 else math.inf
+    best = (
+        max(present_values)
+        if numeric and table.highlight and len(cells) > 1
+        else math.inf
+    )
     return head, [
         tag("td", *_parts(cell, bold=number == best), class_=kind)
         for cell, number in zip(cells, numbers, strict=True)

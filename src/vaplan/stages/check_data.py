@@ -91,8 +91,8 @@ def about_split(data: Annotations) -> dict[str, Any]:
     tags = Counter(tag for video in data.videos for tag in video.tags)
     events = Counter(
         (event.class_name, event.modality)
-        for found in data.events.values()
-        for event in found
+        for video_events in data.events.values()
+        for event in video_events
     )
     return {
         "videos": len(data.videos),
@@ -140,32 +140,34 @@ def look_at_media(
     progress: Progress | None = None,
 ) -> Iterator[Issue]:
     """Videos whose media file is not there or cannot be opened."""
-    media, found = MediaFolder(folder, table=data.source), dict[Path, list[Video]]()
+    media, videos_of = MediaFolder(folder, table=data.source), dict[Path, list[Video]]()
     for video in data.videos:
         try:
-            found.setdefault(media.find(video), []).append(video)
+            videos_of.setdefault(media.find(video), []).append(video)
         except MediaError as error:
             yield _gone(GONE[0], error.what, video, data)
-    results = run_supervised(glance, list(found), workers=workers)
+    results = run_supervised(glance, list(videos_of), workers=workers)
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:
-            progress(done, len(found), "")
+            progress(done, len(videos_of), "")
         if reason:
-            yield from (_gone(GONE[1], reason, video, data) for video in found[path])
+            yield from (
+                _gone(GONE[1], reason, video, data) for video in videos_of[path]
+            )
 
 
 def _gone(kind: str, reason: str, video: Video, data: Annotations) -> Issue:
     return Issue(kind, reason, video.video, data.files[0], video.line)
 
 
-def write_manifest(path: Path, found: Check) -> Path:
+def write_manifest(path: Path, check: Check) -> Path:
     """List the videos without media, for `evaluate --without` and for whoever looks for them."""
-    splits = {video.video: video.split for video in found.data.videos}
+    splits = {video.video: video.split for video in check.data.videos}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(MANIFEST)
-    writer.writerows((f.video, splits[f.video], f.kind, f.what) for f in found.gone())
+    writer.writerows((f.video, splits[f.video], f.kind, f.what) for f in check.gone())
     return write_text(path, text.getvalue())
 
 
@@ -188,8 +190,8 @@ def by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
     """The issues, grouped."""
     kinds = dict[str, list[dict[str, Any]]]()
     for issue in issues:
-        about = asdict(issue) | {"file": str(issue.file)}
-        kinds.setdefault(about.pop("kind"), []).append(about)
+        document = asdict(issue) | {"file": str(issue.file)}
+        kinds.setdefault(document.pop("kind"), []).append(document)
     return kinds
 
 

@@ -83,14 +83,14 @@ def features(
         for pair in pairs
     }
     computes = {
-        pair: compute.otherwise(Compute.of(made.card.provenance))
-        for pair, made in stores.items()
+        pair: compute.otherwise(Compute.of(open_store.card.provenance))
+        for pair, open_store in stores.items()
     }
     with (
-        ExitStack() as held
+        ExitStack() as stack
     ):  # another job on this store has to wait until this one ends
         writers = {
-            pair: held.enter_context(store.writing()) for pair, store in stores.items()
+            pair: stack.enter_context(store.writing()) for pair, store in stores.items()
         }
         jobs, unfound = _plan(data, folder, stores, retry=retry)
         already, jobs = len(data.ids) - len(jobs) - len(unfound), jobs[:limit]
@@ -126,9 +126,9 @@ def _create(
                 fix="leave the two options out, or give another --store",
             )
     encoder = encoder_models.load(pair[1], pair[0], compute=compute)
-    about = {**encoder.provenance, "dimension": encoder.dimension}
-    about |= {} if sampling == CENTRE else {"sampling": sampling}
-    return Store.create(root, name, about, planned=planned)
+    provenance = {**encoder.provenance, "dimension": encoder.dimension}
+    provenance |= {} if sampling == CENTRE else {"sampling": sampling}
+    return Store.create(root, name, provenance, planned=planned)
 
 
 def _refuse_other_sampling(begun: Store, sampling: str) -> None:
@@ -171,8 +171,8 @@ def _plan(
     return jobs, unfound
 
 
-def _pairs(wanted: dict[Pair, set[str]], video: str) -> tuple[Pair, ...]:
-    return tuple(pair for pair, videos in wanted.items() if video in videos)
+def _pairs(missing: dict[Pair, set[str]], video: str) -> tuple[Pair, ...]:
+    return tuple(pair for pair, videos in missing.items() if video in videos)
 
 
 def _fill(
@@ -235,8 +235,8 @@ def _prepare(computes: dict[Pair, Compute]) -> None:
     torch.set_num_threads(1)
     _LOADED.update(
         {
-            pair: encoder_models.load(pair[1], pair[0], compute=how)
-            for pair, how in computes.items()
+            pair: encoder_models.load(pair[1], pair[0], compute=compute)
+            for pair, compute in computes.items()
         }
     )
 

@@ -65,9 +65,9 @@ class Source:
 
     def within(self, folder: Path) -> Path:
         """Its place for a data set that is kept in this folder."""
-        whole = Path(os.path.abspath(folder))  # noqa: PTH100 - links stay, `.` and `..` get a name
+        absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - links stay, `.` and `..` get a name
         return (
-            whole.parent / f"{whole.name}{self.beside}" / self.name
+            absolute.parent / f"{absolute.name}{self.beside}" / self.name
             if self.beside
             else folder / self.name
         )
@@ -170,11 +170,13 @@ def fetch(
         raise UsageError(f"{base!r} is no web address", fix=f"use {PUBLIC}")
     if any(source.name.endswith(".h5") for source in sources[name]):
         _require_h5py()
-    places = {source.within(folder): source for source in sources[name]}
+    source_of = {source.within(folder): source for source in sources[name]}
     missing = {
-        path: source for path, source in places.items() if not _is_there(path, source)
+        path: source
+        for path, source in source_of.items()
+        if not _is_there(path, source)
     }
-    there = len(places) - len(missing)
+    present = len(source_of) - len(missing)
     for done, path in enumerate(missing):
         _bring(
             path,
@@ -184,8 +186,8 @@ def fetch(
             by_hand=_by_hand(list(missing.items())[done:]),
         )
         if progress:
-            progress(there + done + 1, len(places), "")
-    return tuple(places)
+            progress(present + done + 1, len(source_of), "")
+    return tuple(source_of)
 
 
 def _require_h5py() -> None:
@@ -236,11 +238,11 @@ def _bring(
         data = _download(address, pauses)
     except MachineError as error:
         raise MachineError(error.what, file=address, fix=by_hand) from error
-    found = source.fingerprint(data)
-    if found != source.sha256:
-        what = f"not the official {source.name}: its sha256 is {found}, expected {source.sha256}"
+    fingerprint = source.fingerprint(data)
+    if fingerprint != source.sha256:
+        what = f"not the official {source.name}: its sha256 is {fingerprint}, expected {source.sha256}"
         raise MachineError(what, file=address, fix=by_hand)
-    write_whole(path, lambda beside: beside.write_bytes(data))
+    write_whole(path, lambda temporary: temporary.write_bytes(data))
 
 
 def _numbers(data: bytes) -> bytes:

@@ -97,8 +97,8 @@ def import_pack(
         raise UsageError(
             "no such folder", file=folder, fix="give the folder of the published files"
         )
-    found, absent = _find(LAYOUTS[layout], folder, data, whole=whole)
-    if not found and not labels:
+    located, absent = _find(LAYOUTS[layout], folder, data, whole=whole)
+    if not located and not labels:
         raise PackError(
             f"nothing of the {layout} pack is there: {'; '.join(absent)}",
             file=folder,
@@ -108,7 +108,7 @@ def import_pack(
     if labels:
         unusable, without = import_labels(LAYOUTS[layout], folder, data, labels)
         absent += without
-    jobs = [_job(pack, data.ids, store) for pack in found]
+    jobs = [_job(pack, data.ids, store) for pack in located]
     failed = _fill_all(jobs, progress)
     touched = {video for job in jobs for video in job.lacking}
     return Imported(
@@ -124,28 +124,29 @@ def _find(
     layout: Layout, folder: Path, data: Annotations, *, whole: bool
 ) -> tuple[list[Found], list[str]]:
     """The packs that are there, and a line for each that is not."""
-    found, absent = list[Found](), list[str]()
+    located, absent = list[Found](), list[str]()
     for published in layout.packs:
         source = (_rows if published.background else _files)(published, folder, data)
         if source:
             pack = published.kept_whole() if whole else published
-            found.append(Found(pack, source, source.dtype(data.ids)))
+            located.append(Found(pack, source, source.dtype(data.ids)))
         else:
             absent.append(
                 f"no {published.encoder}, looked for {' and '.join(published.places)}"
             )
-    return found, absent
+    return located, absent
 
 
 def _files(pack: Pack, folder: Path, data: Annotations) -> ArrayFiles | None:
     """A file a video, named by the first characters of its id."""
-    place = find(folder, pack.places)
+    pack_folder = find(folder, pack.places)
     names = youtube_names(data)
     return (
         ArrayFiles(
-            {video: place / f"{name}.npy" for video, name in names.items()}, pack.shape
+            {video: pack_folder / f"{name}.npy" for video, name in names.items()},
+            pack.shape,
         )
-        if place
+        if pack_folder
         else None
     )
 
@@ -171,17 +172,17 @@ def _rows(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
     )
 
 
-def _job(found: Found, videos: Sequence[str], root: Path) -> Job:
+def _job(located: Found, videos: Sequence[str], root: Path) -> Job:
     """The store of a pack, made or found, and the videos it lacks; what failed before is tried again."""
-    name = store_name(found.pack.encoder, found.pack.modality)
-    known = stores(root).get(name)
-    dtype = known.card.dtype if known else found.dtype
+    name = store_name(located.pack.encoder, located.pack.modality)
+    existing_store = stores(root).get(name)
+    dtype = existing_store.card.dtype if existing_store else located.dtype
     if dtype is None:
-        return Job(found, None, tuple(videos))
+        return Job(located, None, tuple(videos))
     store = Store.create(
-        root, name, found.pack.provenance(), planned=videos, dtype=dtype
+        root, name, located.pack.provenance(), planned=videos, dtype=dtype
     )
-    return Job(found, store, tuple(store.lacking(videos, retry="")))
+    return Job(located, store, tuple(store.lacking(videos, retry="")))
 
 
 def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str, str]]:
@@ -204,18 +205,18 @@ def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str,
 
 def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
     """Bring the videos that lack into the store, shard by shard; a failure that it records already is not repeated."""
-    before = job.store.statuses() if job.store else {}
-    buffer, held = list[Entry](), 0
+    statuses = job.store.statuses() if job.store else {}
+    buffer, buffered_bytes = list[Entry](), 0
     for video, array in job.found.source.arrays(
         job.lacking, job.store.card.dtype if job.store else None
     ):
         entry = _entry(job, video, array)
-        if before.get(video) != (entry.status, entry.reason):
+        if statuses.get(video) != (entry.status, entry.reason):
             buffer.append(entry)
-            held += entry.feature.nbytes if entry.feature is not None else 0
-        if len(buffer) == SHARD or held > SHARD_BYTES:
+            buffered_bytes += entry.feature.nbytes if entry.feature is not None else 0
+        if len(buffer) == SHARD or buffered_bytes > SHARD_BYTES:
             _write(writer, buffer)
-            buffer, held = [], 0
+            buffer, buffered_bytes = [], 0
         yield entry
     _write(writer, buffer)
 

@@ -28,10 +28,10 @@ def import_labels(
 
     Returns: Ids with one-line reasons, and a line for each modality that has no labels.
     """
-    places = {pack: find(folder, pack.places) for pack in layout.labels}
-    found = {pack: place for pack, place in places.items() if place}
-    absent = [_absence(pack) for pack in layout.labels if pack not in found]
-    if not found:
+    folder_of = {pack: find(folder, pack.places) for pack in layout.labels}
+    folders = {pack: place for pack, place in folder_of.items() if place}
+    absent = [_absence(pack) for pack in layout.labels if pack not in folders]
+    if not folders:
         looked = "; ".join(absent) or "this pack was published without any"
         raise UsageError(
             f"no segment labels to write: {looked}",
@@ -42,7 +42,7 @@ def import_labels(
     for video, name in youtube_names(data).items():
         try:
             grids[video] = _grid(
-                {pack: place / f"{name}.npy" for pack, place in found.items()}, data
+                {pack: place / f"{name}.npy" for pack, place in folders.items()}, data
             )
         except PackError as error:
             failed.append((video, str(error)))

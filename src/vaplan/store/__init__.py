@@ -55,13 +55,13 @@ class Store:
         """
         provenance = plain(provenance)
         card = Card(encoder, provenance["dimension"], dtype, provenance)
-        known = stores(root)
-        if encoder in known:
-            known[encoder].card.refuse_other(
-                provenance, dtype=dtype, file=known[encoder].folder
+        existing_stores = stores(root)
+        if encoder in existing_stores:
+            existing_stores[encoder].card.refuse_other(
+                provenance, dtype=dtype, file=existing_stores[encoder].folder
             )
-        store = known.get(encoder, cls(Path(root) / card.folder_name, card))
-        if encoder not in known:
+        store = existing_stores.get(encoder, cls(Path(root) / card.folder_name, card))
+        if encoder not in existing_stores:
             with locked(store.folder):
                 publish(store.folder / CARD, card.sealed())
         store.plan(planned)
@@ -75,19 +75,19 @@ class Store:
 
         Raises: StoreError for no store, or one of another encoder; MachineError for one of another format.
         """
-        known = stores(root)
-        if encoder not in known:
-            what = f"store of another encoder: asked for {encoder}, it holds {', '.join(known) or 'nothing'}"
+        existing_stores = stores(root)
+        if encoder not in existing_stores:
+            what = f"store of another encoder: asked for {encoder}, it holds {', '.join(existing_stores) or 'nothing'}"
             raise StoreError(
                 what,
                 file=root,
                 fix="name one it holds, or run `vaplan features` with that encoder",
             )
         if provenance is not None:
-            known[encoder].card.refuse_other(
-                plain(provenance), file=known[encoder].folder
+            existing_stores[encoder].card.refuse_other(
+                plain(provenance), file=existing_stores[encoder].folder
             )
-        return known[encoder]
+        return existing_stores[encoder]
 
     @property
     def planned(self) -> list[str]:
@@ -210,14 +210,14 @@ class Store:
     def verify(self) -> list[str]:
         """Every problem there is: a changed byte, a changed row, a planned video without a row."""
         planned = self.planned
-        problems, seen = [], set[str]()
+        problems, verified = [], set[str]()
         for shard in shards.listed(self.folder):
             try:
                 table, whole = shards.load_whole(shard)
             except VaplanError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
-            seen.update(table["video"].to_pylist())
+            verified.update(table["video"].to_pylist())
             if not whole:
                 changed = [row["video"] for row in table.to_pylist() if not intact(row)]
                 problems.append(f"{shard.name}: changed since it was written")
@@ -230,10 +230,12 @@ class Store:
         if (
             not plan.exists()
             or plan.read_bytes() != canonical(planned)
-            or seen - {*planned}
+            or verified - {*planned}
         ):
             problems.append(f"{PLAN}: not there, or changed since it was written")
-        return problems + [f"no row: {video}" for video in planned if video not in seen]
+        return problems + [
+            f"no row: {video}" for video in planned if video not in verified
+        ]
 
     def _latest(self, columns: list[str]) -> pa.Table:
         return shards.latest(self.folder, columns)

@@ -27,17 +27,17 @@ class Card:
     @classmethod
     def read(cls, path: Path) -> "Card":
         """The card in a file; raises MachineError if it is of another format, StoreError if it is none."""
-        about = read_json(path)
-        if about.get("format") != FORMAT:
-            what = f"store of format {about.get('format')}; this vaplan reads format {FORMAT}"
+        document = read_json(path)
+        if document.get("format") != FORMAT:
+            what = f"store of format {document.get('format')}; this vaplan reads format {FORMAT}"
             raise MachineError(
                 what,
                 file=path,
-                fix=f"use vaplan {about.get('vaplan')} or make a new store",
+                fix=f"use vaplan {document.get('vaplan')} or make a new store",
             )
-        about.pop("digest", None)
+        document.pop("digest", None)
         try:
-            return cls(**about)
+            return cls(**document)
         except TypeError as error:
             raise _changed(path) from error
 
@@ -96,8 +96,8 @@ def canonical(value: Any) -> bytes:
 
 def plain(value: dict[str, Any]) -> dict[str, Any]:
     """A value as it comes back from JSON: tuples are lists."""
-    back: dict[str, Any] = json.loads(canonical(value))
-    return back
+    copy: dict[str, Any] = json.loads(canonical(value))
+    return copy
 
 
 def digest(content: bytes) -> str:

@@ -19,8 +19,8 @@ def publish(path: Path, content: bytes) -> None:
     Raises: MachineError naming the path and the bytes needed, when the disk refuses.
     """
 
-    def durably(beside: Path) -> None:
-        with beside.open("wb") as file:
+    def durably(temporary: Path) -> None:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

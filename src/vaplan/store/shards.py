@@ -85,10 +85,10 @@ def by_shard(
     """Where the latest rows of `videos` stand: a shard, rows of it, and the place in `videos` of each."""
     if not videos:
         return
-    found = pc.index_in(
+    positions = pc.index_in(
         pa.array(videos, pa.string()), value_set=table["video"]
     ).to_numpy(zero_copy_only=False)
-    shard, row = (table[name].to_numpy()[found] for name in ("shard", "row"))
+    shard, row = (table[name].to_numpy()[positions] for name in ("shard", "row"))
     order = np.argsort(shard, kind="stable")
     for places in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
         yield int(shard[places[0]]), row[places], places

@@ -94,8 +94,8 @@ def from_names(names: Iterable[str]) -> Taxonomy:
 
 def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> list[bool]:
     """Which classes of the taxonomy a list of names holds."""
-    held = {taxonomy.index(name) for name in names}
-    return [c in held for c in range(len(taxonomy))]
+    indices = {taxonomy.index(name) for name in names}
+    return [c in indices for c in range(len(taxonomy))]
 
 
 LLP = Taxonomy(

@@ -43,14 +43,14 @@ class Checkpoints:
 
     def write(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
         """Put a new checkpoint in the place of the last."""
-        held = {
+        copies = {
             name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
         }
         header = {"about": json.dumps({"of": self.of, **about})}
 
-        def durable(beside: Path) -> None:
-            save_file(held, beside, metadata=header)
-            with beside.open("rb") as file:
+        def durable(temporary: Path) -> None:
+            save_file(copies, temporary, metadata=header)
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
 
         write_whole(self.path, durable)
@@ -63,17 +63,17 @@ class Checkpoints:
         fix = "train again without resuming"
         try:
             with safe_open(self.path, framework="pt") as file:
-                about = json.loads(file.metadata()["about"])
+                details = json.loads(file.metadata()["about"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"not a checkpoint: {error}", file=self.path, fix=fix
             ) from None
-        if about["of"] != self.of:
+        if details["of"] != self.of:
             raise RunError(
                 "the checkpoint of another training", file=self.path, fix=fix
             )
-        return tensors, about
+        return tensors, details
 
     def remove(self) -> None:
         """Leave nothing behind a training that has ended."""
@@ -97,9 +97,9 @@ def restore_optimiser(
     """Put moments and step counts back."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        group, _, place = name.partition(".")
+        group, _, key_path = name.partition(".")
         if group == "optimiser":
-            index, _, key = place.partition(".")
+            index, _, key = key_path.partition(".")
             state.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict(
         {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}

@@ -65,21 +65,24 @@ def fabric(where: Place) -> "Fabric":
         logging.WARNING
     )  # standard error is for what vaplan says
     device = torch.device(where.device)
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "accelerator": device.type,
         "precision": "bf16-mixed" if where.precision == "bf16" else "32-true",
     }
     if where.processes == 1:
-        return Fabric(devices=1 if device.index is None else [device.index], **how)
-    here = int(os.environ["LOCAL_WORLD_SIZE"])
+        return Fabric(devices=1 if device.index is None else [device.index], **options)
+    local_processes = int(os.environ["LOCAL_WORLD_SIZE"])
     strategy = DDPStrategy(
         find_unused_parameters=True
     )  # a loss need not reach all of a network
-    made = Fabric(
-        devices=here, num_nodes=where.processes // here, strategy=strategy, **how
+    joined = Fabric(
+        devices=local_processes,
+        num_nodes=where.processes // local_processes,
+        strategy=strategy,
+        **options,
     )
-    made.launch()
-    return made
+    joined.launch()
+    return joined
 
 
 def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
@@ -96,28 +99,29 @@ def rank_slice(videos: int, fabric: "Fabric") -> slice:
     return slice(fabric.global_rank, None, count) if videos >= count else slice(None)
 
 
-def gather_batch(said: Any, share: slice, videos: int) -> Any:
+def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
     """The prediction of a whole batch, from all processes; only what this one said carries gradients."""
-    if len(said.mask) == videos:
-        return said
+    if len(prediction.mask) == videos:
+        return prediction
 
-    def complete(own: Tensor) -> Tensor:
-        whole = torch.zeros(
-            videos, *own.shape[1:], dtype=torch.float32, device=own.device
+    def complete(local: Tensor) -> Tensor:
+        gathered = torch.zeros(
+            videos, *local.shape[1:], dtype=torch.float32, device=local.device
         )
-        whole[share] = own.detach().float()
-        torch.distributed.all_reduce(whole)  # each video's numbers, and zeros
-        if own.is_floating_point():
-            whole[share] = own.float()
-        return whole.to(own.dtype)
+        gathered[share] = local.detach().float()
+        torch.distributed.all_reduce(gathered)  # each video's numbers, and zeros
+        if local.is_floating_point():
+            gathered[share] = local.float()
+        return gathered.to(local.dtype)
 
-    return mapped(said, complete)
+    return mapped(prediction, complete)
 
 
-def in_full_precision(said: Any) -> Any:
+def in_full_precision(prediction: Any) -> Any:
     """The prediction in float32, in which losses are computed."""
     return mapped(
-        said, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor
+        prediction,
+        lambda tensor: tensor.float() if tensor.is_floating_point() else tensor,
     )
 
 

@@ -38,9 +38,9 @@ class Removal:
     smoothing: tuple[float, ...] = (0.0, 0.1)
 
     def __post_init__(self) -> None:
-        for name, known in (("warm_up", WARM_UPS), ("forward", FORWARDS)):
-            if getattr(self, name) not in known:
-                raise RecipeError(unknown(name, getattr(self, name), known))
+        for name, names in (("warm_up", WARM_UPS), ("forward", FORWARDS)):
+            if getattr(self, name) not in names:
+                raise RecipeError(unknown(name, getattr(self, name), names))
         if not self.warm_up_epochs >= 0 or len(self.smoothing) != 2:
             raise RecipeError(
                 "warm_up_epochs must be 0 or more, and smoothing two numbers"
@@ -60,23 +60,23 @@ class Remover:
         self, model: nn.Module, inputs: Inputs, target: Target, passed: float
     ) -> Target:
         """The labels of this step, `passed` epochs after the start."""
-        said, present = self._modality(model, inputs), inputs.mask.any(dim=1)
-        strength = said.new_tensor(self.settings.smoothing)[:, None]
+        probability, present = self._modality(model, inputs), inputs.mask.any(dim=1)
+        strength = probability.new_tensor(self.settings.smoothing)[:, None]
         label = target.weak[:, None].float() * (1 - strength) + strength / 2
-        safe = said.float().clamp(1e-7, 1 - 1e-7)
+        safe = probability.float().clamp(1e-7, 1 - 1e-7)
         loss = -(label * safe.log() + (1 - label) * (-safe).log1p())
         ratios = self.ratios.to(loss.device) * warm_up(passed, self.settings)
-        kept = target.weak[:, None] & ~noisy_tags(loss, target.weak, present, ratios)
-        return Target(target.weak, kept[:, None] & inputs.mask[..., None])
+        labels = target.weak[:, None] & ~noisy_tags(loss, target.weak, present, ratios)
+        return Target(target.weak, labels[:, None] & inputs.mask[..., None])
 
     def _modality(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        how: dict[str, Any] = (
+        options: dict[str, Any] = (
             {"cross_attention": False} if self.settings.forward == "official" else {}
         )
         model.train(self.settings.forward == "official")
-        said: Tensor = model(inputs, **how).modality
+        probability: Tensor = model(inputs, **options).modality
         model.train()
-        return said
+        return probability
 
 
 def warm_up(passed: float, settings: Removal) -> float:

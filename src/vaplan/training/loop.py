@@ -90,8 +90,8 @@ def fit(
         while not loop.ended:
             entry = loop.train_epoch()
             if validate is not None:
-                found = validate(loop.judged.eval()) if is_rank_zero() else 0.0
-                entry["validation"] = loop.fabric.broadcast(found)
+                score = validate(loop.judged.eval()) if is_rank_zero() else 0.0
+                entry["validation"] = loop.fabric.broadcast(score)
             loop.finish_epoch(entry)
             if on_epoch is not None and is_rank_zero():
                 on_epoch(entry)
@@ -121,10 +121,12 @@ class _Objective(nn.Module):
     def forward(
         self, streams: Any, mask: Tensor, labels: dict[str, Any], share: slice
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        said, target = self.model(Inputs(streams, mask)), Target(**labels)
+        prediction, target = self.model(Inputs(streams, mask)), Target(**labels)
         with torch.autocast(mask.device.type, enabled=False):
-            said = gather_batch(in_full_precision(said), share, len(target.weak))
-            return objectives.total(said, target, self.objective)
+            prediction = gather_batch(
+                in_full_precision(prediction), share, len(target.weak)
+            )
+            return objectives.total(prediction, target, self.objective)
 
 
 class _Loop:
@@ -144,12 +146,12 @@ class _Loop:
         self.model, self.settings, self.checkpoints = model, settings, checkpoints
         self.target_hook, self.teacher = target_hook, teacher
         self.fabric = fabric(place(settings))
-        chosen = {
+        options = {
             "lr": settings.learning_rate,
             "weight_decay": settings.weight_decay,
             "betas": settings.betas,
         }
-        self.optimiser = OPTIMISERS[settings.optimiser](model.parameters(), **chosen)
+        self.optimiser = OPTIMISERS[settings.optimiser](model.parameters(), **options)
         self.network, self.stepper = self.fabric.setup(
             _Objective(model, losses), self.optimiser
         )
@@ -222,11 +224,13 @@ class _Loop:
         labels = self.labels(batch, self.target[index.to(self.fabric.device)])
         self.draw_anew(rank)
         share = rank_slice(len(index), self.fabric)
-        own = batch[share]
-        loss, parts = self.network(own.streams, own.mask, vars(labels), share)
+        local_batch = batch[share]
+        loss, parts = self.network(
+            local_batch.streams, local_batch.mask, vars(labels), share
+        )
         self.stepper.zero_grad()
         self.fabric.backward(
-            loss * (self.fabric.world_size if len(own) < len(batch) else 1)
+            loss * (self.fabric.world_size if len(local_batch) < len(batch) else 1)
         )  # gradients are averaged
         if self.settings.clip_norm is not None:
             self.fabric.clip_gradients(
@@ -245,24 +249,24 @@ class _Loop:
                 index
             )
 
-    def labels(self, batch: Inputs, given: Target) -> Target:
+    def labels(self, batch: Inputs, target: Target) -> Target:
         """What to learn from a whole batch, after those who may change it."""
         passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(
             self.inputs
         )
         with self.fabric.autocast():
             if self.target_hook is not None:
-                given = self.target_hook(self.model, batch, given, passed)
+                target = self.target_hook(self.model, batch, target, passed)
             if (
                 self.teacher is not None
                 and self.average is not None
                 and passed >= self.teacher.warmup_epochs
             ):
                 with torch.no_grad():
-                    given = correct_targets(
-                        in_full_precision(self.average(batch)), given, self.teacher
+                    target = correct_targets(
+                        in_full_precision(self.average(batch)), target, self.teacher
                     )
-        return given
+        return target
 
     def draw_anew(self, rank: int) -> None:
         """With several processes, give each step and rank random numbers that a checkpoint need not hold."""
@@ -273,19 +277,19 @@ class _Loop:
 
     def finish_epoch(self, entry: Epoch) -> None:
         """Note what the epoch gave, and keep its weights if they are the best."""
-        state, found = self.state, entry.get("validation")
+        state, score = self.state, entry.get("validation")
         state.history.append(entry)
         state.epoch, state.steps, state.since_best = (
             state.epoch + 1,
             0,
             state.since_best + 1,
         )
-        if found is not None:
-            better = state.best is None or found > state.best
-            if better or (found == state.best and self.settings.ties == "later"):
+        if score is not None:
+            better = state.best is None or score > state.best
+            if better or (score == state.best and self.settings.ties == "later"):
                 if self.settings.select == "best":
                     self.best = copy.deepcopy(self.judged.state_dict())
-                state.best = float(found)
+                state.best = float(score)
             state.since_best = 0 if better else state.since_best
         self.keep()
 
@@ -317,12 +321,12 @@ class _Loop:
 
     def resume(self) -> None:
         """Stand where the last checkpoint stood."""
-        found = self.checkpoints.read() if self.checkpoints else None
-        if found is None:
+        checkpoint = self.checkpoints.read() if self.checkpoints else None
+        if checkpoint is None:
             return
-        tensors, about = found
+        tensors, details = checkpoint
         self.state = _State(
-            **{name: value for name, value in about.items() if name != "of"}
+            **{name: value for name, value in details.items() if name != "of"}
         )
         self.model.load_state_dict(_below(tensors, "model"))
         if self.average is not None:

@@ -43,7 +43,9 @@ class Teacher:
             )
 
 
-def correct_targets(said: Prediction, target: Target, settings: Teacher) -> Target:
+def correct_targets(
+    prediction: Prediction, target: Target, settings: Teacher
+) -> Target:
     """The labels after the teacher had its say."""
     if target.pseudo is None:
         raise RecipeError(
@@ -51,9 +53,9 @@ def correct_targets(said: Prediction, target: Target, settings: Teacher) -> Targ
             fix="give labels, or no teacher",
         )
     blended = torch.lerp(
-        target.pseudo.float(), condition_on_tags(said).float(), settings.strength
+        target.pseudo.float(), condition_on_tags(prediction).float(), settings.strength
     )
-    possible = target.weak[:, None, None] & said.mask[..., None]
+    possible = target.weak[:, None, None] & prediction.mask[..., None]
     return replace(target, pseudo=(blended >= 0.5) & possible)
 
 

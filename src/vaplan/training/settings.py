@@ -132,9 +132,9 @@ class Training:
             "ties": TIES,
             "precision": PRECISIONS,
         }
-        for name, known in known_names.items():
-            if getattr(self, name) not in known:
-                raise RecipeError(unknown(name, getattr(self, name), known))
+        for name, names in known_names.items():
+            if getattr(self, name) not in names:
+                raise RecipeError(unknown(name, getattr(self, name), names))
 
     @property
     def validates(self) -> bool:

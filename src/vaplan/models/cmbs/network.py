@@ -116,12 +116,12 @@ class WeakCMBS(Trunk):
         feature_sizes: Sizes,
         classes: int,
     ) -> None:
-        chosen = settings or CMBSSettings()
-        super().__init__(chosen, feature_sizes)
+        network_settings = settings or CMBSSettings()
+        super().__init__(network_settings, feature_sizes)
         self.score = nn.ModuleList(
-            nn.Linear(chosen.hidden, classes + 1) for _ in (AUDIO, VISUAL)
+            nn.Linear(network_settings.hidden, classes + 1) for _ in (AUDIO, VISUAL)
         )
-        self.classify = nn.Linear(chosen.hidden, classes + 1, bias=False)
+        self.classify = nn.Linear(network_settings.hidden, classes + 1, bias=False)
 
     def forward(self, inputs: Inputs) -> Localisation:
         present = inputs.mask.all(dim=-1)
@@ -159,17 +159,20 @@ class FullCMBS(Trunk):
         feature_sizes: Sizes,
         classes: int,
     ) -> None:
-        chosen = settings or FullCMBSSettings()
-        super().__init__(chosen, feature_sizes, audio=chosen.hidden)
-        heard, _ = _stream_sizes(feature_sizes, chosen.positions)
+        network_settings = settings or FullCMBSSettings()
+        super().__init__(network_settings, feature_sizes, audio=network_settings.hidden)
+        heard, _ = _stream_sizes(feature_sizes, network_settings.positions)
         self.over_time = nn.ModuleList(
-            (BiLSTM(heard, chosen.hidden), BiLSTM(chosen.map_hidden, chosen.map_hidden))
+            (
+                BiLSTM(heard, network_settings.hidden),
+                BiLSTM(network_settings.map_hidden, network_settings.map_hidden),
+            )
         )
         self.score = nn.ModuleList(
-            nn.Linear(chosen.hidden, classes) for _ in (AUDIO, VISUAL)
+            nn.Linear(network_settings.hidden, classes) for _ in (AUDIO, VISUAL)
         )
-        self.event = nn.Linear(chosen.hidden, 1)
-        self.classify = nn.Linear(chosen.hidden, classes)
+        self.event = nn.Linear(network_settings.hidden, 1)
+        self.classify = nn.Linear(network_settings.hidden, classes)
 
     def forward(self, inputs: Inputs) -> Localisation:
         present = inputs.mask.all(dim=-1)
