@@ -28,9 +28,10 @@ Numbers = dict[
 class Evaluation:
     """An estimate beside a reference on one grid, and how much of the data set that is.
 
-    `data` are the videos that are scored, `table` is where the estimate came from. `missing` are labelled videos that
-    the estimate has no row for: they count as empty. `ignored` are videos of the estimate that are not densely labelled
-    in this split, `left_out` those that were not to be evaluated.
+    `data` are the videos that are scored, `table` is where the estimate came from. `missing` are
+    labelled videos that the estimate has no row for: they count as empty. `ignored` are videos of
+    the estimate that are not densely labelled in this split, `left_out` those that were not to be
+    evaluated.
     """
 
     data: Annotations
@@ -49,7 +50,8 @@ class Evaluation:
 
     @cached_property
     def ave(self) -> AVEScores:
-        """The accuracy of every video, for data sets in which a segment holds one class or background."""
+        """The accuracy of every video, for data sets in which a segment holds one class or
+        background."""
         labels = ave_labels(
             audio_visual(self.estimate), score=self.confidence.min(axis=2)
         )
@@ -69,14 +71,16 @@ class Evaluation:
         return dict(self.scores.percent())
 
     def per_class(self) -> Numbers:
-        """F of each class from counts summed over videos, or its accuracy, in percent; None where nobody marks it."""
+        """F of each class from counts summed over videos, or its accuracy, in percent; None where
+        nobody marks it."""
         names = self.data.taxonomy.classes
         if self.data.localisation:
             return dict(self.ave.per_class(names))
         return dict(llp_counts(self.reference, self.estimate).per_class(names))
 
     def intervals(self) -> Numbers:
-        """The 95 % interval of each number over resampled videos, in percent; of AVE's, that of the accuracy."""
+        """The 95 % interval of each number over resampled videos, in percent; of AVE's, that of
+        the accuracy."""
         if self.data.localisation:
             (found,) = bootstrap(100 * self.ave.per_video[:, None], seed=SEED)
             return {"accuracy": [found.low, found.high]}
@@ -87,7 +91,8 @@ class Evaluation:
         }
 
     def minus(self, other: "Evaluation") -> Numbers:
-        """How far this one is ahead, in points: the mean over the same videos, and its 95 % interval."""
+        """How far this one is ahead, in points: the mean over the same videos, and its 95 %
+        interval."""
         if self.data.localisation:
             (found,) = bootstrap(
                 100 * (self.ave.per_video - other.ave.per_video)[:, None], seed=SEED
@@ -194,7 +199,8 @@ def align(
     Bool[np.ndarray, "video time modality class"],
     Bool[np.ndarray, "video time modality class"],
 ]:
-    """Both on one grid, as long as the last event of either; segments beyond it are empty in both and score nothing."""
+    """Both on one grid, as long as the last event of either; segments beyond it are empty in both
+    and score nothing."""
     length = reference.segments or _longest(videos, reference, estimate)
     painted = replace(estimate, taxonomy=reference.taxonomy)
     return reference.select_videos(videos).reference(length), painted.select_videos(

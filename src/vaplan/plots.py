@@ -1,7 +1,8 @@
 """Figures: timelines under one another, training curves, F-scores per class.
 
-The first and the last are the forms of figures 4, 5 and 3 of Zhou et al. 2024, arXiv 2406.00919. Every function
-returns a matplotlib `Figure` that belongs to no window (`figure.savefig("x.png")`), the same for the same arguments.
+The first and the last are the forms of figures 4, 5 and 3 of Zhou et al. 2024, arXiv 2406.00919.
+Every function returns a matplotlib `Figure` that belongs to no window
+(`figure.savefig("x.png")`), the same for the same arguments.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,10 @@ from vaplan.timeline import Event, Timeline
 PAPER, INK, FAINT, LANE = "#fdfdfd", "#22272e", "#c5cbd3", "#f2f4f7"
 WIDTH = 7.2  # inches, a page's text width
 
-# Six colours of Okabe and Ito (2008), then those farthest from all before them in OKLab, seen with normal,
-# protanopic and deuteranopic eyes (simulation of Machado et al. 2009). Names stand beside colours throughout:
+# Six colours of Okabe and Ito (2008), then those farthest from all before them in
+# OKLab, seen with normal,
+# protanopic and deuteranopic eyes (simulation of Machado et al. 2009). Names stand
+# beside colours throughout:
 # no palette of this length can be told apart by everyone.
 PALETTE = (
     *(
@@ -116,7 +119,8 @@ def _overlap(one: Event, other: Event) -> bool:
 def plot(
     timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
 ) -> Figure:
-    """Draw what is heard above what is seen, over seconds; one lane a method where several are given.
+    """Draw what is heard above what is seen, over seconds; one lane a method where several are
+    given.
 
     Args:
         timeline: One timeline, or timelines of one video by the name of their lane, such as
@@ -132,7 +136,8 @@ def plot(
 def plot_labels(
     lanes: Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
 ) -> Figure:
-    """Draw one label a second, as in localisation, one lane a method: events of either modality, those of both once."""
+    """Draw one label a second, as in localisation, one lane a method: events of either modality,
+    those of both once."""
     heard = MODALITIES[0]
     once = {
         name: replace(
@@ -307,7 +312,8 @@ def training_curves(
     """Draw the loss, and the validation score where there is one, over epochs; one line a run.
 
     Args:
-        histories: By the run's name its epochs in order, each with "epoch", "loss" and perhaps "validation".
+        histories: By the run's name its epochs in order, each with "epoch", "loss" and perhaps
+            "validation".
     """
     titles = {
         "loss": "Training loss (each method its own)",
@@ -346,10 +352,12 @@ def training_curves(
 def curves(
     lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across: str, up: str
 ) -> Figure:
-    """Draw what a setting does, one line a measure, with bars of the spread; the settings stand at equal distances.
+    """Draw what a setting does, one line a measure, with bars of the spread; the settings stand
+    at equal distances.
 
     Args:
-        lines: By the measure's name its points: the setting, the mean, and the spread on either side.
+        lines: By the measure's name its points: the setting, the mean, and the spread on either
+            side.
         across: The setting's name, and `up` the measures' unit.
     """
     settings = sorted({x for points in lines.values() for x, _, _ in points})
@@ -384,7 +392,8 @@ def per_class_f(
     title: str,
     measure: str = "F-score",
 ) -> Figure:
-    """Draw the F-score, or another measure, of each class as one bar a series, the best class on top.
+    """Draw the F-score, or another measure, of each class as one bar a series, the best class on
+    top.
 
     Args:
         scores: By the series' name, such as "PLG" and "PLD", the F of each class in percent.

@@ -1,6 +1,8 @@
-"""Text that people wrote: tables and YAML, read strictly, where every fault names the file and the line.
+"""Text that people wrote: tables and YAML, read strictly, where every fault names the file and
+the line.
 
-The reader of a kind of document says which error its faults are: a recipe's are the user's, a table's the data's.
+The reader of a kind of document says which error its faults are: a recipe's are the user's, a
+table's the data's.
 """
 
 import csv

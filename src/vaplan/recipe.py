@@ -1,6 +1,7 @@
 """Strict YAML in, resolved YAML out: what to train, on what, and how to decide.
 
-Unknown keys and wrong types are errors with a suggestion; a recipe that was read names every setting it used.
+Unknown keys and wrong types are errors with a suggestion; a recipe that was read names every
+setting it used.
 """
 
 import types
@@ -38,9 +39,9 @@ class Model:
 class Decision:
     """How probabilities become labels: a rule of `decisions.DECISIONS` and its threshold.
 
-    With `segments="fitted"` the segments' thresholds are chosen per modality and class on the densely labelled videos
-    of split `val` once the training has ended, and `threshold` is that of the gate alone. A rule of localisation has
-    one threshold, chosen there by accuracy.
+    With `segments="fitted"` the segments' thresholds are chosen per modality and class on the
+    densely labelled videos of split `val` once the training has ended, and `threshold` is that of
+    the gate alone. A rule of localisation has one threshold, chosen there by accuracy.
     """
 
     rule: str = "global_gate"
@@ -122,7 +123,8 @@ def shipped() -> dict[str, Path]:
 
 
 def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, or a shipped recipe by its name; `changes` are `key=value`, dots for nesting."""
+    """Read a recipe file, or a shipped recipe by its name; `changes` are `key=value`, dots for
+    nesting."""
     path = Path(name)
     if not path.is_file():
         if str(name) not in shipped():

@@ -1,6 +1,7 @@
 """Events in seconds, and the one bridge between them and arrays on the grid.
 
-A segment is marked by an event that covers at least half of it; a run of marked segments is one event.
+A segment is marked by an event that covers at least half of it; a run of marked segments is one
+event.
 """
 
 import math
@@ -286,7 +287,8 @@ def to_score_grid(
     *,
     segment_seconds: float = 1.0,
 ) -> Float[np.ndarray, "time modality class"]:
-    """The highest score of the events that mark a segment, 1 for events without one; NaN where nothing is marked."""
+    """The highest score of the events that mark a segment, 1 for events without one; NaN where
+    nothing is marked."""
     grid = np.full((segments, len(MODALITIES), len(taxonomy)), np.nan)
     for event in events:
         first, last = _covered(event, segment_seconds)
@@ -323,7 +325,8 @@ def from_grid(
     score: Float[np.ndarray, "time modality class"] | None = None,
     segment_seconds: float = 1.0,
 ) -> tuple[Event, ...]:
-    """Read the maximal runs of the grid as events; an event's score is the mean over its segments."""
+    """Read the maximal runs of the grid as events; an event's score is the mean over its
+    segments."""
     events = []
     for m, modality in enumerate(MODALITIES):
         for c in np.flatnonzero(grid[:, m].any(axis=0)):
@@ -350,7 +353,8 @@ def missing_spans(
 
 
 def merge(events: Sequence[Event]) -> tuple[Event, ...]:
-    """Join touching or overlapping events of one class and modality; the score is the mean by duration.
+    """Join touching or overlapping events of one class and modality; the score is the mean by
+    duration.
 
     >>> merge([Event("audio", "Dog", 0.0, 1.0, 0.5), Event("audio", "Dog", 1.0, 2.0, 1.0)])
     (Event(modality='audio', class_name='Dog', onset=0.0, offset=2.0, score=0.75),)

@@ -1,4 +1,5 @@
-"""Files written whole, and their hashes: write beside, then rename, so that a file is complete or not there."""
+"""Files written whole, and their hashes: write beside, then rename, so that a file is complete or
+not there."""
 
 import hashlib
 import json

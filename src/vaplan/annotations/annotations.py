@@ -18,7 +18,8 @@ from vaplan.timeline import Event, merge, to_grid
 
 @dataclass(frozen=True)
 class Video:
-    """One video: what is said to occur in it, where and in which split it is, and the line that first names it."""
+    """One video: what is said to occur in it, where and in which split it is, and the line that
+    first names it."""
 
     video: str
     tags: tuple[str, ...] = ()
@@ -31,8 +32,9 @@ class Video:
 class Annotations:
     """Weak labels of every video, and the events of those that were densely labelled.
 
-    `events` maps a video to its events: a video with an empty tuple was looked at and holds nothing, one that is
-    not in the mapping was never densely labelled. The other values are those of the `AnnotationRows` it was made from.
+    `events` maps a video to its events: a video with an empty tuple was looked at and holds
+    nothing, one that is not in the mapping was never densely labelled. The other values are those
+    of the `AnnotationRows` it was made from.
     """
 
     taxonomy: Taxonomy
@@ -81,7 +83,8 @@ class Annotations:
         return np.array([multi_hot(video.tags, self.taxonomy) for video in self.videos])
 
     def reference(self, segments: int) -> Bool[np.ndarray, "video time modality class"]:
-        """The dense labels of every video on a grid of so many segments; what lies beyond a video's end is empty."""
+        """The dense labels of every video on a grid of so many segments; what lies beyond a
+        video's end is empty."""
         grids = [
             to_grid(self.events.get(video.video, ()), self.taxonomy, segments)
             for video in self.videos
@@ -112,7 +115,8 @@ class Annotations:
 
 
 def merge_rows(sheet: AnnotationRows) -> Annotations:
-    """Merge the rows of a data set: what marks nothing and what belongs to no video of it is left out."""
+    """Merge the rows of a data set: what marks nothing and what belongs to no video of it is left
+    out."""
     tags, events = (
         defaultdict[str, list[str]](list),
         defaultdict[str, list[Event]](list),

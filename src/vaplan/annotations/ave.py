@@ -1,7 +1,8 @@
-"""AVE (audio-visual events): 4,143 ten-second clips, each with one event that is both heard and seen.
+"""AVE (audio-visual events): 4,143 ten-second clips, each with one event that is both heard and
+seen.
 
-A clip's id is `<YouTube id>@<line>`, the 0-based line of Annotations.txt that the split orders index, because 45
-YouTube ids occur in more than one line.
+A clip's id is `<YouTube id>@<line>`, the 0-based line of Annotations.txt that the split orders
+index, because 45 YouTube ids occur in more than one line.
 Source: Tian, Shi, Li, Duan, Xu, ECCV 2018 (arXiv 1803.08842); the files published with it.
 """
 
@@ -21,7 +22,8 @@ ANNOTATIONS = "Annotations.txt"
 SPLITS = ("train", "val", "test")
 FIELDS = ("class", "YouTube id", "quality", "onset", "offset")
 CLIP_SECONDS = 10
-BACKGROUND = "background"  # `background@<row>`: clips that hold no event, published as features alone
+# `background@<row>`: clips that hold no event, published as features alone
+BACKGROUND = "background"
 BACKGROUND_FILES = (
     "labels_noisy.h5",
     "audio_feature_noisy.h5",
@@ -33,7 +35,8 @@ VERSIONS = {
 
 
 def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
-    """Read Annotations.txt and the orders of the splits (`*_order.h5` or `*_order.txt`) of a folder.
+    """Read Annotations.txt and the orders of the splits (`*_order.h5` or `*_order.txt`) of a
+    folder.
 
     The background clips belong to split `train` where one of their h5 files lies in the folder.
     """

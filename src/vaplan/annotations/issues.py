@@ -1,4 +1,5 @@
-"""What is odd in a data set, by name, with the file and the line: nothing is repaired, nothing is hidden."""
+"""What is odd in a data set, by name, with the file and the line: nothing is repaired, nothing is
+hidden."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -73,8 +74,9 @@ def repeated(rows: Iterable[Row]) -> Iterator[Issue]:
 def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
     """Events of one class, modality and video that share time or touch; they are merged.
 
-    The definition: the events of a class are put in order of onset and offset, exact duplicates and events without
-    length left out; one that begins before the latest end so far overlaps, one that begins at it touches.
+    The definition: the events of a class are put in order of onset and offset, exact duplicates
+    and events without length left out; one that begins before the latest end so far overlaps, one
+    that begins at it touches.
     """
     groups = defaultdict[tuple[str, str, str], dict[tuple[float, float], Row]](dict)
     for row in events:

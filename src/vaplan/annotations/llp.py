@@ -1,6 +1,8 @@
-"""LLP (Look, Listen and Parse): 11,849 ten-second clips, weak labels for all, dense labels for val and test.
+"""LLP (Look, Listen and Parse): 11,849 ten-second clips, weak labels for all, dense labels for
+val and test.
 
-Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558); the files published with it. Its audio annotations exist in two
+Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558); the files published with it. Its audio
+annotations exist in two
 versions: three rows were corrected in April 2024, papers from before used the older ones.
 """
 
@@ -37,8 +39,9 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     """Read the official files of a folder.
 
     Args:
-        annotations: Which audio annotations: `corrected` or `legacy`, in the folder or in its sibling
-            `FOLDER-legacy`; or a file of the same format. By default those of the folder, whichever they are.
+        annotations: Which audio annotations: `corrected` or `legacy`, in the folder or in its
+            sibling `FOLDER-legacy`; or a file of the same format. By default those of the folder,
+            whichever they are.
     """
     if not folder.is_dir():
         raise AnnotationError(
@@ -82,7 +85,8 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
 
 
 def version(audio: Path) -> str:
-    """Which audio annotations a file holds, by its content and not by its name: `corrected`, `legacy`, or neither."""
+    """Which audio annotations a file holds, by its content and not by its name: `corrected`,
+    `legacy`, or neither."""
     content = digest(audio)
     return next(
         (
@@ -199,7 +203,10 @@ def _refuse_conflicts(listed: Iterable[Row]) -> None:
     for row in listed:
         earlier_row = first.setdefault(row.video, row)
         if (earlier_row.file, earlier_row.line) != (row.file, row.line):
-            what = f"video {row.video!r} stands in line {earlier_row.line} of {earlier_row.file.name} already"
+            what = (
+                f"video {row.video!r} stands in line {earlier_row.line} of "
+                f"{earlier_row.file.name} already"
+            )
             raise AnnotationError(
                 what, file=row.file, line=row.line, fix="keep one of the two"
             )

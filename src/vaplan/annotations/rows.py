@@ -1,4 +1,5 @@
-"""What the files of a data set say, row by row, before anything is merged: the common form that every reader makes."""
+"""What the files of a data set say, row by row, before anything is merged: the common form that
+every reader makes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ BOTH = "both"  # stands for one row in each modality
 class Row:
     """One row; `file` and `line` are where it was read.
 
-    With a modality and times it is an event, with a class alone a weak label; without a class it says that the video
-    was looked at.
+    With a modality and times it is an event, with a class alone a weak label; without a class it
+    says that the video was looked at.
     """
 
     video: str
@@ -73,7 +74,8 @@ class AnnotationRows:
         segments: How many segments every video has, where the data set fixes that.
         listed: The videos that belong to the data set, where rows may name others; None if all do.
         labelled: The splits whose every video was densely labelled, even those without a row.
-        localisation: Whether a segment holds one class or background (audio-visual event localisation).
+        localisation: Whether a segment holds one class or background (audio-visual event
+            localisation).
         recording: Which recording a video was cut from, to tell whether two splits share one.
         issues: What the reader itself noticed.
     """

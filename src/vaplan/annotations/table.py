@@ -1,7 +1,9 @@
-"""The one table: `video, modality, class, onset, offset, score`, and optionally `path, split`; CSV or Parquet.
+"""The one table: `video, modality, class, onset, offset, score`, and optionally `path, split`;
+CSV or Parquet.
 
-A row with a modality and times is an event; a row with a class alone is a weak label; a row with no class says that
-the video was looked at. Every field is read as text first, so nothing turns into a missing value by chance.
+A row with a modality and times is an event; a row with a class alone is a weak label; a row with
+no class says that the video was looked at. Every field is read as text first, so nothing turns
+into a missing value by chance.
 """
 
 import csv
@@ -113,9 +115,9 @@ def read_rows(
     """Read and check every row; a fault names the file, the line, the value and what to do.
 
     Args:
-        taxonomy: The classes to expect. Without it they come from the file beside the table with the same name and
-            the ending `.taxonomy.yaml` or `.taxonomy.csv`, which also says whether the task is localisation; without
-            that, they are the table's own, sorted.
+        taxonomy: The classes to expect. Without it they come from the file beside the table with
+            the same name and the ending `.taxonomy.yaml` or `.taxonomy.csv`, which also says
+            whether the task is localisation; without that, they are the table's own, sorted.
         may_be_empty: A table of results may hold a header alone.
     """
     rows = list(_rows(path))
@@ -173,7 +175,8 @@ def _check_classes(path: Path, rows: Iterable[Row], classes: frozenset[str]) -> 
 
 
 def _refuse_look_alikes(path: Path, rows: Iterable[Row]) -> None:
-    """Two classes that differ in case alone are a slip: they would split one class's evidence in two."""
+    """Two classes that differ in case alone are a slip: they would split one class's evidence in
+    two."""
     first_row_of: dict[str, Row] = {}
     for row in rows:
         first = first_row_of.setdefault(row.class_name.casefold(), row)
@@ -192,7 +195,10 @@ def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
         for name in OPTIONAL:
             earlier_value, now = getattr(first, name), getattr(row, name)
             if now and earlier_value != now:
-                what = f"video {row.video!r} has {name} {now!r} here and {earlier_value!r} in line {first.line}"
+                what = (
+                    f"video {row.video!r} has {name} {now!r} here and "
+                    f"{earlier_value!r} in line {first.line}"
+                )
                 raise AnnotationError(
                     what, file=path, line=row.line, fix=f"give it one {name}"
                 )
@@ -201,7 +207,10 @@ def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
                 (row.video, row.modality, row.class_name, row.onset, row.offset), row
             )
             if same.score != row.score:
-                what = f"the event of line {same.line} again, with score {row.score:g} and not {same.score:g}"
+                what = (
+                    f"the event of line {same.line} again, with score {row.score:g} "
+                    f"and not {same.score:g}"
+                )
                 raise AnnotationError(
                     what, file=path, line=row.line, fix="keep one of the two"
                 )
@@ -315,7 +324,8 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
 
 
 def check_id(video: str, *, file: Path, line: int) -> None:
-    """The grammar of a video id: something printable, with no slash, no `..`, at most 200 characters."""
+    """The grammar of a video id: something printable, with no slash, no `..`, at most 200
+    characters."""
     fix = "use letters, digits, '-', '_' and '.'"
     if not video:
         raise AnnotationError(

@@ -1,4 +1,5 @@
-"""Suites of trainings side by side: one folder of files, tables with deviations and intervals, and figures."""
+"""Suites of trainings side by side: one folder of files, tables with deviations and intervals,
+and figures."""
 
 from vaplan.bench.compare_runs import compare_runs
 from vaplan.bench.run import Bench, bench

@@ -1,4 +1,5 @@
-"""Finished runs on one page: their numbers, what differs in their recipes, their training and their classes."""
+"""Finished runs on one page: their numbers, what differs in their recipes, their training and
+their classes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,7 +139,10 @@ def _note(
     names_by_text = defaultdict[str, list[str]](list)
     for name, run in run_of.items():
         if metrics := run.metrics.get(split):
-            what = f"{metrics['videos']} videos of {metrics['data']}, annotations {metrics['annotations']}"
+            what = (
+                f"{metrics['videos']} videos of {metrics['data']}, annotations "
+                f"{metrics['annotations']}"
+            )
             names_by_text[
                 f"{what}; {decision_of(abouts[name])}; {selection_of(abouts[name])}"
             ].append(name)

@@ -144,7 +144,10 @@ def speaking(store: Path) -> tuple[list[str], list[str]]:
             names[MODALITIES.index(modality)].append(encoder)
     for modality, group in zip(MODALITIES, names, strict=True):
         if not group:
-            what = f"no {modality} features of an encoder that can be compared with the classes' names"
+            what = (
+                f"no {modality} features of an encoder that can be compared with the "
+                "classes' names"
+            )
             raise UsageError(
                 what, file=store, fix="give pseudo labels with --labels TABLE"
             )
@@ -158,7 +161,8 @@ def _reference(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
 
 
 def truth(desk: Desk, split: str) -> Annotations:
-    """The videos of a split that have dense labels: the data set's own, or those of the desk's table."""
+    """The videos of a split that have dense labels: the data set's own, or those of the desk's
+    table."""
     annotations = desk.annotations.select(split)
     if desk.truth:
         annotations = replace(

@@ -1,4 +1,5 @@
-"""A bench's figures by name: labels by class, timelines of several methods, and the curve of a sweep."""
+"""A bench's figures by name: labels by class, timelines of several methods, and the curve of a
+sweep."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -106,7 +107,8 @@ def _classes(results: Results) -> Iterator[tuple[str, Picture]]:
 
 
 def _timelines(results: Results) -> Iterator[tuple[str, Picture]]:
-    """Videos that hold many classes, spread over the split: the reference, and every method's first seed."""
+    """Videos that hold many classes, spread over the split: the reference, and every method's
+    first seed."""
     data = results.desk.annotations.select(results.desk.split)
     shown = [method for method in results.methods if method.scores]
     jobs = {row.title: row.jobs for row in results.plan.rows}

@@ -1,7 +1,8 @@
-"""What a suite's rows need, as jobs: steps with their seeds and inputs, named by everything they depend on.
+"""What a suite's rows need, as jobs: steps with their seeds and inputs, named by everything they
+depend on.
 
-Two rows, two suites, or two values of a sweep that need the same file share it: its name ends with a hash of the step's
-settings, its seed, its inputs and the data's content.
+Two rows, two suites, or two values of a sweep that need the same file share it: its name ends
+with a hash of the step's settings, its seed, its inputs and the data's content.
 """
 
 import hashlib

@@ -34,7 +34,8 @@ class Flips:
 
 @dataclass(frozen=True)
 class Quality:
-    """A table of pseudo labels against dense labels, by the name of the videos it was compared on."""
+    """A table of pseudo labels against dense labels, by the name of the videos it was compared
+    on."""
 
     table: Path
     f: dict[str, dict[str, dict[str, float]]]
@@ -49,7 +50,8 @@ class Quality:
 
 
 def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
-    """Compare labels with the dense ones of the split, and with those of the training videos where they are given."""
+    """Compare labels with the dense ones of the split, and with those of the training videos
+    where they are given."""
     data = desk.annotations
     references = {desk.split: data.select(desk.split)}
     if desk.truth:

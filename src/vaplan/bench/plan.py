@@ -12,7 +12,8 @@ from vaplan.errors import UsageError
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: one job for every seed, and the value of the sweep, if it depends on that."""
+    """A line of a table: one job for every seed, and the value of the sweep, if it depends on
+    that."""
 
     title: str
     jobs: Mapping[int, Job]
@@ -21,7 +22,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a suite asks for. `left_out` are titles that cannot be had from this data, and why."""
+    """Everything a suite asks for. `left_out` are titles that cannot be had from this data, and
+    why."""
 
     suite: Swept
     seeds: tuple[int, ...]
@@ -78,7 +80,8 @@ def _row(
 
 
 def _impossible(row: Row, desk: Desk) -> str:
-    """Why a row that needs dense labels cannot be had; a table of them that was given has to hold some."""
+    """Why a row that needs dense labels cannot be had; a table of them that was given has to hold
+    some."""
     for job in next(iter(row.jobs.values())).needed():
         if isinstance(job.step, Reference) and desk.truth is None:
             try:

@@ -1,4 +1,5 @@
-"""Jobs that are done, as numbers: every seed's, their mean and deviation, and differences with intervals."""
+"""Jobs that are done, as numbers: every seed's, their mean and deviation, and differences with
+intervals."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,8 @@ TEN = tuple(f"{level} {kind}" for level in LEVELS for kind in KINDS)
 
 @dataclass(frozen=True)
 class Scores:
-    """One seed's numbers in percent by name, and those of every video, in the order of `TEN` (or `LOCALISATION`)."""
+    """One seed's numbers in percent by name, and those of every video, in the order of `TEN` (or
+    `LOCALISATION`)."""
 
     numbers: dict[str, float]
     per_video: Float[np.ndarray, "video number"]
@@ -60,7 +62,8 @@ class Method:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a bench found out. `differences` are (better, worse, intervals by number's name)."""
+    """Everything a bench found out. `differences` are (better, worse, intervals by number's
+    name)."""
 
     plan: Plan
     desk: Desk
@@ -142,7 +145,8 @@ def collect(plan: Plan, desk: Desk, failures: Failures) -> Results:
 
 
 def difference(better: Method, worse: Method) -> dict[str, Interval]:
-    """By number's name `better - worse` of the seeds that both have, in points, with 95 % intervals."""
+    """By number's name `better - worse` of the seeds that both have, in points, with 95 %
+    intervals."""
     seeds = [seed for seed in better.scores if seed in worse.scores]
     if not seeds:
         return {}
@@ -203,7 +207,8 @@ def _of_val(run: Path) -> dict[str, Any]:
 
 
 def _quality(row: Row, desk: Desk, failures: Failures) -> list[Quality]:
-    """How good each seed's labels are; of labels that are denoised ones, also what became of those before."""
+    """How good each seed's labels are; of labels that are denoised ones, also what became of
+    those before."""
     qualities = []
     for job in row.jobs.values():
         if job.name not in failures:

@@ -20,7 +20,8 @@ from vaplan.report import Picture
 from vaplan.stages import read_data
 from vaplan.writing import write_json, write_text, write_whole
 
-WORLD_CHANGES = (  # networks, batches and trainings of the drawn world's size, alike for all methods
+# networks, batches and trainings of the drawn world's size, alike for all methods
+WORLD_CHANGES = (
     "model.settings.hidden=128",
     "model.settings.feedforward=128",
     "training.epochs=20",
@@ -36,7 +37,8 @@ DOTS_PER_INCH = 160
 class Bench:
     """What to run a suite on.
 
-    Without `data` and `store` it is the drawn world of so many `videos`. `work` is where the files of all jobs are
+    Without `data` and `store` it is the drawn world of so many `videos`. `work` is where the
+    files of all jobs are
     kept: suites that share it share them.
     """
 
@@ -95,7 +97,8 @@ class Bench:
 def bench(
     suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1
 ) -> Results:
-    """Do what is not done yet of a suite, and write its results into `out`; what failed is in them."""
+    """Do what is not done yet of a suite, and write its results into `out`; what failed is in
+    them."""
     localises = suite.variants[0].localisation
     if localises and not on.data:
         what = (
@@ -121,7 +124,8 @@ def bench(
 
 
 def write(results: Results, out: Path) -> None:
-    """`results.json`, `table.md`, `table.tex`, `table.csv`, `report.html`, and every figure as PNG and PDF."""
+    """`results.json`, `table.md`, `table.tex`, `table.csv`, `report.html`, and every figure as
+    PNG and PDF."""
     write_json(out / "results.json", results.document())
     result_tables, figures = tables(results), pictures(results)
     title = f"vaplan bench {results.plan.suite.name}"

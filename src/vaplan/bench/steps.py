@@ -1,4 +1,5 @@
-"""The steps a suite can name: each is a stage, its settings, and the names of the steps whose files it reads.
+"""The steps a suite can name: each is a stage, its settings, and the names of the steps whose
+files it reads.
 
 In a suite's file the first key of a step is its verb: `{train: ple, labels: refined}`.
 """
@@ -19,8 +20,8 @@ THRESHOLDS = ("fitted", "mixture", "given", "chance")
 
 @dataclass(frozen=True)
 class Label:
-    """PLG. Thresholds are `fitted` as by `vaplan label`, by `mixture` (from tags alone), `given`, or given in multiples
-    of chance, 1 / classes (`chance`)."""
+    """PLG. Thresholds are `fitted` as by `vaplan label`, by `mixture` (from tags alone), `given`,
+    or given in multiples of chance, 1 / classes (`chance`)."""
 
     label: str
     smooth: float = 0.0
@@ -30,7 +31,10 @@ class Label:
         if self.label not in THRESHOLDS:
             raise RecipeError(unknown("kind of thresholds", self.label, THRESHOLDS))
         if (self.label in ("given", "chance")) != bool(self.thresholds):
-            fix = "write {label: fitted}, or {label: given, thresholds: {audio: 0.04, visual: 0.04}}"
+            fix = (
+                "write {label: fitted}, or "
+                "{label: given, thresholds: {audio: 0.04, visual: 0.04}}"
+            )
             raise RecipeError(
                 f"{self.label} thresholds, and these: {dict(self.thresholds)}", fix=fix
             )
@@ -48,7 +52,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Train:
-    """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are steps.
+    """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are
+    steps.
 
     With `label_probability` it also reads the probability of each label.
     """
@@ -71,7 +76,8 @@ class Denoise:
 
 @dataclass(frozen=True)
 class Refine:
-    """What an encoder and parsers together find likelier right than wrong; `labels` is a step that labels.
+    """What an encoder and parsers together find likelier right than wrong; `labels` is a step
+    that labels.
 
     See `stages.refine`.
     """

@@ -10,8 +10,8 @@
     sweep: {K: [1, 3, 5, 7, 9]}
     set: {training.epochs: 10}
 
-`set` changes all recipes, before what a step sets itself; a step takes it back with `~`. A suite with a sweep is made
-once for every value, which then stands wherever `$` and the name stand.
+`set` changes all recipes, before what a step sets itself; a step takes it back with `~`. A suite
+with a sweep is made once for every value, which then stands wherever `$` and the name stand.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,10 @@ from vaplan.recipe import build
 class Suite:
     """What to run and to show.
 
-    `rows` and `labels` map titles to steps, the parsers of the table and the pseudo labels whose quality is shown.
-    `differences` are pairs of titles, by default every row against the first. `value` is that of the sweep.
-    `localisation` says that all this is about data sets of localisation, and of no others.
+    `rows` and `labels` map titles to steps, the parsers of the table and the pseudo labels whose
+    quality is shown. `differences` are pairs of titles, by default every row against the first.
+    `value` is that of the sweep. `localisation` says that all this is about data sets of
+    localisation, and of no others.
     """
 
     about: str
@@ -84,7 +85,8 @@ class Suite:
 
 @dataclass(frozen=True)
 class Swept:
-    """A suite with all the values of its sweep; a suite without one has one variant, and no `parameter`."""
+    """A suite with all the values of its sweep; a suite without one has one variant, and no
+    `parameter`."""
 
     name: str
     parameter: str
@@ -156,7 +158,8 @@ def _variant(tree: Mapping[str, Any], folder: Path) -> Suite:
 
 
 def _placed(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
-    """A step whose recipe is a path, of a shipped recipe or of a file beside the suite, with the common changes."""
+    """A step whose recipe is a path, of a shipped recipe or of a file beside the suite, with the
+    common changes."""
     if not isinstance(step, Train):
         return step
     path = recipes.shipped().get(step.train, folder / step.train)

@@ -143,7 +143,10 @@ def _differences(results: Results) -> Table:
         if ten
         else ()
     )
-    note = "In points, with 95 % bootstrap intervals over videos and seeds; an interval without 0 is a difference."
+    note = (
+        "In points, with 95 % bootstrap intervals over videos and seeds; an interval "
+        "without 0 is a difference."
+    )
     return Table(
         "Paired differences", ("", *heads), tuple(rows), note, groups, highlight=False
     )
@@ -265,7 +268,8 @@ def _cell(cell: object) -> str:
 
 
 def csv_table(results: Results) -> str:
-    """A line a method: every number's mean and deviation, unrounded, and how it was decided and selected."""
+    """A line a method: every number's mean and deviation, unrounded, and how it was decided and
+    selected."""
     names = _numbers(results)
     parameter = results.plan.suite.parameter
     text = io.StringIO()

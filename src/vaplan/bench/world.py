@@ -1,4 +1,5 @@
-"""The drawn world as a data set with features, for whoever has no data at hand: rendered once, encoded once."""
+"""The drawn world as a data set with features, for whoever has no data at hand: rendered once,
+encoded once."""
 
 from collections.abc import Callable
 from pathlib import Path

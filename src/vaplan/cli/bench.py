@@ -29,7 +29,8 @@ def bench(
         str | None,
         typer.Option(
             "--data",
-            help="The data set: `table:FILE`, `llp:DIR` …  [default: synthetic data, rendered first]",
+            help="The data set: `table:FILE`, `llp:DIR` …  [default: synthetic data, "
+            "rendered first]",
         ),
     ] = None,
     store: Annotated[

@@ -35,7 +35,8 @@ stderr = Console(stderr=True)
 
 @contextmanager
 def progress_bars() -> Iterator[Any]:
-    """Progress bars on standard error: `bars(name, unit)` gives a function of (done, of, what went wrong)."""
+    """Progress bars on standard error: `bars(name, unit)` gives a function of (done, of, what
+    went wrong)."""
     columns = (
         TextColumn("{task.description:>12}"),
         BarColumn(),
@@ -150,14 +151,18 @@ def finish(outcome: "Outcome | Imported", verb: str) -> None:
 
 def warn_skipped(videos: Sequence[str]) -> None:
     if videos:
-        what = f"warning: {len(videos)} videos have no features and were left out, the first is {videos[0]}"
+        what = (
+            f"warning: {len(videos)} videos have no features and were left out, the "
+            f"first is {videos[0]}"
+        )
         stderr.print(what, style="yellow", highlight=False, markup=False)
 
 
 def warn_embedded(encoders: Sequence[Sequence[str]]) -> None:
     if any(name == "embedded" for group in encoders for name in group):
         what = (
-            "note: the embedded encoders recognise only the synthetic data of `vaplan demo`; for real videos give "
+            "note: the embedded encoders recognise only the synthetic data of "
+            "`vaplan demo`; for real videos give "
             "--visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused"
         )
         stderr.print(what, style="yellow", highlight=False, markup=False)

@@ -29,7 +29,8 @@ def demo(
         typer.Option(
             "--videos",
             min=40,
-            help="Number of videos to render; with fewer than 400 the parsers learn too little to compare.",
+            help="Number of videos to render; with fewer than 400 the parsers learn too "
+            "little to compare.",
         ),
     ] = 600,
     seed: Annotated[

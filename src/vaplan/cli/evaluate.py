@@ -29,7 +29,8 @@ WithoutOption = Annotated[
     Path | None,
     typer.Option(
         "--without",
-        help="CSV with a column `video`: videos to leave out, such as `missing.csv` of `data check`.",
+        help="CSV with a column `video`: videos to leave out, such as `missing.csv` of "
+        "`data check`.",
     ),
 ]
 
@@ -163,7 +164,10 @@ def _tell(result: "Evaluation") -> None:
             style="yellow",
         )
     if result.missing:
-        what = f"warning: {table} has no row for {len(result.missing)} of {videos} videos; they count as empty"
+        what = (
+            f"warning: {table} has no row for {len(result.missing)} of {videos} "
+            "videos; they count as empty"
+        )
         stderr.print(what, style="yellow", highlight=False, markup=False)
     if result.ignored:
         what = f"{table}: {len(result.ignored)} videos of other splits are ignored"
@@ -217,7 +221,8 @@ def _class_table(per_class: dict[str, Any]) -> Any:
 
 
 def _columns(per_class: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """By column the numbers of each class; those of the ten that fit on a screen, --json has all."""
+    """By column the numbers of each class; those of the ten that fit on a screen, --json has
+    all."""
     if not isinstance(next(iter(per_class.values())), dict):
         return {"accuracy": per_class}
     return {

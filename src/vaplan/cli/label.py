@@ -88,7 +88,8 @@ def label(
         Path | None,
         typer.Option(
             "--label-probability",
-            help="Also write the probability of every label, for `vaplan refine` and for losses with `labels: soft`.",
+            help="Also write the probability of every label, for `vaplan refine` and "
+            "for losses with `labels: soft`.",
         ),
     ] = None,
     diagnose: Annotated[

@@ -94,7 +94,8 @@ DeviceOption = Annotated[
     str,
     typer.Option(
         "--device",
-        help="Where encoders run: `cpu`, `openvino` (the CPU, faster), `cuda`, `cuda:1`, `mps`, or `auto`: "
+        help="Where encoders run: `cpu`, `openvino` (the CPU, faster), `cuda`, "
+        "`cuda:1`, `mps`, or `auto`: "
         "a GPU if it is there, else `cpu`.",
     ),
 ]
@@ -102,8 +103,10 @@ PrecisionOption = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="Of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: as the store was begun or the parser trained, "
-        "else bf16 where the device multiplies in it. The embedded ones are fp32 unless you say otherwise.",
+        help="Of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: as the store "
+        "was begun or the parser trained, "
+        "else bf16 where the device multiplies in it. The embedded ones are fp32 "
+        "unless you say otherwise.",
     ),
 ]
 SamplingOption = Annotated[

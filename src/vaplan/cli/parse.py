@@ -57,7 +57,8 @@ def parse(
         list[str] | None,
         typer.Option(
             "--threshold",
-            help="With `--zero-shot`: `audio=4` or `visual=6`; higher marks less. [default: 5 for both]",
+            help="With `--zero-shot`: `audio=4` or `visual=6`; higher marks less. "
+            "[default: 5 for both]",
         ),
     ] = None,
     tags: Annotated[

@@ -28,7 +28,8 @@ def predict(
         Path | None,
         typer.Option(
             "--scores",
-            help="Folder for the probabilities of all segments, in the format of `sed_scores_eval`.",
+            help="Folder for the probabilities of all segments, in the format of "
+            "`sed_scores_eval`.",
         ),
     ] = None,
 ) -> None:

@@ -18,7 +18,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe file, or the name of a shipped recipe: han, plg, ple, vaplan, default, ma, jomold, valor …"
+            help="A recipe file, or the name of a shipped recipe: han, plg, ple, "
+            "vaplan, default, ma, jomold, valor …"
         ),
     ],
     run: RunOption,
@@ -76,5 +77,8 @@ def train(
     if training.is_rank_zero():
         stderr.print(f"run {run}", highlight=False)
         if resolved.training.validates and resolved.training.select_on == "test":
-            what = "the epoch was selected on split test, as published: the scores on that split are optimistic"
+            what = (
+                "the epoch was selected on split test, as published: the scores on "
+                "that split are optimistic"
+            )
             stderr.print(f"warning: {what}", style="yellow", highlight=False)

@@ -1,7 +1,8 @@
-"""The whole path on the synthetic world: render, features, label, train, denoise, train, evaluate, parse, report.
+"""The whole path on the synthetic world: render, features, label, train, denoise, train,
+evaluate, parse, report.
 
-Every step is the stage a user would call, on files a user could have. The dense truth of the training videos is read
-only here, at the end, to say how good the pseudo labels were.
+Every step is the stage a user would call, on files a user could have. The dense truth of the
+training videos is read only here, at the end, to say how good the pseudo labels were.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,8 @@ SIZE = (
 
 
 def demo(out: Path, *, videos: int, seed: int, bars: Bars, seeds: int = SEEDS) -> Demo:
-    """Run everything into `out`; what is there from an earlier run with the same settings is used again."""
+    """Run everything into `out`; what is there from an earlier run with the same settings is used
+    again."""
     store = out / "store"
     data = stages.read_data(
         f"table:{make_world(out / 'world', store, videos=videos, seed=seed, bars=bars)}"

@@ -71,7 +71,8 @@ def write_page(
         result.page,
         title="vaplan demo: from tags to timelines",
         lead=f"{len(data.taxonomy)} classes, drawn and synthesised, rendered to media files. The training videos' tags "
-        "say what occurs; nothing says when, or whether it is heard or seen. The parsers are scored on test videos "
+        "say what occurs; nothing says when, or whether it is heard or seen. The "
+        "parsers are scored on test videos "
         "that no training saw.",
         tables=tables,
         pictures=[

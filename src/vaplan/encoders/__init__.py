@@ -1,7 +1,7 @@
 """Encoders turn the segments of a video, and sentences, into vectors of one space.
 
-To add one: a file with a `load(source, modality, *, frames_per_segment, compute)` beside these, and a line in
-`ENCODERS`.
+To add one: a file with a `load(source, modality, *, frames_per_segment, compute)` beside these,
+and a line in `ENCODERS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,10 +87,11 @@ def load(
     """The encoder of this name, for AUDIO or VISUAL.
 
     Args:
-        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id; what may follow it is in the file of
-            that kind.
+        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id; what may follow
+            it is in the file of that kind.
         frames_per_segment: How many frames of a segment are averaged; sound takes no notice.
-        compute: Device and precision; they are in the provenance. The embedded encoders take `auto` as plain.
+        compute: Device and precision; they are in the provenance. The embedded encoders take
+            `auto` as plain.
     """
     kind, _, source = name.partition(":")
     if kind not in ENCODERS:
@@ -124,7 +125,8 @@ def class_vectors(
 
 @dataclass(frozen=True)
 class Encoded:
-    """A media file as each of some encoders has it; zeros where a segment lacks the encoder's modality."""
+    """A media file as each of some encoders has it; zeros where a segment lacks the encoder's
+    modality."""
 
     vectors: tuple[Float32[np.ndarray, "time _"], ...]
     mask: Bool[np.ndarray, "time modality"]
@@ -134,9 +136,11 @@ class Encoded:
 def encode(
     path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE
 ) -> Encoded:
-    """Decode a media file once and encode it with all these encoders, chunk by chunk: any length in flat memory.
+    """Decode a media file once and encode it with all these encoders, chunk by chunk: any length
+    in flat memory.
 
-    Pictures that nobody asks for are left out where that changes no other; damage in them stays unknown.
+    Pictures that nobody asks for are left out where that changes no other; damage in them stays
+    unknown.
     """
     masks, rows, warnings = (
         list[np.ndarray](),

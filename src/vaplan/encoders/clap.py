@@ -1,14 +1,18 @@
 """Any ClapModel: sounds and sentences to vectors (Wu et al. 2023, arXiv 2211.06687).
 
-Behind the folder or hub id may stand `?padding=…` and `&context=…`, as in `clap:laion/clap-htsat-unfused?context=clip`:
+Behind the folder or hub id may stand `?padding=…` and `&context=…`, as in
+`clap:laion/clap-htsat-unfused?context=clip`:
 
-- `padding` fills a sound that is shorter than the model's window (10 s in the published models): `repeat` repeats it,
+- `padding` fills a sound that is shorter than the model's window (10 s in the published models):
+`repeat` repeats it,
   `zeros` adds silence. Without it, it is as the model's own preprocessor_config.json says.
-- `context=segment`, the default, plays each segment to the model by itself, as whole clips were in its training.
-  `context=clip` plays the whole sound, a window at a time; what the model makes of every moment is averaged over each
-  segment and projected. That is one pass instead of one a segment, and a segment is heard among its neighbours. But a
-  moment's token holds some of what lies around it, and the projection was trained on the mean of a whole window only:
-  it is not the vector of the segment's own sound, and the same sound elsewhere in a video has another one.
+- `context=segment`, the default, plays each segment to the model by itself, as whole clips were
+in its training.
+  `context=clip` plays the whole sound, a window at a time; what the model makes of every moment
+  is averaged over each segment and projected. That is one pass instead of one a segment, and a
+  segment is heard among its neighbours. But a moment's token holds some of what lies around it,
+  and the projection was trained on the mean of a whole window only: it is not the vector of the
+  segment's own sound, and the same sound elsewhere in a video has another one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -148,7 +152,8 @@ class ClapEncoder:
 def mean_between(
     tokens: Float[Tensor, "moment feature"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "time feature"]:
-    """The mean of the tokens between neighbouring edges, a token counting by how much of it lies there.
+    """The mean of the tokens between neighbouring edges, a token counting by how much of it lies
+    there.
 
     Args:
         edges: In tokens: token k reaches from k to k + 1.

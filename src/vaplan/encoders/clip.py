@@ -33,7 +33,8 @@ BATCH_SIZE = 10
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How a frame becomes the model's input: resize, crop the centre, scale to [0, 1], normalise."""
+    """How a frame becomes the model's input: resize, crop the centre, scale to [0, 1],
+    normalise."""
 
     size: int | tuple[int, int]  # of the shorter edge, or height and width
     crop: tuple[int, int]  # height and width
@@ -49,7 +50,8 @@ class ImagePreprocessing:
         """Read the library's settings; what is not said there has the library's default for CLIP.
 
         Args:
-            crops: Whether pictures are cropped where that is not said; the library's processor of SigLIP does not.
+            crops: Whether pictures are cropped where that is not said; the library's processor of
+                SigLIP does not.
         """
         size, resample = (
             _edge_or_sides(config.get("size", 224)),
@@ -71,7 +73,8 @@ class ImagePreprocessing:
             or not config.get("do_resize", True)
         ):
             raise EncoderError(
-                f"preprocessing with resample={resample}, size={size}, crop={crop} is not supported",
+                f"preprocessing with resample={resample}, size={size}, crop={crop} "
+                "is not supported",
                 fix="name a model whose images are resized (bilinear or bicubic), then cropped",
             )
         normalised = config.get("do_normalize", True)
@@ -95,7 +98,8 @@ def preprocess(
     frames: UInt8[np.ndarray, "frame height width channel"],
     settings: ImagePreprocessing,
 ) -> Float32[Tensor, "frame channel cropped_height cropped_width"]:
-    """Frames as the model wants them; within one grey level of the library's own processor, at a third of its cost."""
+    """Frames as the model wants them; within one grey level of the library's own processor, at a
+    third of its cost."""
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     resized = _resized(pixels, settings)
     height, width = settings.crop
@@ -120,7 +124,8 @@ def _resized(pixels: Tensor, settings: ImagePreprocessing) -> Tensor:
 
 
 def resized_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[int, int]:
-    """Height and width after resizing; the longer edge is cut to whole pixels, not rounded, as the library does.
+    """Height and width after resizing; the longer edge is cut to whole pixels, not rounded, as
+    the library does.
 
     >>> resized_sides((241, 321), 224)
     (224, 298)
@@ -166,7 +171,8 @@ class ClipEncoder:
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """One unit vector a segment; zeros where it was not seen.
 
-        Each frame is encoded by itself; the unit vectors of a segment's frames are averaged and made unit again.
+        Each frame is encoded by itself; the unit vectors of a segment's frames are averaged and
+        made unit again.
         """
         present = np.flatnonzero(segments.mask[:, VISUAL])
         rows = np.zeros((len(segments), self.dimension), np.float32)

@@ -28,12 +28,13 @@ NATIVE = (
 
 @dataclass(frozen=True)
 class Compute:
-    """A device (`auto`, `cpu`, `openvino`, `cuda`, `cuda:1` or `mps`) and a precision (`auto`, `fp32`, `bf16`, `fp16`).
+    """A device (`auto`, `cpu`, `openvino`, `cuda`, `cuda:1` or `mps`) and a precision (`auto`,
+    `fp32`, `bf16`, `fp16`).
 
-    `auto` takes the first NVIDIA GPU there is, else the processor, and bf16 where the device multiplies in it, else
-    fp32. In half precision only the products of the sound or picture tower are made; norms, softmax and all text stay
-    in fp32. `openvino` is the processor too: OpenVINO runs the sound or picture tower there, wholly in the precision
-    wanted, and PyTorch the text.
+    `auto` takes the first NVIDIA GPU there is, else the processor, and bf16 where the device
+    multiplies in it, else fp32. In half precision only the products of the sound or picture tower
+    are made; norms, softmax and all text stay in fp32. `openvino` is the processor too: OpenVINO
+    runs the sound or picture tower there, wholly in the precision wanted, and PyTorch the text.
     """
 
     device: str = AUTO
@@ -71,7 +72,8 @@ class Compute:
         )
 
     def settled(self) -> "Compute":
-        """The same without `auto`, on this machine; EncoderError where it lacks the device, MissingExtra OpenVINO."""
+        """The same without `auto`, on this machine; EncoderError where it lacks the device,
+        MissingExtra OpenVINO."""
         device = self.device
         if device == AUTO:
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -94,7 +96,8 @@ class Compute:
         return self.device.partition(":")[0]
 
     def prepared(self, model: Any) -> Any:
-        """The model on its device, with the weights of what multiplies in the precision wanted, text's aside."""
+        """The model on its device, with the weights of what multiplies in the precision wanted,
+        text's aside."""
         model = model.to(self._torch_device)
         if self.kind == "cuda":
             model = model.to(memory_format=torch.channels_last)

@@ -1,4 +1,5 @@
-"""The two small encoders that ship with vaplan; they know the classes of `vaplan.synthetic` and nothing else."""
+"""The two small encoders that ship with vaplan; they know the classes of `vaplan.synthetic` and
+nothing else."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ def load(
 ) -> ClipEncoder | ClapEncoder:
     """The package's own CLIPModel or ClapModel, read by the same code as any other.
 
-    They are so small that `auto` is the processor and fp32, which makes the same features on every machine.
+    They are so small that `auto` is the processor and fp32, which makes the same features on
+    every machine.
     """
     if source:
         raise EncoderError(

@@ -24,7 +24,8 @@ HUB_ID = (
 
 
 def find(source: str) -> Path | None:
-    """The folder of a model: the one named or, by its hub id, the one in the hub's cache; None if it is in neither.
+    """The folder of a model: the one named or, by its hub id, the one in the hub's cache; None if
+    it is in neither.
 
     No request is made.
 
@@ -103,7 +104,8 @@ def _check_safetensors(file: Path) -> None:
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """The preprocessor's settings, from the file of their own or from the newer one that holds the processor's."""
+    """The preprocessor's settings, from the file of their own or from the newer one that holds
+    the processor's."""
     if (folder / "preprocessor_config.json").exists():
         return read_json(folder / "preprocessor_config.json")
     if not (folder / "processor_config.json").exists():

@@ -11,18 +11,22 @@ KINDS = {  # by the kind of encoder, the library's classes by the `model_type` o
     "clap": {"clap": "ClapModel"},
 }
 BY_HAND = (
-    "on a machine with a network run `hf download {name} --local-dir FOLDER`, bring the folder here and name it in the "
-    "hub id's place; of its files config.json, model.safetensors, preprocessor_config.json and the tokenizer's are read"
+    "on a machine with a network run `hf download {name} --local-dir FOLDER`, "
+    "bring the folder here and name it in the "
+    "hub id's place; of its files config.json, model.safetensors, "
+    "preprocessor_config.json and the tokenizer's are read"
 )
 
 
 def fetch(source: str, *, to: Path | None = None) -> Path:
-    """Download the few files that are needed of a hub id, `owner/name` or `owner/name@revision`; return their folder.
+    """Download the few files that are needed of a hub id, `owner/name` or `owner/name@revision`;
+    return their folder.
 
     Args:
         to: A folder to put them in, instead of the hub's cache.
 
-    Raises: MachineError without a network, EncoderError for what the hub does not have or not as safetensors.
+    Raises: MachineError without a network, EncoderError for what the hub does not have or not as
+    safetensors.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -63,7 +67,8 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
 
 
 def cached() -> Iterator[tuple[str, Path]]:
-    """The CLIP-like and CLAP-like models in the hub's cache, as (`clip:owner/name`, folder); no request is made."""
+    """The CLIP-like and CLAP-like models in the hub's cache, as (`clip:owner/name`, folder); no
+    request is made."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:

@@ -34,7 +34,8 @@ class Model:
 
 
 def here() -> Iterator[Model]:
-    """The embedded encoders and those in the hub's cache, by their files alone; `check` loads them."""
+    """The embedded encoders and those in the hub's cache, by their files alone; `check` loads
+    them."""
     yield Model("embedded", WEIGHTS, "")
     for name, folder in hub.cached():
         yield Model(name, folder, _fault(folder))
@@ -47,7 +48,10 @@ def check(name: str) -> list[dict[str, Any]]:
     """
     kind = name.partition(":")[0]
     if kind in hub.KINDS and folders.find(place := source(name)) is None:
-        fix = f"with a network run `vaplan models fetch {kind}:{place}`; without one, {folders.BRING_A_FOLDER}"
+        fix = (
+            f"with a network run `vaplan models fetch {kind}:{place}`; without one, "
+            f"{folders.BRING_A_FOLDER}"
+        )
         raise EncoderError(
             f"{place!r} is no folder here and is not in the hub's cache", fix=fix
         )
@@ -65,7 +69,10 @@ def source(name: str) -> str:
             unknown("encoder", kind, encoders.ENCODERS), fix="say clip:… or clap:…"
         )
     if kind not in hub.KINDS or not rest:
-        fix = "name a model of the hub, for example clip:openai/clip-vit-base-patch32 or clap:laion/clap-htsat-unfused"
+        fix = (
+            "name a model of the hub, for example clip:openai/clip-vit-base-patch32 or "
+            "clap:laion/clap-htsat-unfused"
+        )
         raise UsageError(f"{name!r} names no model", fix=fix)
     return clap.split_options(rest)[0] if kind == "clap" else rest
 

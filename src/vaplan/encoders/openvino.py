@@ -30,7 +30,8 @@ def require() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Converted:
-    """Runs parts of a PyTorch model; each is converted when its first batch of a shape comes, in a few seconds."""
+    """Runs parts of a PyTorch model; each is converted when its first batch of a shape comes, in
+    a few seconds."""
 
     precision: str
     programs: dict[tuple[Part, torch.Size], Any] = field(default_factory=dict)
@@ -47,7 +48,8 @@ class Converted:
 def program(part: Part, batch: Tensor, *, precision: str) -> Any:
     """The part as OpenVINO's program for batches of this shape, on one thread.
 
-    Raises: MachineError where the part cannot be converted, the processor lacks the precision, or the program does
+    Raises: MachineError where the part cannot be converted, the processor lacks the precision, or
+    the program does
         something else than the part.
     """
     openvino = _imported()
@@ -78,7 +80,10 @@ def program(part: Part, batch: Tensor, *, precision: str) -> Any:
         ours.flatten(), theirs.flatten(), dim=0
     ).item()
     if not cosine > SIMILAR:
-        what = f"OpenVINO {openvino.__version__} does not do what this model does: cosine {cosine:.3f}"
+        what = (
+            f"OpenVINO {openvino.__version__} does not do what this model does: cosine "
+            f"{cosine:.3f}"
+        )
         raise MachineError(what, fix=ELSEWHERE)
     return compiled
 
@@ -92,7 +97,8 @@ def _imported() -> Any:
 
 def _model(openvino: Any, part: Part, batch: Tensor) -> Any:
     with quiet():
-        # Of a function, as its weights are shared then; torch.export, which PyTorch prefers, takes ten times as long.
+        # Of a function, as its weights are shared then; torch.export, which PyTorch
+        # prefers, takes ten times as long.
         traced = torch.jit.trace(part, (batch,), check_trace=False)  # type: ignore[no-untyped-call]
         return openvino.convert_model(
             traced, example_input=batch, input=[tuple(batch.shape)]

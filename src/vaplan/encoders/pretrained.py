@@ -1,7 +1,7 @@
 """A two-tower model of the transformers library, loaded whole or not at all.
 
-Only safetensors and JSON are read. The library itself fills a missing tensor with random numbers, and reads a
-pickle where there is no safetensors file, both without a word; here both are errors.
+Only safetensors and JSON are read. The library itself fills a missing tensor with random numbers,
+and reads a pickle where there is no safetensors file, both without a word; here both are errors.
 """
 
 import importlib.metadata
@@ -28,7 +28,9 @@ COMPUTED = (
     "position_ids",
     "token_type_ids",
 )  # buffers that some checkpoints store; they hold nothing learned
-LONGEST_PROMPT = 77  # tokens, as in CLIP; prompts are padded to a fixed length so that a sentence has one embedding
+# tokens, as in CLIP; prompts are padded to a fixed length so that a sentence has one
+# embedding
+LONGEST_PROMPT = 77
 SIGLIP_PROMPT = 64  # tokens; SigLIP was trained to read the padding too
 Encode = Callable[[Tensor], Tensor]
 
@@ -171,10 +173,11 @@ def _fetched(source: str, kind: str) -> Path:
 def in_fixed_batches(
     encode: Callable[[Tensor], Tensor], rows: Iterable[Tensor], *, batch_size: int
 ) -> Float[Tensor, "row feature"]:
-    """Encode rows in batches of one fixed shape, the last one filled up with copies of its last row.
+    """Encode rows in batches of one fixed shape, the last one filled up with copies of its last
+    row.
 
-    A matrix product may add in another order for another shape; with one shape, the same row gives the same bytes
-    whatever its neighbours are and however many.
+    A matrix product may add in another order for another shape; with one shape, the same row
+    gives the same bytes whatever its neighbours are and however many.
     """
     iterator, vectors = iter(rows), []
     with torch.inference_mode():
@@ -185,7 +188,8 @@ def in_fixed_batches(
 
 
 def pooled(output: Any) -> Tensor:
-    """The projected vectors of `get_*_features`: a tensor in older releases of the library, now an object."""
+    """The projected vectors of `get_*_features`: a tensor in older releases of the library, now
+    an object."""
     vectors: Tensor = getattr(output, "pooler_output", output)
     return vectors
 

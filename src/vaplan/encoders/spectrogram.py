@@ -1,4 +1,5 @@
-"""The log-mel spectrograms that CLAP listens to: the library's, in batches, at a fraction of its cost."""
+"""The log-mel spectrograms that CLAP listens to: the library's, in batches, at a fraction of its
+cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ FAINTEST = 1e-10  # power below which the library's decibels are cut
 class SoundPreprocessing:
     """How a segment's sound becomes the model's input: a log-mel spectrogram of a fixed length.
 
-    `padding` fills a segment shorter than the model's length: `repeatpad` repeats it as often as it fits and pads
-    with zeros, `repeat` repeats it to the full length, `pad` only pads. A longer one is cut to its middle, where
-    the library cuts at random.
+    `padding` fills a segment shorter than the model's length: `repeatpad` repeats it as often as
+    it fits and pads with zeros, `repeat` repeats it to the full length, `pad` only pads. A longer
+    one is cut to its middle, where the library cuts at random.
     """
 
     rate_hz: int = 48_000
@@ -38,7 +39,8 @@ class SoundPreprocessing:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "SoundPreprocessing":
-        """Read the library's settings; what is not said there has the library's default for CLAP."""
+        """Read the library's settings; what is not said there has the library's default for
+        CLAP."""
         rate_hz, truncation = (
             config.get("sampling_rate", 48_000),
             config.get("truncation", "fusion"),
@@ -89,10 +91,11 @@ def log_mel(
     settings: SoundPreprocessing,
     bank: Float64[Tensor, "frequency band"],
 ) -> Float32[Tensor, "sound frame band"]:
-    """The log-mel spectrograms in decibels, equal to the library's extractor to 1e-4 and far cheaper.
+    """The log-mel spectrograms in decibels, equal to the library's extractor to 1e-4 and far
+    cheaper.
 
-    A sound that is repeated over and over has a spectrogram that repeats: only two periods of it are computed,
-    which hold both edges and a whole period far from them.
+    A sound that is repeated over and over has a spectrogram that repeats: only two periods of it
+    are computed, which hold both edges and a whole period far from them.
     """
     length = sounds.shape[1]
     period, repeats = length // settings.hop, settings.samples // max(length, 1)

@@ -30,7 +30,8 @@ def to_json(timeline: Timeline) -> str:
 def to_csv(timeline: Timeline) -> str:
     """The table's six columns; a video without events has one row with an empty class.
 
-    Ids are written as they are, although a spreadsheet may read one that begins with `-` or `=` as a
+    Ids are written as they are, although a spreadsheet may read one that begins with `-` or `=`
+    as a
     formula: 151 ids of LLP begin with `-`, and a defused id would be another id.
     """
     text = io.StringIO()

@@ -1,8 +1,10 @@
-"""Probabilities of segments as text that sound event detection tools read: the score files of sed_scores_eval.
+"""Probabilities of segments as text that sound event detection tools read: the score files of
+sed_scores_eval.
 
-A folder a modality, a tab-separated file a video: onset and offset in seconds, then a column a class; one row a
-segment, without gaps.
-Source: Ebbers, Serizel, Haeb-Umbach, ICASSP 2022 (arXiv 2201.13148), and the format in the README of its package.
+A folder a modality, a tab-separated file a video: onset and offset in seconds, then a column a
+class; one row a segment, without gaps.
+Source: Ebbers, Serizel, Haeb-Umbach, ICASSP 2022 (arXiv 2201.13148), and the format in the README
+of its package.
 """
 
 from collections.abc import Sequence
@@ -33,8 +35,9 @@ def write_scores(
 ) -> None:
     """Write `folder/audio/<id>.tsv` and `folder/visual/<id>.tsv` of every video.
 
-    A file ends with the last segment that either modality has, and holds one row at least; where a modality has nothing
-    before that, its scores are -1. Numbers have nine digits, which tell any two of float32 apart.
+    A file ends with the last segment that either modality has, and holds one row at least; where
+    a modality has nothing before that, its scores are -1. Numbers have nine digits, which tell
+    any two of float32 apart.
     """
     _check(ids, probability[mask], taxonomy)
     header = "\t".join((*TIMES, *taxonomy.classes))
@@ -60,9 +63,11 @@ def read_scores(
     Float[np.ndarray, "video time modality class"],
     Bool[np.ndarray, "video time modality"],
 ]:
-    """Read what `write_scores` wrote: ids in alphabetical order, probabilities (float32) and where there are any.
+    """Read what `write_scores` wrote: ids in alphabetical order, probabilities (float32) and
+    where there are any.
 
-    The grid is as long as the longest video; a video that only one modality has a file of is masked in the other.
+    The grid is as long as the longest video; a video that only one modality has a file of is
+    masked in the other.
 
     Raises: AnnotationError for a file that is not of this format, or of other classes.
     """

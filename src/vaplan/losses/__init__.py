@@ -1,4 +1,5 @@
-"""Losses: functions `(Prediction, Target, **settings) -> scalar`, summed with the weights a recipe names.
+"""Losses: functions `(Prediction, Target, **settings) -> scalar`, summed with the weights a
+recipe names.
 
 An objective maps the names of losses to their weights, or to a weight and settings of theirs:
 `{"video": 1.0, "modality": {"weight": 1.0, "smoothing": (0.0, 0.1)}}`.
@@ -42,7 +43,8 @@ WEIGHT = "weight"
 def total(
     prediction: Prediction, target: Target, objective: Objective
 ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-    """The weighted sum of the named losses, and each of them before weighting (detached, for the log)."""
+    """The weighted sum of the named losses, and each of them before weighting (detached, for the
+    log)."""
     check(objective)
     terms = {name: _term(term) for name, term in objective.items()}
     parts = {
@@ -56,7 +58,8 @@ def total(
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """What can be set in a loss, and what it is where nobody sets it: its weight and its keyword arguments."""
+    """What can be set in a loss, and what it is where nobody sets it: its weight and its keyword
+    arguments."""
     if name not in LOSSES:
         raise RecipeError(unknown("loss", name, LOSSES))
     return {WEIGHT: 1.0, **_keyword_arguments(LOSSES[name])}
@@ -69,7 +72,8 @@ def _keyword_arguments(loss: Loss) -> dict[str, Any]:
 
 
 def check(objective: Objective) -> None:
-    """Refuse an objective that names no loss, one that does not exist, or a setting that cannot be."""
+    """Refuse an objective that names no loss, one that does not exist, or a setting that cannot
+    be."""
     if not objective:
         raise RecipeError(
             "an objective without losses", fix=f"name some of {', '.join(LOSSES)}"

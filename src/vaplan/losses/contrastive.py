@@ -1,8 +1,11 @@
-"""Contrastive losses: what is heard in a segment lies nearer to what is seen in it than to the video's other segments.
+"""Contrastive losses: what is heard in a segment lies nearer to what is seen in it than to the
+video's other segments.
 
-They read the segments as vectors of one size, which not every network tells. Only segments that are both heard and
-seen take part; per video the mean over them, then the mean over the videos that have any.
-Source: MA (Wu, Yang, CVPR 2021) and JoMoLD (Cheng et al., ECCV 2022, arXiv 2204.11573), with the code of both.
+They read the segments as vectors of one size, which not every network tells. Only segments that
+are both heard and seen take part; per video the mean over them, then the mean over the videos
+that have any.
+Source: MA (Wu, Yang, CVPR 2021) and JoMoLD (Cheng et al., ECCV 2022, arXiv 2204.11573), with the
+code of both.
 """
 
 import torch
@@ -22,7 +25,8 @@ def contrastive_ma(
     temperature: float = 0.2,
     smoothing: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """MA's: audio after the modalities met against visual **before**, as a label-smoothed cross entropy.
+    """MA's: audio after the modalities met against visual **before**, as a label-smoothed cross
+    entropy.
 
     Args:
         smoothing: What share of the target lies on the other segments, evenly.
@@ -72,7 +76,8 @@ def _match(
     paired: Bool[Tensor, "video time"],
     temperature: float,
 ) -> tuple[Float[Tensor, "video time time"], Bool[Tensor, "video time"]]:
-    """For every heard segment, how likely each seen segment is its own; 0 for those that do not exist."""
+    """For every heard segment, how likely each seen segment is its own; 0 for those that do not
+    exist."""
     absent = ~paired[..., None]
     audio, visual = (
         normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (audio, visual)
@@ -87,7 +92,8 @@ def _match(
 def _wanted(
     paired: Bool[Tensor, "video time"], smoothing: float
 ) -> Float[Tensor, "video time time"]:
-    """The own segment, and a little of every other one; all of the own one where there is no other."""
+    """The own segment, and a little of every other one; all of the own one where there is no
+    other."""
     negatives = (paired.sum(dim=1) - 1).clamp(min=0)[:, None, None]
     diagonal = torch.eye(paired.shape[1], device=paired.device)
     share = torch.where(negatives > 0, smoothing / negatives.clamp(min=1), 0.0)

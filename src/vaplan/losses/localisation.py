@@ -1,11 +1,13 @@
-"""Losses of audio-visual event localisation: one label a video, one label a segment, an event or none.
+"""Losses of audio-visual event localisation: one label a video, one label a segment, an event or
+none.
 
-A video without a class is background, and so is a segment whose pseudo labels name no class that is both heard and
-seen; labels that name several share a target evenly. Only segments that are both heard and seen take part: per video
-the mean over them, then the mean over the videos that have any.
-Each loss has a form named `official` that keeps what the published code does, oddities included.
-Source: Tian, Shi, Li, Duan, Xu, ECCV 2018; Xia, Zhao, CVPR 2022 (CMBS); Zhou et al. 2024, arXiv 2406.00919
-(`segment_label` on pseudo labels).
+A video without a class is background, and so is a segment whose pseudo labels name no class that
+is both heard and seen; labels that name several share a target evenly. Only segments that are
+both heard and seen take part: per video the mean over them, then the mean over the videos that
+have any. Each loss has a form named `official` that keeps what the published code does, oddities
+included.
+Source: Tian, Shi, Li, Duan, Xu, ECCV 2018; Xia, Zhao, CVPR 2022 (CMBS); Zhou et al. 2024, arXiv
+2406.00919 (`segment_label` on pseudo labels).
 """
 
 from collections.abc import Callable
@@ -36,8 +38,8 @@ def video_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
 def video_label_official(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """As published: a soft margin of every label, with the softmax's outputs read as logits.
 
-    They lie in [0, 1], so no weights bring the loss to 0: with 29 labels it is 0.6800 for a video that is right for
-    sure and 0.7093 for one that could be anything.
+    They lie in [0, 1], so no weights bring the loss to 0: with 29 labels it is 0.6800 for a video
+    that is right for sure and 0.7093 for one that could be anything.
     """
     score = _told(_localised(prediction).video_logit, "video_label_official").softmax(
         dim=-1
@@ -57,7 +59,8 @@ def segment_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
 
 
 def segment_label_official(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """As published with AVE: a soft margin of every label of each segment, with probabilities read as logits."""
+    """As published with AVE: a soft margin of every label of each segment, with probabilities
+    read as logits."""
     exists = _exists(prediction)
     score = _localised(prediction).segment_log.exp().masked_fill(~exists[..., None], 0)
     label = _with_background(_marked(prediction, target)).to(score.dtype)
@@ -65,7 +68,8 @@ def segment_label_official(prediction: Prediction, target: Target) -> Float[Tens
 
 
 def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Full supervision: whether each segment holds an event, the gate, and the video's class from two sets of scores.
+    """Full supervision: whether each segment holds an event, the gate, and the video's class from
+    two sets of scores.
 
     The gate is a probability and read as one; a video without events teaches no class.
     """
@@ -88,7 +92,8 @@ def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]
 def event_and_class_official(
     prediction: Prediction, target: Target
 ) -> Float[Tensor, ""]:
-    """As published: the gate is read as a logit, though it is a probability; a video without events is of class 0."""
+    """As published: the gate is read as a logit, though it is a probability; a video without
+    events is of class 0."""
     localisation, exists = _localised(prediction), _exists(prediction)
     marked = _marked(prediction, target)
     gate = _told(localisation.gate, "event_and_class_official")

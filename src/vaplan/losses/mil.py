@@ -1,9 +1,10 @@
 """Cross entropies of the video, of each modality of the video, and of each segment.
 
-All reduce alike: per video the mean over the cells that exist, then the mean over the videos that have the modality,
-then the sum over modalities. What lies under a mask takes part in nothing.
-Keyword arguments are what a recipe can set. Source: Tian, Li, Xu, ECCV 2020 (`video`, `modality_weak`); Zhou et al.
-2024, arXiv 2406.00919 (`modality`, `segment`); Lai et al., NeurIPS 2023, arXiv 2305.17343 (`segment_logit`).
+All reduce alike: per video the mean over the cells that exist, then the mean over the videos that
+have the modality, then the sum over modalities. What lies under a mask takes part in nothing.
+Keyword arguments are what a recipe can set. Source: Tian, Li, Xu, ECCV 2020 (`video`,
+`modality_weak`); Zhou et al. 2024, arXiv 2406.00919 (`modality`, `segment`); Lai et al., NeurIPS
+2023, arXiv 2305.17343 (`segment_logit`).
 """
 
 import torch
@@ -19,7 +20,8 @@ LABELS = ("hard", "soft", "weighted")
 
 
 def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """The video's probabilities against its weak label, over the videos that have anything in them."""
+    """The video's probabilities against its weak label, over the videos that have anything in
+    them."""
     present = prediction.mask.any(dim=(1, 2))
     loss = cross_entropy(prediction.video, target.weak.float(), present[:, None]).mean(
         dim=-1
@@ -41,9 +43,11 @@ def modality(
     Args:
         smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
         balance: What each modality counts.
-        removed: What a tag that is no pseudo label of the modality turns into: "smoothed", as every other negative, or
-            "zero", whatever the smoothing (the published codes of MA and JoMoLD).
-        labels: As in `segment`; a modality holds a class as likely as the likeliest of its segments.
+        removed: What a tag that is no pseudo label of the modality turns into: "smoothed", as
+            every other negative, or "zero", whatever the smoothing (the published codes of MA and
+            JoMoLD).
+        labels: As in `segment`; a modality holds a class as likely as the likeliest of its
+            segments.
     """
     if removed not in REMOVED:
         raise RecipeError(unknown("treatment of removed labels", removed, REMOVED))
@@ -67,7 +71,8 @@ def modality_weak(
     smoothing: tuple[float, ...] = SMOOTHING,
     balance: tuple[float, ...] = (1.0, 1.0),
 ) -> Float[Tensor, ""]:
-    """Each modality's probabilities against the weak label, smoothed: HAN's answer to labels without a modality.
+    """Each modality's probabilities against the weak label, smoothed: HAN's answer to labels
+    without a modality.
 
     Args:
         smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
@@ -84,8 +89,8 @@ def segment(
     """Each segment's probabilities against its pseudo labels.
 
     Args:
-        labels: "hard" as they are, "soft" as the probability that they are 1, or "weighted": hard, and each counts by
-            how sure it is, |2p - 1|.
+        labels: "hard" as they are, "soft" as the probability that they are 1, or "weighted":
+            hard, and each counts by how sure it is, |2p - 1|.
     """
     label, certainty = labels_of(prediction, target, labels)
     loss = _weighted(
@@ -99,7 +104,8 @@ def segment(
 def segment_logit(
     prediction: Prediction, target: Target, *, labels: str = "hard"
 ) -> Float[Tensor, ""]:
-    """As `segment`, from the network's logits: never clamped, so that a segment that is far off has a gradient too.
+    """As `segment`, from the network's logits: never clamped, so that a segment that is far off
+    has a gradient too.
 
     Args:
         labels: As in `segment`.
@@ -145,7 +151,8 @@ def mean_over_time(
 def mean_of_present(
     loss: Float[Tensor, "video modality"], present: Bool[Tensor, "video modality"]
 ) -> Float[Tensor, ""]:
-    """Per modality the mean over the videos that have it, summed; a modality no video has adds nothing."""
+    """Per modality the mean over the videos that have it, summed; a modality no video has adds
+    nothing."""
     return ((loss * present).sum(dim=0) / present.sum(dim=0).clamp(min=1)).sum()
 
 
@@ -167,7 +174,8 @@ def labels_of(
     Float[Tensor, "video time modality class"],
     Float[Tensor, "video time modality class"] | None,
 ]:
-    """What to learn of each segment that exists, and how sure that is, where it matters; see `segment`."""
+    """What to learn of each segment that exists, and how sure that is, where it matters; see
+    `segment`."""
     if labels not in LABELS:
         raise RecipeError(unknown("kind of labels", labels, LABELS))
     if labels != "hard" and target.label_probability is None:

@@ -1,8 +1,11 @@
-"""PLE, the richness-aware loss: how many of the events a segment holds, and how much of the video an event fills.
+"""PLE, the richness-aware loss: how many of the events a segment holds, and how much of the video
+an event fills.
 
-With n the number of classes of a modality's video-level pseudo label and T its segments: the category richness of a
-segment is its share of those n classes, the segment richness of a class is its share of the T segments.
-Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label exploitation. The two parts are separate losses.
+With n the number of classes of a modality's video-level pseudo label and T its segments: the
+category richness of a segment is its share of those n classes, the segment richness of a class is
+its share of the T segments.
+Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label exploitation. The two parts are separate
+losses.
 """
 
 from jaxtyping import Float
@@ -18,7 +21,8 @@ from vaplan.losses.mil import (
 
 
 def category_richness(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Cross entropy of the category richness of each segment; probabilities of other classes take no part."""
+    """Cross entropy of the category richness of each segment; probabilities of other classes take
+    no part."""
     label = existing_pseudo(prediction, target).float()
     occurring = label.amax(dim=1, keepdim=True)
     possible = occurring.sum(dim=-1).clamp(

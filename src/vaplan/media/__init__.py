@@ -48,10 +48,11 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 def segments(path: Path | str, cut: Cut = CUT, *, limits: Limits = LIMITS) -> Segments:
     """Decode a file, once for pictures and once for sound, and cut it into segments.
 
-    A picture is the one on the screen at the sampling time: the segment's centre, or the centres of equal parts of
-    it, or as a published sampling says. A segment is seen if it has a picture, heard if at least half of it was
-    decoded. A tail shorter than half a segment is dropped; there is always one segment; the longer track decides
-    how many, and seconds that the file declares but does not give count as missing.
+    A picture is the one on the screen at the sampling time: the segment's centre, or the centres
+    of equal parts of it, or as a published sampling says. A segment is seen if it has a picture,
+    heard if at least half of it was decoded. A tail shorter than half a segment is dropped; there
+    is always one segment; the longer track decides how many, and seconds that the file declares
+    but does not give count as missing.
 
     Raises: MediaError.
     """
@@ -65,9 +66,11 @@ def stream(
     chunk: int | None = CHUNK,
     limits: Limits = LIMITS,
 ) -> Iterator[Segments]:
-    """The same segments, some at a time, decoded while they are asked for: memory does not grow with length.
+    """The same segments, some at a time, decoded while they are asked for: memory does not grow
+    with length.
 
-    The limit of bytes then is of one chunk. Only the last one has warnings, and its seconds are the file's.
+    The limit of bytes then is of one chunk. Only the last one has warnings, and its seconds are
+    the file's.
 
     Args:
         chunk: How many segments at a time; None: all at once.
@@ -81,7 +84,8 @@ def stream(
 
 
 def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:
-    """Decode the first frame of a file: quick, and enough to tell whether anything in it can be read.
+    """Decode the first frame of a file: quick, and enough to tell whether anything in it can be
+    read.
 
     Raises: MediaError.
     """
@@ -99,7 +103,8 @@ def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:
 
 
 def probe(path: Path | str) -> dict[str, Any]:
-    """What vaplan sees in a file, as plain JSON values; a file that cannot be read has an `error`."""
+    """What vaplan sees in a file, as plain JSON values; a file that cannot be read has an
+    `error`."""
     document = _unseen(path)
     video, audio = document["video"], document["audio"]
     try:
@@ -132,7 +137,8 @@ def probes(
     look: Callable[[Path], dict[str, Any]] = probe,
     seconds: float = SECONDS_PER_ITEM,
 ) -> Iterator[dict[str, Any]]:
-    """Probe every file in another process: one that crashes or hangs the decoder costs that file only.
+    """Probe every file in another process: one that crashes or hangs the decoder costs that file
+    only.
 
     Such a file comes last, as it is tried twice.
 

@@ -20,8 +20,12 @@ from vaplan.media.sampling import Cut
 LOWEST_HZ = (
     1000  # of a track; what says less is no sound, and would grow a thousandfold
 )
-SLIP = 0.03  # seconds that a frame's stated time may differ from its place behind the samples before it
-BATCH = 8192  # samples that are resampled together: enough to be cheap, and still within the processor's cache
+# seconds that a frame's stated time may differ from its place behind the samples before
+# it
+SLIP = 0.03
+# samples that are resampled together: enough to be cheap, and still within the
+# processor's cache
+BATCH = 8192
 MIX = {
     "rematrix_maxval": "1.0"
 }  # channels mixed to mono never grow louder than the loudest of them
@@ -29,7 +33,8 @@ MIX = {
 
 @dataclass(frozen=True)
 class Block:
-    """Some samples and their place in the file's waveform; no later block begins before `settled`."""
+    """Some samples and their place in the file's waveform; no later block begins before
+    `settled`."""
 
     place: int
     samples: Float32[np.ndarray, " sample"]
@@ -43,7 +48,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Heard:
-    """The sound of one segment, zeros where there was none, and how many of its samples were decoded."""
+    """The sound of one segment, zeros where there was none, and how many of its samples were
+    decoded."""
 
     waveform: Float32[np.ndarray, " sample"]
     decoded: int
@@ -64,7 +70,8 @@ class AudioTrack:
         self._stream, self.tally = tallied(container, "audio", limits)
 
     def segments(self) -> Iterator[Heard]:
-        """The sound of each segment up to the track's end; samples that are no numbers count as not decoded."""
+        """The sound of each segment up to the track's end; samples that are no numbers count as
+        not decoded."""
         unsound = 0
         for waveform, there in laid_out(self._blocks(), map(self._cut.edge, count())):
             if not (finite := np.isfinite(waveform)).all():
@@ -96,10 +103,12 @@ class AudioTrack:
 def gathered(
     frames: Iterable[tuple[float, AudioFrame]],
 ) -> Iterator[tuple[int, float, float, AudioFrame]]:
-    """Put together, some at a time, the frames that follow one another without a gap and in one format.
+    """Put together, some at a time, the frames that follow one another without a gap and in one
+    format.
 
-    Such a run is numbered; each batch comes with its run's number and start, and the start of its last frame. Within
-    a run the samples tell the time, not the frames' stamps, which containers round.
+    Such a run is numbered; each batch comes with its run's number and start, and the start of its
+    last frame. Within a run the samples tell the time, not the frames' stamps, which containers
+    round.
     """
     number, begin, expected, last, form = 0, 0.0, 0.0, 0.0, None
     waiting = AudioFifo()
@@ -130,7 +139,8 @@ def gathered(
 def mono(
     run: Iterable[tuple[float, AudioFrame]], rate_hz: int, tally: Tally
 ) -> Iterator[tuple[float, Float32[np.ndarray, " sample"]]]:
-    """Mix and resample a run; each piece comes with the start of the last frame that it may come from."""
+    """Mix and resample a run; each piece comes with the start of the last frame that it may come
+    from."""
     resampler, last = AudioResampler("fltp", "mono", rate_hz, options=MIX), 0.0
     for start, sound in chain(
         run, [(None, None)]
@@ -154,7 +164,8 @@ def mono(
 def laid_out(
     blocks: Iterable[Block], edges: Iterable[int]
 ) -> Iterator[tuple[Float32[np.ndarray, " sample"], Bool[np.ndarray, " sample"]]]:
-    """Place blocks of sound, the later over the earlier, and cut between edges; beside it, where there was any."""
+    """Place blocks of sound, the later over the earlier, and cut between edges; beside it, where
+    there was any."""
     waiting, spans = list[Block](), pairwise(edges)
     start, stop = next(spans)
     for block in blocks:

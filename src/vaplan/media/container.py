@@ -1,7 +1,7 @@
 """Which files may be opened, and how: everything that comes through this door is untrusted.
 
-Only regular files of known containers and codecs; no other file and no socket is opened on a file's word.
-What a decoder says while it works is kept, because damage is otherwise silent.
+Only regular files of known containers and codecs; no other file and no socket is opened on a
+file's word. What a decoder says while it works is kept, because damage is otherwise silent.
 """
 
 import os
@@ -26,10 +26,12 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,ogg,mp3,wav,flac,aac"
 )
 CODECS = frozenset(
-    "h264 hevc vp8 libvpx vp9 libvpx-vp9 av1 libdav1d mpeg4 mpeg2video mpeg1video mpegvideo msmpeg4 msmpeg4v2 "
+    "h264 hevc vp8 libvpx vp9 libvpx-vp9 av1 libdav1d mpeg4 mpeg2video mpeg1video "
+    "mpegvideo msmpeg4 msmpeg4v2 "
     "h263 flv vp6f theora mjpeg prores dvvideo ffv1 rawvideo "
     "aac mp3 mp3float mp2 mp2float opus libopus vorbis flac alac ac3 eac3 amrnb amrwb speex "
-    "pcm_u8 pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le "
+    "pcm_u8 pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be "
+    "pcm_f32le pcm_f32be pcm_f64le "
     "pcm_alaw pcm_mulaw adpcm_ms adpcm_ima_wav adpcm_swf".split()
 )
 CONVERT = "convert it with a video tool, for example to H.264 and AAC in .mp4"
@@ -77,7 +79,8 @@ class Kept:
 def regular_file(path: Path | str) -> Path:
     """The path of a file that can be read to its end.
 
-    Raises: MediaError naming the cause; nothing is opened that could hang (FIFO) or never end (device).
+    Raises: MediaError naming the cause; nothing is opened that could hang (FIFO) or never end
+    (device).
     """
     try:
         status = Path(path).stat()
@@ -112,7 +115,8 @@ def _unreachable(path: Path | str, error: OSError | ValueError) -> str:
 
 @contextmanager
 def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
-    """Open a media file for reading, with the allow-lists and the pixel limit in force from the first byte."""
+    """Open a media file for reading, with the allow-lists and the pixel limit in force from the
+    first byte."""
     safe = {
         "format_whitelist": FORMATS,
         "codec_whitelist": ",".join(sorted(CODECS)),

@@ -1,4 +1,5 @@
-"""Decoding one track in order, on the container's clock, with a tally of what could not be decoded."""
+"""Decoding one track in order, on the container's clock, with a tally of what could not be
+decoded."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,9 @@ from vaplan.media.container import (
 from vaplan.media.gaps import Frame, Gap
 
 TICK = 1e-6  # seconds; container start times are whole microseconds
-LOST = 0.25  # seconds by which a track may end before it says: padding, a last frame of unknown duration
+# seconds by which a track may end before it says: padding, a last frame of unknown
+# duration
+LOST = 0.25
 
 
 class Timed(NamedTuple):
@@ -36,7 +39,8 @@ class Timed(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """A frame before it is decoded: its stamp on the track's own clock, and from when until when it lasts."""
+    """A frame before it is decoded: its stamp on the track's own clock, and from when until when
+    it lasts."""
 
     pts: int
     start: float
@@ -49,7 +53,8 @@ Shown = TypeVar("Shown", Timed, Stamp)
 def on_screen(
     frames: Iterable[Shown], times: Iterable[float]
 ) -> Iterator[tuple[float, Shown | None]]:
-    """Yield each time up to the track's end with the last frame that began by then (None before the first).
+    """Yield each time up to the track's end with the last frame that began by then (None before
+    the first).
 
     A track that ends before the first time shows its last frame there.
     """
@@ -154,7 +159,8 @@ def tallied(
 
 
 def declared_end(container: InputContainer, kind: Kind) -> float | None:
-    """Where a track says it ends, in seconds from the container's start; Matroska's tracks say nothing."""
+    """Where a track says it ends, in seconds from the container's start; Matroska's tracks say
+    nothing."""
     stream = track(container, kind)
     if stream is None or not stream.duration or not stream.time_base:
         return None
@@ -164,7 +170,8 @@ def declared_end(container: InputContainer, kind: Kind) -> float | None:
 
 
 def declared_seconds(container: InputContainer) -> float | None:
-    """Where the file says it ends: its longer track, or, if no track says anything, the file as a whole."""
+    """Where the file says it ends: its longer track, or, if no track says anything, the file as a
+    whole."""
     streams = [
         end
         for end in (declared_end(container, "video"), declared_end(container, "audio"))
@@ -215,7 +222,8 @@ def decoded(
 def clock(
     container: InputContainer, stream: Stream
 ) -> Callable[["Packet[Stream]"], Stamp | None]:
-    """What tells when the frame of a packet begins and ends, before it is decoded; None if the packet does not say."""
+    """What tells when the frame of a packet begins and ends, before it is decoded; None if the
+    packet does not say."""
     begin, tick, usual = (
         zero(container),
         stream.time_base or Fraction(0),
@@ -262,7 +270,8 @@ def _frames(
 def demuxed(
     container: InputContainer, stream: Stream, tally: Tally
 ) -> Iterator["Packet[Stream]"]:
-    """The packets of a track in the order of decoding; the last one is empty and lets out what the decoder holds."""
+    """The packets of a track in the order of decoding; the last one is empty and lets out what
+    the decoder holds."""
     try:
         for packet in container.demux(stream):
             tally.packets += bool(packet.size) and not packet.is_discard

@@ -1,4 +1,5 @@
-"""The pictures at the sampling times, without decoding those that nobody sees and no other picture builds on."""
+"""The pictures at the sampling times, without decoding those that nobody sees and no other
+picture builds on."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,9 @@ from vaplan.media.decoding import (
 EXACT = frozenset(
     {"h264", "hevc"}
 )  # the decoders that leave out a picture and give the others unchanged
-REORDERED = 32  # packets; H.264 and HEVC show a picture at most 16 later than they decode it, each of two fields
+# packets; H.264 and HEVC show a picture at most 16 later than they decode it, each of
+# two fields
+REORDERED = 32
 IDLE = 300  # packets that wait for the next picture asked for, of a film that never starts anew
 
 
@@ -43,10 +46,11 @@ def shown(
 ) -> Iterator[tuple[float, Timed | None]]:
     """What `on_screen` says of the decoded track, at a part of the cost.
 
-    From the stamps of the packets it is known which pictures will be asked for. Each must come out of the decoder
-    with that very stamp; the tally is of stamps.
+    From the stamps of the packets it is known which pictures will be asked for. Each must come
+    out of the decoder with that very stamp; the tally is of stamps.
 
-    Raises: Unsure, before anything doubtful is given, where a codec cannot do it or anything is odd or damaged.
+    Raises: Unsure, before anything doubtful is given, where a codec cannot do it or anything is
+    odd or damaged.
     """
     if codec(stream) not in EXACT:
         raise Unsure
@@ -116,9 +120,11 @@ class Needs:
         )  # not asked for, but what follows may build on them
 
     def packets(self, times: Iterable[float]) -> Iterator["Packet[Stream]"]:
-        """The packets in order, without those between a picture asked for and the next from which all starts anew.
+        """The packets in order, without those between a picture asked for and the next from which
+        all starts anew.
 
-        Those of the other pictures come with the decoder told to leave them out if no other builds on them.
+        Those of the other pictures come with the decoder told to leave them out if no other
+        builds on them.
         """
         self._stream.codec_context.skip_frame = "NONREF"
         for time, stamp in on_screen(self._stamps(), times):
@@ -185,7 +191,8 @@ def starts_anew(packet: bytes, name: str, header: bytes) -> bool:
         name: Of the codec, `h264` or `hevc`.
         header: The track's, which says how long the lengths are.
 
-    Source: ITU-T H.264 and H.265, each table 7-1, for the types of units; ISO/IEC 14496-15 for their lengths.
+    Source: ITU-T H.264 and H.265, each table 7-1, for the types of units; ISO/IEC 14496-15 for
+    their lengths.
     """
     older, position = name == "h264", 0
     lengths = header[4:5] if older else header[21:22]

@@ -17,8 +17,8 @@ Frame: TypeAlias = VideoFrame | AudioFrame
 class Gap:
     """Pictures that build on what is lost look whole, and no decoder says so.
 
-    They do from a key frame that cannot be decoded, or the second of several packets in a row, until the next key
-    frame. After a single lost packet the decoder's concealment is good enough.
+    They do from a key frame that cannot be decoded, or the second of several packets in a row,
+    until the next key frame. After a single lost packet the decoder's concealment is good enough.
     """
 
     start: float = math.inf  # in the track's own stamps

@@ -1,4 +1,5 @@
-"""How a file is cut: at which seconds the pictures of a segment are taken, and what its sound is resampled to."""
+"""How a file is cut: at which seconds the pictures of a segment are taken, and what its sound is
+resampled to."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,13 +17,15 @@ PUBLISHED_RATE_HZ = 8  # of the pictures that the published rules choose from
 
 @dataclass(frozen=True)
 class Published:
-    """A rule that spreads a fixed number of pictures evenly over the whole video, its first and last included."""
+    """A rule that spreads a fixed number of pictures evenly over the whole video, its first and
+    last included."""
 
     groups: int
     pictures: int  # in each group
 
     def times(self, begin: float, end: float) -> list[float]:
-        """The sampling times in a video track: those of some of its pictures at 8 a second, ties to the even one.
+        """The sampling times in a video track: those of some of its pictures at 8 a second, ties
+        to the even one.
 
         >>> Published(groups=5, pictures=1).times(0.0, 1.0)
         [0.0, 0.25, 0.5, 0.625, 0.875]
@@ -59,12 +62,13 @@ class Cut:
 
     Attributes:
         rate_hz: Of the waveform.
-        frames_per_segment: How many pictures a segment has; a published sampling has its own number.
-        sampling: `centre`, or `valor` or `han`: ten groups of pictures spread over the whole video however long
-            it is, beside the first ten segments of its sound.
-        every_frame: Decode also the pictures that nobody will see, and so find all damage. Without it, pictures of
-            H.264 and HEVC that no other builds on are left out: the same result in less time, but damage in those
-            left out stays unknown.
+        frames_per_segment: How many pictures a segment has; a published sampling has its own
+            number.
+        sampling: `centre`, or `valor` or `han`: ten groups of pictures spread over the whole
+            video however long it is, beside the first ten segments of its sound.
+        every_frame: Decode also the pictures that nobody will see, and so find all damage.
+            Without it, pictures of H.264 and HEVC that no other builds on are left out: the same
+            result in less time, but damage in those left out stays unknown.
     """
 
     rate_hz: int = 48_000
@@ -95,11 +99,15 @@ class Cut:
         )
 
     def times(self, span: tuple[float, float] | None) -> Iterable[float]:
-        """The sampling times, rising, in a video track of this begin and end (which `centre` need not know)."""
+        """The sampling times, rising, in a video track of this begin and end (which `centre` need
+        not know)."""
         if self.sampling == CENTRE:
             return Centres(self.frames_per_segment, self.segment_seconds)
         if span is None:
-            what = f"sampling {self.sampling} needs the length of the video, and its packets carry no time stamps"
+            what = (
+                f"sampling {self.sampling} needs the length of the video, and its "
+                "packets carry no time stamps"
+            )
             raise MediaError(what, fix=f"say sampling {CENTRE}, or convert it to .mp4")
         return PUBLISHED[self.sampling].times(*span)
 

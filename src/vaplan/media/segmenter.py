@@ -1,4 +1,5 @@
-"""A file while it is decoded: both tracks side by side, segment by segment, and what is known of it so far."""
+"""A file while it is decoded: both tracks side by side, segment by segment, and what is known of
+it so far."""
 
 import math
 from collections import deque
@@ -30,7 +31,8 @@ Tracks: TypeAlias = tuple[Iterator[Pictures | None], Iterator[Heard]]
 
 @dataclass(frozen=True)
 class Seconds:
-    """How long the file says it is, and how much of each track was decoded (None: there is no such track)."""
+    """How long the file says it is, and how much of each track was decoded (None: there is no
+    such track)."""
 
     declared: float | None
     video: float | None
@@ -42,11 +44,13 @@ class Segments:
     """Consecutive segments of one video, of equal length.
 
     Attributes:
-        frames: Per segment its pictures: upright RGB, square pixels, else as large as in the file; None: nothing seen.
+        frames: Per segment its pictures: upright RGB, square pixels, else as large as in the
+            file; None: nothing seen.
         waveform: Mono at `rate_hz`, full scale 1; zeros where nothing was heard.
         mask: Which segments hold something in which modality.
         seconds: Of the file up to here.
-        warnings: What is odd, absent or damaged in the file, in words and numbers; known with the last segment.
+        warnings: What is odd, absent or damaged in the file, in words and numbers; known with the
+            last segment.
         first: The number of the first one in the file.
     """
 
@@ -107,10 +111,11 @@ class Film:
         self.video = VideoTrack(partial(opened, file, limits), cut, limits, self.kept)
 
     def chunks(self, size: int | None) -> Iterator[Segments]:
-        """Decode the file and yield so many segments at a time (None: all); only the last ones have warnings.
+        """Decode the file and yield so many segments at a time (None: all); only the last ones
+        have warnings.
 
-        Two segments more than a chunk are looked at: if there is the second one, the first cannot be a tail to be
-        dropped, and so the chunk is not the last.
+        Two segments more than a chunk are looked at: if there is the second one, the first cannot
+        be a tail to be dropped, and so the chunk is not the last.
         """
         size = None if self.cut.groups else size  # so few segments are one chunk
         with ExitStack() as stack:
@@ -134,7 +139,8 @@ class Film:
         yield from self._last(held, given, size)
 
     def _decoded(self, tracks: Tracks, number: int | None) -> list[Row]:
-        """So many segments of one track after the other: in turn, they would take the processor's cache each time."""
+        """So many segments of one track after the other: in turn, they would take the processor's
+        cache each time."""
         with self.messages.listening():
             video, audio = tracks
             pictures = list(islice(video, number))
@@ -236,6 +242,7 @@ class Film:
             warnings.append(lost(self.decoded, self.length))
         if self.cut.groups and audio.end > (total + 0.5) * self.cut.segment_seconds:
             warnings.append(
-                f"audio: sampling {self.cut.sampling} leaves out what is heard after segment {total}"
+                f"audio: sampling {self.cut.sampling} leaves out what is heard "
+                f"after segment {total}"
             )
         return (*warnings, *self.messages.warnings())

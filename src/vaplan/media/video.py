@@ -74,8 +74,8 @@ class VideoTrack:
     def _pictures(self) -> Iterator[Picture | None]:
         """The picture at each sampling time.
 
-        A picture stays until the next one comes; once the track is known to be damaged, only half a segment longer
-        than it says, as what came after it may be lost.
+        A picture stays until the next one comes; once the track is known to be damaged, only half
+        a segment longer than it says, as what came after it may be lost.
         """
         hold = self._cut.segment_seconds / 2
         for time, shown in self._shown():
@@ -114,7 +114,8 @@ class VideoTrack:
                 )
 
     def _span(self) -> tuple[float, float] | None:
-        """Where the track begins and ends, by the stamps of its packets; nowhere if there is none."""
+        """Where the track begins and ends, by the stamps of its packets; nowhere if there is
+        none."""
         with self._opened() as container:
             stream, tally = tallied(container, "video", self._limits)
             if stream is None:
@@ -134,7 +135,10 @@ class VideoTrack:
 def _refuse_too_large(stream: VideoStream, limits: Limits) -> None:
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.max_pixels:
-        what = f"pictures of {width} x {height} pixels are more than the limit of {limits.max_pixels:,}"
+        what = (
+            f"pictures of {width} x {height} pixels are more than the limit of "
+            f"{limits.max_pixels:,}"
+        )
         raise MediaError(what, fix="scale it down")
     stream.codec_context.options = {
         "max_pixels": str(limits.max_pixels)
@@ -148,7 +152,8 @@ def _stacked(there: Sequence[Picture]) -> Pictures:
 
 
 def squared(width: int, height: int, pixel: float) -> tuple[int, int]:
-    """Width and height that show the same with square pixels; one of them grows, so that nothing is thrown away.
+    """Width and height that show the same with square pixels; one of them grows, so that nothing
+    is thrown away.
 
     >>> squared(720, 576, 64 / 45), squared(100, 100, 0.5), squared(100, 100, 1e6)
     ((1024, 576), (100, 200), (100, 100))
@@ -161,7 +166,8 @@ def squared(width: int, height: int, pixel: float) -> tuple[int, int]:
 
 
 class Lab:
-    """Turns decoded frames into upright RGB pictures of one size and square pixels; one asked for again is made once.
+    """Turns decoded frames into upright RGB pictures of one size and square pixels; one asked for
+    again is made once.
 
     Attributes:
         pixel: The width of the track's pixels over their height.

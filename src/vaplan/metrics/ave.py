@@ -1,8 +1,10 @@
 """Segment accuracy of audio-visual event localisation on AVE.
 
-Every segment has one label: the class of the event that is both heard and seen there, or background, whose label is the
-number of classes. A data set's accuracy is the share of all its segments whose label is right.
-Source: Tian, Shi, Li, Duan, Xu, ECCV 2018 (arXiv 1803.08842), and the evaluation code published with it.
+Every segment has one label: the class of the event that is both heard and seen there, or
+background, whose label is the number of classes. A data set's accuracy is the share of all its
+segments whose label is right.
+Source: Tian, Shi, Li, Duan, Xu, ECCV 2018 (arXiv 1803.08842), and the evaluation code published
+with it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,8 @@ from vaplan.arrays import audio_visual
 
 @dataclass(frozen=True)
 class AVEScores:
-    """How often each label was taken for each, and each video's accuracy; adding two joins their videos."""
+    """How often each label was taken for each, and each video's accuracy; adding two joins their
+    videos."""
 
     confusion: Int[
         np.ndarray, "label label"
@@ -37,7 +40,8 @@ class AVEScores:
         return _percent(self.confusion.trace(), self.confusion.sum())
 
     def event_accuracy(self) -> float:
-        """Segments in percent in which it was right whether there is an event, whatever its class."""
+        """Segments in percent in which it was right whether there is an event, whatever its
+        class."""
         return _percent(
             self.confusion[:-1, :-1].sum() + self.confusion[-1, -1],
             self.confusion.sum(),
@@ -52,7 +56,8 @@ class AVEScores:
         return _percent(self.confusion[-1, -1], self.confusion[-1].sum())
 
     def label_accuracy(self) -> Float[np.ndarray, " label"]:
-        """Right segments in percent of those of each label, background last; NaN where there are none."""
+        """Right segments in percent of those of each label, background last; NaN where there are
+        none."""
         total = self.confusion.sum(axis=1)
         right = np.full(total.shape, np.nan)
         np.divide(100 * self.confusion.diagonal(), total, out=right, where=total > 0)
@@ -68,7 +73,8 @@ class AVEScores:
         }
 
     def per_class(self, names: Sequence[str]) -> dict[str, float | None]:
-        """`label_accuracy` by name, and "background"; None for a label that the reference does not hold."""
+        """`label_accuracy` by name, and "background"; None for a label that the reference does
+        not hold."""
         labels = (*names, "background")
         right = self.label_accuracy()
         return {
@@ -82,7 +88,8 @@ def ave_labels(
     *,
     score: Float[np.ndarray, "video time class"] | None = None,
 ) -> Int[np.ndarray, "video time"]:
-    """One label a segment: the marked class, or background; of several the highest score's, or else the first.
+    """One label a segment: the marked class, or background; of several the highest score's, or
+    else the first.
 
     Args:
         grid: Where a class is both heard and seen.
@@ -122,7 +129,8 @@ def ave_scores(
     for side in (actual, predicted):
         if ((side < 0) | (side >= labels)).any():
             raise ValueError(
-                f"labels run from 0 to {classes} (background), not from {side.min()} to {side.max()}"
+                f"labels run from 0 to {classes} (background), not from "
+                f"{side.min()} to {side.max()}"
             )
     confusion = np.bincount(actual * labels + predicted, minlength=labels**2).reshape(
         labels, labels

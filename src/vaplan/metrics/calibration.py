@@ -1,8 +1,10 @@
 """Whether probabilities mean what they say: of the cells given 0.7, seven in ten should be marked.
 
-A cell is one class in one segment of one modality. The calibration error is the mean distance between what a bin of
-cells was given and what share of it is marked, weighted by the number of cells.
-Source: Guo, Pleiss, Sun, Weinberger, ICML 2017 (arXiv 1706.04599), section 2; Brier, Monthly Weather Review 78, 1950.
+A cell is one class in one segment of one modality. The calibration error is the mean distance
+between what a bin of cells was given and what share of it is marked, weighted by the number of
+cells.
+Source: Guo, Pleiss, Sun, Weinberger, ICML 2017 (arXiv 1706.04599), section 2; Brier, Monthly
+Weather Review 78, 1950.
 """
 
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """Per modality and bin: the mean probability and the share of marked cells, NaN in an empty bin, and the number."""
+    """Per modality and bin: the mean probability and the share of marked cells, NaN in an empty
+    bin, and the number."""
 
     confidence: Float[np.ndarray, "modality bin"]
     frequency: Float[np.ndarray, "modality bin"]
@@ -39,7 +42,8 @@ def calibration(
     *,
     mask: Bool[np.ndarray, "video time modality"] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The numbers of each modality: `{"audio": {"ece", "ece_equal_mass", "brier"}, "visual": …}`, all in [0, 1]."""
+    """The numbers of each modality: `{"audio": {"ece", "ece_equal_mass", "brier"}, "visual": …}`,
+    all in [0, 1]."""
     numbers = {
         "ece": reliability(reference, probability, mask=mask).error(),
         "ece_equal_mass": reliability(
@@ -64,8 +68,10 @@ def reliability(
     """Sort the cells of each modality into bins.
 
     Args:
-        bins: Bin b holds the probabilities from b / bins on to before (b + 1) / bins, the last one also 1.
-        equal_mass: Let every bin hold as many cells, in order of probability; equal probabilities may be parted.
+        bins: Bin b holds the probabilities from b / bins on to before (b + 1) / bins, the last
+            one also 1.
+        equal_mass: Let every bin hold as many cells, in order of probability; equal probabilities
+            may be parted.
         mask: Which segments could be heard and seen.
     """
     into_bins = _by_rank if equal_mass else _by_width

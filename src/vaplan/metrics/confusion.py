@@ -15,11 +15,13 @@ def class_confusion(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "modality label label"]:
-    """Per modality, how many segments of each class (row) were said to be which (column); the last label is nothing.
+    """Per modality, how many segments of each class (row) were said to be which (column); the
+    last label is nothing.
 
-    A class that was found counts for itself. A missed class is shared equally among the classes that were falsely said
-    in the same segment, or counts as nothing if there are none, so that a row adds up to the reference's segments. The
-    last row counts false alarms in segments where nothing was missed.
+    A class that was found counts for itself. A missed class is shared equally among the classes
+    that were falsely said in the same segment, or counts as nothing if there are none, so that a
+    row adds up to the reference's segments. The last row counts false alarms in segments where
+    nothing was missed.
     """
     _, _, modalities, classes = reference.shape
     labels = classes + 1
@@ -42,7 +44,8 @@ def modality_confusion(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Int[np.ndarray, "presence presence"]:
-    """In how many cells `video time class` each of `PRESENCES` (row: reference) was said to be which (column)."""
+    """In how many cells `video time class` each of `PRESENCES` (row: reference) was said to be
+    which (column)."""
     marked, predicted = (
         grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8)
         for grid in (reference, estimate)

@@ -39,7 +39,8 @@ def f_score(counts: Counts) -> Float[np.ndarray, "*row"]:
 def pack(
     marked: Bool[np.ndarray, "..."], *, axis: int = -1
 ) -> UInt[np.ndarray, "... word"]:
-    """Write the rows along an axis as bits, the first cell lowest, in one word or as many 64-bit words as it takes.
+    """Write the rows along an axis as bits, the first cell lowest, in one word or as many 64-bit
+    words as it takes.
 
     >>> pack(np.array([[True, True, False, True]]))
     array([[11]], dtype=uint8)
@@ -82,8 +83,8 @@ def count_events(
 ) -> Counts:
     """Count maximal runs; two match if their intersection is at least half of their union.
 
-    No exclusive assignment is made and none is needed: at one half, and with maximal runs, a run matches one other
-    at most.
+    No exclusive assignment is made and none is needed: at one half, and with maximal runs, a run
+    matches one other at most.
 
     >>> count_events(pack(np.array([[True, True, True, True]])), pack(np.array([[True, True, False, True]])))
     Counts(matched=array([1]), reference=array([1]), estimate=array([2]))
@@ -113,10 +114,11 @@ def _first_cells(words: UInt[np.ndarray, "*row word"]) -> UInt[np.ndarray, "*row
 def _matched_in_words(
     reference: UInt[np.ndarray, "*row one"], estimate: UInt[np.ndarray, "*row one"]
 ) -> Int[np.ndarray, "*row"]:
-    """Compare the lowest runs of both sides in all rows at once, drop the one that ends first, and go on.
+    """Compare the lowest runs of both sides in all rows at once, drop the one that ends first,
+    and go on.
 
-    What ends first meets nothing further on; where both end together only the shorter is dropped, and the longer meets
-    nothing further on either.
+    What ends first meets nothing further on; where both end together only the shorter is dropped,
+    and the longer meets nothing further on either.
     """
     matched = np.zeros(reference.size, dtype=np.int64)
     marked, predicted = reference.ravel(), estimate.ravel()
@@ -133,7 +135,8 @@ def _matched_in_words(
 
 
 def _lowest_run(words: UInt[np.ndarray, " row"]) -> UInt[np.ndarray, " row"]:
-    """Adding the lowest bit carries through the run that begins there; at the top of the word the carry is lost."""
+    """Adding the lowest bit carries through the run that begins there; at the top of the word the
+    carry is lost."""
     run: UInt[np.ndarray, " row"] = words & ~(words + (words & -words))
     return run
 

@@ -33,7 +33,8 @@ def bootstrap(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
-    """The mean of every column over the videos, and its interval; all columns are resampled together."""
+    """The mean of every column over the videos, and its interval; all columns are resampled
+    together."""
     if len(scores) == 0:
         raise ValueError("no videos to resample")
     means = _resampled_means(scores, seed=seed, resamples=resamples)
@@ -68,11 +69,13 @@ def bootstrap_over_seeds(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
-    """As `bootstrap`, with trainings of several seeds: both the seeds and the videos are drawn anew each time.
+    """As `bootstrap`, with trainings of several seeds: both the seeds and the videos are drawn
+    anew each time.
 
-    A difference between two methods is `first - second` of the same seeds and videos. Few seeds make few distinct
-    resamples of seeds: the interval then says little of other seeds than these. The seeds and the videos are crossed;
-    see Owen, The Annals of Applied Statistics, 2007, for why such intervals are wide rather than narrow.
+    A difference between two methods is `first - second` of the same seeds and videos. Few seeds
+    make few distinct resamples of seeds: the interval then says little of other seeds than these.
+    The seeds and the videos are crossed; see Owen, The Annals of Applied Statistics, 2007, for
+    why such intervals are wide rather than narrow.
     """
     if scores.size == 0:
         raise ValueError("nothing to resample")
@@ -104,7 +107,8 @@ def llp_differences(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> dict[str, dict[str, Interval]]:
-    """`first - second` of the same videos in the ten numbers, in points of percent, each with its interval."""
+    """`first - second` of the same videos in the ten numbers, in points of percent, each with its
+    interval."""
     if len(first) != len(second):
         raise ValueError(f"{len(first)} videos cannot be compared with {len(second)}")
     return _ten(

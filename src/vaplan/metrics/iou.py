@@ -1,8 +1,9 @@
-"""Event F where the overlap that makes a match is a setting, and its mean over several ("mIoU sweep").
+"""Event F where the overlap that makes a match is a setting, and its mean over several ("mIoU
+sweep").
 
-At 0.5 these are the event numbers of `metrics.llp`. Below one half an event can meet several of the other side; then
-hits are counted among the estimated events and misses among those of the reference, as the published LLP code would,
-or events are paired one to one.
+At 0.5 these are the event numbers of `metrics.llp`. Below one half an event can meet several of
+the other side; then hits are counted among the estimated events and misses among those of the
+reference, as the published LLP code would, or events are paired one to one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,8 @@ def iou_f(
     one_to_one: bool = False,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Event F in percent at every threshold and their mean: `{"0.1": {"audio", …, "event"}, …, "mean": {…}}`.
+    """Event F in percent at every threshold and their mean: `{"0.1": {"audio", …, "event"}, …,
+    "mean": {…}}`.
 
     Args:
         one_to_one: Let every event match one other at most.
@@ -111,8 +113,8 @@ def match_events(
 ) -> Counts:
     """Count the runs of each row that match one of the other side.
 
-    Without `one_to_one`, `matched` are estimated runs, and `reference` these and the missed ones, so that F has TP and
-    FP from the estimate and FN from the reference.
+    Without `one_to_one`, `matched` are estimated runs, and `reference` these and the missed ones,
+    so that F has TP and FP from the estimate and FN from the reference.
     """
     close = (
         match_one_to_one(overlaps, min_iou=min_iou)

@@ -1,11 +1,13 @@
 """The ten numbers of audio-visual video parsing on LLP, with their quirks.
 
-Per video and class, segments (or events: maximal runs of segments) are counted in audio, visual and audio-visual, the
-last being the cells where a class is both heard and seen. A class takes part in a video's score if the reference or
-the estimate marks it there; the video's score is the mean F over those classes, and 1 where there are none, so an
-empty estimate does not score zero. "type" is the mean of the three; "event" adds the counts of audio and visual before
-F is taken. A data set's score is the mean over its videos.
-Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), section 5.1, and the evaluation code published with it.
+Per video and class, segments (or events: maximal runs of segments) are counted in audio, visual
+and audio-visual, the last being the cells where a class is both heard and seen. A class takes
+part in a video's score if the reference or the estimate marks it there; the video's score is the
+mean F over those classes, and 1 where there are none, so an empty estimate does not score zero.
+"type" is the mean of the three; "event" adds the counts of audio and visual before F is taken. A
+data set's score is the mean over its videos.
+Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), section 5.1, and the evaluation code published
+with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,12 +21,14 @@ from vaplan.metrics.counts import Counts, count_cells, count_events, f_score, pa
 
 LEVELS = {"segment": count_cells, "event": count_events}
 KINDS = (*MODALITIES, "audio_visual", "type", "event")
-VIDEOS_AT_ONCE = 256  # what is counted together stays in the processor's cache, and memory does not grow
+# what is counted together stays in the processor's cache, and memory does not grow
+VIDEOS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class LLPSum:
-    """The scores of any number of videos, added up: adding two gives the sum over the videos of both."""
+    """The scores of any number of videos, added up: adding two gives the sum over the videos of
+    both."""
 
     total: Float[np.ndarray, "level kind"]
     videos: int
@@ -68,8 +72,8 @@ class LLPScores:
 class LLPCounts:
     """Counts of each class, summed over videos; adding two sums over the videos of both.
 
-    The ten numbers cannot be had from these: they average over videos. These give other numbers, the F of each class
-    and the micro F, in which a video weighs as much as it holds.
+    The ten numbers cannot be had from these: they average over videos. These give other numbers,
+    the F of each class and the micro F, in which a video weighs as much as it holds.
     """
 
     counts: Int[
@@ -80,13 +84,15 @@ class LLPCounts:
         return LLPCounts(self.counts + other.counts)
 
     def class_f(self) -> Float[np.ndarray, "level kind class"]:
-        """F of each class in percent for each of `KINDS`; NaN where nobody marks it, "type" then over what is left."""
+        """F of each class in percent for each of `KINDS`; NaN where nobody marks it, "type" then
+        over what is left."""
         return self._f(self.counts)
 
     def per_class(
         self, names: Sequence[str]
     ) -> dict[str, dict[str, dict[str, float | None]]]:
-        """`class_f` by name: `{"segment": {"audio": {class: F}, …}, "event": …}`; None where nobody marks the class."""
+        """`class_f` by name: `{"segment": {"audio": {class: F}, …}, "event": …}`; None where
+        nobody marks the class."""
         return {
             level: {
                 kind: {
@@ -99,7 +105,8 @@ class LLPCounts:
         }
 
     def micro(self) -> dict[str, dict[str, float]]:
-        """The ten numbers' names, from counts summed over videos and classes, in percent; NaN where nothing is."""
+        """The ten numbers' names, from counts summed over videos and classes, in percent; NaN
+        where nothing is."""
         return by_name(self._f(self.counts.sum(axis=3, keepdims=True))[:, :, 0])
 
     @staticmethod
@@ -120,7 +127,8 @@ def llp(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The ten numbers in percent: `{"segment": {"audio", "visual", "audio_visual", "type", "event"}, "event": …}`."""
+    """The ten numbers in percent: `{"segment": {"audio", "visual", "audio_visual", "type",
+    "event"}, "event": …}`."""
     return llp_scores(reference, estimate, mask=mask).percent()
 
 
@@ -133,8 +141,8 @@ def llp_scores(
     """The ten numbers of every video.
 
     Args:
-        mask: Which segments a video has, where lengths differ. A segment that exists but could not be heard or seen
-            stays in: what the reference marks there was missed.
+        mask: Which segments a video has, where lengths differ. A segment that exists but could
+            not be heard or seen stays in: what the reference marks there was missed.
     """
     scores = np.empty((len(reference), len(LEVELS), len(KINDS)))
     for part, rows in _parts(reference, estimate, mask):
@@ -195,7 +203,8 @@ def by_name(numbers: Float[np.ndarray, "level kind"]) -> dict[str, dict[str, flo
 
 
 def video_scores(counts: Counts) -> Float[np.ndarray, "video kind"]:
-    """Score every video from the counts of its classes in audio, visual and audio-visual, for each of `KINDS`.
+    """Score every video from the counts of its classes in audio, visual and audio-visual, for
+    each of `KINDS`.
 
     Args:
         counts: Each `Int "video kind class"`.
@@ -234,7 +243,8 @@ def _parts(
         ],
     ]
 ]:
-    """Some videos at a time: the packed rows of each class in audio, visual and audio-visual, on both sides."""
+    """Some videos at a time: the packed rows of each class in audio, visual and audio-visual, on
+    both sides."""
     for start in range(0, len(reference), VIDEOS_AT_ONCE):
         part = slice(start, start + VIDEOS_AT_ONCE)
         exists = None if mask is None else mask[part]

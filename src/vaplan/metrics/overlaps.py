@@ -1,4 +1,5 @@
-"""Which runs of marked segments overlap, and how much: all pairs of a reference run and an estimated run."""
+"""Which runs of marked segments overlap, and how much: all pairs of a reference run and an
+estimated run."""
 
 from dataclasses import dataclass
 
@@ -56,13 +57,15 @@ def find_overlaps(
 def match_one_to_one(
     overlaps: Overlaps, *, min_iou: float
 ) -> Bool[np.ndarray, " pair"]:
-    """Choose as many pairs as possible, none of which share a run, of those whose IoU is at least `min_iou`.
+    """Choose as many pairs as possible, none of which share a run, of those whose IoU is at least
+    `min_iou`.
 
-    Runs of one row are disjoint on each side, so pairs never cross: where an earlier reference run overlaps a later
-    estimated run, no later reference run reaches an earlier estimated run. Two pairs that share a run with the
-    leftmost pair, one its reference run and the other its estimated run, would cross; so a matching holds at most one
-    of them, and holds as many pairs if the leftmost takes that one's place. Taking pairs from left to right, wherever
-    both runs are free, therefore gives a maximum matching.
+    Runs of one row are disjoint on each side, so pairs never cross: where an earlier reference
+    run overlaps a later estimated run, no later reference run reaches an earlier estimated run.
+    Two pairs that share a run with the leftmost pair, one its reference run and the other its
+    estimated run, would cross; so a matching holds at most one of them, and holds as many pairs
+    if the leftmost takes that one's place. Taking pairs from left to right, wherever both runs
+    are free, therefore gives a maximum matching.
     """
     close = np.flatnonzero(overlaps.iou >= min_iou)
     row, pairs = overlaps.row[close], overlaps.pairs[close]

@@ -34,8 +34,8 @@ class Sweep:
     def best(self, level: str, kind: str) -> tuple[float, ...]:
         """The threshold at which a number is highest.
 
-        Of several equally good ones it is the one nearest their mean, the first of two: the middle of a plateau is the
-        furthest from where the number falls.
+        Of several equally good ones it is the one nearest their mean, the first of two: the
+        middle of a plateau is the furthest from where the number falls.
         """
         scores = self.of(level, kind)
         tied = self.thresholds[scores >= scores.max() - 1e-9]

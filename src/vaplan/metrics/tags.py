@@ -1,4 +1,5 @@
-"""How well a video's tags are told, by the order of its classes alone: no threshold, no calibration.
+"""How well a video's tags are told, by the order of its classes alone: no threshold, no
+calibration.
 
 Source: label ranking average precision, Schapire, Singer, Machine Learning, 2000.
 """
@@ -10,7 +11,8 @@ from jaxtyping import Bool, Float
 def ranking_precision(
     tags: Bool[np.ndarray, "video class"], score: Float[np.ndarray, "video class"]
 ) -> Float[np.ndarray, " video"]:
-    """Per video the mean, over its tags, of the share of tags among the classes that score no lower; NaN without tags.
+    """Per video the mean, over its tags, of the share of tags among the classes that score no
+    lower; NaN without tags.
 
     >>> ranking_precision(np.array([[True, False, True]]), np.array([[0.9, 0.8, 0.7]])).round(3)
     array([0.833])

@@ -1,7 +1,8 @@
-"""The numbers of LLP and AVE as `torchmetrics.Metric`: updated batch by batch, added up over processes.
+"""The numbers of LLP and AVE as `torchmetrics.Metric`: updated batch by batch, added up over
+processes.
 
-As everywhere in torchmetrics, and unlike everywhere else here, `update` takes the estimate first and the reference
-second (these numbers are the same either way). Counting happens on the CPU.
+As everywhere in torchmetrics, and unlike everywhere else here, `update` takes the estimate first
+and the reference second (these numbers are the same either way). Counting happens on the CPU.
 """
 
 from typing import Any
@@ -26,7 +27,8 @@ except ImportError as error:
 class LLPMetric(Metric):
     """The ten LLP numbers in percent: `compute()` gives `{"segment_audio": …, "event_event": …}`.
 
-    The state is that of `LLPSum`, so any split of the videos over batches and processes gives the same numbers.
+    The state is that of `LLPSum`, so any split of the videos over batches and processes gives the
+    same numbers.
     """
 
     full_state_update = False

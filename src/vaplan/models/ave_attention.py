@@ -1,8 +1,11 @@
-"""The first network for audio-visual event localisation: audio-guided attention, one LSTM a modality, one classifier.
+"""The first network for audio-visual event localisation: audio-guided attention, one LSTM a
+modality, one classifier.
 
-Trained by the labels of segments or, through the maximum over time, by that of the video: the losses decide.
-Source: Tian, Shi, Li, Duan, Xu, "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018
-(arXiv 1803.08842), sections 4.2 (attention) and 4.3 ("dmrn", the dual multimodal residual network).
+Trained by the labels of segments or, through the maximum over time, by that of the video: the
+losses decide.
+Source: Tian, Shi, Li, Duan, Xu, "Audio-Visual Event Localization in Unconstrained Videos", ECCV
+2018 (arXiv 1803.08842), sections 4.2 (attention) and 4.3 ("dmrn", the dual multimodal residual
+network).
 """
 
 from dataclasses import dataclass
@@ -24,10 +27,12 @@ class AVEAttentionSettings:
     """The size of an `AVEAttention`; the defaults are the published ones.
 
     Args:
-        positions: How many places of a map a segment's visual feature holds (49 as published); 1 for one vector.
+        positions: How many places of a map a segment's visual feature holds (49 as published); 1
+            for one vector.
         attention: The size in which places and sound are compared.
         hidden: Of each LSTM, both directions together.
-        fusion: "concat", or "dmrn": each modality is changed by what both say, and the two are averaged.
+        fusion: "concat", or "dmrn": each modality is changed by what both say, and the two are
+            averaged.
     """
 
     positions: int = 1
@@ -93,7 +98,8 @@ class ResidualFusion(nn.Module):
 
 
 class AVEAttention(nn.Module):
-    """Label every segment from what is heard in it and what is seen where the sound says to look."""
+    """Label every segment from what is heard in it and what is seen where the sound says to
+    look."""
 
     def __init__(
         self,

@@ -1,7 +1,9 @@
-"""The hybrid attention network with attentive MMIL pooling, and the forms that MA, JoMoLD and VALOR gave it.
+"""The hybrid attention network with attentive MMIL pooling, and the forms that MA, JoMoLD and
+VALOR gave it.
 
-Source: Tian, Li, Xu, "Unified Multisensory Perception: Weakly-Supervised Audio-Visual Video Parsing", ECCV 2020.
-Unlike its published code, a second layer reads the first layer's output, and no unused parameters are kept.
+Source: Tian, Li, Xu, "Unified Multisensory Perception: Weakly-Supervised Audio-Visual Video
+Parsing", ECCV 2020. Unlike its published code, a second layer reads the first layer's output, and
+no unused parameters are kept.
 """
 
 import copy
@@ -30,14 +32,17 @@ class HANSettings:
     """The size and form of a `HAN`; the defaults are the published ones.
 
     Args:
-        update: "parallel" (HAN), or "sequential": the visual modality reads the audio one as just updated (VALOR).
+        update: "parallel" (HAN), or "sequential": the visual modality reads the audio one as just
+            updated (VALOR).
         norm: "post" (HAN), or "pre" with a last norm for each modality.
-        wiring: "chained": every layer reads the layer below. "official": every layer reads the first one's input,
-            as in the published code, so that the last one alone counts.
-        layer_weights: Whether the layers begin "independent", or as copies of one ("copied", VALOR).
+        wiring: "chained": every layer reads the layer below. "official": every layer reads the
+            first one's input, as in the published code, so that the last one alone counts.
+        layer_weights: Whether the layers begin "independent", or as copies of one ("copied",
+            VALOR).
         cross_attention: Without it there is none in the network (JoMoLD's noise estimator).
         output_dropout: After the layers, for audio and visual (JoMoLD: 0 and 0.5).
-        normalise_inputs: Bring every feature vector to mean 0 and variance 1 (with a learned scale) before all else.
+        normalise_inputs: Bring every feature vector to mean 0 and variance 1 (with a learned
+            scale) before all else.
         pooling: "mmil" (published, can exceed 1) or "mmil_fixed" (divided by its total weight).
     """
 
@@ -84,8 +89,8 @@ class HAN(nn.Module):
     """Feature streams of both modalities to probabilities of segments, modalities and video.
 
     Args:
-        feature_sizes: Per modality, the feature size of each stream, in the order of `Inputs.streams`
-            (HAN's own visual streams are appearance first, motion second).
+        feature_sizes: Per modality, the feature size of each stream, in the order of
+            `Inputs.streams` (HAN's own visual streams are appearance first, motion second).
     """
 
     def __init__(
@@ -118,7 +123,8 @@ class HAN(nn.Module):
         self.output_dropout = network_settings.output_dropout
 
     def forward(self, inputs: Inputs, *, cross_attention: bool = True) -> Prediction:
-        """Parse a batch; without `cross_attention` no modality sees the other, with the same weights."""
+        """Parse a batch; without `cross_attention` no modality sees the other, with the same
+        weights."""
         projected = self.embed(inputs)
         attended = self.encode(projected, inputs.mask, cross_attention=cross_attention)
         hidden = self.drop_out(attended).float()

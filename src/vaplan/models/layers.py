@@ -1,4 +1,5 @@
-"""The building blocks of parser networks: one projection per modality, and hybrid attention across them.
+"""The building blocks of parser networks: one projection per modality, and hybrid attention
+across them.
 
 Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), section 4.
 """
@@ -15,10 +16,12 @@ UPDATES, NORMS = ("parallel", "sequential"), ("post", "pre")
 
 
 class Projection(nn.Module):
-    """Bring the feature streams of one modality to the hidden size: one linear map each, and one that fuses them.
+    """Bring the feature streams of one modality to the hidden size: one linear map each, and one
+    that fuses them.
 
-    With `normalise` each vector is brought to mean 0 and variance 1 first, so that streams of any scale count alike:
-    the numbers of a unit vector are far smaller than those of a network's rectified layer.
+    With `normalise` each vector is brought to mean 0 and variance 1 first, so that streams of any
+    scale count alike: the numbers of a unit vector are far smaller than those of a network's
+    rectified layer.
     """
 
     def __init__(
@@ -53,10 +56,11 @@ class Projection(nn.Module):
 
 
 class TemporalAttention(nn.Module):
-    """Multi-head attention to the segments of a memory that exist; zero for a video that has none of them.
+    """Multi-head attention to the segments of a memory that exist; zero for a video that has none
+    of them.
 
-    Softmax over no segment at all is NaN, in the gradients even where the result is thrown away, so such a video
-    attends to its (zeroed) padding first and the result is removed after.
+    Softmax over no segment at all is NaN, in the gradients even where the result is thrown away,
+    so such a video attends to its (zeroed) padding first and the result is removed after.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
@@ -81,11 +85,13 @@ class TemporalAttention(nn.Module):
 
 
 class HybridAttention(nn.Module):
-    """One HAN layer: each modality attends to itself and to the other, with the same weights for both.
+    """One HAN layer: each modality attends to itself and to the other, with the same weights for
+    both.
 
-    With `update="parallel"` both modalities read the layer's input (HAN); with `"sequential"` the visual one reads the
-    audio one as just updated (VALOR, Lai et al., NeurIPS 2023). With `norm="post"` every sum is normalised (HAN); with
-    `"pre"` it is the query that is, and what it takes from the other modality is not (VALOR's other form).
+    With `update="parallel"` both modalities read the layer's input (HAN); with `"sequential"` the
+    visual one reads the audio one as just updated (VALOR, Lai et al., NeurIPS 2023). With
+    `norm="post"` every sum is normalised (HAN); with `"pre"` it is the query that is, and what it
+    takes from the other modality is not (VALOR's other form).
     """
 
     def __init__(
@@ -122,7 +128,8 @@ class HybridAttention(nn.Module):
         *,
         cross_attention: bool = True,
     ) -> Float[Tensor, "video time modality hidden"]:
-        """Update both modalities; without cross attention each from itself alone, with the same weights."""
+        """Update both modalities; without cross attention each from itself alone, with the same
+        weights."""
         audio, visual = hidden.unbind(dim=2)
         heard, seen = mask.unbind(dim=2)
         crossing = self.cross if cross_attention else None
@@ -139,7 +146,8 @@ class HybridAttention(nn.Module):
         present: tuple[Bool[Tensor, "video time"], Bool[Tensor, "video time"]],
         crossing: TemporalAttention | None,
     ) -> Float[Tensor, "video time hidden"]:
-        """Update one modality from itself and the other; `present` says which segments of each exist."""
+        """Update one modality from itself and the other; `present` says which segments of each
+        exist."""
         asked = self.norm_attention(query) if self.normalise_first else query
         cross = (
             None

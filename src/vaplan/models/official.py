@@ -1,7 +1,7 @@
 """Weights of the published `MMIL_Net` in a `HAN`: its names of tensors, and ours.
 
-MA and JoMoLD kept the names, so their published weights load alike. The published network holds parameters that it
-never reads; they are left out, and named.
+MA and JoMoLD kept the names, so their published weights load alike. The published network holds
+parameters that it never reads; they are left out, and named.
 Source: the code published with Tian, Li, Xu, ECCV 2020.
 """
 
@@ -37,7 +37,8 @@ LAYER = {
 
 
 def load_official(model: HAN, path: Path) -> tuple[str, ...]:
-    """Fill `model` with published weights, from safetensors; return the names of the tensors it has no use for.
+    """Fill `model` with published weights, from safetensors; return the names of the tensors it
+    has no use for.
 
     Raises: RunError for a tensor that is missing or has another shape; then the model is as it was.
     """

@@ -18,8 +18,9 @@ def weighted_sum(
 ) -> Float[Tensor, "video class"]:
     """Add up attended probabilities, as published.
 
-    The weights sum to 1 over time in each modality and over modalities in each segment, which does not make their
-    total 1: it lies between 0 and the number of modalities, so the result can exceed 1. Losses clamp it.
+    The weights sum to 1 over time in each modality and over modalities in each segment, which
+    does not make their total 1: it lies between 0 and the number of modalities, so the result can
+    exceed 1. Losses clamp it.
     """
     return (weight * probability).sum(dim=(1, 2))
 
@@ -44,7 +45,8 @@ def masked_softmax(
     *,
     dim: int,
 ) -> Float[Tensor, "video time modality class"]:
-    """Softmax over the cells that exist; zeros where there are none (never NaN, nor in the gradients)."""
+    """Softmax over the cells that exist; zeros where there are none (never NaN, nor in the
+    gradients)."""
     absent = ~mask[..., None]
     lowest = torch.finfo(logit.dtype).min
     return logit.masked_fill(absent, lowest).softmax(dim).masked_fill(absent, 0)

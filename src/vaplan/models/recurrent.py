@@ -6,7 +6,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class BiLSTM(nn.Module):
-    """Read the existing segments of a video forwards and backwards, half of `hidden` each; zero where there is none."""
+    """Read the existing segments of a video forwards and backwards, half of `hidden` each; zero
+    where there is none."""
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Features that others published: how each pack lies on disk, checked readers, and how its arrays become segments.
+"""Features that others published: how each pack lies on disk, checked readers, and how its arrays
+become segments.
 
 A pack is a value in `LAYOUTS`; a way to bring it to segments is a function in `POOLINGS`.
 """

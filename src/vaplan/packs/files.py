@@ -1,4 +1,5 @@
-"""What every reader of a pack asks first: whether the path is a regular file, and how long it is."""
+"""What every reader of a pack asks first: whether the path is a regular file, and how long it
+is."""
 
 import stat
 from pathlib import Path

@@ -1,7 +1,7 @@
 """One data set of an HDF5 file, a row a video, read row by row.
 
-An HDF5 file may point to other files, hold Python objects, or unpack into far more than its size: all of that is
-refused before a number is read.
+An HDF5 file may point to other files, hold Python objects, or unpack into far more than its size:
+all of that is refused before a number is read.
 """
 
 import math

@@ -1,4 +1,5 @@
-"""The published packs as values: where their files lie, the shape of one video, and how it becomes segments."""
+"""The published packs as values: where their files lie, the shape of one video, and how it
+becomes segments."""
 
 import hashlib
 import json
@@ -22,11 +23,12 @@ class Pack:
 
     Attributes:
         encoder: The name they get in a store, without the modality.
-        places: Where they may lie below the pack's folder, likeliest first: a folder of `.npy`, or an `.h5` file.
+        places: Where they may lie below the pack's folder, likeliest first: a folder of `.npy`,
+            or an `.h5` file.
         shape: That of one video's array on disk.
         pooling: A name of `POOLINGS`, how that becomes one vector a segment.
-        whole_suffix: What the encoder's name gets where nothing is averaged; empty where that changes nothing, or
-            cannot be.
+        whole_suffix: What the encoder's name gets where nothing is averaged; empty where that
+            changes nothing, or cannot be.
         background: As `places`, of the clips that hold background alone.
         about: What made the numbers.
     """
@@ -44,7 +46,10 @@ class Pack:
     def kept_whole(self) -> "Pack":
         """The same pack with nothing averaged; raises UsageError where that has no meaning."""
         if self.pooling != WHOLE and not self.whole_suffix:
-            what = f"{self.encoder} cannot be kept whole: its vectors do not belong to one second each"
+            what = (
+                f"{self.encoder} cannot be kept whole: its vectors do not belong to "
+                "one second each"
+            )
             raise UsageError(what, fix="import it without keeping it whole")
         return replace(self, encoder=self.encoder + self.whole_suffix, pooling=WHOLE)
 
@@ -58,7 +63,8 @@ class Pack:
         )
 
     def provenance(self) -> dict[str, Any]:
-        """What the store's features are; there are no weights here, so a digest of this stands for them."""
+        """What the store's features are; there are no weights here, so a digest of this stands
+        for them."""
         provenance = {
             key: asdict(self)[key]
             for key in ("encoder", "about", "shape", "pooling", "segments")
@@ -77,7 +83,8 @@ class Pack:
 
 @dataclass(frozen=True)
 class LabelPack:
-    """The segment pseudo labels of one modality: a `.npy` of zeros and ones a video, classes in LLP's order."""
+    """The segment pseudo labels of one modality: a `.npy` of zeros and ones a video, classes in
+    LLP's order."""
 
     modality: int
     places: tuple[str, ...]
@@ -93,7 +100,8 @@ class Layout:
 
 
 def find(folder: Path, places: Sequence[str]) -> Path | None:
-    """The first of the places that exists below `folder`, or that `folder` itself is, or is a part of the way to."""
+    """The first of the places that exists below `folder`, or that `folder` itself is, or is a
+    part of the way to."""
     return next(
         (
             path
@@ -154,7 +162,8 @@ LAYOUTS: Mapping[str, Layout] = {
                 AUDIO,
                 _places("CLAP/features"),
                 (64, 768),
-                "CLAP HTSAT-tiny 630k-fusion-best, last hidden tokens of the whole clip; VALOR's published features",
+                "CLAP HTSAT-tiny 630k-fusion-best, last hidden tokens of the whole "
+                "clip; VALOR's published features",
                 pooling="mean of tokens",
             ),
             Pack(
@@ -186,7 +195,8 @@ LAYOUTS: Mapping[str, Layout] = {
                 VISUAL,
                 _places("visual_feature.h5"),
                 (SEGMENTS, 7, 7, 512),
-                "VGG-19 trained on ImageNet, last pooling layer, mean of 16 frames; AVE's published features",
+                "VGG-19 trained on ImageNet, last pooling layer, mean of 16 "
+                "frames; AVE's published features",
                 pooling="mean",
                 whole_suffix="-maps",
                 background=_places("visual_feature_noisy.h5"),

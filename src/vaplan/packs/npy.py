@@ -1,6 +1,8 @@
-"""A `.npy` file whose shape is known beforehand, believed only after its header and its length agree.
+"""A `.npy` file whose shape is known beforehand, believed only after its header and its length
+agree.
 
-The header is read from the file's first bytes alone, so what it claims costs nothing before it is checked.
+The header is read from the file's first bytes alone, so what it claims costs nothing before it is
+checked.
 """
 
 import io

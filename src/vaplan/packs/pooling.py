@@ -1,7 +1,8 @@
-"""From a pack's array to one vector a segment: a mean where a segment has several vectors, or all of them in a row.
+"""From a pack's array to one vector a segment: a mean where a segment has several vectors, or all
+of them in a row.
 
-Every mean is linear, as are the projections that published networks begin with, so to average before projecting
-gives what those networks get by averaging after.
+Every mean is linear, as are the projections that published networks begin with, so to average
+before projecting gives what those networks get by averaging after.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +23,8 @@ Segments = Float[np.ndarray, "time feature"]
 
 
 def side_by_side(array: Array, segments: int) -> Segments:
-    """All numbers of a segment in a row: its frames, or the positions of its picture, one after the other.
+    """All numbers of a segment in a row: its frames, or the positions of its picture, one after
+    the other.
 
     >>> side_by_side(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
     [[0.0, 2.0], [4.0, 6.0]]
@@ -31,7 +33,8 @@ def side_by_side(array: Array, segments: int) -> Segments:
 
 
 def mean(array: Array, segments: int) -> Segments:
-    """The mean over the equally many frames of a segment, as HAN's own network takes it, or over its picture.
+    """The mean over the equally many frames of a segment, as HAN's own network takes it, or over
+    its picture.
 
     Source: Tian et al., ECCV 2020, arXiv 2007.10558.
 
@@ -46,10 +49,11 @@ def mean(array: Array, segments: int) -> Segments:
 def mean_of_tokens(
     tokens: Float[np.ndarray, "frame feature"], segments: int
 ) -> Segments:
-    """CLAP's tokens (frequency bin by bin, each in time order) to segments, as VALOR's network does it.
+    """CLAP's tokens (frequency bin by bin, each in time order) to segments, as VALOR's network
+    does it.
 
-    The map of tokens is made finer in time by bicubic interpolation, averaged over frequency, and averaged over each
-    segment's share of the time axis.
+    The map of tokens is made finer in time by bicubic interpolation, averaged over frequency, and
+    averaged over each segment's share of the time axis.
 
     Source: Lai et al., NeurIPS 2023, arXiv 2305.17343.
     """
@@ -59,7 +63,8 @@ def mean_of_tokens(
 
 @cache
 def _token_weights(tokens: int, segments: int) -> Float[np.ndarray, "time frame"]:
-    """How much each token counts in each segment: the interpolation of maps that are one at one token."""
+    """How much each token counts in each segment: the interpolation of maps that are one at one
+    token."""
     units = torch.eye(tokens, dtype=torch.float64).reshape(tokens, FREQUENCY_BINS, -1)
     fine = functional.interpolate(
         units[None], (FREQUENCY_BINS, FINE_STEPS), mode="bicubic", align_corners=False

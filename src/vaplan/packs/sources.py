@@ -21,7 +21,8 @@ class ArrayFiles:
     shape: tuple[int, ...]
 
     def dtype(self, videos: Sequence[str]) -> str | None:
-        """The type of the numbers in the first file that is what it should be; None if there is no such file."""
+        """The type of the numbers in the first file that is what it should be; None if there is
+        no such file."""
         for video in videos:
             try:
                 return npy.stored_dtype(self.files[video], self.shape).name
@@ -56,7 +57,8 @@ class RowFiles:
     shape: tuple[int, ...]
 
     def dtype(self, videos: Sequence[str]) -> str | None:
-        """The type that holds the numbers of all files; raises PackError if one of them is not what it should be."""
+        """The type that holds the numbers of all files; raises PackError if one of them is not
+        what it should be."""
         types = []
         for path in dict.fromkeys(self.place(video) for video in videos):
             if path.exists():
@@ -65,7 +67,8 @@ class RowFiles:
         return np.result_type(*types).name if types else None
 
     def arrays(self, videos: Sequence[str], dtype: str | None) -> Iterator[Read]:
-        """Every video, file by file and in row order; numbers that `dtype` cannot hold are refused."""
+        """Every video, file by file and in row order; numbers that `dtype` cannot hold are
+        refused."""
         for path, group in groupby(
             sorted(videos, key=self.rows.__getitem__), key=self.place
         ):

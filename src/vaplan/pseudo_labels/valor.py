@@ -16,12 +16,15 @@ from vaplan.taxonomy import LLP
 PREFIX = {AUDIO: "This is a sound of {}", VISUAL: "A photo of {}."}
 CAPTIONS = {
     AUDIO: (
-        "speech|car|cheering|dog|cat|frying (food)|basketball bounce|fire alarm|chainsaw|cello|banjo|singing|"
-        "chicken, rooster|violin fiddle|vacuum cleaner|baby laughter|accordion|lawn mower|motorcycle|helicopter|"
+        "speech|car|cheering|dog|cat|frying (food)|basketball bounce|fire "
+        "alarm|chainsaw|cello|banjo|singing|"
+        "chicken, rooster|violin fiddle|vacuum cleaner|baby "
+        "laughter|accordion|lawn mower|motorcycle|helicopter|"
         "acoustic guitar|telephone bell ringing|baby cry, infant cry|blender|clapping"
     ).split("|"),
     VISUAL: (
-        "people talking|a car|people cheering|a dog|a cat|frying food|people playing basketball|a fire alarm|"
+        "people talking|a car|people cheering|a dog|a cat|frying food|people "
+        "playing basketball|a fire alarm|"
         "a chainsaw|a cello|a banjo|people singing|a chicken or a rooster|a violin|"
         "a vaccum cleaner|a laughing baby|"  # codespell:ignore vaccum
         "an accordion|a lawnmower|a motorcycle|a helicopter|"

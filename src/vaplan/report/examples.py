@@ -33,7 +33,8 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Example:
-    """One video: its file, its tags, and timelines under one another, as (name of the lane, timeline)."""
+    """One video: its file, its tags, and timelines under one another, as (name of the lane,
+    timeline)."""
 
     video: str
     media: Path | None

@@ -1,4 +1,5 @@
-"""A picture of whether pseudo labels look trustworthy: a row a class, heard on the left and seen on the right."""
+"""A picture of whether pseudo labels look trustworthy: a row a class, heard on the left and seen
+on the right."""
 
 from collections.abc import Mapping
 
@@ -14,7 +15,8 @@ MARKS = {"trustworthy": "", "doubtful": "  ✗", "unknown": "  ?"}
 
 
 def picture(trust: Mapping[str, Mapping[str, LabelDiagnostics]]) -> Figure:
-    """How often each class fires where it is tagged and where it is not, and how many of its labels are right.
+    """How often each class fires where it is tagged and where it is not, and how many of its
+    labels are right.
 
     Args:
         trust: By modality and class.

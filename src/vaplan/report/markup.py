@@ -13,7 +13,8 @@ class Markup(str):
 
 
 def tag(name: str, *content: str, **attributes: Attribute) -> Markup:
-    """An element. `class_` stands for `class`, `_` for `-`; True is a bare attribute, None and False are none.
+    """An element. `class_` stands for `class`, `_` for `-`; True is a bare attribute, None and
+    False are none.
 
     >>> tag("td", "a < b", class_="number")
     '<td class="number">a &lt; b</td>'

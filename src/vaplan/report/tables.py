@@ -18,9 +18,10 @@ NOTHING = "–"
 class Table:
     """Results by row and column; the first column names the rows.
 
-    A cell is a number (floats are shown with one decimal), text that may start with a number, such as
-    "61.2 ± 0.4", or None where there is nothing. Numbers stand right, the highest of a column is set in bold
-    unless `highlight` is off. `groups` are headings over the columns: (heading, how many columns).
+    A cell is a number (floats are shown with one decimal), text that may start with a number,
+    such as "61.2 ± 0.4", or None where there is nothing. Numbers stand right, the highest of a
+    column is set in bold unless `highlight` is off. `groups` are headings over the columns:
+    (heading, how many columns).
     """
 
     title: str

@@ -87,7 +87,8 @@ def check(
 
 
 def about_split(data: Annotations) -> dict[str, Any]:
-    """Counts of one split: videos, tags, and, where there are dense labels, events; by class and modality."""
+    """Counts of one split: videos, tags, and, where there are dense labels, events; by class and
+    modality."""
     tags = Counter(tag for video in data.videos for tag in video.tags)
     events = Counter(
         (event.class_name, event.modality)

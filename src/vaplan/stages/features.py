@@ -1,4 +1,5 @@
-"""Media files to feature vectors: every file is decoded once and encoded by every encoder that lacks it."""
+"""Media files to feature vectors: every file is decoded once and encoded by every encoder that
+lacks it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -66,11 +67,12 @@ def features(
 
     Args:
         encoders: Names of the encoders per modality, in modality order.
-        retry: Try those again whose recorded failure contains this text; files that were not there are looked for
-            again in any case.
+        retry: Try those again whose recorded failure contains this text; files that were not
+            there are looked for again in any case.
         limit: Decode at most so many files now.
         engine: What runs the workers.
-        compute: Where and how exactly the encoders run; what is left open is as it was when a store was begun.
+        compute: Where and how exactly the encoders run; what is left open is as it was when a
+            store was begun.
         sampling: When pictures are taken; see `media.Cut`.
     """
     Cut(sampling=sampling)  # refuses a name that does not exist
@@ -111,7 +113,8 @@ def features(
 def _create(
     root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str
 ) -> Store:
-    """Make or find a store; one that is there says by its provenance what is left open of `compute`."""
+    """Make or find a store; one that is there says by its provenance what is left open of
+    `compute`."""
     name = encoder_models.store_name(pair[1], pair[0])
     if begun := existing(root).get(name):
         _refuse_other_sampling(begun, sampling)
@@ -253,7 +256,8 @@ def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
 
 
 def entry(video: str, encoded: Encoded, number: int, modality: int) -> Entry:
-    """One video's row in the store of the encoder of this number; a modality that the file lacks is absent."""
+    """One video's row in the store of the encoder of this number; a modality that the file lacks
+    is absent."""
     mask = encoded.mask[:, modality]
     if not mask.any():
         kind = "sound" if modality == AUDIO else "picture"

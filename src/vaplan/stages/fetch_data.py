@@ -1,6 +1,8 @@
-"""Download the official annotation files, at the commits and with the contents that this page names.
+"""Download the official annotation files, at the commits and with the contents that this page
+names.
 
-Nothing is put in place before its content was checked, and no file that is there already is written over.
+Nothing is put in place before its content was checked, and no file that is there already is
+written over.
 """
 
 import hashlib
@@ -38,8 +40,9 @@ ORDER = "order"  # the only array of AVE's split files
 class Source:
     """One official file, at a commit of a GitHub repository.
 
-    `sha256` is that of the bytes; of an HDF5 file, whose bytes depend on the library that wrote it, it is that of its
-    numbers as lines of text. `beside` is added to the folder's name for files that must not mix with the others.
+    `sha256` is that of the bytes; of an HDF5 file, whose bytes depend on the library that wrote
+    it, it is that of its numbers as lines of text. `beside` is added to the folder's name for
+    files that must not mix with the others.
     """
 
     name: str
@@ -58,7 +61,8 @@ class Source:
         return f"{base.rstrip('/')}/{self.repository}/{self.commit}/data/{self.name}"
 
     def fingerprint(self, data: bytes) -> str:
-        """The sha256 of these bytes, or of their numbers, to compare with that of the official file."""
+        """The sha256 of these bytes, or of their numbers, to compare with that of the official
+        file."""
         return hashlib.sha256(
             _numbers(data) if self.name.endswith(".h5") else data
         ).hexdigest()
@@ -155,10 +159,12 @@ def fetch(
     pauses: Sequence[float] = PAUSES,
     progress: Progress | None = None,
 ) -> tuple[Path, ...]:
-    """Bring the official annotation files of a data set into `folder`; what is there already is not fetched again.
+    """Bring the official annotation files of a data set into `folder`; what is there already is
+    not fetched again.
 
     Args:
-        base: A mirror with the paths of raw.githubusercontent.com; only a mirror may be without https.
+        base: A mirror with the paths of raw.githubusercontent.com; only a mirror may be without
+            https.
         pauses: Seconds to wait before each further attempt after a fault that may pass.
 
     Returns:
@@ -240,7 +246,10 @@ def _bring(
         raise MachineError(error.what, file=address, fix=by_hand) from error
     fingerprint = source.fingerprint(data)
     if fingerprint != source.sha256:
-        what = f"not the official {source.name}: its sha256 is {fingerprint}, expected {source.sha256}"
+        what = (
+            f"not the official {source.name}: its sha256 is {fingerprint}, expected "
+            f"{source.sha256}"
+        )
         raise MachineError(what, file=address, fix=by_hand)
     write_whole(path, lambda temporary: temporary.write_bytes(data))
 

@@ -1,4 +1,5 @@
-"""Published features to a store: every array is checked, brought to segments, and kept in its own type."""
+"""Published features to a store: every array is checked, brought to segments, and kept in its own
+type."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -88,8 +89,10 @@ def import_pack(
         labels: Write the pack's segment pseudo labels as this table.
         whole: Keep every frame, or every position of a map, as numbers of its segment.
 
-    Raises: AnnotationError for ids that cannot name the pack's files; PackError if nothing of the pack is there, or
-        if a file that holds many videos is not what it should be. All of that before anything is written.
+    Raises: AnnotationError for ids that cannot name the pack's files; PackError if nothing of the
+    pack is there, or
+        if a file that holds many videos is not what it should be. All of that before anything is
+        written.
     """
     if layout not in LAYOUTS:
         raise UsageError(unknown("layout", layout, LAYOUTS))
@@ -173,7 +176,8 @@ def _rows(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
 
 
 def _job(located: Found, videos: Sequence[str], root: Path) -> Job:
-    """The store of a pack, made or found, and the videos it lacks; what failed before is tried again."""
+    """The store of a pack, made or found, and the videos it lacks; what failed before is tried
+    again."""
     name = store_name(located.pack.encoder, located.pack.modality)
     existing_store = stores(root).get(name)
     dtype = existing_store.card.dtype if existing_store else located.dtype
@@ -204,7 +208,8 @@ def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str,
 
 
 def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
-    """Bring the videos that lack into the store, shard by shard; a failure that it records already is not repeated."""
+    """Bring the videos that lack into the store, shard by shard; a failure that it records
+    already is not repeated."""
     statuses = job.store.statuses() if job.store else {}
     buffer, buffered_bytes = list[Entry](), 0
     for video, array in job.found.source.arrays(
@@ -249,7 +254,10 @@ def _segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
             ~np.isfinite(stored.astype(np.float32)).all(axis=1)
         )  # as the store gives it back
     if len(bad):
-        what = f"NaN, infinite or too large numbers for segment {', '.join(map(str, bad))} of {video!r}"
+        what = (
+            "NaN, infinite or too large numbers for segment "
+            f"{', '.join(map(str, bad))} of {video!r}"
+        )
         raise PackError(
             what, file=job.found.source.place(video), fix="download it again"
         )

@@ -24,7 +24,8 @@ def import_labels(
 ) -> tuple[Failures, list[str]]:
     """Write the labels of every video whose files are sound, one row a segment, without scores.
 
-    A video one of whose files is missing or wrong gets no row, as an empty one would say that it holds nothing.
+    A video one of whose files is missing or wrong gets no row, as an empty one would say that it
+    holds nothing.
 
     Returns: Ids with one-line reasons, and a line for each modality that has no labels.
     """

@@ -1,8 +1,9 @@
-"""The feature store: for one encoder, one row a video, with its features or the reason why there are none.
+"""The feature store: for one encoder, one row a video, with its features or the reason why there
+are none.
 
-A store is a folder of Parquet shards. The planned videos stand in it first; a shard is written beside and
-renamed, so a shard that exists is whole, and a job that was killed goes on with what is lacking. Of several
-rows of one video the latest counts.
+A store is a folder of Parquet shards. The planned videos stand in it first; a shard is written
+beside and renamed, so a shard that exists is whole, and a job that was killed goes on with what
+is lacking. Of several rows of one video the latest counts.
 """
 
 from collections import Counter
@@ -47,8 +48,8 @@ class Store:
         """Make an encoder's store below `root`, or find it there, and plan videos for it.
 
         Args:
-            provenance: What makes the encoder this one: weights hash, preprocessing, versions, and its
-                "dimension"; JSON values.
+            provenance: What makes the encoder this one: weights hash, preprocessing, versions,
+                and its "dimension"; JSON values.
             dtype: "float16" for L2-normalised features, else the source's own.
 
         Raises: StoreError if the store was made by another encoder of this name.
@@ -71,13 +72,18 @@ class Store:
     def open(
         cls, root: Path | str, encoder: str, *, provenance: dict[str, Any] | None = None
     ) -> "Store":
-        """Find an encoder's store below `root`; with `provenance`, only if the encoder is the same still.
+        """Find an encoder's store below `root`; with `provenance`, only if the encoder is the
+        same still.
 
-        Raises: StoreError for no store, or one of another encoder; MachineError for one of another format.
+        Raises: StoreError for no store, or one of another encoder; MachineError for one of
+            another format.
         """
         existing_stores = stores(root)
         if encoder not in existing_stores:
-            what = f"store of another encoder: asked for {encoder}, it holds {', '.join(existing_stores) or 'nothing'}"
+            what = (
+                f"store of another encoder: asked for {encoder}, it holds "
+                f"{', '.join(existing_stores) or 'nothing'}"
+            )
             raise StoreError(
                 what,
                 file=root,
@@ -106,7 +112,8 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator["Writer"]:
-        """Be the store's only writer for a while; raises MachineError naming the writer there is."""
+        """Be the store's only writer for a while; raises MachineError naming the writer there
+        is."""
         with locked(self.folder):
             last = max(map(shards.number, shards.listed(self.folder)), default=-1)
             yield Writer(self, frozenset(self.planned), last + 1)
@@ -117,7 +124,8 @@ class Store:
             writer.add(entries)
 
     def statuses(self) -> dict[str, tuple[str, str]]:
-        """Per video that has a row its status and the reason for it; quick, as no feature is read."""
+        """Per video that has a row its status and the reason for it; quick, as no feature is
+        read."""
         names = ["video", "status", "reason"]
         video, status, reason = (
             column.to_pylist() for column in self._latest(names).select(names)
@@ -154,18 +162,24 @@ class Store:
     ) -> tuple[
         Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]
     ]:
-        """The features of `videos` in that order, padded to the longest; zeros and False where masked.
+        """The features of `videos` in that order, padded to the longest; zeros and False where
+        masked.
 
-        `zeros` makes the array of the features, outside the memory for example; one shard is held at a time.
+        `zeros` makes the array of the features, outside the memory for example; one shard is held
+        at a time.
 
-        Raises: StoreError naming the videos that have no row, or features that are not what was written.
+        Raises: StoreError naming the videos that have no row, or features that are not what was
+            written.
         """
         table, paths = self._latest(["video", "segments"]), shards.listed(self.folder)
         segments = dict(
             zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True)
         )
         if lacking := [video for video in videos if video not in segments]:
-            what = f"{len(lacking)} of {len(videos)} videos are not in the store, the first is {lacking[0]}"
+            what = (
+                f"{len(lacking)} of {len(videos)} videos are not in the store, the "
+                f"first is {lacking[0]}"
+            )
             raise StoreError(
                 what, file=self.folder, fix="run `vaplan features` to fill it"
             )
@@ -250,7 +264,8 @@ class Writer:
     number: int  # of the next shard
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write the rows of some planned videos as one new shard: all of them, or, when killed, none."""
+        """Write the rows of some planned videos as one new shard: all of them, or, when killed,
+        none."""
         unplanned = sorted({entry.video for entry in entries} - self.planned)
         if unplanned:
             raise StoreError(
@@ -275,7 +290,8 @@ def _content_hash(table: pa.Table) -> str:
 
 
 def stores(root: Path | str) -> dict[str, Store]:
-    """The stores below a folder, by encoder name; raises MachineError if one is of another format."""
+    """The stores below a folder, by encoder name; raises MachineError if one is of another
+    format."""
     cards = {
         path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))
     }

@@ -26,7 +26,8 @@ class Card:
 
     @classmethod
     def read(cls, path: Path) -> "Card":
-        """The card in a file; raises MachineError if it is of another format, StoreError if it is none."""
+        """The card in a file; raises MachineError if it is of another format, StoreError if it is
+        none."""
         document = read_json(path)
         if document.get("format") != FORMAT:
             what = f"store of format {document.get('format')}; this vaplan reads format {FORMAT}"
@@ -58,12 +59,16 @@ class Card:
     def refuse_other(
         self, provenance: dict[str, Any], *, dtype: str = "", file: Path
     ) -> None:
-        """Raise StoreError, naming the first difference, unless this is the encoder that filled the store."""
+        """Raise StoreError, naming the first difference, unless this is the encoder that filled
+        the store."""
         was = {**self.provenance, "dtype": self.dtype}
         now = {**provenance, "dtype": dtype or self.dtype}
         for key in sorted(was.keys() | now.keys()):
             if was.get(key) != now.get(key):
-                what = f"store of another encoder: {self.encoder} had {key} {was.get(key)!r}, now {now.get(key)!r}"
+                what = (
+                    f"store of another encoder: {self.encoder} had {key} "
+                    f"{was.get(key)!r}, now {now.get(key)!r}"
+                )
                 raise StoreError(
                     what,
                     file=file,

@@ -14,7 +14,8 @@ MEMORY_SHARE = 0.25  # of the machine's, for the features of one encoder
 
 
 def mapped_zeros(shape: tuple[int, ...], dtype: Any, *, folder: Path) -> np.ndarray:
-    """An array of zeros; one that would fill much of the memory lies in a file instead, of which only parts are held.
+    """An array of zeros; one that would fill much of the memory lies in a file instead, of which
+    only parts are held.
 
     The file in `folder` has no name and goes with the process, however that ends.
     """

@@ -58,7 +58,10 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
     if entry.status not in STATUSES or (entry.status == "ok") != (
         entry.feature is not None
     ):
-        what = f"{entry.video}: status {entry.status!r} with {'no' if entry.feature is None else 'a'} feature"
+        what = (
+            f"{entry.video}: status {entry.status!r} with "
+            f"{'no' if entry.feature is None else 'a'} feature"
+        )
         raise StoreError(
             what, fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}"
         )
@@ -97,7 +100,10 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     if row["embedding"] is not None:
         flat = np.frombuffer(row["embedding"], dtype=dtype)
         if flat.size != segments * dimension:
-            what = f"the features of {video} are {flat.size} numbers, expected {segments} x {dimension}"
+            what = (
+                f"the features of {video} are {flat.size} numbers, expected {segments} "
+                f"x {dimension}"
+            )
             raise StoreError(what, fix=VERIFY)
         feature = flat.reshape(segments, dimension).astype(np.float32)
         check(video, feature, mask, dimension)
@@ -121,7 +127,10 @@ def check(
     """Refuse a feature of another shape than the encoder's, or with values that are no numbers."""
     expected = len(mask), dimension
     if feature.shape != expected:
-        what = f"the features of {video} have shape {feature.shape}, expected {expected} (time, feature)"
+        what = (
+            f"the features of {video} have shape {feature.shape}, expected {expected} "
+            "(time, feature)"
+        )
         raise StoreError(what, fix=VERIFY)
     bad = int(np.count_nonzero(~np.isfinite(feature[mask])))
     if bad:

@@ -57,7 +57,8 @@ def load_whole(shard: Path) -> tuple[pa.Table, bool]:
 
 
 def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """These columns of every video's latest row, by video id; `shard` and `row` say where it stands."""
+    """These columns of every video's latest row, by video id; `shard` and `row` say where it
+    stands."""
     tables = [load(shard, columns) for shard in listed(folder)]
     every = pa.concat_tables(
         [SCHEMA.empty_table().select(columns), *tables]
@@ -82,7 +83,8 @@ def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
 def by_shard(
     videos: Sequence[str], table: pa.Table
 ) -> Iterator[tuple[int, Integer[np.ndarray, " row"], Integer[np.ndarray, " row"]]]:
-    """Where the latest rows of `videos` stand: a shard, rows of it, and the place in `videos` of each."""
+    """Where the latest rows of `videos` stand: a shard, rows of it, and the place in `videos` of
+    each."""
     if not videos:
         return
     positions = pc.index_in(
@@ -135,7 +137,8 @@ def block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
 def _joined(
     column: pa.ChunkedArray,
 ) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
-    """All bytes of a column of bytes, without a copy, and how many are of which row; none of a null."""
+    """All bytes of a column of bytes, without a copy, and how many are of which row; none of a
+    null."""
     cells = column.combine_chunks().cast(pa.large_binary())
     _, offsets, content = cells.buffers()
     edges = np.frombuffer(offsets, np.int64)[

@@ -1,4 +1,5 @@
-"""Paint sprites: instances of a class or of a distractor, in the frames in which they are visible."""
+"""Paint sprites: instances of a class or of a distractor, in the frames in which they are
+visible."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -148,7 +149,8 @@ def _per_frame(values: Times) -> FrameScalar:
 def _positions(
     sprite: Sprite, path: CameraPath, radius: float
 ) -> Float[np.ndarray, "frame 2"]:
-    """Compute the sprite's centre in each frame: a new position a shot, and a movement around it."""
+    """Compute the sprite's centre in each frame: a new position a shot, and a movement around
+    it."""
     shot_positions = {
         int(shot): sprite.rng("place", int(shot)).uniform(-0.4, 0.4, size=2)
         for shot in set(path.shot)

@@ -1,4 +1,5 @@
-"""Classes and how they are described in words: those of the public data sets, and the user's own from a file."""
+"""Classes and how they are described in words: those of the public data sets, and the user's own
+from a file."""
 
 from vaplan.taxonomy.files import read_task, read_taxonomy, with_prompts
 from vaplan.taxonomy.taxonomy import (

@@ -2,13 +2,14 @@
 
 ```yaml
 classes: [Dog, Rain]
-task: localisation                                                 # optional: a segment holds one class or none
+task: localisation                                                 # optional: a segment holds one
+class or none
 templates: {audio: "This sound contains the {}."}                  # optional, a sentence or a list
-prompts: {Dog: {audio: [a dog barking, a howl], visual: a dog}}    # optional, instead of the templates
-```
+prompts: {Dog: {audio: [a dog barking, a howl], visual: a dog}}    # optional, instead of the
+templates ```
 
-As CSV the columns are `class` and, optionally, `audio` and `visual` with prompts; a class has as many rows as it has
-prompts, and an empty cell leaves it to the templates.
+As CSV the columns are `class` and, optionally, `audio` and `visual` with prompts; a class has as
+many rows as it has prompts, and an empty cell leaves it to the templates.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -41,7 +42,8 @@ Check = Callable[[str], str]  # what is wrong with a sentence, empty if nothing 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file says: its classes, templates per modality, prompts per modality and class, and the task."""
+    """What a file says: its classes, templates per modality, prompts per modality and class, and
+    the task."""
 
     classes: tuple[str, ...]
     templates: Mapping[str, tuple[str, ...]]
@@ -58,12 +60,14 @@ def read_taxonomy(path: Path) -> Taxonomy:
 
 
 def read_task(path: Path) -> str:
-    """What is asked of the videos, one of `TASKS`: any classes in each modality, or one that is both heard and seen."""
+    """What is asked of the videos, one of `TASKS`: any classes in each modality, or one that is
+    both heard and seen."""
     return _read(path).task
 
 
 def with_prompts(taxonomy: Taxonomy, path: Path) -> Taxonomy:
-    """The same classes in other words: templates and prompts of a taxonomy file replace those of `taxonomy`.
+    """The same classes in other words: templates and prompts of a taxonomy file replace those of
+    `taxonomy`.
 
     The file may name some of the classes only.
     """
@@ -147,7 +151,10 @@ def _named(
 ) -> dict[str, Any]:
     """A mapping, all of whose keys are known."""
     if not isinstance(value, dict):
-        what = f"{'.'.join(map(str, place)) or 'the file'} is {_shown(value)}, expected one `{kind}: …` or several"
+        what = (
+            f"{'.'.join(map(str, place)) or 'the file'} is {_shown(value)}, expected "
+            f"one `{kind}: …` or several"
+        )
         raise AnnotationError(
             what,
             line=document.line(*place),

@@ -31,8 +31,8 @@ def spoken(name: str) -> str:
 class Taxonomy:
     """An ordered list of classes; index c of every grid is `classes[c]`.
 
-    `templates` maps a modality to sentence templates with one `{}`; `own_prompts` maps a modality and a class to
-    sentences that replace the templates.
+    `templates` maps a modality to sentence templates with one `{}`; `own_prompts` maps a modality
+    and a class to sentences that replace the templates.
     """
 
     classes: tuple[str, ...]

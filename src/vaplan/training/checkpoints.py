@@ -1,7 +1,8 @@
 """Where a training stands, on disk: what a killed one needs to end with the same bits.
 
-One safetensors file holds everything, the numbers of the log as JSON in its header: it is written beside, flushed to
-the disk and then renamed, so that the last good one stays until the next is durable.
+One safetensors file holds everything, the numbers of the log as JSON in its header: it is written
+beside, flushed to the disk and then renamed, so that the last good one stays until the next is
+durable.
 """
 
 import json
@@ -26,7 +27,8 @@ class Checkpoints:
 
     Args:
         of: What is trained on what; a checkpoint of another training is refused.
-        seconds: Write after the first step that comes so long after the last writing; 0 for every step.
+        seconds: Write after the first step that comes so long after the last writing; 0 for every
+            step.
         resume: Go on from the file, if there is one.
     """
 

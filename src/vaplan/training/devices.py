@@ -1,7 +1,9 @@
-"""Where a training computes: on which device, in which precision, and in how many processes that share each batch.
+"""Where a training computes: on which device, in which precision, and in how many processes that
+share each batch.
 
-Started by `torchrun`, every process computes its share of each batch. What they say is then put together, so that
-losses over a whole batch, ranks within it included, are those of one process, and so are the gradients.
+Started by `torchrun`, every process computes its share of each batch. What they say is then put
+together, so that losses over a whole batch, ranks within it included, are those of one process,
+and so are the gradients.
 """
 
 import logging
@@ -86,7 +88,8 @@ def fabric(where: Place) -> "Fabric":
 
 
 def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
-    """The features on the device if they fit, else where they are: each batch is moved when its turn comes."""
+    """The features on the device if they fit, else where they are: each batch is moved when its
+    turn comes."""
     size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
     if device.type == "cuda" and size > ROOM * torch.cuda.mem_get_info(device)[0]:
         return inputs
@@ -94,13 +97,15 @@ def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
 
 
 def rank_slice(videos: int, fabric: "Fabric") -> slice:
-    """Which of a batch's videos this process computes: every n-th, or all of fewer than there are processes."""
+    """Which of a batch's videos this process computes: every n-th, or all of fewer than there are
+    processes."""
     count = fabric.world_size
     return slice(fabric.global_rank, None, count) if videos >= count else slice(None)
 
 
 def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
-    """The prediction of a whole batch, from all processes; only what this one said carries gradients."""
+    """The prediction of a whole batch, from all processes; only what this one said carries
+    gradients."""
     if len(prediction.mask) == videos:
         return prediction
 

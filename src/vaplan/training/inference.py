@@ -27,7 +27,8 @@ def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Predi
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with so many CPU threads inside, and as before outside: the number decides the last bits of a result."""
+    """Compute with so many CPU threads inside, and as before outside: the number decides the last
+    bits of a result."""
     threads_before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -23,11 +23,13 @@ class Removal:
 
     Args:
         ratios: The file that `stages.noise_ratios` wrote.
-        warm_up: "ramp", as described: the ratios grow to their full height over `warm_up_epochs`; or "official", as the
-            published code behaves: nothing is removed in the first epoch, and everything from the second on.
+        warm_up: "ramp", as described: the ratios grow to their full height over `warm_up_epochs`;
+            or "official", as the published code behaves: nothing is removed in the first epoch,
+            and everything from the second on.
         warm_up_epochs: Of the ramp.
-        forward: "fixed": the losses that decide come from the network as it is trained and used, with cross attention
-            and without dropout; or "official": without cross attention and with dropout.
+        forward: "fixed": the losses that decide come from the network as it is trained and used,
+            with cross attention and without dropout; or "official": without cross attention and
+            with dropout.
         smoothing: Of the labels that the losses are taken against, per modality.
     """
 

@@ -1,4 +1,5 @@
-"""The one training loop: batches by index from arrays in memory or mapped to it, and a weighted sum of named losses.
+"""The one training loop: batches by index from arrays in memory or mapped to it, and a weighted
+sum of named losses.
 
 It can be killed between any two steps and resumed with the same bits.
 """
@@ -57,10 +58,10 @@ def fit(
     Args:
         losses: Names of `losses.LOSSES` and their weights, or settings with a weight among them.
         validate: Called after each epoch with the model in evaluation mode; larger is better.
-        on_epoch: Called with each entry: the mean objective ("loss"), each loss before weighting, "learning_rate",
-            "epoch", and "validation" where there is one.
-        target_hook: Called before each step with the model, the batch, its labels and the number of epochs so far
-            (2.5 in the middle of the third); returns the labels of that step.
+        on_epoch: Called with each entry: the mean objective ("loss"), each loss before weighting,
+            "learning_rate", "epoch", and "validation" where there is one.
+        target_hook: Called before each step with the model, the batch, its labels and the number
+            of epochs so far (2.5 in the middle of the third); returns the labels of that step.
         teacher: How the averaged network (`settings.ema`) corrects these labels.
         checkpoints: Where to keep what a killed training needs, and whether to go on from there.
     """
@@ -186,7 +187,8 @@ class _Loop:
         )
 
     def train_epoch(self) -> Epoch:
-        """Pass once over the videos, and return the objective and its parts as means over videos."""
+        """Pass once over the videos, and return the objective and its parts as means over
+        videos."""
         epoch, videos = self.state.epoch, len(self.inputs)
         self.network.train()
         for group in self.stepper.param_groups:
@@ -269,7 +271,8 @@ class _Loop:
         return target
 
     def draw_anew(self, rank: int) -> None:
-        """With several processes, give each step and rank random numbers that a checkpoint need not hold."""
+        """With several processes, give each step and rank random numbers that a checkpoint need
+        not hold."""
         if self.fabric.world_size > 1:
             torch.manual_seed(
                 hash((self.settings.seed, self.state.epoch, self.state.steps, rank))

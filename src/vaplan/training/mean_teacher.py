@@ -1,7 +1,9 @@
-"""The mean teacher: a moving average of the network's weights, and labels that it may correct during the training.
+"""The mean teacher: a moving average of the network's weights, and labels that it may correct
+during the training.
 
-Source: Tarvainen, Valpola, NeurIPS 2017, arXiv 1703.01780, section 2. That the average begins with a smaller decay is
-as in TensorFlow's ExponentialMovingAverage; that it corrects labels of segments, and how sure it must be, is ours.
+Source: Tarvainen, Valpola, NeurIPS 2017, arXiv 1703.01780, section 2. That the average begins
+with a smaller decay is as in TensorFlow's ExponentialMovingAverage; that it corrects labels of
+segments, and how sure it must be, is ours.
 """
 
 from collections.abc import Iterable
@@ -19,10 +21,11 @@ from vaplan.pseudo_labels import condition_on_tags
 class Teacher:
     """How the averaged network corrects the pseudo labels that the network learns.
 
-    A segment's label is 1 where (1 - `strength`) · pseudo label + `strength` · probability is at least 0.5, with the
-    teacher's probability given that the video holds its tags. Up to a strength of 0.5 no label changes; at 1 the
-    teacher alone decides; between, a label that is to change needs a teacher who is sure: at 0.7 a 0 turns into 1
-    from a probability of 0.71 on, and a 1 into 0 below 0.29. Tags of the video limit the classes as before.
+    A segment's label is 1 where (1 - `strength`) · pseudo label + `strength` · probability is at
+    least 0.5, with the teacher's probability given that the video holds its tags. Up to a
+    strength of 0.5 no label changes; at 1 the teacher alone decides; between, a label that is to
+    change needs a teacher who is sure: at 0.7 a 0 turns into 1 from a probability of 0.71 on, and
+    a 1 into 0 below 0.29. Tags of the video limit the classes as before.
 
     Args:
         warmup_epochs: How long the labels stay as they are.
@@ -65,8 +68,9 @@ def update_ema(
 ) -> None:
     """Move the average towards the model after the step with this index, from 0.
 
-    Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over about the last ninth of
-    the steps so far, so that the start is forgotten soon and a short training has an average of its end.
+    Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over
+    about the last ninth of the steps so far, so that the start is forgotten soon and a short
+    training has an average of its end.
     """
     ours, theirs = (
         _numbers(average.state_dict().values()),

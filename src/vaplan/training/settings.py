@@ -55,17 +55,19 @@ SCHEDULES = (*SHAPES, WARMUP_COSINE)
 class Training:
     """How to train; see `fit`.
 
-    `schedule` is "constant", "step" (times `step_factor` every `step_epochs`), "milestones" (times `step_factor`
-    after so many epochs each) or "cosine" (to zero over `epochs`); any of them may begin with `warmup_epochs` of linear
-    growth. "warmup_cosine" (VALOR) reaches `learning_rate` in epoch number `warmup_epochs` and `lowest_rate` in the
-    last. `select` is "last", or "best": the weights of the epoch that validates best by `select_by`, the later one of
-    equals or the earlier one (`ties`). It validates on split `select_on`: published code that chose on "test" can be
-    repeated, and the run says so. `patience` ends a training after so many epochs that were not better. `threads` are
-    those of the CPU: another number gives other last bits, and small networks are fastest with one. `device` is "auto",
-    "cpu", "cuda", "cuda:1" or "mps"; `precision` "fp32", "bf16" (products only: weights, losses and the finished
-    parser stay in fp32), or "auto": bf16 where the device multiplies in it.
-    With `ema` the weights that are validated and kept are a moving average of the trained ones; in each step the
-    average so far counts that much (0.99, say; 0 for none).
+    `schedule` is "constant", "step" (times `step_factor` every `step_epochs`), "milestones"
+    (times `step_factor` after so many epochs each) or "cosine" (to zero over `epochs`); any of
+    them may begin with `warmup_epochs` of linear growth. "warmup_cosine" (VALOR) reaches
+    `learning_rate` in epoch number `warmup_epochs` and `lowest_rate` in the last. `select` is
+    "last", or "best": the weights of the epoch that validates best by `select_by`, the later one
+    of equals or the earlier one (`ties`). It validates on split `select_on`: published code that
+    chose on "test" can be repeated, and the run says so. `patience` ends a training after so many
+    epochs that were not better. `threads` are those of the CPU: another number gives other last
+    bits, and small networks are fastest with one. `device` is "auto", "cpu", "cuda", "cuda:1" or
+    "mps"; `precision` "fp32", "bf16" (products only: weights, losses and the finished parser stay
+    in fp32), or "auto": bf16 where the device multiplies in it. With `ema` the weights that are
+    validated and kept are a moving average of the trained ones; in each step the average so far
+    counts that much (0.99, say; 0 for none).
     """
 
     epochs: int = 30

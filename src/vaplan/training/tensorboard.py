@@ -1,4 +1,5 @@
-"""The curves of a training as TensorBoard shows them: `tensorboard --logdir RUN` while it lasts, or after."""
+"""The curves of a training as TensorBoard shows them: `tensorboard --logdir RUN` while it lasts,
+or after."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +14,11 @@ Tell = Callable[[Epoch], None]
 
 @contextmanager
 def tensorboard_logger(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
-    """Something to tell each epoch to, which writes event files and tells `also`; where TensorBoard is not installed
-    it is `also` alone.
+    """Something to tell each epoch to, which writes event files and tells `also`; where
+    TensorBoard is not installed it is `also` alone.
 
-    What an earlier training in the folder wrote of the same epochs and later ones is hidden by TensorBoard itself.
+    What an earlier training in the folder wrote of the same epochs and later ones is hidden by
+    TensorBoard itself.
     """
     writer: Any = None
 

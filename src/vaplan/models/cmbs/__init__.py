@@ -1,7 +1,9 @@
-"""CMBS: cross-modal background suppression for audio-visual event localisation, weakly and fully supervised.
+"""CMBS: cross-modal background suppression for audio-visual event localisation, weakly and fully
+supervised.
 
-Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event Localization", CVPR 2022, and the code
-published with it. No unused parameters are kept; lengths, classes and the form of the visual features are free.
+Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event Localization", CVPR
+2022, and the code published with it. No unused parameters are kept; lengths, classes and the form
+of the visual features are free.
 """
 
 from vaplan.models.cmbs.network import FullCMBS, WeakCMBS

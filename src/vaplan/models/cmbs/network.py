@@ -29,8 +29,10 @@ class Trunk(nn.Module):
     """What both networks share; only segments that are both heard and seen take part.
 
     Args:
-        feature_sizes: One stream for each modality; the visual one holds `positions` places of equal size.
-        audio: The size of audio after it was read over time, where that is done; else that of its stream.
+        feature_sizes: One stream for each modality; the visual one holds `positions` places of
+            equal size.
+        audio: The size of audio after it was read over time, where that is done; else that of its
+            stream.
     """
 
     def __init__(
@@ -64,7 +66,8 @@ class Trunk(nn.Module):
         self.meet = nn.ModuleList(_meeting(settings) for _ in (AUDIO, VISUAL))
 
     def streams(self, inputs: Inputs, present: Present) -> tuple[Tensor, Tensor]:
-        """What is heard, and what is seen where the sound says to look, with zeros where a segment does not exist."""
+        """What is heard, and what is seen where the sound says to look, with zeros where a
+        segment does not exist."""
         (audio,), (visual,) = inputs.streams
         audio, visual = (
             stream.masked_fill(~present[..., None], 0) for stream in (audio, visual)
@@ -75,7 +78,8 @@ class Trunk(nn.Module):
     def read(
         self, streams: tuple[Tensor, Tensor], present: Present
     ) -> tuple[list[Segments], list[Segments], Tensor]:
-        """Each modality by itself, each as it reads the other, and the logits of the gates ("video time modality")."""
+        """Each modality by itself, each as it reads the other, and the logits of the gates
+        ("video time modality")."""
         own = [
             encode(stream, present)
             for encode, stream in zip(self.encode, streams, strict=True)
@@ -96,7 +100,8 @@ class Trunk(nn.Module):
         )
 
     def fuse(self, audio: Segments, visual: Segments, present: Present) -> Segments:
-        """Bring the modalities together: visual first, then audio with the visual one as just updated."""
+        """Bring the modalities together: visual first, then audio with the visual one as just
+        updated."""
         visual = self.meet[VISUAL](visual, audio, present)
         audio = self.meet[AUDIO](audio, visual, present)
         return (visual + audio) / 2
@@ -105,8 +110,9 @@ class Trunk(nn.Module):
 class WeakCMBS(Trunk):
     """CMBS trained by the label of the video.
 
-    A segment's own scores say which label it has, the gate whether it holds an event at all; the probability of
-    background is what both leave. The published system computes both and then asks neither (`localisation`).
+    A segment's own scores say which label it has, the gate whether it holds an event at all; the
+    probability of background is what both leave. The published system computes both and then asks
+    neither (`localisation`).
     """
 
     def __init__(
@@ -150,7 +156,8 @@ class WeakCMBS(Trunk):
 
 
 class FullCMBS(Trunk):
-    """CMBS trained by the labels of the segments: one class for the video, and where it is heard and seen."""
+    """CMBS trained by the labels of the segments: one class for the video, and where it is heard
+    and seen."""
 
     def __init__(
         self,
@@ -223,7 +230,8 @@ def _gated(
     label_log: Float[Tensor, "video time label"],
     gate_logit: Float[Tensor, "video time modality"],
 ) -> Float[Tensor, "video time label"]:
-    """Log probabilities of the labels where the mean gate is open; where it is shut there is background."""
+    """Log probabilities of the labels where the mean gate is open; where it is shut there is
+    background."""
     halves = torch.tensor(
         gate_logit.shape[-1], dtype=gate_logit.dtype, device=gate_logit.device
     ).log()
@@ -241,7 +249,8 @@ def _stream_sizes(feature_sizes: Sizes, positions: int) -> tuple[int, int]:
     """The sizes of the audio stream and of one place of the visual one."""
     if any(len(sizes) != 1 for sizes in feature_sizes):
         raise UsageError(
-            f"CMBS reads one stream of each modality, not {' and '.join(str(len(sizes)) for sizes in feature_sizes)}",
+            "CMBS reads one stream of each modality, not "
+            f"{' and '.join(str(len(sizes)) for sizes in feature_sizes)}",
             fix="name one encoder for each modality",
         )
     (audio,), (visual,) = feature_sizes

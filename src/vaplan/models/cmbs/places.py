@@ -1,7 +1,7 @@
 """Where to look: what is heard guides the attention over the places and channels of the picture.
 
-Source: Xu, Zeng, Wu, Tan, Gan, "Cross-Modal Relation-Aware Networks for Audio-Visual Event Localization", ACM MM 2020,
-as used and extended by CMBS (Xia, Zhao, CVPR 2022).
+Source: Xu, Zeng, Wu, Tan, Gan, "Cross-Modal Relation-Aware Networks for Audio-Visual Event
+Localization", ACM MM 2020, as used and extended by CMBS (Xia, Zhao, CVPR 2022).
 """
 
 import torch
@@ -14,7 +14,8 @@ QUERY_SHARE = (
 
 
 class SelfAttentionOverPlaces(nn.Module):
-    """Every place reads the others, without scaling by the size of a key, and is added to what it reads.
+    """Every place reads the others, without scaling by the size of a key, and is added to what it
+    reads.
 
     A single place reads itself.
     """
@@ -63,8 +64,8 @@ class PlacePooling(nn.Module):
 class AudioGuidedAttention(nn.Module):
     """Sum up a map of places into one vector a segment.
 
-    With one place the attention over places weighs nothing, and what stays is the guidance over channels and the
-    residual of self-attention's values.
+    With one place the attention over places weighs nothing, and what stays is the guidance over
+    channels and the residual of self-attention's values.
     """
 
     def __init__(

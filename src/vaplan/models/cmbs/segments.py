@@ -1,6 +1,7 @@
 """How segments read one another, within a modality and across.
 
-Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event Localization", CVPR 2022, section 3.
+Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event Localization", CVPR
+2022, section 3.
 """
 
 import copy
@@ -90,7 +91,8 @@ class Decoder(nn.Module):
 
 
 class Meeting(nn.Module):
-    """What both modalities share, segment by segment, reads all that either says; `other` comes first in memory."""
+    """What both modalities share, segment by segment, reads all that either says; `other` comes
+    first in memory."""
 
     def __init__(
         self, hidden: int, heads: int, *, attention_dropout: float, dropout: float
@@ -109,7 +111,8 @@ class Meeting(nn.Module):
 def top_mean(
     score: Float[Tensor, "video time label"], present: Present, *, share: float
 ) -> Float[Tensor, "video label"]:
-    """Per label the mean of the highest scores of a share of the existing segments, at least one; 0 without any."""
+    """Per label the mean of the highest scores of a share of the existing segments, at least one;
+    0 without any."""
     count = (share * present.sum(dim=1) + 0.5).floor().clamp(min=1)[:, None]
     lowest = torch.finfo(score.dtype).min
     ranked = (

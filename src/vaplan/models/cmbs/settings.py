@@ -10,13 +10,14 @@ class CMBSSettings:
     """The size of a `WeakCMBS`; the defaults are the published ones.
 
     Args:
-        positions: How many places of a map, one after the other, a segment's visual feature holds (49 for the
-            published 7 x 7 x 512); 1 for one vector a segment.
+        positions: How many places of a map, one after the other, a segment's visual feature holds
+            (49 for the published 7 x 7 x 512); 1 for one vector a segment.
         map_hidden: The size of a place; `hidden` is that of everything after the map was summed up.
         top: The share of the segments whose highest scores make a video's score.
         gate_strength, map_strength, score_strength: The paper's alpha, beta and gamma.
         dropout: In the attention over segments; `map_dropout` is after the first map over places,
-            `position_dropout` and `fusion_dropout` are inside the attention over places, and where the modalities meet.
+            `position_dropout` and `fusion_dropout` are inside the attention over places, and
+            where the modalities meet.
     """
 
     positions: int = 1
