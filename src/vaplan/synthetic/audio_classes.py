@@ -176,7 +176,7 @@ def _rain(clock: SampleClock, instance: Rng, span: Rng) -> Wave:
     stroke = clock.with_duration(0.02)
     low_hz = log_uniform(instance, 700.0, 1800.0)
     high_hz = log_uniform(instance, 6000.0, 12000.0)
-    patter = band_noise(clock, span, low_hz, high_hz)
+    drops = band_noise(clock, span, low_hz, high_hz)
 
     drop_hz = log_uniform(instance, 1500.0, 4000.0)
     drop = tone(stroke, np.full(2, drop_hz), [1.0]) * decay_envelope(stroke, 0.004)
@@ -186,7 +186,7 @@ def _rain(clock: SampleClock, instance: Rng, span: Rng) -> Wave:
 
     loudness = 1 + 0.1 * random_curve(clock, span, 4.0)
     return mix(
-        clock.modulate(patter, loudness),
+        clock.modulate(drops, loudness),
         repeat_at(clock, drop, zip(onsets, levels, strict=True)),
     )
 
