@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Exit(IntEnum):
-    """What the command line returns."""
+    """Exit codes of the command line."""
 
     DONE = 0
     BUG = 1
@@ -22,7 +22,7 @@ class Exit(IntEnum):
 
 
 class VaplanError(Exception):
-    """A fault outside vaplan. `str()` is one line: `FILE[:LINE]: what. Fix: do this.`"""
+    """An error with a file, a line and a fix. `str()` is one line: `FILE[:LINE]: problem. Fix: …`"""
 
     exit = Exit.NOTHING_DONE
 
@@ -106,7 +106,7 @@ class MachineError(VaplanError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name is not known, which one was probably meant, and what there is.
+    """Describe an unknown name with the most similar one and all possible ones.
 
     >>> unknown("class", "Speach", ["Speech", "Dog"])
     "unknown class 'Speach'; did you mean 'Speech'? Known: Dog, Speech"

@@ -26,7 +26,7 @@ Numbers = dict[
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An estimate beside a reference on one grid, and how much of the data set that is.
+    """An estimate and a reference on one grid, with the counts of unscored videos.
 
     `data` are the videos that are scored, `table` is where the estimate came from. `missing` are
     labelled videos that the estimate has no row for: they count as empty. `ignored` are videos of
@@ -50,8 +50,7 @@ class Evaluation:
 
     @cached_property
     def ave(self) -> AVEScores:
-        """The accuracy of every video, for data sets in which a segment holds one class or
-        background."""
+        """Accuracy of every video, for data sets with one class or background a segment."""
         labels = ave_labels(
             audio_visual(self.estimate), score=self.confidence.min(axis=2)
         )
@@ -63,7 +62,7 @@ class Evaluation:
 
     @property
     def scores(self) -> LLPScores | AVEScores:
-        """Those of the data set's own metric."""
+        """Scores by the metric of the data set."""
         return self.ave if self.data.localisation else self.llp
 
     def numbers(self) -> Numbers:
@@ -71,8 +70,7 @@ class Evaluation:
         return dict(self.scores.percent())
 
     def per_class(self) -> Numbers:
-        """F of each class from counts summed over videos, or its accuracy, in percent; None where
-        nobody marks it."""
+        """Return the F or accuracy of each class in percent; None for classes without labels."""
         names = self.data.taxonomy.classes
         if self.data.localisation:
             return dict(self.ave.per_class(names))
@@ -112,7 +110,7 @@ def evaluate(
     split: str = "",
     without: Collection[str] = (),
 ) -> Evaluation:
-    """Put an estimate beside the densely labelled videos of a split, in whole one-second segments.
+    """Compare an estimate with the densely labelled videos of a split, in segments of one second.
 
     Args:
         without: Videos that are not to be evaluated, for example because their media file is lost.
@@ -220,5 +218,5 @@ def _longest(videos: Iterable[str], *tables: Annotations) -> int:
 
 
 def last_segment(events: Iterable[Event]) -> int:
-    """How many segments hold these events."""
+    """Return the number of segments up to the last event."""
     return max((math.ceil(event.offset) for event in events), default=1)

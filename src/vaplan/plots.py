@@ -67,7 +67,7 @@ PALETTE = (
 def class_colours(
     timelines: Iterable[Timeline], taxonomy: Taxonomy | None = None
 ) -> dict[str, str]:
-    """One colour a class, by its place in the taxonomy, or else among the classes seen."""
+    """Assign one colour to each class by its position in the taxonomy."""
     occurring = {event.class_name for timeline in timelines for event in timeline}
     known = () if taxonomy is None else taxonomy.classes
     classes = (*known, *sorted(occurring.difference(known)))
@@ -119,8 +119,7 @@ def _overlap(one: Event, other: Event) -> bool:
 def plot(
     timeline: Timeline | Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
 ) -> Figure:
-    """Draw what is heard above what is seen, over seconds; one lane a method where several are
-    given.
+    """Draw audio events above visual events over time; one lane for each method.
 
     Args:
         timeline: One timeline, or timelines of one video by the name of their lane, such as
@@ -136,8 +135,7 @@ def plot(
 def plot_labels(
     lanes: Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
 ) -> Figure:
-    """Draw one label a second, as in localisation, one lane a method: events of either modality,
-    those of both once."""
+    """Draw one label a segment for each method, as in localisation."""
     heard = MODALITIES[0]
     once = {
         name: replace(
@@ -352,8 +350,7 @@ def training_curves(
 def curves(
     lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across: str, up: str
 ) -> Figure:
-    """Draw what a setting does, one line a measure, with bars of the spread; the settings stand
-    at equal distances.
+    """Plot measures against a setting, with error bars.
 
     Args:
         lines: By the measure's name its points: the setting, the mean, and the spread on either

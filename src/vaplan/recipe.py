@@ -178,7 +178,7 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 
 
 def build(kind: Any, value: Any, name: str) -> Any:
-    """Turn a YAML value into `kind`, a settings dataclass for example, or say what was expected."""
+    """Convert a YAML value to a type, or raise RecipeError with the expected type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind == Objective:
         return _build_objective(value)

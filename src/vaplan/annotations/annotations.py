@@ -18,8 +18,7 @@ from vaplan.timeline import Event, merge, to_grid
 
 @dataclass(frozen=True)
 class Video:
-    """One video: what is said to occur in it, where and in which split it is, and the line that
-    first names it."""
+    """A video: its id, tags, media path, split and the line that names it first."""
 
     video: str
     tags: tuple[str, ...] = ()
@@ -30,7 +29,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Weak labels of every video, and the events of those that were densely labelled.
+    """Tags of every video, and events of the densely labelled videos.
 
     `events` maps a video to its events: a video with an empty tuple was looked at and holds
     nothing, one that is not in the mapping was never densely labelled. The other values are those
@@ -52,7 +51,7 @@ class Annotations:
         return tuple(video.video for video in self.videos)
 
     def by_split(self) -> dict[str, "Annotations"]:
-        """The videos of each split, in file order; those without one have an empty name."""
+        """Return the videos of each split in file order; videos without a split have the name ""."""
         names = dict.fromkeys(video.split for video in self.videos)
         return {
             name: self._of(tuple(video for video in self.videos if video.split == name))
@@ -79,12 +78,11 @@ class Annotations:
         return [video.video for video in self.videos if video.video in self.events]
 
     def weak_label(self) -> Bool[np.ndarray, "video class"]:
-        """Which classes are known to occur somewhere in each video."""
+        """Return the tags as an array: classes that occur somewhere in each video."""
         return np.array([multi_hot(video.tags, self.taxonomy) for video in self.videos])
 
     def reference(self, segments: int) -> Bool[np.ndarray, "video time modality class"]:
-        """The dense labels of every video on a grid of so many segments; what lies beyond a
-        video's end is empty."""
+        """Return the dense labels on a grid; segments beyond the end of a video are empty."""
         grids = [
             to_grid(self.events.get(video.video, ()), self.taxonomy, segments)
             for video in self.videos
@@ -115,8 +113,7 @@ class Annotations:
 
 
 def merge_rows(sheet: AnnotationRows) -> Annotations:
-    """Merge the rows of a data set: what marks nothing and what belongs to no video of it is left
-    out."""
+    """Merge the rows of a data set into annotations; rows without an effect are left out."""
     tags, events = (
         defaultdict[str, list[str]](list),
         defaultdict[str, list[Event]](list),
@@ -145,7 +142,7 @@ def merge_rows(sheet: AnnotationRows) -> Annotations:
 
 
 def _video(row: Row, tags: Sequence[str] | None, events: Sequence[Event]) -> Video:
-    """A densely labelled video without weak labels of its own is tagged with what occurs in it."""
+    """Make a video; a densely labelled one without tags is tagged with its events."""
     names = tags if tags is not None else sorted({event.class_name for event in events})
     return Video(row.video, tuple(dict.fromkeys(names)), row.path, row.split, row.line)
 

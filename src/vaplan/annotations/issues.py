@@ -9,7 +9,7 @@ from vaplan.annotations.rows import AnnotationRows, Issue, Row
 
 
 def find_issues(sheet: AnnotationRows) -> tuple[Issue, ...]:
-    """Every oddity of the rows, after those that the reader itself noticed."""
+    """List the issues of the rows, after the issues that the reader found."""
     events = [row for row in sheet.rows if row.modality]
     return (
         *sheet.issues,
@@ -48,7 +48,7 @@ def empty_events(events: Iterable[Row]) -> Iterator[Issue]:
 
 
 def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Issue]:
-    """Events that go on after the video's end; what is beyond it is cut."""
+    """List events that exceed the end of the video; they are cut there."""
     for row in events:
         if segments is not None and row.span[1] > segments:
             yield _at(
@@ -96,7 +96,7 @@ def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
 
 
 def outside_tags(rows: Iterable[Row]) -> Iterator[Issue]:
-    """Events of a class that the video's weak label does not hold, in videos that have one."""
+    """List events of classes outside the tags of their video."""
     rows = list(rows)
     tags = _tags(rows)
     for row in rows:
@@ -109,7 +109,7 @@ def outside_tags(rows: Iterable[Row]) -> Iterator[Issue]:
 
 
 def tags_without_event(sheet: AnnotationRows) -> Iterator[Issue]:
-    """Weak labels of densely labelled videos of which nothing is heard or seen."""
+    """List tags of densely labelled videos without an event of that class."""
     rows = sheet.own()
     split = {row.video: row.split for row in rows if row.split}
     labelled = {

@@ -85,8 +85,7 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
 
 
 def version(audio: Path) -> str:
-    """Which audio annotations a file holds, by its content and not by its name: `corrected`,
-    `legacy`, or neither."""
+    """Identify the audio annotations by their content: `corrected`, `legacy` or unknown."""
     content = digest(audio)
     return next(
         (
@@ -99,7 +98,7 @@ def version(audio: Path) -> str:
 
 
 def digest(audio: Path) -> str:
-    """A hash of the fields of a file, whatever its line ends."""
+    """Compute a hash of the fields of a file that does not depend on line ends."""
     header, lines = csv_text(audio, delimiter="\t")
     text = "\n".join(
         "\t".join(values) for values in (header, *(values for _, values in lines))
@@ -108,7 +107,7 @@ def digest(audio: Path) -> str:
 
 
 def _audio_file(folder: Path, annotations: str) -> Path:
-    """The file that holds the audio annotations asked for."""
+    """Return the file of the requested audio annotations."""
     default = folder / DENSE["audio"]
     if not annotations:
         return default
@@ -198,7 +197,7 @@ def _check_class(name: str, path: Path, line: int) -> None:
 
 
 def _refuse_conflicts(listed: Iterable[Row]) -> None:
-    """A clip stands in one line of one split."""
+    """Raise AnnotationError if a clip occurs in two lines or splits."""
     first: dict[str, Row] = {}
     for row in listed:
         earlier_row = first.setdefault(row.video, row)
@@ -230,7 +229,7 @@ def _odd_ids(listed: Iterable[Row]) -> Iterator[Issue]:
 
 
 def _compare(path: Path, ids: frozenset[str]) -> Iterator[Issue]:
-    """What the full list and the splits do not share."""
+    """List the clips that only the full list or only the splits contain."""
     full = {
         video: line for line, (video, _) in _lines(path, ("filename", "event_labels"))
     }

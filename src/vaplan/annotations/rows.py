@@ -39,7 +39,7 @@ class Row:
 
     @property
     def marks(self) -> bool:
-        """Whether it is an event that lasts; official files hold some that do not."""
+        """Whether the row is an event of positive length; official files contain others."""
         return bool(self.modality) and self.span[0] < self.span[1]
 
     @property
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Issue:
-    """Something odd in a data set: what kind of thing, where, and in which video."""
+    """An issue of a data set: its kind, description, file and line."""
 
     kind: str
     what: str
@@ -60,7 +60,7 @@ class Issue:
 
 
 def itself(video: str) -> str:
-    """The recording of a video whose id says nothing about that."""
+    """Return the id as the recording, for ids that do not name it."""
     return video
 
 

@@ -35,7 +35,7 @@ TAXONOMY_SUFFIXES = (".taxonomy.yaml", ".taxonomy.yml", ".taxonomy.csv")
 def event_rows(
     video: str, events: Iterable[Event], *, together: bool = False
 ) -> list[Row]:
-    """The rows of one video; a video without events has one row that says so.
+    """Make the rows of one video; a video without events has one empty row.
 
     Args:
         together: Every event is in both modalities alike; write one row for the two.
@@ -67,7 +67,7 @@ def check_suffix(path: Path) -> Path:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> Path:
-    """Write the table, beside first and then renamed; its name ends with `.csv` or `.parquet`."""
+    """Write a table atomically; its name ends with `.csv` or `.parquet`."""
     check_suffix(path)
     rows = list(rows)
     wide = any(row.path or row.split for row in rows)
@@ -112,7 +112,7 @@ def read(path: Path, *, taxonomy: Taxonomy | None = None) -> Annotations:
 def read_rows(
     path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bool = False
 ) -> AnnotationRows:
-    """Read and check every row; a fault names the file, the line, the value and what to do.
+    """Read and check every row; errors give the file, the line, the value and a fix.
 
     Args:
         taxonomy: The classes to expect. Without it they come from the file beside the table with
@@ -147,7 +147,7 @@ def read_rows(
 
 
 def taxonomy_file(table: Path) -> Path | None:
-    """The taxonomy file that belongs to a table: beside it, with its name."""
+    """Find the taxonomy file of a table: in the same folder, with the same name."""
     candidates = [
         path
         for suffix in TAXONOMY_SUFFIXES
@@ -217,7 +217,7 @@ def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """Every row, checked by itself (Parquet: lines count from 2, as in a CSV)."""
+    """Yield every checked row (Parquet: lines count from 2, as in a CSV)."""
     header, lines = (
         _parquet_text(path) if path.suffix == ".parquet" else _delimited(path)
     )

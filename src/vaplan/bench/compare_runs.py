@@ -61,7 +61,7 @@ def compare_runs(folders: Sequence[Path], out: Path) -> Path:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """A short name for each folder: what is left of its path behind what all share.
+    """Shorten the paths of folders by their common parent.
 
     >>> names_of([Path("runs/a/han"), Path("runs/b/han")])
     ['a/han', 'b/han']

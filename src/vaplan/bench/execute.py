@@ -38,7 +38,7 @@ def work_through(
     processes: int = 1,
     progress: Progress | None = None,
 ) -> Failures:
-    """Do what is not done yet, `jobs` in an order in which none comes before what it needs.
+    """Execute the jobs that are not done yet; `jobs` are ordered by dependency.
 
     What needs a job that failed fails with it; everything else goes on.
     """
@@ -93,12 +93,12 @@ def _last(job: Job, desk: Desk) -> Path:
 
 
 def prediction(job: Job, desk: Desk) -> Path:
-    """Where the table is of what a trained parser says of the split."""
+    """Return the path of a parser's predictions for the split."""
     return job.place(desk.work) / f"{desk.split or 'all'}.csv"
 
 
 def do(job: Job, desk: Desk) -> Path:
-    """Do one job; return what it made."""
+    """Execute one job and return the path of its result."""
     path = job.place(desk.work)
     inputs = {key: needed.place(desk.work) for key, needed in job.inputs.items()}
     DOERS[type(job.step)](job, desk, path, inputs)
@@ -161,8 +161,7 @@ def _reference(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
 
 
 def truth(desk: Desk, split: str) -> Annotations:
-    """The videos of a split that have dense labels: the data set's own, or those of the desk's
-    table."""
+    """Return the densely labelled videos of a split, from the data set or from `truth`."""
     annotations = desk.annotations.select(split)
     if desk.truth:
         annotations = replace(

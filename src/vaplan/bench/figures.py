@@ -107,8 +107,7 @@ def _classes(results: Results) -> Iterator[tuple[str, Picture]]:
 
 
 def _timelines(results: Results) -> Iterator[tuple[str, Picture]]:
-    """Videos that hold many classes, spread over the split: the reference, and every method's
-    first seed."""
+    """Draw the reference and the first seed of every method for some videos."""
     data = results.desk.annotations.select(results.desk.split)
     shown = [method for method in results.methods if method.scores]
     jobs = {row.title: row.jobs for row in results.plan.rows}
@@ -135,7 +134,7 @@ def _timelines(results: Results) -> Iterator[tuple[str, Picture]]:
 
 
 def _eventful(events: Mapping[str, tuple[Event, ...]]) -> list[str]:
-    """Half of the videos shown hold most classes, the others are the first of the rest."""
+    """Select videos: one half with the most classes, the other half the first ones."""
     order = sorted(
         events,
         key=lambda video: -len({(e.class_name, e.modality) for e in events[video]}),

@@ -34,7 +34,7 @@ HASH = 10  # characters of it in a name
 
 @dataclass(frozen=True)
 class Desk:
-    """What every job of a bench works on, and where.
+    """The data, the store and the folders that every job of a bench uses.
 
     Attributes:
         data: A data set, as on the command line.
@@ -136,7 +136,7 @@ def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> 
 
 
 def unique(jobs: Iterable[Job]) -> list[Job]:
-    """All that these jobs need, each once, and none before what it needs."""
+    """List the jobs and their dependencies, each once and in order of dependency."""
     named = {needed.name: needed for job in jobs for needed in job.needed()}
     return sorted(named.values(), key=lambda job: job.depth)
 

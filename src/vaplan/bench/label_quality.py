@@ -16,7 +16,7 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Flips:
-    """What PLD changed in the labels, and how much of it the truth agrees with."""
+    """Number of labels that PLD set and removed, and number of right changes."""
 
     set: int
     removed: int
@@ -50,8 +50,7 @@ class Quality:
 
 
 def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
-    """Compare labels with the dense ones of the split, and with those of the training videos
-    where they are given."""
+    """Compare labels with the dense labels of the split and, if given, of the training videos."""
     data = desk.annotations
     references = {desk.split: data.select(desk.split)}
     if desk.truth:
@@ -84,7 +83,7 @@ def flips(
 
 
 def f_by_class(data: Annotations, table: Path, videos: Sequence[str]) -> Any:
-    """F of each class in percent by level and modality; NaN where nobody marks it."""
+    """Compute the F of each class in percent by level and modality; NaN without any label."""
     return class_f(
         *align(data, read_table(table, taxonomy=data.taxonomy), list(videos))
     )

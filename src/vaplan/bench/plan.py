@@ -33,7 +33,7 @@ class Plan:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def jobs(self) -> list[Job]:
-        """All jobs, each once, none before what it needs."""
+        """List all jobs, each once and in order of dependency."""
         return unique(
             job for row in (*self.rows, *self.labels) for job in row.jobs.values()
         )
@@ -80,8 +80,7 @@ def _row(
 
 
 def _impossible(row: Row, desk: Desk) -> str:
-    """Why a row that needs dense labels cannot be had; a table of them that was given has to hold
-    some."""
+    """Return the reason for which a row with dense labels cannot be computed."""
     for job in next(iter(row.jobs.values())).needed():
         if isinstance(job.step, Reference) and desk.truth is None:
             try:

@@ -35,8 +35,7 @@ TEN = tuple(f"{level} {kind}" for level in LEVELS for kind in KINDS)
 
 @dataclass(frozen=True)
 class Scores:
-    """One seed's numbers in percent by name, and those of every video, in the order of `TEN` (or
-    `LOCALISATION`)."""
+    """Scores of one seed in percent, by name and for every video."""
 
     numbers: dict[str, float]
     per_video: Float[np.ndarray, "video number"]
@@ -44,7 +43,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table: what every seed that did not fail gave."""
+    """A row of the table: the scores of every seed that succeeded."""
 
     title: str
     value: float | None
@@ -127,7 +126,7 @@ class Results:
 
 
 def collect(plan: Plan, desk: Desk, failures: Failures) -> Results:
-    """Score what the jobs left."""
+    """Score the results of the jobs."""
     methods = tuple(_method(row, desk, failures) for row in plan.rows)
     by_title = {method.title: method for method in methods}
     differences = [
@@ -161,7 +160,7 @@ def difference(better: Method, worse: Method) -> dict[str, Interval]:
 
 
 def estimate(job: Job, desk: Desk) -> Annotations:
-    """What a parser says of the split."""
+    """Read the events that a parser predicts for the split."""
     return merge_rows(
         read_rows(
             prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True
@@ -207,8 +206,7 @@ def _of_val(run: Path) -> dict[str, Any]:
 
 
 def _quality(row: Row, desk: Desk, failures: Failures) -> list[Quality]:
-    """How good each seed's labels are; of labels that are denoised ones, also what became of
-    those before."""
+    """Measure the labels of each seed and, for denoised and refined labels, the changes."""
     qualities = []
     for job in row.jobs.values():
         if job.name not in failures:
@@ -229,7 +227,7 @@ def decision_of(description: Mapping[str, Any]) -> str:
 
 
 def selection_of(description: Mapping[str, Any]) -> str:
-    """`last epoch`, or by what the best was chosen."""
+    """Describe the selected epoch: `last epoch`, or the criterion of the best one."""
     selection = description["selection"]
     on = f" on {selection['on']}" if "on" in selection else ""
     return (
@@ -261,7 +259,7 @@ def _spoken(method: Method, parameter: str) -> dict[str, Any]:
 
 
 def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of a split of `metrics.json`, without what it says about them."""
+    """Return the scores of a split of `metrics.json` without its other entries."""
     return {
         name: metrics[name]
         for name in metrics
@@ -293,5 +291,5 @@ def spread(values: Sequence[float]) -> str:
 
 
 def signed(points: float) -> str:
-    """A difference; what rounds to nothing is +0.0."""
+    """Format a difference with its sign; small values are +0.0."""
     return f"{round(points, 1) + 0.0:+.1f}"

@@ -35,7 +35,7 @@ DOTS_PER_INCH = 160
 
 @dataclass(frozen=True)
 class Bench:
-    """What to run a suite on.
+    """Data, folders and settings that a suite runs with.
 
     Without `data` and `store` it is the drawn world of so many `videos`. `work` is where the
     files of all jobs are
@@ -54,7 +54,7 @@ class Bench:
     world_seed: int = 1
 
     def desk(self, bars: Bars) -> Desk:
-        """The data and features, rendered and encoded first if they are of the drawn world."""
+        """Return data and features; synthetic data are rendered and encoded first."""
         if self.data and self.store:
             no_defaults = ((), self.changes)
             return Desk(
@@ -97,8 +97,7 @@ class Bench:
 def bench(
     suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1
 ) -> Results:
-    """Do what is not done yet of a suite, and write its results into `out`; what failed is in
-    them."""
+    """Run the steps of a suite that are not done yet and write the results."""
     localises = suite.variants[0].localisation
     if localises and not on.data:
         what = (

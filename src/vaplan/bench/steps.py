@@ -67,7 +67,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Denoise:
-    """PLD: what a parser (a step that trains) doubts in labels (a step that makes some)."""
+    """PLD: denoise the labels of a step with the parser of another step."""
 
     denoise: str
     labels: str
@@ -76,8 +76,7 @@ class Denoise:
 
 @dataclass(frozen=True)
 class Refine:
-    """What an encoder and parsers together find likelier right than wrong; `labels` is a step
-    that labels.
+    """Refine the labels of a step with the encoder and out-of-fold parsers.
 
     See `stages.refine`.
     """
@@ -147,7 +146,7 @@ def read_step(name: str, value: Any) -> Step:
 
 
 def reads(step: Step) -> dict[str, str]:
-    """By field, the names of the steps whose files this one needs."""
+    """Return the steps that a step depends on, by field."""
     return {
         key: getattr(step, key)
         for key in READS.get(type(step), ())

@@ -29,7 +29,7 @@ from vaplan.recipe import build
 
 @dataclass(frozen=True)
 class Suite:
-    """What to run and to show.
+    """The steps of a suite and the rows of its tables.
 
     `rows` and `labels` map titles to steps, the parsers of the table and the pseudo labels whose
     quality is shown. `differences` are pairs of titles, by default every row against the first.
@@ -124,7 +124,7 @@ def read(name: str | Path) -> Swept:
 
 
 def parse(text: str, *, name: str, folder: Path = Path()) -> Swept:
-    """Check a suite's text; recipes that are files lie beside it, in `folder`."""
+    """Parse the text of a suite; its own recipe files are in `folder`."""
     tree = yaml_document(text, error=RecipeError).value
     if not isinstance(tree, dict) or not isinstance(tree.get("steps"), dict):
         raise RecipeError(
@@ -158,8 +158,7 @@ def _variant(tree: Mapping[str, Any], folder: Path) -> Suite:
 
 
 def _placed(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
-    """A step whose recipe is a path, of a shipped recipe or of a file beside the suite, with the
-    common changes."""
+    """Resolve the recipe path of a step and add the common changes."""
     if not isinstance(step, Train):
         return step
     path = recipes.shipped().get(step.train, folder / step.train)

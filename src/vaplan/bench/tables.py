@@ -83,7 +83,7 @@ def _numbers(results: Results) -> list[str]:
 
 
 def note(results: Results) -> str:
-    """What the numbers rest on."""
+    """Describe the data, seeds, decision rules and weights of the scores."""
     data, seeds = results.desk.annotations, len(results.plan.seeds)
     seeds_text = (
         f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
@@ -108,7 +108,7 @@ def note(results: Results) -> str:
 
 
 def _grouped(results: Results, describe: Callable[[Method], str]) -> str:
-    """What all methods share, or which have what."""
+    """Describe a property that all methods share, or list the methods of each value."""
     titles = defaultdict[str, list[str]](list)
     for method in results.methods:
         if method.scores:

@@ -18,7 +18,7 @@ TRUTH = "train_truth.csv"  # which no stage reads
 def make_world(
     folder: Path, store: Path, *, videos: int, seed: int, bars: Bars
 ) -> Path:
-    """Render and encode what is not there yet; return the annotations' table."""
+    """Render and encode missing videos; return the table of annotations."""
     table = _render(folder, videos, seed, bars("render"))
     data = stages.read_data(f"table:{table}")
     outcome = stages.features(

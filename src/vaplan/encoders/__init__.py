@@ -26,7 +26,7 @@ UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
 
 @runtime_checkable
 class Encoder(Protocol):
-    """One modality's frozen model: what is heard or seen in a second, and what a sentence says."""
+    """A frozen encoder of one modality that embeds segments and text prompts."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Encoder(Protocol):
         """Everything an embedding depends on: weights, preprocessing, versions."""
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """One unit vector a segment; zeros where the segment lacks this modality."""
+        """Embed each segment as a unit vector; zeros where the modality is missing."""
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
         """One unit vector a sentence."""
@@ -65,7 +65,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Loader(Protocol):
-    """How an encoder of one kind is made; `source` is what follows the colon of its name."""
+    """A function that loads an encoder; `source` is the part of its name after the colon."""
 
     def __call__(
         self, source: str, modality: int, *, frames_per_segment: int, compute: Compute
@@ -125,8 +125,7 @@ def class_vectors(
 
 @dataclass(frozen=True)
 class Encoded:
-    """A media file as each of some encoders has it; zeros where a segment lacks the encoder's
-    modality."""
+    """Features of one media file by several encoders; zeros where a modality is missing."""
 
     vectors: tuple[Float32[np.ndarray, "time _"], ...]
     mask: Bool[np.ndarray, "time modality"]

@@ -41,7 +41,7 @@ OPTIONS = {"padding": tuple(PADDINGS), "context": CONTEXTS}
 
 @dataclass(frozen=True, eq=False)
 class ClapEncoder:
-    """A ClapModel that listens to each segment by itself, or to each in its context."""
+    """A ClapModel that embeds each segment alone or in its context."""
 
     name: str
     pretrained: Pretrained
@@ -141,7 +141,7 @@ class ClapEncoder:
         return pretrained.unit_rows(projected.numpy())
 
     def _moments(self, batch: Tensor) -> Float[Tensor, "sound moment feature"]:
-        """What the tower makes of each moment: the mean of its tokens over frequencies."""
+        """Average the tokens of the audio tower over frequency, for each time step."""
         heard = self.pretrained.model.audio_model(
             input_features=batch, is_longer=_not_longer(batch)
         )
@@ -220,7 +220,7 @@ def _not_longer(batch: Tensor) -> Tensor:
 
 
 def _silenced(segments: Segments) -> Float32[np.ndarray, " sample"]:
-    """The waveform with silence where nothing was heard, whatever stands there."""
+    """Replace the samples of missing segments by silence."""
     waveform = segments.waveform.copy()
     for t in np.flatnonzero(~segments.mask[:, AUDIO]).tolist():
         start = round(t * segments.segment_seconds * segments.rate_hz)

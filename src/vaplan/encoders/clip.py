@@ -47,7 +47,7 @@ class ImagePreprocessing:
     def from_config(
         cls, config: Mapping[str, Any], *, crops: bool = True
     ) -> "ImagePreprocessing":
-        """Read the library's settings; what is not said there has the library's default for CLIP.
+        """Read the library's settings; missing values get the library's CLIP defaults.
 
         Args:
             crops: Whether pictures are cropped where that is not said; the library's processor of
@@ -98,8 +98,7 @@ def preprocess(
     frames: UInt8[np.ndarray, "frame height width channel"],
     settings: ImagePreprocessing,
 ) -> Float32[Tensor, "frame channel cropped_height cropped_width"]:
-    """Frames as the model wants them; within one grey level of the library's own processor, at a
-    third of its cost."""
+    """Resize and normalise frames like the library's processor, to within one grey level."""
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     resized = _resized(pixels, settings)
     height, width = settings.crop
@@ -169,7 +168,7 @@ class ClipEncoder:
         )
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """One unit vector a segment; zeros where it was not seen.
+        """Embed each segment as a unit vector; zeros where frames are missing.
 
         Each frame is encoded by itself; the unit vectors of a segment's frames are averaged and
         made unit again.

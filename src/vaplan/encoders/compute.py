@@ -58,22 +58,21 @@ class Compute:
 
     @classmethod
     def of(cls, provenance: Mapping[str, Any]) -> "Compute":
-        """What made the features whose provenance this is."""
+        """Read the compute settings from the provenance of features."""
         return cls(
             provenance.get("device", PLAIN.device),
             provenance.get("precision", PLAIN.precision),
         )
 
     def otherwise(self, other: "Compute") -> "Compute":
-        """The same, with the other's where it says `auto`."""
+        """Replace `auto` by the values of another setting."""
         device = other.device if self.device == AUTO else self.device
         return Compute(
             device, other.precision if self.precision == AUTO else self.precision
         )
 
     def settled(self) -> "Compute":
-        """The same without `auto`, on this machine; EncoderError where it lacks the device,
-        MissingExtra OpenVINO."""
+        """Replace `auto` by the values of this machine; EncoderError if it lacks the device."""
         device = self.device
         if device == AUTO:
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -96,8 +95,7 @@ class Compute:
         return self.device.partition(":")[0]
 
     def prepared(self, model: Any) -> Any:
-        """The model on its device, with the weights of what multiplies in the precision wanted,
-        text's aside."""
+        """Move the model to its device and convert its weights, except the text tower's."""
         model = model.to(self._torch_device)
         if self.kind == "cuda":
             model = model.to(memory_format=torch.channels_last)
@@ -121,7 +119,7 @@ class Compute:
         )
 
     def placed(self, batch: Tensor) -> Tensor:
-        """A batch on the device; the copy to a GPU does not wait for what runs there."""
+        """Move a batch to the device without blocking."""
         if self.kind == "cuda":
             return batch.pin_memory().to(self.device, non_blocking=True)
         return batch.to(self._torch_device)
@@ -137,7 +135,7 @@ class Compute:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What an embedding depends on; nothing for fp32 on a processor, the plain case."""
+        """Return the settings that embeddings depend on; empty for fp32 on a CPU."""
         return (
             {} if self == PLAIN else {"device": self.kind, "precision": self.precision}
         )

@@ -54,7 +54,7 @@ def find(source: str) -> Path | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that hold the model, each with a readable header and all its bytes.
+    """List the complete safetensors files of the model.
 
     Raises: EncoderError that names the file.
     """
@@ -104,8 +104,7 @@ def _check_safetensors(file: Path) -> None:
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """The preprocessor's settings, from the file of their own or from the newer one that holds
-    the processor's."""
+    """Read the settings of the preprocessor from either of its files."""
     if (folder / "preprocessor_config.json").exists():
         return read_json(folder / "preprocessor_config.json")
     if not (folder / "processor_config.json").exists():

@@ -21,7 +21,7 @@ SENSES: Mapping[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Model:
-    """An encoder that could be loaded; `fault` is what its files lack, empty if nothing."""
+    """An available encoder; `fault` describes missing files."""
 
     name: str
     folder: Path
@@ -29,20 +29,19 @@ class Model:
 
     @property
     def modalities(self) -> list[str]:
-        """What it perceives."""
+        """Modalities that the encoder embeds."""
         return [MODALITIES[m] for m in SENSES[self.name.partition(":")[0]]]
 
 
 def here() -> Iterator[Model]:
-    """The embedded encoders and those in the hub's cache, by their files alone; `check` loads
-    them."""
+    """List the embedded encoders and those in the Hub's cache, without loading them."""
     yield Model("embedded", WEIGHTS, "")
     for name, folder in hub.cached():
         yield Model(name, folder, _fault(folder))
 
 
 def check(name: str) -> list[dict[str, Any]]:
-    """Load an encoder as `features` would, and say what it is, once a modality.
+    """Load an encoder and describe it, once for each modality.
 
     Raises: EncoderError naming the file that is missing or broken.
     """

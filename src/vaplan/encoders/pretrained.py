@@ -37,7 +37,7 @@ Encode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """What a folder holds: both towers, the tokenizer, and how to prepare the model's input."""
+    """A pretrained model of a folder: both towers, the tokenizer and the preprocessing."""
 
     folder: Path
     model_type: str
@@ -132,7 +132,7 @@ class Pretrained:
 
 
 def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
-    """Load a model from a folder or by its hub id; EncoderError says what is wrong with it.
+    """Load a model from a folder or a Hub id; EncoderError describes faults.
 
     Args:
         kind: `clip` or `clap`; which of the library's models are meant by it is in `hub.KINDS`.
@@ -160,7 +160,7 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
 
 
 def _fetched(source: str, kind: str) -> Path:
-    """What is neither a folder nor in the cache, from the hub."""
+    """Fetch a model from the Hub that is neither a folder nor in the cache."""
     try:
         return hub.fetch(source)
     except MachineError as error:

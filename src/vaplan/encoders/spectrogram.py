@@ -39,8 +39,7 @@ class SoundPreprocessing:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "SoundPreprocessing":
-        """Read the library's settings; what is not said there has the library's default for
-        CLAP."""
+        """Read the library's settings; missing values get the library's CLAP defaults."""
         rate_hz, truncation = (
             config.get("sampling_rate", 48_000),
             config.get("truncation", "fusion"),

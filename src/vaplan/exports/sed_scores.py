@@ -63,8 +63,7 @@ def read_scores(
     Float[np.ndarray, "video time modality class"],
     Bool[np.ndarray, "video time modality"],
 ]:
-    """Read what `write_scores` wrote: ids in alphabetical order, probabilities (float32) and
-    where there are any.
+    """Read the files of `write_scores`: ids in alphabetical order, probabilities and mask.
 
     The grid is as long as the longest video; a video that only one modality has a file of is
     masked in the other.
@@ -97,7 +96,7 @@ def read_scores(
 
 
 def file_name(video: str) -> str:
-    """The id itself where it can be a file's name, else with `%` codes in place of what cannot.
+    """Return the id as a file name, with `%` codes for other characters.
 
     >>> file_name("-DSN_30_40"), file_name("a/b")
     ('-DSN_30_40.tsv', 'a%2Fb.tsv')

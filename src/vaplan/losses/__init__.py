@@ -58,8 +58,7 @@ def total(
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """What can be set in a loss, and what it is where nobody sets it: its weight and its keyword
-    arguments."""
+    """Return the settings of a loss and their defaults: its weight and keyword arguments."""
     if name not in LOSSES:
         raise RecipeError(unknown("loss", name, LOSSES))
     return {WEIGHT: 1.0, **_keyword_arguments(LOSSES[name])}

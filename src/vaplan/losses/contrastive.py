@@ -76,8 +76,7 @@ def _match(
     paired: Bool[Tensor, "video time"],
     temperature: float,
 ) -> tuple[Float[Tensor, "video time time"], Bool[Tensor, "video time"]]:
-    """For every heard segment, how likely each seen segment is its own; 0 for those that do not
-    exist."""
+    """Compute the probability that an audio and a visual segment belong together; 0 if missing."""
     absent = ~paired[..., None]
     audio, visual = (
         normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (audio, visual)

@@ -68,8 +68,7 @@ def segment_label_official(prediction: Prediction, target: Target) -> Float[Tens
 
 
 def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Full supervision: whether each segment holds an event, the gate, and the video's class from
-    two sets of scores.
+    """Full supervision: events of segments, the gate, and the class of the video.
 
     The gate is a probability and read as one; a video without events teaches no class.
     """
@@ -147,7 +146,7 @@ def _exists(prediction: Prediction) -> Bool[Tensor, "video time"]:
 
 
 def _marked(prediction: Prediction, target: Target) -> Bool[Tensor, "video time class"]:
-    """The classes that are both heard and seen."""
+    """Mark the classes that are both audible and visible."""
     if target.pseudo is None:
         raise RecipeError(
             "this objective needs pseudo labels",

@@ -174,8 +174,7 @@ def labels_of(
     Float[Tensor, "video time modality class"],
     Float[Tensor, "video time modality class"] | None,
 ]:
-    """What to learn of each segment that exists, and how sure that is, where it matters; see
-    `segment`."""
+    """Return the target and weight of each existing segment; see `segment`."""
     if labels not in LABELS:
         raise RecipeError(unknown("kind of labels", labels, LABELS))
     if labels != "hard" and target.label_probability is None:

@@ -40,24 +40,22 @@ class AVEScores:
         return _percent(self.confusion.trace(), self.confusion.sum())
 
     def event_accuracy(self) -> float:
-        """Segments in percent in which it was right whether there is an event, whatever its
-        class."""
+        """Compute the accuracy of event against background, in percent."""
         return _percent(
             self.confusion[:-1, :-1].sum() + self.confusion[-1, -1],
             self.confusion.sum(),
         )
 
     def foreground_accuracy(self) -> float:
-        """Right segments in percent of those that hold an event."""
+        """Compute the accuracy in segments with an event, in percent."""
         return _percent(self.confusion[:-1].trace(), self.confusion[:-1].sum())
 
     def background_accuracy(self) -> float:
-        """Right segments in percent of those that hold none."""
+        """Compute the accuracy in segments without an event, in percent."""
         return _percent(self.confusion[-1, -1], self.confusion[-1].sum())
 
     def label_accuracy(self) -> Float[np.ndarray, " label"]:
-        """Right segments in percent of those of each label, background last; NaN where there are
-        none."""
+        """Compute the accuracy for each label in percent, background last; NaN without segments."""
         total = self.confusion.sum(axis=1)
         right = np.full(total.shape, np.nan)
         np.divide(100 * self.confusion.diagonal(), total, out=right, where=total > 0)
@@ -73,8 +71,7 @@ class AVEScores:
         }
 
     def per_class(self, names: Sequence[str]) -> dict[str, float | None]:
-        """`label_accuracy` by name, and "background"; None for a label that the reference does
-        not hold."""
+        """Return `label_accuracy` by name; None for labels without reference segments."""
         labels = (*names, "background")
         right = self.label_accuracy()
         return {
@@ -88,8 +85,7 @@ def ave_labels(
     *,
     score: Float[np.ndarray, "video time class"] | None = None,
 ) -> Int[np.ndarray, "video time"]:
-    """One label a segment: the marked class, or background; of several the highest score's, or
-    else the first.
+    """Convert a grid to one label a segment: the class with the highest score, or background.
 
     Args:
         grid: Where a class is both heard and seen.
@@ -166,7 +162,7 @@ def label_accuracy(
     reference: Bool[np.ndarray, "video time modality class"],
     estimate: Bool[np.ndarray, "video time modality class"],
 ) -> float:
-    """The official number, in percent, of labels on the grid of modalities."""
+    """Compute the official accuracy in percent, of labels on the grid of modalities."""
     actual, predicted = (
         ave_labels(audio_visual(grid)) for grid in (reference, estimate)
     )

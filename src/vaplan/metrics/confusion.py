@@ -15,8 +15,7 @@ def class_confusion(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "modality label label"]:
-    """Per modality, how many segments of each class (row) were said to be which (column); the
-    last label is nothing.
+    """Count segments per modality by reference class (row) and predicted class (column).
 
     A class that was found counts for itself. A missed class is shared equally among the classes
     that were falsely said in the same segment, or counts as nothing if there are none, so that a
@@ -44,8 +43,7 @@ def modality_confusion(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Int[np.ndarray, "presence presence"]:
-    """In how many cells `video time class` each of `PRESENCES` (row: reference) was said to be
-    which (column)."""
+    """Count cells by reference and predicted presence: audio, visual, both or neither."""
     marked, predicted = (
         grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8)
         for grid in (reference, estimate)

@@ -17,7 +17,7 @@ LONGEST = 64  # bits of the widest word
 
 @dataclass(frozen=True)
 class Counts:
-    """Per row: what the reference holds, what the estimate holds, and how many of these match."""
+    """Counts of reference events, estimated events and matches, per row."""
 
     matched: Int[np.ndarray, "*row"]
     reference: Int[np.ndarray, "*row"]
@@ -25,7 +25,7 @@ class Counts:
 
 
 def f_score(counts: Counts) -> Float[np.ndarray, "*row"]:
-    """F = 2 TP / (2 TP + FP + FN); NaN where neither side holds anything.
+    """Compute F = 2 TP / (2 TP + FP + FN); NaN without reference and estimate.
 
     >>> f_score(Counts(np.array([1, 0]), np.array([1, 0]), np.array([2, 0])))
     array([0.66666667,        nan])

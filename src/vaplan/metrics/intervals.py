@@ -69,8 +69,7 @@ def bootstrap_over_seeds(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
-    """As `bootstrap`, with trainings of several seeds: both the seeds and the videos are drawn
-    anew each time.
+    """Bootstrap over seeds and videos together.
 
     A difference between two methods is `first - second` of the same seeds and videos. Few seeds
     make few distinct resamples of seeds: the interval then says little of other seeds than these.

@@ -157,7 +157,7 @@ def llp_counts(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> LLPCounts:
-    """What the F of each class and the micro F are made of."""
+    """Count matches for the F of each class and the micro F."""
     kinds = len(MODALITIES) + 1
     total = np.zeros((3, len(LEVELS), kinds, reference.shape[3]), dtype=np.int64)
     for _, rows in _parts(reference, estimate, mask):

@@ -57,8 +57,7 @@ def find_overlaps(
 def match_one_to_one(
     overlaps: Overlaps, *, min_iou: float
 ) -> Bool[np.ndarray, " pair"]:
-    """Choose as many pairs as possible, none of which share a run, of those whose IoU is at least
-    `min_iou`.
+    """Find a largest set of disjoint pairs with an IoU of at least `min_iou`.
 
     Runs of one row are disjoint on each side, so pairs never cross: where an earlier reference
     run overlaps a later estimated run, no later reference run reaches an earlier estimated run.

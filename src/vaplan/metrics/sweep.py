@@ -79,7 +79,7 @@ def mark(
     probability: Float[np.ndarray, "*video time modality class"],
     threshold: Sequence[float],
 ) -> Bool[np.ndarray, "*video time modality class"]:
-    """Mark what is at least as likely as its modality's threshold."""
+    """Mark values that reach the threshold of their modality."""
     return probability >= np.array(threshold, dtype=probability.dtype)[:, None]
 
 

@@ -76,7 +76,7 @@ class LookWhereItSounds(nn.Module):
 
 
 class ResidualFusion(nn.Module):
-    """Add to each modality the mean of what both transform into, and average the two."""
+    """Add the mean of both transformed modalities to each of them and average the two."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -98,8 +98,7 @@ class ResidualFusion(nn.Module):
 
 
 class AVEAttention(nn.Module):
-    """Label every segment from what is heard in it and what is seen where the sound says to
-    look."""
+    """Label segments with audio-guided visual attention."""
 
     def __init__(
         self,

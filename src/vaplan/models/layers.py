@@ -85,8 +85,7 @@ class TemporalAttention(nn.Module):
 
 
 class HybridAttention(nn.Module):
-    """One HAN layer: each modality attends to itself and to the other, with the same weights for
-    both.
+    """HAN layer: self and cross-modal attention with shared weights.
 
     With `update="parallel"` both modalities read the layer's input (HAN); with `"sequential"` the
     visual one reads the audio one as just updated (VALOR, Lai et al., NeurIPS 2023). With
@@ -128,8 +127,7 @@ class HybridAttention(nn.Module):
         *,
         cross_attention: bool = True,
     ) -> Float[Tensor, "video time modality hidden"]:
-        """Update both modalities; without cross attention each from itself alone, with the same
-        weights."""
+        """Update both modalities; without cross attention from themselves only."""
         audio, visual = hidden.unbind(dim=2)
         heard, seen = mask.unbind(dim=2)
         crossing = self.cross if cross_attention else None
@@ -146,8 +144,7 @@ class HybridAttention(nn.Module):
         present: tuple[Bool[Tensor, "video time"], Bool[Tensor, "video time"]],
         crossing: TemporalAttention | None,
     ) -> Float[Tensor, "video time hidden"]:
-        """Update one modality from itself and the other; `present` says which segments of each
-        exist."""
+        """Update one modality from itself and the other one."""
         asked = self.norm_attention(query) if self.normalise_first else query
         cross = (
             None

@@ -72,7 +72,7 @@ def render(
 
 
 def _player(example: Example, max_embed_bytes: int) -> Markup:
-    """The video itself, or a line that says why it is not here."""
+    """Embed the video, or a line that explains its absence."""
     path = example.media
     if path is None:
         return tag("p", "The video's file was not given.", class_="note")

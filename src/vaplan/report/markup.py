@@ -13,8 +13,7 @@ class Markup(str):
 
 
 def tag(name: str, *content: str, **attributes: Attribute) -> Markup:
-    """An element. `class_` stands for `class`, `_` for `-`; True is a bare attribute, None and
-    False are none.
+    """Make an HTML element. `class_` is `class`, `_` is `-`; True is a bare attribute.
 
     >>> tag("td", "a < b", class_="number")
     '<td class="number">a &lt; b</td>'
@@ -26,7 +25,7 @@ def tag(name: str, *content: str, **attributes: Attribute) -> Markup:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """A file as an address that holds it."""
+    """Encode a file as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

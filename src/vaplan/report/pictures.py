@@ -24,7 +24,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure and what it shows."""
+    """A matplotlib figure with its title and caption."""
 
     title: str
     caption: str

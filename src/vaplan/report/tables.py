@@ -121,7 +121,7 @@ def _edges(table: Table) -> set[int]:
 
 
 def _number(cell: Cell) -> float | None:
-    """What a cell shows, as a number to compare: what looks equal is equal."""
+    """Return the shown number of a cell, for comparisons."""
     match = NUMBER.fullmatch(_shown(cell))
     return float(match[1].replace("−", "-")) if match else None
 

@@ -97,7 +97,7 @@ class Store:
 
     @property
     def planned(self) -> list[str]:
-        """The videos the store is to hold, in the order they were planned."""
+        """Planned videos of the store, in order."""
         path = self.folder / PLAN
         videos: list[str] = read_json(path) if path.exists() else []
         return videos
@@ -119,7 +119,7 @@ class Store:
             yield Writer(self, frozenset(self.planned), last + 1)
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write one shard and nothing else; see `Writer.add`."""
+        """Write one shard; see `Writer.add`."""
         with self.writing() as writer:
             writer.add(entries)
 
@@ -133,7 +133,7 @@ class Store:
         return dict(zip(video, zip(status, reason, strict=True), strict=True))
 
     def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
-        """Those of `videos` without a row, or with a failed one whose reason contains `retry`."""
+        """List videos without a row, or with a failure whose reason contains `retry`."""
         statuses = self.statuses()
 
         def done(video: str) -> bool:
@@ -196,11 +196,11 @@ class Store:
         return feature, mask
 
     def content_hash(self) -> str:
-        """A digest of all features, whatever the order and grouping in which they were written."""
+        """Compute a digest of all features that does not depend on order and shards."""
         return _content_hash(self._latest(["video", "checksum"]))
 
     def info(self) -> dict[str, Any]:
-        """What the store holds, as JSON values."""
+        """Describe the content of the store as JSON values."""
         table, paths = (
             self._latest(["video", "status", "reason", "segments", "checksum"]),
             shards.listed(self.folder),
@@ -257,7 +257,7 @@ class Store:
 
 @dataclass
 class Writer:
-    """The only writer of a store, for as long as it holds the lock; made by `Store.writing`."""
+    """The only writer of a store while it has the lock; made by `Store.writing`."""
 
     store: Store
     planned: frozenset[str]

@@ -15,7 +15,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Card:
-    """Whose features a store holds; written once, in provenance.json."""
+    """Provenance of the features of a store, written once to provenance.json."""
 
     encoder: str
     dimension: int
@@ -43,7 +43,7 @@ class Card:
             raise _changed(path) from error
 
     def sealed(self) -> bytes:
-        """The card as a file, with a digest of itself in it."""
+        """Format the card as a file with its own digest."""
         return canonical(asdict(self) | {"digest": digest(canonical(asdict(self)))})
 
     @property

@@ -14,7 +14,7 @@ from vaplan.writing import write_whole
 
 
 def publish(path: Path, content: bytes) -> None:
-    """Write a file beside its place, make it durable, and rename it there.
+    """Write a temporary file, make it durable, and rename it.
 
     Raises: MachineError naming the path and the bytes needed, when the disk refuses.
     """
@@ -48,7 +48,7 @@ def _make_durable(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Be the only writer of a folder; what a killed writer left half done is swept away.
+    """Lock a folder for one writer and remove leftovers of killed writers.
 
     The lock is the kernel's, so that of a process that died is free. The file says who holds it.
 

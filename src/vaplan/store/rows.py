@@ -89,7 +89,7 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
 
 
 def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
-    """The entry that a row holds; raises StoreError if the row is not what was written."""
+    """Read the entry of a row; StoreError if it was changed."""
     video, segments = row["video"], row["segments"]
     if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
         raise StoreError(
@@ -140,12 +140,12 @@ def check(
 
 
 def intact(row: dict[str, Any]) -> bool:
-    """Whether a row is what was written."""
+    """Return whether a row is unchanged."""
     return bool(checksum(row) == row["checksum"])
 
 
 def checksum(row: dict[str, Any]) -> bytes:
-    """A digest of what a method reads of a row: not the wording of reasons and warnings."""
+    """Compute a digest of the data of a row, without reasons and warnings."""
     head = json.dumps(
         [row[key] for key in ("video", "status", "segments", "dtype")]
     ).encode()

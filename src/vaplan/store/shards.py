@@ -46,7 +46,7 @@ def load(shard: Path, columns: Sequence[str]) -> pa.Table:
 
 
 def load_whole(shard: Path) -> tuple[pa.Table, bool]:
-    """A shard, and whether its bytes are those that were written."""
+    """Read a shard and whether its bytes are unchanged."""
     try:
         content = shard.read_bytes()
     except OSError as error:
@@ -57,8 +57,7 @@ def load_whole(shard: Path) -> tuple[pa.Table, bool]:
 
 
 def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """These columns of every video's latest row, by video id; `shard` and `row` say where it
-    stands."""
+    """Return columns of the latest row of every video, with its shard and row."""
     tables = [load(shard, columns) for shard in listed(folder)]
     every = pa.concat_tables(
         [SCHEMA.empty_table().select(columns), *tables]
@@ -83,8 +82,7 @@ def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
 def by_shard(
     videos: Sequence[str], table: pa.Table
 ) -> Iterator[tuple[int, Integer[np.ndarray, " row"], Integer[np.ndarray, " row"]]]:
-    """Where the latest rows of `videos` stand: a shard, rows of it, and the place in `videos` of
-    each."""
+    """Group the latest rows of videos by shard."""
     if not videos:
         return
     positions = pc.index_in(

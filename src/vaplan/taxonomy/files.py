@@ -42,8 +42,7 @@ Check = Callable[[str], str]  # what is wrong with a sentence, empty if nothing 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file says: its classes, templates per modality, prompts per modality and class, and
-    the task."""
+    """Content of a taxonomy file: classes, templates, prompts and task."""
 
     classes: tuple[str, ...]
     templates: Mapping[str, tuple[str, ...]]
@@ -52,7 +51,7 @@ class _Content:
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
-    """Read the user's own classes; what the file leaves out is said by the default templates."""
+    """Read a taxonomy file; missing prompts come from the default templates."""
     content = _read(path)
     return Taxonomy(
         content.classes, {**TEMPLATES, **content.templates}, content.prompts
@@ -60,14 +59,12 @@ def read_taxonomy(path: Path) -> Taxonomy:
 
 
 def read_task(path: Path) -> str:
-    """What is asked of the videos, one of `TASKS`: any classes in each modality, or one that is
-    both heard and seen."""
+    """Read the task of a taxonomy file, one of `TASKS`."""
     return _read(path).task
 
 
 def with_prompts(taxonomy: Taxonomy, path: Path) -> Taxonomy:
-    """The same classes in other words: templates and prompts of a taxonomy file replace those of
-    `taxonomy`.
+    """Replace templates and prompts of a taxonomy by those of a file.
 
     The file may name some of the classes only.
     """
@@ -90,7 +87,7 @@ def with_prompts(taxonomy: Taxonomy, path: Path) -> Taxonomy:
 
 
 def _read(path: Path, *, known: Collection[str] | None = None) -> _Content:
-    """The content of a file, whose classes must be `known` ones if any are given."""
+    """Read the content of a file and check its classes."""
     readers = {".yaml": _from_yaml, ".yml": _from_yaml, ".csv": _from_csv}
     if path.suffix not in readers:
         what = f"a taxonomy file cannot end with {path.suffix!r}"
@@ -149,7 +146,7 @@ def _from_yaml(path: Path, known: Collection[str] | None) -> _Content:
 def _named(
     document: Document, value: Any, place: Place, *, kind: str, known: Collection[str]
 ) -> dict[str, Any]:
-    """A mapping, all of whose keys are known."""
+    """Check that a value is a mapping with valid keys."""
     if not isinstance(value, dict):
         what = (
             f"{'.'.join(map(str, place)) or 'the file'} is {_shown(value)}, expected "

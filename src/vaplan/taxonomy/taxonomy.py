@@ -17,7 +17,7 @@ TEMPLATES = {
 
 
 def spoken(name: str) -> str:
-    """The class name as one says it.
+    """Return the class name as words of a prompt.
 
     >>> spoken("Frying_(food)")
     'frying food'
@@ -73,7 +73,7 @@ class Taxonomy:
             raise UsageError(unknown("class", name, self.classes)) from None
 
     def prompts(self, modality: str) -> list[list[str]]:
-        """Per class, the sentences whose text embeddings are averaged."""
+        """Return the prompts of each class, whose embeddings are averaged."""
         own = self.own_prompts.get(modality, {})
         return [
             list(own[c]) if c in own else self._filled(modality, c)
@@ -93,7 +93,7 @@ def from_names(names: Iterable[str]) -> Taxonomy:
 
 
 def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> list[bool]:
-    """Which classes of the taxonomy a list of names holds."""
+    """Mark the classes of a taxonomy that are in a list of names."""
     indices = {taxonomy.index(name) for name in names}
     return [c in indices for c in range(len(taxonomy))]
 

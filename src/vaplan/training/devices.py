@@ -37,7 +37,7 @@ class Place:
 
 
 def place(settings: Training) -> Place:
-    """What `settings` come to here; EncoderError where the machine lacks the device."""
+    """Resolve device, precision and threads on this machine; EncoderError without the device."""
     compute = Compute(settings.device, settings.precision).settled()
     return Place(compute.device, compute.precision, settings.threads, processes())
 
@@ -52,7 +52,7 @@ def processes() -> int:
 
 
 def is_rank_zero() -> bool:
-    """Whether this process writes and tells; the others only compute."""
+    """Return whether this process writes files and reports."""
     return processes() == 1 or os.environ["RANK"] == "0"
 
 
@@ -88,8 +88,7 @@ def fabric(where: Place) -> "Fabric":
 
 
 def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
-    """The features on the device if they fit, else where they are: each batch is moved when its
-    turn comes."""
+    """Move the features to the device if they fit; otherwise each batch is moved."""
     size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
     if device.type == "cuda" and size > ROOM * torch.cuda.mem_get_info(device)[0]:
         return inputs
@@ -104,8 +103,7 @@ def rank_slice(videos: int, fabric: "Fabric") -> slice:
 
 
 def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
-    """The prediction of a whole batch, from all processes; only what this one said carries
-    gradients."""
+    """Gather the prediction of a batch from all processes; only local parts have gradients."""
     if len(prediction.mask) == videos:
         return prediction
 

@@ -11,7 +11,7 @@ from vaplan.arrays import Inputs, Prediction, Target
 
 @torch.no_grad()
 def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Prediction:
-    """What the model says about each video, in evaluation mode; the result is on the CPU."""
+    """Predict videos in evaluation mode; the result is on the CPU."""
     device = next(iter(model.parameters()), torch.empty(0)).device
     was_training = model.training
     model.eval()

@@ -103,7 +103,7 @@ def fit(
 
 @dataclass
 class _State:
-    """Where a training stands: between two steps of an epoch, or between two epochs."""
+    """Position of a training: between two steps or two epochs."""
 
     epoch: int = 0
     steps: int = 0  # of this epoch
@@ -113,7 +113,7 @@ class _State:
 
 
 class _Objective(nn.Module):
-    """A model and its losses as one module: Fabric wraps it, and wants plain tensors in and out."""
+    """A model and its losses as one module, as Fabric requires."""
 
     def __init__(self, model: nn.Module, objective: Objective) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class _Objective(nn.Module):
 
 
 class _Loop:
-    """What changes while a model is trained; everything in it can be written down and read back."""
+    """State of a running training; all of it can be saved and restored."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class _Loop:
 
     @property
     def judged(self) -> nn.Module:
-        """What is validated and kept: the average of the weights, where there is one."""
+        """Network that is validated and saved: the averaged one, if there is one."""
         return self.model if self.average is None else self.average
 
     @property
@@ -252,7 +252,7 @@ class _Loop:
             )
 
     def labels(self, batch: Inputs, target: Target) -> Target:
-        """What to learn from a whole batch, after those who may change it."""
+        """Return the targets of a batch after the target hook and the teacher."""
         passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(
             self.inputs
         )
@@ -271,15 +271,14 @@ class _Loop:
         return target
 
     def draw_anew(self, rank: int) -> None:
-        """With several processes, give each step and rank random numbers that a checkpoint need
-        not hold."""
+        """Seed the random numbers of each step and rank, if there are several processes."""
         if self.fabric.world_size > 1:
             torch.manual_seed(
                 hash((self.settings.seed, self.state.epoch, self.state.steps, rank))
             )
 
     def finish_epoch(self, entry: Epoch) -> None:
-        """Note what the epoch gave, and keep its weights if they are the best."""
+        """Record the epoch and keep its weights if they are the best."""
         state, score = self.state, entry.get("validation")
         state.history.append(entry)
         state.epoch, state.steps, state.since_best = (
@@ -323,7 +322,7 @@ class _Loop:
         self.checkpoints.write(tensors, vars(self.state))
 
     def resume(self) -> None:
-        """Stand where the last checkpoint stood."""
+        """Restore the last checkpoint."""
         checkpoint = self.checkpoints.read() if self.checkpoints else None
         if checkpoint is None:
             return

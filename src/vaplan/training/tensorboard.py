@@ -14,8 +14,8 @@ Tell = Callable[[Epoch], None]
 
 @contextmanager
 def tensorboard_logger(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
-    """Something to tell each epoch to, which writes event files and tells `also`; where
-    TensorBoard is not installed it is `also` alone.
+    """Return a callback that logs epochs to TensorBoard and calls `also`; only `also` if
+    TensorBoard is not installed.
 
     What an earlier training in the folder wrote of the same epochs and later ones is hidden by
     TensorBoard itself.

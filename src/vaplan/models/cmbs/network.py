@@ -26,7 +26,7 @@ Sizes = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Trunk(nn.Module):
-    """What both networks share; only segments that are both heard and seen take part.
+    """Common part of both CMBS networks, over segments with both modalities.
 
     Args:
         feature_sizes: One stream for each modality; the visual one holds `positions` places of
@@ -156,8 +156,7 @@ class WeakCMBS(Trunk):
 
 
 class FullCMBS(Trunk):
-    """CMBS trained by the labels of the segments: one class for the video, and where it is heard
-    and seen."""
+    """Fully supervised CMBS: one class for the video, and its segments."""
 
     def __init__(
         self,
