@@ -198,7 +198,13 @@ def align(
     Bool[np.ndarray, "video time modality class"],
 ]:
     """Both on one grid, as long as the last event of either; segments beyond it are empty in both
-    and score nothing."""
+    and score nothing.
+
+    Args:
+        reference: Annotations with dense labels.
+        estimate: Annotations to compare.
+        videos: Ids of the videos.
+    """
     length = reference.segments or _longest(videos, reference, estimate)
     painted = replace(estimate, taxonomy=reference.taxonomy)
     return reference.select_videos(videos).reference(length), painted.select_videos(

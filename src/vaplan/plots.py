@@ -67,7 +67,12 @@ PALETTE = (
 def class_colours(
     timelines: Iterable[Timeline], taxonomy: Taxonomy | None = None
 ) -> dict[str, str]:
-    """Assign one colour to each class by its position in the taxonomy."""
+    """Assign one colour to each class by its position in the taxonomy.
+
+    Args:
+        timelines: Timelines whose classes get colours.
+        taxonomy: Names of the classes.
+    """
     occurring = {event.class_name for timeline in timelines for event in timeline}
     known = () if taxonomy is None else taxonomy.classes
     classes = (*known, *sorted(occurring.difference(known)))
@@ -135,7 +140,12 @@ def plot(
 def plot_labels(
     lanes: Mapping[str, Timeline], *, taxonomy: Taxonomy | None = None
 ) -> Figure:
-    """Draw one label a segment for each method, as in localisation."""
+    """Draw one label a segment for each method, as in localisation.
+
+    Args:
+        lanes: Timelines by the name of the method.
+        taxonomy: Names of the classes.
+    """
     heard = MODALITIES[0]
     once = {
         name: replace(

@@ -124,7 +124,12 @@ def shipped() -> dict[str, Path]:
 
 def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, or a shipped recipe by its name; `changes` are `key=value`, dots for
-    nesting."""
+    nesting.
+
+    Args:
+        name: Recipe file or name of a shipped recipe; in `build`, the name for errors.
+        changes: Changes `key=value`, with dots for nested keys.
+    """
     path = Path(name)
     if not path.is_file():
         if str(name) not in shipped():
@@ -139,7 +144,13 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
 def parse(
     text: str, *, changes: Sequence[str] = (), file: Path | None = None
 ) -> Recipe:
-    """Check a recipe's text against `Recipe`, after applying the changes."""
+    """Check a recipe's text against `Recipe`, after applying the changes.
+
+    Args:
+        text: Text of the recipe.
+        changes: Changes `key=value`, with dots for nested keys.
+        file: File of the text, for errors.
+    """
     try:
         tree = yaml_document(text, error=RecipeError).value or {}
         if not isinstance(tree, dict):
@@ -178,7 +189,13 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 
 
 def build(kind: Any, value: Any, name: str) -> Any:
-    """Convert a YAML value to a type, or raise RecipeError with the expected type."""
+    """Convert a YAML value to a type, or raise RecipeError with the expected type.
+
+    Args:
+        kind: Type to convert to.
+        value: YAML value.
+        name: Recipe file or name of a shipped recipe; in `build`, the name for errors.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind == Objective:
         return _build_objective(value)

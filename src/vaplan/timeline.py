@@ -268,7 +268,14 @@ def to_grid(
     *,
     segment_seconds: float = 1.0,
 ) -> Bool[np.ndarray, "time modality class"]:
-    """Paint events onto the grid; a segment is marked where an event covers at least half of it."""
+    """Paint events onto the grid; a segment is marked where an event covers at least half of it.
+
+    Args:
+        events: Events of one video.
+        taxonomy: Classes of the grid.
+        segments: Number of segments.
+        segment_seconds: Length of a segment in seconds.
+    """
     grid = np.zeros((segments, len(MODALITIES), len(taxonomy)), dtype=bool)
     for event in events:
         first, last = _covered(event, segment_seconds)
@@ -288,7 +295,14 @@ def to_score_grid(
     segment_seconds: float = 1.0,
 ) -> Float[np.ndarray, "time modality class"]:
     """The highest score of the events that mark a segment, 1 for events without one; NaN where
-    nothing is marked."""
+    nothing is marked.
+
+    Args:
+        events: Events of one video.
+        taxonomy: Classes of the grid.
+        segments: Number of segments.
+        segment_seconds: Length of a segment in seconds.
+    """
     grid = np.full((segments, len(MODALITIES), len(taxonomy)), np.nan)
     for event in events:
         first, last = _covered(event, segment_seconds)
@@ -326,7 +340,14 @@ def from_grid(
     segment_seconds: float = 1.0,
 ) -> tuple[Event, ...]:
     """Read the maximal runs of the grid as events; an event's score is the mean over its
-    segments."""
+    segments.
+
+    Args:
+        grid: Marked segments of one video.
+        taxonomy: Classes of the grid.
+        score: Score of each segment.
+        segment_seconds: Length of a segment in seconds.
+    """
     events = []
     for m, modality in enumerate(MODALITIES):
         for c in np.flatnonzero(grid[:, m].any(axis=0)):
@@ -344,7 +365,12 @@ def from_grid(
 def missing_spans(
     mask: Bool[np.ndarray, "time modality"], *, segment_seconds: float = 1.0
 ) -> tuple[tuple[str, float, float], ...]:
-    """Where a modality had nothing to look at or listen to, as (modality, onset, offset)."""
+    """Where a modality had nothing to look at or listen to, as (modality, onset, offset).
+
+    Args:
+        mask: Segments that exist.
+        segment_seconds: Length of a segment in seconds.
+    """
     return tuple(
         (modality, start * segment_seconds, stop * segment_seconds)
         for m, modality in enumerate(MODALITIES)

@@ -39,6 +39,10 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     folder.
 
     The background clips belong to split `train` where one of their h5 files lies in the folder.
+
+    Args:
+        folder: Folder of the official files.
+        annotations: Must be empty: there is one version.
     """
     if annotations:
         raise UsageError(

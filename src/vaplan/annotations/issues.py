@@ -48,7 +48,12 @@ def empty_events(events: Iterable[Row]) -> Iterator[Issue]:
 
 
 def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Issue]:
-    """List events that exceed the end of the video; they are cut there."""
+    """List events that exceed the end of the video; they are cut there.
+
+    Args:
+        events: Rows of events.
+        segments: Number of segments of every video, if fixed.
+    """
     for row in events:
         if segments is not None and row.span[1] > segments:
             yield _at(

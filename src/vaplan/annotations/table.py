@@ -67,7 +67,12 @@ def check_suffix(path: Path) -> Path:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> Path:
-    """Write a table atomically; its name ends with `.csv` or `.parquet`."""
+    """Write a table atomically; its name ends with `.csv` or `.parquet`.
+
+    Args:
+        path: File to read or write.
+        rows: Rows of the table.
+    """
     check_suffix(path)
     rows = list(rows)
     wide = any(row.path or row.split for row in rows)
@@ -105,7 +110,12 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
 
 
 def read(path: Path, *, taxonomy: Taxonomy | None = None) -> Annotations:
-    """Read a table as annotations; see `read_rows`."""
+    """Read a table as annotations; see `read_rows`.
+
+    Args:
+        path: File to read or write.
+        taxonomy: Classes to expect; by default from the taxonomy file or the rows.
+    """
     return merge_rows(read_rows(path, taxonomy=taxonomy))
 
 
@@ -325,7 +335,13 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
 
 def check_id(video: str, *, file: Path, line: int) -> None:
     """The grammar of a video id: something printable, with no slash, no `..`, at most 200
-    characters."""
+    characters.
+
+    Args:
+        video: Id of the video.
+        file: File, for errors.
+        line: Line, for errors.
+    """
     fix = "use letters, digits, '-', '_' and '.'"
     if not video:
         raise AnnotationError(
@@ -351,7 +367,14 @@ def check_id(video: str, *, file: Path, line: int) -> None:
 
 
 def check_text(column: str, text: str, *, file: Path, line: int) -> None:
-    """A class, a path or a split is printable and not another program's word for nothing."""
+    """A class, a path or a split is printable and not another program's word for nothing.
+
+    Args:
+        column: Name of the column, for errors.
+        text: Text of the field.
+        file: File, for errors.
+        line: Line, for errors.
+    """
     if not text.isprintable():
         what = f"{column} {text[:60]!r} holds control characters"
         raise AnnotationError(what, file=file, line=line, fix="write plain text")
@@ -363,7 +386,14 @@ def check_text(column: str, text: str, *, file: Path, line: int) -> None:
 
 
 def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
-    """A time, from a field that may be empty."""
+    """A time, from a field that may be empty.
+
+    Args:
+        column: Name of the column, for errors.
+        text: Text of the field.
+        file: File, for errors.
+        line: Line, for errors.
+    """
     if not text:
         return None
     value = number(
@@ -380,7 +410,15 @@ def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
 def number(
     column: str, text: str, *, file: Path, line: int, expected: str = "a number"
 ) -> float:
-    """A finite number."""
+    """A finite number.
+
+    Args:
+        column: Name of the column, for errors.
+        text: Text of the field.
+        file: File, for errors.
+        line: Line, for errors.
+        expected: Description of valid values, for errors.
+    """
     try:
         value = (
             float(text) if "_" not in text else math.nan

@@ -31,7 +31,12 @@ MOST_BARS = 6  # runs whose classes fit beside one another
 
 
 def compare_runs(folders: Sequence[Path], out: Path) -> Path:
-    """Write one self-contained page; the first run is the one the others are compared with."""
+    """Write one self-contained page; the first run is the one the others are compared with.
+
+    Args:
+        folders: Run folders; the first is the baseline.
+        out: Folder or file to write.
+    """
     run_of = dict(zip(names_of(folders), map(runs.load, folders), strict=True))
     abouts = {name: runs.read_description(run.folder) for name, run in run_of.items()}
     tables = [*_numbers(run_of, abouts), *_settings(run_of)]

@@ -41,6 +41,12 @@ def work_through(
     """Execute the jobs that are not done yet; `jobs` are ordered by dependency.
 
     What needs a job that failed fails with it; everything else goes on.
+
+    Args:
+        jobs: Jobs in order of dependency.
+        desk: Data, store and folders of the bench.
+        processes: Number of worker processes.
+        progress: Called after every job.
     """
     failures = Failures()
     due = [job for job in jobs if not is_done(job, desk)]
@@ -79,7 +85,12 @@ def _results(
 
 
 def is_done(job: Job, desk: Desk) -> bool:
-    """Whether the file that is written last is there."""
+    """Whether the file that is written last is there.
+
+    Args:
+        job: Job of the bench.
+        desk: Data, store and folders of the bench.
+    """
     return _last(job, desk).is_file()
 
 
@@ -93,12 +104,22 @@ def _last(job: Job, desk: Desk) -> Path:
 
 
 def prediction(job: Job, desk: Desk) -> Path:
-    """Return the path of a parser's predictions for the split."""
+    """Return the path of a parser's predictions for the split.
+
+    Args:
+        job: Job of the bench.
+        desk: Data, store and folders of the bench.
+    """
     return job.place(desk.work) / f"{desk.split or 'all'}.csv"
 
 
 def do(job: Job, desk: Desk) -> Path:
-    """Execute one job and return the path of its result."""
+    """Execute one job and return the path of its result.
+
+    Args:
+        job: Job of the bench.
+        desk: Data, store and folders of the bench.
+    """
     path = job.place(desk.work)
     inputs = {key: needed.place(desk.work) for key, needed in job.inputs.items()}
     DOERS[type(job.step)](job, desk, path, inputs)
@@ -161,7 +182,12 @@ def _reference(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
 
 
 def truth(desk: Desk, split: str) -> Annotations:
-    """Return the densely labelled videos of a split, from the data set or from `truth`."""
+    """Return the densely labelled videos of a split, from the data set or from `truth`.
+
+    Args:
+        desk: Data, store and folders of the bench.
+        split: Split of the videos.
+    """
     annotations = desk.annotations.select(split)
     if desk.truth:
         annotations = replace(

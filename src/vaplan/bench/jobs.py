@@ -72,7 +72,12 @@ class Desk:
         return _digest([hashes, self.annotations.version])
 
     def recipe(self, step: Train, seed: int) -> Recipe:
-        """The recipe of a training, with no labels or ratios yet."""
+        """The recipe of a training, with no labels or ratios yet.
+
+        Args:
+            step: Step of the suite.
+            seed: Seed of the training.
+        """
         step_changes = [
             f"{key}={json.dumps(value, ensure_ascii=False)}"
             for key, value in step.set.items()
@@ -117,7 +122,14 @@ SUFFIXES: Mapping[type[Step], str] = {
 
 
 def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> Job:
-    """The job that a step is with this seed; its recipes are read and checked."""
+    """The job that a step is with this seed; its recipes are read and checked.
+
+    Args:
+        steps: Steps of the suite by name.
+        name: Name of the step.
+        seed: Seed of the training.
+        desk: Data, store and folders of the bench.
+    """
     step = steps[name]
     inputs = {
         key: make_job(steps, other, seed=seed, desk=desk)

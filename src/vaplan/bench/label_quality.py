@@ -50,7 +50,13 @@ class Quality:
 
 
 def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
-    """Compare labels with the dense labels of the split and, if given, of the training videos."""
+    """Compare labels with the dense labels of the split and, if given, of the training videos.
+
+    Args:
+        desk: Data, store and folders of the bench.
+        table: Table of labels.
+        before: Labels before the change.
+    """
     data = desk.annotations
     references = {desk.split: data.select(desk.split)}
     if desk.truth:
@@ -71,7 +77,14 @@ def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
 def flips(
     data: Annotations, before: Annotations, after: Annotations, videos: list[str]
 ) -> Flips:
-    """Compare labels before and after PLD with the dense labels of these videos."""
+    """Compare labels before and after PLD with the dense labels of these videos.
+
+    Args:
+        data: Data set with dense labels.
+        before: Labels before the change.
+        after: Labels after the change.
+        videos: Ids of the videos.
+    """
     truth, old = align(data, before, videos)
     new = after.select_videos(videos).reference(truth.shape[1])
     changed = new ^ old
@@ -83,7 +96,13 @@ def flips(
 
 
 def f_by_class(data: Annotations, table: Path, videos: Sequence[str]) -> Any:
-    """Compute the F of each class in percent by level and modality; NaN without any label."""
+    """Compute the F of each class in percent by level and modality; NaN without any label.
+
+    Args:
+        data: Data set with dense labels.
+        table: Table of labels.
+        videos: Ids of the videos.
+    """
     return class_f(
         *align(data, read_table(table, taxonomy=data.taxonomy), list(videos))
     )

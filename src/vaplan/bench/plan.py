@@ -40,7 +40,13 @@ class Plan:
 
 
 def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
-    """Find every job; a recipe that cannot be is an error here, before anything runs."""
+    """Find every job; a recipe that cannot be is an error here, before anything runs.
+
+    Args:
+        suite: Suite to run.
+        desk: Data, store and folders of the bench.
+        seeds: Number of seeds.
+    """
     numbers, left_out = tuple(range(seeds)), dict[str, str]()
 
     def made(titles: Callable[[Suite], Mapping[str, str]]) -> Iterator[Row]:

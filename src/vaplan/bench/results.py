@@ -126,7 +126,13 @@ class Results:
 
 
 def collect(plan: Plan, desk: Desk, failures: Failures) -> Results:
-    """Score the results of the jobs."""
+    """Score the results of the jobs.
+
+    Args:
+        plan: Rows and jobs of the suite.
+        desk: Data, store and folders of the bench.
+        failures: Reasons of failed jobs by name.
+    """
     methods = tuple(_method(row, desk, failures) for row in plan.rows)
     by_title = {method.title: method for method in methods}
     differences = [
@@ -145,7 +151,12 @@ def collect(plan: Plan, desk: Desk, failures: Failures) -> Results:
 
 def difference(better: Method, worse: Method) -> dict[str, Interval]:
     """By number's name `better - worse` of the seeds that both have, in points, with 95 %
-    intervals."""
+    intervals.
+
+    Args:
+        better: Method whose lead is computed.
+        worse: Method to compare with.
+    """
     seeds = [seed for seed in better.scores if seed in worse.scores]
     if not seeds:
         return {}
@@ -160,7 +171,12 @@ def difference(better: Method, worse: Method) -> dict[str, Interval]:
 
 
 def estimate(job: Job, desk: Desk) -> Annotations:
-    """Read the events that a parser predicts for the split."""
+    """Read the events that a parser predicts for the split.
+
+    Args:
+        job: Job of the bench.
+        desk: Data, store and folders of the bench.
+    """
     return merge_rows(
         read_rows(
             prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True

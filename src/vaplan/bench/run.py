@@ -97,7 +97,15 @@ class Bench:
 def bench(
     suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1
 ) -> Results:
-    """Run the steps of a suite that are not done yet and write the results."""
+    """Run the steps of a suite that are not done yet and write the results.
+
+    Args:
+        suite: Suite to run.
+        on: Data and folders.
+        seeds: Number of seeds.
+        bars: Makes a progress callback from a name.
+        processes: Number of worker processes.
+    """
     localises = suite.variants[0].localisation
     if localises and not on.data:
         what = (
@@ -124,7 +132,12 @@ def bench(
 
 def write(results: Results, out: Path) -> None:
     """`results.json`, `table.md`, `table.tex`, `table.csv`, `report.html`, and every figure as
-    PNG and PDF."""
+    PNG and PDF.
+
+    Args:
+        results: Results of the bench.
+        out: Folder or file to write.
+    """
     write_json(out / "results.json", results.document())
     result_tables, figures = tables(results), pictures(results)
     title = f"vaplan bench {results.plan.suite.name}"
@@ -151,7 +164,12 @@ def write(results: Results, out: Path) -> None:
 
 
 def save(picture: Picture, path: Path) -> None:
-    """A figure as PNG and as PDF, the same bytes for the same figure."""
+    """A figure as PNG and as PDF, the same bytes for the same figure.
+
+    Args:
+        picture: Figure to save.
+        path: File to write, without its ending.
+    """
     picture.figure.draw_without_rendering()
     picture.figure.set_layout_engine(
         "none"

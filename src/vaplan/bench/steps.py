@@ -136,7 +136,12 @@ KINDS: Mapping[str, tuple[type[Step], ...]] = {  # which steps such a field may 
 
 
 def read_step(name: str, value: Any) -> Step:
-    """A step from its YAML."""
+    """A step from its YAML.
+
+    Args:
+        name: Name of the step.
+        value: YAML value of the step.
+    """
     verb = str(next(iter(value), "")) if isinstance(value, Mapping) else ""
     if verb not in VERBS:
         fix = "write for example `ple: {train: ple, labels: labels}`"

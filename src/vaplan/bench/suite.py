@@ -124,7 +124,13 @@ def read(name: str | Path) -> Swept:
 
 
 def parse(text: str, *, name: str, folder: Path = Path()) -> Swept:
-    """Parse the text of a suite; its own recipe files are in `folder`."""
+    """Parse the text of a suite; its own recipe files are in `folder`.
+
+    Args:
+        text: Text of the suite.
+        name: Name of the step.
+        folder: Folder of the files.
+    """
     tree = yaml_document(text, error=RecipeError).value
     if not isinstance(tree, dict) or not isinstance(tree.get("steps"), dict):
         raise RecipeError(

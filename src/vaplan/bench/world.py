@@ -18,7 +18,15 @@ TRUTH = "train_truth.csv"  # which no stage reads
 def make_world(
     folder: Path, store: Path, *, videos: int, seed: int, bars: Bars
 ) -> Path:
-    """Render and encode missing videos; return the table of annotations."""
+    """Render and encode missing videos; return the table of annotations.
+
+    Args:
+        folder: Folder of the files.
+        store: Feature store.
+        videos: Ids of the videos.
+        seed: Seed of the training.
+        bars: Makes a progress callback from a name.
+    """
     table = _render(folder, videos, seed, bars("render"))
     data = stages.read_data(f"table:{table}")
     outcome = stages.features(

@@ -16,6 +16,10 @@ EXPORTS: dict[str, Callable[[Timeline], str]] = {"json": to_json, "csv": to_csv}
 def export(timeline: Timeline, path: Path | str) -> Path:
     """Write a timeline in the format that the file's suffix names; the file is whole or not there.
 
+    Args:
+        timeline: Timeline to write.
+        path: File to write; its ending is the format.
+
     Raises: UsageError for a suffix that no format has.
     """
     path = Path(path)

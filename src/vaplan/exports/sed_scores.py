@@ -38,6 +38,14 @@ def write_scores(
     A file ends with the last segment that either modality has, and holds one row at least; where
     a modality has nothing before that, its scores are -1. Numbers have nine digits, which tell
     any two of float32 apart.
+
+    Args:
+        folder: Folder of the files.
+        ids: Ids of the videos.
+        probability: Probability of each class in each segment and modality.
+        mask: Segments that exist.
+        taxonomy: Names of the classes.
+        segment_seconds: Length of a segment in seconds.
     """
     _check(ids, probability[mask], taxonomy)
     header = "\t".join((*TIMES, *taxonomy.classes))
@@ -67,6 +75,10 @@ def read_scores(
 
     The grid is as long as the longest video; a video that only one modality has a file of is
     masked in the other.
+
+    Args:
+        folder: Folder of the files.
+        taxonomy: Names of the classes.
 
     Raises: AnnotationError for a file that is not of this format, or of other classes.
     """

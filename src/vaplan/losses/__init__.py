@@ -44,7 +44,13 @@ def total(
     prediction: Prediction, target: Target, objective: Objective
 ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
     """The weighted sum of the named losses, and each of them before weighting (detached, for the
-    log)."""
+    log).
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+        objective: Names of losses with their weights or settings.
+    """
     check(objective)
     terms = {name: _term(term) for name, term in objective.items()}
     parts = {

@@ -47,7 +47,14 @@ def contrastive_jomold(
     temperature: float = 0.2,
     smoothing: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """JoMoLD's: both modalities after they met, and the logarithm is taken of the smoothed sum."""
+    """JoMoLD's: both modalities after they met, and the logarithm is taken of the smoothed sum.
+
+    Args:
+        prediction: Prediction of the network.
+        _target: Not read.
+        temperature: Temperature of the softmax.
+        smoothing: Smoothing inside the logarithm.
+    """
     vectors = _told(prediction.attended, "contrastive_jomold")
     probability, paired = _match(
         vectors[:, :, AUDIO],

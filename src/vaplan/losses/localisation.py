@@ -27,7 +27,12 @@ from vaplan.localisation import Localisation
 
 
 def video_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Cross entropy of the video's label: its class or background."""
+    """Cross entropy of the video's label: its class or background.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     logit = _told(_localised(prediction).video_logit, "video_label")
     loss = cross_entropy(
         logit, _shares(_with_background(target.weak), logit), reduction="none"
@@ -40,6 +45,10 @@ def video_label_official(prediction: Prediction, target: Target) -> Float[Tensor
 
     They lie in [0, 1], so no weights bring the loss to 0: with 29 labels it is 0.6800 for a video
     that is right for sure and 0.7093 for one that could be anything.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
     """
     score = _told(_localised(prediction).video_logit, "video_label_official").softmax(
         dim=-1
@@ -49,7 +58,12 @@ def video_label_official(prediction: Prediction, target: Target) -> Float[Tensor
 
 
 def segment_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Cross entropy of each segment's label."""
+    """Cross entropy of each segment's label.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     log = _localised(prediction).segment_log
     label = _shares(_with_background(_marked(prediction, target)), log)
     exists = _exists(prediction)
@@ -60,7 +74,12 @@ def segment_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
 
 def segment_label_official(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """As published with AVE: a soft margin of every label of each segment, with probabilities
-    read as logits."""
+    read as logits.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     exists = _exists(prediction)
     score = _localised(prediction).segment_log.exp().masked_fill(~exists[..., None], 0)
     label = _with_background(_marked(prediction, target)).to(score.dtype)
@@ -71,6 +90,10 @@ def event_and_class(prediction: Prediction, target: Target) -> Float[Tensor, ""]
     """Full supervision: events of segments, the gate, and the class of the video.
 
     The gate is a probability and read as one; a video without events teaches no class.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
     """
     localisation, exists = _localised(prediction), _exists(prediction)
     marked = _marked(prediction, target)
@@ -92,7 +115,12 @@ def event_and_class_official(
     prediction: Prediction, target: Target
 ) -> Float[Tensor, ""]:
     """As published: the gate is read as a logit, though it is a probability; a video without
-    events is of class 0."""
+    events is of class 0.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     localisation, exists = _localised(prediction), _exists(prediction)
     marked = _marked(prediction, target)
     gate = _told(localisation.gate, "event_and_class_official")

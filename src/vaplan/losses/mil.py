@@ -21,7 +21,12 @@ LABELS = ("hard", "soft", "weighted")
 
 def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """The video's probabilities against its weak label, over the videos that have anything in
-    them."""
+    them.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     present = prediction.mask.any(dim=(1, 2))
     loss = cross_entropy(prediction.video, target.weak.float(), present[:, None]).mean(
         dim=-1
@@ -135,6 +140,11 @@ def cross_entropy(
     """Unreduced binary cross entropy, in nats; finite for any probability, also HAN's above 1.
 
     Computed in float32 because 1 - 1e-7 is 1 in half precision; constant where nothing exists.
+
+    Args:
+        probability: Predicted probabilities.
+        label: Labels in [0, 1].
+        exists: Cells that count.
     """
     safe = probability.float().masked_fill(~exists, 0.5).clamp(1e-7, 1 - 1e-7)
     return -(label * safe.log() + (1 - label) * (-safe).log1p())
@@ -144,7 +154,12 @@ def mean_over_time(
     loss: Float[Tensor, "video time modality"],
     mask: Bool[Tensor, "video time modality"],
 ) -> Float[Tensor, "video modality"]:
-    """The mean over the segments that exist; 0 where none does."""
+    """The mean over the segments that exist; 0 where none does.
+
+    Args:
+        loss: Unreduced loss.
+        mask: Segments that exist.
+    """
     return (loss * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
@@ -152,14 +167,24 @@ def mean_of_present(
     loss: Float[Tensor, "video modality"], present: Bool[Tensor, "video modality"]
 ) -> Float[Tensor, ""]:
     """Per modality the mean over the videos that have it, summed; a modality no video has adds
-    nothing."""
+    nothing.
+
+    Args:
+        loss: Unreduced loss.
+        present: Modalities that each video has.
+    """
     return ((loss * present).sum(dim=0) / present.sum(dim=0).clamp(min=1)).sum()
 
 
 def existing_pseudo(
     prediction: Prediction, target: Target
 ) -> Bool[Tensor, "video time modality class"]:
-    """The pseudo labels of the segments that exist, or an error where there are none at all."""
+    """The pseudo labels of the segments that exist, or an error where there are none at all.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     if target.pseudo is None:
         raise RecipeError(
             "this objective needs pseudo labels",
@@ -174,7 +199,13 @@ def labels_of(
     Float[Tensor, "video time modality class"],
     Float[Tensor, "video time modality class"] | None,
 ]:
-    """Return the target and weight of each existing segment; see `segment`."""
+    """Return the target and weight of each existing segment; see `segment`.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+        labels: `hard`, `soft` or `weighted`.
+    """
     if labels not in LABELS:
         raise RecipeError(unknown("kind of labels", labels, LABELS))
     if labels != "hard" and target.label_probability is None:

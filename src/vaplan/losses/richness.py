@@ -22,7 +22,12 @@ from vaplan.losses.mil import (
 
 def category_richness(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     """Cross entropy of the category richness of each segment; probabilities of other classes take
-    no part."""
+    no part.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     label = existing_pseudo(prediction, target).float()
     occurring = label.amax(dim=1, keepdim=True)
     possible = occurring.sum(dim=-1).clamp(
@@ -37,7 +42,12 @@ def category_richness(prediction: Prediction, target: Target) -> Float[Tensor, "
 
 
 def segment_richness(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """Cross entropy of the segment richness of each class of the taxonomy."""
+    """Cross entropy of the segment richness of each class of the taxonomy.
+
+    Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+    """
     label = existing_pseudo(prediction, target).float()
     probability = prediction.segment.masked_fill(~prediction.mask[..., None], 0)
     segments = prediction.mask.sum(dim=1).clamp(min=1)[..., None]

@@ -154,6 +154,12 @@ def ave(
     """In percent: `{"accuracy", "event_accuracy", "foreground_accuracy", "background_accuracy"}`.
 
     The first is the official number; "event_accuracy" asks only whether a segment holds an event.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        classes: Number of classes.
+        mask: Segments that exist; other segments do not count.
     """
     return ave_scores(reference, estimate, classes=classes, mask=mask).percent()
 
@@ -162,7 +168,12 @@ def label_accuracy(
     reference: Bool[np.ndarray, "video time modality class"],
     estimate: Bool[np.ndarray, "video time modality class"],
 ) -> float:
-    """Compute the official accuracy in percent, of labels on the grid of modalities."""
+    """Compute the official accuracy in percent, of labels on the grid of modalities.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+    """
     actual, predicted = (
         ave_labels(audio_visual(grid)) for grid in (reference, estimate)
     )

@@ -43,7 +43,13 @@ def calibration(
     mask: Bool[np.ndarray, "video time modality"] | None = None,
 ) -> dict[str, dict[str, float]]:
     """The numbers of each modality: `{"audio": {"ece", "ece_equal_mass", "brier"}, "visual": …}`,
-    all in [0, 1]."""
+    all in [0, 1].
+
+    Args:
+        reference: Dense labels of the videos.
+        probability: Probability of each class in each segment and modality.
+        mask: Segments that exist; other segments do not count.
+    """
     numbers = {
         "ece": reliability(reference, probability, mask=mask).error(),
         "ece_equal_mass": reliability(
@@ -92,7 +98,13 @@ def brier(
     *,
     mask: Bool[np.ndarray, "video time modality"] | None = None,
 ) -> Float[np.ndarray, " modality"]:
-    """The mean squared distance between probability and label; NaN for a modality without cells."""
+    """The mean squared distance between probability and label; NaN for a modality without cells.
+
+    Args:
+        reference: Dense labels of the videos.
+        probability: Probability of each class in each segment and modality.
+        mask: Segments that exist; other segments do not count.
+    """
     cells = _cells(reference, probability, mask)
     return np.array(
         [

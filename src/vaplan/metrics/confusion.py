@@ -21,6 +21,11 @@ def class_confusion(
     that were falsely said in the same segment, or counts as nothing if there are none, so that a
     row adds up to the reference's segments. The last row counts false alarms in segments where
     nothing was missed.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist; other segments do not count.
     """
     _, _, modalities, classes = reference.shape
     labels = classes + 1
@@ -43,7 +48,13 @@ def modality_confusion(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Int[np.ndarray, "presence presence"]:
-    """Count cells by reference and predicted presence: audio, visual, both or neither."""
+    """Count cells by reference and predicted presence: audio, visual, both or neither.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist; other segments do not count.
+    """
     marked, predicted = (
         grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8)
         for grid in (reference, estimate)

@@ -42,6 +42,10 @@ def pack(
     """Write the rows along an axis as bits, the first cell lowest, in one word or as many 64-bit
     words as it takes.
 
+    Args:
+        marked: Marked cells.
+        axis: Axis that becomes the bits of the words.
+
     >>> pack(np.array([[True, True, False, True]]))
     array([[11]], dtype=uint8)
     """
@@ -70,6 +74,10 @@ def count_cells(
 ) -> Counts:
     """Count marked segments.
 
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+
     >>> count_cells(pack(np.array([[True, True, False]])), pack(np.array([[False, True, True]])))
     Counts(matched=array([1]), reference=array([2]), estimate=array([2]))
     """
@@ -85,6 +93,10 @@ def count_events(
 
     No exclusive assignment is made and none is needed: at one half, and with maximal runs, a run
     matches one other at most.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
 
     >>> count_events(pack(np.array([[True, True, True, True]])), pack(np.array([[True, True, False, True]])))
     Counts(matched=array([1]), reference=array([1]), estimate=array([2]))

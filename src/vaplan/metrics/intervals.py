@@ -34,7 +34,14 @@ def bootstrap(
     level: float = LEVEL,
 ) -> list[Interval]:
     """The mean of every column over the videos, and its interval; all columns are resampled
-    together."""
+    together.
+
+    Args:
+        scores: Scores of every video (and seed).
+        seed: Seed of the resampling.
+        resamples: Number of bootstrap samples.
+        level: Confidence level of the interval.
+    """
     if len(scores) == 0:
         raise ValueError("no videos to resample")
     means = _resampled_means(scores, seed=seed, resamples=resamples)
@@ -52,6 +59,13 @@ def paired_bootstrap(
     level: float = LEVEL,
 ) -> tuple[float, float, float]:
     """The mean of `first - second`, scores of the same videos in the same order, and its interval.
+
+    Args:
+        first: Scores of the first method.
+        second: Scores of the second method on the same videos.
+        seed: Seed of the resampling.
+        resamples: Number of bootstrap samples.
+        level: Confidence level of the interval.
 
     >>> paired_bootstrap(np.array([1.0, 2.0]), np.array([0.5, 1.5]), seed=0)
     (0.5, 0.5, 0.5)
@@ -75,6 +89,12 @@ def bootstrap_over_seeds(
     make few distinct resamples of seeds: the interval then says little of other seeds than these.
     The seeds and the videos are crossed; see Owen, The Annals of Applied Statistics, 2007, for
     why such intervals are wide rather than narrow.
+
+    Args:
+        scores: Scores of every video (and seed).
+        seed: Seed of the resampling.
+        resamples: Number of bootstrap samples.
+        level: Confidence level of the interval.
     """
     if scores.size == 0:
         raise ValueError("nothing to resample")
@@ -94,7 +114,14 @@ def bootstrap_over_seeds(
 def llp_intervals(
     scores: LLPScores, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> dict[str, dict[str, Interval]]:
-    """The ten numbers in percent, each with its interval."""
+    """The ten numbers in percent, each with its interval.
+
+    Args:
+        scores: Scores of every video (and seed).
+        seed: Seed of the resampling.
+        resamples: Number of bootstrap samples.
+        level: Confidence level of the interval.
+    """
     return _ten(100 * scores.per_video, seed=seed, resamples=resamples, level=level)
 
 
@@ -107,7 +134,15 @@ def llp_differences(
     level: float = LEVEL,
 ) -> dict[str, dict[str, Interval]]:
     """`first - second` of the same videos in the ten numbers, in points of percent, each with its
-    interval."""
+    interval.
+
+    Args:
+        first: Scores of the first method.
+        second: Scores of the second method on the same videos.
+        seed: Seed of the resampling.
+        resamples: Number of bootstrap samples.
+        level: Confidence level of the interval.
+    """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} videos cannot be compared with {len(second)}")
     return _ten(

@@ -58,7 +58,15 @@ def iou_scores(
     one_to_one: bool = False,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "video threshold kind"]:
-    """Every video's event F at every threshold, in [0, 1], for each of `KINDS`."""
+    """Every video's event F at every threshold, in [0, 1], for each of `KINDS`.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        thresholds: Least intersection over union of a match.
+        one_to_one: Match each event at most once.
+        mask: Segments that exist; other segments do not count.
+    """
     if any(not 0 < threshold <= 1 for threshold in thresholds):
         raise ValueError(f"thresholds lie in (0, 1], not {list(thresholds)}")
     scores = np.empty((len(reference), len(thresholds), len(KINDS)))
@@ -115,6 +123,12 @@ def match_events(
 
     Without `one_to_one`, `matched` are estimated runs, and `reference` these and the missed ones,
     so that F has TP and FP from the estimate and FN from the reference.
+
+    Args:
+        overlaps: Pairs of events that share a segment.
+        rows: Number of rows.
+        min_iou: Least intersection over union of a match.
+        one_to_one: Match each event at most once.
     """
     close = (
         match_one_to_one(overlaps, min_iou=min_iou)

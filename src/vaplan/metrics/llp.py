@@ -56,7 +56,12 @@ class LLPScores:
         return LLPScores(np.concatenate((self.per_video, other.per_video)))
 
     def of(self, level: str, kind: str) -> Float[np.ndarray, " video"]:
-        """One of the ten numbers, video by video (for intervals)."""
+        """One of the ten numbers, video by video (for intervals).
+
+        Args:
+            level: `segment` or `event`.
+            kind: Kind of the score, a name in `KINDS`.
+        """
         return self.per_video[:, list(LEVELS).index(level), KINDS.index(kind)]
 
     def sum(self) -> LLPSum:
@@ -128,7 +133,13 @@ def llp(
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
     """The ten numbers in percent: `{"segment": {"audio", "visual", "audio_visual", "type",
-    "event"}, "event": …}`."""
+    "event"}, "event": …}`.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist; other segments do not count.
+    """
     return llp_scores(reference, estimate, mask=mask).percent()
 
 
@@ -157,7 +168,13 @@ def llp_counts(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> LLPCounts:
-    """Count matches for the F of each class and the micro F."""
+    """Count matches for the F of each class and the micro F.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist; other segments do not count.
+    """
     kinds = len(MODALITIES) + 1
     total = np.zeros((3, len(LEVELS), kinds, reference.shape[3]), dtype=np.int64)
     for _, rows in _parts(reference, estimate, mask):
@@ -176,7 +193,13 @@ def class_f(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "level modality class"]:
-    """F of each class in percent, from counts summed over videos; NaN where nobody marks it."""
+    """F of each class in percent, from counts summed over videos; NaN where nobody marks it.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist; other segments do not count.
+    """
     return llp_counts(reference, estimate, mask=mask).class_f()[:, [AUDIO, VISUAL]]
 
 
@@ -186,7 +209,13 @@ def label_f(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """How good pseudo labels are, in percent: `{"audio": {"segment", "event"}, "visual": …}`."""
+    """How good pseudo labels are, in percent: `{"audio": {"segment", "event"}, "visual": …}`.
+
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist; other segments do not count.
+    """
     numbers = llp(reference, estimate, mask=mask)
     return {
         modality: {level: numbers[level][modality] for level in LEVELS}

@@ -41,6 +41,10 @@ def find_overlaps(
 ) -> Overlaps:
     """List the pairs of maximal runs that share a segment.
 
+    Args:
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+
     >>> found = find_overlaps(np.array([[True, True, True, True]]), np.array([[True, True, False, True]]))
     >>> found.pairs.tolist(), found.iou.tolist()
     ([[0, 0], [0, 1]], [0.5, 0.25])
@@ -65,6 +69,10 @@ def match_one_to_one(
     estimated run, would cross; so a matching holds at most one of them, and holds as many pairs
     if the leftmost takes that one's place. Taking pairs from left to right, wherever both runs
     are free, therefore gives a maximum matching.
+
+    Args:
+        overlaps: Pairs of events that share a segment.
+        min_iou: Least intersection over union of a match.
     """
     close = np.flatnonzero(overlaps.iou >= min_iou)
     row, pairs = overlaps.row[close], overlaps.pairs[close]

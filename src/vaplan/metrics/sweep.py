@@ -28,7 +28,12 @@ class Sweep:
     numbers: Float[np.ndarray, "threshold level kind"]
 
     def of(self, level: str, kind: str) -> Float[np.ndarray, " threshold"]:
-        """One of the ten numbers at every threshold (for a curve)."""
+        """One of the ten numbers at every threshold (for a curve).
+
+        Args:
+            level: `segment` or `event`.
+            kind: Kind of the score, a name in `KINDS`.
+        """
         return self.numbers[:, list(LEVELS).index(level), KINDS.index(kind)]
 
     def best(self, level: str, kind: str) -> tuple[float, ...]:
@@ -36,6 +41,10 @@ class Sweep:
 
         Of several equally good ones it is the one nearest their mean, the first of two: the
         middle of a plateau is the furthest from where the number falls.
+
+        Args:
+            level: `segment` or `event`.
+            kind: Kind of the score, a name in `KINDS`.
         """
         scores = self.of(level, kind)
         tied = self.thresholds[scores >= scores.max() - 1e-9]
@@ -79,7 +88,12 @@ def mark(
     probability: Float[np.ndarray, "*video time modality class"],
     threshold: Sequence[float],
 ) -> Bool[np.ndarray, "*video time modality class"]:
-    """Mark values that reach the threshold of their modality."""
+    """Mark values that reach the threshold of their modality.
+
+    Args:
+        probability: Probability of each class in each segment and modality.
+        threshold: Threshold of each modality.
+    """
     return probability >= np.array(threshold, dtype=probability.dtype)[:, None]
 
 

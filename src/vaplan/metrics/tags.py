@@ -14,6 +14,10 @@ def ranking_precision(
     """Per video the mean, over its tags, of the share of tags among the classes that score no
     lower; NaN without tags.
 
+    Args:
+        tags: Tags of the videos.
+        score: Score of each class in each video; larger is more probable.
+
     >>> ranking_precision(np.array([[True, False, True]]), np.array([[0.9, 0.8, 0.7]])).round(3)
     array([0.833])
     """

@@ -47,7 +47,13 @@ class LLPMetric(Metric):
         reference: Bool[Tensor, "video time modality class"],
         mask: Bool[Tensor, "video time"] | None = None,
     ) -> None:
-        """Add some videos. The estimate comes first, as torchmetrics has it."""
+        """Add some videos. The estimate comes first, as torchmetrics has it.
+
+        Args:
+            estimate: Estimated labels of the same videos.
+            reference: Dense labels of the videos.
+            mask: Segments that exist; other segments do not count.
+        """
         scores = llp_scores(
             _array(reference),
             _array(estimate),
@@ -97,7 +103,13 @@ class AVEAccuracy(Metric):
         reference: Int[Tensor, "video time"],
         mask: Bool[Tensor, "video time"] | None = None,
     ) -> None:
-        """Add some videos. The estimate comes first, as torchmetrics has it."""
+        """Add some videos. The estimate comes first, as torchmetrics has it.
+
+        Args:
+            estimate: Estimated labels of the same videos.
+            reference: Dense labels of the videos.
+            mask: Segments that exist; other segments do not count.
+        """
         exists = None if mask is None else _array(mask)
         confusion = ave_scores(
             _array(reference), _array(estimate), classes=self.classes, mask=exists

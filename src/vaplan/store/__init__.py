@@ -75,6 +75,11 @@ class Store:
         """Find an encoder's store below `root`; with `provenance`, only if the encoder is the
         same still.
 
+        Args:
+            root: Folder of the store.
+            encoder: Store name of the encoder.
+            provenance: Provenance of the encoder.
+
         Raises: StoreError for no store, or one of another encoder; MachineError for one of
             another format.
         """
@@ -133,7 +138,12 @@ class Store:
         return dict(zip(video, zip(status, reason, strict=True), strict=True))
 
     def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
-        """List videos without a row, or with a failure whose reason contains `retry`."""
+        """List videos without a row, or with a failure whose reason contains `retry`.
+
+        Args:
+            videos: Ids of the videos.
+            retry: Text in the reason of failures to list as well.
+        """
         statuses = self.statuses()
 
         def done(video: str) -> bool:
@@ -167,6 +177,10 @@ class Store:
 
         `zeros` makes the array of the features, outside the memory for example; one shard is held
         at a time.
+
+        Args:
+            videos: Ids of the videos.
+            zeros: Function that makes the array.
 
         Raises: StoreError naming the videos that have no row, or features that are not what was
             written.

@@ -60,7 +60,13 @@ class Card:
         self, provenance: dict[str, Any], *, dtype: str = "", file: Path
     ) -> None:
         """Raise StoreError, naming the first difference, unless this is the encoder that filled
-        the store."""
+        the store.
+
+        Args:
+            provenance: Provenance of the encoder.
+            dtype: Type of the numbers.
+            file: File, for errors.
+        """
         was = {**self.provenance, "dtype": self.dtype}
         now = {**provenance, "dtype": dtype or self.dtype}
         for key in sorted(was.keys() | now.keys()):

@@ -16,6 +16,10 @@ from vaplan.writing import write_whole
 def publish(path: Path, content: bytes) -> None:
     """Write a temporary file, make it durable, and rename it.
 
+    Args:
+        path: File to write.
+        content: Bytes to write, or a function that writes them.
+
     Raises: MachineError naming the path and the bytes needed, when the disk refuses.
     """
 

@@ -18,6 +18,11 @@ def mapped_zeros(shape: tuple[int, ...], dtype: Any, *, folder: Path) -> np.ndar
     only parts are held.
 
     The file in `folder` has no name and goes with the process, however that ends.
+
+    Args:
+        shape: Shape of the array.
+        dtype: Type of the numbers.
+        folder: Folder of the files.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size <= MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):

@@ -53,6 +53,11 @@ class Entry:
 def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
     """An entry as the columns of SCHEMA.
 
+    Args:
+        entry: Entry of one video.
+        dimension: Number of values of a segment.
+        dtype: Type of the numbers.
+
     Raises: StoreError if its numbers cannot be an encoder's.
     """
     if entry.status not in STATUSES or (entry.status == "ok") != (
@@ -89,7 +94,13 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
 
 
 def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
-    """Read the entry of a row; StoreError if it was changed."""
+    """Read the entry of a row; StoreError if it was changed.
+
+    Args:
+        row: Row of a shard.
+        dimension: Number of values of a segment.
+        dtype: Type of the numbers.
+    """
     video, segments = row["video"], row["segments"]
     if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
         raise StoreError(
@@ -124,7 +135,14 @@ def check(
     mask: Bool[np.ndarray, " time"],
     dimension: int,
 ) -> None:
-    """Refuse a feature of another shape than the encoder's, or with values that are no numbers."""
+    """Refuse a feature of another shape than the encoder's, or with values that are no numbers.
+
+    Args:
+        video: Id of the video.
+        feature: Features of the video.
+        mask: Segments that exist.
+        dimension: Number of values of a segment.
+    """
     expected = len(mask), dimension
     if feature.shape != expected:
         what = (

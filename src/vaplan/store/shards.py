@@ -28,7 +28,13 @@ def number(shard: Path) -> int:
 
 
 def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
-    """Write rows as a new shard: all of them or none."""
+    """Write rows as a new shard: all of them or none.
+
+    Args:
+        folder: Folder of the files.
+        at: Number of the shard.
+        rows: Rows of the shard.
+    """
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     pq.write_table(
@@ -41,7 +47,12 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def load(shard: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a shard."""
+    """Some columns of a shard.
+
+    Args:
+        shard: File of the shard.
+        columns: Names of the columns.
+    """
     return _parsed(shard, columns, source=shard)
 
 
@@ -57,7 +68,12 @@ def load_whole(shard: Path) -> tuple[pa.Table, bool]:
 
 
 def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Return columns of the latest row of every video, with its shard and row."""
+    """Return columns of the latest row of every video, with its shard and row.
+
+    Args:
+        folder: Folder of the files.
+        columns: Names of the columns.
+    """
     tables = [load(shard, columns) for shard in listed(folder)]
     every = pa.concat_tables(
         [SCHEMA.empty_table().select(columns), *tables]
@@ -82,7 +98,12 @@ def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
 def by_shard(
     videos: Sequence[str], table: pa.Table
 ) -> Iterator[tuple[int, Integer[np.ndarray, " row"], Integer[np.ndarray, " row"]]]:
-    """Group the latest rows of videos by shard."""
+    """Group the latest rows of videos by shard.
+
+    Args:
+        videos: Ids of the videos.
+        table: Latest rows of all videos.
+    """
     if not videos:
         return
     positions = pc.index_in(
@@ -106,6 +127,11 @@ class Block:
 
 def block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
     """The features of some rows of a shard.
+
+    Args:
+        shard: File of the shard.
+        rows: Rows of the shard.
+        card: Provenance of the store.
 
     Raises: StoreError naming the video, unless every one of these rows is what was written.
     """

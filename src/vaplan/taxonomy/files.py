@@ -67,6 +67,10 @@ def with_prompts(taxonomy: Taxonomy, path: Path) -> Taxonomy:
     """Replace templates and prompts of a taxonomy by those of a file.
 
     The file may name some of the classes only.
+
+    Args:
+        taxonomy: Classes.
+        path: Taxonomy file.
     """
     content = _read(path, known=taxonomy.classes)
     if not content.templates and not any(content.prompts.values()):

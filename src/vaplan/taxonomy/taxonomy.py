@@ -93,7 +93,12 @@ def from_names(names: Iterable[str]) -> Taxonomy:
 
 
 def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> list[bool]:
-    """Mark the classes of a taxonomy that are in a list of names."""
+    """Mark the classes of a taxonomy that are in a list of names.
+
+    Args:
+        names: Names of classes.
+        taxonomy: Classes.
+    """
     indices = {taxonomy.index(name) for name in names}
     return [c in indices for c in range(len(taxonomy))]
 

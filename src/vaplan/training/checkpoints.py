@@ -44,7 +44,12 @@ class Checkpoints:
         return time.monotonic() - self._written >= self.seconds
 
     def write(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-        """Put a new checkpoint in the place of the last."""
+        """Put a new checkpoint in the place of the last.
+
+        Args:
+            tensors: Tensors of the training by name.
+            about: Position and history of the training.
+        """
         copies = {
             name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
         }
@@ -96,7 +101,12 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimiser(
     optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """Put moments and step counts back."""
+    """Put moments and step counts back.
+
+    Args:
+        optimiser: Optimiser, changed in place.
+        tensors: Tensors of the training by name.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         group, _, key_path = name.partition(".")

@@ -88,7 +88,12 @@ def fabric(where: Place) -> "Fabric":
 
 
 def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
-    """Move the features to the device if they fit; otherwise each batch is moved."""
+    """Move the features to the device if they fit; otherwise each batch is moved.
+
+    Args:
+        inputs: Features of the videos.
+        device: Device to move to.
+    """
     size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
     if device.type == "cuda" and size > ROOM * torch.cuda.mem_get_info(device)[0]:
         return inputs
@@ -97,13 +102,24 @@ def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
 
 def rank_slice(videos: int, fabric: "Fabric") -> slice:
     """Which of a batch's videos this process computes: every n-th, or all of fewer than there are
-    processes."""
+    processes.
+
+    Args:
+        videos: Number of videos of the batch.
+        fabric: Fabric of the training.
+    """
     count = fabric.world_size
     return slice(fabric.global_rank, None, count) if videos >= count else slice(None)
 
 
 def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
-    """Gather the prediction of a batch from all processes; only local parts have gradients."""
+    """Gather the prediction of a batch from all processes; only local parts have gradients.
+
+    Args:
+        prediction: Prediction for the videos of this process.
+        share: Videos of the batch that this process computed.
+        videos: Number of videos of the batch.
+    """
     if len(prediction.mask) == videos:
         return prediction
 
@@ -129,7 +145,12 @@ def in_full_precision(prediction: Any) -> Any:
 
 
 def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same value with every tensor in it changed."""
+    """The same value with every tensor in it changed.
+
+    Args:
+        value: A tensor, or a tuple or dataclass of such values.
+        change: Function of a tensor.
+    """
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, tuple):

@@ -11,7 +11,13 @@ from vaplan.arrays import Inputs, Prediction, Target
 
 @torch.no_grad()
 def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Prediction:
-    """Predict videos in evaluation mode; the result is on the CPU."""
+    """Predict videos in evaluation mode; the result is on the CPU.
+
+    Args:
+        model: Network.
+        inputs: Features of the videos.
+        batch_size: Number of videos at a time.
+    """
     device = next(iter(model.parameters()), torch.empty(0)).device
     was_training = model.training
     model.eval()
@@ -49,10 +55,20 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
-    """The same features on another device."""
+    """The same features on another device.
+
+    Args:
+        inputs: Features of the videos.
+        device: Device to move to.
+    """
     return inputs.map(lambda tensor: tensor.to(device))
 
 
 def move_target(target: Target, device: torch.device) -> Target:
-    """The same labels on another device."""
+    """The same labels on another device.
+
+    Args:
+        target: Labels of the videos.
+        device: Device to move to.
+    """
     return target.map(lambda tensor: tensor.to(device))

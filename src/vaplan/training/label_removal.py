@@ -84,6 +84,10 @@ class Remover:
 def warm_up(passed: float, settings: Removal) -> float:
     """The share of the ratios that counts after so many epochs.
 
+    Args:
+        passed: Number of epochs so far; fractions count.
+        settings: Settings; see their class.
+
     >>> [warm_up(passed, Removal(warm_up="official")) for passed in (0.0, 0.95, 1.0)]
     [0.0, 0.0, 1.0]
     >>> [warm_up(passed, Removal(warm_up_epochs=2.0)) for passed in (0.0, 0.5, 3.0)]

@@ -49,7 +49,13 @@ class Teacher:
 def correct_targets(
     prediction: Prediction, target: Target, settings: Teacher
 ) -> Target:
-    """The labels after the teacher had its say."""
+    """The labels after the teacher had its say.
+
+    Args:
+        prediction: Prediction of the averaged network.
+        target: Labels of the videos.
+        settings: Settings; see their class.
+    """
     if target.pseudo is None:
         raise RecipeError(
             "a teacher corrects pseudo labels, and there are none",
@@ -71,6 +77,12 @@ def update_ema(
     Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over
     about the last ninth of the steps so far, so that the start is forgotten soon and a short
     training has an average of its end.
+
+    Args:
+        average: Averaged network, changed in place.
+        model: Network.
+        decay: Weight of the past average.
+        step: Index of the step, from 0.
     """
     ours, theirs = (
         _numbers(average.state_dict().values()),

@@ -147,6 +147,10 @@ class Training:
 def learning_rate(epoch: int, settings: Training) -> float:
     """The learning rate of the epoch with this index, from 0.
 
+    Args:
+        epoch: Index of the epoch, from 0.
+        settings: Settings; see their class.
+
     >>> [learning_rate(epoch, Training(schedule="step", step_epochs=2, learning_rate=1.0)) for epoch in (0, 1, 2)]
     [1.0, 1.0, 0.1]
     """

@@ -19,6 +19,10 @@ def tensorboard_logger(folder: Path, also: Tell | None = None) -> Iterator[Tell 
 
     What an earlier training in the folder wrote of the same epochs and later ones is hidden by
     TensorBoard itself.
+
+    Args:
+        folder: Folder of the event files.
+        also: Callback that is called too.
     """
     writer: Any = None
 
