@@ -81,7 +81,7 @@ def main() -> None:
         "|---|" + "---:|" * (len(COLUMNS) + 2),
     ]
     lines.append(row("PLG", labels[learned], *shown))
-    for spoken, said in witnesses(
+    for spoken, said in sources(
         inputs, Target(found.weak_label, labels), learned
     ).items():
         for name, after in refined(first, labels, said, about).items():
@@ -98,7 +98,7 @@ def main() -> None:
     RESULTS.write_text("\n".join([HEAD, "", *lines]) + "\n", encoding="utf-8")
 
 
-def witnesses(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Prediction]:
+def sources(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Prediction]:
     """The parser on its own training videos, and parsers on videos that they have not seen."""
     how = recipe.read("ple", changes=CHANGES)
     model = runs.make_model(

@@ -462,8 +462,8 @@ def test_a_teacher_mends_labels_with_mistakes():
         losses=SEGMENT_OBJECTIVE,
         teacher=Teacher(5.0, 0.7),
     )
-    mended = correct_targets(predict(network_, inputs), given, Teacher()).pseudo
-    assert (mended != truth).sum() < 0.7 * (given.pseudo != truth).sum()
+    corrected = correct_targets(predict(network_, inputs), given, Teacher()).pseudo
+    assert (corrected != truth).sum() < 0.7 * (given.pseudo != truth).sum()
 
 
 def test_a_teacher_says_nothing_before_its_time():

@@ -1,4 +1,4 @@
-"""Two witnesses weighed by dense labels: against a slow restatement, and where the answer is known."""
+"""Stacking of two sources: against a slow restatement, and where the answer is known."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ VIDEOS, TIME, MODALITIES, CLASSES = 12, 4, 2, 3
 
 
 def drawn(seed):
-    """Videos, some with missing segments, whose truth both witnesses know a little of."""
+    """Videos, some with missing segments, whose truth both sources know a little of."""
     draw = torch.Generator().manual_seed(seed)
     shape = (VIDEOS, TIME, MODALITIES, CLASSES)
     mask = torch.rand(shape[:3], generator=draw) > 0.2
@@ -47,17 +47,15 @@ def slow_features(first, said, v, t, m, c):
         return sum(values) / len(values) if values else 0.0
 
     found = [odds(said.modality[v, m, c]), odds(said.video[v, c])]
-    for witness in (first, said.segment):
-        there = {
-            s: odds(witness[v, s, m, c]) for s in range(TIME) if said.mask[v, s, m]
-        }
+    for source in (first, said.segment):
+        there = {s: odds(source[v, s, m, c]) for s in range(TIME) if said.mask[v, s, m]}
         found += [
-            odds(witness[v, t, m, c]),
+            odds(source[v, t, m, c]),
             mean([there[s] for s in (t - 1, t + 1) if s in there]),
         ]
         found += [
             mean(list(there.values())),
-            odds(witness[v, t, 1 - m, c]) if said.mask[v, t, 1 - m] else 0.0,
+            odds(source[v, t, 1 - m, c]) if said.mask[v, t, 1 - m] else 0.0,
         ]
     return found
 

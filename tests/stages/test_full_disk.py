@@ -1,4 +1,4 @@
-"""A full disk, a forbidden folder: the job stops with one clear line, and goes on when that is mended."""
+"""A full disk, a forbidden folder: the job stops with one clear line, and goes on when that is corrected."""
 
 import errno
 import os
