@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from tests.objectives import PLE_OBJECTIVE
 from tests.trainings import QUICK, Killed, labelled, network, weights, world
-from vaplan.training import Checkpoints, Teacher, fit, is_rank_zero
+from vaplan.training import Checkpoints, Teacher, fit, is_rank_zero, leave_process_group
 
 AVERAGED = replace(
     QUICK, batch_size=15, ema=0.5, clip_norm=1.0, optimiser="adamw", weight_decay=0.01
@@ -70,6 +70,7 @@ def main(out: Path) -> None:
             "resumed": weights(resumed),
         }
         save_file(found, out, metadata=losses)
+    leave_process_group()
 
 
 if __name__ == "__main__":

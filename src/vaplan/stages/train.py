@@ -119,6 +119,7 @@ def train(
         hashes,
         environment=environment,
     )
+    training.leave_process_group()
     if not training.is_rank_zero():
         return trained
     saved = runs.save(score_run(trained, data, store))

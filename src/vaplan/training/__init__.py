@@ -6,7 +6,7 @@ machine.
 """
 
 from vaplan.training.checkpoints import Checkpoints
-from vaplan.training.devices import is_rank_zero, place
+from vaplan.training.devices import is_rank_zero, leave_process_group, place
 from vaplan.training.inference import predict, seeded, threads
 from vaplan.training.loop import Epoch, TargetHook, Validate, fit
 from vaplan.training.mean_teacher import Teacher
@@ -34,6 +34,7 @@ __all__ = [
     "fit",
     "is_rank_zero",
     "learning_rate",
+    "leave_process_group",
     "place",
     "predict",
     "seeded",

@@ -6,6 +6,7 @@ together, so that losses over a whole batch, ranks within it included, are those
 and so are the gradients.
 """
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -85,6 +86,17 @@ def fabric(where: Place) -> "Fabric":
     )
     joined.launch()
     return joined
+
+
+def leave_process_group() -> None:
+    """Close the connections to the other processes of a training, if there are any.
+
+    A process that exits with open connections can be aborted by their threads.
+    """
+    if torch.distributed.is_initialized():
+        gc.collect()  # networks and optimisers hold the group until they are freed
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
