@@ -1,14 +1,18 @@
 """Run folders are foreign input: a torn file is one clear error that names it."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import World
 from vaplan import recipe as recipes
 from vaplan import runs, stages
-from vaplan.errors import Exit, RunError
+from vaplan.errors import Exit, VaplanError
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,11 @@ def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("metrics.json", '{"val": ', r"metrics\.json: not a JSON file of scores"),
         ("run.json", '{"classes": ', r"run\.json: not the description of a run"),
         ("run.json", "[]", r"run\.json: not the description of a run"),
-        ("run.json", '{"classes": []}', "'feature_sizes' is missing"),
+        ("run.json", '{"classes": []}', "lacks 'feature_sizes'"),
+        ("log.jsonl", "[" * 100_000, r"log\.jsonl:1: this line is not the JSON"),
+        ("log.jsonl", '{"epoch": "one"}', r"log\.jsonl:1: this line is not the JSON"),
+        ("metrics.json", "[1]", r"metrics\.json: not a JSON file of scores"),
+        ("recipe.yaml", "", r"recipe\.yaml: the recipe is empty"),
     ],
 )
 def test_a_torn_file_is_one_error_with_its_name(
@@ -36,7 +44,7 @@ def test_a_torn_file_is_one_error_with_its_name(
 ) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     (folder / name).write_text(text)
-    with pytest.raises(RunError, match=message) as caught:
+    with pytest.raises(VaplanError, match=message) as caught:
         runs.load(folder)
     assert caught.value.exit == Exit.USAGE
     assert "\n" not in str(caught.value)
@@ -47,3 +55,56 @@ def test_a_run_is_loaded_as_it_was_saved(trained: Path) -> None:
     assert [epoch["epoch"] for epoch in first.history] == [1, 2]
     assert first.metrics == second.metrics
     assert set(first.metrics) == {"val", "test"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("feature_sizes", [[1_000_000_000], [512]]),
+        ("feature_sizes", [[-1], [512]]),
+        ("feature_sizes", [[], []]),
+        ("feature_sizes", 3),
+        ("classes", ["Dog", "Dog"]),
+        ("classes", [1, 2]),
+        ("classes", [f"class {i}" for i in range(100_000)]),
+        ("segments", "ten"),
+        ("segments", 0),
+        ("weights_sha256", "0" * 64),
+        ("weights_sha256", None),
+        ("decision", {"segments": {"audio": [0.5]}}),
+        ("decision", {"segments": {"audio": "high", "visual": [2.0]}}),
+        ("inputs", [1]),
+    ],
+)
+def test_a_foreign_description_is_one_error_before_any_memory_is_taken(
+    trained: Path, tmp_path: Path, key: str, value: Any
+) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    description = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(description | {key: value}))
+    with pytest.raises(VaplanError) as caught:
+        runs.load(folder)
+    assert caught.value.exit == Exit.USAGE
+    assert "\n" not in str(caught.value)
+
+
+def test_two_trainings_into_one_folder_are_not_mixed(
+    world: World, tmp_path: Path
+) -> None:
+    recipe = recipes.read("han", changes=world.changes)
+    (tmp_path / "recipe.yaml").write_text(recipes.dump(recipe))
+    other = "import sys; from vaplan.cli import main; main()"
+    command = [sys.executable, "-c", other, "train", str(tmp_path / "recipe.yaml")]
+    seen = list[subprocess.CompletedProcess[str]]()
+
+    def race(_: object) -> None:
+        if not seen:
+            arguments = [*command, "--run", str(tmp_path / "run")]
+            seen.append(
+                subprocess.run(arguments, capture_output=True, text=True, check=False)
+            )
+
+    stages.train(recipe, tmp_path / "run", on_epoch=race)
+    assert seen[0].returncode == Exit.MACHINE
+    assert "the run folder is locked by pid" in seen[0].stderr
+    assert runs.load(tmp_path / "run").recipe.model == recipe.model

@@ -305,7 +305,7 @@ def test_a_second_writer_is_told_who_holds_the_lock(tmp_path):
     with (
         store.writing(),
         pytest.raises(
-            MachineError, match=f"store locked by pid {os.getpid()} on .* since"
+            MachineError, match=f"the store is locked by pid {os.getpid()} on .* since"
         ) as caught,
     ):
         Store.open(tmp_path, "clip:x").add([entry(IDS[0])])

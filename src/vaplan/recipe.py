@@ -152,7 +152,13 @@ def parse(
         file: File of the text, for errors.
     """
     try:
-        tree = yaml_document(text, error=RecipeError).value or {}
+        tree = yaml_document(text, error=RecipeError).value
+        if tree is None and file is None:
+            tree = {}  # a recipe of defaults and changes
+        if tree is None:
+            raise RecipeError(
+                "the recipe is empty", fix="write `model: {name: han}` to begin with"
+            )
         if not isinstance(tree, dict):
             raise RecipeError(
                 "a recipe is a mapping of settings",

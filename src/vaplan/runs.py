@@ -6,6 +6,7 @@
 - `metrics.json`: scores of the splits with dense labels.
 - `model.safetensors`: the weights.
 - `tensorboard/`: training curves, if TensorBoard is installed.
+- `lock`: names the process that trains into the folder.
 
 No pickle is written or read.
 """
@@ -13,26 +14,27 @@ No pickle is written or read.
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vaplan import recipe as recipes
 from vaplan.arrays import MODALITIES, FeatureSizes, Prediction
 from vaplan.decisions import decide
-from vaplan.errors import RunError
+from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.models import MODELS
+from vaplan.reading import plain_text
 from vaplan.recipe import Recipe
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import Epoch, seeded
-from vaplan.writing import sha256, write_json, write_text, write_whole
+from vaplan.writing import sha256, write_json, write_tensors, write_text
 
 RECIPE = "recipe.yaml"
 DESCRIPTION = "run.json"
@@ -41,7 +43,7 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 CHECKPOINT = "checkpoint.safetensors"
 TENSORBOARD = "tensorboard"
-REQUIRED_KEYS = ("classes", "feature_sizes", "segments", "weights_sha256")
+MAX_BYTES = 64 * 1024 * 1024  # of a JSON file; 100,000 epochs need less
 LIBRARIES = (
     "vaplan",
     "torch",
@@ -51,6 +53,62 @@ LIBRARIES = (
     "safetensors",
     "lightning-fabric",
 )
+
+
+@dataclass(frozen=True)
+class Description:
+    """Content of `run.json`.
+
+    A run folder may come from anybody, so every value is checked before it is used.
+
+    Attributes:
+        classes: Names of the classes.
+        feature_sizes: Feature size of each stream, per modality.
+        segments: Length of the longest training video.
+        weights_sha256: Hash of the weights file.
+        decision: Decision rule, gate threshold, and one or all segment thresholds.
+        selection: Epoch of the weights and why it was selected.
+        inputs: Content hashes of everything the run was trained on, by name.
+        environment: Version of the annotations, device and precision of the training.
+        versions: Versions of the libraries.
+    """
+
+    classes: tuple[str, ...]
+    feature_sizes: tuple[tuple[int, ...], ...]
+    segments: int
+    weights_sha256: str
+    decision: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.feature_sizes) != len(MODALITIES) or not all(self.feature_sizes):
+            raise RecipeError("feature_sizes must name the streams of each modality")
+        if min(min(sizes) for sizes in self.feature_sizes) < 1 or self.segments < 1:
+            raise RecipeError("feature_sizes and segments must be at least 1")
+
+    @property
+    def thresholds(self) -> Float[Tensor, "modality class"] | None:
+        """The fitted segment thresholds; None if the run has one threshold."""
+        thresholds = self.decision.get("segments")
+        if not isinstance(thresholds, Mapping):
+            return None
+        rows = [thresholds.get(modality) for modality in MODALITIES]
+        for row in rows:
+            if not _are_probabilities(row, len(self.classes)):
+                raise RecipeError(
+                    "decision.segments must hold one threshold in [0, 1] for each "
+                    f"modality and each of the {len(self.classes)} classes"
+                )
+        return torch.tensor(rows)
+
+
+def _are_probabilities(value: Any, count: int) -> bool:
+    if not isinstance(value, list) or len(value) != count:
+        return False
+    return all(type(v) in (int, float) and 0 <= v <= 1 for v in value)
 
 
 @dataclass(frozen=True)
@@ -121,25 +179,21 @@ def save(run: Run) -> Run:
     (folder / DESCRIPTION).unlink(missing_ok=True)
     write_text(folder / RECIPE, recipes.dump(run.recipe))
     write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
-    weights = {
-        name: tensor.contiguous().cpu()
-        for name, tensor in run.model.state_dict().items()
-    }
-    write_whole(folder / WEIGHTS, lambda temporary: save_file(weights, temporary))
+    write_tensors(folder / WEIGHTS, run.model.state_dict())
     write_json(folder / METRICS, run.metrics)
     versions = {name: version(name) for name in LIBRARIES}
-    description = {
-        "classes": list(run.taxonomy.classes),
-        "feature_sizes": run.feature_sizes,
-        "segments": run.segments,
-        "weights_sha256": sha256(folder / WEIGHTS),
-        "decision": _describe_decision(run),
-        "selection": _describe_selection(run),
-        "inputs": dict(run.inputs),
-        "environment": dict(run.environment),
-        "versions": versions | {"python": platform.python_version()},
-    }
-    write_json(folder / DESCRIPTION, description)
+    description = Description(
+        classes=run.taxonomy.classes,
+        feature_sizes=run.feature_sizes,
+        segments=run.segments,
+        weights_sha256=sha256(folder / WEIGHTS),
+        decision=_describe_decision(run),
+        selection=_describe_selection(run),
+        inputs=dict(run.inputs),
+        environment=dict(run.environment),
+        versions=versions | {"python": platform.python_version()},
+    )
+    write_json(folder / DESCRIPTION, asdict(description))
     return run
 
 
@@ -186,7 +240,7 @@ def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
         return False
     if (folder / RECIPE).read_text(encoding="utf-8") != recipes.dump(recipe):
         return False
-    return read_description(folder).get("inputs") == dict(inputs)
+    return read_description(folder).inputs == dict(inputs)
 
 
 def load(folder: Path) -> Run:
@@ -205,28 +259,31 @@ def load(folder: Path) -> Run:
             )
     description = read_description(folder)
     recipe = recipes.read(folder / RECIPE)
-    taxonomy = Taxonomy(tuple(description["classes"]))
-    audio, visual = (tuple(sizes) for sizes in description["feature_sizes"])
+    audio, visual = description.feature_sizes
+    try:
+        taxonomy = Taxonomy(description.classes)
+        thresholds = description.thresholds
+    except (AnnotationError, RecipeError) as error:
+        raise _not_a_description(folder, error.what) from None
+    _check_weights_fit(folder, recipe, description)
     model = make_model(recipe, feature_sizes=(audio, visual), classes=len(taxonomy))
-    _load_weights(
-        model, folder / WEIGHTS, expected_sha256=description["weights_sha256"]
-    )
+    _load_weights(model, folder / WEIGHTS)
     return Run(
         folder,
         recipe,
         taxonomy,
         (audio, visual),
-        description["segments"],
+        description.segments,
         _read_history(folder / LOG),
         model.eval(),
-        description.get("inputs", {}),
-        _read_thresholds(description),
+        description.inputs,
+        thresholds,
         _read_metrics(folder / METRICS),
-        description.get("environment", {}),
+        description.environment,
     )
 
 
-def read_description(folder: Path) -> dict[str, Any]:
+def read_description(folder: Path) -> Description:
     """Read `run.json` without loading the network.
 
     Raises:
@@ -234,34 +291,69 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        description = None
-    if not isinstance(description, dict):
-        raise RunError("not the description of a run", file=path, fix="train again")
-    missing = [key for key in REQUIRED_KEYS if key not in description]
-    if missing:
-        raise RunError(
-            f"not the description of a run: {missing[0]!r} is missing",
-            file=path,
-            fix="train again",
-        )
+        content = json.loads(plain_text(path, error=RunError, at_most=MAX_BYTES))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise _not_a_description(folder, "it is not a JSON object")
+    names = [f.name for f in fields(Description)]
+    try:
+        known = {name: content[name] for name in names if name in content}
+        description: Description = recipes.build(Description, known, "the file")
+    except RecipeError as error:
+        raise _not_a_description(folder, error.what) from None
     return description
 
 
-def _load_weights(model: nn.Module, path: Path, *, expected_sha256: str) -> None:
-    if sha256(path) != expected_sha256:
+def _not_a_description(folder: Path, problem: str) -> RunError:
+    return RunError(
+        f"not the description of a run: {problem}",
+        file=folder / DESCRIPTION,
+        fix="train again",
+    )
+
+
+def _check_weights_fit(folder: Path, recipe: Recipe, description: Description) -> None:
+    """Compare the hash and the shapes of the weights file, before memory is allocated."""
+    path = folder / WEIGHTS
+    if sha256(path) != description.weights_sha256:
         raise RunError(
             "the weights have changed since the training", file=path, fix="train again"
         )
+    audio, visual = description.feature_sizes
     try:
-        model.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
+        with safe_open(path, framework="pt") as file:
+            stored = {
+                name: tuple(file.get_slice(name).get_shape()) for name in file.keys()
+            }
+    except (SafetensorError, OSError) as error:
         raise RunError(
-            f"the weights do not fit the network: {error}",
+            f"not a safetensors file: {error}", file=path, fix="train again"
+        ) from None
+    with torch.device("meta"):  # shapes without memory
+        model = make_model(
+            recipe,
+            feature_sizes=(audio, visual),
+            classes=len(description.classes),
+        )
+    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    if stored != expected:
+        different = sorted(
+            name
+            for name in {*stored, *expected}
+            if stored.get(name) != expected.get(name)
+        )
+        name = different[0]
+        raise RunError(
+            f"the weights do not fit the network: {name} has shape "
+            f"{stored.get(name)}, expected {expected.get(name)}",
             file=path,
             fix="train again",
-        ) from None
+        )
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    model.load_state_dict(load_file(path))
     for name, tensor in model.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise RunError(
@@ -275,38 +367,40 @@ def _read_history(path: Path) -> tuple[Epoch, ...]:
     if not path.is_file():
         return ()
     epochs = list[Epoch]()
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = plain_text(path, error=RunError, at_most=MAX_BYTES).splitlines()
     for number, line in enumerate(lines, start=1):
         try:
-            epochs.append(json.loads(line))
-        except ValueError:
+            epoch = json.loads(line)
+        except (ValueError, RecursionError):
+            epoch = None
+        if not _is_epoch(epoch):
             raise RunError(
                 "this line is not the JSON of an epoch",
                 file=path,
                 line=number,
                 fix="train again, or delete the file: it is only the training log",
-            ) from None
+            )
+        epochs.append(epoch)
     return tuple(epochs)
 
 
-def _read_thresholds(
-    description: Mapping[str, Any],
-) -> Float[Tensor, "modality class"] | None:
-    thresholds = description.get("decision", {}).get("segments")
-    if not isinstance(thresholds, dict):
-        return None
-    return torch.tensor([thresholds[modality] for modality in MODALITIES])
+def _is_epoch(value: Any) -> bool:
+    if not isinstance(value, dict) or type(value.get("epoch")) is not int:
+        return False
+    return all(type(v) in (int, float) for v in value.values())
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        metrics = json.loads(plain_text(path, error=RunError, at_most=MAX_BYTES))
+    except (ValueError, RecursionError):
+        metrics = None
+    if not isinstance(metrics, dict):
         raise RunError(
             "not a JSON file of scores",
             file=path,
             fix="train again, or delete the file: predictions do not need it",
-        ) from None
+        )
     return metrics

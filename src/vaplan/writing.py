@@ -1,46 +1,194 @@
-"""Files written whole, and their hashes: write beside, then rename, so that a file is complete or
-not there."""
+"""Write files atomically, and hash them.
 
+A file is written beside its final path and then renamed. A reader sees the old file or the new
+one, never a part of it.
+"""
+
+import errno
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vaplan.errors import MachineError
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` make a file beside `path`, then put it in place."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
+PART = ".part"  # ending of the temporary file beside a path
+LONGEST_NAME = 255  # bytes of a file name on common file systems
+NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+def write_atomically(
+    path: Path, write: Callable[[Path], object], *, size: int | None = None
+) -> Path:
+    """Write a temporary file beside a path and rename it to the path.
+
+    Args:
+        path: File to write; its folder is made.
+        write: Function that writes the temporary file.
+        size: Bytes that the file needs, for the error message, if they are known.
+
+    Returns:
+        The path.
+
+    Raises:
+        MachineError: The disk is full, or the folder cannot be written.
+    """
+    temporary = _temporary_path(path)
+    with machine_errors(path, size=size):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        temporary.replace(path)
+        try:
+            write(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def machine_errors(path: Path, *, size: int | None = None) -> Iterator[None]:
+    """Turn an error of the operating system during a write into a `MachineError`.
+
+    Args:
+        path: File that is written.
+        size: Bytes that the file needs, if they are known.
+    """
+    try:
+        yield
     except OSError as error:
-        fix = "free space, or choose another path"
+        if error.errno in NO_SPACE:
+            needed = "space" if size is None else f"{size:,} bytes or more"
+            fix = f"free {needed}, then run the same command again"
+        else:
+            fix = "check the permissions of the folder, or choose another path"
         raise MachineError(
             f"cannot write: {error.strerror or error}", file=path, fix=fix
         ) from error
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write bytes and make them durable before the file appears under its name.
+
+    Args:
+        path: File to write.
+        content: Bytes of the file.
+
+    Raises:
+        MachineError: The disk is full, or the folder cannot be written.
+    """
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    write_atomically(path, write, size=len(content))
+    with machine_errors(path, size=len(content)):
+        _make_durable(path.parent)
     return path
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text as UTF-8."""
-    return write_whole(
-        path, lambda temporary: temporary.write_text(text, encoding="utf-8")
+    """Write a text as UTF-8.
+
+    Args:
+        path: File to write.
+        text: Text of the file.
+    """
+    content = text.encode("utf-8")
+    return write_atomically(
+        path, lambda temporary: temporary.write_bytes(content), size=len(content)
     )
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> Path:
-    """Write one JSON document, readable."""
+    """Write one JSON document with indents.
+
+    Args:
+        path: File to write.
+        value: Content of the document.
+    """
     return write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, "Tensor"],
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Write tensors as a safetensors file and make it durable.
+
+    Args:
+        path: File to write.
+        tensors: Tensors by name, on any device.
+        metadata: Texts of the file's header.
+    """
+    from safetensors.torch import save
+
+    copies = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
+    }
+    return write_bytes(path, save(copies, metadata=dict(metadata or {}) or None))
+
+
+def check_writable(folder: Path) -> Path:
+    """Make a folder and check that files can be written into it.
+
+    Args:
+        folder: Folder of the results of a job.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MachineError: The folder cannot be made or written.
+    """
+    trial = folder / f".vaplan-{os.getpid()}{PART}"
+    with machine_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            trial.touch()
+        finally:
+            trial.unlink(missing_ok=True)
+    return folder
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in a folder.
+
+    Args:
+        folder: Folder that no other process writes into.
+    """
+    for leftover in folder.glob(f".*{PART}"):
+        leftover.unlink(missing_ok=True)
+
+
 def sha256(path: Path) -> str:
-    """The content hash of a file."""
+    """Return the SHA-256 hash of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_durable(folder: Path) -> None:
+    """Make the names of a folder's files durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _temporary_path(path: Path) -> Path:
+    """Name the temporary file of a path; a long name is replaced by its hash."""
+    name = f".{path.name}{PART}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
+        name = f".{digest[:32]}{PART}"
+    return path.with_name(name)

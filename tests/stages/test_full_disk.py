@@ -117,7 +117,7 @@ def test_a_store_in_a_place_that_cannot_be_written_stops_the_job(
     (with_media(tmp_path) / "store").write_text("a file where the store should be")
     with pytest.raises(
         MachineError,
-        match=r"the store cannot be written: .* Fix: free space there, or mend",
+        match=r"the store cannot be written: .* Fix: free space there, or correct",
     ) as caught:
         job(tmp_path)
     assert caught.value.exit == Exit.MACHINE

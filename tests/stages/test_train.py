@@ -385,7 +385,8 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     ]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard"} == {
-        "checkpoint.safetensors"
+        "checkpoint.safetensors",
+        "lock",
     }
     stages.train(run.recipe, tmp_path / "run", resume=True)
     for name in ("model.safetensors", "log.jsonl", "metrics.json"):

@@ -19,7 +19,7 @@ from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.reading import csv_text
 from vaplan.taxonomy import Taxonomy, from_names, read_task, read_taxonomy
 from vaplan.timeline import Event
-from vaplan.writing import write_text, write_whole
+from vaplan.writing import write_atomically, write_text
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 OPTIONAL = ("path", "split")
@@ -82,7 +82,9 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
         for name in names
     }
     if path.suffix == ".parquet":
-        return write_whole(path, lambda temporary: _write_parquet(temporary, columns))
+        return write_atomically(
+            path, lambda temporary: _write_parquet(temporary, columns)
+        )
     return write_text(path, _csv(columns))
 
 

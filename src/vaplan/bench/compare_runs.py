@@ -38,7 +38,9 @@ def compare_runs(folders: Sequence[Path], out: Path) -> Path:
         out: Folder or file to write.
     """
     run_of = dict(zip(names_of(folders), map(runs.load, folders), strict=True))
-    abouts = {name: runs.read_description(run.folder) for name, run in run_of.items()}
+    abouts = {
+        name: vars(runs.read_description(run.folder)) for name, run in run_of.items()
+    }
     tables = [*_numbers(run_of, abouts), *_settings(run_of)]
     curves = training_curves({name: run.history for name, run in run_of.items()})
     pictures = [

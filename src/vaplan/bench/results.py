@@ -192,7 +192,7 @@ def _method(row: Row, desk: Desk, failures: Failures) -> Method:
     }
     done = {seed: job for seed, job in row.jobs.items() if seed not in failed}
     runs = {seed: job.place(desk.work) for seed, job in done.items()}
-    abouts = [read_description(run) for run in runs.values()]
+    abouts = [vars(read_description(run)) for run in runs.values()]
     return Method(
         row.title,
         row.value,

@@ -18,7 +18,7 @@ from vaplan.bench.world import TRUTH, Bars, make_world
 from vaplan.errors import UsageError
 from vaplan.report import Picture
 from vaplan.stages import read_data
-from vaplan.writing import write_json, write_text, write_whole
+from vaplan.writing import write_atomically, write_json, write_text
 
 # networks, batches and trainings of the drawn world's size, alike for all methods
 WORLD_CHANGES = (
@@ -179,4 +179,4 @@ def save(picture: Picture, path: Path) -> None:
             picture.figure.savefig, format=kind, dpi=DOTS_PER_INCH, metadata=metadata
         )
         with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters as letters
-            write_whole(path.with_suffix(f".{kind}"), draw)
+            write_atomically(path.with_suffix(f".{kind}"), draw)

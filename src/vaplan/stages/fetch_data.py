@@ -21,7 +21,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from vaplan.errors import MachineError, MissingExtra, UsageError, unknown
 from vaplan.workers import Progress
-from vaplan.writing import write_whole
+from vaplan.writing import write_bytes
 
 PUBLIC = "https://raw.githubusercontent.com"
 PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
@@ -251,7 +251,7 @@ def _bring(
             f"{source.sha256}"
         )
         raise MachineError(what, file=address, fix=by_hand)
-    write_whole(path, lambda temporary: temporary.write_bytes(data))
+    write_bytes(path, data)
 
 
 def _numbers(data: bytes) -> bytes:

@@ -30,7 +30,7 @@ from vaplan.pseudo_labels import (
 )
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
-from vaplan.writing import write_json, write_whole
+from vaplan.writing import write_atomically, write_json
 from vaplan.zero_shot import ZeroShotClassifier
 
 DiagnosticsByClass = dict[str, dict[str, LabelDiagnostics]]
@@ -314,7 +314,7 @@ def draw_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
     def save(path: Path) -> None:
         figure.savefig(path, format="png", dpi=FIGURE_DPI, metadata={"Software": None})
 
-    return write_whole(out, save)
+    return write_atomically(out, save)
 
 
 def figure_path(table: Path) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from vaplan.arrays import MODALITIES, Target
 from vaplan.dataset import Dataset, input_hashes
 from vaplan.decisions import decide, keep_one_label
 from vaplan.errors import RecipeError, RunError
+from vaplan.locks import lock_folder
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp
 from vaplan.recipe import DENSE, Recipe, dump
@@ -50,6 +52,7 @@ def train(
     Raises:
         RecipeError: The recipe lacks data or a store, or a file does not exist.
         RunError: The folder contains another finished training and `overwrite` is false.
+        MachineError: Another process trains into the folder.
     """
     for name in ("data", "store"):
         if not getattr(recipe, name):
@@ -58,37 +61,63 @@ def train(
                 fix=f"give --{name}, or write `{name}: …`",
             )
     data = read_data(recipe.data)
-    store = Path(recipe.store)
-    recipe = with_encoders(recipe, store)
+    recipe = with_encoders(recipe, Path(recipe.store))
     dataset = Dataset.with_features(
-        _select_split(data, "train") or data, store, recipe.encoders, overflow=run
+        _select_split(data, "train") or data,
+        Path(recipe.store),
+        recipe.encoders,
+        overflow=run,
     )
-    hashes = _input_hashes(recipe, data, store)
+    hashes = _input_hashes(recipe, data)
     if runs.is_done(run, recipe, hashes):
         return runs.load(run)
-    if not overwrite and (run / runs.WEIGHTS).is_file():
-        raise RunError(
-            "it contains another finished training: "
-            "another recipe, or other data, features or labels",
-            file=run,
-            fix="give another folder with --run, or add --overwrite",
+    with _lock_run(run):
+        if not overwrite and (run / runs.WEIGHTS).is_file():
+            raise RunError(
+                "it contains another finished training: "
+                "another recipe, or other data, features or labels",
+                file=run,
+                fix="give another folder with --run, or add --overwrite",
+            )
+        checkpoints = Checkpoints(
+            run / runs.CHECKPOINT,
+            of=_training_hash(recipe, hashes),
+            seconds=checkpoint_seconds,
+            resume=resume,
         )
+        trained = _train(run, recipe, data, dataset, checkpoints, on_epoch)
+        trained = replace(trained, inputs=hashes)
+        if not training.is_rank_zero():
+            return trained
+        saved = runs.save(score_run(trained, data, Path(recipe.store)))
+        checkpoints.remove()
+    return saved
+
+
+def _lock_run(run: Path) -> AbstractContextManager[None]:
+    """Lock the run folder; of several processes only the first one writes into it."""
+    if training.is_rank_zero():
+        return lock_folder(run, kind="run folder")
+    return nullcontext()
+
+
+def _train(
+    run: Path,
+    recipe: Recipe,
+    data: Annotations,
+    dataset: Dataset,
+    checkpoints: Checkpoints,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> Run:
+    """Train the network of a recipe on a data set, without saving it."""
     inputs = dataset.inputs
     target = read_target(recipe, dataset)
+    taxonomy = dataset.annotations.taxonomy
     model = runs.make_model(
-        recipe,
-        feature_sizes=inputs.feature_sizes,
-        classes=len(dataset.annotations.taxonomy),
+        recipe, feature_sizes=inputs.feature_sizes, classes=len(taxonomy)
     )
-    checkpoints = Checkpoints(
-        run / runs.CHECKPOINT,
-        of=_training_hash(recipe, hashes),
-        seconds=checkpoint_seconds,
-        resume=resume,
-    )
-    target_hook = None
-    if recipe.removal:
-        target_hook = load_removal(recipe.removal, dataset.annotations.taxonomy)
+    target_hook = load_removal(recipe.removal, taxonomy) if recipe.removal else None
+    validates = recipe.training.validates
     with training.tensorboard_logger(run / runs.TENSORBOARD, on_epoch) as log_epoch:
         history = training.fit(
             model,
@@ -96,9 +125,7 @@ def train(
             target,
             settings=recipe.training,
             losses=recipe.losses,
-            validate=make_validation(data, recipe)
-            if recipe.training.validates
-            else None,
+            validate=make_validation(data, recipe) if validates else None,
             on_epoch=log_epoch,
             target_hook=target_hook,
             teacher=recipe.teacher,
@@ -108,23 +135,17 @@ def train(
         "annotations": data.version,
         "compute": asdict(training.place(recipe.training)),
     }
-    trained = Run(
+    training.leave_process_group()
+    return Run(
         run,
         recipe,
-        dataset.annotations.taxonomy,
+        taxonomy,
         inputs.feature_sizes,
         dataset.segments,
         tuple(history),
         model.eval(),
-        hashes,
         environment=environment,
     )
-    training.leave_process_group()
-    if not training.is_rank_zero():
-        return trained
-    saved = runs.save(score_run(trained, data, store))
-    checkpoints.remove()
-    return saved
 
 
 def read_target(recipe: Recipe, dataset: Dataset) -> Target:
@@ -209,8 +230,8 @@ def make_validation(data: Annotations, recipe: Recipe) -> training.Validate:
     return score
 
 
-def _input_hashes(recipe: Recipe, data: Annotations, store: Path) -> dict[str, str]:
-    hashes = input_hashes(data, store, recipe.encoders)
+def _input_hashes(recipe: Recipe, data: Annotations) -> dict[str, str]:
+    hashes = input_hashes(data, Path(recipe.store), recipe.encoders)
     ratios = recipe.removal.ratios if recipe.removal else ""
     for path in (recipe.labels, recipe.label_probability, ratios):
         if path and path != DENSE:

@@ -18,10 +18,11 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32
 
 from vaplan.errors import StoreError, VaplanError
+from vaplan.locks import lock_folder
 from vaplan.store import shards
 from vaplan.store.card import Card, canonical, digest, plain, read_json
-from vaplan.store.disk import locked, publish
 from vaplan.store.rows import Entry, from_row, intact, to_row
+from vaplan.writing import write_bytes
 
 __all__ = ["Card", "Entry", "Store", "Writer", "stores"]
 
@@ -63,8 +64,8 @@ class Store:
             )
         store = existing_stores.get(encoder, cls(Path(root) / card.folder_name, card))
         if encoder not in existing_stores:
-            with locked(store.folder):
-                publish(store.folder / CARD, card.sealed())
+            with lock_folder(store.folder, kind="store"):
+                write_bytes(store.folder / CARD, card.sealed())
         store.plan(planned)
         return store
 
@@ -112,14 +113,14 @@ class Store:
         path, videos = self.folder / PLAN, [*videos]
         if path.exists() and not {*videos} - {*self.planned}:
             return
-        with locked(self.folder):
-            publish(path, canonical([*dict.fromkeys([*self.planned, *videos])]))
+        with lock_folder(self.folder, kind="store"):
+            write_bytes(path, canonical([*dict.fromkeys([*self.planned, *videos])]))
 
     @contextmanager
     def writing(self) -> Iterator["Writer"]:
         """Be the store's only writer for a while; raises MachineError naming the writer there
         is."""
-        with locked(self.folder):
+        with lock_folder(self.folder, kind="store"):
             last = max(map(shards.number, shards.listed(self.folder)), default=-1)
             yield Writer(self, frozenset(self.planned), last + 1)
 

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Integer, Shaped
 
 from vaplan.errors import MachineError, StoreError, VaplanError
 from vaplan.store.card import Card, digest
-from vaplan.store.disk import publish
 from vaplan.store.rows import REWRITE, SCHEMA, from_row
+from vaplan.writing import write_bytes
 
 
 def listed(folder: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
     )
     content = sink.getvalue().to_pybytes()
     path = folder / f"shard-{at:06d}-{digest(content)}.parquet"
-    publish(path, content)
+    write_bytes(path, content)
     return path
 
 

@@ -16,7 +16,7 @@ from vaplan.synthetic.audio import RATE_HZ, waveform
 from vaplan.synthetic.camera import SIZE
 from vaplan.synthetic.clips import TAXONOMY, Clip
 from vaplan.synthetic.video import FRAME_RATE_HZ, frames
-from vaplan.writing import write_text, write_whole
+from vaplan.writing import write_atomically, write_text
 
 if TYPE_CHECKING:
     import av
@@ -45,7 +45,7 @@ def write(clip: Clip, path: Path) -> Path:
     Returns:
         The path.
     """
-    return write_whole(path, lambda temporary: _encode(clip, temporary))
+    return write_atomically(path, lambda temporary: _encode(clip, temporary))
 
 
 def render(

@@ -6,7 +6,6 @@ durable.
 """
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vaplan.errors import RunError
-from vaplan.writing import write_whole
+from vaplan.writing import write_tensors
 
 
 @dataclass
@@ -50,17 +48,8 @@ class Checkpoints:
             tensors: Tensors of the training by name.
             about: Position and history of the training.
         """
-        copies = {
-            name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
-        }
         header = {"about": json.dumps({"of": self.of, **about})}
-
-        def durable(temporary: Path) -> None:
-            save_file(copies, temporary, metadata=header)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-
-        write_whole(self.path, durable)
+        write_tensors(self.path, tensors, metadata=header)
         self._written = time.monotonic()
 
     def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
