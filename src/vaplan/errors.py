@@ -19,6 +19,7 @@ class Exit(IntEnum):
     NOTHING_DONE = 4
     MACHINE = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class VaplanError(Exception):

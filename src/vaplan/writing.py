@@ -8,6 +8,8 @@ import errno
 import hashlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,6 +138,29 @@ def write_tensors(
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
     return write_bytes(path, save(copies, metadata=dict(metadata or {}) or None))
+
+
+@contextmanager
+def delay_interruptions() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM that arrive inside the block when it ends.
+
+    Only the main thread of a process can do this; in other threads nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received = list[int]()
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])
 
 
 def check_writable(folder: Path) -> Path:

@@ -3,10 +3,12 @@
 Results go to standard output, everything else to standard error.
 """
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -180,34 +182,72 @@ def options(
 
 def main() -> None:
     """Run the command line; every error becomes one line and an exit code."""
-    try:
-        code = app(standalone_mode=False)
-    except VaplanError as error:
-        code = _print_error(str(error), error.exit)
-    except (KeyboardInterrupt, typer.Abort):
-        code = Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last boundary: the rest is a bug
-        show_usage_error = getattr(error, "show", None)  # of typer's own errors
-        if show_usage_error:
-            show_usage_error()
-            code = Exit.USAGE
-        else:
-            code = _print_error(
-                f"a bug in vaplan: {type(error).__name__}: {error}. "
-                "Fix: report it, with the output of --debug",
-                Exit.BUG,
-            )
+    with _interrupted_by_sigterm() as terminations:
+        try:
+            code = app(standalone_mode=False)
+        except VaplanError as error:
+            code = _print_error(str(error), error.exit)
+        except (KeyboardInterrupt, typer.Abort):
+            code = Exit.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - the last boundary
+            code = _report_exception(error)
     if code == Exit.INTERRUPTED:  # typer returns it without a message
+        code = Exit.TERMINATED if terminations else Exit.INTERRUPTED
+        verb = "terminated" if terminations else "interrupted"
         _print_error(
-            "interrupted; the same command continues where it stopped "
+            f"{verb}; the same command continues where it stopped "
             "(`vaplan train` with --resume)",
-            Exit.INTERRUPTED,
+            code,
         )
     sys.exit(int(code or 0))
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[list[int]]:
+    """Let SIGTERM end the command as an interruption does, so that finished work is kept.
+
+    Yields:
+        The list of received signals.
+    """
+    received = list[int]()
+
+    def interrupt(number: int, _frame: Any) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _report_exception(error: Exception) -> Exit:
+    """Print an error that no command expected: of the usage, of the machine, or a bug."""
+    from vaplan.workers.faults import machine_fault
+
+    show_usage_error = getattr(error, "show", None)  # of typer's own errors
+    if show_usage_error:
+        show_usage_error()
+        return Exit.USAGE
+    problem = f"{type(error).__name__}: {error}"
+    if fault := machine_fault(error):
+        return _print_error(
+            f"{fault} ({problem}). Fix: free memory and disk space, or use fewer "
+            "--workers, and run the same command again",
+            Exit.MACHINE,
+        )
+    return _print_error(
+        f"a bug in vaplan: {problem}. Fix: report it, with the output of --debug",
+        Exit.BUG,
+    )
 
 
 def _print_error(text: str, code: Exit) -> Exit:
     if DEBUG:
         stderr.print_exception()
-    print(f"error: {text}", file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped
+    line = " ".join(f"error: {text}".split())
+    encoding = sys.stderr.encoding or "utf-8"
+    encodable = line.encode(encoding, "backslashreplace").decode(encoding)
+    print(encodable, file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped
     return code

@@ -24,6 +24,7 @@ from vaplan.store import Entry, Store, Writer
 from vaplan.store import stores as existing
 from vaplan.workers import Engine, Failed, Progress, run_supervised
 from vaplan.workers.processes import run_in_order
+from vaplan.writing import delay_interruptions
 
 Pair = tuple[int, str]  # modality and encoder name
 Entries = dict[Pair, Entry]
@@ -222,13 +223,14 @@ class _Waiting:
             self.write()
 
     def write(self) -> None:
-        videos, self.videos = (
-            self.videos,
-            [],
-        )  # first, as what cannot be written once is not tried again
-        for pair, writer in self.writers.items():
-            if rows := [entries[pair] for entries in videos if pair in entries]:
-                writer.add(rows)
+        """Write the videos; those that cannot be written once are not tried again."""
+        with delay_interruptions():
+            videos = self.videos
+            self.videos = []
+            for pair, writer in self.writers.items():
+                rows = [entries[pair] for entries in videos if pair in entries]
+                if rows:
+                    writer.add(rows)
 
 
 _LOADED: dict[Pair, Encoder] = {}  # a worker's encoders

@@ -6,6 +6,7 @@ beside and renamed, so a shard that exists is whole, and a job that was killed g
 is lacking. Of several rows of one video the latest counts.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -237,9 +238,13 @@ class Store:
         }
 
     def verify(self) -> list[str]:
-        """Every problem there is: a changed byte, a changed row, a planned video without a row."""
-        planned = self.planned
-        problems, verified = [], set[str]()
+        """Read every byte and describe each change since it was written.
+
+        A planned video without a row is not damage; see `lacking`. A store can be verified
+        while a job writes into it.
+        """
+        problems = list[str]()
+        verified = set[str]()
         for shard in shards.listed(self.folder):
             try:
                 table, whole = shards.load_whole(shard)
@@ -255,16 +260,21 @@ class Store:
                 ]
         if (self.folder / CARD).read_bytes() != self.card.sealed():
             problems.append(f"{CARD}: changed since it was written")
-        plan = self.folder / PLAN
-        if (
-            not plan.exists()
-            or plan.read_bytes() != canonical(planned)
-            or verified - {*planned}
-        ):
+        if not self._plan_is_intact(verified):
             problems.append(f"{PLAN}: not there, or changed since it was written")
-        return problems + [
-            f"no row: {video}" for video in planned if video not in verified
-        ]
+        return problems
+
+    def _plan_is_intact(self, videos: set[str]) -> bool:
+        """Return whether the plan contains the videos; it is read after them, and once."""
+        path = self.folder / PLAN
+        if not path.exists():
+            return not videos
+        content = path.read_bytes()
+        try:
+            planned = json.loads(content)
+        except ValueError:
+            return False
+        return content == canonical(planned) and videos <= {*planned}
 
     def _latest(self, columns: list[str]) -> pa.Table:
         return shards.latest(self.folder, columns)

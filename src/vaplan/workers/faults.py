@@ -18,6 +18,9 @@ MACHINE = frozenset(
 )
 
 
+OUT_OF_MEMORY = ("memory", "bad_alloc", "failed to map", "start new thread")
+
+
 @dataclass(frozen=True)
 class Failed:
     """The failure of one item.
@@ -78,8 +81,11 @@ def machine_fault(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, RuntimeError):  # the type that torch raises
-        return "memory" in str(error)
+    if isinstance(
+        error, RuntimeError | ImportError
+    ):  # the types of torch and the linker
+        text = str(error).casefold()
+        return any(sign in text for sign in OUT_OF_MEMORY)
     return isinstance(error, MemoryError)
 
 

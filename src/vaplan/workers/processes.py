@@ -166,11 +166,13 @@ class _Crew:
 
 
 def _start_worker(work: Work) -> _Worker:
-    """Start a worker that ignores keyboard interrupts; the parent process stops it."""
+    """Start a worker that ignores interruptions; the parent process stops it."""
     # A fork would inherit the locks of torch's threads.
     context = multiprocessing.get_context("spawn")
     parent_end, worker_end = context.Pipe()
-    signals_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signals_before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
+    )
     try:
         resource_tracker.ensure_running()  # its start later would unblock interrupts
         process = context.Process(target=_serve, args=(worker_end, work), daemon=True)
