@@ -1,5 +1,8 @@
 """Recipes may not lie: what they do not know is an error, what they leave out is written down."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -89,6 +92,38 @@ def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
     )
     with pytest.raises(RecipeError, match="'epochs' is no change"):
         recipes.parse("", changes=["epochs"])
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            "model: {name: han}\ntraining:\n  epochs: 3\n  epoch: 4\n",
+            "r.yaml:4: unknown",
+        ),
+        ("losses:\n  video: 1\n  vid: 3\n", "r.yaml:3: unknown loss"),
+        ("training:\n\n  epochs: many\n", "r.yaml:3: epochs is 'many'"),
+        ("audio:\n- embedded\n- 3\n", "r.yaml:3: audio is 3"),
+        ("decision: {}\nmodel:\n  name: hann\n", "r.yaml:2: unknown model|r.yaml: unk"),
+        ("[1]", "r.yaml:1: a recipe is a mapping"),
+        ("# nothing\n", "r.yaml: the recipe is empty"),
+    ],
+)
+def test_an_error_in_a_recipe_names_its_line(
+    tmp_path: Path, text: str, place: str
+) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        recipes.read(file)
+    assert re.search(place, str(caught.value))
+
+
+def test_an_error_of_a_change_names_no_line_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("training:\n  epochs: 3\n")
+    with pytest.raises(RecipeError, match=r"r\.yaml: epochs is 'x'"):
+        recipes.read(file, changes=["training.epochs=x"])
 
 
 def test_an_unknown_recipe_names_those_that_ship() -> None:

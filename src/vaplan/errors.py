@@ -73,7 +73,22 @@ class UsageError(VaplanError):
 
 
 class RecipeError(UsageError):
-    """A recipe that asks for something that does not exist."""
+    """A recipe that asks for something that does not exist.
+
+    Attributes:
+        place: Keys that lead to the value, from the outside in; they give the line.
+    """
+
+    place: tuple[str | int, ...] = ()
+
+    def within(self, key: str | int) -> "RecipeError":
+        """Return the error with one more key around its value.
+
+        Args:
+            key: Key of the mapping, or position in the list, that contains the value.
+        """
+        self.place = (key, *self.place)
+        return self
 
 
 class RunError(UsageError):

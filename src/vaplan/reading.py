@@ -22,26 +22,36 @@ Place = tuple[
 Error = type[VaplanError]
 
 MAX_BYTES = 256 * 1024  # of YAML
+MAX_TEXT_BYTES = 2 * 1024**3  # of a table; 10 million rows need less
 MAX_DEPTH = 20
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def plain_text(
-    path: Path, *, error: Error = AnnotationError, at_most: int | None = None
+    path: Path, *, error: Error = AnnotationError, at_most: int = MAX_TEXT_BYTES
 ) -> str:
-    """The text of a file, in UTF-8 or marked UTF-16, of `at_most` that many bytes."""
+    """Read a text file in UTF-8, or in UTF-16 with a byte order mark.
+
+    Args:
+        path: File to read.
+        error: Class of the error that is raised.
+        at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file cannot be read, is too large, or is not plain text.
+    """
     try:
         with path.open("rb") as file:
-            data = file.read(-1 if at_most is None else at_most + 1)
+            data = file.read(at_most + 1)
     except OSError as fault:
         raise error(
             f"cannot read: {fault.strerror}", file=path, fix="check the path"
         ) from fault
-    if at_most is not None and len(data) > at_most:
+    if len(data) > at_most:
         raise error(
-            f"larger than {at_most} bytes",
+            f"larger than {at_most:,} bytes",
             file=path,
-            fix="check that this is the file you meant",
+            fix="check that this is the file you meant, or split it",
         )
     try:
         text = data.decode("utf-16" if data[:2] in UTF16_MARKS else "utf-8-sig")
@@ -59,14 +69,24 @@ def plain_text(
 
 
 def csv_text(
-    path: Path, *, delimiter: str = ",", error: Error = AnnotationError
+    path: Path,
+    *,
+    delimiter: str = ",",
+    error: Error = AnnotationError,
+    at_most: int = MAX_TEXT_BYTES,
 ) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The header of a table, and its non-empty rows with their line numbers, all as text.
+    """Read the header of a table, and its non-empty rows with their line numbers, as text.
 
-    Whether the header and the rows have the fields they should is for the caller to say.
+    The caller checks the columns.
+
+    Args:
+        path: File to read.
+        delimiter: Character between two fields.
+        error: Class of the errors that are raised.
+        at_most: Largest size in bytes.
     """
     reader = csv.reader(
-        io.StringIO(plain_text(path, error=error), newline=""),
+        io.StringIO(plain_text(path, error=error, at_most=at_most), newline=""),
         delimiter=delimiter,
         strict=True,
     )

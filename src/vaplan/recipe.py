@@ -4,6 +4,7 @@ Unknown keys and wrong types are errors with a suggestion; a recipe that was rea
 setting it used.
 """
 
+import copy
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -20,7 +21,7 @@ from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
-from vaplan.reading import plain_text, yaml_document
+from vaplan.reading import Document, plain_text, yaml_document
 from vaplan.training import Teacher, Training
 from vaplan.training.label_removal import Removal
 
@@ -152,7 +153,8 @@ def parse(
         file: File of the text, for errors.
     """
     try:
-        tree = yaml_document(text, error=RecipeError).value
+        document = yaml_document(text, error=RecipeError)
+        tree = document.value
         if tree is None and file is None:
             tree = {}  # a recipe of defaults and changes
         if tree is None:
@@ -163,15 +165,36 @@ def parse(
             raise RecipeError(
                 "a recipe is a mapping of settings",
                 fix="write `training: {epochs: 40}`",
+                line=document.line(),
             )
-        for change in changes:
-            _apply(tree, change)
-        recipe: Recipe = build(Recipe, tree, "recipe")
+        return _build_recipe(document, tree, changes)
     except RecipeError as error:
         raise RecipeError(
             error.what, fix=error.fix, file=error.file or file, line=error.line
         ) from None
+
+
+def _build_recipe(
+    document: Document, tree: dict[str, Any], changes: Sequence[str]
+) -> Recipe:
+    """Build the recipe of a file after the changes; errors of the file name its lines."""
+    changed = copy.deepcopy(tree)
+    for change in changes:
+        _apply(changed, change)
+    try:
+        recipe: Recipe = build(Recipe, changed, "recipe")
+    except RecipeError:
+        _build_without_changes(document, tree)
+        raise  # a change is the cause
     return recipe
+
+
+def _build_without_changes(document: Document, tree: dict[str, Any]) -> None:
+    try:
+        build(Recipe, tree, "recipe")
+    except RecipeError as error:
+        error.line = document.line(*error.place)
+        raise
 
 
 def dump(recipe: Recipe) -> str:
@@ -214,12 +237,17 @@ def build(kind: Any, value: Any, name: str) -> Any:
     if origin is tuple:
         items = [value] if isinstance(value, str) else value
         if isinstance(items, list | tuple):
-            return tuple(build(arguments[0], item, name) for item in items)
+            return tuple(
+                _build_within(index, arguments[0], item, name)
+                for index, item in enumerate(items)
+            )
     elif origin in (Mapping, dict):
         if isinstance(value, Mapping):
             return {
-                k: v if arguments[1] is Any else build(arguments[1], v, f"{name}.{k}")
-                for k, v in value.items()
+                key: item
+                if arguments[1] is Any
+                else _build_within(key, arguments[1], item, f"{name}.{key}")
+                for key, item in value.items()
             }
     elif kind is float and not isinstance(value, bool):
         try:
@@ -231,6 +259,14 @@ def build(kind: Any, value: Any, name: str) -> Any:
     raise RecipeError(f"{name} is {value!r}, expected {_spoken(kind)}")
 
 
+def _build_within(key: str | int, kind: Any, value: Any, name: str) -> Any:
+    """Build a part of a mapping or a list; an error gets its key."""
+    try:
+        return build(kind, value, name)
+    except RecipeError as error:
+        raise error.within(key) from None
+
+
 def _build_objective(value: Any) -> dict[str, Any]:
     """A number is the weight of a loss; a loss that has settings gets all of them named."""
     if not isinstance(value, Mapping):
@@ -238,7 +274,13 @@ def _build_objective(value: Any) -> dict[str, Any]:
             f"losses is {value!r}, expected losses and their weights",
             fix="write `losses: {video: 1}`",
         )
-    return {name: _build_term(str(name), term) for name, term in value.items()}
+    terms = dict[str, Any]()
+    for name, term in value.items():
+        try:
+            terms[name] = _build_term(str(name), term)
+        except RecipeError as error:
+            raise error.within(name) from None
+    return terms
 
 
 def _build_term(name: str, term: Any) -> Any:
@@ -246,13 +288,16 @@ def _build_term(name: str, term: Any) -> Any:
     settings = term if isinstance(term, Mapping) else {"weight": term}
     for key in settings:
         if key not in setting_names:
-            raise RecipeError(unknown(f"setting of {name}", str(key), setting_names))
+            raise RecipeError(
+                unknown(f"setting of {name}", str(key), setting_names)
+            ).within(key)
     kinds = {
         key: tuple[float, ...] if isinstance(value, tuple) else type(value)
         for key, value in setting_names.items()
     }
     built = setting_names | {
-        key: build(kinds[key], item, f"{name}.{key}") for key, item in settings.items()
+        key: _build_within(key, kinds[key], item, f"{name}.{key}")
+        for key, item in settings.items()
     }
     return built if len(setting_names) > 1 else built["weight"]
 
@@ -265,7 +310,9 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
     hints, field_names = get_type_hints(kind), [f.name for f in fields(kind)]
     for key in value:
         if key not in field_names:
-            raise RecipeError(unknown(f"setting of {name}", str(key), field_names))
+            raise RecipeError(
+                unknown(f"setting of {name}", str(key), field_names)
+            ).within(key)
     needed = [
         f.name
         for f in fields(kind)
@@ -274,7 +321,10 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
     absent = [key for key in needed if key not in value]
     if absent:
         raise RecipeError(f"{name} lacks {absent[0]!r}")
-    return kind(**{key: build(hints[key], item, key) for key, item in value.items()})
+    values = {
+        key: _build_within(key, hints[key], item, key) for key, item in value.items()
+    }
+    return kind(**values)
 
 
 def _spoken(kind: Any) -> str:

@@ -195,6 +195,40 @@ def remove_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+def printable(name: str) -> str:
+    r"""Return a file name as valid Unicode; bytes that are not UTF-8 are escaped.
+
+    >>> printable("caf\udce9.mp4")
+    'caf\\xe9.mp4'
+    """
+    content = name.encode("utf-8", "surrogateescape")
+    return content.decode("utf-8", "backslashreplace")
+
+
+def shorten_name(name: str, ending: str) -> str:
+    """Name a file so that a file system accepts it; a long name gets a hash.
+
+    >>> shorten_name("beach", ".json")
+    'beach.json'
+    >>> len(shorten_name("ü" * 200, ".json").encode())
+    254
+
+    Args:
+        name: Name without the ending.
+        ending: Ending with its dot.
+
+    Returns:
+        The name with its ending, of at most 255 bytes.
+    """
+    content = os.fsencode(name)
+    room = LONGEST_NAME - len(os.fsencode(ending))
+    if len(content) <= room:
+        return name + ending
+    digest = f"-{hashlib.sha256(content).hexdigest()[:12]}"
+    head = content[: room - len(digest)].decode("utf-8", "ignore")
+    return head + digest + ending
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 hash of a file's content."""
     with path.open("rb") as file:

@@ -9,10 +9,9 @@ import pytest
 
 from tests.conftest import EMBEDDED, World
 from vaplan import stages
-from vaplan.annotations import Annotations, Video
-from vaplan.annotations.media_files import MediaFolder
+from vaplan.annotations import Annotations
 from vaplan.dataset import open_features, read_inputs
-from vaplan.errors import MachineError, MediaError, StoreError, UsageError
+from vaplan.errors import MachineError, StoreError
 from vaplan.store import Store
 
 
@@ -159,22 +158,3 @@ def test_a_store_of_another_encoder_is_refused(world: World) -> None:
         StoreError, match=r"store of another encoder: asked for audio:clap:x"
     ):
         read_inputs(world.store, (("clap:x",), ("embedded",)), world.data.ids)
-
-
-def test_media_files_are_found_by_path_id_or_the_first_eleven_characters(
-    tmp_path: Path,
-) -> None:
-    for name in ("whole_id_0_10.mp4", "ABCDEFGHIJK.webm", "twice.mp4", "twice.mkv"):
-        (tmp_path / name).touch()
-    media = MediaFolder(tmp_path, table=tmp_path / "t.csv")
-    assert media.find(Video("whole_id_0_10")).name == "whole_id_0_10.mp4"
-    assert media.find(Video("ABCDEFGHIJK_30_40")).name == "ABCDEFGHIJK.webm"
-    assert media.find(Video("x", path="twice.mkv")).name == "twice.mkv"
-    with pytest.raises(
-        MediaError, match=r"several files for 'twice': twice\.mkv, twice\.mp4"
-    ):
-        media.find(Video("twice"))
-    with pytest.raises(MediaError, match="no file for 'nobody'"):
-        media.find(Video("nobody"))
-    with pytest.raises(UsageError, match="no such folder"):
-        MediaFolder(tmp_path / "none", table=tmp_path / "t.csv")

@@ -127,7 +127,7 @@ def test_a_store_in_a_place_that_cannot_be_written_stops_the_job(
 def test_a_media_folder_that_cannot_be_read_is_the_machines_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr(os, "listdir", failing(os.listdir, 0, number))
+    monkeypatch.setattr(os, "scandir", failing(os.scandir, 0, number))
     with pytest.raises(
         MachineError,
         match=rf"media: the media folder cannot be read: {os.strerror(number)}",

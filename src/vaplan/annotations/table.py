@@ -10,6 +10,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations, merge_rows
@@ -28,7 +29,8 @@ DELIMITERS = ",;\t|"
 NOT_A_NAME = frozenset(
     "nan null none na n/a #n/a <na>".split()
 )  # what other programs write for an empty cell
-LONGEST_ID = 200
+LONGEST_ID = 1_000
+LONGEST_SECONDS = 48 * 3600.0  # of a video; larger times are typing errors
 TAXONOMY_SUFFIXES = (".taxonomy.yaml", ".taxonomy.yml", ".taxonomy.csv")
 
 
@@ -336,28 +338,31 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
 
 
 def check_id(video: str, *, file: Path, line: int) -> None:
-    """The grammar of a video id: something printable, with no slash, no `..`, at most 200
-    characters.
+    """Check the grammar of a video id.
+
+    An id is printable text of at most 1,000 characters. It may be a path such as
+    `2019/beach/0001`, but it does not begin or end with `/` and has no part `.` or `..`.
 
     Args:
         video: Id of the video.
         file: File, for errors.
         line: Line, for errors.
+
+    Raises:
+        AnnotationError: The id cannot be used.
     """
-    fix = "use letters, digits, '-', '_' and '.'"
     if not video:
         raise AnnotationError(
             "a row without a video id", file=file, line=line, fix="name the video"
         )
-    if (
-        "/" in video
-        or "\\" in video
-        or ".." in video
-        or not video.isprintable()
-        or len(video) > LONGEST_ID
-    ):
+    has_wrong_part = any(part in ("", ".", "..") for part in video.split("/"))
+    is_usable = video.isprintable() and "\\" not in video and not has_wrong_part
+    if not is_usable or len(video) > LONGEST_ID:
         raise AnnotationError(
-            f"video id {video[:60]!r} cannot be used", file=file, line=line, fix=fix
+            f"video id {video[:60]!r} cannot be used",
+            file=file,
+            line=line,
+            fix="use letters, digits, '-', '_' and '.', and '/' between folders",
         )
     if video.casefold() in NOT_A_NAME:
         raise AnnotationError(
@@ -388,23 +393,27 @@ def check_text(column: str, text: str, *, file: Path, line: int) -> None:
 
 
 def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
-    """A time, from a field that may be empty.
+    """Read a time in seconds from a field that may be empty.
 
     Args:
         column: Name of the column, for errors.
         text: Text of the field.
         file: File, for errors.
         line: Line, for errors.
+
+    Raises:
+        AnnotationError: The time is negative, longer than 48 hours, or not a number.
     """
     if not text:
         return None
-    value = number(
-        column, text, file=file, line=line, expected="a number of seconds ≥ 0"
-    )
-    if value < 0:
-        what = f"{column} is {text!r}, expected a number of seconds ≥ 0"
+    expected = f"a number of seconds from 0 to {LONGEST_SECONDS:,.0f} (48 hours)"
+    value = number(column, text, file=file, line=line, expected=expected)
+    if not 0 <= value <= LONGEST_SECONDS:
         raise AnnotationError(
-            what, file=file, line=line, fix="write a plain number such as 3.5"
+            f"{column} is {text!r}, expected {expected}",
+            file=file,
+            line=line,
+            fix="write a plain number such as 3.5",
         )
     return value
 
@@ -412,7 +421,7 @@ def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
 def number(
     column: str, text: str, *, file: Path, line: int, expected: str = "a number"
 ) -> float:
-    """A finite number.
+    """Read a finite number, written with ASCII digits.
 
     Args:
         column: Name of the column, for errors.
@@ -420,16 +429,19 @@ def number(
         file: File, for errors.
         line: Line, for errors.
         expected: Description of valid values, for errors.
+
+    Raises:
+        AnnotationError: The text is not a finite number.
     """
-    try:
-        value = (
-            float(text) if "_" not in text else math.nan
-        )  # Python would read 1_0 as 10
-    except ValueError:
-        value = math.nan
+    value = math.nan
+    if text.isascii() and "_" not in text:  # Python would also read １ and 1_0
+        with suppress(ValueError):
+            value = float(text)
     if not math.isfinite(value):
-        what = f"{column} is {text!r}, expected {expected}"
         raise AnnotationError(
-            what, file=file, line=line, fix="write a plain number such as 3.5"
+            f"{column} is {text!r}, expected {expected}",
+            file=file,
+            line=line,
+            fix="write a plain number such as 3.5",
         )
     return value

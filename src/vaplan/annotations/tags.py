@@ -1,11 +1,11 @@
 """Tags of a user's own videos: a CSV of `path,tags` or `video,tags`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import check_id, check_text
@@ -13,14 +13,15 @@ from vaplan.errors import AnnotationError, unknown
 from vaplan.reading import csv_text
 from vaplan.taxonomy import Taxonomy
 
-MIN_SIMILARITY = 0.66  # of two names that may be spellings of one class; 1 is equal
+MIN_LETTERS = 4  # of names in which one wrong letter is taken for a slip
 
 
 def read_tags(path: Path) -> list[Row]:
     """Read a CSV of tags: one video a line, its tags separated by `;`, `,` or `|`.
 
     The columns are `path,tags` or `video,tags`, and optionally `split` (default `train`).
-    The id of a video without a column `video` is the name of its file without the ending.
+    The id of a video without a column `video` is its path without the ending, so files with
+    equal names in different folders are different videos.
 
     Returns:
         One row for each tag of each video.
@@ -94,18 +95,66 @@ def read_known_tags(path: Path, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]
 def similar_names(classes: Sequence[str]) -> list[tuple[str, str]]:
     """List pairs of class names that may be two spellings of one class.
 
-    >>> similar_names(["Dgo", "Dog", "Rain", "dog"])
-    [('Dgo', 'Dog'), ('Dgo', 'dog'), ('Dog', 'dog')]
+    Two names are similar if they differ in case or punctuation, in singular and plural, or by
+    one slip of a key: a letter that is wrong, missing, extra or swapped with its neighbour.
+    In names of one to three letters a wrong letter makes another word (`Car`, `Cat`).
+
+    >>> similar_names(["Dgo", "Dog", "Rain", "dog", "Dogs", "Fire", "Siren", "Car", "Cat"])
+    [('Dgo', 'Dog'), ('Dgo', 'dog'), ('Dog', 'dog'), ('Dog', 'Dogs'), ('dog', 'Dogs')]
     """
+    keys = [_letters(name) for name in classes]
+    names_of = defaultdict[str, list[int]](list)
+    for index, key in enumerate(keys):
+        for variant in {key, key.removesuffix("es"), *_deletions(key)}:
+            names_of[variant].append(index)
+    pairs = {pair for indices in names_of.values() for pair in combinations(indices, 2)}
     return [
-        (first, second)
-        for first, second in combinations(classes, 2)
-        if _similarity(first, second) >= MIN_SIMILARITY
+        (classes[first], classes[second])
+        for first, second in sorted(pairs)
+        if _are_similar(keys[first], keys[second])
     ]
 
 
-def _similarity(first: str, second: str) -> float:
-    return SequenceMatcher(None, first.casefold(), second.casefold()).ratio()
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name in lower case."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _deletions(key: str) -> Iterator[str]:
+    """Yield the text without each of its letters; similar texts share one of these."""
+    for index in range(len(key)):
+        yield key[:index] + key[index + 1 :]
+
+
+def _are_similar(first: str, second: str) -> bool:
+    if first == second:
+        return True
+    shorter, longer = sorted((first, second), key=len)
+    if longer in (shorter + "s", shorter + "es"):
+        return True
+    if len(shorter) != len(longer):
+        is_extra_letter = shorter in _deletions(longer)
+        return is_extra_letter and len(shorter) >= MIN_LETTERS
+    different = [
+        i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b
+    ]
+    if len(different) == 1:
+        return len(first) >= MIN_LETTERS
+    is_swap = len(different) == 2 and different[1] == different[0] + 1
+    i = different[0]
+    return is_swap and first[i] == second[i + 1] and first[i + 1] == second[i]
+
+
+def _id_of_path(path: str) -> str:
+    """Return a path without its ending, root and `.` or `..` parts.
+
+    >>> _id_of_path("../2019/beach/0001.mp4")
+    '2019/beach/0001'
+    """
+    if not path:
+        return ""
+    parts = PurePosixPath(path).with_suffix("").parts
+    return "/".join(part for part in parts if part not in ("/", ".", ".."))
 
 
 def _parse_line(
@@ -113,7 +162,7 @@ def _parse_line(
 ) -> tuple[Row, list[str]]:
     """Return the row of a line without its class, and the tags of the line."""
     media_path = cells.get("path", "")
-    video = cells.get("video") or Path(media_path).stem
+    video = cells.get("video") or _id_of_path(media_path)
     check_id(video, file=file, line=line)
     tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
     if not tags:

@@ -3,6 +3,7 @@
 Results go to standard output, everything else to standard error.
 """
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -182,6 +183,8 @@ def options(
 
 def main() -> None:
     """Run the command line; every error becomes one line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may not be valid UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     with _interrupted_by_sigterm() as terminations:
         try:
             code = app(standalone_mode=False)
@@ -247,7 +250,5 @@ def _print_error(text: str, code: Exit) -> Exit:
     if DEBUG:
         stderr.print_exception()
     line = " ".join(f"error: {text}".split())
-    encoding = sys.stderr.encoding or "utf-8"
-    encodable = line.encode(encoding, "backslashreplace").decode(encoding)
-    print(encodable, file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped
+    print(line, file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped
     return code

@@ -24,6 +24,7 @@ from rich.text import Text
 from vaplan.errors import Exit
 
 if TYPE_CHECKING:
+    from vaplan.annotations.media_files import MediaList
     from vaplan.stages import Imported, Outcome
 
 SPEED_SECONDS = (
@@ -156,6 +157,29 @@ def warn_skipped(videos: Sequence[str]) -> None:
             f"first is {videos[0]}"
         )
         stderr.print(what, style="yellow", highlight=False, markup=False)
+
+
+def warn_media(media: "MediaList") -> None:
+    """Warn of links and folders that were not searched, and count the skipped files.
+
+    Args:
+        media: Result of a search for media files.
+    """
+    if media.skipped:
+        stderr.print(
+            f"{media.skipped} hidden files and files of other kinds were skipped",
+            highlight=False,
+        )
+    problems = [f"{path} leads to a folder searched already" for path in media.loops]
+    problems += [f"{path}: {reason}" for path, reason in media.unreadable]
+    for problem in problems:
+        stderr.print(
+            f"warning: {problem}",
+            style="yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def warn_embedded(encoders: Sequence[Sequence[str]]) -> None:

@@ -58,6 +58,12 @@ def denoise(
             "beside OUT.",
         ),
     ] = 1,
+    other_labels: Annotated[
+        bool,
+        typer.Option(
+            "--other-labels", help="Accept labels that the run was not trained on."
+        ),
+    ] = False,
     modality: Annotated[
         list[Modality] | None,
         typer.Option(
@@ -87,7 +93,14 @@ def denoise(
         keep_presence=keep_presence,
         modalities=tuple(name.value for name in modalities),
     )
-    result = stages.denoise(run, labels, out, settings=settings, rounds=rounds)
+    result = stages.denoise(
+        run,
+        labels,
+        out,
+        settings=settings,
+        rounds=rounds,
+        other_labels=other_labels,
+    )
     print_flips(result.flips, [out])
 
 

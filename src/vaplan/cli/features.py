@@ -12,6 +12,7 @@ from vaplan.cli.options import (
     AUTO,
     CENTRE,
     EMBEDDED,
+    AllowOutsideOption,
     AudioOption,
     DataArgument,
     DeviceOption,
@@ -45,12 +46,14 @@ def features(
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
+    allow_outside: AllowOutsideOption = False,
 ) -> None:
     """Decode media files and encode every segment.
 
     Reads a data set and a folder of media files; writes a feature store. The file of a video is
-    its `path` in the table, else `<id>.*` in the media folder. Unreadable files are recorded
-    with the reason and do not stop the rest. The same command continues an interrupted job.
+    its `path` in the table, else `<id>.*` in the media folder or a sub-folder. Unreadable files
+    are recorded with the reason and do not stop the rest. The same command continues an
+    interrupted job.
 
     Example: `vaplan features table:annotations.csv --media videos --store store`
     """
@@ -70,6 +73,7 @@ def features(
             limit=limit,
             compute=compute,
             sampling=sampling,
+            allow_outside=allow_outside,
             progress=progress,
         )
     finish(outcome, "encoded")

@@ -10,6 +10,7 @@ from vaplan.cli.options import (
     AUTO,
     CENTRE,
     EMBEDDED,
+    AllowOutsideOption,
     AudioOption,
     DeviceOption,
     MediaOption,
@@ -37,6 +38,14 @@ def fit(
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
+    allow_outside: AllowOutsideOption = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace a finished run that was trained on other tags.",
+        ),
+    ] = False,
 ) -> None:
     """Train a parser on your own tagged videos in one command.
 
@@ -65,6 +74,8 @@ def fit(
             workers=workers,
             compute=Compute(device, precision),
             sampling=sampling,
+            allow_outside=allow_outside,
+            overwrite=overwrite,
             message=print_message,
             bars=bars,
         )

@@ -57,6 +57,13 @@ LabelsOption = Annotated[Path, typer.Option("--labels", help="Table of pseudo la
 MediaOption = Annotated[
     Path, typer.Option("--media", help="The folder with the media files.")
 ]
+AllowOutsideOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside",
+        help="Accept paths in the table that lead out of the media folder.",
+    ),
+]
 OutTable = Annotated[
     Path,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded
+from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, warn_media
 from vaplan.cli.options import (
     AUTO,
     EMBEDDED,
@@ -39,7 +39,13 @@ def parse(
         list[Path],
         typer.Argument(metavar="PATH…", help="Media files, or folders of them."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder for the timelines.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder for the timelines.")
+    ] = None,
+    beside: Annotated[
+        bool,
+        typer.Option("--beside", help="Write each timeline beside its media file."),
+    ] = False,
     run: Annotated[
         Path | None, typer.Option("--run", help="The run folder of a trained parser.")
     ] = None,
@@ -81,7 +87,10 @@ def parse(
     ] = False,
     skip_existing: Annotated[
         bool,
-        typer.Option("--skip-existing", help="Skip files whose timeline exists."),
+        typer.Option(
+            "--skip-existing",
+            help="Write only timelines that do not exist, each format by itself.",
+        ),
     ] = False,
     workers: WorkersOption = None,
     device: DeviceOption = AUTO,
@@ -90,7 +99,8 @@ def parse(
     """Write timelines of the audio and visual events in media files.
 
     With `--run` a parser of `vaplan fit` or `vaplan train` is used; videos longer than its
-    training videos are parsed in half-overlapping windows. Writes one file per video.
+    training videos are parsed in half-overlapping windows. Writes one file per video; folders
+    are searched with their sub-folders, which the timelines mirror.
 
     Example: `vaplan parse new.mp4 --run run --out timelines`
 
@@ -109,10 +119,12 @@ def parse(
     from vaplan.annotations.tags import read_known_tags
     from vaplan.encoders.compute import Compute
 
-    compute, margins = (
-        Compute(device, precision),
-        thresholds(threshold or [], example="audio=4 or visual=6"),
-    )
+    if beside == (out is not None):
+        raise UsageError(
+            "timelines need one place", fix="give --out DIR, or --beside without it"
+        )
+    compute = Compute(device, precision)
+    margins = thresholds(threshold or [], example="audio=4 or visual=6")
     if zero_shot and taxonomy and not run:
         load, classes = _zero_shot(taxonomy, (audio, visual), margins, compute)
     elif run and (
@@ -127,9 +139,15 @@ def parse(
     else:
         raise UsageError(NO_PARSER, fix=SAY_WHICH)
     tags_of = read_known_tags(tags, classes) if tags else None
+    media = list_media_files(paths)
+    warn_media(media)
     if tags_of is not None:
         _warn_untagged(
-            [path for path in list_media_files(paths) if path.stem not in tags_of]
+            [
+                file.path
+                for file in media.files
+                if file.name not in tags_of and file.path.stem not in tags_of
+            ]
         )
     names = [name.strip() for name in formats.split(",")]
     with progress_bars() as bars:

@@ -11,7 +11,9 @@ from vaplan.annotations.label_tables import details_path, label_rows
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.dataset import read_labelled_videos
+from vaplan.errors import RunError
 from vaplan.pseudo_labels import Denoising
+from vaplan.runs import Run
 from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import sha256, write_json
@@ -39,6 +41,7 @@ def denoise(
     *,
     settings: Denoising | None = None,
     rounds: int = 1,
+    other_labels: bool = False,
 ) -> Denoised:
     """Write labels in which those with a suspicious forward loss are flipped (PLD).
 
@@ -53,13 +56,20 @@ def denoise(
         rounds: Number of times to denoise. Before each further round the run's recipe is
             trained again on the labels of the round before; these labels and runs are
             written into a folder beside `out` that has its name.
+        other_labels: Accept labels that the run was not trained on. Their loss is high
+            where the two tables differ, so more labels are flipped.
 
     Returns:
         The result of the last round.
 
+    Raises:
+        RunError: The run was trained on other labels, and `other_labels` is false.
+
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
     """
     settings = settings or Denoising()
+    if not other_labels:
+        _check_training_labels(runs.load(run), labels)
     folder = out.with_suffix("")
     for number in range(1, rounds):
         table = folder / f"labels_{number}.csv"
@@ -67,6 +77,18 @@ def denoise(
         recipe = replace(runs.load(run).recipe, labels=str(labels))
         run = train(recipe, folder / f"run_{number + 1}").folder
     return _denoise_once(run, labels, out, settings)
+
+
+def _check_training_labels(run: Run, labels: Path) -> None:
+    """Raise RunError if a run was not trained on the labels, compared by content."""
+    trained_on = run.recipe.labels
+    if run.inputs.get(trained_on) == sha256(labels):
+        return
+    raise RunError(
+        f"it was trained on {trained_on or 'tags alone'}, not on the labels in {labels}",
+        file=run.folder,
+        fix="train on these labels first, or add --other-labels",
+    )
 
 
 def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> Denoised:

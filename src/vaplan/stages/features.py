@@ -63,6 +63,7 @@ def features(
     engine: Engine = run_in_order,
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
+    allow_outside: bool = False,
 ) -> Outcome:
     """Bring the store up to date with the data set; what is there already is not touched.
 
@@ -75,12 +76,13 @@ def features(
         compute: Where and how exactly the encoders run; what is left open is as it was when a
             store was begun.
         sampling: When pictures are taken; see `media.Cut`.
+        allow_outside: Accept paths of videos that lead out of the media folder.
     """
     Cut(sampling=sampling)  # refuses a name that does not exist
     pairs = [
         (modality, name) for modality, group in enumerate(encoders) for name in group
     ]
-    folder = MediaFolder(media, table=data.source)
+    folder = MediaFolder(media, table=data.source, allow_outside=allow_outside)
     stores = {
         pair: _create(store, pair, planned=data.ids, compute=compute, sampling=sampling)
         for pair in pairs

@@ -3,16 +3,20 @@
 The steps are features, label, train, refine, train.
 """
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vaplan import recipe as recipes
+from vaplan import runs
 from vaplan.annotations import Annotations, read_data
-from vaplan.annotations.table import write_rows
+from vaplan.annotations.rows import Row
+from vaplan.annotations.table import read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.errors import RunError
 from vaplan.media import CENTRE
 from vaplan.recipe import Recipe
 from vaplan.runs import Run
@@ -47,6 +51,8 @@ def fit(
     workers: int | None = None,
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
+    allow_outside: bool = False,
+    overwrite: bool = False,
     message: Message = _ignore_message,
     bars: ProgressBars = _no_bars,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
@@ -64,13 +70,23 @@ def fit(
         workers: Number of worker processes for decoding and encoding.
         compute: Device and precision of the encoders.
         sampling: Name of the frame sampling.
+        allow_outside: Accept paths that lead out of the media folder.
+        overwrite: Replace a finished run that was trained on other tags.
         message: Called with lines about the progress.
         bars: Makes a progress callback from a name and a unit.
 
     Returns:
         The run, and the ids of unreadable files with reasons.
+
+    Raises:
+        RunError: The folder contains a finished run that was trained on other tags, and
+            `overwrite` is false.
     """
-    table = write_rows(run / "annotations.csv", read_tags(tags))
+    rows = read_tags(tags)
+    table = run / "annotations.csv"
+    if not overwrite:
+        _refuse_other_tags(table, rows)
+    write_rows(table, rows)
     data = read_data(f"table:{table}")
     store = run / "store"
     classes = data.taxonomy.classes
@@ -88,6 +104,7 @@ def fit(
         workers=workers,
         compute=compute,
         sampling=sampling,
+        allow_outside=allow_outside,
         progress=bars("features", "videos"),
     )
     probability = run / "label_probability.csv" if _can_refine(data) else None
@@ -122,6 +139,36 @@ def fit(
         recipe = replace(recipe, labels=str(refined.table))
     trained = train(recipe, run, on_epoch=_report(bars("train", "epochs"), recipe))
     return trained, outcome.failed
+
+
+def _refuse_other_tags(table: Path, rows: Sequence[Row]) -> None:
+    """Raise RunError if a finished run was trained on other tags, and say what differs."""
+    run = table.parent
+    if not table.is_file() or not (run / runs.DESCRIPTION).is_file():
+        return
+    tags_before = _tags_by_video(read_rows(table).rows)
+    tags_now = _tags_by_video(rows)
+    added = len(tags_now.keys() - tags_before.keys())
+    removed = len(tags_before.keys() - tags_now.keys())
+    changed = sum(
+        tags_before[video] != tags_now[video]
+        for video in tags_before.keys() & tags_now.keys()
+    )
+    if added or removed or changed:
+        raise RunError(
+            f"it contains a finished run that was trained on other tags: {added} videos "
+            f"are new, {removed} are gone and {changed} have other tags",
+            file=run,
+            fix="give another folder with --run, or add --overwrite to train again; "
+            "features of the videos that stay are kept",
+        )
+
+
+def _tags_by_video(rows: Sequence[Row]) -> dict[str, set[str]]:
+    tags = defaultdict[str, set[str]](set)
+    for row in rows:
+        tags[row.video].add(row.class_name)
+    return tags
 
 
 def _report(progress: Progress, recipe: Recipe) -> Callable[[Epoch], None]:

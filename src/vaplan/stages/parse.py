@@ -1,20 +1,22 @@
 """`vaplan parse`: timelines of media files by a trained run or a zero-shot classifier."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-from vaplan.annotations.media_files import list_media_files
+from vaplan.annotations.media_files import MediaFile, list_media_files
 from vaplan.errors import UsageError, unknown
-from vaplan.exports import EXPORTS, export
+from vaplan.exports import EXPORTS
 from vaplan.exports.plain import segment_scores_csv
 from vaplan.parser import Parser
 from vaplan.stages.features import Outcome
 from vaplan.workers import Failed, Progress, run_supervised
-from vaplan.writing import write_text
+from vaplan.writing import check_writable, printable, shorten_name, write_text
 from vaplan.zero_shot import ZeroShotClassifier
 
 MediaParser = Parser | ZeroShotClassifier
+SCORES = "scores.csv"
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,20 @@ class ParseJob:
 
     Attributes:
         path: The file.
+        name: Name of its timeline.
         tags: Classes known to occur in it; None if nothing is known.
-        outputs: Files to write.
-        scores: CSV of the scores of every segment to write, if they are asked for.
+        outputs: Files to write, by format; `scores.csv` is the score of every segment.
     """
 
     path: Path
+    name: str
     tags: tuple[str, ...] | None
-    outputs: tuple[Path, ...]
-    scores: Path | None = None
+    outputs: Mapping[str, Path]
 
 
 def parse(
     paths: Sequence[Path],
-    out: Path,
+    out: Path | None = None,
     *,
     load: Callable[[], MediaParser],
     tags: Mapping[str, tuple[str, ...]] | None = None,
@@ -48,53 +50,103 @@ def parse(
 ) -> Outcome:
     """Parse media files, and folders of them, and write their timelines.
 
+    Sub-folders are searched too, and the timelines mirror them: `DIR/2019/a.mp4` becomes
+    `OUT/2019/a.json`. Two files that differ only in the ending keep it: `a.mp4.json`.
+
     Args:
         paths: Media files and folders.
-        out: Folder of the timelines, `<file name>.<format>` for each file.
+        out: Folder of the timelines. Without it, each timeline is written beside its media
+            file.
         load: Loads the parser in each worker process, such as
             `partial(Parser.load, run)`.
-        tags: Classes known to occur, by file name without the ending. A file without an
-            entry may contain any class.
+        tags: Classes known to occur, by the name of the timeline or by file name, both
+            without the ending. A file without an entry may contain any class.
         formats: Names of export formats.
-        scores: Also write `<file name>.scores.csv`: the score of every class in every
-            segment, which users threshold and plot.
-        skip_existing: Skip files whose timelines exist in every format.
+        scores: Also write `NAME.scores.csv`: the score of every class in every segment,
+            which users threshold and plot.
+        skip_existing: Write only timelines that do not exist, each format by itself.
         workers: Number of worker processes; by default one for each core.
         progress: Called after every file.
 
     Raises:
         UsageError: A format does not exist, `out` is a file, or two files have one name.
         MediaError: A folder contains no media file.
+        MachineError: The timelines cannot be written.
     """
     for name in formats:
         if name not in EXPORTS:
             raise UsageError(unknown("format", name, EXPORTS))
-    if out.exists() and not out.is_dir():
+    if out is not None and out.exists() and not out.is_dir():
         raise UsageError(
             "this is a file", file=out, fix="give a folder for the timelines"
         )
-    jobs = []
-    for path in list_media_files(paths):
-        outputs = tuple(out / f"{path.stem}.{name}" for name in formats)
-        scores_path = out / f"{path.stem}.scores.csv" if scores else None
-        jobs.append(ParseJob(path, (tags or {}).get(path.stem), outputs, scores_path))
-    due = [job for job in jobs if not (skip_existing and _is_done(job))]
+    endings = [*formats, *([SCORES] if scores else [])]
+    known_tags = _with_file_names(tags or {})
+    jobs = [
+        _plan(file, out, endings, known_tags) for file in list_media_files(paths).files
+    ]
+    due = [*_select_due(jobs)] if skip_existing else jobs
+    for folder in dict.fromkeys(
+        output.parent for job in due for output in job.outputs.values()
+    ):
+        check_writable(folder)
     failed = list[tuple[str, str]]()
     results = run_supervised(
         parse_file, due, workers=workers, prepare=_load_parser, arguments=[load]
     )
     for done, (job, result) in enumerate(results, start=1):
-        reason = result.reason if isinstance(result, Failed) else ""
-        if reason:
-            failed.append((str(job.path), reason))
+        problem = ""
+        if isinstance(result, Failed):
+            is_named = str(job.path) in result.reason
+            problem = result.reason if is_named else f"{job.path}: {result.reason}"
+            failed.append((str(job.path), problem))
+        else:
+            for ending, text in result.items():
+                write_text(job.outputs[ending], text)
         if progress:
-            progress(done, len(due), reason)
+            progress(done, len(due), problem)
     return Outcome(len(due) - len(failed), len(jobs) - len(due), tuple(failed))
 
 
-def _is_done(job: ParseJob) -> bool:
-    outputs = [*job.outputs, *([job.scores] if job.scores else [])]
-    return all(output.exists() for output in outputs)
+def _with_file_names(
+    tags: Mapping[str, tuple[str, ...]],
+) -> dict[str, tuple[str, ...]]:
+    """Add the file names of ids that are paths, where they name one video only."""
+    times = Counter(PurePosixPath(video).name for video in tags)
+    by_file_name = {
+        PurePosixPath(video).name: names
+        for video, names in tags.items()
+        if times[PurePosixPath(video).name] == 1
+    }
+    return by_file_name | dict(tags)
+
+
+def _plan(
+    file: MediaFile,
+    out: Path | None,
+    endings: Sequence[str],
+    tags: Mapping[str, tuple[str, ...]],
+) -> ParseJob:
+    """Plan the files to write for one media file."""
+    name = PurePosixPath(file.name)
+    folder = file.path.parent if out is None else out / name.parent
+    outputs = {
+        ending: folder / shorten_name(name.name, f".{ending}") for ending in endings
+    }
+    known_tags = tags.get(file.name, tags.get(file.path.stem))
+    return ParseJob(file.path, printable(file.name), known_tags, outputs)
+
+
+def _select_due(jobs: Sequence[ParseJob]) -> Iterator[ParseJob]:
+    """Select the jobs with files that do not exist, and those files."""
+    for job in jobs:
+        lacking = {
+            ending: output
+            for ending, output in job.outputs.items()
+            if not output.exists()
+        }
+        if lacking:
+            yield replace(job, outputs=lacking)
 
 
 _PARSER: list[MediaParser] = []  # the parser of a worker process
@@ -107,11 +159,17 @@ def _load_parser(load: Callable[[], MediaParser]) -> None:
     _PARSER[:] = [load()]
 
 
-def parse_file(job: ParseJob) -> int:
-    """Parse one file with the worker's parser, write its timeline, and count its events."""
-    timeline = _PARSER[0](job.path, tags=job.tags, scores=job.scores is not None)
-    for output in job.outputs:
-        export(timeline, output)
-    if job.scores is not None:
-        write_text(job.scores, segment_scores_csv(timeline))
-    return len(timeline)
+def parse_file(job: ParseJob) -> dict[str, str]:
+    """Parse one file with the worker's parser.
+
+    Returns:
+        The text of each file to write. The process that started the workers writes them, so
+        that a full disk stops the job at once.
+    """
+    timeline = _PARSER[0](job.path, tags=job.tags, scores=SCORES in job.outputs)
+    timeline = replace(timeline, video=job.name)
+    texts = dict[str, str]()
+    for ending in job.outputs:
+        to_text = segment_scores_csv if ending == SCORES else EXPORTS[ending]
+        texts[ending] = to_text(timeline)
+    return texts

@@ -33,6 +33,7 @@ KEYS = ("classes", "task", "templates", "prompts")
 TASKS = ("parsing", "localisation")
 COLUMNS = ("class", *MODALITIES)
 LONGEST_NAME, LONGEST_SENTENCE = 200, 1000  # characters
+MAX_CSV_BYTES = 64 * 1024 * 1024
 QUOTE = (
     'put it in quotes, as in "No"'  # YAML reads a bare No as false and 1e3 as a number
 )
@@ -182,7 +183,7 @@ def _classes(
             document.line("classes"),
         )
         raise AnnotationError(what, line=line, fix="write `classes: [Dog, Rain]`")
-    classes: list[str] = []
+    classes = dict[str, None]()
     for position, item in enumerate(value):
         line = document.line("classes", position)
         name = _class(_text(item, "class", line), known, line)
@@ -190,7 +191,7 @@ def _classes(
             raise AnnotationError(
                 f"class {name!r} is listed twice", line=line, fix="keep one of the two"
             )
-        classes.append(name)
+        classes[name] = None
     if not classes and known is None:
         raise AnnotationError(
             "no classes",
@@ -220,7 +221,7 @@ def _sentences(
 
 
 def _from_csv(path: Path, known: Collection[str] | None) -> _Content:
-    header, rows = csv_text(path)
+    header, rows = csv_text(path, at_most=MAX_CSV_BYTES)
     _check_header(header)
     classes = dict[str, int]()  # and the line of each
     prompts: dict[str, dict[str, list[str]]] = {modality: {} for modality in MODALITIES}

@@ -6,6 +6,10 @@ The default templates follow Zhou et al. 2024, arXiv 2406.00919.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool
 
 from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, UsageError, unknown
@@ -25,6 +29,9 @@ def spoken(name: str) -> str:
     return " ".join(
         name.replace("_", " ").replace("(", " ").replace(")", " ").lower().split()
     )
+
+
+MAX_CLASSES = 20_000  # a grid has an axis of classes; AudioSet has 527
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,11 @@ class Taxonomy:
             raise AnnotationError(
                 "a taxonomy needs at least one class", fix="name the classes"
             )
+        if len(self.classes) > MAX_CLASSES:
+            raise AnnotationError(
+                f"{len(self.classes):,} classes, expected at most {MAX_CLASSES:,}",
+                fix="check that this is a list of classes",
+            )
         twice = [name for name, times in Counter(self.classes).items() if times > 1]
         if twice:
             raise AnnotationError(
@@ -66,11 +78,19 @@ class Taxonomy:
         return len(self.classes)
 
     def index(self, name: str) -> int:
-        """Position of a class, or an error that names the nearest one."""
+        """Return the index of a class.
+
+        Raises:
+            UsageError: There is no such class; the error names the most similar one.
+        """
         try:
-            return self.classes.index(name)
-        except ValueError:
+            return self._index_of[name]
+        except KeyError:
             raise UsageError(unknown("class", name, self.classes)) from None
+
+    @cached_property
+    def _index_of(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.classes)}
 
     def prompts(self, modality: str) -> list[list[str]]:
         """Return the prompts of each class, whose embeddings are averaged."""
@@ -92,15 +112,16 @@ def from_names(names: Iterable[str]) -> Taxonomy:
     return Taxonomy(tuple(sorted(set(names))))
 
 
-def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> list[bool]:
+def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> Bool[np.ndarray, " class"]:
     """Mark the classes of a taxonomy that are in a list of names.
 
     Args:
         names: Names of classes.
         taxonomy: Classes.
     """
-    indices = {taxonomy.index(name) for name in names}
-    return [c in indices for c in range(len(taxonomy))]
+    marked = np.zeros(len(taxonomy), dtype=bool)
+    marked[[taxonomy.index(name) for name in names]] = True
+    return marked
 
 
 LLP = Taxonomy(

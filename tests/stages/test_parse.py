@@ -1,0 +1,86 @@
+"""Whole trees are parsed; the results mirror them, whatever the names of the files are."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import World
+from vaplan import stages
+from vaplan.errors import MachineError
+from vaplan.zero_shot import ZeroShotClassifier
+
+Load = Callable[[], ZeroShotClassifier]
+
+
+@pytest.fixture
+def load(world: World) -> Load:
+    return partial(
+        ZeroShotClassifier.load, world.data.taxonomy, ("embedded", "embedded")
+    )
+
+
+def copy_media(world: World, *paths: Path) -> None:
+    source = next(iter(sorted(world.folder.rglob("*.mp4"))))
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+
+
+def test_the_timelines_mirror_the_tree(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    media = tmp_path / "media"
+    copy_media(world, media / "a" / "1.mp4", media / "b" / "1.mp4", media / "2.mp4")
+    out = tmp_path / "out"
+    outcome = stages.parse([media], out, load=load, workers=1)
+    assert (outcome.done, outcome.failed) == (3, ())
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.json"))
+    assert written == ["2.json", "a/1.json", "b/1.json"]
+    assert json.loads((out / "a" / "1.json").read_text())["video"] == "a/1"
+
+
+def test_timelines_lie_beside_the_media_and_only_lacking_formats_are_written(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    copy_media(world, tmp_path / "a" / "1.mp4")
+    parse = partial(stages.parse, [tmp_path], load=load, workers=1, skip_existing=True)
+    assert parse().done == 1
+    json_file = tmp_path / "a" / "1.json"
+    json_file.write_text("kept")
+    assert parse().already == 1
+    assert parse(formats=("json", "csv")).done == 1
+    assert json_file.read_text() == "kept"
+    assert (tmp_path / "a" / "1.csv").is_file()
+
+
+def test_any_name_that_the_file_system_has_can_be_parsed(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    names = [os.fsdecode(b"caf\xe9.mp4"), "x" * 251 + ".mp4", "-a b;c'.mp4"]
+    copy_media(world, *(tmp_path / "media" / name for name in names))
+    out = tmp_path / "out"
+    outcome = stages.parse([tmp_path / "media"], out, load=load, workers=1)
+    assert (outcome.done, outcome.failed) == (3, ())
+    videos = {json.loads(path.read_text())["video"] for path in out.iterdir()}
+    assert videos == {"caf\\xe9", "x" * 251, "-a b;c'"}
+
+
+def test_a_folder_that_cannot_be_written_stops_the_job_before_the_first_file(
+    world: World, tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_media(world, tmp_path / "media" / "1.mp4")
+    (tmp_path / "file").touch()
+    calls = list[int]()
+    with pytest.raises(MachineError, match="cannot write: Not a directory"):
+        stages.parse(
+            [tmp_path / "media"],
+            tmp_path / "file" / "out",
+            load=load,
+            progress=lambda *_: calls.append(1),
+        )
+    assert not calls
