@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vaplan.errors import VaplanError
     from vaplan.evaluation import compare, evaluate
     from vaplan.exports import export
+    from vaplan.media import MediaArrays
     from vaplan.metrics.ave import ave_scores
     from vaplan.metrics.llp import llp_scores
     from vaplan.parser import Parser
@@ -39,6 +40,7 @@ MODULE_OF = {
     "Annotations": "annotations",
     "Dataset": "dataset",
     "Event": "timeline",
+    "MediaArrays": "media",
     "Parser": "parser",
     "Taxonomy": "taxonomy",
     "Timeline": "timeline",
@@ -66,6 +68,7 @@ __all__ = [
     "Annotations",
     "Dataset",
     "Event",
+    "MediaArrays",
     "Parser",
     "Taxonomy",
     "Timeline",

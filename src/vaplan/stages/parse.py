@@ -8,13 +8,10 @@ from vaplan.annotations.media_files import list_media_files
 from vaplan.errors import UsageError, unknown
 from vaplan.exports import EXPORTS, export
 from vaplan.exports.plain import segment_scores_csv
-from vaplan.parser import Parser
+from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
 from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import write_text
-from vaplan.zero_shot import ZeroShotClassifier
-
-MediaParser = Parser | ZeroShotClassifier
 
 
 @dataclass(frozen=True)
