@@ -162,7 +162,8 @@ def _check(results: Iterable[Segments | Exception]) -> Iterator[Segments]:
 def _as_vaplan_error(error: Exception, source: Media) -> VaplanError:
     if isinstance(error, VaplanError):
         return error
-    problem = MediaError(f"{type(error).__name__}: {error}", file=name_of(source))
+    file = source.name if isinstance(source, MediaArrays) else source
+    problem = MediaError(f"{type(error).__name__}: {error}", file=file)
     problem.__cause__ = error
     return problem
 

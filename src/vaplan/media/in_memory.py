@@ -1,7 +1,7 @@
 """Frames and a waveform in memory, cut into segments by the code that cuts files."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,12 +37,12 @@ class MediaArrays:
     MediaArrays 'arrays': no frames, 2 s of sound
 
     Attributes:
-        frames: Upright RGB frames with square pixels, values from 0 to 255.
+        frames: UInt8 "frame height width 3": upright RGB frames with square pixels.
         times: Second at which each frame appears, ascending from 0 or later. A frame stays
             until the next one, and the last frame as long as the one before it. A single
-            frame stays for one segment.
-        waveform: Samples from second 0 on, full scale 1: mono, or channels first in
-            FFmpeg's order, which are mixed to mono.
+            frame stays for one second.
+        waveform: Float "sample", or "channel sample" in FFmpeg's order of channels, which
+            are mixed to mono. It begins at second 0; its full scale is 1.
         rate_hz: Sample rate of the waveform.
         seconds: Length. What comes later is left out; what the tracks lack is missing. By
             default the longer track ends the video.
@@ -52,13 +52,11 @@ class MediaArrays:
         UsageError: A value cannot be right; the error names it.
     """
 
-    frames: UInt8[np.ndarray, "frame height width 3"] | None = None
-    times: Float[np.ndarray, " frame"] | None = None
-    waveform: (
-        Float[np.ndarray, " sample"] | Float[np.ndarray, "channel sample"] | None
-    ) = None
-    rate_hz: int | None = None
-    seconds: float | None = None
+    frames: np.ndarray | None = None
+    times: np.ndarray | Sequence[float] | None = None
+    waveform: np.ndarray | None = None
+    rate_hz: int | float | None = None
+    seconds: int | float | None = None
     name: str = "arrays"
 
     def __post_init__(self) -> None:
@@ -173,7 +171,7 @@ class WaveformTrack(AudioTrack):
         self._cut = cut
         self._kept = kept
         self._channels = arrays.channels()
-        self._rate_hz = arrays.rate_hz or 0
+        self._rate_hz = int(arrays.rate_hz or 0)
         self.tally = Tally("audio", exists=self._channels is not None)
         if self._channels is not None:
             seconds = self._channels.shape[1] / self._rate_hz
@@ -207,8 +205,8 @@ def _check_pair(name: str, value: Any, other_name: str, other: Any) -> None:
         raise UsageError(f"{given} without {absent}", fix=f"give {absent} too")
 
 
-def _as_frames(frames: Any) -> UInt8[np.ndarray, "frame height width 3"]:
-    array = _as_array("frames", frames)
+def _as_frames(frames: np.ndarray) -> UInt8[np.ndarray, "frame height width 3"]:
+    array = np.asarray(frames)
     shape = f"frames have shape {array.shape}"
     if array.ndim == 4 and array.shape[-1] != 3 and array.shape[1] == 3:
         raise UsageError(
@@ -235,7 +233,7 @@ def _as_frames(frames: Any) -> UInt8[np.ndarray, "frame height width 3"]:
 
 
 def _as_times(times: Any, count: int) -> Float[np.ndarray, " frame"]:
-    array = _as_array("times", times)
+    array = np.asarray(times)
     if array.shape != (count,):
         raise UsageError(
             f"times have shape {array.shape}, and there are {count} frames",
@@ -261,8 +259,8 @@ def _as_times(times: Any, count: int) -> Float[np.ndarray, " frame"]:
     return array
 
 
-def _as_waveform(waveform: Any) -> Float[np.ndarray, "*channel sample"]:
-    array = _as_array("waveform", waveform)
+def _as_waveform(waveform: np.ndarray) -> Float[np.ndarray, "*channel sample"]:
+    array = np.asarray(waveform)
     shape = f"waveform has shape {array.shape}"
     if array.dtype.kind != "f":
         raise UsageError(
@@ -301,12 +299,3 @@ def _as_rate(rate_hz: Any) -> int:
             fix=f"give a whole number of samples a second, {LOWEST_HZ} to {HIGHEST_HZ}",
         )
     return int(rate_hz)
-
-
-def _as_array(name: str, value: Any) -> np.ndarray:
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise UsageError(
-            f"{name} are no array ({error})", fix="give arrays of one shape"
-        ) from error

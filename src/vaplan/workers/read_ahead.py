@@ -1,13 +1,13 @@
 """Compute the next item of an iterator in a thread while the current one is in use."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def read_ahead(items: Generator[Item, None, None]) -> Iterator[Item]:
+def read_ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
     """Yield the same items, each computed while the caller works on the one before it.
 
     At most one item waits. An exception of `items` is raised where its item would come.
