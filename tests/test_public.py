@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,88 @@ def test_importing_the_package_imports_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert printed.stdout.strip() == "[]"
+
+
+Step = tuple[int, int, str]
+
+
+def counted(total: int) -> list[Step]:
+    """The steps of a progress without a problem."""
+    return [(done, total, "") for done in range(1, total + 1)]
+
+
+def test_every_long_function_reports_each_item_in_one_shape(
+    world: World, tmp_path: Path
+) -> None:
+    from vaplan import recipe as recipes
+    from vaplan import synthetic
+
+    steps = list[Step]()
+
+    def progress(done: int, total: int, problem: str) -> None:
+        steps.append((done, total, problem))
+
+    def taken() -> list[Step]:
+        """The steps since the last call."""
+        new = [*steps]
+        steps.clear()
+        return new
+
+    assert isinstance(progress, vaplan.Progress)
+    clips = synthetic.plan_clips({"train": 2}, seed=1)
+    synthetic.render(clips, tmp_path / "world", workers=1, progress=progress)
+    assert taken() == counted(2)
+    rendered = vaplan.read_data(f"table:{tmp_path / 'world' / 'annotations.csv'}")
+    vaplan.features(
+        rendered,
+        tmp_path / "world",
+        tmp_path / "store",
+        encoders=EMBEDDED,
+        workers=1,
+        progress=progress,
+    )
+    assert taken() == counted(2)
+    run = vaplan.train(
+        recipes.read("ple", changes=[*world.changes, f"labels={world.labels}"]),
+        tmp_path / "run",
+        progress=progress,
+    ).folder
+    assert taken() == counted(2)
+    out = tmp_path / "labels.csv"
+    vaplan.denoise(run, world.labels, out, rounds=3, progress=progress)
+    assert taken() == counted(7)  # three rounds and twice two epochs
+    vaplan.refine(run, world.labels, out, folds=2, progress=progress)
+    assert taken() == counted(2)  # half of two epochs in two folds
+    vaplan.predict(run, world.data, world.store, out, progress=progress)
+    assert taken() == counted(len(world.data.videos))
+    paths = [world.folder / video.path for video in world.data.videos[:2]]
+    load = partial(vaplan.Parser.load, run)
+    vaplan.parse(paths, tmp_path / "parsed", load=load, workers=1, progress=progress)
+    assert taken() == counted(2)
+    for _ in load().parse_many(paths, progress=progress):
+        pass
+    assert taken() == counted(2)
+
+
+def test_fit_reports_the_items_of_every_step(world: World, tmp_path: Path) -> None:
+    tags = tmp_path / "tags.csv"
+    videos = world.data.videos[:6]
+    lines = [f"{video.path},{';'.join(video.tags)}\n" for video in videos]
+    tags.write_text("path,tags\n" + "".join(lines))
+    steps = list[Step]()
+    vaplan.fit(
+        tags,
+        world.folder,
+        tmp_path / "run",
+        encoders=EMBEDDED,
+        workers=1,
+        progress=lambda *step: steps.append(step),
+    )
+    starts = [number for number, step in enumerate(steps) if step[0] == 1]
+    totals = [steps[start][1] for start in starts]
+    assert steps == [step for total in totals for step in counted(total)]
+    assert totals[0] == 6
+    assert len(totals) == 4  # features, train, refine, train
 
 
 def test_all_stages_can_be_called_from_python(world: World, tmp_path: Path) -> None:

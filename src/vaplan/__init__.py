@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vaplan.stages.train import train
     from vaplan.taxonomy import Taxonomy
     from vaplan.timeline import Event, Timeline
+    from vaplan.workers import Progress
     from vaplan.zero_shot import ZeroShotClassifier
 
 MODULE_OF = {
@@ -42,6 +43,7 @@ MODULE_OF = {
     "Event": "timeline",
     "MediaArrays": "media",
     "Parser": "parser",
+    "Progress": "workers",
     "Taxonomy": "taxonomy",
     "Timeline": "timeline",
     "VaplanError": "errors",
@@ -70,6 +72,7 @@ __all__ = [
     "Event",
     "MediaArrays",
     "Parser",
+    "Progress",
     "Taxonomy",
     "Timeline",
     "VaplanError",

@@ -14,6 +14,7 @@ from vaplan.dataset import read_labelled_videos
 from vaplan.pseudo_labels import Denoising
 from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
+from vaplan.workers import Progress
 from vaplan.writing import sha256, write_json
 
 FlipCounts = dict[str, dict[str, dict[str, int]]]  # by modality, class, "set"/"removed"
@@ -39,6 +40,7 @@ def denoise(
     *,
     settings: Denoising | None = None,
     rounds: int = 1,
+    progress: Progress | None = None,
 ) -> Denoised:
     """Write labels in which those with a suspicious forward loss are flipped (PLD).
 
@@ -53,6 +55,8 @@ def denoise(
         rounds: Number of times to denoise. Before each further round the run's recipe is
             trained again on the labels of the round before; these labels and runs are
             written into a folder beside `out` that has its name.
+        progress: Called after every round, and after every epoch of the trainings between
+            rounds.
 
     Returns:
         The result of the last round.
@@ -61,12 +65,29 @@ def denoise(
     """
     settings = settings or Denoising()
     folder = out.with_suffix("")
+    recipe = runs.load(run).recipe
+    epochs = recipe.training.epochs
+    total = rounds + (rounds - 1) * epochs
+
+    def report(done: int) -> None:
+        if progress:
+            progress(done, total, "")
+
     for number in range(1, rounds):
         table = folder / f"labels_{number}.csv"
         labels = _denoise_once(run, labels, table, settings).table
-        recipe = replace(runs.load(run).recipe, labels=str(labels))
-        run = train(recipe, folder / f"run_{number + 1}").folder
-    return _denoise_once(run, labels, out, settings)
+        done_before = number + (number - 1) * epochs
+        report(done_before)
+        run = train(
+            replace(recipe, labels=str(labels)),
+            folder / f"run_{number + 1}",
+            progress=lambda epoch, _total, _problem, start=done_before: report(
+                start + epoch
+            ),
+        ).folder
+    denoised = _denoise_once(run, labels, out, settings)
+    report(total)
+    return denoised
 
 
 def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> Denoised:

@@ -14,28 +14,21 @@ from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.media import CENTRE
-from vaplan.recipe import Recipe
 from vaplan.runs import Run
 from vaplan.stages.features import features
 from vaplan.stages.label import label
 from vaplan.stages.refine import refine
 from vaplan.stages.train import train
-from vaplan.training import Epoch
 from vaplan.workers import Progress
 
 Message = Callable[[str], None]
-ProgressBars = Callable[[str, str], Progress]  # by name and unit of the steps
+ProgressBars = Callable[[str, str], Progress | None]  # by name and unit of the steps
 
 MIN_TRAINING_VIDEOS = 4  # for refinement by out-of-fold parsers
 
 
 def _ignore_message(_: str) -> None:
     """Do nothing."""
-
-
-def _no_bars(_name: str, _unit: str) -> Progress:
-    """Return a progress callback that does nothing."""
-    return lambda _done, _total, _problem: None
 
 
 def fit(
@@ -48,7 +41,8 @@ def fit(
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     message: Message = _ignore_message,
-    bars: ProgressBars = _no_bars,
+    progress: Progress | None = None,
+    bars: ProgressBars | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
     """Train a parser with the recipe `default` on a CSV of `path,tags` or `video,tags`.
 
@@ -64,12 +58,20 @@ def fit(
         workers: Number of worker processes for decoding and encoding.
         compute: Device and precision of the encoders.
         sampling: Name of the frame sampling.
-        message: Called with lines about the progress.
-        bars: Makes a progress callback from a name and a unit.
+        message: Called with lines about the data and the steps.
+        progress: Called after every video of `features`, then after every epoch of each
+            training; every step counts from 1.
+        bars: Makes a callback for each step from its name and unit, in place of
+            `progress`.
 
     Returns:
         The run, and the ids of unreadable files with reasons.
     """
+    if bars is None:
+
+        def bars(_name: str, _unit: str) -> Progress | None:
+            return progress
+
     table = write_rows(run / "annotations.csv", read_tags(tags))
     data = read_data(f"table:{table}")
     store = run / "store"
@@ -110,8 +112,7 @@ def fit(
     )
     if probability:
         message("training, refining the labels by out-of-fold parsers, training again")
-        bar = bars("train", "epochs")
-        first_run = train(recipe, run / "first", on_epoch=_report(bar, recipe))
+        first_run = train(recipe, run / "first", progress=bars("train", "epochs"))
         refined = refine(
             first_run.folder,
             labelling.table,
@@ -120,13 +121,8 @@ def fit(
             progress=bars("refine", "epochs"),
         )
         recipe = replace(recipe, labels=str(refined.table))
-    trained = train(recipe, run, on_epoch=_report(bars("train", "epochs"), recipe))
+    trained = train(recipe, run, progress=bars("train", "epochs"))
     return trained, outcome.failed
-
-
-def _report(progress: Progress, recipe: Recipe) -> Callable[[Epoch], None]:
-    epochs = recipe.training.epochs
-    return lambda epoch: progress(int(epoch["epoch"]), epochs, "")
 
 
 def _can_refine(data: Annotations) -> bool:

@@ -10,6 +10,7 @@ from vaplan.dataset import Dataset
 from vaplan.exports.sed_scores import write_scores
 from vaplan.stages.evaluate import mark_events
 from vaplan.timeline import from_grid
+from vaplan.workers import Progress
 
 
 def predict(
@@ -20,6 +21,7 @@ def predict(
     *,
     split: str = "",
     scores: Path | None = None,
+    progress: Progress | None = None,
 ) -> list[str]:
     """Write the events that a run predicts for the videos of a split.
 
@@ -33,6 +35,7 @@ def predict(
         split: Split to predict; all videos by default.
         scores: Folder for the probabilities of all segments, one file a video, in the
             format of `sed_scores_eval`.
+        progress: Called after every video.
 
     Returns:
         Ids of the videos without features, which were left out.
@@ -45,9 +48,12 @@ def predict(
     )
 
     def rows() -> Iterator[Row]:
-        for video, grid, score in zip(dataset.ids, marked, probability, strict=True):
+        videos = zip(dataset.ids, marked, probability, strict=True)
+        for done, (video, grid, score) in enumerate(videos, start=1):
             events = from_grid(grid, trained.taxonomy, score=score)
             yield from event_rows(video, events, together=data.localisation)
+            if progress:
+                progress(done, len(dataset), "")
 
     write_rows(out, rows())
     if scores is not None:

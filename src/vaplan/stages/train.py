@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from vaplan.stages.evaluate import score_run
 from vaplan.store import stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
+from vaplan.workers import Progress
 from vaplan.writing import sha256
 
 
@@ -29,7 +29,7 @@ def train(
     recipe: Recipe,
     run: Path,
     *,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: Progress | None = None,
     resume: bool = False,
     overwrite: bool = True,
     checkpoint_seconds: float = 30.0,
@@ -42,7 +42,8 @@ def train(
     Args:
         recipe: Recipe that names data, store and labels.
         run: Run folder to write.
-        on_epoch: Called with the entry of each epoch.
+        progress: Called after every epoch. A training that stops early, or that continues
+            a checkpoint, has fewer calls than epochs.
         resume: Continue from the checkpoint of an interrupted training, to the same bytes.
         overwrite: Replace another finished training in the folder.
         checkpoint_seconds: Seconds between checkpoints.
@@ -89,7 +90,12 @@ def train(
     target_hook = None
     if recipe.removal:
         target_hook = load_removal(recipe.removal, dataset.annotations.taxonomy)
-    with training.tensorboard_logger(run / runs.TENSORBOARD, on_epoch) as log_epoch:
+
+    def report(epoch: Epoch) -> None:
+        if progress:
+            progress(int(epoch["epoch"]), recipe.training.epochs, "")
+
+    with training.tensorboard_logger(run / runs.TENSORBOARD, report) as log_epoch:
         history = training.fit(
             model,
             inputs,
