@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vaplan
-from tests.conftest import EMBEDDED, SMALL, World
+from tests.conftest import EMBEDDED, World
 
 
 def test_public_names_resolve_and_are_listed_once() -> None:
@@ -99,9 +99,9 @@ def test_fit_reports_the_items_of_every_step(world: World, tmp_path: Path) -> No
     tags.write_text("path,tags\n" + "".join(lines))
     steps = list[Step]()
     vaplan.fit(
-        tags,
-        world.folder,
-        tmp_path / "run",
+        tags=str(tags),
+        media=str(world.folder),
+        run=str(tmp_path / "run"),
         encoders=EMBEDDED,
         workers=1,
         progress=lambda *step: steps.append(step),
@@ -113,28 +113,52 @@ def test_fit_reports_the_items_of_every_step(world: World, tmp_path: Path) -> No
     assert len(totals) == 4  # features, train, refine, train
 
 
-def test_all_stages_can_be_called_from_python(world: World, tmp_path: Path) -> None:
-    from vaplan import recipe as recipes
-
+def test_all_stages_can_be_called_from_python_with_paths_as_text(
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
     source = f"table:{world.table}"
     data = vaplan.read_data(source)
-    store = world.store
+    media = str(world.folder)
+    store = str(world.store)
     outcome = vaplan.features(
-        data, world.folder, store, encoders=EMBEDDED, workers=1, progress=print
+        data=data,
+        media=media,
+        store=store,
+        encoders=EMBEDDED,
+        workers=1,
+        progress=print,
     )
     assert outcome.already == len(data.videos)
-    labelling = vaplan.label(data, store, tmp_path / "labels.csv", encoders=EMBEDDED)
-    changes = [*SMALL, f"data={source}", f"store={store}"]
-    recipe = recipes.read("ple", changes=[*changes, f"labels={labelling.table}"])
-    run = vaplan.train(recipe, tmp_path / "run")
-    denoised = vaplan.denoise(run.folder, labelling.table, tmp_path / "denoised.csv")
-    refined = vaplan.refine(run.folder, denoised.table, tmp_path / "refined.csv")
+    labelling = vaplan.label(
+        data=data,
+        store=store,
+        out="labels.csv",
+        encoders=EMBEDDED,
+        label_probability="probability.csv",
+    )
+    changes = [*world.changes, f"labels={labelling.table}"]
+    run = vaplan.train(recipe="ple", run="run", changes=changes)
+    assert vaplan.train(run.recipe, "run").history == run.history
+    denoised = vaplan.denoise(run="run", labels="labels.csv", out="denoised.csv")
+    refined = vaplan.refine(
+        run="run",
+        labels=str(denoised.table),
+        out="refined.csv",
+        label_probability="probability.csv",
+        out_probability="refined_probability.csv",
+    )
     assert refined.rule == "fusion"
-    tables = [tmp_path / "first.csv", tmp_path / "second.csv"]
-    for table in tables:
-        vaplan.predict(run.folder, data, store, table, split="test")
+    for table in ("first.csv", "second.csv"):
+        vaplan.predict(
+            run="run", data=data, store=store, out=table, split="test", scores="scores"
+        )
     first, second = (
-        vaplan.read_table(table, taxonomy=data.taxonomy) for table in tables
+        vaplan.read_table(table, taxonomy=data.taxonomy)
+        for table in ("first.csv", "second.csv")
     )
     scores = vaplan.evaluate(data, first, split="test")
     assert vaplan.llp_scores(scores.reference, scores.estimate).percent() == (
@@ -145,3 +169,15 @@ def test_all_stages_can_be_called_from_python(world: World, tmp_path: Path) -> N
     dataset = vaplan.Dataset.with_features(data, store, EMBEDDED)
     assert dataset.labels(refined.table).shape == dataset.reference().shape
     assert len(dataset) == len(data.videos)
+    path = f"{media}/{data.videos[0].path}"
+    load = partial(vaplan.Parser.load, "run")
+    assert vaplan.parse(paths=[path], out="parsed", load=load, workers=1).done == 1
+    assert capfd.readouterr().out == ""
+
+
+def test_changes_are_of_a_recipe_by_name(world: World, tmp_path: Path) -> None:
+    from vaplan import recipe as recipes
+
+    recipe = recipes.read("ple", changes=world.changes)
+    with pytest.raises(vaplan.VaplanError, match="changes are for a recipe that is"):
+        vaplan.train(recipe, tmp_path / "run", changes=["training.epochs=1"])

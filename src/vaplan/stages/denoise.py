@@ -34,9 +34,9 @@ class Denoised:
 
 
 def denoise(
-    run: Path,
-    labels: Path,
-    out: Path,
+    run: Path | str,
+    labels: Path | str,
+    out: Path | str,
     *,
     settings: Denoising | None = None,
     rounds: int = 1,
@@ -63,6 +63,9 @@ def denoise(
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
     """
+    run = Path(run)
+    labels = Path(labels)
+    out = Path(out)
     settings = settings or Denoising()
     folder = out.with_suffix("")
     recipe = runs.load(run).recipe

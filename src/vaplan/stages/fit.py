@@ -32,9 +32,9 @@ def _ignore_message(_: str) -> None:
 
 
 def fit(
-    tags: Path,
-    media: Path,
-    run: Path,
+    tags: Path | str,
+    media: Path | str,
+    run: Path | str,
     *,
     encoders: Encoders,
     workers: int | None = None,
@@ -72,7 +72,8 @@ def fit(
         def bars(_name: str, _unit: str) -> Progress | None:
             return progress
 
-    table = write_rows(run / "annotations.csv", read_tags(tags))
+    run = Path(run)
+    table = write_rows(run / "annotations.csv", read_tags(Path(tags)))
     data = read_data(f"table:{table}")
     store = run / "store"
     classes = data.taxonomy.classes

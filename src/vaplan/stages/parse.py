@@ -32,8 +32,8 @@ class ParseJob:
 
 
 def parse(
-    paths: Sequence[Path],
-    out: Path,
+    paths: Sequence[Path | str],
+    out: Path | str,
     *,
     load: Callable[[], MediaParser],
     tags: Mapping[str, tuple[str, ...]] | None = None,
@@ -63,6 +63,7 @@ def parse(
         UsageError: A format does not exist, `out` is a file, or two files have one name.
         MediaError: A folder contains no media file.
     """
+    out = Path(out)
     for name in formats:
         if name not in EXPORTS:
             raise UsageError(unknown("format", name, EXPORTS))
@@ -71,7 +72,7 @@ def parse(
             "this is a file", file=out, fix="give a folder for the timelines"
         )
     jobs = []
-    for path in list_media_files(paths):
+    for path in list_media_files([*map(Path, paths)]):
         outputs = tuple(out / f"{path.stem}.{name}" for name in formats)
         scores_path = out / f"{path.stem}.scores.csv" if scores else None
         jobs.append(ParseJob(path, (tags or {}).get(path.stem), outputs, scores_path))

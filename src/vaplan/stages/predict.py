@@ -14,13 +14,13 @@ from vaplan.workers import Progress
 
 
 def predict(
-    run: Path,
+    run: Path | str,
     data: Annotations,
-    store: Path,
-    out: Path,
+    store: Path | str,
+    out: Path | str,
     *,
     split: str = "",
-    scores: Path | None = None,
+    scores: Path | str | None = None,
     progress: Progress | None = None,
 ) -> list[str]:
     """Write the events that a run predicts for the videos of a split.
@@ -40,8 +40,10 @@ def predict(
     Returns:
         Ids of the videos without features, which were left out.
     """
-    trained = runs.load(run)
-    dataset = Dataset.with_features(data.select(split), store, trained.recipe.encoders)
+    trained = runs.load(Path(run))
+    dataset = Dataset.with_features(
+        data.select(split), Path(store), trained.recipe.encoders
+    )
     prediction = training.predict(trained.model, dataset.inputs)
     marked, probability = mark_events(
         trained, prediction, localisation=data.localisation
@@ -55,10 +57,10 @@ def predict(
             if progress:
                 progress(done, len(dataset), "")
 
-    write_rows(out, rows())
+    write_rows(Path(out), rows())
     if scores is not None:
         write_scores(
-            scores,
+            Path(scores),
             dataset.ids,
             prediction.segment.numpy(),
             prediction.mask.numpy(),

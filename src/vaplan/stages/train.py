@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from vaplan.annotations import Annotations, read_data
 from vaplan.arrays import MODALITIES, Target
 from vaplan.dataset import Dataset, input_hashes
 from vaplan.decisions import decide, keep_one_label
-from vaplan.errors import RecipeError, RunError
+from vaplan.errors import RecipeError, RunError, UsageError
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp
-from vaplan.recipe import DENSE, Recipe, dump
+from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
 from vaplan.stages.evaluate import score_run
 from vaplan.store import stores
@@ -26,9 +27,10 @@ from vaplan.writing import sha256
 
 
 def train(
-    recipe: Recipe,
-    run: Path,
+    recipe: Recipe | Path | str,
+    run: Path | str,
     *,
+    changes: Sequence[str] = (),
     progress: Progress | None = None,
     resume: bool = False,
     overwrite: bool = True,
@@ -40,8 +42,10 @@ def train(
     training is loaded instead. Of several processes (`torchrun`) the first one writes.
 
     Args:
-        recipe: Recipe that names data, store and labels.
+        recipe: Recipe, its file, or the name of a shipped recipe.
         run: Run folder to write.
+        changes: Changes of a recipe that is given by file or name, as `key=value` with
+            dots for nested keys; at least `data=…` and `store=…` for a shipped recipe.
         progress: Called after every epoch. A training that stops early, or that continues
             a checkpoint, has fewer calls than epochs.
         resume: Continue from the checkpoint of an interrupted training, to the same bytes.
@@ -49,9 +53,18 @@ def train(
         checkpoint_seconds: Seconds between checkpoints.
 
     Raises:
+        UsageError: `changes` of a `Recipe`.
         RecipeError: The recipe lacks data or a store, or a file does not exist.
         RunError: The folder contains another finished training and `overwrite` is false.
     """
+    run = Path(run)
+    if not isinstance(recipe, Recipe):
+        recipe = read(recipe, changes=changes)
+    elif changes:
+        raise UsageError(
+            "changes are for a recipe that is given by file or name",
+            fix="change the Recipe with dataclasses.replace",
+        )
     for name in ("data", "store"):
         if not getattr(recipe, name):
             raise RecipeError(
@@ -91,9 +104,11 @@ def train(
     if recipe.removal:
         target_hook = load_removal(recipe.removal, dataset.annotations.taxonomy)
 
+    epochs = recipe.training.epochs
+
     def report(epoch: Epoch) -> None:
         if progress:
-            progress(int(epoch["epoch"]), recipe.training.epochs, "")
+            progress(int(epoch["epoch"]), epochs, "")
 
     with training.tensorboard_logger(run / runs.TENSORBOARD, report) as log_epoch:
         history = training.fit(
