@@ -118,11 +118,11 @@ class MediaParser(ABC):
         total = length_hint(media)
         chunks = read_ahead(self._decode_many(media))
         for (number, source), group in groupby(chunks, key=itemgetter(0, 1)):
-            results = (result for _, _, result in group)
+            items = (item for _, _, item in group)
             name = name_of(source)
             outcome: Timeline | VaplanError
             try:
-                encoded = encoders.encode_segments(_check(results), self.all_encoders)
+                encoded = encoders.encode_segments(_until_end(items), self.all_encoders)
                 outcome = self.parse_features(
                     encoded, name=name, tags=(tags or {}).get(name), scores=scores
                 )
@@ -135,10 +135,11 @@ class MediaParser(ABC):
 
     def _decode_many(
         self, media: Iterable[Media]
-    ) -> Generator[tuple[int, Media, Segments | Exception], None, None]:
+    ) -> Generator[tuple[int, Media, Segments | Exception | None], None, None]:
         """Yield the number of each video, the video, and its segments in chunks.
 
-        An exception takes the place of a chunk; it is the last item of its video.
+        The last item of a video has None, or the exception of the decoder, in place of a
+        chunk.
         """
         for number, source in enumerate(media):
             try:
@@ -147,16 +148,19 @@ class MediaParser(ABC):
                 )
                 for chunk in chunks:
                     yield number, source, chunk
+                yield number, source, None
             except Exception as error:  # noqa: BLE001 - raised again where it is handled
                 yield number, source, error
 
 
-def _check(results: Iterable[Segments | Exception]) -> Iterator[Segments]:
-    """Yield segments and raise exceptions."""
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-        yield result
+def _until_end(items: Iterable[Segments | Exception | None]) -> Iterator[Segments]:
+    """Yield the chunks of one video; raise the exception of its decoder."""
+    for item in items:
+        if item is None:
+            return
+        if isinstance(item, Exception):
+            raise item
+        yield item
 
 
 def _as_vaplan_error(error: Exception, source: Media) -> VaplanError:

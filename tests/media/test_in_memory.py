@@ -149,6 +149,15 @@ def test_channels_are_mixed_to_mono() -> None:
     assert np.allclose(mixed.waveform, 0.25, atol=1e-6)
 
 
+def test_views_and_read_only_arrays_are_frames_too() -> None:
+    blue_first = frames()[..., ::-1]
+    blue_first.flags.writeable = False
+    for frame in cut(frames=blue_first, times=[0.0, 1.0, 2.0, 3.0]).frames:
+        assert frame is not None
+        assert frame.flags.c_contiguous
+        assert frame.flags.writeable
+
+
 def test_lists_integers_and_double_precision_are_taken_as_numbers() -> None:
     arrays = MediaArrays(
         frames=frames(), times=np.arange(4), waveform=sound(4.0).astype(np.float64),
@@ -249,6 +258,15 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "half a hertz": ({"rate_hz": 44_100.5}, "rate_hz is 44100.5"),
     "an endless rate": ({"rate_hz": float("inf")}, "rate_hz is inf"),
     "no length": ({"seconds": 0.0}, "seconds is 0. Fix: give a length above 0"),
+    "a length before the first frame": (
+        {
+            "times": np.arange(3.0, 7.0),
+            "waveform": None,
+            "rate_hz": None,
+            "seconds": 2.0,
+        },
+        "no frame appears before the end: seconds is 2.0. Fix: give a greater length",
+    ),
     "a length that is no number": ({"seconds": float("nan")}, "seconds is nan"),
 }
 

@@ -168,6 +168,19 @@ def test_an_iterator_is_read_one_video_ahead_and_its_total_is_0(
     assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead")]
 
 
+def test_an_exception_of_the_iterator_comes_after_the_videos_before_it(
+    parsers: dict[str, MediaParser],
+) -> None:
+    def sounds() -> Iterator[MediaArrays]:
+        yield MediaArrays(waveform=np.zeros(8_000), rate_hz=8_000)
+        raise ConnectionError("no more sounds")
+
+    results = parsers["zero-shot"].parse_many(sounds())
+    assert isinstance(next(results)[1], Timeline)
+    with pytest.raises(ConnectionError, match="no more sounds"):
+        next(results)
+
+
 def test_a_single_path_is_refused(parsers: dict[str, MediaParser]) -> None:
     with pytest.raises(UsageError, match="is a single path"):
         next(parsers["trained"].parse_many("a.mp4"))

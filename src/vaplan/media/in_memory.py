@@ -79,6 +79,11 @@ class MediaArrays:
                 f"seconds is {self.seconds:g}",
                 fix=f"give a length above 0 and below {LIMITS.max_seconds:g} s",
             )
+        if self.waveform is None and not self.stamps:
+            raise UsageError(
+                f"no frame appears before the end: seconds is {self.seconds}",
+                fix="give a greater length, or times from the start of the clip",
+            )
 
     def __repr__(self) -> str:
         tracks = ["no frames", "no sound"]
@@ -155,7 +160,10 @@ class FrameTrack(VideoTrack):
             return
         times = self._cut.times((self.tally.begin, self.tally.end))
         for _, stamp in on_screen(self._arrays.stamps, times):
-            yield None if stamp is None else frames[stamp.pts]
+            if stamp is None:
+                yield None
+            else:  # a copy only of a view or a read-only array
+                yield np.require(frames[stamp.pts], requirements=["C", "W"])
 
 
 class WaveformTrack(AudioTrack):
