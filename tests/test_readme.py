@@ -82,7 +82,8 @@ def test_every_command_of_the_readme_runs_and_then_its_python(
         with pytest.raises(SystemExit) as left:
             cli.main()
         assert (left.value.code or 0) == 0, " ".join(command)
-    (code,) = blocks("python")
+    code = "".join(blocks("python"))
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
     assert (desk / "new.png").stat().st_size > 1000
     assert vaplan.read_table(desk / "new.csv").ids == ("new",)
+    assert {path.suffix for path in (desk / "videos").iterdir()} == {".mp4", ".json"}

@@ -229,9 +229,11 @@ def test_rendering_goes_on_where_it_stopped(tmp_path):
     clips, counted = short_world(), []
     synthetic.render(clips[:2], tmp_path, workers=1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "media").iterdir()}
-    synthetic.render(clips, tmp_path, workers=2, progress=counted.append)
+    synthetic.render(
+        clips, tmp_path, workers=2, progress=lambda *step: counted.append(step)
+    )
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert counted == [3, 4, 5, 6]
+    assert counted == [(done, 6, "") for done in (3, 4, 5, 6)]
     assert len(list((tmp_path / "media").iterdir())) == len(clips)
 
 

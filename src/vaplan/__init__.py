@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vaplan.errors import VaplanError
     from vaplan.evaluation import compare, evaluate
     from vaplan.exports import export
+    from vaplan.media import MediaArrays
     from vaplan.metrics.ave import ave_scores
     from vaplan.metrics.llp import llp_scores
     from vaplan.parser import Parser
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
     from vaplan.stages.train import train
     from vaplan.taxonomy import Taxonomy
     from vaplan.timeline import Event, Timeline
+    from vaplan.workers import Progress
     from vaplan.zero_shot import ZeroShotClassifier
 
 MODULE_OF = {
     "Annotations": "annotations",
     "Dataset": "dataset",
     "Event": "timeline",
+    "MediaArrays": "media",
     "Parser": "parser",
+    "Progress": "workers",
     "Taxonomy": "taxonomy",
     "Timeline": "timeline",
     "VaplanError": "errors",
@@ -66,7 +70,9 @@ __all__ = [
     "Annotations",
     "Dataset",
     "Event",
+    "MediaArrays",
     "Parser",
+    "Progress",
     "Taxonomy",
     "Timeline",
     "VaplanError",

@@ -58,7 +58,7 @@ class Dataset:
     def with_features(
         cls,
         annotations: Annotations,
-        store: Path,
+        store: Path | str,
         encoders: Encoders,
         *,
         overflow: Path | None = None,
@@ -75,6 +75,7 @@ class Dataset:
             AnnotationError: No video has features.
             StoreError: The store lacks an encoder or a video.
         """
+        store = Path(store)
         unreadable = set[str]()
         for features in chain(*open_features(store, encoders)):
             for video, (status, _) in features.statuses().items():

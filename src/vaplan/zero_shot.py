@@ -13,10 +13,10 @@ from torch import Tensor
 
 from vaplan import encoders, pseudo_labels, synthetic
 from vaplan.arrays import MODALITIES, Inputs
-from vaplan.encoders import Encoder
+from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import UsageError, unknown
-from vaplan.parser import as_stored_inputs, make_timeline
+from vaplan.parser import MediaParser, as_stored_inputs, make_timeline
 from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN
 from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, spoken, with_prompts
 from vaplan.timeline import Timeline
@@ -24,7 +24,7 @@ from vaplan.timeline import Timeline
 STRATEGIES = (CONFIDENCE, LOGIT, MARGIN)
 
 
-class ZeroShotClassifier:
+class ZeroShotClassifier(MediaParser):
     """Classify segments by comparing them with the text prompts of classes.
 
     As a parser of files it marks a class where it fits a segment better than background
@@ -119,21 +119,20 @@ class ZeroShotClassifier:
             )
         return torch.stack(grids, dim=2)
 
-    def __call__(
+    @property
+    def all_encoders(self) -> Sequence[Encoder]:
+        """The encoder of each modality."""
+        return self.encoders
+
+    def parse_features(
         self,
-        path: str | Path,
+        encoded: Encoded,
         *,
+        name: str,
         tags: Collection[str] | None = None,
         scores: bool = False,
     ) -> Timeline:
-        """Parse a media file into a timeline of audio and visual events.
-
-        Args:
-            path: Media file.
-            tags: Classes known to occur in the file; other classes are not marked.
-            scores: Keep the margins of every segment in `Timeline.scores`.
-        """
-        encoded = encoders.encode(Path(path), self.encoders)
+        """Parse the features of one video; see `MediaParser.parse_features`."""
         inputs = as_stored_inputs(encoded, audio_streams=1)
         evidence = self.evidence(inputs)
         all_classes = torch.ones(1, len(self.taxonomy), dtype=torch.bool)
@@ -141,7 +140,7 @@ class ZeroShotClassifier:
             evidence, all_classes, inputs.mask, threshold=self.threshold
         )
         return make_timeline(
-            Path(path),
+            name,
             encoded,
             self.taxonomy,
             marked[0],

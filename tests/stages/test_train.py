@@ -109,9 +109,7 @@ def test_a_finished_training_is_read_and_a_changed_one_made_again(
         recipe = replace(
             recipe, training=replace(recipe.training, epochs=epochs_wanted)
         )
-        stages.train(
-            recipe, folder, on_epoch=lambda epoch: epochs.append(int(epoch["epoch"]))
-        )
+        stages.train(recipe, folder, progress=lambda done, *_: epochs.append(done))
     assert epochs == [1, 2, 1]
 
 

@@ -71,7 +71,7 @@ def read_source(
 
 
 def read_data(
-    source: str, *, annotations: str = "", taxonomy: Path | None = None
+    source: str, *, annotations: str = "", taxonomy: Path | str | None = None
 ) -> Annotations:
     """Read the annotations of a data set: videos, tags, splits and events.
 
@@ -84,4 +84,7 @@ def read_data(
         UsageError: `source` is not `KIND:PATH`, or the kind has a fixed taxonomy.
         AnnotationError: A file cannot be read; the error names file and line.
     """
-    return merge_rows(read_source(source, annotations=annotations, taxonomy=taxonomy))
+    taxonomy_file = None if taxonomy is None else Path(taxonomy)
+    return merge_rows(
+        read_source(source, annotations=annotations, taxonomy=taxonomy_file)
+    )

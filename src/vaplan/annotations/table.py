@@ -113,14 +113,14 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), path)
 
 
-def read(path: Path, *, taxonomy: Taxonomy | None = None) -> Annotations:
+def read(path: Path | str, *, taxonomy: Taxonomy | None = None) -> Annotations:
     """Read a table as annotations; see `read_rows`.
 
     Args:
-        path: File to read or write.
+        path: Table, CSV or Parquet.
         taxonomy: Classes to expect; by default from the taxonomy file or the rows.
     """
-    return merge_rows(read_rows(path, taxonomy=taxonomy))
+    return merge_rows(read_rows(Path(path), taxonomy=taxonomy))
 
 
 def read_rows(

@@ -42,6 +42,4 @@ def _render(folder: Path, videos: int, seed: int, bar: Progress) -> Path:
     parts = sum(SPLITS.values())
     counts = {split: videos * part // parts for split, part in SPLITS.items()}
     clips = synthetic.plan_clips(counts, seed=seed)
-    return synthetic.render(
-        clips, folder, progress=lambda done: bar(done, len(clips), "")
-    )
+    return synthetic.render(clips, folder, progress=bar)

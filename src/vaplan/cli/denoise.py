@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaplan.cli.console import stderr
+from vaplan.cli.console import progress_bars, stderr
 from vaplan.cli.options import LabelsOption, Modality, OutTable, RunArgument, apart
 
 if TYPE_CHECKING:
@@ -93,14 +93,16 @@ def denoise(
         keep_presence=keep_presence,
         modalities=tuple(name.value for name in modalities),
     )
-    result = stages.denoise(
-        run,
-        labels,
-        out,
-        settings=settings,
-        rounds=rounds,
-        other_labels=other_labels,
-    )
+    with progress_bars() as bars:
+        result = stages.denoise(
+            run,
+            labels,
+            out,
+            settings=settings,
+            rounds=rounds,
+            other_labels=other_labels,
+            progress=bars("denoise", "steps"),
+        )
     print_flips(result.flips, [out])
 
 

@@ -1,6 +1,5 @@
 """Command `vaplan train`."""
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -69,10 +68,12 @@ def train(
     ]
     resolved = recipes.read(recipe, changes=[*inputs, *(changes or [])])
     with progress_bars() as bars:
-        tell, epochs = bars("train", "epochs"), resolved.training.epochs
-        train_recipe = partial(stages.train, resume=resume, overwrite=overwrite)
-        train_recipe(
-            resolved, run, on_epoch=lambda epoch: tell(int(epoch["epoch"]), epochs, "")
+        stages.train(
+            resolved,
+            run,
+            progress=bars("train", "epochs"),
+            resume=resume,
+            overwrite=overwrite,
         )
     if training.is_rank_zero():
         stderr.print(f"run {run}", highlight=False)

@@ -4,9 +4,8 @@ To add one: a file with a `load(source, modality, *, frames_per_segment, compute
 and a line in `ENCODERS`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +18,7 @@ from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
-from vaplan.media import CENTRE, Cut, Segments, stream
+from vaplan.media import CENTRE, Cut, Media, Segments, stream
 
 UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
 
@@ -133,7 +132,7 @@ class Encoded:
 
 
 def encode(
-    path: Path, listeners: Sequence[Encoder], *, sampling: str = CENTRE
+    media: Media, listeners: Sequence[Encoder], *, sampling: str = CENTRE
 ) -> Encoded:
     """Decode a media file once and encode it with all these encoders, chunk by chunk: any length
     in flat memory.
@@ -141,12 +140,36 @@ def encode(
     Pictures that nobody asks for are left out where that changes no other; damage in them stays
     unknown.
     """
-    masks, rows, warnings = (
-        list[np.ndarray](),
-        [list[np.ndarray]() for _ in listeners],
-        list[str](),
-    )
-    for chunk in stream(path, replace(_cut(listeners, sampling), every_frame=False)):
+    return encode_segments(decode(media, listeners, sampling=sampling), listeners)
+
+
+def decode(
+    media: Media, listeners: Sequence[Encoder], *, sampling: str = CENTRE
+) -> Iterator[Segments]:
+    """Yield the segments of a media file in chunks, sampled as the encoders need them.
+
+    Args:
+        media: Media file, or arrays in memory.
+        listeners: Encoders of the segments.
+        sampling: Name of the frame sampling.
+    """
+    cut = replace(_cut(listeners, sampling), every_frame=False)
+    return stream(media, cut)
+
+
+def encode_segments(
+    chunks: Iterable[Segments], listeners: Sequence[Encoder]
+) -> Encoded:
+    """Encode the segments of one video with every encoder.
+
+    Args:
+        chunks: All segments in order, in chunks of any length.
+        listeners: Encoders.
+    """
+    masks = list[np.ndarray]()
+    rows = [list[np.ndarray]() for _ in listeners]
+    warnings = list[str]()
+    for chunk in chunks:
         masks.append(chunk.mask)
         warnings += chunk.warnings
         for encoder, vectors in zip(listeners, rows, strict=True):

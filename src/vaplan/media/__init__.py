@@ -6,7 +6,7 @@ Time zero is the container's start. The only user of the codec library (PyAV).
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,6 +21,7 @@ from vaplan.media.container import (
     regular_file,
 )
 from vaplan.media.decoding import decoded, tallied
+from vaplan.media.in_memory import ArraySegmenter, MediaArrays
 from vaplan.media.sampling import CENTRE, Cut
 from vaplan.media.segmenter import Film, Seconds, Segments
 from vaplan.modalities import AUDIO
@@ -30,6 +31,8 @@ __all__ = [
     "CENTRE",
     "Cut",
     "Limits",
+    "Media",
+    "MediaArrays",
     "Seconds",
     "Segments",
     "glance",
@@ -42,6 +45,7 @@ __all__ = [
 CHUNK = 20  # segments: 120 MB of 1080p pictures; a multiple of the encoders' batches
 CUT = Cut()
 LIMITS = Limits()
+Media: TypeAlias = Path | str | MediaArrays
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -60,7 +64,7 @@ def segments(path: Path | str, cut: Cut = CUT, *, limits: Limits = LIMITS) -> Se
 
 
 def stream(
-    path: Path | str,
+    media: Media,
     cut: Cut = CUT,
     *,
     chunk: int | None = CHUNK,
@@ -73,14 +77,18 @@ def stream(
     the file's.
 
     Args:
+        media: A file, or arrays in memory, which have no limits.
         chunk: How many segments at a time; None: all at once.
 
     Raises: MediaError, before the first chunk or, of a file that costs too much, later.
     """
+    if isinstance(media, MediaArrays):
+        yield from ArraySegmenter(media, cut).chunks(chunk)
+        return
     try:
-        yield from Film(regular_file(path), cut, limits).chunks(chunk)
+        yield from Film(regular_file(media), cut, limits).chunks(chunk)
     except MediaError as error:
-        raise MediaError(error.what, fix=error.fix, file=path) from error
+        raise MediaError(error.what, fix=error.fix, file=media) from error
 
 
 def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:

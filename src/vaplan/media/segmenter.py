@@ -120,9 +120,7 @@ class Film:
         size = None if self.cut.groups else size  # so few segments are one chunk
         with ExitStack() as stack:
             with self.messages.listening():
-                container = stack.enter_context(opened(self.file, self.limits))
-                self.declared = declared_seconds(container)
-                self.audio = AudioTrack(container, self.cut, self.limits, self.kept)
+                self.open_tracks(stack)
             tracks = self.video.segments(), self.audio.segments()
             held, given = (
                 self._decoded(tracks, self.cut.groups or (size and size + 2)),
@@ -137,6 +135,12 @@ class Film:
                     chain(*tracks), maxlen=0
                 )  # what a fixed number of segments leaves over counts for the warnings
         yield from self._last(held, given, size)
+
+    def open_tracks(self, stack: ExitStack) -> None:
+        """Open the file until `stack` ends, and set the declared length and the audio track."""
+        container = stack.enter_context(opened(self.file, self.limits))
+        self.declared = declared_seconds(container)
+        self.audio = AudioTrack(container, self.cut, self.limits, self.kept)
 
     def _decoded(self, tracks: Tracks, number: int | None) -> list[Row]:
         """So many segments of one track after the other: in turn, they would take the processor's

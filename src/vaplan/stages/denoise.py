@@ -16,6 +16,7 @@ from vaplan.pseudo_labels import Denoising
 from vaplan.runs import Run
 from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
+from vaplan.workers import Progress
 from vaplan.writing import sha256, write_json
 
 FlipCounts = dict[str, dict[str, dict[str, int]]]  # by modality, class, "set"/"removed"
@@ -35,13 +36,14 @@ class Denoised:
 
 
 def denoise(
-    run: Path,
-    labels: Path,
-    out: Path,
+    run: Path | str,
+    labels: Path | str,
+    out: Path | str,
     *,
     settings: Denoising | None = None,
     rounds: int = 1,
     other_labels: bool = False,
+    progress: Progress | None = None,
 ) -> Denoised:
     """Write labels in which those with a suspicious forward loss are flipped (PLD).
 
@@ -58,6 +60,8 @@ def denoise(
             written into a folder beside `out` that has its name.
         other_labels: Accept labels that the run was not trained on. Their loss is high
             where the two tables differ, so more labels are flipped.
+        progress: Called after every round, and after every epoch of the trainings between
+            rounds.
 
     Returns:
         The result of the last round.
@@ -67,16 +71,36 @@ def denoise(
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
     """
+    run = Path(run)
+    labels = Path(labels)
+    out = Path(out)
     settings = settings or Denoising()
     if not other_labels:
         _check_training_labels(runs.load(run), labels)
     folder = out.with_suffix("")
+    recipe = runs.load(run).recipe
+    epochs = recipe.training.epochs
+    total = rounds + (rounds - 1) * epochs
+
+    def report(done: int) -> None:
+        if progress:
+            progress(done, total, "")
+
     for number in range(1, rounds):
         table = folder / f"labels_{number}.csv"
         labels = _denoise_once(run, labels, table, settings).table
-        recipe = replace(runs.load(run).recipe, labels=str(labels))
-        run = train(recipe, folder / f"run_{number + 1}").folder
-    return _denoise_once(run, labels, out, settings)
+        done_before = number + (number - 1) * epochs
+        report(done_before)
+        run = train(
+            replace(recipe, labels=str(labels)),
+            folder / f"run_{number + 1}",
+            progress=lambda epoch, _total, _problem, start=done_before: report(
+                start + epoch
+            ),
+        ).folder
+    denoised = _denoise_once(run, labels, out, settings)
+    report(total)
+    return denoised
 
 
 def _check_training_labels(run: Run, labels: Path) -> None:

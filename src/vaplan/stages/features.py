@@ -52,8 +52,8 @@ class Job:
 
 def features(
     data: Annotations,
-    media: Path,
-    store: Path,
+    media: Path | str,
+    store: Path | str,
     *,
     encoders: Encoders,
     workers: int | None = None,
@@ -82,9 +82,12 @@ def features(
     pairs = [
         (modality, name) for modality, group in enumerate(encoders) for name in group
     ]
-    folder = MediaFolder(media, table=data.source, allow_outside=allow_outside)
+    store_folder = Path(store)
+    folder = MediaFolder(Path(media), table=data.source, allow_outside=allow_outside)
     stores = {
-        pair: _create(store, pair, planned=data.ids, compute=compute, sampling=sampling)
+        pair: _create(
+            store_folder, pair, planned=data.ids, compute=compute, sampling=sampling
+        )
         for pair in pairs
     }
     computes = {

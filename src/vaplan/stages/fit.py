@@ -18,17 +18,15 @@ from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError
 from vaplan.media import CENTRE
-from vaplan.recipe import Recipe
 from vaplan.runs import Run
 from vaplan.stages.features import features
 from vaplan.stages.label import label
 from vaplan.stages.refine import refine
 from vaplan.stages.train import train
-from vaplan.training import Epoch
 from vaplan.workers import Progress
 
 Message = Callable[[str], None]
-ProgressBars = Callable[[str, str], Progress]  # by name and unit of the steps
+ProgressBars = Callable[[str, str], Progress | None]  # by name and unit of the steps
 
 MIN_TRAINING_VIDEOS = 4  # for refinement by out-of-fold parsers
 
@@ -37,15 +35,10 @@ def _ignore_message(_: str) -> None:
     """Do nothing."""
 
 
-def _no_bars(_name: str, _unit: str) -> Progress:
-    """Return a progress callback that does nothing."""
-    return lambda _done, _total, _problem: None
-
-
 def fit(
-    tags: Path,
-    media: Path,
-    run: Path,
+    tags: Path | str,
+    media: Path | str,
+    run: Path | str,
     *,
     encoders: Encoders,
     workers: int | None = None,
@@ -54,7 +47,8 @@ def fit(
     allow_outside: bool = False,
     overwrite: bool = False,
     message: Message = _ignore_message,
-    bars: ProgressBars = _no_bars,
+    progress: Progress | None = None,
+    bars: ProgressBars | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
     """Train a parser with the recipe `default` on a CSV of `path,tags` or `video,tags`.
 
@@ -72,8 +66,11 @@ def fit(
         sampling: Name of the frame sampling.
         allow_outside: Accept paths that lead out of the media folder.
         overwrite: Replace a finished run that was trained on other tags.
-        message: Called with lines about the progress.
-        bars: Makes a progress callback from a name and a unit.
+        message: Called with lines about the data and the steps.
+        progress: Called after every video of `features`, then after every epoch of each
+            training; every step counts from 1.
+        bars: Makes a callback for each step from its name and unit, in place of
+            `progress`.
 
     Returns:
         The run, and the ids of unreadable files with reasons.
@@ -82,7 +79,13 @@ def fit(
         RunError: The folder contains a finished run that was trained on other tags, and
             `overwrite` is false.
     """
-    rows = read_tags(tags)
+    if bars is None:
+
+        def bars(_name: str, _unit: str) -> Progress | None:
+            return progress
+
+    run = Path(run)
+    rows = read_tags(Path(tags))
     table = run / "annotations.csv"
     if not overwrite:
         _refuse_other_tags(table, rows)
@@ -127,8 +130,7 @@ def fit(
     )
     if probability:
         message("training, refining the labels by out-of-fold parsers, training again")
-        bar = bars("train", "epochs")
-        first_run = train(recipe, run / "first", on_epoch=_report(bar, recipe))
+        first_run = train(recipe, run / "first", progress=bars("train", "epochs"))
         refined = refine(
             first_run.folder,
             labelling.table,
@@ -137,7 +139,7 @@ def fit(
             progress=bars("refine", "epochs"),
         )
         recipe = replace(recipe, labels=str(refined.table))
-    trained = train(recipe, run, on_epoch=_report(bars("train", "epochs"), recipe))
+    trained = train(recipe, run, progress=bars("train", "epochs"))
     return trained, outcome.failed
 
 
@@ -169,11 +171,6 @@ def _tags_by_video(rows: Sequence[Row]) -> dict[str, set[str]]:
     for row in rows:
         tags[row.video].add(row.class_name)
     return tags
-
-
-def _report(progress: Progress, recipe: Recipe) -> Callable[[Epoch], None]:
-    epochs = recipe.training.epochs
-    return lambda epoch: progress(int(epoch["epoch"]), epochs, "")
 
 
 def _can_refine(data: Annotations) -> bool:

@@ -71,15 +71,15 @@ class Labelling:
 
 def label(
     data: Annotations,
-    store: Path,
-    out: Path,
+    store: Path | str,
+    out: Path | str,
     *,
     encoders: Encoders,
     thresholds: ThresholdSpec | None = None,
     threshold_rule: str | None = None,
     strategy: str | None = None,
     smooth: float = 0.0,
-    label_probability: Path | None = None,
+    label_probability: Path | str | None = None,
     diagnose: bool = False,
 ) -> Labelling:
     """Write pseudo labels of every video of a data set, one row a marked segment.
@@ -106,7 +106,8 @@ def label(
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label generation.
     """
-    dataset = Dataset.with_features(data, store, encoders)
+    out = Path(out)
+    dataset = Dataset.with_features(data, Path(store), encoders)
     data = dataset.annotations
     evidence = compute_dataset_evidence(dataset, strategy=strategy, smooth=smooth)
     if (label_probability or diagnose) and not evidence.has_tags:
@@ -126,7 +127,11 @@ def label(
     if label_probability:
         probability = evidence.mixture().probability(evidence.values)
         write_label_probability(
-            label_probability, probability, evidence.weak_label, evidence.mask, data
+            Path(label_probability),
+            probability,
+            evidence.weak_label,
+            evidence.mask,
+            data,
         )
     by_modality = {
         modality: _one_or_all(row.tolist())

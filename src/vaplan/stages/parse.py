@@ -9,13 +9,11 @@ from vaplan.annotations.media_files import MediaFile, list_media_files
 from vaplan.errors import UsageError, unknown
 from vaplan.exports import EXPORTS
 from vaplan.exports.plain import segment_scores_csv
-from vaplan.parser import Parser
+from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
 from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import check_writable, printable, shorten_name, write_text
-from vaplan.zero_shot import ZeroShotClassifier
 
-MediaParser = Parser | ZeroShotClassifier
 SCORES = "scores.csv"
 
 
@@ -37,8 +35,8 @@ class ParseJob:
 
 
 def parse(
-    paths: Sequence[Path],
-    out: Path | None = None,
+    paths: Sequence[Path | str],
+    out: Path | str | None = None,
     *,
     load: Callable[[], MediaParser],
     tags: Mapping[str, tuple[str, ...]] | None = None,
@@ -73,6 +71,7 @@ def parse(
         MediaError: A folder contains no media file.
         MachineError: The timelines cannot be written.
     """
+    out = None if out is None else Path(out)
     for name in formats:
         if name not in EXPORTS:
             raise UsageError(unknown("format", name, EXPORTS))
@@ -83,7 +82,8 @@ def parse(
     endings = [*formats, *([SCORES] if scores else [])]
     known_tags = _with_file_names(tags or {})
     jobs = [
-        _plan(file, out, endings, known_tags) for file in list_media_files(paths).files
+        _plan(file, out, endings, known_tags)
+        for file in list_media_files([*map(Path, paths)]).files
     ]
     due = [*_select_due(jobs)] if skip_existing else jobs
     for folder in dict.fromkeys(

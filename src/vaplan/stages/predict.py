@@ -10,16 +10,18 @@ from vaplan.dataset import Dataset
 from vaplan.exports.sed_scores import write_scores
 from vaplan.stages.evaluate import mark_events
 from vaplan.timeline import from_grid
+from vaplan.workers import Progress
 
 
 def predict(
-    run: Path,
+    run: Path | str,
     data: Annotations,
-    store: Path,
-    out: Path,
+    store: Path | str,
+    out: Path | str,
     *,
     split: str = "",
-    scores: Path | None = None,
+    scores: Path | str | None = None,
+    progress: Progress | None = None,
 ) -> list[str]:
     """Write the events that a run predicts for the videos of a split.
 
@@ -33,26 +35,32 @@ def predict(
         split: Split to predict; all videos by default.
         scores: Folder for the probabilities of all segments, one file a video, in the
             format of `sed_scores_eval`.
+        progress: Called after every video.
 
     Returns:
         Ids of the videos without features, which were left out.
     """
-    trained = runs.load(run)
-    dataset = Dataset.with_features(data.select(split), store, trained.recipe.encoders)
+    trained = runs.load(Path(run))
+    dataset = Dataset.with_features(
+        data.select(split), Path(store), trained.recipe.encoders
+    )
     prediction = training.predict(trained.model, dataset.inputs)
     marked, probability = mark_events(
         trained, prediction, localisation=data.localisation
     )
 
     def rows() -> Iterator[Row]:
-        for video, grid, score in zip(dataset.ids, marked, probability, strict=True):
+        videos = zip(dataset.ids, marked, probability, strict=True)
+        for done, (video, grid, score) in enumerate(videos, start=1):
             events = from_grid(grid, trained.taxonomy, score=score)
             yield from event_rows(video, events, together=data.localisation)
+            if progress:
+                progress(done, len(dataset), "")
 
-    write_rows(out, rows())
+    write_rows(Path(out), rows())
     if scores is not None:
         write_scores(
-            scores,
+            Path(scores),
             dataset.ids,
             prediction.segment.numpy(),
             prediction.mask.numpy(),

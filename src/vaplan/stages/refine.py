@@ -50,15 +50,15 @@ class Refined:
 
 
 def refine(
-    run: Path,
-    labels: Path,
-    out: Path,
+    run: Path | str,
+    labels: Path | str,
+    out: Path | str,
     *,
     rule: str = AUTO,
-    label_probability: Path | None = None,
+    label_probability: Path | str | None = None,
     parser_weight: float = 0.5,
     folds: int = 2,
-    out_probability: Path | None = None,
+    out_probability: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Refined:
     """Write the labels that the encoder and parsers together find more probable than not.
@@ -85,6 +85,9 @@ def refine(
     Raises:
         RecipeError: The rule does not exist or cannot be applied to the data.
     """
+    run = Path(run)
+    labels = Path(labels)
+    out = Path(out)
     trained = runs.load(run)
     dataset = read_labelled_videos(trained, labels)
     data = dataset.annotations
@@ -98,7 +101,7 @@ def refine(
     rule = _resolve_rule(rule, dataset, folds)
     noisy = dataset.labels(labels)
     if label_probability:
-        encoder = dataset.label_probability(label_probability)
+        encoder = dataset.label_probability(Path(label_probability))
     else:
         encoder = torch.where(noisy, ASSUMED_LABEL_ACCURACY, 1 - ASSUMED_LABEL_ACCURACY)
     prediction = (
@@ -121,14 +124,17 @@ def refine(
     write_rows(out, rows)
     if out_probability:
         write_label_probability(
-            out_probability,
+            Path(out_probability),
             probability,
             dataset.weak_label,
             dataset.inputs.mask,
             data,
         )
     flips = count_flips(noisy, refined, data.taxonomy)
-    sources = [path for path in (labels, label_probability, run / runs.WEIGHTS) if path]
+    sources = [labels]
+    if label_probability:
+        sources.append(Path(label_probability))
+    sources.append(run / runs.WEIGHTS)
     details = {
         "run": str(run),
         "rule": rule,

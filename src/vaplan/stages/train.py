@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,24 +14,26 @@ from vaplan.annotations import Annotations, read_data
 from vaplan.arrays import MODALITIES, Target
 from vaplan.dataset import Dataset, input_hashes
 from vaplan.decisions import decide, keep_one_label
-from vaplan.errors import RecipeError, RunError
+from vaplan.errors import RecipeError, RunError, UsageError
 from vaplan.locks import lock_folder
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp
-from vaplan.recipe import DENSE, Recipe, dump
+from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
 from vaplan.stages.evaluate import score_run
 from vaplan.store import stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
+from vaplan.workers import Progress
 from vaplan.writing import sha256
 
 
 def train(
-    recipe: Recipe,
-    run: Path,
+    recipe: Recipe | Path | str,
+    run: Path | str,
     *,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    changes: Sequence[str] = (),
+    progress: Progress | None = None,
     resume: bool = False,
     overwrite: bool = True,
     checkpoint_seconds: float = 30.0,
@@ -42,18 +44,30 @@ def train(
     training is loaded instead. Of several processes (`torchrun`) the first one writes.
 
     Args:
-        recipe: Recipe that names data, store and labels.
+        recipe: Recipe, its file, or the name of a shipped recipe.
         run: Run folder to write.
-        on_epoch: Called with the entry of each epoch.
+        changes: Changes of a recipe that is given by file or name, as `key=value` with
+            dots for nested keys; at least `data=…` and `store=…` for a shipped recipe.
+        progress: Called after every epoch. A training that stops early, or that continues
+            a checkpoint, has fewer calls than epochs.
         resume: Continue from the checkpoint of an interrupted training, to the same bytes.
         overwrite: Replace another finished training in the folder.
         checkpoint_seconds: Seconds between checkpoints.
 
     Raises:
+        UsageError: `changes` of a `Recipe`.
         RecipeError: The recipe lacks data or a store, or a file does not exist.
         RunError: The folder contains another finished training and `overwrite` is false.
         MachineError: Another process trains into the folder.
     """
+    run = Path(run)
+    if not isinstance(recipe, Recipe):
+        recipe = read(recipe, changes=changes)
+    elif changes:
+        raise UsageError(
+            "changes are for a recipe that is given by file or name",
+            fix="change the Recipe with dataclasses.replace",
+        )
     for name in ("data", "store"):
         if not getattr(recipe, name):
             raise RecipeError(
@@ -85,7 +99,7 @@ def train(
             seconds=checkpoint_seconds,
             resume=resume,
         )
-        trained = _train(run, recipe, data, dataset, checkpoints, on_epoch)
+        trained = _train(run, recipe, data, dataset, checkpoints, progress)
         trained = replace(trained, inputs=hashes)
         if not training.is_rank_zero():
             return trained
@@ -107,7 +121,7 @@ def _train(
     data: Annotations,
     dataset: Dataset,
     checkpoints: Checkpoints,
-    on_epoch: Callable[[Epoch], None] | None,
+    progress: Progress | None,
 ) -> Run:
     """Train the network of a recipe on a data set, without saving it."""
     inputs = dataset.inputs
@@ -118,7 +132,13 @@ def _train(
     )
     target_hook = load_removal(recipe.removal, taxonomy) if recipe.removal else None
     validates = recipe.training.validates
-    with training.tensorboard_logger(run / runs.TENSORBOARD, on_epoch) as log_epoch:
+    epochs = recipe.training.epochs
+
+    def report(epoch: Epoch) -> None:
+        if progress:
+            progress(int(epoch["epoch"]), epochs, "")
+
+    with training.tensorboard_logger(run / runs.TENSORBOARD, report) as log_epoch:
         history = training.fit(
             model,
             inputs,

@@ -16,6 +16,7 @@ from vaplan.synthetic.audio import RATE_HZ, waveform
 from vaplan.synthetic.camera import SIZE
 from vaplan.synthetic.clips import TAXONOMY, Clip
 from vaplan.synthetic.video import FRAME_RATE_HZ, frames
+from vaplan.workers import Progress
 from vaplan.writing import write_atomically, write_text
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def render(
     folder: Path,
     *,
     workers: int = 2,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
     audio_visual: bool = False,
 ) -> Path:
     """Write a data set: the media files of clips and the tables of their labels.
@@ -69,7 +70,7 @@ def render(
         clips: Plans of the clips.
         folder: Folder of the data set; media files are in `folder/media`.
         workers: Number of processes that render; 1 renders in this process.
-        progress: Called with the number of finished clips after each clip.
+        progress: Called after every clip that is rendered.
         audio_visual: Write the dense truth as spans in which a class is both audible and visible
             (rows of modality `both`), and a taxonomy file that sets the task to localisation.
 
@@ -81,7 +82,7 @@ def render(
     existing_count = len(clips) - len(missing)
     for count in _write_media(missing, folder, workers):
         if progress:
-            progress(existing_count + count)
+            progress(existing_count + count, len(clips), "")
 
     train_clips = [clip for clip in clips if clip.split not in REFERENCE_SPLITS]
     train_rows = (row for clip in train_clips for row in dense_rows(clip))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from vaplan.errors import MachineError
 from vaplan.workers.faults import Failed, Item, Result
@@ -15,11 +15,27 @@ SECONDS_PER_ITEM = 600.0
 MAX_CONSECUTIVE_FAILURES = 10  # alike and perhaps the machine's, before it is checked
 CHECK_ITEMS = 3  # items that the check tries where none has succeeded yet
 
-Progress: TypeAlias = Callable[[int, int, str], None]
-"""Callback after each item: the number of finished items, their total, and the problem.
 
-The problem is one line of text, empty where the item succeeded.
-"""
+@runtime_checkable
+class Progress(Protocol):
+    """Callback of every function that takes long; it is called after each item.
+
+    Items are videos, files or epochs; the function that takes `progress=` says which.
+
+    >>> def show(done: int, total: int, problem: str) -> None:
+    ...     print(f"{done} of {total} {problem}")
+    >>> show(2, 3, "b.mp4: empty file")
+    2 of 3 b.mp4: empty file
+    """
+
+    def __call__(self, done: int, total: int, problem: str, /) -> None:
+        """Report one more finished item.
+
+        Args:
+            done: Number of finished items, failed ones included.
+            total: Number of all items; 0 where it is not known.
+            problem: The failure of the item in one line; empty where it succeeded.
+        """
 
 
 @runtime_checkable
