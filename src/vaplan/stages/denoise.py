@@ -75,10 +75,11 @@ def denoise(
     labels = Path(labels)
     out = Path(out)
     settings = settings or Denoising()
+    trained = runs.load(run)
     if not other_labels:
-        _check_training_labels(runs.load(run), labels)
+        _check_training_labels(trained, labels)
     folder = out.with_suffix("")
-    recipe = runs.load(run).recipe
+    recipe = trained.recipe
     epochs = recipe.training.epochs
     total = rounds + (rounds - 1) * epochs
 
