@@ -18,10 +18,10 @@ from vaplan.annotations import (
 )
 from vaplan.annotations.issues import find_issues
 from vaplan.annotations.media_files import MediaFolder
-from vaplan.arrays import AUDIO, VISUAL, audio_visual
 from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import last_segment
 from vaplan.media import glance, time_limit
+from vaplan.modalities import AUDIO, VISUAL, audio_visual
 from vaplan.reading import csv_text
 from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import write_text

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, unknown
+from vaplan.modalities import MODALITIES
 from vaplan.reading import (
     MAX_BYTES,
     Document,

@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool
 
-from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, UsageError, unknown
+from vaplan.modalities import MODALITIES
 
 TEMPLATES = {
     "audio": ("This sound contains the {}.",),
