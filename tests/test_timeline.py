@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vaplan.arrays import MODALITIES
-from vaplan.taxonomy import LLP, Taxonomy, spoken
+from vaplan.taxonomy import LLP, Taxonomy, display_name
 from vaplan.timeline import (
     Event,
     Timeline,
@@ -63,7 +63,7 @@ def test_what_is_masked_is_named_as_missing_in_seconds() -> None:
 
 def test_llp_has_its_25_classes_and_they_can_be_spoken() -> None:
     assert len(LLP) == 25
-    assert spoken("Baby_cry_infant_cry") == "baby cry infant cry"
+    assert display_name("Baby_cry_infant_cry") == "baby cry infant cry"
     assert LLP.prompts("audio")[LLP.index("Frying_(food)")] == [
         "This sound contains the frying food."
     ]
