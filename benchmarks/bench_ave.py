@@ -103,7 +103,7 @@ def measure(out: Path, *, seeds: int) -> Results:
             task = bars.add_task(name, total=None)
             return lambda done, total, _: bars.update(task, completed=done, total=total)
 
-        return benches.bench(small_suite(), on, seeds=seeds, bars=bar)
+        return benches.bench(small_suite(), on, seeds=range(seeds), bars=bar)
 
 
 def small_suite() -> benches.Swept:
