@@ -27,6 +27,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 
+smartquotes = False  # options such as --media keep their hyphens
 default_role = "literal"  # docstrings write `name` in single backticks
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

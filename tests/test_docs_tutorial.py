@@ -1,5 +1,6 @@
 """Every command and example of the tutorial is run, on a small world, in its order."""
 
+import importlib
 import re
 import shlex
 import sys
@@ -108,3 +109,19 @@ def test_pictures_are_small() -> None:
     pictures = [p for p in (ROOT / "docs" / "images").rglob("*") if p.is_file()]
     assert len(pictures) > 5
     assert [p.name for p in pictures if p.stat().st_size > 100_000] == []
+
+
+def test_outputs_of_a_page_are_written_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    make_tutorial = importlib.import_module("make_tutorial")
+    page = (
+        "# Page\n```csv\na,b\n```\n"
+        "```python\nprint(open('corrections.csv').read() * 2)\n```\n"
+        "between\n```text\nold\n```\nend\n"
+    )
+    written = make_tutorial.run_page(page, tmp_path)
+    assert written == page.replace("old\n", "a,b\na,b\n")
+    with pytest.raises(SystemExit, match="exit code 1"):
+        make_tutorial.run_page("```python\n1 / 0\n```\n", tmp_path)

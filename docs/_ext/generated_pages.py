@@ -158,7 +158,7 @@ def python_page(name: str, value: Any) -> str:
 def directive(value: Any, module: str, name: str) -> str:
     """Return the autodoc directive that documents a class or a function."""
     if inspect.isclass(value):
-        options = "   :members:\n   :special-members: __call__\n"
+        options = "   :members:\n   :special-members: __call__, __getitem__\n"
         return f".. autoclass:: {module}.{name}\n{options}\n"
     return f".. autofunction:: {module}.{name}\n\n"
 
