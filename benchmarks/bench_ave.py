@@ -21,13 +21,14 @@ from rich.progress import Progress
 
 from vaplan import bench as benches
 from vaplan import plots, read_table, stages, synthetic
-from vaplan.arrays import MODALITIES, Inputs, Target, audio_visual
+from vaplan.arrays import Inputs, Target
 from vaplan.bench import suite as suites
 from vaplan.bench.results import Results, estimate
 from vaplan.bench.tables import markdown
 from vaplan.evaluation import evaluate
 from vaplan.losses import total
 from vaplan.metrics.ave import label_accuracy
+from vaplan.modalities import MODALITIES, audio_visual
 from vaplan.models.cmbs import WeakCMBS
 from vaplan.recipe import read
 from vaplan.report import Table
@@ -102,7 +103,7 @@ def measure(out: Path, *, seeds: int) -> Results:
             task = bars.add_task(name, total=None)
             return lambda done, total, _: bars.update(task, completed=done, total=total)
 
-        return benches.bench(small_suite(), on, seeds=seeds, bars=bar)
+        return benches.bench(small_suite(), on, seeds=range(seeds), bars=bar)
 
 
 def small_suite() -> benches.Swept:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.oracles import llp as oracle
 
-from vaplan.metrics.llp import llp
+from vaplan.metrics.llp import llp_scores
 
 SEGMENTS, CLASSES = 10, 25
 SIZES = (1_000, 10_000, 100_000)
@@ -83,8 +83,10 @@ def speed_rows() -> list[str]:
     for name, grids in KINDS.items():
         for videos in SIZES:
             pair = grids(videos)
-            taken = milliseconds(lambda pair=pair: llp(*pair), max(3, 30_000 // videos))
-            peak = peak_megabytes(lambda pair=pair: llp(*pair))
+            taken = milliseconds(
+                lambda pair=pair: llp_scores(*pair).percent(), max(3, 30_000 // videos)
+            )
+            peak = peak_megabytes(lambda pair=pair: llp_scores(*pair).percent())
             size = sum(grid.nbytes for grid in pair) / 1e6
             rows.append(
                 f"| {name} | {videos:,} | {taken:.1f} | {peak:.1f} | {size:.0f} |"
@@ -97,7 +99,8 @@ def agreement_rows() -> list[str]:
     for name, grids in KINDS.items():
         pair = grids(COMPARED)
         lists = [grid.tolist() for grid in pair]
-        fast, ours = milliseconds(lambda pair=pair: llp(*pair), 25), llp(*pair)
+        fast = milliseconds(lambda pair=pair: llp_scores(*pair).percent(), 25)
+        ours = llp_scores(*pair).percent()
         begun = time.process_time()
         theirs = oracle.llp(*lists)
         slow = 1000 * (time.process_time() - begun)

@@ -10,6 +10,7 @@ from vaplan import demo as demonstration
 from vaplan import read_table
 from vaplan.demo.numbers import NAMES, Demo
 from vaplan.demo.page import SHOWN
+from vaplan.errors import UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.llp import KINDS, LEVELS
 
@@ -82,3 +83,10 @@ def test_running_it_again_renders_and_trains_nothing_and_says_the_same(
     )
     assert again.numbers() == result.numbers()
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_folder_with_videos_of_another_seed_is_refused(result: Demo) -> None:
+    with pytest.raises(UsageError, match="contains videos of seed 3, not 4"):
+        demonstration.demo(
+            result.page.parent, videos=60, seed=4, bars=lambda _: lambda *_: None
+        )

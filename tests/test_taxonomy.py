@@ -146,7 +146,7 @@ def test_any_quoted_names_come_back_in_order(
         (
             "classes: [Dog]\nprompts: {Dog: {audio: 'a {}'}}",
             2,
-            "holds {}, which only templates may",
+            "contains {}, which only templates may",
         ),
         (
             f"classes: [Dog]\nprompts: {{Dog: {{audio: {'bark ' * 300}}}}}",
@@ -161,9 +161,9 @@ def test_any_quoted_names_come_back_in_order(
         (
             "classes: [Dog]\ntemplates:\n  audio:\n  - 'a {}'\n  - a dog",
             5,
-            "must hold one {}",
+            "must contain one {}",
         ),
-        ("classes: [Dog]\ntemplates: {audio: '{} and {}'}", 2, "must hold one {}"),
+        ("classes: [Dog]\ntemplates: {audio: '{} and {}'}", 2, "must contain one {}"),
         (
             "classes: [Dog]\ntemplates: a {}",
             2,
@@ -203,7 +203,7 @@ def test_a_fault_in_yaml_names_the_line_and_the_value(
         ("class,audio\nDog,a bark\n,a purr\n", 3, "class '' cannot be used"),
         ("class,audio\nDog,a bark\nDog,\n", 3, "class 'Dog' is listed twice"),
         ("class\nDog\nDog\n", 3, "class 'Dog' is listed twice"),
-        ("class,audio\nDog,{} barks\n", 2, "holds {}, which only templates may"),
+        ("class,audio\nDog,{} barks\n", 2, "contains {}, which only templates may"),
         ('class,audio\nDog,"a bark\nCat,\n', 2, "not CSV"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vaplan.arrays import MODALITIES
-from vaplan.taxonomy import LLP, Taxonomy, spoken
+from vaplan.taxonomy import LLP, Taxonomy, display_name
 from vaplan.timeline import (
     Event,
     Timeline,
@@ -63,7 +63,7 @@ def test_what_is_masked_is_named_as_missing_in_seconds() -> None:
 
 def test_llp_has_its_25_classes_and_they_can_be_spoken() -> None:
     assert len(LLP) == 25
-    assert spoken("Baby_cry_infant_cry") == "baby cry infant cry"
+    assert display_name("Baby_cry_infant_cry") == "baby cry infant cry"
     assert LLP.prompts("audio")[LLP.index("Frying_(food)")] == [
         "This sound contains the frying food."
     ]
@@ -165,3 +165,22 @@ def test_a_data_frame_needs_pandas_and_has_the_six_columns(monkeypatch):
     columns, rows = EXAMPLE.to_dataframe()
     assert columns == ["video", "modality", "class", "onset", "offset", "score"]
     assert rows[0] == ("dog & cat", "audio", "Dog", 1.0, 4.0, 0.5)
+
+
+@given(
+    arrays(bool, (7, 2, 3)),
+    arrays(np.float32, (7, 2, 3), elements=st.floats(0, 1, width=32)),
+)
+def test_events_of_a_grid_are_its_runs_with_their_mean_scores(grid, score):
+    taxonomy = Taxonomy(("a", "b", "c"))
+    expected = set()
+    for m, modality in enumerate(MODALITIES):
+        for c, name in enumerate(taxonomy.classes):
+            for start, stop in runs(grid[:, m, c]):
+                mean = round(float(score[start:stop, m, c].mean()), 6)
+                expected.add(Event(modality, name, float(start), float(stop), mean))
+    events = from_grid(grid, taxonomy, score=score)
+    assert set(events) == expected
+    assert list(events) == sorted(
+        events, key=lambda e: (e.onset, e.modality, e.class_name)
+    )

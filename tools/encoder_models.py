@@ -17,9 +17,9 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from vaplan import synthetic
 from vaplan.encoders import pretrained
-from vaplan.taxonomy import spoken
+from vaplan.taxonomy import display_name
 
-CLASSES = [spoken(name) for name in synthetic.TAXONOMY.classes]
+CLASSES = [display_name(name) for name in synthetic.TAXONOMY.classes]
 SPECIAL = ["[BOS]", "[PAD]", "[UNK]", "[EOS]"]
 FILLERS = """a an the this that these in on of from with and is are there you can one we hear see heard seen shows
     contains containing photo picture image frame video scene clip sound audio recording noise something someone

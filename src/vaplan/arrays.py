@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -128,10 +127,3 @@ class Target:
             if self.label_probability is None
             else function(self.label_probability),
         )
-
-
-def audio_visual(
-    grid: Bool[np.ndarray, "*video time modality class"],
-) -> Bool[np.ndarray, "*video time class"]:
-    """Mark the segments in which a class is both audible and visible."""
-    return np.asarray(grid.all(axis=-2))

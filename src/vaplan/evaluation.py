@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vaplan.annotations import Annotations
-from vaplan.arrays import audio_visual
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.metrics.ave import AVEScores, ave_labels, ave_scores
 from vaplan.metrics.intervals import bootstrap, llp_differences, llp_intervals
 from vaplan.metrics.llp import LLPScores, llp_counts, llp_scores
+from vaplan.modalities import audio_visual
 from vaplan.timeline import Event, to_score_grid
 
 SEED = 0  # of resampling: the same tables have the same intervals

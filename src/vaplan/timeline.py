@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from vaplan.arrays import MODALITIES
+from vaplan.modalities import MODALITIES
 from vaplan.taxonomy import Taxonomy
 
 MAX_REPR_EVENTS = 10
@@ -339,26 +339,32 @@ def from_grid(
     score: Float[np.ndarray, "time modality class"] | None = None,
     segment_seconds: float = 1.0,
 ) -> tuple[Event, ...]:
-    """Read the maximal runs of the grid as events; an event's score is the mean over its
-    segments.
+    """Read the maximal runs of marked segments as events.
 
     Args:
         grid: Marked segments of one video.
         taxonomy: Classes of the grid.
-        score: Score of each segment.
+        score: Score of each segment; the score of an event is the mean over its segments.
         segment_seconds: Length of a segment in seconds.
     """
-    events = []
-    for m, modality in enumerate(MODALITIES):
-        for c in np.flatnonzero(grid[:, m].any(axis=0)):
-            for start, stop in runs(grid[:, m, c]):
-                mean = (
-                    None
-                    if score is None
-                    else round(float(score[start:stop, m, c].mean()), 6)
-                )
-                span = start * segment_seconds, stop * segment_seconds
-                events.append(Event(modality, taxonomy.classes[c], *span, mean))
+    length, _, classes = grid.shape
+    lanes = grid.reshape(length, -1).T  # one lane for each modality and class
+    steps = np.diff(np.pad(lanes, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    lane, start = np.nonzero(steps == 1)
+    _, stop = np.nonzero(steps == -1)
+    scores = None if score is None else score.reshape(length, -1)
+    events = list[Event]()
+    for index, first, end in zip(
+        lane.tolist(), start.tolist(), stop.tolist(), strict=True
+    ):
+        mean = None
+        if scores is not None:
+            mean = round(float(scores[first:end, index].mean()), 6)
+        modality = MODALITIES[index // classes]
+        class_name = taxonomy.classes[index % classes]
+        onset = first * segment_seconds
+        offset = end * segment_seconds
+        events.append(Event(modality, class_name, onset, offset, mean))
     return tuple(sorted(events, key=lambda e: (e.onset, e.modality, e.class_name)))
 
 

@@ -18,7 +18,7 @@ from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import UsageError, unknown
 from vaplan.parser import MediaParser, as_stored_inputs, make_timeline
 from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN
-from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, spoken, with_prompts
+from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, display_name, with_prompts
 from vaplan.timeline import Timeline
 
 STRATEGIES = (CONFIDENCE, LOGIT, MARGIN)
@@ -177,7 +177,7 @@ def background_taxonomy(taxonomy: Taxonomy, encoder: Encoder) -> Taxonomy:
         if encoder.name == "embedded"
         else (*LLP.classes, *AVE.classes)
     )
-    classes = tuple(dict.fromkeys(map(spoken, names)))
+    classes = tuple(dict.fromkeys(map(display_name, names)))
     return replace(taxonomy, classes=classes, own_prompts={})
 
 

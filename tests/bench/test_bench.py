@@ -78,7 +78,9 @@ def run(world: World) -> Bench:
         }
         on = benches.Bench(out, out / "work", **{**given, "changes": TINY, **options})
         suite = suites.parse(text, name="small")
-        return benches.bench(suite, on, seeds=seeds, bars=silent, processes=processes)
+        return benches.bench(
+            suite, on, seeds=range(seeds), bars=silent, processes=processes
+        )
 
     return go
 
@@ -221,6 +223,7 @@ def test_it_leaves_tables_figures_and_a_page(results: Results) -> None:
         "report.html",
         "results.json",
         "table.csv",
+        "times.md",
         "table.md",
         "table.tex",
         *figures,
@@ -459,3 +462,12 @@ def test_a_suite_of_localisation_wants_such_a_data_set(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         run(tmp_path, f"{QUICK}localisation: true\n", **given)
+
+
+def test_the_time_of_every_row_is_in_a_file_of_its_own(results: Results) -> None:
+    text = (place(results) / "times.md").read_text()
+    for method in results.methods:
+        (line,) = [line for line in text.splitlines() if f"| {method.title} " in line]
+        training, cpu, steps, _ = [float(cell) for cell in line.split("|")[2:6]]
+        assert 0 < training <= steps
+        assert cpu > 0

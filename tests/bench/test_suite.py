@@ -1,6 +1,7 @@
 """A suite's file says what it can mean and nothing else; what it needs is done once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from vaplan.bench import suite as suites
 from vaplan.bench.jobs import Desk, unique
 from vaplan.bench.plan import Plan, plan
 from vaplan.bench.steps import Denoise, Train
+from vaplan.cli.bench import read_seeds
 from vaplan.errors import RecipeError, UsageError
 
 SMALL = """
@@ -31,8 +33,9 @@ def desk(world: World, tmp_path: Path) -> Desk:
     return Desk(f"table:{world.table}", world.store, tmp_path)
 
 
-def planned(text: str, desk: Desk, seeds: int = 2) -> Plan:
-    return plan(suites.parse(text, name="small"), desk, seeds=seeds)
+def planned(text: str, desk: Desk, seeds: int = 2, **options: Any) -> Plan:
+    suite = suites.parse(text, name="small")
+    return plan(suite, desk, seeds=range(seeds), **options)
 
 
 # ---- the file
@@ -122,7 +125,7 @@ def test_a_recipe_that_is_a_file_lies_beside_the_suite(
 def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(
     name: str, desk: Desk
 ) -> None:
-    found = plan(suites.read(name), desk, seeds=1)
+    found = plan(suites.read(name), desk, seeds=[0])
     assert found.rows
     assert found.suite.about.endswith(".")
     assert set(found.left_out) <= {"oracle (dense labels)", "CMBS full, dense labels"}
@@ -213,3 +216,18 @@ def test_common_changes_reach_every_recipe_unless_a_step_says_otherwise() -> Non
     steps = suites.parse(text, name="small").variants[0].steps
     assert steps["ple"].set == {"training.epochs": 7, "training.seed": 5}
     assert steps["pld"].set == {"training.epochs": 3}
+
+
+def test_seeds_and_rows_can_be_chosen(desk: Desk) -> None:
+    suite = suites.parse(SMALL, name="small")
+    chosen = plan(suite, desk, seeds=[3, 7], rows=["PLD"])
+    assert [row.title for row in chosen.rows] == ["PLD"]
+    assert list(chosen.rows[0].jobs) == [3, 7]
+    with pytest.raises(UsageError, match="unknown row 'PLX'; did you mean 'PL"):
+        plan(suite, desk, seeds=[0], rows=["PLX"])
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "1.5", "3,x", "5000", "３"])
+def test_seeds_that_are_no_numbers_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--seeds is"):
+        read_seeds(text)

@@ -263,7 +263,7 @@ def test_a_segment_that_is_alone_contrasts_with_nothing():
 def test_a_loss_that_needs_more_than_probabilities_says_so(name):
     prediction, target = random_case(14)
     plain = replace(prediction, logit=None, projected=None, attended=None)
-    with pytest.raises(RecipeError, match=f"{name} needs a network that tells"):
+    with pytest.raises(RecipeError, match=f"{name} needs a network that returns"):
         LOSSES[name](plain, target)
 
 

@@ -3,7 +3,9 @@ import os
 import struct
 import wave
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 
 import av
 import numpy as np
@@ -431,6 +433,49 @@ def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
 def test_a_file_that_costs_too_much_is_refused(tmp_path, limits, cause):
     with pytest.raises(MediaError, match=cause):
         media.segments(make(tmp_path / "a.mp4"), limits=limits)
+
+
+def test_large_frames_are_scaled_down_as_they_are_decoded(tmp_path):
+    path = make(tmp_path / "large.mp4", Film(size=(640, 480), seconds=3.0, audio=""))
+    small = media.segments(path, limits=Limits(max_short_side=48, max_bytes=300_000))
+    assert {frames.shape for frames in small.frames} == {(1, 48, 64, 3)}
+    whole = media.segments(path)
+    assert {frames.shape for frames in whole.frames} == {(1, 480, 640, 3)}
+    for scaled, original in zip(small.frames, whole.frames, strict=True):
+        assert abs(scaled.mean() - original.mean()) <= 2
+
+
+def test_a_sparse_file_is_given_up_after_the_time_limit_of_a_read(tmp_path):
+    path = tmp_path / "sparse.mp3"
+    path.touch()
+    os.truncate(path, 20 * 1024**3)
+    begin = monotonic()
+    with pytest.raises(MediaError):
+        media.segments(path, limits=Limits(read_seconds=0.5))
+    assert monotonic() - begin < 30
+
+
+def test_a_subtitle_track_is_no_warning(tmp_path):
+    plain = make(tmp_path / "plain.mp4")
+    path = tmp_path / "subtitles.mkv"
+    with av.open(str(plain)) as source, av.open(str(path), "w") as target:
+        streams = {
+            stream.index: target.add_stream_from_template(stream)
+            for stream in source.streams
+        }
+        subtitles = target.add_mux_stream("subrip")
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+        text = av.Packet(b"hello")
+        text.pts = text.dts = 0
+        text.duration = 1000
+        text.time_base = Fraction(1, 1000)
+        text.stream = subtitles
+        target.mux(text)
+    assert all(len(warning) < 120 for warning in media.segments(path).warnings)
+    assert not any("whitelist" in text for text in media.segments(path).warnings)
 
 
 def test_what_is_longer_than_the_limit_is_not_read_and_said(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.oracles import ave as oracle
-from vaplan.metrics.ave import ave, ave_labels, ave_scores
+from vaplan.metrics.ave import ave_labels, ave_scores
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "ave"
 SECONDS = 10
@@ -27,9 +27,9 @@ def test_the_accuracies_equal_a_plain_restatement(case):
     reference, estimate, mask, classes = case
     pairs = list(zip(reference[mask].tolist(), estimate[mask].tolist(), strict=True))
     expected = oracle.accuracies(pairs, classes)
-    assert ave(reference, estimate, classes=classes, mask=mask) == pytest.approx(
-        expected, nan_ok=True
-    )
+    assert ave_scores(
+        reference, estimate, classes=classes, mask=mask
+    ).percent() == pytest.approx(expected, nan_ok=True)
     by_label = ave_scores(
         reference, estimate, classes=classes, mask=mask
     ).label_accuracy()
@@ -97,21 +97,24 @@ def test_saying_nothing_is_right_about_background_only():
 
 
 def test_a_wrong_class_still_says_that_there_is_an_event():
-    numbers = ave(np.array([[0, 2]]), np.array([[1, 2]]), classes=2)
+    numbers = ave_scores(np.array([[0, 2]]), np.array([[1, 2]]), classes=2).percent()
     assert (numbers["accuracy"], numbers["event_accuracy"]) == (50, 100)
 
 
 def test_labels_of_a_byte_are_counted_like_any():
     reference, estimate = np.random.default_rng(1).integers(0, 29, (2, 5, SECONDS))
     small = reference.astype(np.int8), estimate.astype(np.int8)
-    assert ave(reference, estimate, classes=28) == ave(*small, classes=28)
+    assert (
+        ave_scores(reference, estimate, classes=28).percent()
+        == ave_scores(*small, classes=28).percent()
+    )
 
 
 def test_a_label_beyond_background_is_no_label():
     with pytest.raises(
         ValueError, match=r"labels run from 0 to 2 \(background\), not from 0 to 3"
     ):
-        ave(np.array([[0, 1]]), np.array([[0, 3]]), classes=2)
+        ave_scores(np.array([[0, 1]]), np.array([[0, 3]]), classes=2).percent()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the published annotations are not here")

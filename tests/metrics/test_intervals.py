@@ -8,7 +8,7 @@ from vaplan.metrics.intervals import (
     llp_intervals,
     paired_bootstrap,
 )
-from vaplan.metrics.llp import KINDS, LEVELS, LLPScores, llp, llp_scores
+from vaplan.metrics.llp import KINDS, LEVELS, LLPScores, llp_scores
 
 
 def test_a_constant_gain_is_certain():
@@ -75,7 +75,7 @@ def test_the_ten_numbers_lie_within_their_intervals():
     reference, estimate, _ = grids()
     found, numbers = (
         llp_intervals(llp_scores(reference, estimate), seed=0),
-        llp(reference, estimate),
+        llp_scores(reference, estimate).percent(),
     )
     for level in LEVELS:
         assert list(found[level]) == list(KINDS)

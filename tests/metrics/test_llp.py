@@ -16,7 +16,6 @@ from vaplan.metrics.llp import (
     LLPSum,
     class_f,
     label_f,
-    llp,
     llp_counts,
     llp_scores,
 )
@@ -48,7 +47,9 @@ def assert_same(ours, theirs):
 @given(grids())
 @settings(max_examples=300, deadline=None)
 def test_the_ten_numbers_equal_a_plain_restatement(pair):
-    assert_same(llp(*pair), oracle.llp(*(grid.tolist() for grid in pair)))
+    assert_same(
+        llp_scores(*pair).percent(), oracle.llp(*(grid.tolist() for grid in pair))
+    )
 
 
 @given(grids(), st.data())
@@ -60,30 +61,30 @@ def test_videos_of_unequal_length_score_as_if_alone(pair, data):
     cut = [
         [grid[v, :length].tolist() for v, length in enumerate(lengths)] for grid in pair
     ]
-    assert_same(llp(*pair, mask=mask), oracle.llp(*cut))
+    assert_same(llp_scores(*pair, mask=mask).percent(), oracle.llp(*cut))
 
 
 @given(grids())
 @settings(deadline=None)
 def test_reference_and_estimate_may_change_places(pair):
-    assert_same(llp(*pair), llp(*reversed(pair)))
+    assert_same(llp_scores(*pair).percent(), llp_scores(*reversed(pair)).percent())
 
 
 def test_the_truth_scores_one_hundred_and_nothing_at_all_is_right_about_nothing():
     reference = np.random.default_rng(0).random((20, 10, 2, 5)) < 0.3
     assert all(
         value == pytest.approx(100)
-        for row in llp(reference, reference).values()
+        for row in llp_scores(reference, reference).percent().values()
         for value in row.values()
     )
     silent = np.zeros((3, 10, 2, 5), dtype=bool)
-    assert llp(silent, silent)["event"] == dict.fromkeys(KINDS, 100.0)
+    assert llp_scores(silent, silent).percent()["event"] == dict.fromkeys(KINDS, 100.0)
 
 
 def test_a_modality_without_events_scores_one_hundred_for_an_empty_estimate():
     reference = np.zeros((1, 10, 2, 2), dtype=bool)
     reference[0, 2:5, AUDIO, 0] = True
-    scores = llp(reference, np.zeros_like(reference))["segment"]
+    scores = llp_scores(reference, np.zeros_like(reference)).percent()["segment"]
     assert scores == {
         "audio": 0,
         "visual": 100,
@@ -97,9 +98,9 @@ def test_an_event_counts_from_half_the_union_on():
     reference, estimate = np.zeros((2, 1, 6, 2, 1), dtype=bool)
     reference[0, :4, AUDIO] = True
     estimate[0, :2, AUDIO] = True
-    assert llp(reference, estimate)["event"]["audio"] == 100
+    assert llp_scores(reference, estimate).percent()["event"]["audio"] == 100
     estimate[0, 1, AUDIO] = False
-    assert llp(reference, estimate)["event"]["audio"] == 0
+    assert llp_scores(reference, estimate).percent()["event"]["audio"] == 0
 
 
 def test_an_event_never_runs_from_one_video_into_the_next():
@@ -127,7 +128,7 @@ def test_a_sum_over_parts_is_all_that_the_ten_numbers_need():
     ]
     added = sum(parts, start=LLPSum(np.zeros((2, 5)), 0))
     assert added.videos == 30
-    assert_same(added.percent(), llp(reference, estimate))
+    assert_same(added.percent(), llp_scores(reference, estimate).percent())
 
 
 def test_many_videos_score_as_if_they_came_a_few_at_a_time():
@@ -154,12 +155,13 @@ def test_many_videos_score_as_if_they_came_a_few_at_a_time():
 def test_no_videos_have_no_score():
     nothing = np.zeros((0, 10, 2, 3), dtype=bool)
     with pytest.raises(ValueError, match="no videos"):
-        llp(nothing, nothing)
+        llp_scores(nothing, nothing).percent()
 
 
 def test_the_f_of_labels_is_that_of_the_ten_numbers():
     reference, estimate = np.random.default_rng(2).random((2, 30, 6, 2, 4)) < 0.3
-    labels, numbers = label_f(reference, estimate), llp(reference, estimate)
+    labels = label_f(reference, estimate)
+    numbers = llp_scores(reference, estimate).percent()
     assert labels["visual"] == {level: numbers[level]["visual"] for level in LEVELS}
 
 
@@ -254,6 +256,8 @@ PRESENT = [
 @pytest.mark.parametrize("case", PRESENT, ids=lambda case: "-".join(case[:3]))
 def test_the_numbers_on_real_annotations_are_those_of_the_published_code(case):
     data, split, predictor, *expected = case
-    numbers = llp(*official(DATA / data / "AVVP_eval_audio.csv", split, predictor))
+    numbers = llp_scores(
+        *official(DATA / data / "AVVP_eval_audio.csv", split, predictor)
+    ).percent()
     ours = [numbers[level][kind] for level in LEVELS for kind in KINDS]
     assert ours == pytest.approx([float(value) for value in expected], abs=5.1e-5)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.metrics.llp import KINDS, LEVELS, llp
+from vaplan.metrics.llp import KINDS, LEVELS, llp_scores
 from vaplan.metrics.sweep import Sweep, every_pair, mark, sweep
 
 TENTHS = np.arange(1, 10) / 10
@@ -26,7 +26,7 @@ def test_every_threshold_has_the_ten_numbers_of_its_estimate():
     mask = np.random.default_rng(1).random(reference.shape[:2]) < 0.8
     found = sweep(reference, probability, TENTHS, mask=mask)
     for t, threshold in enumerate(TENTHS.tolist()):
-        expected = llp(reference, probability >= threshold, mask=mask)
+        expected = llp_scores(reference, probability >= threshold, mask=mask).percent()
         for level in LEVELS:
             assert found.at(t)[level] == pytest.approx(expected[level])
 
@@ -38,7 +38,9 @@ def test_each_modality_can_have_its_own_threshold():
     estimate = np.stack(
         (probability[:, :, AUDIO] >= 0.3, probability[:, :, VISUAL] >= 0.6), axis=2
     )
-    assert found.at(t)["segment"] == pytest.approx(llp(reference, estimate)["segment"])
+    assert found.at(t)["segment"] == pytest.approx(
+        llp_scores(reference, estimate).percent()["segment"]
+    )
     best_of_one = sweep(reference, probability, TENTHS).of("segment", "type").max()
     assert found.of("segment", "type").max() >= best_of_one
 
@@ -47,8 +49,9 @@ def test_a_threshold_fits_one_data_set_and_is_applied_to_another():
     reference, probability = video_set()
     best = sweep(reference, probability, TENTHS).best("segment", "type")
     reference, probability = video_set(seed=1)
-    chosen = llp(reference, mark(probability, best))["segment"]["type"]
-    assert chosen > llp(reference, mark(probability, (0.9, 0.9)))["segment"]["type"]
+    at_best = llp_scores(reference, mark(probability, best)).percent()
+    at_high = llp_scores(reference, mark(probability, (0.9, 0.9))).percent()
+    assert at_best["segment"]["type"] > at_high["segment"]["type"]
 
 
 def numbers(values):

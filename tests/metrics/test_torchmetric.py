@@ -7,8 +7,8 @@ import torch
 from torch import distributed, multiprocessing
 
 from vaplan.errors import MissingExtra
-from vaplan.metrics.ave import ave
-from vaplan.metrics.llp import llp
+from vaplan.metrics.ave import ave_scores
+from vaplan.metrics.llp import llp_scores
 
 pytest.importorskip("torchmetrics")
 
@@ -48,7 +48,9 @@ def test_batches_give_the_ten_numbers_of_the_whole():
     for part in (slice(0, 5), slice(5, 5), slice(5, 13)):
         metric.update(estimate[part], reference[part])
     found = {name: float(value) for name, value in metric.compute().items()}
-    assert found == pytest.approx(named(llp(reference.numpy(), estimate.numpy())))
+    assert found == pytest.approx(
+        named(llp_scores(reference.numpy(), estimate.numpy()).percent())
+    )
 
 
 def test_batches_give_the_accuracy_of_the_whole():
@@ -57,9 +59,9 @@ def test_batches_give_the_accuracy_of_the_whole():
     metric = AVEAccuracy(CLASSES)
     for part in (slice(0, 5), slice(5, 13)):
         metric.update(estimate[part], reference[part], mask[part])
-    expected = ave(
+    expected = ave_scores(
         reference.numpy(), estimate.numpy(), classes=CLASSES, mask=mask.numpy()
-    )["accuracy"]
+    ).percent()["accuracy"]
     assert float(metric.compute()) == pytest.approx(expected)
 
 
@@ -76,9 +78,11 @@ def test_forward_gives_the_batch_and_remembers_the_whole():
     metric = LLPMetric()
     for part in (slice(0, 4), slice(4, 13)):
         of_batch = metric(estimate[part], reference[part])
-        expected = llp(reference[part].numpy(), estimate[part].numpy())["event"]["type"]
+        expected = llp_scores(
+            reference[part].numpy(), estimate[part].numpy()
+        ).percent()["event"]["type"]
         assert float(of_batch["event_type"]) == pytest.approx(expected)
-    whole = llp(reference.numpy(), estimate.numpy())["event"]["type"]
+    whole = llp_scores(reference.numpy(), estimate.numpy()).percent()["event"]["type"]
     assert float(metric.compute()["event_type"]) == pytest.approx(whole)
 
 
@@ -129,10 +133,10 @@ def test_two_processes_with_unequal_shares_agree_on_the_numbers_of_the_whole(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     multiprocessing.spawn(score_shard, (tmp_path / "store", tmp_path), nprocs=2)
     (estimate, reference), (said, marked) = grids(), labels()
-    numbers = named(llp(reference.numpy(), estimate.numpy())).values()
+    numbers = named(llp_scores(reference.numpy(), estimate.numpy()).percent()).values()
     expected = [
         *numbers,
-        ave(marked.numpy(), said.numpy(), classes=CLASSES)["accuracy"],
+        ave_scores(marked.numpy(), said.numpy(), classes=CLASSES).percent()["accuracy"],
     ]
     for rank in range(2):
         assert np.load(tmp_path / f"{rank}.npy").tolist() == pytest.approx(expected)

@@ -13,7 +13,7 @@ from vaplan.training import seeded
 
 PLACES, CHANNELS, HEARD, CLASSES = 6, 3, 5, 4
 SMALL = AVEAttentionSettings(
-    positions=PLACES, attention=7, places=9, hidden=8, classifier=6
+    positions=PLACES, attention=7, regions=9, hidden=8, classifier=6
 )
 
 

@@ -133,7 +133,8 @@ def test_the_published_decision_of_the_weak_network_never_says_background_within
 
 def test_the_decision_of_the_full_network_is_the_published_one():
     model, inputs = small(FullCMBS), videos(8)
-    model.event.bias.data -= model(inputs).event_logit.median()
+    # between the two middle logits, so that no segment is at the border of the decision
+    model.event.bias.data -= model(inputs).event_logit.quantile(0.5)
     expected = [oracle.full_labels(one) for one in restated(model, inputs, oracle.full)]
     assert labels_of(DECISIONS["event_gate"](model(inputs))) == expected
     assert any(len(set(labels)) == 2 for labels in expected)

@@ -81,7 +81,7 @@ def test_a_network_without_cross_attention_has_no_use_for_its_weights(
         ),
         (
             {"fc_a.bias": torch.full((512,), float("nan"))},
-            "fc_a.bias holds values that are not numbers",
+            "fc_a.bias contains values that are not finite",
         ),
     ],
 )

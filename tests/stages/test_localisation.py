@@ -16,12 +16,13 @@ from vaplan import runs, stages, training
 from vaplan.annotations import read_table
 from vaplan.annotations.rows import BOTH
 from vaplan.annotations.table import read_rows
-from vaplan.arrays import Inputs, audio_visual
+from vaplan.arrays import Inputs
 from vaplan.dataset import Dataset, read_inputs
 from vaplan.decisions import decide, keep_one_label
 from vaplan.errors import AnnotationError, RecipeError
 from vaplan.evaluation import align, evaluate
 from vaplan.metrics.ave import label_accuracy
+from vaplan.modalities import audio_visual
 from vaplan.recipe import Recipe
 from vaplan.stages.train import make_validation
 

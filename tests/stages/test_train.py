@@ -24,7 +24,7 @@ from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
 from vaplan.exports.sed_scores import read_scores
 from vaplan.losses import total
-from vaplan.metrics.llp import llp
+from vaplan.metrics.llp import llp_scores
 from vaplan.models import MODELS
 from vaplan.parser import Parser
 from vaplan.pseudo_labels import Denoising
@@ -204,7 +204,7 @@ def test_predictions_scored_from_the_table_equal_those_scored_in_memory(
     test = world.data.select("test")
     inputs = read_inputs(world.store, EMBEDDED, test.ids)
     marked = decide(training.predict(run.model, inputs)).numpy()
-    assert scored == llp(test.reference(marked.shape[1]), marked)
+    assert scored == llp_scores(test.reference(marked.shape[1]), marked).percent()
 
 
 def test_a_file_parses_as_its_stored_features_do(

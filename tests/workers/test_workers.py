@@ -31,7 +31,7 @@ def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_ag
 ):
     items = ["a", "die", "b", "fault", "hang", "bug", "c"]
     results = dict(run_supervised(work, items, workers=2, seconds=2.0))
-    assert list(results) == ["a", "b", "fault", "bug", "c", "die", "hang"]
+    assert list(results) == ["a", "b", "fault", "hang", "bug", "c", "die"]
     assert (results["a"], results["b"], results["c"]) == ("A", "B", "C")
     reasons = {
         item: result.reason
@@ -44,6 +44,35 @@ def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_ag
         "hang": "gave no result within 2 s",
         "bug": "ValueError: two lines",
     }
+
+
+def allocate(size: int) -> int:
+    return len(bytearray(size))
+
+
+def test_an_item_that_exceeds_the_memory_of_a_worker_fails_and_the_rest_goes_on() -> (
+    None
+):
+    gigabyte = 1024**3
+    items = [1000, 3 * gigabyte, 2000]
+    results = dict(run_supervised(allocate, items, workers=1, memory=2 * gigabyte))
+    assert (results[1000], results[2000]) == (1000, 2000)
+    failure = results[3 * gigabyte]
+    assert isinstance(failure, Failed)
+    assert failure.machine == "out of memory"
+
+
+def test_the_time_limit_of_an_item_may_depend_on_it() -> None:
+    items = ["a", "hang", "b"]
+    results = dict(
+        run_supervised(
+            work, items, workers=1, seconds=lambda item: 1.5 if item == "hang" else 60.0
+        )
+    )
+    assert (results["a"], results["b"]) == ("A", "B")
+    assert results["hang"] == Failed(
+        "gave no result within 1.5 s", "time-outs", is_final=True
+    )
 
 
 FULL = Failed("x: no space", "No space left on device")

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool
-from torch import Tensor
 
 from vaplan.annotations.rows import AnnotationRows, Row
 from vaplan.errors import UsageError, unknown
@@ -96,12 +94,6 @@ class Annotations:
             for index, video in enumerate(self.videos)
             if video.split == split and video.video in self.events
         ]
-
-    def reference_tensor(
-        self, segments: int
-    ) -> Bool[Tensor, "video time modality class"]:
-        """Return `reference` as a tensor."""
-        return torch.from_numpy(self.reference(segments))
 
     def _of(self, videos: tuple[Video, ...]) -> "Annotations":
         events = {

@@ -19,8 +19,8 @@ from vaplan.annotations.annotations import Annotations
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import read as read_table
 from vaplan.annotations.table import read_rows, write_rows
-from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError
+from vaplan.modalities import MODALITIES
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_json
 

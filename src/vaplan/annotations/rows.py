@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaplan.arrays import MODALITIES
+from vaplan.modalities import MODALITIES
 from vaplan.taxonomy import Taxonomy
 
 BOTH = "both"  # stands for one row in each modality

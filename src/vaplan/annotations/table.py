@@ -15,8 +15,8 @@ from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations, merge_rows
 from vaplan.annotations.rows import BOTH, AnnotationRows, Row
-from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, UsageError, unknown
+from vaplan.modalities import MODALITIES
 from vaplan.reading import csv_text
 from vaplan.taxonomy import Taxonomy, from_names, read_task, read_taxonomy
 from vaplan.timeline import Event

@@ -1,5 +1,7 @@
 """Do jobs: here or in several processes, each once, and say which failed and why."""
 
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -122,8 +124,42 @@ def do(job: Job, desk: Desk) -> Path:
     """
     path = job.place(desk.work)
     inputs = {key: needed.place(desk.work) for key, needed in job.inputs.items()}
+    wall_start = time.perf_counter()
+    cpu_start = time.process_time()
     DOERS[type(job.step)](job, desk, path, inputs)
+    seconds = {
+        "wall": time.perf_counter() - wall_start,
+        "cpu": time.process_time() - cpu_start,
+    }
+    write_json(cost_path(job, desk), seconds)
     return path
+
+
+def cost_path(job: Job, desk: Desk) -> Path:
+    """Return the path of the seconds that a job took.
+
+    Args:
+        job: Job of the bench.
+        desk: Data, store and folders of the bench.
+    """
+    return desk.work / "costs" / f"{job.name}.json"
+
+
+def read_cost(job: Job, desk: Desk) -> Mapping[str, float]:
+    """Read the seconds that a job took by the clock (`wall`) and on all cores (`cpu`).
+
+    Args:
+        job: Job of the bench.
+        desk: Data, store and folders of the bench.
+
+    Returns:
+        No entries if the job was done by other means.
+    """
+    path = cost_path(job, desk)
+    if not path.is_file():
+        return {}
+    cost: Mapping[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return cost
 
 
 Inputs = Mapping[str, Path]

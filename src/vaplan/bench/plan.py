@@ -1,13 +1,13 @@
 """A suite's rows as jobs: which parsers and which pseudo labels its tables are made of."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vaplan.bench.execute import truth
 from vaplan.bench.jobs import Desk, Job, make_job, unique
 from vaplan.bench.steps import Reference
 from vaplan.bench.suite import Suite, Swept
-from vaplan.errors import UsageError
+from vaplan.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,20 @@ class Plan:
         )
 
 
-def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
+def plan(
+    suite: Swept, desk: Desk, *, seeds: Sequence[int], rows: Sequence[str] = ()
+) -> Plan:
     """Find every job; a recipe that cannot be is an error here, before anything runs.
 
     Args:
         suite: Suite to run.
         desk: Data, store and folders of the bench.
-        seeds: Number of seeds.
+        seeds: Seeds of the trainings.
+        rows: Titles of the rows to run; by default all.
     """
-    numbers, left_out = tuple(range(seeds)), dict[str, str]()
+    numbers = tuple(dict.fromkeys(seeds))
+    left_out = dict[str, str]()
+    _check_titles(suite, rows)
 
     def made(titles: Callable[[Suite], Mapping[str, str]]) -> Iterator[Row]:
         titles_done = set[str]()
@@ -56,6 +61,8 @@ def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
                 if title in titles_done:
                     continue
                 titles_done.add(title)
+                if rows and title in variant.rows and title not in rows:
+                    continue
                 everywhere = all(title in titles(other) for other in suite.variants)
                 row = _row(title, variant, name, numbers, desk)
                 row = replace(row, value=None if everywhere else variant.value)
@@ -64,15 +71,22 @@ def plan(suite: Swept, desk: Desk, *, seeds: int) -> Plan:
                 else:
                     yield row
 
-    rows, labels = (
-        tuple(made(lambda variant: variant.rows)),
-        tuple(made(lambda variant: variant.labels)),
-    )
-    if not rows:
+    selected = tuple(made(lambda variant: variant.rows))
+    labels = tuple(made(lambda variant: variant.labels))
+    if not selected:
         raise UsageError(
             "no row of the suite can be had from this data", fix="give --truth TABLE"
         )
-    return Plan(suite, numbers, rows, labels, _differences(suite, rows), left_out)
+    return Plan(
+        suite, numbers, selected, labels, _differences(suite, selected), left_out
+    )
+
+
+def _check_titles(suite: Swept, rows: Sequence[str]) -> None:
+    titles = {title for variant in suite.variants for title in variant.rows}
+    for title in rows:
+        if title not in titles:
+            raise UsageError(unknown("row", title, titles))
 
 
 def _row(

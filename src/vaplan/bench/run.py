@@ -1,5 +1,6 @@
 """A suite from its file to its results: what `vaplan bench` does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from vaplan.bench.jobs import Desk
 from vaplan.bench.plan import plan
 from vaplan.bench.results import Results, collect
 from vaplan.bench.suite import Swept
-from vaplan.bench.tables import csv_table, latex, markdown, tables
+from vaplan.bench.tables import csv_table, latex, markdown, tables, times
 from vaplan.bench.world import TRUTH, Bars, make_world
 from vaplan.errors import UsageError
 from vaplan.report import Picture
@@ -95,14 +96,21 @@ class Bench:
 
 
 def bench(
-    suite: Swept, on: Bench, *, seeds: int, bars: Bars, processes: int = 1
+    suite: Swept,
+    on: Bench,
+    *,
+    seeds: Sequence[int],
+    bars: Bars,
+    rows: Sequence[str] = (),
+    processes: int = 1,
 ) -> Results:
     """Run the steps of a suite that are not done yet and write the results.
 
     Args:
         suite: Suite to run.
         on: Data and folders.
-        seeds: Number of seeds.
+        seeds: Seeds of the trainings.
+        rows: Titles of the rows to run; by default all.
         bars: Makes a progress callback from a name.
         processes: Number of worker processes.
     """
@@ -121,7 +129,7 @@ def bench(
             fix="write `task: localisation` into its taxonomy file",
         )
     read_data(desk.data).select(desk.split)  # an unknown split is an error now
-    planned = plan(suite, desk, seeds=seeds)
+    planned = plan(suite, desk, seeds=seeds, rows=rows)
     failures = work_through(
         planned.jobs(), desk, processes=processes, progress=bars("jobs")
     )
@@ -131,8 +139,10 @@ def bench(
 
 
 def write(results: Results, out: Path) -> None:
-    """`results.json`, `table.md`, `table.tex`, `table.csv`, `report.html`, and every figure as
-    PNG and PDF.
+    """Write the results as JSON, tables, a report page and figures.
+
+    Times are in a file of their own, `times.md`, so that the same trainings give the same
+    bytes in all others.
 
     Args:
         results: Results of the bench.
@@ -151,6 +161,7 @@ def write(results: Results, out: Path) -> None:
         "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, result_tables)),
     )
     write_text(out / "table.csv", csv_table(results))
+    write_text(out / "times.md", markdown(times(results)))
     for name, picture in figures.items():
         save(picture, out / "figures" / name)
     report.write(

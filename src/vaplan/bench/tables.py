@@ -3,11 +3,13 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from vaplan.arrays import MODALITIES
+from vaplan.bench.execute import read_cost
+from vaplan.bench.jobs import unique
 from vaplan.bench.label_quality import Flips
 from vaplan.bench.results import (
     LOCALISATION,
@@ -21,6 +23,7 @@ from vaplan.bench.results import (
 from vaplan.metrics.llp import KINDS, LEVELS
 from vaplan.report import Table
 
+COSTS = ("wall", "cpu")
 SHOWN = ("type", "event")  # of the ten, in differences
 TEX = str.maketrans(
     {
@@ -47,6 +50,40 @@ def tables(results: Results) -> list[Table]:
     if any(results.labels.values()):
         result += _labels(results)
     return result
+
+
+def times(results: Results) -> Table:
+    """Make the table of the seconds that the rows took, as means over seeds.
+
+    `training` is the last training of a row; `all steps` includes everything it needs, such
+    as labels and earlier trainings.
+    """
+    rows = []
+    for row in results.plan.rows:
+        own = [read_cost(job, results.desk) for job in row.jobs.values()]
+        everything = [
+            _sum_costs([read_cost(needed, results.desk) for needed in unique([job])])
+            for job in row.jobs.values()
+        ]
+        cells = [
+            _mean_seconds(costs, key) for costs in (own, everything) for key in COSTS
+        ]
+        rows.append((row.title, *cells))
+    return Table(
+        "seconds",
+        ("", "training", "on all cores", "all steps", "on all cores"),
+        tuple(rows),
+        note=f"Means over seeds {', '.join(map(str, results.plan.seeds))}.",
+    )
+
+
+def _sum_costs(costs: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    return {key: sum(cost.get(key, 0.0) for cost in costs) for key in COSTS}
+
+
+def _mean_seconds(costs: Sequence[Mapping[str, float]], key: str) -> str | None:
+    seconds = [cost[key] for cost in costs if key in cost]
+    return f"{np.mean(seconds):.1f}" if seconds else None
 
 
 def _methods(results: Results) -> Table:

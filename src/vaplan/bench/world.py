@@ -23,9 +23,12 @@ def make_world(
     Args:
         folder: Folder of the files.
         store: Feature store.
-        videos: Ids of the videos.
-        seed: Seed of the training.
+        videos: Number of videos.
+        seed: Seed of the videos.
         bars: Makes a progress callback from a name.
+
+    Raises:
+        UsageError: The folder contains videos of another seed.
     """
     table = _render(folder, videos, seed, bars("render"))
     data = stages.read_data(f"table:{table}")
@@ -38,7 +41,21 @@ def make_world(
     return table
 
 
+def _refuse_other_seed(folder: Path, seed: int) -> None:
+    """Raise UsageError if a folder contains videos of another seed."""
+    prefix = f"{seed}-"
+    for path in (folder / "media").glob("*.mp4"):
+        if not path.name.startswith(prefix):
+            other, _, _ = path.name.partition("-")
+            raise UsageError(
+                f"it contains videos of seed {other}, not {seed}",
+                file=folder,
+                fix=f"give another folder, or --seed {other}",
+            )
+
+
 def _render(folder: Path, videos: int, seed: int, bar: Progress) -> Path:
+    _refuse_other_seed(folder, seed)
     parts = sum(SPLITS.values())
     counts = {split: videos * part // parts for split, part in SPLITS.items()}
     clips = synthetic.plan_clips(counts, seed=seed)

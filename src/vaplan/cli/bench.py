@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from vaplan.report import Table
 
 
+MAX_SEEDS = 1000
+
+
 def bench(
     suite: Annotated[
         str | None,
@@ -68,8 +71,17 @@ def bench(
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Number of seeds of every recipe.")
-    ] = 3,
+        str,
+        typer.Option(
+            "--seeds",
+            help="Number of seeds of every recipe, or the seeds themselves: `3,4`, or "
+            "`7,` for one.",
+        ),
+    ] = "3",
+    rows: Annotated[
+        list[str] | None,
+        typer.Option("--rows", help="Title of a row to run. [default: all rows]"),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -133,20 +145,46 @@ def bench(
     )
     with progress_bars() as bars:
         results = benches.bench(
-            selected_suite, on, seeds=seeds, processes=jobs, bars=bars
+            selected_suite,
+            on,
+            seeds=read_seeds(seeds),
+            rows=rows or (),
+            processes=jobs,
+            bars=bars,
         )
     stderr.print(
-        f"wrote {folder}/table.md, table.tex, table.csv, results.json, report.html, figures",
+        f"wrote {folder}/table.md, table.tex, table.csv, times.md, results.json, report.html, figures",
         soft_wrap=True,
     )
     if as_json:
         print_json(results.document())
     else:
-        for table in _narrow(benches.tables(results)[:2]):
+        shown = [*benches.tables(results)[:2], benches.times(results)]
+        for table in _narrow(shown):
             Console().print(table)
     if results.failures:
         nothing = not any(method.scores for method in results.methods)
         raise typer.Exit(Exit.NOTHING_DONE if nothing else Exit.SOME_FAILED)
+
+
+def read_seeds(text: str) -> list[int]:
+    """Read a number of seeds, or a list of seeds.
+
+    >>> read_seeds("3"), read_seeds("3,4"), read_seeds("7,")
+    ([0, 1, 2], [3, 4], [7])
+    """
+    numbers = [part.strip() for part in text.split(",") if part.strip()]
+    if not numbers or not all(n.isascii() and n.isdecimal() for n in numbers):
+        raise UsageError(
+            f"--seeds is {text!r}, expected whole numbers",
+            fix="write a number of seeds such as 3, or seeds such as 3,4",
+        )
+    seeds = [int(number) for number in numbers]
+    if "," in text:
+        return seeds
+    if not 1 <= seeds[0] <= MAX_SEEDS:
+        raise UsageError(f"--seeds is {text}, expected 1 to {MAX_SEEDS} seeds")
+    return list(range(seeds[0]))
 
 
 def _narrow(tables: "Sequence[Table]") -> "Iterator[ScreenTable]":

@@ -1,7 +1,7 @@
 """What the command line shows: results on standard output, everything else on standard error."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,43 +31,55 @@ SPEED_SECONDS = (
     300.0  # over which the rate is a mean: a slow encoder takes long for one video
 )
 
+Report = Callable[[int, int, str], None]  # a `workers.Progress`
+
 stderr = Console(stderr=True)
 
 
 @contextmanager
-def progress_bars() -> Iterator[Any]:
-    """Progress bars on standard error: `bars(name, unit)` gives a function of (done, of, what
-    went wrong)."""
-    columns = (
+def progress_bars() -> Iterator[Callable[..., Report]]:
+    """Show progress bars on standard error.
+
+    Nothing is printed before the first step, so an error that comes earlier stands alone.
+
+    Yields:
+        A function of a name and a unit that makes a bar. It returns the callback of the bar,
+        which takes the finished steps, all steps, and the failure of the last one.
+    """
+    progress = Progress(
         TextColumn("{task.description:>12}"),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(),
+        console=stderr,
+        speed_estimate_period=SPEED_SECONDS,
     )
-    with Progress(
-        *columns, console=stderr, speed_estimate_period=SPEED_SECONDS
-    ) as progress:
 
-        def bar(name: str, unit: str = "steps") -> Any:
-            tasks: list[TaskID] = []  # one, from the first step on
+    def add_bar(name: str, unit: str = "steps") -> Report:
+        tasks = list[TaskID]()  # one, from the first step on
 
-            def update(done: int, total: int, problem: str) -> None:
-                if not tasks:
-                    tasks.append(progress.add_task(name, unit=unit))
-                progress.update(tasks[0], completed=done, total=total)
-                if problem:
-                    progress.console.print(
-                        f"error: {problem}",
-                        style="red",
-                        highlight=False,
-                        markup=False,
-                        soft_wrap=True,
-                    )
+        def update(done: int, total: int, problem: str) -> None:
+            progress.start()
+            if not tasks:
+                tasks.append(progress.add_task(name, unit=unit))
+            progress.update(tasks[0], completed=done, total=total)
+            if problem:
+                progress.console.print(
+                    f"error: {problem}",
+                    style="red",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
 
-            return update
+        return update
 
-        yield bar
+    try:
+        yield add_bar
+    finally:
+        if progress.live.is_started:
+            progress.stop()
 
 
 class _Rate(ProgressColumn):

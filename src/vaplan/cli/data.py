@@ -134,6 +134,8 @@ def import_(
         )
     for text in outcome.absent:
         stderr.print(f"note: {text}", highlight=False, markup=False)
+    for text in outcome.zeros:
+        stderr.print(f"warning: {text}", style="yellow", highlight=False, markup=False)
     stderr.print(
         f"in the store: {', '.join(outcome.stores) or 'nothing'}",
         highlight=False,

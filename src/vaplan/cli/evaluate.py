@@ -76,6 +76,20 @@ def evaluate(
     return _show(document, result)
 
 
+def print_scores(reference: "Annotations", estimate: Path, split: str) -> None:
+    """Print the scores of a table of events.
+
+    Args:
+        reference: Data set with dense labels.
+        estimate: Table of events to score.
+        split: Split to score, or "" for all videos.
+    """
+    result = _scored(reference, estimate, split, None)
+    document = _about(str(reference.source), result, split)
+    _tell(result)
+    _show(document, result)
+
+
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="Table of events.")],
     second: Annotated[
@@ -127,9 +141,9 @@ def compare(
 
 
 def _reference(data: str, annotations: str) -> "Annotations":
-    from vaplan import stages
+    from vaplan.annotations import read_data
 
-    return stages.read_data(data, annotations=annotations)
+    return read_data(data, annotations=annotations)
 
 
 def _scored(
@@ -137,9 +151,12 @@ def _scored(
 ) -> "Evaluation":
     from vaplan.annotations import merge_rows, read_rows
     from vaplan.evaluation import evaluate as score
-    from vaplan.stages import read_manifest
 
-    left_out = read_manifest(without) if without else ()
+    left_out = tuple[str, ...]()
+    if without:
+        from vaplan.stages import read_manifest  # slow to import
+
+        left_out = read_manifest(without)
     estimate = merge_rows(
         read_rows(table, taxonomy=reference.taxonomy, may_be_empty=True)
     )

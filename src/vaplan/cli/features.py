@@ -20,6 +20,7 @@ from vaplan.cli.options import (
     PrecisionOption,
     SamplingOption,
     StoreOption,
+    TimeoutOption,
     VisualOption,
     WorkersOption,
 )
@@ -32,6 +33,7 @@ def features(
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
+    timeout: TimeoutOption = None,
     retry: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +71,7 @@ def features(
             store,
             encoders=(audio, visual),
             workers=workers,
+            timeout=timeout,
             retry=retry,
             limit=limit,
             compute=compute,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaplan.cli.console import print_seen, stderr
-from vaplan.cli.options import JsonOption
+from vaplan.cli.options import JsonOption, TimeoutOption
 from vaplan.errors import Exit
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def probe(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Media files.")],
     as_json: JsonOption = False,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Show how vaplan reads media files.
 
@@ -25,10 +26,10 @@ def probe(
 
     Example: `vaplan media probe dog.mp4`
     """
-    from vaplan.media import probes
+    from vaplan.media import probes, time_limit
 
     errors = 0
-    for seen in probes(files):
+    for seen in probes(files, seconds=timeout or time_limit):
         errors += seen["error"] is not None
         if as_json:
             typer.echo(json.dumps(seen, ensure_ascii=False))

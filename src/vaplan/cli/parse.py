@@ -15,6 +15,7 @@ from vaplan.cli.options import (
     DeviceOption,
     PrecisionOption,
     TaxonomyOption,
+    TimeoutOption,
     VisualOption,
     WorkersOption,
     thresholds,
@@ -93,6 +94,7 @@ def parse(
         ),
     ] = False,
     workers: WorkersOption = None,
+    timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
 ) -> None:
@@ -160,6 +162,7 @@ def parse(
             scores=scores,
             skip_existing=skip_existing,
             workers=workers,
+            timeout=timeout,
             progress=bars("parse", "files"),
         )
     finish(outcome, "parsed")

@@ -9,6 +9,7 @@ from vaplan.cli.console import (
     stderr,
     warn_skipped,
 )
+from vaplan.cli.evaluate import print_scores
 from vaplan.cli.options import (
     DataOption,
     OutTable,
@@ -32,6 +33,13 @@ def predict(
             "`sed_scores_eval`.",
         ),
     ] = None,
+    evaluate: Annotated[
+        bool,
+        typer.Option(
+            "--evaluate",
+            help="Also print the scores of `vaplan evaluate` on the split.",
+        ),
+    ] = False,
 ) -> None:
     """Predict the events of videos with stored features.
 
@@ -42,9 +50,10 @@ def predict(
     """
     from vaplan import stages
 
+    annotations = stages.read_data(data)
     warn_skipped(
-        stages.predict(
-            run, stages.read_data(data), store, out, split=split, scores=scores
-        )
+        stages.predict(run, annotations, store, out, split=split, scores=scores)
     )
     stderr.print(f"wrote {out}", highlight=False, markup=False)
+    if evaluate:
+        print_scores(annotations, out, split)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from vaplan.arrays import MODALITIES
+from vaplan.modalities import MODALITIES
 from vaplan.timeline import Event, Timeline
 
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")

@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote
 import numpy as np
 from jaxtyping import Bool, Float
 
-from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError
+from vaplan.modalities import MODALITIES
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
 

@@ -1,7 +1,6 @@
-"""Losses: functions `(Prediction, Target, **settings) -> scalar`, summed with the weights a
-recipe names.
+"""Losses: functions `(Prediction, Target, **settings) -> scalar`, and their weighted sum.
 
-An objective maps the names of losses to their weights, or to a weight and settings of theirs:
+An objective maps the names of losses to their weights, or to a weight and settings:
 `{"video": 1.0, "modality": {"weight": 1.0, "smoothing": (0.0, 0.1)}}`.
 """
 
@@ -43,28 +42,29 @@ WEIGHT = "weight"
 def total(
     prediction: Prediction, target: Target, objective: Objective
 ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-    """The weighted sum of the named losses, and each of them before weighting (detached, for the
-    log).
+    """Compute the weighted sum of the losses of an objective.
 
     Args:
         prediction: Prediction of the network.
         target: Labels of the same videos.
         objective: Names of losses with their weights or settings.
+
+    Returns:
+        The sum, and each loss before weighting, detached, for the log.
     """
     check(objective)
-    terms = {name: _term(term) for name, term in objective.items()}
-    parts = {
-        name: LOSSES[name](prediction, target, **settings)
-        for name, (_, settings) in terms.items()
-    }
-    summed = torch.stack(
-        [weight * parts[name] for name, (weight, _) in terms.items()]
-    ).sum()
-    return summed, {name: part.detach() for name, part in parts.items()}
+    losses: dict[str, Tensor] = {}
+    terms: list[Tensor] = []
+    for name, entry in objective.items():
+        weight, settings = _weight_and_settings(entry)
+        loss = LOSSES[name](prediction, target, **settings)
+        losses[name] = loss.detach()
+        terms.append(weight * loss)
+    return torch.stack(terms).sum(), losses
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """Return the settings of a loss and their defaults: its weight and keyword arguments."""
+    """Return the defaults of a loss's settings: its weight and keyword arguments."""
     if name not in LOSSES:
         raise RecipeError(unknown("loss", name, LOSSES))
     return {WEIGHT: 1.0, **_keyword_arguments(LOSSES[name])}
@@ -77,20 +77,22 @@ def _keyword_arguments(loss: Loss) -> dict[str, Any]:
 
 
 def check(objective: Objective) -> None:
-    """Refuse an objective that names no loss, one that does not exist, or a setting that cannot
-    be."""
+    """Check the names, settings and weights of an objective.
+
+    Raises:
+        RecipeError: There are no losses, a name is unknown, or a value is not possible.
+    """
     if not objective:
         raise RecipeError(
             "an objective without losses", fix=f"name some of {', '.join(LOSSES)}"
         )
-    for name, term in objective.items():
-        settings = defaults(name)
-        for key, value in (
-            term if isinstance(term, Mapping) else {WEIGHT: term}
-        ).items():
-            if key not in settings:
-                raise RecipeError(unknown(f"setting of {name}", key, settings))
-            _check_value(f"{name}.{key}", value, settings[key])
+    for name, entry in objective.items():
+        known_settings = defaults(name)
+        settings = entry if isinstance(entry, Mapping) else {WEIGHT: entry}
+        for key, value in settings.items():
+            if key not in known_settings:
+                raise RecipeError(unknown(f"setting of {name}", key, known_settings))
+            _check_value(f"{name}.{key}", value, known_settings[key])
 
 
 def _check_value(name: str, value: Any, default: Any) -> None:
@@ -106,8 +108,12 @@ def _check_value(name: str, value: Any, default: Any) -> None:
         raise RecipeError(f"{name} is {value!r}, expected numbers of 0 or more")
 
 
-def _term(term: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
-    if not isinstance(term, Mapping):
-        return float(term), {}
-    settings = dict(term)
-    return float(settings.pop(WEIGHT, 1.0)), settings
+def _weight_and_settings(
+    entry: float | Mapping[str, Any],
+) -> tuple[float, dict[str, Any]]:
+    """Split an entry of an objective into the weight and other settings of the loss."""
+    if not isinstance(entry, Mapping):
+        return float(entry), {}
+    settings = dict(entry)
+    weight = settings.pop(WEIGHT, 1.0)
+    return float(weight), settings

@@ -1,11 +1,12 @@
-"""Contrastive losses: what is heard in a segment lies nearer to what is seen in it than to the
-video's other segments.
+"""Contrastive losses between the audio and the visual vectors of a video's segments.
 
-They read the segments as vectors of one size, which not every network tells. Only segments that
-are both heard and seen take part; per video the mean over them, then the mean over the videos
-that have any.
-Source: MA (Wu, Yang, CVPR 2021) and JoMoLD (Cheng et al., ECCV 2022, arXiv 2204.11573), with the
-code of both.
+The vectors of a segment shall be more similar than vectors of two different segments of
+the video. Only segments with both modalities are used. The loss is the mean over the
+segments of a video, then over the videos with such segments. The network must return
+its segment vectors.
+
+Source: MA (Wu, Yang, CVPR 2021) and JoMoLD (Cheng et al., ECCV 2022, arXiv 2204.11573),
+with the code of both.
 """
 
 import torch
@@ -25,19 +26,28 @@ def contrastive_ma(
     temperature: float = 0.2,
     smoothing: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """MA's: audio after the modalities met against visual **before**, as a label-smoothed cross
-    entropy.
+    """MA's loss: label-smoothed cross entropy of matching segments.
+
+    The audio vectors are those after cross-modal attention, the visual vectors those
+    before it.
 
     Args:
-        smoothing: What share of the target lies on the other segments, evenly.
+        prediction: Prediction of the network.
+        _target: Not used.
+        temperature: Temperature of the softmax.
+        smoothing: Share of the target for the other segments of the video.
     """
-    visual = _told(prediction.projected, "contrastive_ma")[:, :, VISUAL]
-    audio = _told(prediction.attended, "contrastive_ma")[:, :, AUDIO]
-    probability, paired = _match(
-        audio, visual, prediction.mask.all(dim=-1), temperature
+    projection = _require_vectors(prediction.projected, "contrastive_ma")
+    attention = _require_vectors(prediction.attended, "contrastive_ma")
+    has_both = prediction.mask.all(dim=-1)
+    probability = _match_probability(
+        attention[:, :, AUDIO], projection[:, :, VISUAL], has_both, temperature
     )
-    log = probability.clamp(min=torch.finfo(probability.dtype).tiny).log()
-    return _mean_over_pairs(-(_wanted(paired, smoothing) * log).sum(dim=-1), paired)
+    smallest = torch.finfo(probability.dtype).tiny
+    log_probability = probability.clamp(min=smallest).log()
+    target = _match_target(has_both, smoothing)
+    loss = -(target * log_probability).sum(dim=-1)
+    return _mean_over_segments(loss, has_both)
 
 
 def contrastive_jomold(
@@ -47,68 +57,84 @@ def contrastive_jomold(
     temperature: float = 0.2,
     smoothing: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """JoMoLD's: both modalities after they met, and the logarithm is taken of the smoothed sum.
+    """JoMoLD's loss: negative logarithm of the smoothed probability of matching segments.
+
+    The vectors of both modalities are those after cross-modal attention.
 
     Args:
         prediction: Prediction of the network.
-        _target: Not read.
+        _target: Not used.
         temperature: Temperature of the softmax.
-        smoothing: Smoothing inside the logarithm.
+        smoothing: Share of the target for the other segments of the video.
     """
-    vectors = _told(prediction.attended, "contrastive_jomold")
-    probability, paired = _match(
-        vectors[:, :, AUDIO],
-        vectors[:, :, VISUAL],
-        prediction.mask.all(dim=-1),
-        temperature,
+    attention = _require_vectors(prediction.attended, "contrastive_jomold")
+    has_both = prediction.mask.all(dim=-1)
+    probability = _match_probability(
+        attention[:, :, AUDIO], attention[:, :, VISUAL], has_both, temperature
     )
-    expected = (_wanted(paired, smoothing) * probability).sum(dim=-1)
-    return _mean_over_pairs(-expected.masked_fill(~paired, 1).log(), paired)
+    target = _match_target(has_both, smoothing)
+    smoothed_probability = (target * probability).sum(dim=-1)
+    loss = -smoothed_probability.masked_fill(~has_both, 1).log()
+    return _mean_over_segments(loss, has_both)
 
 
-def _told(
-    vectors: Tensor | None, name: str
+def _require_vectors(
+    vectors: Tensor | None, loss_name: str
 ) -> Float[Tensor, "video time modality hidden"]:
     if vectors is None:
         raise RecipeError(
-            f"{name} needs a network that tells its segments' vectors",
+            f"{loss_name} needs a network that returns its segment vectors",
             fix="leave that loss out",
         )
     return vectors.float()
 
 
-def _match(
+def _match_probability(
     audio: Float[Tensor, "video time hidden"],
     visual: Float[Tensor, "video time hidden"],
-    paired: Bool[Tensor, "video time"],
+    has_both: Bool[Tensor, "video time"],
     temperature: float,
-) -> tuple[Float[Tensor, "video time time"], Bool[Tensor, "video time"]]:
-    """Compute the probability that an audio and a visual segment belong together; 0 if missing."""
-    absent = ~paired[..., None]
-    audio, visual = (
-        normalize(vectors.masked_fill(absent, 0), dim=-1) for vectors in (audio, visual)
-    )
-    logit = audio @ visual.transpose(1, 2) / temperature
-    pair = paired[:, :, None] & paired[:, None]
-    return logit.masked_fill(~pair, torch.finfo(logit.dtype).min).softmax(
-        dim=-1
-    ).masked_fill(~pair, 0), paired
-
-
-def _wanted(
-    paired: Bool[Tensor, "video time"], smoothing: float
 ) -> Float[Tensor, "video time time"]:
-    """The own segment, and a little of every other one; all of the own one where there is no
-    other."""
-    negatives = (paired.sum(dim=1) - 1).clamp(min=0)[:, None, None]
-    diagonal = torch.eye(paired.shape[1], device=paired.device)
-    share = torch.where(negatives > 0, smoothing / negatives.clamp(min=1), 0.0)
-    desired = diagonal * (1 - share * negatives) + (1 - diagonal) * share
-    return desired * (paired[:, :, None] & paired[:, None])
+    """Compute the probability that an audio and a visual segment match.
+
+    It is a softmax over the visual segments; 0 if a segment lacks a modality.
+    """
+    absent = ~has_both[..., None]
+    audio = normalize(audio.masked_fill(absent, 0), dim=-1)
+    visual = normalize(visual.masked_fill(absent, 0), dim=-1)
+    logit = audio @ visual.transpose(1, 2) / temperature
+    is_pair = _pairs(has_both)
+    lowest = torch.finfo(logit.dtype).min
+    probability = logit.masked_fill(~is_pair, lowest).softmax(dim=-1)
+    return probability.masked_fill(~is_pair, 0)
 
 
-def _mean_over_pairs(
-    loss: Float[Tensor, "video time"], paired: Bool[Tensor, "video time"]
+def _match_target(
+    has_both: Bool[Tensor, "video time"], smoothing: float
+) -> Float[Tensor, "video time time"]:
+    """Return the target probability that two segments match.
+
+    A share of `smoothing` is distributed equally over the other segments of the video; a
+    single segment has the whole target.
+    """
+    same_segment = torch.eye(has_both.shape[1], device=has_both.device)
+    others = (has_both.sum(dim=1) - 1).clamp(min=0)[:, None, None]
+    share = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0)
+    own_target = same_segment * (1 - share * others)
+    target = own_target + (1 - same_segment) * share
+    return target * _pairs(has_both)
+
+
+def _pairs(has_both: Bool[Tensor, "video time"]) -> Bool[Tensor, "video time time"]:
+    """Mark the pairs of segments that both have both modalities."""
+    return has_both[:, :, None] & has_both[:, None]
+
+
+def _mean_over_segments(
+    loss: Float[Tensor, "video time"], exists: Bool[Tensor, "video time"]
 ) -> Float[Tensor, ""]:
-    per_video = (loss * paired).sum(dim=1) / paired.sum(dim=1).clamp(min=1)
-    return mean_of_present(per_video[:, None], paired.any(dim=1)[:, None])
+    """Average over the existing segments of a video, then over videos with segments."""
+    segments = exists.sum(dim=1).clamp(min=1)
+    per_video = (loss * exists).sum(dim=1) / segments
+    has_segments = exists.any(dim=1)
+    return mean_of_present(per_video[:, None], has_segments[:, None])

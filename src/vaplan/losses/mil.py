@@ -1,10 +1,12 @@
-"""Cross entropies of the video, of each modality of the video, and of each segment.
+"""Cross entropies of the video, of its modalities, and of its segments.
 
-All reduce alike: per video the mean over the cells that exist, then the mean over the videos that
-have the modality, then the sum over modalities. What lies under a mask takes part in nothing.
-Keyword arguments are what a recipe can set. Source: Tian, Li, Xu, ECCV 2020 (`video`,
-`modality_weak`); Zhou et al. 2024, arXiv 2406.00919 (`modality`, `segment`); Lai et al., NeurIPS
-2023, arXiv 2305.17343 (`segment_logit`).
+All losses are averaged in the same way: over the existing cells of a video, then over
+the videos that have the modality; the modalities are added. Values under the mask have
+no effect. The keyword arguments are settings of a recipe.
+
+Source: Tian, Li, Xu, ECCV 2020 (`video`, `modality_weak`); Zhou et al. 2024, arXiv
+2406.00919 (`modality`, `segment`); Lai et al., NeurIPS 2023, arXiv 2305.17343
+(`segment_logit`).
 """
 
 import torch
@@ -14,24 +16,23 @@ from torch import Tensor
 from vaplan.arrays import Prediction, Target
 from vaplan.errors import RecipeError, unknown
 
-SMOOTHING = (0.0, 0.1)  # audio is trusted with the weak label as it is, visual less
+SMOOTHING = (0.0, 0.1)  # HAN smooths the weak label for visual only
 REMOVED = ("smoothed", "zero")
 LABELS = ("hard", "soft", "weighted")
+SMALLEST_PROBABILITY = 1e-7  # of a cross entropy, so that it is finite
 
 
 def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
-    """The video's probabilities against its weak label, over the videos that have anything in
-    them.
+    """Compute the cross entropy of the video's probabilities and its weak label.
 
     Args:
         prediction: Prediction of the network.
         target: Labels of the same videos.
     """
-    present = prediction.mask.any(dim=(1, 2))
-    loss = cross_entropy(prediction.video, target.weak.float(), present[:, None]).mean(
-        dim=-1
-    )
-    return mean_of_present(loss[:, None], present[:, None])
+    exists = prediction.mask.any(dim=(1, 2))[:, None]
+    loss = cross_entropy(prediction.video, target.weak.float(), exists)
+    per_video = loss.mean(dim=-1)
+    return mean_of_present(per_video[:, None], exists)
 
 
 def modality(
@@ -43,30 +44,29 @@ def modality(
     removed: str = "smoothed",
     labels: str = "hard",
 ) -> Float[Tensor, ""]:
-    """Each modality's probabilities against its video-level pseudo label.
+    """Compute the cross entropy of each modality and its video-level pseudo label.
 
     Args:
-        smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
-        balance: What each modality counts.
-        removed: What a tag that is no pseudo label of the modality turns into: "smoothed", as
-            every other negative, or "zero", whatever the smoothing (the published codes of MA and
-            JoMoLD).
-        labels: As in `segment`; a modality holds a class as likely as the likeliest of its
-            segments.
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+        smoothing: Smoothing of the labels of each modality; 0.1 turns the labels 0 and 1
+            into 0.05 and 0.95.
+        balance: Weight of each modality.
+        removed: Label of a tag that is no pseudo label of the modality: "smoothed" as
+            all other negative labels, or "zero" for any smoothing (the published code of
+            MA and JoMoLD).
+        labels: As in `segment`; the value of a modality is the highest of its segments.
     """
     if removed not in REMOVED:
         raise RecipeError(unknown("treatment of removed labels", removed, REMOVED))
-    wanted, certainty = labels_of(prediction, target, labels)
-    label = _smoothed(wanted.amax(dim=1), smoothing)
+    segment_label, segment_weight = labels_of(prediction, target, labels)
+    label = _smooth(segment_label.amax(dim=1), smoothing)
     if removed == "zero":
-        pseudo = existing_pseudo(prediction, target).any(dim=1)
-        label = label.masked_fill(target.weak[:, None] & ~pseudo, 0)
-    return _modality(
-        prediction,
-        label,
-        balance,
-        certainty if certainty is None else certainty.amax(dim=1),
-    )
+        pseudo_label = existing_pseudo(prediction, target).any(dim=1)
+        is_removed = target.weak[:, None] & ~pseudo_label
+        label = label.masked_fill(is_removed, 0)
+    weight = None if segment_weight is None else segment_weight.amax(dim=1)
+    return _modality_loss(prediction, label, balance, weight)
 
 
 def modality_weak(
@@ -76,60 +76,61 @@ def modality_weak(
     smoothing: tuple[float, ...] = SMOOTHING,
     balance: tuple[float, ...] = (1.0, 1.0),
 ) -> Float[Tensor, ""]:
-    """Each modality's probabilities against the weak label, smoothed: HAN's answer to labels
-    without a modality.
+    """Compute the cross entropy of each modality and the smoothed weak label, as in HAN.
 
     Args:
-        smoothing: Per modality; 0.1 turns the labels 0 and 1 into 0.05 and 0.95.
-        balance: What each modality counts.
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+        smoothing: Smoothing of the labels of each modality; 0.1 turns the labels 0 and 1
+            into 0.05 and 0.95.
+        balance: Weight of each modality.
     """
-    return _modality(
-        prediction, _smoothed(target.weak.float()[:, None], smoothing), balance
-    )
+    weak_label = target.weak.float()[:, None]
+    label = _smooth(weak_label, smoothing)
+    return _modality_loss(prediction, label, balance)
 
 
 def segment(
     prediction: Prediction, target: Target, *, labels: str = "hard"
 ) -> Float[Tensor, ""]:
-    """Each segment's probabilities against its pseudo labels.
+    """Compute the cross entropy of each segment and its pseudo labels.
 
     Args:
-        labels: "hard" as they are, "soft" as the probability that they are 1, or "weighted":
-            hard, and each counts by how sure it is, |2p - 1|.
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
+        labels: "hard": the pseudo labels. "soft": the probability p that a pseudo label
+            is 1. "weighted": the pseudo labels with the weight |2p - 1|.
     """
-    label, certainty = labels_of(prediction, target, labels)
-    loss = _weighted(
-        cross_entropy(prediction.segment, label, prediction.mask[..., None]), certainty
-    ).mean(dim=-1)
-    return mean_of_present(
-        mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1)
-    )
+    label, weight = labels_of(prediction, target, labels)
+    loss = cross_entropy(prediction.segment, label, prediction.mask[..., None])
+    return _mean_over_segments(_weighted(loss, weight), prediction.mask)
 
 
 def segment_logit(
     prediction: Prediction, target: Target, *, labels: str = "hard"
 ) -> Float[Tensor, ""]:
-    """As `segment`, from the network's logits: never clamped, so that a segment that is far off
-    has a gradient too.
+    """Compute the loss `segment` from logits instead of probabilities.
+
+    Logits are not clamped, so a segment with a confident wrong prediction also has a
+    gradient.
 
     Args:
+        prediction: Prediction of the network.
+        target: Labels of the same videos.
         labels: As in `segment`.
     """
     if prediction.logit is None:
         raise RecipeError(
-            "segment_logit needs a network that tells its logits",
+            "segment_logit needs a network that returns logits",
             fix="use the loss `segment`",
         )
-    exists = prediction.mask[..., None]
-    logit = prediction.logit.float().masked_fill(~exists, 0)
-    label, certainty = labels_of(prediction, target, labels)
+    absent = ~prediction.mask[..., None]
+    logit = prediction.logit.float().masked_fill(absent, 0)
+    label, weight = labels_of(prediction, target, labels)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
         logit, label, reduction="none"
     )
-    loss = _weighted(loss, certainty).mean(dim=-1)
-    return mean_of_present(
-        mean_over_time(loss, prediction.mask), prediction.mask.any(dim=1)
-    )
+    return _mean_over_segments(_weighted(loss, weight), prediction.mask)
 
 
 def cross_entropy(
@@ -137,53 +138,65 @@ def cross_entropy(
     label: Float[Tensor, "*cells"],
     exists: Bool[Tensor, "*#cells"],
 ) -> Float[Tensor, "*cells"]:
-    """Unreduced binary cross entropy, in nats; finite for any probability, also HAN's above 1.
+    """Compute the binary cross entropy of each cell in nats.
 
-    Computed in float32 because 1 - 1e-7 is 1 in half precision; constant where nothing exists.
+    It is finite for any probability, also for those of HAN above 1, and constant where
+    a cell does not exist. It is computed in float32, since 1 - 1e-7 is 1 in half
+    precision.
 
     Args:
         probability: Predicted probabilities.
         label: Labels in [0, 1].
         exists: Cells that count.
     """
-    safe = probability.float().masked_fill(~exists, 0.5).clamp(1e-7, 1 - 1e-7)
-    return -(label * safe.log() + (1 - label) * (-safe).log1p())
+    existing = probability.float().masked_fill(~exists, 0.5)
+    clipped = existing.clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    positive = label * clipped.log()
+    negative = (1 - label) * (-clipped).log1p()
+    return -(positive + negative)
 
 
 def mean_over_time(
     loss: Float[Tensor, "video time modality"],
     mask: Bool[Tensor, "video time modality"],
 ) -> Float[Tensor, "video modality"]:
-    """The mean over the segments that exist; 0 where none does.
+    """Average over the segments that exist; 0 where none does.
 
     Args:
         loss: Unreduced loss.
         mask: Segments that exist.
     """
-    return (loss * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    segments = mask.sum(dim=1).clamp(min=1)
+    return (loss * mask).sum(dim=1) / segments
 
 
 def mean_of_present(
     loss: Float[Tensor, "video modality"], present: Bool[Tensor, "video modality"]
 ) -> Float[Tensor, ""]:
-    """Per modality the mean over the videos that have it, summed; a modality no video has adds
-    nothing.
+    """Average, per modality, over the videos that have it, and add the modalities.
+
+    A modality that no video has adds nothing.
 
     Args:
         loss: Unreduced loss.
         present: Modalities that each video has.
     """
-    return ((loss * present).sum(dim=0) / present.sum(dim=0).clamp(min=1)).sum()
+    videos = present.sum(dim=0).clamp(min=1)
+    per_modality = (loss * present).sum(dim=0) / videos
+    return per_modality.sum()
 
 
 def existing_pseudo(
     prediction: Prediction, target: Target
 ) -> Bool[Tensor, "video time modality class"]:
-    """The pseudo labels of the segments that exist, or an error where there are none at all.
+    """Return the pseudo labels of the segments that exist.
 
     Args:
         prediction: Prediction of the network.
         target: Labels of the same videos.
+
+    Raises:
+        RecipeError: There are no pseudo labels.
     """
     if target.pseudo is None:
         raise RecipeError(
@@ -199,26 +212,31 @@ def labels_of(
     Float[Tensor, "video time modality class"],
     Float[Tensor, "video time modality class"] | None,
 ]:
-    """Return the target and weight of each existing segment; see `segment`.
+    """Return the label and the weight of each existing segment; see `segment`.
 
     Args:
         prediction: Prediction of the network.
         target: Labels of the same videos.
         labels: `hard`, `soft` or `weighted`.
+
+    Returns:
+        Labels in [0, 1], and weights in [0, 1] or None for equal weights.
     """
     if labels not in LABELS:
         raise RecipeError(unknown("kind of labels", labels, LABELS))
-    if labels != "hard" and target.label_probability is None:
+    if labels == "hard":
+        return existing_pseudo(prediction, target).float(), None
+    if target.label_probability is None:
         raise RecipeError(
             f"labels: {labels} needs label probabilities",
             fix="write label_probability: TABLE, made by `vaplan label --label-probability`",
         )
-    if labels == "hard" or target.label_probability is None:
-        return existing_pseudo(prediction, target).float(), None
-    soft = target.label_probability.float() * prediction.mask[..., None]
+    exists = prediction.mask[..., None]
+    probability = target.label_probability.float() * exists
     if labels == "soft":
-        return soft, None
-    return existing_pseudo(prediction, target).float(), (2 * soft - 1).abs()
+        return probability, None
+    weight = (2 * probability - 1).abs()
+    return existing_pseudo(prediction, target).float(), weight
 
 
 def _weighted(
@@ -227,21 +245,30 @@ def _weighted(
     return loss if weight is None else loss * weight
 
 
-def _smoothed(
+def _smooth(
     label: Float[Tensor, "video #modality class"], smoothing: tuple[float, ...]
 ) -> Float[Tensor, "video modality class"]:
     strength = label.new_tensor(smoothing)[:, None]
     return label * (1 - strength) + strength / 2
 
 
-def _modality(
+def _modality_loss(
     prediction: Prediction,
     label: Float[Tensor, "video modality class"],
     balance: tuple[float, ...],
-    certainty: Float[Tensor, "video modality class"] | None = None,
+    weight: Float[Tensor, "video modality class"] | None = None,
 ) -> Float[Tensor, ""]:
+    """Compute the balanced cross entropy of the modalities of each video."""
     present = prediction.mask.any(dim=1)
-    loss = _weighted(
-        cross_entropy(prediction.modality, label, present[..., None]), certainty
-    ).mean(dim=-1)
-    return mean_of_present(loss * loss.new_tensor(balance), present)
+    loss = cross_entropy(prediction.modality, label, present[..., None])
+    per_modality = _weighted(loss, weight).mean(dim=-1)
+    return mean_of_present(per_modality * loss.new_tensor(balance), present)
+
+
+def _mean_over_segments(
+    loss: Float[Tensor, "video time modality class"],
+    mask: Bool[Tensor, "video time modality"],
+) -> Float[Tensor, ""]:
+    """Average over classes, over the existing segments, and over videos."""
+    per_video = mean_over_time(loss.mean(dim=-1), mask)
+    return mean_of_present(per_video, mask.any(dim=1))

@@ -25,7 +25,7 @@ from vaplan.media.in_memory import ArraySegmenter, MediaArrays
 from vaplan.media.sampling import CENTRE, Cut
 from vaplan.media.segmenter import Film, Seconds, Segments
 from vaplan.modalities import AUDIO
-from vaplan.workers import SECONDS_PER_ITEM, Failed, run_supervised
+from vaplan.workers import SECONDS_PER_ITEM, Failed, TimeLimit, run_supervised
 
 __all__ = [
     "CENTRE",
@@ -40,6 +40,7 @@ __all__ = [
     "probes",
     "segments",
     "stream",
+    "time_limit",
 ]
 
 CHUNK = 20  # segments: 120 MB of 1080p pictures; a multiple of the encoders' batches
@@ -139,20 +140,30 @@ def probe(path: Path | str) -> dict[str, Any]:
     return document
 
 
+def time_limit(path: Path | str) -> float:
+    """Return the seconds that decoding a file may take: ten minutes, and one second per MB."""
+    try:
+        size = Path(path).stat().st_size
+    except OSError:  # the decoder reports the reason
+        size = 0
+    return SECONDS_PER_ITEM + size / 1e6
+
+
 def probes(
     paths: Sequence[Path],
     *,
     look: Callable[[Path], dict[str, Any]] = probe,
-    seconds: float = SECONDS_PER_ITEM,
+    seconds: TimeLimit = time_limit,
 ) -> Iterator[dict[str, Any]]:
     """Probe every file in another process: one that crashes or hangs the decoder costs that file
     only.
 
-    Such a file comes last, as it is tried twice.
+    A file whose process died comes last, as it is tried twice.
 
     Args:
+        paths: Media files.
         look: What probes one file.
-        seconds: After which a file is given up.
+        seconds: Time limit of one file, or a function of the path that returns it.
     """
     for path, seen in run_supervised(look, paths, workers=1, seconds=seconds):
         if isinstance(seen, Failed):

@@ -56,6 +56,10 @@ class Limits:
         14_400.0  # of a track; also the longest duration a header is believed
     )
     max_bytes: int = 2**31  # of the pictures and the sound kept at once
+    max_short_side: int = (
+        1080  # in pixels, of a frame that is kept; larger ones are scaled
+    )
+    read_seconds: float = 30.0  # for opening a file, and for finding its next packet
 
 
 @dataclass
@@ -128,6 +132,7 @@ def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
             container_options=safe,
             options={"max_pixels": str(limits.max_pixels)},
             metadata_errors="replace",
+            timeout=limits.read_seconds,
         )
     except DECODER_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -186,4 +191,11 @@ def listening() -> Iterator[list[str]]:
 
 
 def _means_loss(level: int, text: str) -> bool:
+    """Return whether a message of FFmpeg means that something of a track is lost.
+
+    A refused decoder of a track that is not needed, such as subtitles, is no loss; a refused
+    audio or video track has a note of its own.
+    """
+    if "whitelist" in text:
+        return False
     return level <= av.logging.ERROR or "prematurely" in text or GUESSED in text

@@ -8,7 +8,7 @@ from typing import TypeAlias, cast
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -51,7 +51,7 @@ class VideoTrack:
         kept: Kept,
     ) -> None:
         self.tally = Tally("video")
-        self._lab = Lab(kept)
+        self._lab = Lab(kept, limits.max_short_side)
         self._opened, self._cut, self._limits = opened, cut, limits
 
     def segments(self) -> Iterator[Pictures | None]:
@@ -165,6 +165,22 @@ def squared(width: int, height: int, pixel: float) -> tuple[int, int]:
     )
 
 
+def scaled_down(width: int, height: int, max_short_side: int) -> tuple[int, int]:
+    """Return the size of a frame whose short side is limited.
+
+    >>> scaled_down(7680, 4320, 1080), scaled_down(1920, 1080, 1080)
+    ((1920, 1080), (1920, 1080))
+
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+        max_short_side: Largest length of the short side, in pixels. Image encoders take 224
+            to 448.
+    """
+    factor = min(1.0, max_short_side / min(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
 class Lab:
     """Turns decoded frames into upright RGB pictures of one size and square pixels; one asked for
     again is made once.
@@ -173,8 +189,9 @@ class Lab:
         pixel: The width of the track's pixels over their height.
     """
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, max_short_side: int) -> None:
         self.pixel = 1.0
+        self._max_short_side = max_short_side
         self._reformatter, self._kept = VideoReformatter(), kept
         self._last: tuple[Timed, Picture] | None = None
         self._size: tuple[int, int] | None = None
@@ -188,11 +205,14 @@ class Lab:
         return self._last[1]
 
     def _develop(self, frame: VideoFrame) -> Picture:
-        width, height = self._size = self._size or squared(
-            frame.width, frame.height, self.pixel
-        )
+        if self._size is None:
+            width, height = squared(frame.width, frame.height, self.pixel)
+            self._size = scaled_down(width, height, self._max_short_side)
+        width, height = self._size
+        is_scaled_down = width * height < frame.width * frame.height
+        interpolation = Interpolation.AREA if is_scaled_down else None
         rgb = self._reformatter.reformat(
-            frame, width, height, "rgb24", threads=1
+            frame, width, height, "rgb24", interpolation=interpolation, threads=1
         ).to_ndarray()
         picture = np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))
         self._kept.add(picture.nbytes)

@@ -1,7 +1,11 @@
-"""How close an estimate comes to a reference; reference first, estimate second.
+"""Metrics of an estimate against a reference; the reference is the first argument.
 
-`llp` has the ten official numbers of LLP and F by class, `ave` the accuracies of AVE; `iou` F at
-other overlaps, `intervals` how sure a number or a difference is, `confusion` what is taken for
-what, `sweep` the best threshold, `calibration` whether probabilities are honest; `torchmetric`
-wraps the first two for torchmetrics.
+- `llp`: the ten official numbers of LLP, and F of each class.
+- `ave`: the segment accuracies of AVE.
+- `iou`: event F at other overlaps than 0.5.
+- `intervals`: bootstrap intervals of a score or of a difference of scores.
+- `confusion`: confusion of classes and of modalities.
+- `sweep`: the best threshold.
+- `calibration`: calibration error and Brier score of probabilities.
+- `torchmetric`: `llp` and `ave` as `torchmetrics.Metric`.
 """

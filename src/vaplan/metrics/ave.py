@@ -1,10 +1,11 @@
 """Segment accuracy of audio-visual event localisation on AVE.
 
-Every segment has one label: the class of the event that is both heard and seen there, or
-background, whose label is the number of classes. A data set's accuracy is the share of all its
-segments whose label is right.
-Source: Tian, Shi, Li, Duan, Xu, ECCV 2018 (arXiv 1803.08842), and the evaluation code published
-with it.
+Every segment has one label: the class of the event that is both audible and visible in
+it, or background, whose label is the number of classes. The accuracy of a data set is
+the share of correct segments among all its segments.
+
+Source: Tian, Shi, Li, Duan, Xu, ECCV 2018, arXiv 1803.08842, and its published
+evaluation code.
 """
 
 from collections.abc import Sequence
@@ -14,55 +15,76 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from vaplan.arrays import audio_visual
+from vaplan.modalities import audio_visual
 
 
 @dataclass(frozen=True)
 class AVEScores:
-    """How often each label was taken for each, and each video's accuracy; adding two joins their
-    videos."""
+    """Confusion of labels, and accuracy of each video.
 
-    confusion: Int[
-        np.ndarray, "label label"
-    ]  # rows: reference, columns: estimate; the last is background
-    per_video: Float[
-        np.ndarray, " video"
-    ]  # in [0, 1]; NaN for a video without segments
+    The sum of two values has the videos of both.
+
+    Attributes:
+        confusion: Number of segments by label of the reference (row) and of the
+            estimate (column). The last label is background.
+        per_video: Accuracy in [0, 1]; NaN for a video without segments.
+
+    >>> ave_scores(np.array([[0, 2]]), np.array([[1, 2]]), classes=2)
+    AVEScores(videos=1, accuracy=50.0 %)
+    """
+
+    confusion: Int[np.ndarray, "label label"]
+    per_video: Float[np.ndarray, " video"]
 
     def __add__(self, other: "AVEScores") -> "AVEScores":
-        return AVEScores(
-            self.confusion + other.confusion,
-            np.concatenate((self.per_video, other.per_video)),
-        )
+        per_video = np.concatenate((self.per_video, other.per_video))
+        return AVEScores(self.confusion + other.confusion, per_video)
+
+    def __repr__(self) -> str:
+        videos = len(self.per_video)
+        return f"AVEScores(videos={videos}, accuracy={self.accuracy():.1f} %)"
 
     def accuracy(self) -> float:
-        """The official number: right segments in percent of all."""
+        """Compute the official number: correct segments in percent of all segments."""
         return _percent(self.confusion.trace(), self.confusion.sum())
 
     def event_accuracy(self) -> float:
         """Compute the accuracy of event against background, in percent."""
-        return _percent(
-            self.confusion[:-1, :-1].sum() + self.confusion[-1, -1],
-            self.confusion.sum(),
-        )
+        event_segments = self.confusion[:-1, :-1].sum()
+        background_segments = self.confusion[-1, -1]
+        return _percent(event_segments + background_segments, self.confusion.sum())
 
     def foreground_accuracy(self) -> float:
         """Compute the accuracy in segments with an event, in percent."""
-        return _percent(self.confusion[:-1].trace(), self.confusion[:-1].sum())
+        foreground = self.confusion[:-1]
+        return _percent(foreground.trace(), foreground.sum())
 
     def background_accuracy(self) -> float:
         """Compute the accuracy in segments without an event, in percent."""
-        return _percent(self.confusion[-1, -1], self.confusion[-1].sum())
+        background = self.confusion[-1]
+        return _percent(background[-1], background.sum())
 
     def label_accuracy(self) -> Float[np.ndarray, " label"]:
-        """Compute the accuracy for each label in percent, background last; NaN without segments."""
-        total = self.confusion.sum(axis=1)
-        right = np.full(total.shape, np.nan)
-        np.divide(100 * self.confusion.diagonal(), total, out=right, where=total > 0)
-        return right
+        """Compute the accuracy for each label in percent, background last.
+
+        Returns:
+            One number a label; NaN for a label without reference segments.
+        """
+        segments = self.confusion.sum(axis=1)
+        correct = self.confusion.diagonal()
+        accuracy = np.full(segments.shape, np.nan)
+        np.divide(100 * correct, segments, out=accuracy, where=segments > 0)
+        return accuracy
 
     def percent(self) -> dict[str, float]:
-        """The four accuracies by name."""
+        """Return the four accuracies in percent by name.
+
+        `accuracy` is the official number; `event_accuracy` compares only whether a
+        segment contains an event.
+
+        >>> ave_scores(np.array([[0, 2]]), np.array([[1, 2]]), classes=2).percent()["event_accuracy"]
+        100.0
+        """
         return {
             "accuracy": self.accuracy(),
             "event_accuracy": self.event_accuracy(),
@@ -71,13 +93,20 @@ class AVEScores:
         }
 
     def per_class(self, names: Sequence[str]) -> dict[str, float | None]:
-        """Return `label_accuracy` by name; None for labels without reference segments."""
+        """Return `label_accuracy` by name.
+
+        Args:
+            names: Names of the classes, without background.
+
+        Returns:
+            The accuracy of each class and of `background`; None for a label without
+            reference segments.
+        """
         labels = (*names, "background")
-        right = self.label_accuracy()
-        return {
-            name: None if np.isnan(a) else float(a)
-            for name, a in zip(labels, right, strict=True)
-        }
+        accuracies: dict[str, float | None] = {}
+        for name, accuracy in zip(labels, self.label_accuracy(), strict=True):
+            accuracies[name] = None if np.isnan(accuracy) else float(accuracy)
+        return accuracies
 
 
 def ave_labels(
@@ -88,15 +117,17 @@ def ave_labels(
     """Convert a grid to one label a segment: the class with the highest score, or background.
 
     Args:
-        grid: Where a class is both heard and seen.
+        grid: Segments in which a class is both audible and visible.
+        score: Score of each class; by default the first marked class is taken.
 
     >>> ave_labels(np.array([[[True, True], [False, True], [False, False]]]))
     array([[0, 1, 2]])
     """
-    ranked = grid if score is None else np.where(grid, score, -np.inf)
     background = grid.shape[2]
+    ranking = grid if score is None else np.where(grid, score, -np.inf)
+    best_class = ranking.argmax(axis=2)
     labels: Int[np.ndarray, "video time"] = np.where(
-        grid.any(axis=2), ranked.argmax(axis=2), background
+        grid.any(axis=2), best_class, background
     )
     return labels
 
@@ -108,77 +139,59 @@ def ave_scores(
     classes: int,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> AVEScores:
-    """Compare labels, segment by segment.
-
-    Args:
-        classes: How many there are without background, whose label is this number.
-        mask: Which segments a video has, where lengths differ.
-
-    Raises: ValueError for a label that is neither a class nor background.
-    """
-    labels = classes + 1
-    exists = np.ones(reference.shape, dtype=bool) if mask is None else mask
-    actual, predicted = (
-        reference[exists].astype(np.int64),
-        estimate[exists].astype(np.int64),
-    )
-    for side in (actual, predicted):
-        if ((side < 0) | (side >= labels)).any():
-            raise ValueError(
-                f"labels run from 0 to {classes} (background), not from "
-                f"{side.min()} to {side.max()}"
-            )
-    confusion = np.bincount(actual * labels + predicted, minlength=labels**2).reshape(
-        labels, labels
-    )
-    segment_counts = exists.sum(axis=1)
-    right = ((reference == estimate) & exists).sum(axis=1)
-    return AVEScores(
-        confusion,
-        np.divide(
-            right,
-            segment_counts,
-            out=np.full(len(segment_counts), np.nan),
-            where=segment_counts > 0,
-        ),
-    )
-
-
-def ave(
-    reference: Int[np.ndarray, "video time"],
-    estimate: Int[np.ndarray, "video time"],
-    *,
-    classes: int,
-    mask: Bool[np.ndarray, "video time"] | None = None,
-) -> dict[str, float]:
-    """In percent: `{"accuracy", "event_accuracy", "foreground_accuracy", "background_accuracy"}`.
-
-    The first is the official number; "event_accuracy" asks only whether a segment holds an event.
+    """Compare the labels of all segments.
 
     Args:
         reference: Dense labels of the videos.
         estimate: Estimated labels of the same videos.
-        classes: Number of classes.
-        mask: Segments that exist; other segments do not count.
+        classes: Number of classes without background; also the label of background.
+        mask: Segments that exist, if videos differ in length.
+
+    Raises:
+        ValueError: A label is neither a class nor background.
     """
-    return ave_scores(reference, estimate, classes=classes, mask=mask).percent()
+    exists = np.ones(reference.shape, dtype=bool) if mask is None else mask
+    segment_counts = exists.sum(axis=1)
+    correct_counts = ((reference == estimate) & exists).sum(axis=1)
+    per_video = np.full(len(segment_counts), np.nan)
+    np.divide(correct_counts, segment_counts, out=per_video, where=segment_counts > 0)
+    confusion = _confusion(reference[exists], estimate[exists], classes)
+    return AVEScores(confusion, per_video)
 
 
 def label_accuracy(
     reference: Bool[np.ndarray, "video time modality class"],
     estimate: Bool[np.ndarray, "video time modality class"],
 ) -> float:
-    """Compute the official accuracy in percent, of labels on the grid of modalities.
+    """Compute the official accuracy in percent from two grids over modalities.
 
     Args:
         reference: Dense labels of the videos.
         estimate: Estimated labels of the same videos.
     """
-    actual, predicted = (
-        ave_labels(audio_visual(grid)) for grid in (reference, estimate)
-    )
-    return ave_scores(actual, predicted, classes=reference.shape[-1]).accuracy()
+    reference_labels = ave_labels(audio_visual(reference))
+    estimate_labels = ave_labels(audio_visual(estimate))
+    classes = reference.shape[-1]
+    return ave_scores(reference_labels, estimate_labels, classes=classes).accuracy()
 
 
-def _percent(right: Any, total: Any) -> float:
-    return 100 * float(right) / float(total) if total else float("nan")
+def _confusion(
+    reference: Int[np.ndarray, " segment"],
+    estimate: Int[np.ndarray, " segment"],
+    classes: int,
+) -> Int[np.ndarray, "label label"]:
+    """Count segments by label of the reference and of the estimate."""
+    for labels in (reference, estimate):
+        if ((labels < 0) | (labels > classes)).any():
+            raise ValueError(
+                f"labels run from 0 to {classes} (background), not from "
+                f"{labels.min()} to {labels.max()}"
+            )
+    label_count = classes + 1
+    pairs = reference.astype(np.int64) * label_count + estimate.astype(np.int64)
+    counts = np.bincount(pairs, minlength=label_count**2)
+    return counts.reshape(label_count, label_count)
+
+
+def _percent(correct: Any, total: Any) -> float:
+    return 100 * float(correct) / float(total) if total else float("nan")

@@ -1,9 +1,9 @@
-"""What is taken for what: classes for classes, and a modality for the other."""
+"""Confusion matrices: of classes within a modality, and of modalities."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt
 
-from vaplan.arrays import AUDIO, VISUAL
+from vaplan.modalities import AUDIO, VISUAL
 
 PRESENCES = ("neither", "audio only", "visual only", "both")
 VIDEOS_AT_ONCE = 4096  # keeps the floats of the class confusion small
@@ -17,10 +17,10 @@ def class_confusion(
 ) -> Float[np.ndarray, "modality label label"]:
     """Count segments per modality by reference class (row) and predicted class (column).
 
-    A class that was found counts for itself. A missed class is shared equally among the classes
-    that were falsely said in the same segment, or counts as nothing if there are none, so that a
-    row adds up to the reference's segments. The last row counts false alarms in segments where
-    nothing was missed.
+    A correct class counts on the diagonal. A missed class counts in equal shares for
+    the falsely predicted classes of the same segment, or in the last column if there
+    are none; each row therefore adds up to the class's reference segments. The last
+    row counts false positives in segments without a missed class.
 
     Args:
         reference: Dense labels of the videos.
@@ -28,16 +28,16 @@ def class_confusion(
         mask: Segments that exist; other segments do not count.
     """
     _, _, modalities, classes = reference.shape
-    labels = classes + 1
-    confusion = np.zeros((modalities, labels, labels))
+    confusion = np.zeros((modalities, classes + 1, classes + 1))
     for start in range(0, len(reference), VIDEOS_AT_ONCE):
-        part = slice(start, start + VIDEOS_AT_ONCE)
-        sides = (reference[part], estimate[part])
-        if mask is not None:
-            sides = tuple(side & mask[part, :, None, None] for side in sides)
+        videos = slice(start, start + VIDEOS_AT_ONCE)
+        exists = None if mask is None else mask[videos]
+        reference_part = _existing(reference[videos], exists)
+        estimate_part = _existing(estimate[videos], exists)
         for m in range(modalities):
-            confusion[m] += _of_segments(
-                *(side[:, :, m].reshape(-1, classes) for side in sides)
+            confusion[m] += _confusion_of_segments(
+                reference_part[:, :, m].reshape(-1, classes),
+                estimate_part[:, :, m].reshape(-1, classes),
             )
     return confusion
 
@@ -55,30 +55,44 @@ def modality_confusion(
         estimate: Estimated labels of the same videos.
         mask: Segments that exist; other segments do not count.
     """
-    marked, predicted = (
-        grid[:, :, AUDIO] + 2 * grid[:, :, VISUAL].astype(np.uint8)
-        for grid in (reference, estimate)
-    )
     kinds = len(PRESENCES)
-    pairs = marked * kinds + predicted
+    pairs = _presence(reference) * kinds + _presence(estimate)
     existing = pairs if mask is None else pairs[mask]
-    return np.bincount(existing.ravel(), minlength=kinds**2).reshape(kinds, kinds)
+    counts = np.bincount(existing.ravel(), minlength=kinds**2)
+    return counts.reshape(kinds, kinds)
 
 
-def _of_segments(
+def _existing(
+    grid: Bool[np.ndarray, "video time modality class"],
+    mask: Bool[np.ndarray, "video time"] | None,
+) -> Bool[np.ndarray, "video time modality class"]:
+    return grid if mask is None else grid & mask[:, :, None, None]
+
+
+def _presence(
+    grid: Bool[np.ndarray, "video time modality class"],
+) -> UInt[np.ndarray, "video time class"]:
+    """Return the index in `PRESENCES` of each class and segment."""
+    visual = grid[:, :, VISUAL].astype(np.uint8)
+    presence: UInt[np.ndarray, "video time class"] = grid[:, :, AUDIO] + 2 * visual
+    return presence
+
+
+def _confusion_of_segments(
     reference: Bool[np.ndarray, "segment class"],
     estimate: Bool[np.ndarray, "segment class"],
 ) -> Float[np.ndarray, "label label"]:
-    """The confusion of one modality."""
-    missed, false = (
-        (reference & ~estimate).astype(np.float64),
-        (estimate & ~reference).astype(np.float64),
-    )
-    false_number = false.sum(axis=1, keepdims=True)
-    share = false / np.maximum(false_number, 1)
+    """Count the classes of one modality's segments; see `class_confusion`."""
     classes = reference.shape[1]
+    correct_counts = (reference & estimate).sum(axis=0)
+    misses = (reference & ~estimate).astype(np.float64)
+    false_positives = (estimate & ~reference).astype(np.float64)
+    false_count = false_positives.sum(axis=1, keepdims=True)
+    share = false_positives / np.maximum(false_count, 1)
+    without_false = false_count[:, 0] == 0
+    without_miss = ~misses.any(axis=1)
     confusion = np.zeros((classes + 1, classes + 1))
-    confusion[:-1, :-1] = missed.T @ share + np.diag((reference & estimate).sum(axis=0))
-    confusion[:-1, -1] = missed[false_number[:, 0] == 0].sum(axis=0)
-    confusion[-1, :-1] = false[~missed.any(axis=1)].sum(axis=0)
+    confusion[:-1, :-1] = misses.T @ share + np.diag(correct_counts)
+    confusion[:-1, -1] = misses[without_false].sum(axis=0)
+    confusion[-1, :-1] = false_positives[without_miss].sum(axis=0)
     return confusion

@@ -1,6 +1,7 @@
-"""Count what was found, row by row of a grid: cells, and maximal runs of cells (events).
+"""Count marked segments and events in every row of a grid.
 
-A row is packed into bits, so that a whole row is compared by one instruction.
+An event is a maximal run of marked segments. A row is packed into the bits of one word
+(or of several), so that one instruction compares a whole row.
 """
 
 import math
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float, Int, UInt
 from vaplan.metrics.overlaps import find_overlaps
 
 WORDS = (np.uint8, np.uint16, np.uint32, np.uint64)
-LONGEST = 64  # bits of the widest word
+WIDEST_WORD = 64  # bits
 
 
 @dataclass(frozen=True)
@@ -39,34 +40,34 @@ def f_score(counts: Counts) -> Float[np.ndarray, "*row"]:
 def pack(
     marked: Bool[np.ndarray, "..."], *, axis: int = -1
 ) -> UInt[np.ndarray, "... word"]:
-    """Write the rows along an axis as bits, the first cell lowest, in one word or as many 64-bit
-    words as it takes.
+    """Pack the rows along an axis into bits; the first cell is the lowest bit.
 
     Args:
         marked: Marked cells.
         axis: Axis that becomes the bits of the words.
 
+    Returns:
+        One word a row, of the smallest type that fits, or several words of 64 bits.
+
     >>> pack(np.array([[True, True, False, True]]))
     array([[11]], dtype=uint8)
     """
     cells = np.moveaxis(marked, axis, 0)
-    starts = range(0, max(len(cells), 1), LONGEST)
-    kind = next(
-        (word for word in WORDS if len(cells) <= 8 * word().itemsize), np.uint64
-    )
-    words = np.zeros((*cells.shape[1:], len(starts)), dtype=kind)
-    for w, start in enumerate(starts):
-        for bit, cell in enumerate(cells[start : start + LONGEST]):
-            words[..., w] |= cell.astype(kind) << kind(bit)
+    word_type = _word_type(len(cells))
+    word_starts = range(0, max(len(cells), 1), WIDEST_WORD)
+    words = np.zeros((*cells.shape[1:], len(word_starts)), dtype=word_type)
+    for w, start in enumerate(word_starts):
+        for bit, cell in enumerate(cells[start : start + WIDEST_WORD]):
+            words[..., w] |= cell.astype(word_type) << word_type(bit)
     return words
 
 
 def unpack(words: UInt[np.ndarray, "*row word"]) -> Bool[np.ndarray, "*row time"]:
     """Undo `pack`; the last word is filled up with unmarked cells."""
-    little = words.astype(words.dtype.newbyteorder("<"), copy=False)
-    return np.unpackbits(
-        np.ascontiguousarray(little).view(np.uint8), axis=-1, bitorder="little"
-    ).view(bool)
+    little_endian = words.dtype.newbyteorder("<")
+    ordered = np.ascontiguousarray(words.astype(little_endian, copy=False))
+    bits = np.unpackbits(ordered.view(np.uint8), axis=-1, bitorder="little")
+    return bits.view(bool)
 
 
 def count_cells(
@@ -75,104 +76,131 @@ def count_cells(
     """Count marked segments.
 
     Args:
-        reference: Dense labels of the videos.
-        estimate: Estimated labels of the same videos.
+        reference: Dense labels of the videos, packed.
+        estimate: Estimated labels of the same videos, packed.
 
     >>> count_cells(pack(np.array([[True, True, False]])), pack(np.array([[False, True, True]])))
     Counts(matched=array([1]), reference=array([2]), estimate=array([2]))
     """
     return Counts(
-        *(_marked(words) for words in (reference & estimate, reference, estimate))
+        matched=_count_bits(reference & estimate),
+        reference=_count_bits(reference),
+        estimate=_count_bits(estimate),
     )
 
 
 def count_events(
     reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]
 ) -> Counts:
-    """Count maximal runs; two match if their intersection is at least half of their union.
+    """Count events; two match if their intersection is at least half of their union.
 
-    No exclusive assignment is made and none is needed: at one half, and with maximal runs, a run
-    matches one other at most.
+    Exclusive assignment is not necessary: with this limit a maximal run matches at
+    most one other.
 
     Args:
-        reference: Dense labels of the videos.
-        estimate: Estimated labels of the same videos.
+        reference: Dense labels of the videos, packed.
+        estimate: Estimated labels of the same videos, packed.
 
     >>> count_events(pack(np.array([[True, True, True, True]])), pack(np.array([[True, True, False, True]])))
     Counts(matched=array([1]), reference=array([1]), estimate=array([2]))
     """
-    matched = _matched_in_words if reference.shape[-1] == 1 else _matched_in_rows
+    fits_one_word = reference.shape[-1] == 1
+    count_matches = _matches_in_words if fits_one_word else _matches_in_rows
     return Counts(
-        matched(reference, estimate),
-        *(_marked(_first_cells(words)) for words in (reference, estimate)),
+        matched=count_matches(reference, estimate),
+        reference=_count_bits(_onsets(reference)),
+        estimate=_count_bits(_onsets(estimate)),
     )
 
 
-def _marked(words: UInt[np.ndarray, "*row word"]) -> Int[np.ndarray, "*row"]:
-    marked: Int[np.ndarray, "*row"] = np.bitwise_count(words).sum(
-        axis=-1, dtype=np.int64
-    )
-    return marked
+def _word_type(cells: int) -> type[np.unsignedinteger]:
+    """Return the smallest word that fits the cells, or the widest."""
+    for word_type in WORDS:
+        if cells <= 8 * word_type().itemsize:
+            return word_type
+    return WORDS[-1]
 
 
-def _first_cells(words: UInt[np.ndarray, "*row word"]) -> UInt[np.ndarray, "*row word"]:
-    """The cells at which a run begins: marked, and the cell before is not."""
-    shifted = words << 1
-    shifted[..., 1:] |= words[..., :-1] >> (8 * words.itemsize - 1)
-    first: UInt[np.ndarray, "*row word"] = words & ~shifted
-    return first
+def _count_bits(words: UInt[np.ndarray, "*row word"]) -> Int[np.ndarray, "*row"]:
+    bits = np.bitwise_count(words)
+    count: Int[np.ndarray, "*row"] = bits.sum(axis=-1, dtype=np.int64)
+    return count
 
 
-def _matched_in_words(
+def _onsets(words: UInt[np.ndarray, "*row word"]) -> UInt[np.ndarray, "*row word"]:
+    """Mark the cells at which a run begins: marked cells after an unmarked one."""
+    word_bits = 8 * words.itemsize
+    previous = words << 1
+    previous[..., 1:] |= words[..., :-1] >> (word_bits - 1)
+    onsets: UInt[np.ndarray, "*row word"] = words & ~previous
+    return onsets
+
+
+def _matches_in_words(
     reference: UInt[np.ndarray, "*row one"], estimate: UInt[np.ndarray, "*row one"]
 ) -> Int[np.ndarray, "*row"]:
-    """Compare the lowest runs of both sides in all rows at once, drop the one that ends first,
-    and go on.
+    """Count the matching events of rows of one word.
 
-    What ends first meets nothing further on; where both end together only the shorter is dropped,
-    and the longer meets nothing further on either.
+    Each turn compares the lowest run of both sides in all rows at once and removes the
+    run that ends first, since it overlaps no later run. If both end together, only the
+    shorter one is removed; the longer one overlaps no later run either.
     """
-    matched = np.zeros(reference.size, dtype=np.int64)
-    marked, predicted = reference.ravel(), estimate.ravel()
-    row = live = np.flatnonzero(marked & predicted)
-    while len(live):
-        marked, predicted = marked[live], predicted[live]
-        run, other = _lowest_run(marked), _lowest_run(predicted)
-        matched[row] += _half_shared(run, other)
-        run_first = run <= other  # what ends later has the higher top bit
-        marked, predicted = marked ^ run * run_first, predicted ^ other * ~run_first
-        live = np.flatnonzero(marked & predicted)
-        row = row[live]
-    return matched.reshape(reference.shape[:-1])
+    matches = np.zeros(reference.size, dtype=np.int64)
+    reference_rows = reference.ravel()
+    estimate_rows = estimate.ravel()
+    active = np.flatnonzero(reference_rows & estimate_rows)
+    row = active
+    while len(active):
+        reference_rows = reference_rows[active]
+        estimate_rows = estimate_rows[active]
+        reference_run = _lowest_run(reference_rows)
+        estimate_run = _lowest_run(estimate_rows)
+        matches[row] += _is_match(reference_run, estimate_run)
+        # a run that ends later has the higher top bit and is the larger number
+        reference_first = reference_run <= estimate_run
+        reference_rows = reference_rows ^ np.where(reference_first, reference_run, 0)
+        estimate_rows = estimate_rows ^ np.where(reference_first, 0, estimate_run)
+        active = np.flatnonzero(reference_rows & estimate_rows)
+        row = row[active]
+    return matches.reshape(reference.shape[:-1])
 
 
 def _lowest_run(words: UInt[np.ndarray, " row"]) -> UInt[np.ndarray, " row"]:
-    """Adding the lowest bit carries through the run that begins there; at the top of the word the
-    carry is lost."""
-    run: UInt[np.ndarray, " row"] = words & ~(words + (words & -words))
+    """Return the bits of the lowest run of each word.
+
+    Adding the lowest bit carries through the run that begins with it; at the top of the
+    word the carry is lost.
+    """
+    lowest_bit = words & -words
+    run: UInt[np.ndarray, " row"] = words & ~(words + lowest_bit)
     return run
 
 
-def _half_shared(
-    run: UInt[np.ndarray, " row"], other: UInt[np.ndarray, " row"]
+def _is_match(
+    first: UInt[np.ndarray, " row"], second: UInt[np.ndarray, " row"]
 ) -> Bool[np.ndarray, " row"]:
-    shared, union = np.bitwise_count(run & other), np.bitwise_count(run | other)
-    half: Bool[np.ndarray, " row"] = (shared > 0) & (
-        2 * shared >= union
-    )  # at most 128: a byte holds it
-    return half
+    """Return whether the intersection is at least half of the union."""
+    intersection = np.bitwise_count(first & second)
+    union = np.bitwise_count(first | second)
+    # twice the intersection is at most 128 and fits a byte
+    is_match: Bool[np.ndarray, " row"] = (intersection > 0) & (
+        2 * intersection >= union
+    )
+    return is_match
 
 
-def _matched_in_rows(
+def _matches_in_rows(
     reference: UInt[np.ndarray, "*row word"], estimate: UInt[np.ndarray, "*row word"]
 ) -> Int[np.ndarray, "*row"]:
-    """The same for rows that take several words."""
-    rows = (
-        unpack(words).reshape(-1, 8 * words.itemsize * words.shape[-1])
-        for words in (reference, estimate)
-    )
-    overlaps = find_overlaps(*rows)
+    """Count the matching events of rows of several words."""
     shape = reference.shape[:-1]
-    return np.bincount(
-        overlaps.row[overlaps.iou >= 0.5], minlength=math.prod(shape)
-    ).reshape(shape)
+    overlaps = find_overlaps(_unpack_rows(reference), _unpack_rows(estimate))
+    matching_row = overlaps.row[overlaps.iou >= 0.5]
+    return np.bincount(matching_row, minlength=math.prod(shape)).reshape(shape)
+
+
+def _unpack_rows(
+    words: UInt[np.ndarray, "*row word"],
+) -> Bool[np.ndarray, "row time"]:
+    segments = 8 * words.itemsize * words.shape[-1]
+    return unpack(words).reshape(-1, segments)

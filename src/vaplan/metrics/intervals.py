@@ -1,4 +1,4 @@
-"""How sure a number or a difference is: percentile intervals over resampled videos.
+"""Percentile intervals of scores and of their differences, by bootstrap over videos.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
 """
@@ -6,7 +6,7 @@ Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from vaplan.metrics.llp import KINDS, LEVELS, LLPScores
 
@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A number and the interval it lies in with the confidence that was asked for."""
+    """A number with its confidence interval."""
 
     value: float
     low: float
@@ -33,11 +33,12 @@ def bootstrap(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> list[Interval]:
-    """The mean of every column over the videos, and its interval; all columns are resampled
-    together.
+    """Compute the mean of each column over the videos, with its interval.
+
+    All columns use the same resamples.
 
     Args:
-        scores: Scores of every video (and seed).
+        scores: Scores of each video.
         seed: Seed of the resampling.
         resamples: Number of bootstrap samples.
         level: Confidence level of the interval.
@@ -45,9 +46,7 @@ def bootstrap(
     if len(scores) == 0:
         raise ValueError("no videos to resample")
     means = _resampled_means(scores, seed=seed, resamples=resamples)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    columns = zip(scores.mean(axis=0), low, high, strict=True)
-    return [Interval(*map(float, column)) for column in columns]
+    return _percentile_intervals(scores.mean(axis=0), means, level)
 
 
 def paired_bootstrap(
@@ -58,11 +57,11 @@ def paired_bootstrap(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> tuple[float, float, float]:
-    """The mean of `first - second`, scores of the same videos in the same order, and its interval.
+    """Compute the mean of `first - second` and the limits of its interval.
 
     Args:
         first: Scores of the first method.
-        second: Scores of the second method on the same videos.
+        second: Scores of the second method on the same videos, in the same order.
         seed: Seed of the resampling.
         resamples: Number of bootstrap samples.
         level: Confidence level of the interval.
@@ -70,9 +69,8 @@ def paired_bootstrap(
     >>> paired_bootstrap(np.array([1.0, 2.0]), np.array([0.5, 1.5]), seed=0)
     (0.5, 0.5, 0.5)
     """
-    (interval,) = bootstrap(
-        (first - second)[:, None], seed=seed, resamples=resamples, level=level
-    )
+    difference = (first - second)[:, None]
+    (interval,) = bootstrap(difference, seed=seed, resamples=resamples, level=level)
     return interval.value, interval.low, interval.high
 
 
@@ -85,13 +83,13 @@ def bootstrap_over_seeds(
 ) -> list[Interval]:
     """Bootstrap over seeds and videos together.
 
-    A difference between two methods is `first - second` of the same seeds and videos. Few seeds
-    make few distinct resamples of seeds: the interval then says little of other seeds than these.
-    The seeds and the videos are crossed; see Owen, The Annals of Applied Statistics, 2007, for
-    why such intervals are wide rather than narrow.
+    The scores may be differences of two methods, for the same seeds and videos. A few
+    seeds have few distinct resamples: the interval then tells little about other seeds.
+    Seeds and videos are crossed; for why such intervals are wide rather than narrow,
+    see Owen, The Annals of Applied Statistics, 2007.
 
     Args:
-        scores: Scores of every video (and seed).
+        scores: Scores of each seed and video.
         seed: Seed of the resampling.
         resamples: Number of bootstrap samples.
         level: Confidence level of the interval.
@@ -99,30 +97,29 @@ def bootstrap_over_seeds(
     if scores.size == 0:
         raise ValueError("nothing to resample")
     seeds, videos, numbers = scores.shape
-    generator, means = np.random.default_rng(seed), np.empty((resamples, numbers))
+    generator = np.random.default_rng(seed)
+    means = np.empty((resamples, numbers))
     for mean in means:
-        of_seed = np.bincount(generator.integers(seeds, size=seeds), minlength=seeds)
-        of_video = np.bincount(
-            generator.integers(videos, size=videos), minlength=videos
-        )
-        mean[:] = of_video @ np.tensordot(of_seed, scores, axes=1) / (seeds * videos)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    columns = zip(scores.mean(axis=(0, 1)), low, high, strict=True)
-    return [Interval(*map(float, column)) for column in columns]
+        seed_counts = _resample_counts(generator, seeds)
+        video_counts = _resample_counts(generator, videos)
+        over_seeds = np.tensordot(seed_counts, scores, axes=1)
+        mean[:] = video_counts @ over_seeds / (seeds * videos)
+    return _percentile_intervals(scores.mean(axis=(0, 1)), means, level)
 
 
 def llp_intervals(
     scores: LLPScores, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> dict[str, dict[str, Interval]]:
-    """The ten numbers in percent, each with its interval.
+    """Compute the ten numbers in percent, each with its interval.
 
     Args:
-        scores: Scores of every video (and seed).
+        scores: Scores of each video.
         seed: Seed of the resampling.
         resamples: Number of bootstrap samples.
         level: Confidence level of the interval.
     """
-    return _ten(100 * scores.per_video, seed=seed, resamples=resamples, level=level)
+    percent = 100 * scores.per_video
+    return _intervals_by_name(percent, seed=seed, resamples=resamples, level=level)
 
 
 def llp_differences(
@@ -133,8 +130,7 @@ def llp_differences(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> dict[str, dict[str, Interval]]:
-    """`first - second` of the same videos in the ten numbers, in points of percent, each with its
-    interval.
+    """Compute `first - second` of the ten numbers in percentage points, with intervals.
 
     Args:
         first: Scores of the first method.
@@ -145,35 +141,51 @@ def llp_differences(
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} videos cannot be compared with {len(second)}")
-    return _ten(
-        100 * (first.per_video - second.per_video),
-        seed=seed,
-        resamples=resamples,
-        level=level,
-    )
+    difference = 100 * (first.per_video - second.per_video)
+    return _intervals_by_name(difference, seed=seed, resamples=resamples, level=level)
 
 
-def _ten(
+def _intervals_by_name(
     scores: Float[np.ndarray, "video level kind"],
     *,
     seed: int,
     resamples: int,
     level: float,
 ) -> dict[str, dict[str, Interval]]:
-    flat = scores.reshape(len(scores), len(LEVELS) * len(KINDS))
-    intervals = iter(bootstrap(flat, seed=seed, resamples=resamples, level=level))
+    columns = scores.reshape(len(scores), len(LEVELS) * len(KINDS))
+    intervals = iter(bootstrap(columns, seed=seed, resamples=resamples, level=level))
     return {name: {kind: next(intervals) for kind in KINDS} for name in LEVELS}
+
+
+def _percentile_intervals(
+    values: Float[np.ndarray, " number"],
+    means: Float[np.ndarray, "resample number"],
+    level: float,
+) -> list[Interval]:
+    """Return the values with the central percentiles of their resampled means."""
+    limits = [(1 - level) / 2, (1 + level) / 2]
+    lows, highs = np.quantile(means, limits, axis=0)
+    return [
+        Interval(float(value), float(low), float(high))
+        for value, low, high in zip(values, lows, highs, strict=True)
+    ]
 
 
 def _resampled_means(
     scores: Float[np.ndarray, "video number"], *, seed: int, resamples: int
 ) -> Float[np.ndarray, "resample number"]:
-    """One resample at a time: memory stays that of the scores, however many there are."""
-    generator, videos = np.random.default_rng(seed), len(scores)
-    means = np.empty((resamples, scores.shape[1]))
+    """Compute the mean of each resample, one at a time to bound the memory."""
+    videos, numbers = scores.shape
+    generator = np.random.default_rng(seed)
+    means = np.empty((resamples, numbers))
     for mean in means:
-        times_drawn = np.bincount(
-            generator.integers(videos, size=videos), minlength=videos
-        )
-        mean[:] = times_drawn @ scores / videos
+        mean[:] = _resample_counts(generator, videos) @ scores / videos
     return means
+
+
+def _resample_counts(
+    generator: np.random.Generator, count: int
+) -> Int[np.ndarray, " item"]:
+    """Draw a bootstrap sample and return how often each item is in it."""
+    draws = generator.integers(count, size=count)
+    return np.bincount(draws, minlength=count)

@@ -1,20 +1,20 @@
-"""Event F where the overlap that makes a match is a setting, and its mean over several ("mIoU
-sweep").
+"""Event F with any limit of the overlap of a match, and its mean over several limits.
 
-At 0.5 these are the event numbers of `metrics.llp`. Below one half an event can meet several of
-the other side; then hits are counted among the estimated events and misses among those of the
-reference, as the published LLP code would, or events are paired one to one.
+At 0.5 these are the event numbers of `metrics.llp`. Below 0.5 an event can match
+several events of the other side. Then hits are counted among the estimated events and
+misses among the reference events, as in the published LLP code, or events are matched
+one to one.
 """
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from vaplan.arrays import AUDIO, VISUAL
 from vaplan.metrics.counts import Counts
 from vaplan.metrics.llp import KINDS, VIDEOS_AT_ONCE, video_scores
 from vaplan.metrics.overlaps import Overlaps, find_overlaps, match_one_to_one
+from vaplan.modalities import AUDIO, VISUAL
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -27,11 +27,17 @@ def iou_f(
     one_to_one: bool = False,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Event F in percent at every threshold and their mean: `{"0.1": {"audio", …, "event"}, …,
-    "mean": {…}}`.
+    """Compute event F in percent at each threshold, and the mean over the thresholds.
 
     Args:
-        one_to_one: Let every event match one other at most.
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        thresholds: Least intersection over union of a match.
+        one_to_one: Match each event at most once.
+        mask: Segments that exist; other segments do not count.
+
+    Returns:
+        `{"0.1": {"audio", …, "event"}, …, "mean": {…}}`.
     """
     scores = iou_scores(
         reference, estimate, thresholds=thresholds, one_to_one=one_to_one, mask=mask
@@ -39,10 +45,8 @@ def iou_f(
     if not len(scores):
         raise ValueError("no videos to average over")
     numbers = 100 * scores.mean(axis=0)
-    rows = {
-        f"{threshold:g}": row
-        for threshold, row in zip(thresholds, numbers, strict=True)
-    }
+    names = [f"{threshold:g}" for threshold in thresholds]
+    rows = dict(zip(names, numbers, strict=True))
     rows["mean"] = numbers.mean(axis=0)
     return {
         name: dict(zip(KINDS, map(float, row), strict=True))
@@ -58,7 +62,7 @@ def iou_scores(
     one_to_one: bool = False,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "video threshold kind"]:
-    """Every video's event F at every threshold, in [0, 1], for each of `KINDS`.
+    """Compute event F of each video at each threshold, in [0, 1], for each of `KINDS`.
 
     Args:
         reference: Dense labels of the videos.
@@ -73,10 +77,13 @@ def iou_scores(
     for start in range(0, len(reference), VIDEOS_AT_ONCE):
         part = slice(start, start + VIDEOS_AT_ONCE)
         exists = None if mask is None else mask[part]
-        rows = [_rows(grid[part], exists) for grid in (reference, estimate)]
-        for t, counts in enumerate(
-            _counts(*rows, thresholds=thresholds, one_to_one=one_to_one)
-        ):
+        counts_at_thresholds = _counts(
+            _rows(reference[part], exists),
+            _rows(estimate[part], exists),
+            thresholds=thresholds,
+            one_to_one=one_to_one,
+        )
+        for t, counts in enumerate(counts_at_thresholds):
             scores[part, t] = video_scores(counts)
     return scores
 
@@ -85,10 +92,11 @@ def _rows(
     grid: Bool[np.ndarray, "video time modality class"],
     mask: Bool[np.ndarray, "video time"] | None,
 ) -> Bool[np.ndarray, "video kind class time"]:
-    """The time rows of each class in audio, visual and audio-visual."""
+    """Return the rows of each class in audio, visual and audio-visual."""
     existing = grid if mask is None else grid & mask[:, :, None, None]
     rows = existing.transpose(0, 2, 3, 1)
-    return np.concatenate((rows, rows[:, [AUDIO]] & rows[:, [VISUAL]]), axis=1)
+    audio_visual = rows[:, [AUDIO]] & rows[:, [VISUAL]]
+    return np.concatenate((rows, audio_visual), axis=1)
 
 
 def _counts(
@@ -98,7 +106,7 @@ def _counts(
     thresholds: Sequence[float],
     one_to_one: bool,
 ) -> Iterator[Counts]:
-    """Per threshold the counts of each `video kind class`."""
+    """Yield the counts `video kind class` at each threshold."""
     *shape, time = reference.shape
     rows = int(np.prod(shape))
     overlaps = find_overlaps(
@@ -109,20 +117,20 @@ def _counts(
             overlaps, rows=rows, min_iou=threshold, one_to_one=one_to_one
         )
         yield Counts(
-            *(
-                c.reshape(shape)
-                for c in (counts.matched, counts.reference, counts.estimate)
-            )
+            matched=counts.matched.reshape(shape),
+            reference=counts.reference.reshape(shape),
+            estimate=counts.estimate.reshape(shape),
         )
 
 
 def match_events(
     overlaps: Overlaps, *, rows: int, min_iou: float, one_to_one: bool = False
 ) -> Counts:
-    """Count the runs of each row that match one of the other side.
+    """Count the runs of each row that match a run of the other side.
 
-    Without `one_to_one`, `matched` are estimated runs, and `reference` these and the missed ones,
-    so that F has TP and FP from the estimate and FN from the reference.
+    Without `one_to_one`, `matched` are estimated runs, and `reference` is their number
+    plus the number of missed reference runs. F then has TP and FP of the estimate and
+    FN of the reference.
 
     Args:
         overlaps: Pairs of events that share a segment.
@@ -130,16 +138,23 @@ def match_events(
         min_iou: Least intersection over union of a match.
         one_to_one: Match each event at most once.
     """
-    close = (
-        match_one_to_one(overlaps, min_iou=min_iou)
-        if one_to_one
-        else overlaps.iou >= min_iou
+    if one_to_one:
+        is_match = match_one_to_one(overlaps, min_iou=min_iou)
+    else:
+        is_match = overlaps.iou >= min_iou
+    reference_index, estimate_index = overlaps.pairs[is_match].T
+    reference_row = overlaps.reference.row
+    estimate_row = overlaps.estimate.row
+    detections = _count_rows(reference_row[np.unique(reference_index)], rows)
+    hits = _count_rows(estimate_row[np.unique(estimate_index)], rows)
+    misses = _count_rows(reference_row, rows) - detections
+    return Counts(
+        matched=hits,
+        reference=hits + misses,
+        estimate=_count_rows(estimate_row, rows),
     )
-    matched_estimates, hit = (np.unique(side) for side in overlaps.pairs[close].T)
-    run_row, other_row = overlaps.reference.row, overlaps.estimate.row
-    in_rows = (
-        np.bincount(row, minlength=rows)
-        for row in (run_row, run_row[matched_estimates], other_row[hit], other_row)
-    )
-    held, matched, hits, said = in_rows
-    return Counts(hits, hits + held - matched, said)
+
+
+def _count_rows(row: Int[np.ndarray, " run"], rows: int) -> Int[np.ndarray, " row"]:
+    """Count the runs in each row."""
+    return np.bincount(row, minlength=rows)

@@ -1,13 +1,14 @@
-"""The ten numbers of audio-visual video parsing on LLP, with their quirks.
+"""The ten numbers of audio-visual video parsing on LLP.
 
-Per video and class, segments (or events: maximal runs of segments) are counted in audio, visual
-and audio-visual, the last being the cells where a class is both heard and seen. A class takes
-part in a video's score if the reference or the estimate marks it there; the video's score is the
-mean F over those classes, and 1 where there are none, so an empty estimate does not score zero.
-"type" is the mean of the three; "event" adds the counts of audio and visual before F is taken. A
-data set's score is the mean over its videos.
-Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), section 5.1, and the evaluation code published
-with it.
+Segments and events (maximal runs of segments) are counted per video and class in audio,
+visual and audio-visual; the last marks the segments in which a class is both audible
+and visible. The score of a video is the mean F over the classes that the reference or
+the estimate marks, and 1 if there are none; an empty estimate therefore does not always
+score zero. "type" is the mean of the three scores; "event" adds the counts of audio and
+visual before F is computed. The score of a data set is the mean over its videos.
+
+Source: Tian, Li, Xu, ECCV 2020, arXiv 2007.10558, section 5.1, and its published
+evaluation code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,19 +17,28 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt
 
-from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.metrics.counts import Counts, count_cells, count_events, f_score, pack
+from vaplan.modalities import AUDIO, MODALITIES, VISUAL
 
 LEVELS = {"segment": count_cells, "event": count_events}
 KINDS = (*MODALITIES, "audio_visual", "type", "event")
-# what is counted together stays in the processor's cache, and memory does not grow
-VIDEOS_AT_ONCE = 256
+VIDEOS_AT_ONCE = 256  # fits the processor's cache, and bounds the memory
 
 
 @dataclass(frozen=True)
 class LLPSum:
-    """The scores of any number of videos, added up: adding two gives the sum over the videos of
-    both."""
+    """Sum of the scores of any number of videos.
+
+    The sum of two values has the videos of both.
+
+    Attributes:
+        total: Sum of the scores, each in [0, 1].
+        videos: Number of videos.
+
+    >>> grid = np.array([[[[True], [False]]]])
+    >>> llp_scores(grid, grid).sum() + llp_scores(grid, ~grid).sum()
+    LLPSum(videos=2, segment type=66.7 %, event type=66.7 %)
+    """
 
     total: Float[np.ndarray, "level kind"]
     videos: int
@@ -36,8 +46,15 @@ class LLPSum:
     def __add__(self, other: "LLPSum") -> "LLPSum":
         return LLPSum(self.total + other.total, self.videos + other.videos)
 
+    def __repr__(self) -> str:
+        return _describe(self, self)
+
     def percent(self) -> dict[str, dict[str, float]]:
-        """The ten numbers."""
+        """Return the ten numbers in percent by level and kind.
+
+        Raises:
+            ValueError: There are no videos.
+        """
         if not self.videos:
             raise ValueError("no videos to average over")
         return by_name(100 * self.total / self.videos)
@@ -45,7 +62,20 @@ class LLPSum:
 
 @dataclass(frozen=True)
 class LLPScores:
-    """Every video's scores, in [0, 1]; adding two joins their videos."""
+    """Scores of each video.
+
+    The sum of two values has the videos of both.
+
+    Attributes:
+        per_video: Scores in [0, 1].
+
+    >>> grid = np.array([[[[True], [False]]]])
+    >>> scores = llp_scores(grid, grid) + llp_scores(grid, ~grid)
+    >>> scores
+    LLPScores(videos=2, segment type=66.7 %, event type=66.7 %)
+    >>> scores.percent()["segment"]["audio"]
+    50.0
+    """
 
     per_video: Float[np.ndarray, "video level kind"]
 
@@ -55,92 +85,90 @@ class LLPScores:
     def __add__(self, other: "LLPScores") -> "LLPScores":
         return LLPScores(np.concatenate((self.per_video, other.per_video)))
 
+    def __repr__(self) -> str:
+        return _describe(self, self.sum())
+
     def of(self, level: str, kind: str) -> Float[np.ndarray, " video"]:
-        """One of the ten numbers, video by video (for intervals).
+        """Return one of the ten numbers for each video, in [0, 1].
 
         Args:
             level: `segment` or `event`.
             kind: Kind of the score, a name in `KINDS`.
         """
-        return self.per_video[:, list(LEVELS).index(level), KINDS.index(kind)]
+        level_index = list(LEVELS).index(level)
+        return self.per_video[:, level_index, KINDS.index(kind)]
 
     def sum(self) -> LLPSum:
-        """All that the ten numbers need, in a size that does not depend on the number of videos."""
+        """Add up the videos; the size of the sum does not depend on their number."""
         return LLPSum(self.per_video.sum(axis=0), len(self))
 
     def percent(self) -> dict[str, dict[str, float]]:
-        """The ten numbers."""
+        """Return the ten numbers in percent by level and kind.
+
+        Returns:
+            `{"segment": {"audio", "visual", "audio_visual", "type", "event"},
+            "event": …}`.
+
+        Raises:
+            ValueError: There are no videos.
+        """
         return self.sum().percent()
 
 
 @dataclass(frozen=True)
 class LLPCounts:
-    """Counts of each class, summed over videos; adding two sums over the videos of both.
+    """Counts of each class, summed over videos.
 
-    The ten numbers cannot be had from these: they average over videos. These give other numbers,
-    the F of each class and the micro F, in which a video weighs as much as it holds.
+    The sum of two values has the videos of both. The ten numbers average over videos
+    and do not follow from these counts. Other numbers do: the F of each class, and the
+    micro F, in which a video weighs as much as it contains events.
+
+    Attributes:
+        counts: Matches, reference and estimate of audio, visual and audio-visual.
     """
 
-    counts: Int[
-        np.ndarray, "count level kind class"
-    ]  # matched, reference, estimate of audio, visual, audio-visual
+    counts: Int[np.ndarray, "count level kind class"]
 
     def __add__(self, other: "LLPCounts") -> "LLPCounts":
         return LLPCounts(self.counts + other.counts)
 
     def class_f(self) -> Float[np.ndarray, "level kind class"]:
-        """F of each class in percent for each of `KINDS`; NaN where nobody marks it, "type" then
-        over what is left."""
-        return self._f(self.counts)
+        """Compute F of each class in percent, for each of `KINDS`.
+
+        Returns:
+            NaN where neither reference nor estimate marks the class; "type" is the mean
+            of the other numbers.
+        """
+        return _f_of_all_kinds(self.counts)
 
     def per_class(
         self, names: Sequence[str]
     ) -> dict[str, dict[str, dict[str, float | None]]]:
-        """`class_f` by name: `{"segment": {"audio": {class: F}, …}, "event": …}`; None where
-        nobody marks the class."""
+        """Return `class_f` by name.
+
+        Args:
+            names: Names of the classes.
+
+        Returns:
+            `{"segment": {"audio": {class: F}, …}, "event": …}`; None where neither
+            reference nor estimate marks the class.
+        """
         return {
             level: {
-                kind: {
-                    name: None if np.isnan(f) else float(f)
-                    for name, f in zip(names, row, strict=True)
-                }
+                kind: _by_class(names, row)
                 for kind, row in zip(KINDS, rows, strict=True)
             }
             for level, rows in zip(LEVELS, self.class_f(), strict=True)
         }
 
     def micro(self) -> dict[str, dict[str, float]]:
-        """The ten numbers' names, from counts summed over videos and classes, in percent; NaN
-        where nothing is."""
-        return by_name(self._f(self.counts.sum(axis=3, keepdims=True))[:, :, 0])
+        """Compute F in percent from counts summed over videos and classes.
 
-    @staticmethod
-    def _f(
-        counts: Int[np.ndarray, "count level kind class"],
-    ) -> Float[np.ndarray, "level all_kinds class"]:
-        three = 100 * f_score(Counts(*counts))
-        either = 100 * f_score(Counts(*counts[:, :, [AUDIO, VISUAL]].sum(axis=2)))
-        defined = ~np.isnan(three)
-        total, number = three.sum(axis=1, where=defined), defined.sum(axis=1)
-        type_ = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-        return np.concatenate((three, type_[:, None], either[:, None]), axis=1)
-
-
-def llp(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
-    *,
-    mask: Bool[np.ndarray, "video time"] | None = None,
-) -> dict[str, dict[str, float]]:
-    """The ten numbers in percent: `{"segment": {"audio", "visual", "audio_visual", "type",
-    "event"}, "event": …}`.
-
-    Args:
-        reference: Dense labels of the videos.
-        estimate: Estimated labels of the same videos.
-        mask: Segments that exist; other segments do not count.
-    """
-    return llp_scores(reference, estimate, mask=mask).percent()
+        Returns:
+            Numbers under the names of the ten numbers; NaN where nothing is marked.
+        """
+        all_classes = self.counts.sum(axis=3, keepdims=True)
+        return by_name(_f_of_all_kinds(all_classes)[:, :, 0])
 
 
 def llp_scores(
@@ -149,11 +177,18 @@ def llp_scores(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> LLPScores:
-    """The ten numbers of every video.
+    """Compute the ten numbers of each video.
 
     Args:
-        mask: Which segments a video has, where lengths differ. A segment that exists but could
-            not be heard or seen stays in: what the reference marks there was missed.
+        reference: Dense labels of the videos.
+        estimate: Estimated labels of the same videos.
+        mask: Segments that exist, if videos differ in length. A segment of which one
+            modality is absent still counts: its reference events are missed.
+
+    >>> reference = np.array([[[[True], [False]], [[True], [False]]]])
+    >>> estimate = np.array([[[[True], [False]], [[False], [False]]]])
+    >>> llp_scores(reference, estimate).percent()["event"]["audio"]
+    100.0
     """
     scores = np.empty((len(reference), len(LEVELS), len(KINDS)))
     for part, rows in _parts(reference, estimate, mask):
@@ -180,10 +215,9 @@ def llp_counts(
     for _, rows in _parts(reference, estimate, mask):
         for level, count in enumerate(LEVELS.values()):
             counts = count(*rows)
-            total[:, level] += [
-                c.sum(axis=0)
-                for c in (counts.matched, counts.reference, counts.estimate)
-            ]
+            total[0, level] += counts.matched.sum(axis=0)
+            total[1, level] += counts.reference.sum(axis=0)
+            total[2, level] += counts.estimate.sum(axis=0)
     return LLPCounts(total)
 
 
@@ -193,14 +227,18 @@ def class_f(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "level modality class"]:
-    """F of each class in percent, from counts summed over videos; NaN where nobody marks it.
+    """Compute F of each class in percent from counts summed over videos.
 
     Args:
         reference: Dense labels of the videos.
         estimate: Estimated labels of the same videos.
         mask: Segments that exist; other segments do not count.
+
+    Returns:
+        NaN where neither reference nor estimate marks the class.
     """
-    return llp_counts(reference, estimate, mask=mask).class_f()[:, [AUDIO, VISUAL]]
+    counts = llp_counts(reference, estimate, mask=mask)
+    return counts.class_f()[:, [AUDIO, VISUAL]]
 
 
 def label_f(
@@ -209,14 +247,17 @@ def label_f(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """How good pseudo labels are, in percent: `{"audio": {"segment", "event"}, "visual": …}`.
+    """Score pseudo labels per modality, in percent.
 
     Args:
         reference: Dense labels of the videos.
-        estimate: Estimated labels of the same videos.
+        estimate: Pseudo labels of the same videos.
         mask: Segments that exist; other segments do not count.
+
+    Returns:
+        `{"audio": {"segment", "event"}, "visual": …}`, a part of the ten numbers.
     """
-    numbers = llp(reference, estimate, mask=mask)
+    numbers = llp_scores(reference, estimate, mask=mask).percent()
     return {
         modality: {level: numbers[level][modality] for level in LEVELS}
         for modality in MODALITIES
@@ -224,39 +265,74 @@ def label_f(
 
 
 def by_name(numbers: Float[np.ndarray, "level kind"]) -> dict[str, dict[str, float]]:
-    """Ten numbers under their names."""
-    return {
-        level: dict(zip(KINDS, map(float, row), strict=True))
-        for level, row in zip(LEVELS, numbers, strict=True)
-    }
+    """Return ten numbers by level and kind."""
+    names: dict[str, dict[str, float]] = {}
+    for level, row in zip(LEVELS, numbers, strict=True):
+        names[level] = dict(zip(KINDS, map(float, row), strict=True))
+    return names
 
 
 def video_scores(counts: Counts) -> Float[np.ndarray, "video kind"]:
-    """Score every video from the counts of its classes in audio, visual and audio-visual, for
-    each of `KINDS`.
+    """Compute the scores of each video, in [0, 1], for each of `KINDS`.
 
     Args:
-        counts: Each `Int "video kind class"`.
+        counts: Counts of each class in audio, visual and audio-visual, each
+            `Int "video kind class"`.
     """
     modalities = [AUDIO, VISUAL]
-    either = Counts(
-        *(
-            c[:, modalities].sum(axis=1)
-            for c in (counts.matched, counts.reference, counts.estimate)
-        )
+    both_modalities = Counts(
+        matched=counts.matched[:, modalities].sum(axis=1),
+        reference=counts.reference[:, modalities].sum(axis=1),
+        estimate=counts.estimate[:, modalities].sum(axis=1),
     )
     three = _mean_over_classes(f_score(counts))
-    event = _mean_over_classes(f_score(either))
-    return np.concatenate(
-        (three, three.mean(axis=1, keepdims=True), event[:, None]), axis=1
-    )
+    type_ = three.mean(axis=1, keepdims=True)
+    event = _mean_over_classes(f_score(both_modalities))
+    return np.concatenate((three, type_, event[:, None]), axis=1)
+
+
+def _describe(scores: LLPSum | LLPScores, total: LLPSum) -> str:
+    """Write type, number of videos and both "type" numbers, for `repr`."""
+    parts = [f"videos={total.videos}"]
+    if total.videos:
+        for level, row in total.percent().items():
+            parts.append(f"{level} type={row['type']:.1f} %")
+    return f"{type(scores).__name__}({', '.join(parts)})"
+
+
+def _by_class(
+    names: Sequence[str], row: Float[np.ndarray, " class"]
+) -> dict[str, float | None]:
+    numbers: dict[str, float | None] = {}
+    for name, f in zip(names, row, strict=True):
+        numbers[name] = None if np.isnan(f) else float(f)
+    return numbers
+
+
+def _f_of_all_kinds(
+    counts: Int[np.ndarray, "count level kind class"],
+) -> Float[np.ndarray, "level all_kinds class"]:
+    """Compute F in percent for each of `KINDS`; see `LLPCounts.class_f`."""
+    both_modalities = counts[:, :, [AUDIO, VISUAL]].sum(axis=2)
+    three = 100 * f_score(Counts(*counts))
+    event = 100 * f_score(Counts(*both_modalities))
+    type_ = _mean_of_numbers(three, axis=1, default=np.nan)
+    return np.concatenate((three, type_[:, None], event[:, None]), axis=1)
 
 
 def _mean_over_classes(f: Float[np.ndarray, "*row class"]) -> Float[np.ndarray, "*row"]:
-    """The mean over the classes that anybody marks; 1 where there are none."""
-    scored = ~np.isnan(f)
-    total, number = f.sum(axis=-1, where=scored), scored.sum(axis=-1)
-    return np.where(number > 0, total / np.maximum(number, 1), 1.0)
+    """Average over the classes with a number; 1 where there are none."""
+    return _mean_of_numbers(f, axis=-1, default=1.0)
+
+
+def _mean_of_numbers(
+    values: Float[np.ndarray, "..."], *, axis: int, default: float
+) -> Float[np.ndarray, "..."]:
+    """Average over an axis without the NaNs; the default where all are NaN."""
+    is_number = ~np.isnan(values)
+    total = values.sum(axis=axis, where=is_number)
+    count = is_number.sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), default)
 
 
 def _parts(
@@ -272,19 +348,22 @@ def _parts(
         ],
     ]
 ]:
-    """Some videos at a time: the packed rows of each class in audio, visual and audio-visual, on
-    both sides."""
+    """Yield parts of the videos with the packed rows of reference and estimate."""
     for start in range(0, len(reference), VIDEOS_AT_ONCE):
         part = slice(start, start + VIDEOS_AT_ONCE)
         exists = None if mask is None else mask[part]
-        yield part, (_rows(reference[part], exists), _rows(estimate[part], exists))
+        reference_rows = _rows(reference[part], exists)
+        estimate_rows = _rows(estimate[part], exists)
+        yield part, (reference_rows, estimate_rows)
 
 
 def _rows(
     grid: Bool[np.ndarray, "video time modality class"],
     mask: Bool[np.ndarray, "video time"] | None,
 ) -> UInt[np.ndarray, "video kind class word"]:
+    """Pack the rows of each class in audio, visual and audio-visual."""
     words = pack(grid, axis=1)
     if mask is not None:
         words &= pack(mask)[:, None, None]
-    return np.concatenate((words, words[:, [AUDIO]] & words[:, [VISUAL]]), axis=1)
+    audio_visual = words[:, [AUDIO]] & words[:, [VISUAL]]
+    return np.concatenate((words, audio_visual), axis=1)

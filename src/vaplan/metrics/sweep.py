@@ -1,6 +1,6 @@
-"""The ten LLP numbers at many thresholds, and the best one.
+"""The ten LLP numbers at many thresholds, and the best threshold.
 
-Choose on validation videos, then apply the choice to test videos once:
+Choose the threshold on validation videos, then apply it to test videos once:
 
 >>> probability, reference = np.array([[[[0.8], [0.4]]]]), np.array([[[[True], [False]]]])
 >>> best = sweep(reference, probability, np.array([0.1, 0.3, 0.5, 0.7])).best("segment", "type")
@@ -16,43 +16,54 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from vaplan.arrays import MODALITIES
 from vaplan.metrics.llp import KINDS, LEVELS, by_name, llp_scores
+from vaplan.modalities import MODALITIES
+
+TOLERANCE = 1e-9  # of scores that count as equal, in percent
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The ten numbers in percent at each threshold; a threshold is one number a modality."""
+    """The ten numbers at each threshold.
+
+    Attributes:
+        thresholds: One threshold for each modality.
+        numbers: The ten numbers in percent.
+    """
 
     thresholds: Float[np.ndarray, "threshold modality"]
     numbers: Float[np.ndarray, "threshold level kind"]
 
     def of(self, level: str, kind: str) -> Float[np.ndarray, " threshold"]:
-        """One of the ten numbers at every threshold (for a curve).
+        """Return one of the ten numbers at every threshold.
 
         Args:
             level: `segment` or `event`.
             kind: Kind of the score, a name in `KINDS`.
         """
-        return self.numbers[:, list(LEVELS).index(level), KINDS.index(kind)]
+        level_index = list(LEVELS).index(level)
+        return self.numbers[:, level_index, KINDS.index(kind)]
 
     def best(self, level: str, kind: str) -> tuple[float, ...]:
-        """The threshold at which a number is highest.
+        """Return the threshold with the highest number.
 
-        Of several equally good ones it is the one nearest their mean, the first of two: the
-        middle of a plateau is the furthest from where the number falls.
+        Of several equally good thresholds it is the one nearest to their mean, and the
+        first of two: the middle of a plateau is farthest from where the number falls.
 
         Args:
             level: `segment` or `event`.
             kind: Kind of the score, a name in `KINDS`.
         """
         scores = self.of(level, kind)
-        tied = self.thresholds[scores >= scores.max() - 1e-9]
-        distance = np.abs(tied - tied.mean(axis=0)).sum(axis=1).round(9)
-        return tuple(map(float, tied[distance.argmin()]))
+        is_best = scores >= scores.max() - TOLERANCE
+        candidates = self.thresholds[is_best]
+        deviation = np.abs(candidates - candidates.mean(axis=0))
+        distance = deviation.sum(axis=1).round(9)
+        nearest = candidates[distance.argmin()]
+        return tuple(nearest.tolist())
 
     def at(self, index: int) -> dict[str, dict[str, float]]:
-        """The ten numbers at one threshold by name."""
+        """Return the ten numbers at one threshold by name."""
         return by_name(self.numbers[index])
 
 
@@ -64,24 +75,27 @@ def sweep(
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Sweep:
-    """Score the estimate that every threshold gives.
+    """Compute the ten numbers of the estimate at each threshold.
 
     Args:
-        thresholds: One number for all modalities, or one a modality; `every_pair` makes the latter.
+        reference: Dense labels of the videos.
+        probability: Probability of each class in each segment and modality.
+        thresholds: One number for both modalities, or one for each, as from
+            `every_pair`.
+        mask: Segments that exist; other segments do not count.
     """
-    if not thresholds.size or not len(reference):
-        raise ValueError(
-            "no thresholds to try" if len(reference) else "no videos to average over"
-        )
-    each = np.broadcast_to(
-        thresholds.reshape(len(thresholds), -1), (len(thresholds), len(MODALITIES))
-    )
-    estimates = (mark(probability, row) for row in each.tolist())
-    numbers = [
-        100 * llp_scores(reference, estimate, mask=mask).per_video.mean(axis=0)
-        for estimate in estimates
-    ]
-    return Sweep(each, np.stack(numbers))
+    if not len(reference):
+        raise ValueError("no videos to average over")
+    if not thresholds.size:
+        raise ValueError("no thresholds to try")
+    count = len(thresholds)
+    pairs = np.broadcast_to(thresholds.reshape(count, -1), (count, len(MODALITIES)))
+    numbers = []
+    for threshold in pairs.tolist():
+        estimate = mark(probability, threshold)
+        scores = llp_scores(reference, estimate, mask=mask)
+        numbers.append(100 * scores.per_video.mean(axis=0))
+    return Sweep(pairs, np.stack(numbers))
 
 
 def mark(
@@ -94,16 +108,18 @@ def mark(
         probability: Probability of each class in each segment and modality.
         threshold: Threshold of each modality.
     """
-    return probability >= np.array(threshold, dtype=probability.dtype)[:, None]
+    limit = np.array(threshold, dtype=probability.dtype)
+    return probability >= limit[:, None]
 
 
 def every_pair(
     thresholds: Float[np.ndarray, " threshold"],
 ) -> Float[np.ndarray, "pair modality"]:
-    """Each threshold of one modality with each of the other.
+    """Combine each threshold of one modality with each of the other.
 
     >>> every_pair(np.array([0.2, 0.5])).tolist()
     [[0.2, 0.2], [0.2, 0.5], [0.5, 0.2], [0.5, 0.5]]
     """
-    columns = np.meshgrid(*[thresholds] * len(MODALITIES), indexing="ij")
+    of_modalities = [thresholds] * len(MODALITIES)
+    columns = np.meshgrid(*of_modalities, indexing="ij")
     return np.stack([column.ravel() for column in columns], axis=1)

@@ -1,10 +1,11 @@
-"""The numbers of LLP and AVE as `torchmetrics.Metric`: updated batch by batch, added up over
-processes.
+"""The numbers of LLP and AVE as `torchmetrics.Metric`.
 
-As everywhere in torchmetrics, and unlike everywhere else here, `update` takes the estimate first
-and the reference second (these numbers are the same either way). Counting happens on the CPU.
+Metrics are updated batch by batch and added up over processes. As in all torchmetrics
+classes, `update` takes the estimate first and the reference second, unlike the other
+functions of this package. Counting is done on the CPU.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,10 @@ except ImportError as error:
 
 
 class LLPMetric(Metric):
-    """The ten LLP numbers in percent: `compute()` gives `{"segment_audio": …, "event_event": …}`.
+    """The ten LLP numbers in percent.
 
-    The state is that of `LLPSum`, so any split of the videos over batches and processes gives the
-    same numbers.
+    The state is that of `LLPSum`: the numbers do not depend on how the videos are split
+    over batches and processes.
     """
 
     full_state_update = False
@@ -37,8 +38,8 @@ class LLPMetric(Metric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        nothing = torch.zeros(len(LEVELS), len(KINDS), dtype=torch.float64)
-        self.add_state("total", default=nothing, dist_reduce_fx="sum")
+        zeros = torch.zeros(len(LEVELS), len(KINDS), dtype=torch.float64)
+        self.add_state("total", default=zeros, dist_reduce_fx="sum")
         self.add_state("videos", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def update(
@@ -47,31 +48,30 @@ class LLPMetric(Metric):
         reference: Bool[Tensor, "video time modality class"],
         mask: Bool[Tensor, "video time"] | None = None,
     ) -> None:
-        """Add some videos. The estimate comes first, as torchmetrics has it.
+        """Add a batch of videos.
 
         Args:
             estimate: Estimated labels of the same videos.
             reference: Dense labels of the videos.
             mask: Segments that exist; other segments do not count.
         """
-        scores = llp_scores(
-            _array(reference),
-            _array(estimate),
-            mask=None if mask is None else _array(mask),
-        ).sum()
-        self.total += torch.from_numpy(scores.total).to(self.total)
-        self.videos += scores.videos
+        exists = None if mask is None else _array(mask)
+        scores = llp_scores(_array(reference), _array(estimate), mask=exists)
+        batch = scores.sum()
+        self.total += torch.from_numpy(batch.total).to(self.total)
+        self.videos += batch.videos
 
     def compute(self) -> dict[str, Tensor]:
-        """The ten numbers of all videos so far; NaN where there are none."""
+        """Compute the ten numbers of all videos so far.
+
+        Returns:
+            `{"segment_audio": …, …, "event_event": …}`; NaN without videos.
+        """
         videos = int(self.videos)
-        if not videos:
-            return {
-                f"{level}_{kind}": self.total.new_tensor(torch.nan)
-                for level in LEVELS
-                for kind in KINDS
-            }
-        numbers = LLPSum(self.total.cpu().double().numpy(), videos).percent()
+        if videos:
+            numbers = LLPSum(self.total.cpu().double().numpy(), videos).percent()
+        else:
+            numbers = {level: dict.fromkeys(KINDS, math.nan) for level in LEVELS}
         return {
             f"{level}_{kind}": self.total.new_tensor(number)
             for level, row in numbers.items()
@@ -80,10 +80,10 @@ class LLPMetric(Metric):
 
 
 class AVEAccuracy(Metric):
-    """AVE's official segment accuracy in percent.
+    """The official segment accuracy of AVE in percent.
 
     Args:
-        classes: How many there are without background, whose label is this number.
+        classes: Number of classes without background; also the label of background.
     """
 
     full_state_update = False
@@ -103,7 +103,7 @@ class AVEAccuracy(Metric):
         reference: Int[Tensor, "video time"],
         mask: Bool[Tensor, "video time"] | None = None,
     ) -> None:
-        """Add some videos. The estimate comes first, as torchmetrics has it.
+        """Add a batch of videos.
 
         Args:
             estimate: Estimated labels of the same videos.
@@ -111,14 +111,14 @@ class AVEAccuracy(Metric):
             mask: Segments that exist; other segments do not count.
         """
         exists = None if mask is None else _array(mask)
-        confusion = ave_scores(
+        scores = ave_scores(
             _array(reference), _array(estimate), classes=self.classes, mask=exists
-        ).confusion
-        self.right += int(confusion.trace())
-        self.segments += int(confusion.sum())
+        )
+        self.right += int(scores.confusion.trace())
+        self.segments += int(scores.confusion.sum())
 
     def compute(self) -> Tensor:
-        """The accuracy of all segments so far; NaN where there are none."""
+        """Compute the accuracy of all segments so far; NaN without segments."""
         return 100 * self.right.double() / self.segments
 
 

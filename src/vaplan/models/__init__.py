@@ -1,8 +1,8 @@
 """Parser networks: `forward(Inputs) -> Prediction`.
 
-`MODELS` names, for each network, its settings (a frozen dataclass) and how to build it from them,
-the sizes of its feature streams and the number of classes: `build(settings, feature_sizes=…,
-classes=…)`. Put your own network there under a name of its own, and recipes can name it.
+`MODELS` maps the name of a network to its settings (a frozen dataclass) and to a function
+that builds it: `build(settings, feature_sizes=…, classes=…)`. Add your own network under
+a new name, and recipes can use it.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,11 @@
-"""The first network for audio-visual event localisation: audio-guided attention, one LSTM a
-modality, one classifier.
+"""Audio-guided attention and LSTMs: the first network for audio-visual event localisation.
 
-Trained by the labels of segments or, through the maximum over time, by that of the video: the
-losses decide.
-Source: Tian, Shi, Li, Duan, Xu, "Audio-Visual Event Localization in Unconstrained Videos", ECCV
-2018 (arXiv 1803.08842), sections 4.2 (attention) and 4.3 ("dmrn", the dual multimodal residual
-network).
+The losses decide whether it learns from labels of segments or, through the maximum over
+time, from the label of the video.
+
+Source: Tian, Shi, Li, Duan, Xu, "Audio-Visual Event Localization in Unconstrained
+Videos", ECCV 2018, arXiv 1803.08842, sections 4.2 (attention) and 4.3 ("dmrn", the dual
+multimodal residual network).
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaplan.arrays import AUDIO, VISUAL, Inputs
+from vaplan.arrays import AUDIO, VISUAL, FeatureSizes, Inputs
 from vaplan.errors import RecipeError, UsageError, unknown
 from vaplan.localisation import Localisation, make_localisation
+from vaplan.models.layers import existing_streams
 from vaplan.models.recurrent import BiLSTM
 
 FUSIONS = ("concat", "dmrn")
@@ -27,52 +28,64 @@ class AVEAttentionSettings:
     """The size of an `AVEAttention`; the defaults are the published ones.
 
     Args:
-        positions: How many places of a map a segment's visual feature holds (49 as published); 1
-            for one vector.
-        attention: The size in which places and sound are compared.
-        hidden: Of each LSTM, both directions together.
-        fusion: "concat", or "dmrn": each modality is changed by what both say, and the two are
-            averaged.
+        positions: Number of regions of the feature map in the visual feature of a
+            segment (49 as published); 1 if the feature is one vector.
+        attention: Size of the space in which regions are compared with audio.
+        regions: Size to which regions and audio are projected before.
+        hidden: Size of each LSTM, both directions together.
+        classifier: Size of the hidden layer of the classifier, for "concat".
+        fusion: "concat" of both modalities, or "dmrn": each modality adds the mean of
+            both, and the two are averaged.
     """
 
     positions: int = 1
     attention: int = 49
-    places: int = 512
+    regions: int = 512
     hidden: int = 256
     classifier: int = 64
     fusion: str = "concat"
 
     def __post_init__(self) -> None:
-        for name in ("positions", "attention", "places", "hidden", "classifier"):
-            if getattr(self, name) < 1:
-                raise RecipeError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
+        for name in ("positions", "attention", "regions", "hidden", "classifier"):
+            value = getattr(self, name)
+            if value < 1:
+                raise RecipeError(f"{name} must be at least 1, not {value}")
         if self.hidden % 2:
             raise RecipeError(f"hidden must be even, not {self.hidden}")
         if self.fusion not in FUSIONS:
             raise RecipeError(unknown("fusion", self.fusion, FUSIONS))
 
 
-class LookWhereItSounds(nn.Module):
-    """The mean of a map's places, weighed by how well they go with the sound."""
+class AudioGuidedVisualAttention(nn.Module):
+    """Average the regions of a segment, weighted by their agreement with its audio.
 
-    def __init__(self, place: int, audio: int, *, size: int, attention: int) -> None:
+    Args:
+        region: Feature size of a region.
+        audio: Feature size of audio.
+        size: Size to which both are projected.
+        attention: Size of the space in which they are compared.
+    """
+
+    def __init__(self, region: int, audio: int, *, size: int, attention: int) -> None:
         super().__init__()
-        self.see, self.hear = nn.Linear(place, size), nn.Linear(audio, size)
+        self.see = nn.Linear(region, size)
+        self.hear = nn.Linear(audio, size)
         self.compare_place = nn.Linear(size, attention, bias=False)
         self.compare_audio = nn.Linear(size, attention, bias=False)
         self.score = nn.Linear(attention, 1, bias=False)
 
     def forward(
         self,
-        places: Float[Tensor, "video time place size"],
+        regions: Float[Tensor, "video time region size"],
         audio: Float[Tensor, "video time audio"],
     ) -> Float[Tensor, "video time size"]:
-        heard = self.compare_audio(self.hear(audio).relu())[:, :, None]
-        score = self.score((self.compare_place(self.see(places).relu()) + heard).tanh())
-        pooled: Tensor = (score.softmax(dim=2) * places).sum(dim=2)
-        return pooled
+        """Return the weighted mean of the regions of each segment."""
+        audio_key = self.compare_audio(self.hear(audio).relu())
+        region_key = self.compare_place(self.see(regions).relu())
+        agreement = (region_key + audio_key[:, :, None]).tanh()
+        weight = self.score(agreement).softmax(dim=2)
+        mean: Tensor = (weight * regions).sum(dim=2)
+        return mean
 
 
 class ResidualFusion(nn.Module):
@@ -82,7 +95,9 @@ class ResidualFusion(nn.Module):
         super().__init__()
         self.transform = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, hidden)
+                nn.Linear(hidden, hidden),
+                nn.Tanh(),
+                nn.Linear(hidden, hidden),
             )
             for _ in (AUDIO, VISUAL)
         )
@@ -92,87 +107,107 @@ class ResidualFusion(nn.Module):
         audio: Float[Tensor, "video time hidden"],
         visual: Float[Tensor, "video time hidden"],
     ) -> Float[Tensor, "video time hidden"]:
-        merged = (self.transform[AUDIO](audio) + self.transform[VISUAL](visual)) / 2
-        fused: Tensor = ((audio + merged).tanh() + (visual + merged).tanh()) / 2
-        return fused
+        """Fuse the modalities segment by segment."""
+        audio_change = self.transform[AUDIO](audio)
+        visual_change = self.transform[VISUAL](visual)
+        residual = (audio_change + visual_change) / 2
+        audio_output = (audio + residual).tanh()
+        visual_output = (visual + residual).tanh()
+        fusion: Tensor = (audio_output + visual_output) / 2
+        return fusion
 
 
 class AVEAttention(nn.Module):
-    """Label segments with audio-guided visual attention."""
+    """Label segments with audio-guided visual attention.
+
+    Args:
+        settings: Sizes; by default the published ones.
+        feature_sizes: Feature size of the one stream of each modality.
+        classes: Number of classes without background.
+    """
 
     def __init__(
         self,
         settings: AVEAttentionSettings | None = None,
         *,
-        feature_sizes: tuple[tuple[int, ...], tuple[int, ...]],
+        feature_sizes: FeatureSizes,
         classes: int,
     ) -> None:
         super().__init__()
-        network_settings = settings or AVEAttentionSettings()
-        if any(len(sizes) != 1 for sizes in feature_sizes):
-            raise UsageError(
-                "this network reads one stream of each modality",
-                fix="name one encoder for each",
+        settings = settings or AVEAttentionSettings()
+        audio_size, self.region_size = _stream_sizes(feature_sizes, settings.positions)
+        self.look: AudioGuidedVisualAttention | None = None
+        if settings.positions > 1:
+            self.look = AudioGuidedVisualAttention(
+                self.region_size,
+                audio_size,
+                size=settings.regions,
+                attention=settings.attention,
             )
-        (audio,), (visual,) = feature_sizes
-        if visual % network_settings.positions:
-            what = f"{visual} features are no map of {network_settings.positions} positions"
-            raise UsageError(what, fix="set positions to 1, or to 49")
-        self.place = visual // network_settings.positions
-        sizes = {
-            "size": network_settings.places,
-            "attention": network_settings.attention,
-        }
-        self.look = (
-            LookWhereItSounds(self.place, audio, **sizes)
-            if network_settings.positions > 1
-            else None
-        )
         self.over_time = nn.ModuleList(
-            BiLSTM(size, network_settings.hidden) for size in (audio, self.place)
+            BiLSTM(size, settings.hidden) for size in (audio_size, self.region_size)
         )
-        self.fuse = (
-            ResidualFusion(network_settings.hidden)
-            if network_settings.fusion == "dmrn"
-            else None
-        )
-        self.classify = _classifier(network_settings, classes + 1)
+        self.fuse: ResidualFusion | None = None
+        if settings.fusion == "dmrn":
+            self.fuse = ResidualFusion(settings.hidden)
+        self.classify = _classifier(settings, classes + 1)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
 
     def forward(self, inputs: Inputs) -> Localisation:
+        """Label the segments in which both modalities exist."""
         present = inputs.mask.all(dim=-1)
-        (audio,), (visual,) = inputs.streams
-        audio, visual = (
-            stream.masked_fill(~present[..., None], 0) for stream in (audio, visual)
-        )
-        places = visual.reshape(*visual.shape[:2], -1, self.place)
-        visual_attended = self.look(places, audio) if self.look else places[:, :, 0]
-        audio_attended, visual_attended = (
-            read(stream, present)
-            for read, stream in zip(
-                self.over_time, (audio, visual_attended), strict=True
-            )
-        )
-        logit = self.classify(
-            self.fuse(audio_attended, visual_attended)
-            if self.fuse
-            else torch.cat((audio_attended, visual_attended), dim=-1)
-        )
+        logit = self.classify(self._fused_segments(inputs))
         lowest = torch.finfo(logit.dtype).min
-        video_logit = logit.masked_fill(~present[..., None], lowest).amax(dim=1)
-        segment_log = logit.log_softmax(dim=-1)
-        video = video_logit.softmax(dim=-1)[:, :-1]
+        existing_logit = logit.masked_fill(~present[..., None], lowest)
+        video_logit = existing_logit.amax(dim=1)
+        video_probability = video_logit.softmax(dim=-1)
         return make_localisation(
-            segment_log, video, inputs.mask, video_logit=video_logit
+            segment_log=logit.log_softmax(dim=-1),
+            video=video_probability[:, :-1],
+            mask=inputs.mask,
+            video_logit=video_logit,
         )
+
+    def _fused_segments(self, inputs: Inputs) -> Float[Tensor, "video time hidden"]:
+        """Attend to regions, read both modalities over time, and fuse them."""
+        present = inputs.mask.all(dim=-1)
+        audio, visual = existing_streams(inputs)
+        regions = visual.reshape(*visual.shape[:2], -1, self.region_size)
+        visual = regions[:, :, 0]
+        if self.look is not None:
+            visual = self.look(regions, audio)
+        audio = self.over_time[AUDIO](audio, present)
+        visual = self.over_time[VISUAL](visual, present)
+        if self.fuse is None:
+            return torch.cat((audio, visual), dim=-1)
+        fusion: Tensor = self.fuse(audio, visual)
+        return fusion
+
+
+def _stream_sizes(feature_sizes: FeatureSizes, positions: int) -> tuple[int, int]:
+    """Return the feature sizes of audio and of one region."""
+    if any(len(sizes) != 1 for sizes in feature_sizes):
+        raise UsageError(
+            "this network reads one stream of each modality",
+            fix="name one encoder for each",
+        )
+    (audio,), (visual,) = feature_sizes
+    if visual % positions:
+        raise UsageError(
+            f"{visual} features are no map of {positions} positions",
+            fix="set positions to 1, or to 49",
+        )
+    return audio, visual // positions
 
 
 def _classifier(settings: AVEAttentionSettings, labels: int) -> nn.Module:
     if settings.fusion == "dmrn":
         return nn.Linear(settings.hidden, labels)
-    widths = 2 * settings.hidden, settings.classifier
     return nn.Sequential(
-        nn.ReLU(), nn.Linear(*widths), nn.ReLU(), nn.Linear(settings.classifier, labels)
+        nn.ReLU(),
+        nn.Linear(2 * settings.hidden, settings.classifier),
+        nn.ReLU(),
+        nn.Linear(settings.classifier, labels),
     )

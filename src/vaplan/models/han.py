@@ -1,9 +1,10 @@
-"""The hybrid attention network with attentive MMIL pooling, and the forms that MA, JoMoLD and
-VALOR gave it.
+"""The hybrid attention network (HAN) with attentive MMIL pooling.
 
-Source: Tian, Li, Xu, "Unified Multisensory Perception: Weakly-Supervised Audio-Visual Video
-Parsing", ECCV 2020. Unlike its published code, a second layer reads the first layer's output, and
-no unused parameters are kept.
+The settings also give the variants of MA, JoMoLD and VALOR.
+
+Source: Tian, Li, Xu, "Unified Multisensory Perception: Weakly-Supervised Audio-Visual
+Video Parsing", ECCV 2020. Unlike in the published code, a second layer reads the output
+of the first layer, and there are no unused parameters.
 """
 
 import copy
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from vaplan.arrays import MODALITIES, Inputs, Prediction
+from vaplan.arrays import MODALITIES, FeatureSizes, Inputs, Prediction
 from vaplan.errors import RecipeError, unknown
 from vaplan.models.layers import NORMS, UPDATES, HybridAttention, Projection
 from vaplan.models.pooling import POOLINGS, AttentiveMMIL
@@ -32,18 +33,27 @@ class HANSettings:
     """The size and form of a `HAN`; the defaults are the published ones.
 
     Args:
-        update: "parallel" (HAN), or "sequential": the visual modality reads the audio one as just
-            updated (VALOR).
+        hidden: Size of a segment's vector.
+        heads: Number of attention heads.
+        feedforward: Size of the feed-forward layer.
+        layers: Number of attention layers.
+        dropout: Dropout rate in the layers.
+        update: "parallel" (HAN), or "sequential": the visual modality reads the updated
+            audio modality (VALOR).
+        pooling: "mmil" (published, can exceed 1) or "mmil_fixed" (divided by its total
+            weight).
         norm: "post" (HAN), or "pre" with a last norm for each modality.
-        wiring: "chained": every layer reads the layer below. "official": every layer reads the
-            first one's input, as in the published code, so that the last one alone counts.
-        layer_weights: Whether the layers begin "independent", or as copies of one ("copied",
-            VALOR).
-        cross_attention: Without it there is none in the network (JoMoLD's noise estimator).
-        output_dropout: After the layers, for audio and visual (JoMoLD: 0 and 0.5).
-        normalise_inputs: Bring every feature vector to mean 0 and variance 1 (with a learned
-            scale) before all else.
-        pooling: "mmil" (published, can exceed 1) or "mmil_fixed" (divided by its total weight).
+        wiring: "chained": every layer reads the layer below. "official": every layer
+            reads the input of the first one, as in the published code, so that only the
+            last layer counts.
+        layer_weights: "independent" initial weights of the layers, or "copied" from one
+            layer (VALOR).
+        cross_attention: Whether the layers have cross-modal attention (JoMoLD's noise
+            estimator has none).
+        output_dropout: Dropout rate after the layers, for audio and visual (JoMoLD: 0
+            and 0.5).
+        normalise_inputs: Bring every feature vector to mean 0 and variance 1, with a
+            learned scale, before the projection.
     """
 
     hidden: int = 512
@@ -62,92 +72,95 @@ class HANSettings:
 
     def __post_init__(self) -> None:
         for name in ("hidden", "heads", "feedforward", "layers"):
-            if getattr(self, name) < 1:
-                raise RecipeError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
+            size = getattr(self, name)
+            if size < 1:
+                raise RecipeError(f"{name} must be at least 1, not {size}")
         if self.hidden % self.heads:
             raise RecipeError(
                 f"hidden size {self.hidden} does not divide into {self.heads} heads"
             )
         if len(self.output_dropout) != len(MODALITIES):
             raise RecipeError(
-                f"output_dropout has {len(self.output_dropout)} values, expected {len(MODALITIES)}"
+                f"output_dropout has {len(self.output_dropout)} values, "
+                f"expected {len(MODALITIES)}"
             )
-        for name, value in (
-            ("dropout", self.dropout),
-            *(("output_dropout", p) for p in self.output_dropout),
-        ):
-            if not 0 <= value < 1:
-                raise RecipeError(f"{name} must lie in [0, 1), not {value}")
-        for name, names in CHOICES.items():
-            if getattr(self, name) not in names:
-                raise RecipeError(unknown(name, getattr(self, name), names))
+        _check_rate("dropout", self.dropout)
+        for rate in self.output_dropout:
+            _check_rate("output_dropout", rate)
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise RecipeError(unknown(name, value, choices))
 
 
 class HAN(nn.Module):
-    """Feature streams of both modalities to probabilities of segments, modalities and video.
+    """Predict probabilities of segments, modalities and video from feature streams.
 
     Args:
+        settings: Size and form; by default the published ones.
         feature_sizes: Per modality, the feature size of each stream, in the order of
-            `Inputs.streams` (HAN's own visual streams are appearance first, motion second).
+            `Inputs.streams` (HAN's visual streams are appearance and motion).
+        classes: Number of classes.
     """
 
     def __init__(
         self,
         settings: HANSettings | None = None,
         *,
-        feature_sizes: tuple[tuple[int, ...], tuple[int, ...]],
+        feature_sizes: FeatureSizes,
         classes: int,
     ) -> None:
         super().__init__()
-        network_settings = settings or HANSettings()
+        settings = settings or HANSettings()
+        hidden = settings.hidden
         self.project = nn.ModuleList(
-            Projection(
-                sizes,
-                network_settings.hidden,
-                normalise=network_settings.normalise_inputs,
-            )
+            Projection(sizes, hidden, normalise=settings.normalise_inputs)
             for sizes in feature_sizes
         )
-        self.layers = nn.ModuleList(_layers(network_settings))
-        last_norms = len(MODALITIES) if network_settings.norm == "pre" else 0
-        self.last_norms = nn.ModuleList(
-            nn.LayerNorm(network_settings.hidden) for _ in range(last_norms)
-        )
-        self.classify = nn.Linear(network_settings.hidden, classes)
-        self.pool = AttentiveMMIL(
-            network_settings.hidden, classes, pool=POOLINGS[network_settings.pooling]
-        )
-        self.last_layer_only = network_settings.wiring == "official"
-        self.output_dropout = network_settings.output_dropout
+        self.layers = nn.ModuleList(_layers(settings))
+        last_norms = len(MODALITIES) if settings.norm == "pre" else 0
+        self.last_norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(last_norms))
+        self.classify = nn.Linear(hidden, classes)
+        self.pool = AttentiveMMIL(hidden, classes, pool=POOLINGS[settings.pooling])
+        self.last_layer_only = settings.wiring == "official"
+        self.output_dropout = settings.output_dropout
 
     def forward(self, inputs: Inputs, *, cross_attention: bool = True) -> Prediction:
-        """Parse a batch; without `cross_attention` no modality sees the other, with the same
-        weights."""
-        projected = self.embed(inputs)
-        attended = self.encode(projected, inputs.mask, cross_attention=cross_attention)
-        hidden = self.drop_out(attended).float()
+        """Parse a batch.
+
+        Args:
+            inputs: Features of the videos.
+            cross_attention: Whether a modality reads the other one; without it, the same
+                weights parse each modality separately.
+        """
+        projection = self.embed(inputs)
+        attention = self.encode(
+            projection, inputs.mask, cross_attention=cross_attention
+        )
+        hidden = self.drop_out(attention).float()
         absent = ~inputs.mask[..., None]
-        with torch.autocast(
-            hidden.device.type, enabled=False
-        ):  # probabilities near 1 need more than 8 bits
+        # probabilities near 1 need more than the 8 bits of bf16
+        with torch.autocast(hidden.device.type, enabled=False):
             logit = self.classify(hidden)
             segment = logit.sigmoid().masked_fill(absent, 0)
             modality, video = self.pool(hidden, segment, inputs.mask)
         return Prediction(
-            segment, modality, video, inputs.mask, logit, projected, attended
+            segment=segment,
+            modality=modality,
+            video=video,
+            mask=inputs.mask,
+            logit=logit,
+            projected=projection,
+            attended=attention,
         )
 
     def embed(self, inputs: Inputs) -> Float[Tensor, "video time modality hidden"]:
-        """Project each modality's streams to the hidden size."""
-        projected = [
-            project(streams, present)
-            for project, streams, present in zip(
-                self.project, inputs.streams, inputs.mask.unbind(dim=2), strict=True
-            )
-        ]
-        return torch.stack(projected, dim=2)
+        """Project the streams of each modality to the hidden size."""
+        projections = []
+        for m, project in enumerate(self.project):
+            present = inputs.mask[:, :, m]
+            projections.append(project(inputs.streams[m], present))
+        return torch.stack(projections, dim=2)
 
     def encode(
         self,
@@ -156,35 +169,49 @@ class HAN(nn.Module):
         *,
         cross_attention: bool = True,
     ) -> Float[Tensor, "video time modality hidden"]:
-        """Let the segments attend to one another, layer by layer."""
-        for layer in self.layers[-1:] if self.last_layer_only else self.layers:
-            hidden = layer(hidden, mask, cross_attention=cross_attention)
-        if self.last_norms:
-            normed = [
-                norm(x)
-                for norm, x in zip(self.last_norms, hidden.unbind(dim=2), strict=True)
-            ]
-            hidden = torch.stack(normed, dim=2)
-        return hidden
+        """Apply the attention layers.
 
-    def drop_out(self, hidden: Float[Tensor, "video time modality hidden"]) -> Tensor:
-        """Dropout at each modality's own rate."""
-        if not (
-            self.training and any(self.output_dropout)
-        ):  # draws no random numbers where nothing is dropped
+        Args:
+            hidden: Segment vectors.
+            mask: Segments that exist.
+            cross_attention: Whether a modality reads the other one.
+        """
+        layers = self.layers[-1:] if self.last_layer_only else self.layers
+        for layer in layers:
+            hidden = layer(hidden, mask, cross_attention=cross_attention)
+        if not self.last_norms:
             return hidden
-        streams = zip(hidden.unbind(dim=2), self.output_dropout, strict=True)
-        return torch.stack(
-            [nn.functional.dropout(x, rate) if rate else x for x, rate in streams],
-            dim=2,
-        )
+        streams = hidden.unbind(dim=2)
+        outputs = [
+            norm(stream) for norm, stream in zip(self.last_norms, streams, strict=True)
+        ]
+        return torch.stack(outputs, dim=2)
+
+    def drop_out(
+        self, hidden: Float[Tensor, "video time modality hidden"]
+    ) -> Float[Tensor, "video time modality hidden"]:
+        """Apply dropout at the rate of each modality."""
+        # without dropout no random numbers may be drawn
+        if not self.training or not any(self.output_dropout):
+            return hidden
+        outputs = []
+        for stream, rate in zip(hidden.unbind(dim=2), self.output_dropout, strict=True):
+            output = nn.functional.dropout(stream, rate) if rate else stream
+            outputs.append(output)
+        return torch.stack(outputs, dim=2)
+
+
+def _check_rate(name: str, rate: float) -> None:
+    if not 0 <= rate < 1:
+        raise RecipeError(f"{name} must lie in [0, 1), not {rate}")
 
 
 def _layers(settings: HANSettings) -> list[HybridAttention]:
-    if settings.layer_weights == "copied":
-        first = _layer(settings)
-        return [first, *(copy.deepcopy(first) for _ in range(settings.layers - 1))]
-    return [_layer(settings) for _ in range(settings.layers)]
+    if settings.layer_weights == "independent":
+        return [_layer(settings) for _ in range(settings.layers)]
+    first = _layer(settings)
+    copies = [copy.deepcopy(first) for _ in range(settings.layers - 1)]
+    return [first, *copies]
 
 
 def _layer(settings: HANSettings) -> HybridAttention:

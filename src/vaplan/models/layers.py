@@ -1,7 +1,6 @@
-"""The building blocks of parser networks: one projection per modality, and hybrid attention
-across them.
+"""Layers of parser networks: projection of features, and hybrid attention.
 
-Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), section 4.
+Source: Tian, Li, Xu, ECCV 2020, arXiv 2007.10558, section 4.
 """
 
 from collections.abc import Sequence
@@ -10,18 +9,36 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from vaplan.arrays import Inputs
 from vaplan.errors import UsageError
 
-UPDATES, NORMS = ("parallel", "sequential"), ("post", "pre")
+UPDATES = ("parallel", "sequential")
+NORMS = ("post", "pre")
+
+
+def existing_streams(
+    inputs: Inputs,
+) -> tuple[Float[Tensor, "video time audio"], Float[Tensor, "video time visual"]]:
+    """Return the one stream of each modality, zero where a modality is absent.
+
+    Segments that lack one modality are zero in both.
+    """
+    (audio,), (visual,) = inputs.streams
+    absent = ~inputs.mask.all(dim=-1)[..., None]
+    return audio.masked_fill(absent, 0), visual.masked_fill(absent, 0)
 
 
 class Projection(nn.Module):
-    """Bring the feature streams of one modality to the hidden size: one linear map each, and one
-    that fuses them.
+    """Project the feature streams of one modality to the hidden size.
 
-    With `normalise` each vector is brought to mean 0 and variance 1 first, so that streams of any
-    scale count alike: the numbers of a unit vector are far smaller than those of a network's
-    rectified layer.
+    Each stream has a linear map, and another one fuses them.
+
+    Args:
+        sizes: Feature size of each stream.
+        hidden: Size of the result.
+        normalise: Bring each vector to mean 0 and variance 1 first, so that streams of
+            any scale count alike: the values of a unit vector are far smaller than those
+            of a rectified layer.
     """
 
     def __init__(
@@ -37,30 +54,36 @@ class Projection(nn.Module):
             nn.LayerNorm(size) if normalise else nn.Identity() for size in sizes
         )
         self.each = nn.ModuleList(nn.Linear(size, hidden) for size in sizes)
-        self.fuse = (
-            nn.Linear(hidden * len(sizes), hidden) if len(sizes) > 1 else nn.Identity()
-        )
+        self.fuse: nn.Module = nn.Identity()
+        if len(sizes) > 1:
+            self.fuse = nn.Linear(hidden * len(sizes), hidden)
 
     def forward(
         self,
         streams: Sequence[Float[Tensor, "video time _"]],
         present: Bool[Tensor, "video time"],
     ) -> Float[Tensor, "video time hidden"]:
+        """Project the streams; features of absent segments are read as zero.
+
+        Args:
+            streams: Feature streams of the modality.
+            present: Segments in which the modality exists.
+        """
         absent = ~present[..., None]
-        projected = [
-            linear(norm(stream.masked_fill(absent, 0)))
-            for norm, linear, stream in zip(self.norms, self.each, streams, strict=True)
-        ]
-        fused: Tensor = self.fuse(torch.cat(projected, dim=-1))
-        return fused
+        projections = []
+        for norm, linear, stream in zip(self.norms, self.each, streams, strict=True):
+            features = norm(stream.masked_fill(absent, 0))
+            projections.append(linear(features))
+        fusion: Tensor = self.fuse(torch.cat(projections, dim=-1))
+        return fusion
 
 
 class TemporalAttention(nn.Module):
-    """Multi-head attention to the segments of a memory that exist; zero for a video that has none
-    of them.
+    """Multi-head attention to the existing segments of a memory.
 
-    Softmax over no segment at all is NaN, in the gradients even where the result is thrown away,
-    so such a video attends to its (zeroed) padding first and the result is removed after.
+    The result is zero for a video without such segments. A softmax over no segment is
+    NaN, and so are its gradients even if the result is discarded. Such a video therefore
+    attends to its padding, which is zero, and the result is removed afterwards.
     """
 
     def __init__(self, hidden: int, heads: int, dropout: float) -> None:
@@ -75,22 +98,36 @@ class TemporalAttention(nn.Module):
         memory: Float[Tensor, "video memory hidden"],
         present: Bool[Tensor, "video memory"],
     ) -> Float[Tensor, "video time hidden"]:
-        anything = present.any(dim=1, keepdim=True)
-        padding = anything & ~present
-        attended = self.attention(
+        """Attend to the memory.
+
+        Args:
+            query: Segments that attend.
+            memory: Segments to attend to.
+            present: Segments of the memory that exist.
+        """
+        has_segments = present.any(dim=1, keepdim=True)
+        padding = has_segments & ~present
+        result, _ = self.attention(
             query, memory, memory, key_padding_mask=padding, need_weights=False
-        )[0]
-        masked: Tensor = attended.masked_fill(~anything[..., None], 0)
-        return masked
+        )
+        existing: Tensor = result.masked_fill(~has_segments[..., None], 0)
+        return existing
 
 
 class HybridAttention(nn.Module):
     """HAN layer: self and cross-modal attention with shared weights.
 
-    With `update="parallel"` both modalities read the layer's input (HAN); with `"sequential"` the
-    visual one reads the audio one as just updated (VALOR, Lai et al., NeurIPS 2023). With
-    `norm="post"` every sum is normalised (HAN); with `"pre"` it is the query that is, and what it
-    takes from the other modality is not (VALOR's other form).
+    Args:
+        hidden: Size of a segment's vector.
+        heads: Number of attention heads.
+        feedforward: Size of the feed-forward layer.
+        dropout: Dropout rate.
+        update: "parallel": both modalities read the input of the layer (HAN).
+            "sequential": the visual modality reads the updated audio modality (VALOR,
+            Lai et al., NeurIPS 2023).
+        norm: "post": every sum is normalised (HAN). "pre": the query is normalised, but
+            not the memory of the other modality (VALOR).
+        cross_attention: Whether the layer has cross-modal attention.
     """
 
     def __init__(
@@ -106,19 +143,16 @@ class HybridAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.own = TemporalAttention(hidden, heads, dropout)
-        self.cross = (
-            TemporalAttention(hidden, heads, dropout) if cross_attention else None
-        )
-        self.expand, self.contract = (
-            nn.Linear(hidden, feedforward),
-            nn.Linear(feedforward, hidden),
-        )
-        self.norm_attention, self.norm_feedforward = (
-            nn.LayerNorm(hidden),
-            nn.LayerNorm(hidden),
-        )
+        self.cross: TemporalAttention | None = None
+        if cross_attention:
+            self.cross = TemporalAttention(hidden, heads, dropout)
+        self.expand = nn.Linear(hidden, feedforward)
+        self.contract = nn.Linear(feedforward, hidden)
+        self.norm_attention = nn.LayerNorm(hidden)
+        self.norm_feedforward = nn.LayerNorm(hidden)
         self.dropout = nn.Dropout(dropout)
-        self.sequential, self.normalise_first = update == "sequential", norm == "pre"
+        self.sequential = update == "sequential"
+        self.normalise_first = norm == "pre"
 
     def forward(
         self,
@@ -127,43 +161,62 @@ class HybridAttention(nn.Module):
         *,
         cross_attention: bool = True,
     ) -> Float[Tensor, "video time modality hidden"]:
-        """Update both modalities; without cross attention from themselves only."""
+        """Update both modalities.
+
+        Args:
+            hidden: Segment vectors.
+            mask: Segments that exist.
+            cross_attention: Whether a modality reads the other one.
+        """
         audio, visual = hidden.unbind(dim=2)
-        heard, seen = mask.unbind(dim=2)
-        crossing = self.cross if cross_attention else None
-        new_audio = self.attend(audio, visual, (heard, seen), crossing)
+        audio_present, visual_present = mask.unbind(dim=2)
+        cross = self.cross if cross_attention else None
+        new_audio = self.attend(
+            audio, visual, (audio_present, visual_present), cross=cross
+        )
         new_visual = self.attend(
-            visual, new_audio if self.sequential else audio, (seen, heard), crossing
+            visual,
+            new_audio if self.sequential else audio,
+            (visual_present, audio_present),
+            cross=cross,
         )
         return torch.stack((new_audio, new_visual), dim=2)
 
     def attend(
         self,
-        query: Float[Tensor, "video time hidden"],
+        stream: Float[Tensor, "video time hidden"],
         other: Float[Tensor, "video time hidden"],
         present: tuple[Bool[Tensor, "video time"], Bool[Tensor, "video time"]],
-        crossing: TemporalAttention | None,
+        *,
+        cross: TemporalAttention | None,
     ) -> Float[Tensor, "video time hidden"]:
-        """Update one modality from itself and the other one."""
-        asked = self.norm_attention(query) if self.normalise_first else query
-        cross = (
-            None
-            if crossing is None
-            else self.dropout(crossing(asked, other, present[1]))
-        )
-        own = self.dropout(self.own(asked, asked, present[0]))
-        query = (query if cross is None else query + cross) + own
+        """Update one modality from itself and from the other modality.
+
+        Args:
+            stream: Segments of the modality.
+            other: Segments of the other modality.
+            present: Existing segments of the modality and of the other one.
+            cross: Cross-modal attention; None to read only the modality itself.
+        """
+        query = self.norm_attention(stream) if self.normalise_first else stream
+        stream_present, other_present = present
+        cross_change: Tensor | None = None
+        if cross is not None:
+            cross_change = self.dropout(cross(query, other, other_present))
+        own_change = self.dropout(self.own(query, query, stream_present))
+        if cross_change is not None:
+            stream = stream + cross_change
+        stream = stream + own_change
         if self.normalise_first:
-            return query + self.feed_forward(self.norm_feedforward(query))
-        query = self.norm_attention(query)
-        updated: Tensor = self.norm_feedforward(query + self.feed_forward(query))
-        return updated
+            return stream + self.feed_forward(self.norm_feedforward(stream))
+        stream = self.norm_attention(stream)
+        output: Tensor = self.norm_feedforward(stream + self.feed_forward(stream))
+        return output
 
     def feed_forward(
-        self, query: Float[Tensor, "video time hidden"]
+        self, stream: Float[Tensor, "video time hidden"]
     ) -> Float[Tensor, "video time hidden"]:
-        """Two linear maps, segment by segment."""
-        step: Tensor = self.dropout(
-            self.contract(self.dropout(self.expand(query).relu()))
-        )
-        return step
+        """Apply two linear maps segment by segment."""
+        wide = self.dropout(self.expand(stream).relu())
+        output: Tensor = self.dropout(self.contract(wide))
+        return output

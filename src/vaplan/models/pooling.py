@@ -1,6 +1,7 @@
 """MIL pooling: from segments (instances) to a video (the bag), per class.
 
-Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558), attentive MMIL pooling, equations 6 to 8.
+Source: Tian, Li, Xu, ECCV 2020, arXiv 2007.10558, attentive MMIL pooling, equations 6
+to 8.
 """
 
 from collections.abc import Callable
@@ -16,11 +17,15 @@ def weighted_sum(
     probability: Float[Tensor, "video time modality class"],
     weight: Float[Tensor, "video time modality class"],
 ) -> Float[Tensor, "video class"]:
-    """Add up attended probabilities, as published.
+    """Add up the weighted probabilities, as published.
 
-    The weights sum to 1 over time in each modality and over modalities in each segment, which
-    does not make their total 1: it lies between 0 and the number of modalities, so the result can
-    exceed 1. Losses clamp it.
+    The weights sum to 1 over time in each modality, times 1 over modalities in each
+    segment. Their total is therefore not 1 but lies between 0 and the number of
+    modalities, and the result can exceed 1. Losses clamp it.
+
+    Args:
+        probability: Probability of each class in each segment and modality.
+        weight: Product of both attentions.
     """
     return (weight * probability).sum(dim=(1, 2))
 
@@ -29,11 +34,16 @@ def weighted_mean(
     probability: Float[Tensor, "video time modality class"],
     weight: Float[Tensor, "video time modality class"],
 ) -> Float[Tensor, "video class"]:
-    """The same, divided by the total weight: a probability."""
-    tiny = torch.finfo(
-        weight.dtype
-    ).tiny  # a video with nothing in it has no weight, and probability 0
-    return weighted_sum(probability, weight) / weight.sum(dim=(1, 2)).clamp(min=tiny)
+    """Divide `weighted_sum` by the total weight: the result is a probability.
+
+    Args:
+        probability: Probability of each class in each segment and modality.
+        weight: Product of both attentions.
+    """
+    # a video without segments has no weight, and probability 0
+    smallest = torch.finfo(weight.dtype).tiny
+    total_weight = weight.sum(dim=(1, 2)).clamp(min=smallest)
+    return weighted_sum(probability, weight) / total_weight
 
 
 POOLINGS: dict[str, Pooling] = {"mmil": weighted_sum, "mmil_fixed": weighted_mean}
@@ -45,15 +55,29 @@ def masked_softmax(
     *,
     dim: int,
 ) -> Float[Tensor, "video time modality class"]:
-    """Softmax over the cells that exist; zeros where there are none (never NaN, nor in the
-    gradients)."""
+    """Compute the softmax over the cells that exist; zeros where there are none.
+
+    Neither the result nor a gradient is ever NaN.
+
+    Args:
+        logit: Logits.
+        mask: Segments that exist.
+        dim: Axis of the softmax.
+    """
     absent = ~mask[..., None]
     lowest = torch.finfo(logit.dtype).min
-    return logit.masked_fill(absent, lowest).softmax(dim).masked_fill(absent, 0)
+    weight = logit.masked_fill(absent, lowest).softmax(dim)
+    return weight.masked_fill(absent, 0)
 
 
 class AttentiveMMIL(nn.Module):
-    """Attend, per class, to segments within a modality and to modalities within a segment."""
+    """Attend, per class, to segments within a modality and to modalities within a segment.
+
+    Args:
+        hidden: Size of a segment's vector.
+        classes: Number of classes.
+        pool: Pooling of the weighted probabilities, one of `POOLINGS`.
+    """
 
     def __init__(
         self, hidden: int, classes: int, *, pool: Pooling = weighted_sum
@@ -69,8 +93,17 @@ class AttentiveMMIL(nn.Module):
         probability: Float[Tensor, "video time modality class"],
         mask: Bool[Tensor, "video time modality"],
     ) -> tuple[Float[Tensor, "video modality class"], Float[Tensor, "video class"]]:
-        """Return the probabilities of each modality of the video, and of the video."""
-        over_time = masked_softmax(self.time_attention(hidden), mask, dim=1)
-        over_modality = masked_softmax(self.modality_attention(hidden), mask, dim=2)
-        modality = (over_time * probability).sum(dim=1)
-        return modality, self.pool(probability, over_time * over_modality)
+        """Compute the probabilities of each modality of the video, and of the video.
+
+        Args:
+            hidden: Segment vectors.
+            probability: Probability of each class in each segment and modality.
+            mask: Segments that exist.
+        """
+        time_logit = self.time_attention(hidden)
+        modality_logit = self.modality_attention(hidden)
+        time_weight = masked_softmax(time_logit, mask, dim=1)
+        modality_weight = masked_softmax(modality_logit, mask, dim=2)
+        modality = (time_weight * probability).sum(dim=1)
+        video = self.pool(probability, time_weight * modality_weight)
+        return modality, video

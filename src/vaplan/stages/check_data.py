@@ -18,10 +18,10 @@ from vaplan.annotations import (
 )
 from vaplan.annotations.issues import find_issues
 from vaplan.annotations.media_files import MediaFolder
-from vaplan.arrays import AUDIO, VISUAL, audio_visual
 from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import last_segment
-from vaplan.media import glance
+from vaplan.media import glance, time_limit
+from vaplan.modalities import AUDIO, VISUAL, audio_visual
 from vaplan.reading import csv_text
 from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import write_text
@@ -147,7 +147,9 @@ def look_at_media(
             videos_of.setdefault(media.find(video), []).append(video)
         except MediaError as error:
             yield _gone(GONE[0], error.what, video, data)
-    results = run_supervised(glance, list(videos_of), workers=workers)
+    results = run_supervised(
+        glance, list(videos_of), workers=workers, seconds=time_limit
+    )
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:

@@ -19,7 +19,7 @@ from vaplan.dataset import Encoders
 from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import MediaError, StoreError
-from vaplan.media import CENTRE, Cut
+from vaplan.media import CENTRE, Cut, time_limit
 from vaplan.store import Entry, Store, Writer
 from vaplan.store import stores as existing
 from vaplan.workers import Engine, Failed, Progress, run_supervised
@@ -64,6 +64,7 @@ def features(
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     allow_outside: bool = False,
+    timeout: float | None = None,
 ) -> Outcome:
     """Bring the store up to date with the data set; what is there already is not touched.
 
@@ -77,6 +78,8 @@ def features(
             store was begun.
         sampling: When pictures are taken; see `media.Cut`.
         allow_outside: Accept paths of videos that lead out of the media folder.
+        timeout: Seconds that one file may take; by default ten minutes and one second per
+            MB.
     """
     Cut(sampling=sampling)  # refuses a name that does not exist
     pairs = [
@@ -110,10 +113,15 @@ def features(
             workers=workers,
             prepare=_prepare,
             arguments=[computes],
+            seconds=timeout or _time_limit,
             engine=engine,
         )
         failed = _fill(writers, chain(unfound, results), total=total, progress=progress)
     return Outcome(total - len(failed), already, tuple(failed))
+
+
+def _time_limit(job: Job) -> float:
+    return time_limit(job.path)
 
 
 def _create(

@@ -44,6 +44,7 @@ class Imported:
         failed: Ids and one-line reasons, one for every file that is not what it should be.
         stores: The features there are, as the store names them.
         absent: What else belongs to the pack and is not there, one line each.
+        zeros: Videos with a feature array of zeros only, one line per encoder.
     """
 
     done: int
@@ -51,6 +52,7 @@ class Imported:
     failed: tuple[tuple[str, str], ...]
     stores: tuple[str, ...]
     absent: tuple[str, ...]
+    zeros: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def import_pack(
         unusable, without = import_labels(LAYOUTS[layout], folder, data, labels)
         absent += without
     jobs = [_job(pack, data.ids, store) for pack in located]
-    failed = _fill_all(jobs, progress)
+    failed, zeros = _fill_all(jobs, progress)
     touched = {video for job in jobs for video in job.lacking}
     return Imported(
         done=len(touched - {video for video, _ in failed}),
@@ -120,6 +122,7 @@ def import_pack(
         failed=(*unusable, *failed),
         stores=tuple(job.store.card.encoder for job in jobs if job.store),
         absent=tuple(absent),
+        zeros=tuple(zeros),
     )
 
 
@@ -189,14 +192,21 @@ def _job(located: Found, videos: Sequence[str], root: Path) -> Job:
     return Job(located, store, tuple(store.lacking(videos, retry="")))
 
 
-def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str, str]]:
-    """Bring every store up to date; returns the videos that cannot be read, with the reasons."""
-    failed, done, total = (
-        list[tuple[str, str]](),
-        0,
-        sum(len(job.lacking) for job in jobs),
-    )
+def _fill_all(
+    jobs: Sequence[Job], progress: Progress | None
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Bring every store up to date.
+
+    Returns:
+        The videos that cannot be read with the reasons, and a line for each encoder that has
+        videos with zeros only.
+    """
+    failed = list[tuple[str, str]]()
+    notes = list[str]()
+    total = sum(len(job.lacking) for job in jobs)
+    done = 0
     for job in jobs:
+        zeros = list[str]()
         with job.store.writing() if job.store else nullcontext() as writer:
             for entry in _fill(job, writer):
                 done += 1
@@ -204,7 +214,15 @@ def _fill_all(jobs: Sequence[Job], progress: Progress | None) -> list[tuple[str,
                     progress(done, total, entry.reason)
                 if entry.reason:
                     failed.append((entry.video, entry.reason))
-    return failed
+                elif entry.feature is not None and not entry.feature.any():
+                    zeros.append(entry.video)
+        if zeros:
+            notes.append(
+                f"{len(zeros)} of {len(job.lacking)} videos have only zeros as features "
+                f"of {job.found.pack.encoder}, the first is {zeros[0]!r}; "
+                "check the published files"
+            )
+    return failed, notes
 
 
 def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -201,7 +202,9 @@ def compute_dataset_evidence(
         strategy,
         has_tags=has_tags,
         dense=tuple(dense),
-        reference=dense_videos.reference_tensor(values.shape[1]) if dense else None,
+        reference=torch.from_numpy(dense_videos.reference(values.shape[1]))
+        if dense
+        else None,
     )
 
 

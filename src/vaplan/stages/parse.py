@@ -9,6 +9,7 @@ from vaplan.annotations.media_files import MediaFile, list_media_files
 from vaplan.errors import UsageError, unknown
 from vaplan.exports import EXPORTS
 from vaplan.exports.plain import segment_scores_csv
+from vaplan.media import time_limit
 from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
 from vaplan.workers import Failed, Progress, run_supervised
@@ -44,6 +45,7 @@ def parse(
     scores: bool = False,
     skip_existing: bool = False,
     workers: int | None = None,
+    timeout: float | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Parse media files, and folders of them, and write their timelines.
@@ -64,6 +66,8 @@ def parse(
             which users threshold and plot.
         skip_existing: Write only timelines that do not exist, each format by itself.
         workers: Number of worker processes; by default one for each core.
+        timeout: Seconds that one file may take; by default ten minutes and one second per
+            MB.
         progress: Called after every file.
 
     Raises:
@@ -92,7 +96,12 @@ def parse(
         check_writable(folder)
     failed = list[tuple[str, str]]()
     results = run_supervised(
-        parse_file, due, workers=workers, prepare=_load_parser, arguments=[load]
+        parse_file,
+        due,
+        workers=workers,
+        prepare=_load_parser,
+        arguments=[load],
+        seconds=timeout or _time_limit,
     )
     for done, (job, result) in enumerate(results, start=1):
         problem = ""
@@ -106,6 +115,10 @@ def parse(
         if progress:
             progress(done, len(due), problem)
     return Outcome(len(due) - len(failed), len(jobs) - len(due), tuple(failed))
+
+
+def _time_limit(job: ParseJob) -> float:
+    return time_limit(job.path)
 
 
 def _with_file_names(

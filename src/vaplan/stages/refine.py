@@ -170,7 +170,7 @@ def combine_by_stacking(
         encoder[dense],
         prediction[dense],
         dataset.weak_label[dense],
-        videos.annotations.reference_tensor(dataset.segments),
+        torch.from_numpy(videos.annotations.reference(dataset.segments)),
     )
     return model.probability(encoder, prediction, dataset.weak_label)
 

@@ -17,7 +17,7 @@ from vaplan.decisions import decide, keep_one_label
 from vaplan.errors import RecipeError, RunError, UsageError
 from vaplan.locks import lock_folder
 from vaplan.metrics.ave import label_accuracy
-from vaplan.metrics.llp import llp
+from vaplan.metrics.llp import llp_scores
 from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
 from vaplan.stages.evaluate import score_run
@@ -245,7 +245,7 @@ def make_validation(data: Annotations, recipe: Recipe) -> training.Validate:
             one_label = keep_one_label(marked, prediction.segment)
             return label_accuracy(reference, one_label.numpy())
         level, kind = settings.select_by.split()
-        return llp(reference, marked.numpy())[level][kind]
+        return llp_scores(reference, marked.numpy()).percent()[level][kind]
 
     return score
 

@@ -1,5 +1,4 @@
-"""Classes and how they are described in words: those of the public data sets, and the user's own
-from a file."""
+"""Classes and their descriptions in words: LLP, AVE, and taxonomy files."""
 
 from vaplan.taxonomy.files import read_task, read_taxonomy, with_prompts
 from vaplan.taxonomy.taxonomy import (
@@ -7,9 +6,9 @@ from vaplan.taxonomy.taxonomy import (
     LLP,
     TEMPLATES,
     Taxonomy,
+    display_name,
     from_names,
     multi_hot,
-    spoken,
 )
 
 __all__ = [
@@ -17,10 +16,10 @@ __all__ = [
     "LLP",
     "TEMPLATES",
     "Taxonomy",
+    "display_name",
     "from_names",
     "multi_hot",
     "read_task",
     "read_taxonomy",
-    "spoken",
     "with_prompts",
 ]

@@ -1,4 +1,4 @@
-"""Classes and the sentences that describe them to a text encoder, per modality.
+"""Classes, and the prompts that describe them to a text encoder, per modality.
 
 The default templates follow Zhou et al. 2024, arXiv 2406.00919.
 """
@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool
 
-from vaplan.arrays import MODALITIES
 from vaplan.errors import AnnotationError, UsageError, unknown
+from vaplan.modalities import MODALITIES
 
 TEMPLATES = {
     "audio": ("This sound contains the {}.",),
@@ -20,15 +20,15 @@ TEMPLATES = {
 }
 
 
-def spoken(name: str) -> str:
-    """Return the class name as words of a prompt.
+def display_name(name: str) -> str:
+    """Return the name of a class as words of a prompt.
 
-    >>> spoken("Frying_(food)")
+    >>> display_name("Frying_(food)")
     'frying food'
     """
-    return " ".join(
-        name.replace("_", " ").replace("(", " ").replace(")", " ").lower().split()
-    )
+    for separator in "_()":
+        name = name.replace(separator, " ")
+    return " ".join(name.lower().split())
 
 
 MAX_CLASSES = 20_000  # a grid has an axis of classes; AudioSet has 527
@@ -38,8 +38,10 @@ MAX_CLASSES = 20_000  # a grid has an axis of classes; AudioSet has 527
 class Taxonomy:
     """An ordered list of classes; index c of every grid is `classes[c]`.
 
-    `templates` maps a modality to sentence templates with one `{}`; `own_prompts` maps a modality
-    and a class to sentences that replace the templates.
+    Attributes:
+        classes: Names of the classes.
+        templates: Prompts with one `{}` for the name of a class, per modality.
+        own_prompts: Prompts that replace the templates, per modality and class.
     """
 
     classes: tuple[str, ...]
@@ -60,18 +62,18 @@ class Taxonomy:
                 f"{len(self.classes):,} classes, expected at most {MAX_CLASSES:,}",
                 fix="check that this is a list of classes",
             )
-        twice = [name for name, times in Counter(self.classes).items() if times > 1]
-        if twice:
-            raise AnnotationError(
-                f"class {twice[0]!r} is listed twice", fix="keep one of the two"
-            )
+        for name, count in Counter(self.classes).items():
+            if count > 1:
+                raise AnnotationError(
+                    f"class {name!r} is listed twice", fix="keep one of the two"
+                )
         for modality, templates in self.templates.items():
             if modality not in MODALITIES:
                 raise UsageError(unknown("modality", modality, MODALITIES))
             for template in templates:
                 if template.count("{}") != 1:
                     raise UsageError(
-                        f"template {template!r} must hold one {{}} for the class name"
+                        f"template {template!r} must contain one {{}} for the class name"
                     )
 
     def __len__(self) -> int:
@@ -93,22 +95,24 @@ class Taxonomy:
         return {name: index for index, name in enumerate(self.classes)}
 
     def prompts(self, modality: str) -> list[list[str]]:
-        """Return the prompts of each class, whose embeddings are averaged."""
-        own = self.own_prompts.get(modality, {})
-        return [
-            list(own[c]) if c in own else self._filled(modality, c)
-            for c in self.classes
-        ]
+        """Return the prompts of each class; their embeddings are averaged."""
+        own_prompts = self.own_prompts.get(modality, {})
+        prompts = []
+        for name in self.classes:
+            if name in own_prompts:
+                prompts.append(list(own_prompts[name]))
+            else:
+                prompts.append(self._prompts_from_templates(modality, name))
+        return prompts
 
-    def _filled(self, modality: str, name: str) -> list[str]:
-        return [
-            template.replace("{}", spoken(name))
-            for template in self.templates[modality]
-        ]
+    def _prompts_from_templates(self, modality: str, name: str) -> list[str]:
+        words = display_name(name)
+        templates = self.templates[modality]
+        return [template.replace("{}", words) for template in templates]
 
 
 def from_names(names: Iterable[str]) -> Taxonomy:
-    """A taxonomy of the distinct names, in alphabetical order."""
+    """Return a taxonomy of the distinct names, in alphabetical order."""
     return Taxonomy(tuple(sorted(set(names))))
 
 
@@ -117,28 +121,26 @@ def multi_hot(names: Sequence[str], taxonomy: Taxonomy) -> Bool[np.ndarray, " cl
 
     Args:
         names: Names of classes.
-        taxonomy: Classes.
+        taxonomy: Classes of the result.
     """
     marked = np.zeros(len(taxonomy), dtype=bool)
     marked[[taxonomy.index(name) for name in names]] = True
     return marked
 
 
-LLP = Taxonomy(
-    tuple(
-        """Speech Car Cheering Dog Cat Frying_(food) Basketball_bounce Fire_alarm Chainsaw Cello Banjo Singing
-        Chicken_rooster Violin_fiddle Vacuum_cleaner Baby_laughter Accordion Lawn_mower Motorcycle Helicopter
-        Acoustic_guitar Telephone_bell_ringing Baby_cry_infant_cry Blender Clapping""".split()
-    )
-)
+LLP_CLASSES = """
+    Speech Car Cheering Dog Cat Frying_(food) Basketball_bounce Fire_alarm Chainsaw
+    Cello Banjo Singing Chicken_rooster Violin_fiddle Vacuum_cleaner Baby_laughter
+    Accordion Lawn_mower Motorcycle Helicopter Acoustic_guitar Telephone_bell_ringing
+    Baby_cry_infant_cry Blender Clapping
+"""
+AVE_CLASSES = """
+    Church bell; Male speech, man speaking; Bark; Fixed-wing aircraft, airplane;
+    Race car, auto racing; Female speech, woman speaking; Helicopter; Violin, fiddle;
+    Flute; Ukulele; Frying (food); Truck; Shofar; Motorcycle; Acoustic guitar;
+    Train horn; Clock; Banjo; Goat; Baby cry, infant cry; Bus; Chainsaw; Cat; Horse;
+    Toilet flush; Rodents, rats, mice; Accordion; Mandolin
+"""
 
-AVE = Taxonomy(
-    tuple(
-        """Church bell; Male speech, man speaking; Bark; Fixed-wing aircraft, airplane; Race car, auto racing;
-        Female speech, woman speaking; Helicopter; Violin, fiddle; Flute; Ukulele; Frying (food); Truck; Shofar;
-        Motorcycle; Acoustic guitar; Train horn; Clock; Banjo; Goat; Baby cry, infant cry; Bus; Chainsaw; Cat;
-        Horse; Toilet flush; Rodents, rats, mice; Accordion; Mandolin""".replace(
-            "\n        ", " "
-        ).split("; ")
-    )
-)
+LLP = Taxonomy(tuple(LLP_CLASSES.split()))
+AVE = Taxonomy(tuple(name.strip() for name in AVE_CLASSES.split(";")))

@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from vaplan.errors import MachineError
 from vaplan.workers.faults import Failed, Item, Result
-from vaplan.workers.processes import Work, run_in_order
+from vaplan.workers.processes import TimeLimit, Work, run_in_order
 
-__all__ = ["Engine", "Failed", "Progress", "run_supervised"]
+__all__ = ["Engine", "Failed", "Progress", "TimeLimit", "run_supervised"]
 
 SECONDS_PER_ITEM = 600.0
 MAX_CONSECUTIVE_FAILURES = 10  # alike and perhaps the machine's, before it is checked
+MEMORY_SHARE = 0.9  # of the machine's, for all workers together
+MIN_MEMORY = 4 * 1024**3  # a worker with CLIP and CLAP needs 3 GiB
 CHECK_ITEMS = 3  # items that the check tries where none has succeeded yet
 
 
@@ -47,7 +49,7 @@ class Engine(Protocol):
     """
 
     def __call__(
-        self, work: Work, items: Sequence[Any], *, count: int, seconds: float
+        self, work: Work, items: Sequence[Any], *, count: int, seconds: TimeLimit
     ) -> Iterator[tuple[Any, Any | Failed]]:
         """Yield every item with its result or its failure.
 
@@ -55,7 +57,8 @@ class Engine(Protocol):
             work: The function that runs on every item, and its preparation.
             items: The arguments of the function, one a call.
             count: The largest number of workers.
-            seconds: The time limit of one item.
+            seconds: The time limit of one item, or a function of the item that
+                returns it.
 
         Raises:
             MachineError: No worker can start.
@@ -69,7 +72,8 @@ def run_supervised(
     workers: int | None = None,
     prepare: Callable[..., None] | None = None,
     arguments: Sequence[Any] = (),
-    seconds: float = SECONDS_PER_ITEM,
+    seconds: TimeLimit = SECONDS_PER_ITEM,
+    memory: int | None = None,
     engine: Engine = run_in_order,
 ) -> Iterator[tuple[Item, Result | Failed]]:
     """Yield every item with its result or its failure, in the engine's order.
@@ -83,28 +87,38 @@ def run_supervised(
         workers: The number of processes; by default one a core.
         prepare: A function that every new worker calls once, before its first item.
         arguments: The arguments of `prepare`.
-        seconds: The time limit of one item; its worker is killed after that.
+        seconds: The time limit of one item, or a function of the item that returns it.
+            The worker of an item that takes longer is killed; such an item is not retried.
+        memory: Bytes that each worker may allocate; by default an equal share of 90 % of
+            the machine's memory, at least 4 GiB.
         engine: The implementation that starts the workers.
 
     Raises:
         MachineError: The last `MAX_CONSECUTIVE_FAILURES` items failed alike, and the
             machine is the cause; the last of these items is not yielded.
     """
-    work = Work(function, prepare, arguments)
     count = workers or os.cpu_count() or 1
+    work = Work(function, prepare, arguments, memory or _memory_share(count))
+    work_alone = replace(work, memory=memory or _memory_share(1))
     retries = list[Item]()
 
     def run_one(item: Item) -> Result | Failed:
-        ((_, result),) = engine(work, [item], count=1, seconds=seconds)
+        ((_, result),) = engine(work_alone, [item], count=1, seconds=seconds)
         return result
 
     watch = _FailureWatch(run_one, items)
     for item, result in watch(engine(work, items, count=count, seconds=seconds)):
-        if isinstance(result, Failed) and result.machine:
+        if isinstance(result, Failed) and result.machine and not result.is_final:
             retries.append(item)
         else:
             yield item, result
     yield from watch((item, run_one(item)) for item in retries)
+
+
+def _memory_share(count: int) -> int:
+    """Return the bytes that each of some workers may allocate."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(MIN_MEMORY, int(MEMORY_SHARE * total) // count)
 
 
 @dataclass

@@ -28,10 +28,12 @@ class Failed:
     Attributes:
         reason: The cause of the failure, in one line.
         machine: The fault of the machine that may be the cause; empty where the item is.
+        is_final: Whether a second try would take long and probably fail too.
     """
 
     reason: str
     machine: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True)

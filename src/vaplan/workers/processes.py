@@ -5,6 +5,7 @@ Every worker has its own pipe, so the death of a worker is noticed and costs one
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
@@ -23,6 +24,7 @@ from vaplan.workers.faults import Failed, Guarded
 MAX_AHEAD = 4  # items a worker that may be finished before their turn
 MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
 START_SECONDS = 600.0  # time limit in which a worker must be ready
+TimeLimit = float | Callable[[Any], float]  # in seconds
 DEATHS = "deaths of worker processes"
 TIME_OUTS = "time-outs"
 
@@ -35,15 +37,17 @@ class Work:
         function: The function that runs on every item.
         prepare: A function that runs once, before the first item.
         arguments: The arguments of `prepare`.
+        memory: Bytes that a worker may allocate; None for no limit.
     """
 
     function: Callable[[Any], Any]
     prepare: Callable[..., None] | None = None
     arguments: Sequence[Any] = ()
+    memory: int | None = None
 
 
 def run_in_order(
-    work: Work, items: Sequence[Any], *, count: int, seconds: float
+    work: Work, items: Sequence[Any], *, count: int, seconds: TimeLimit
 ) -> Iterator[tuple[Any, Any]]:
     """Yield every item with its result or its failure, in the order of the items.
 
@@ -51,7 +55,7 @@ def run_in_order(
         work: The function that runs on every item, and its preparation.
         items: The arguments of the function, one a call.
         count: The largest number of processes.
-        seconds: The time limit of one item.
+        seconds: The time limit of one item, or a function of the item that returns it.
 
     Raises:
         MachineError: No worker can start.
@@ -76,12 +80,14 @@ class _Worker:
     process: BaseProcess
     pipe: "Connection[Any, Any]"
     deadline: float
+    limit: float = START_SECONDS  # seconds until the deadline, for the error
     ready: bool = False
     turn: int | None = None  # index of its item; None if it has none
 
-    def give(self, turn: int, item: Any, deadline: float) -> None:
+    def give(self, turn: int, item: Any, limit: float) -> None:
         self.turn = turn
-        self.deadline = deadline
+        self.limit = limit
+        self.deadline = time.monotonic() + limit
         with suppress(OSError):  # of a dead worker, which `collect` finds at its pipe
             self.pipe.send(item)
 
@@ -97,7 +103,7 @@ class _Worker:
 class _Crew:
     work: Work
     count: int
-    seconds: float
+    seconds: TimeLimit
     workers: list[_Worker] = field(default_factory=list)
     failed_starts: int = 0
 
@@ -115,7 +121,8 @@ class _Crew:
             is_idle = worker.ready and worker.turn is None
             if is_idle and queue and queue[0][0] < end:
                 turn, item = queue.popleft()
-                worker.give(turn, item, deadline=time.monotonic() + self.seconds)
+                limit = self.seconds(item) if callable(self.seconds) else self.seconds
+                worker.give(turn, item, limit)
 
     def collect(self) -> Iterator[tuple[int, Any]]:
         """Wait for results, deaths or a time limit, and yield the finished items."""
@@ -127,8 +134,9 @@ class _Crew:
             if worker.pipe in readable:
                 yield from self._receive(worker)
             elif worker.deadline < time.monotonic():
-                reason = f"gave no result within {self.seconds:g} s"
-                yield from self._remove(worker, Failed(reason, TIME_OUTS))
+                reason = f"gave no result within {worker.limit:g} s"
+                failure = Failed(reason, TIME_OUTS, is_final=True)
+                yield from self._remove(worker, failure)
 
     def _receive(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         try:
@@ -186,6 +194,8 @@ def _start_worker(work: Work) -> _Worker:
 def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
     """Prepare, report it, then answer every item with its result until the pipe ends."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    if work.memory is not None:
+        _limit_memory(work.memory)
     try:
         if work.prepare:
             work.prepare(*work.arguments)
@@ -199,6 +209,17 @@ def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
         except EOFError:
             return None
         pipe.send(function(item))
+
+
+def _limit_memory(size: int) -> None:
+    """Let allocations fail beyond a size, before the kernel kills any process.
+
+    The limit is of private writable memory. Address space that a GPU driver only reserves
+    does not count.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _die_with_parent() -> None:

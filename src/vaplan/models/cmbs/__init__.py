@@ -1,9 +1,10 @@
-"""CMBS: cross-modal background suppression for audio-visual event localisation, weakly and fully
-supervised.
+"""Cross-modal background suppression (CMBS), weakly and fully supervised.
 
-Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event Localization", CVPR
-2022, and the code published with it. No unused parameters are kept; lengths, classes and the form
-of the visual features are free.
+Networks for audio-visual event localisation. There are no unused parameters; the number
+of segments, the classes and the form of the visual features are free.
+
+Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event
+Localization", CVPR 2022, and its published code.
 """
 
 from vaplan.models.cmbs.network import FullCMBS, WeakCMBS

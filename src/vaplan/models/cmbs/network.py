@@ -1,255 +1,275 @@
-"""The two networks: what both share, and how each turns it into labels."""
+"""The weakly and the fully supervised CMBS network, and their common part."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from vaplan.arrays import AUDIO, VISUAL, Inputs
+from vaplan.arrays import AUDIO, VISUAL, FeatureSizes, Inputs
 from vaplan.errors import UsageError
 from vaplan.localisation import Localisation, make_localisation
-from vaplan.models.cmbs.places import AudioGuidedAttention
+from vaplan.models.cmbs.regions import SpatialChannelAttention
 from vaplan.models.cmbs.segments import (
+    CrossModalFusion,
     Decoder,
     Encoder,
-    Meeting,
     Present,
-    ReadingLayer,
     Segments,
+    TransformerLayer,
     highest,
     top_mean,
 )
 from vaplan.models.cmbs.settings import CMBSSettings, FullCMBSSettings
+from vaplan.models.layers import existing_streams
 from vaplan.models.recurrent import BiLSTM
-
-Sizes = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Trunk(nn.Module):
     """Common part of both CMBS networks, over segments with both modalities.
 
     Args:
-        feature_sizes: One stream for each modality; the visual one holds `positions` places of
-            equal size.
-        audio: The size of audio after it was read over time, where that is done; else that of its
-            stream.
+        settings: Sizes.
+        feature_sizes: Feature size of the one stream of each modality; the visual
+            feature contains `positions` regions of equal size.
+        audio: Size of the audio vectors that `read` gets; by default that of the stream.
     """
 
     def __init__(
-        self, settings: CMBSSettings, feature_sizes: Sizes, *, audio: int | None = None
+        self,
+        settings: CMBSSettings,
+        feature_sizes: FeatureSizes,
+        *,
+        audio: int | None = None,
     ) -> None:
         super().__init__()
-        heard, place = _stream_sizes(feature_sizes, settings.positions)
-        audio = audio or heard
-        self.settings, self.place = settings, place
-        self.see_place, self.place_dropout = (
-            nn.Linear(place, settings.map_hidden),
-            nn.Dropout(settings.map_dropout),
-        )
-        self.look = AudioGuidedAttention(
+        audio_size, self.region_size = _stream_sizes(feature_sizes, settings.positions)
+        sizes = (audio or audio_size, settings.map_hidden)
+        self.settings = settings
+        self.see_place = nn.Linear(self.region_size, settings.map_hidden)
+        self.place_dropout = nn.Dropout(settings.map_dropout)
+        self.look = SpatialChannelAttention(
             settings.map_hidden,
-            heard,
+            audio_size,
             settings.hidden,
-            places=settings.positions,
+            regions=settings.positions,
             strength=settings.map_strength,
             dropout=settings.position_dropout,
         )
-        self.encode = nn.ModuleList(
-            _encoder(size, settings) for size in (audio, settings.map_hidden)
-        )
-        self.decode = nn.ModuleList(
-            _decoder(size, settings) for size in (audio, settings.map_hidden)
-        )
-        self.gate = nn.ModuleList(
-            nn.Linear(settings.hidden, 1) for _ in (AUDIO, VISUAL)
-        )
-        self.meet = nn.ModuleList(_meeting(settings) for _ in (AUDIO, VISUAL))
+        self.encode = nn.ModuleList(_encoder(size, settings) for size in sizes)
+        self.decode = nn.ModuleList(_decoder(size, settings) for size in sizes)
+        self.gate = nn.ModuleList(_gate(settings) for _ in (AUDIO, VISUAL))
+        self.meet = nn.ModuleList(_fusion(settings) for _ in (AUDIO, VISUAL))
 
-    def streams(self, inputs: Inputs, present: Present) -> tuple[Tensor, Tensor]:
-        """What is heard, and what is seen where the sound says to look, with zeros where a
-        segment does not exist."""
-        (audio,), (visual,) = inputs.streams
-        audio, visual = (
-            stream.masked_fill(~present[..., None], 0) for stream in (audio, visual)
-        )
-        places = self.see_place(visual.reshape(*visual.shape[:2], -1, self.place))
-        return audio, self.look(self.place_dropout(places.relu()), audio)
+    def streams(
+        self, inputs: Inputs
+    ) -> tuple[Float[Tensor, "video time audio"], Float[Tensor, "video time map"]]:
+        """Return audio and audio-guided visual features; absent segments are zero in audio."""
+        audio, visual = existing_streams(inputs)
+        regions = visual.reshape(*visual.shape[:2], -1, self.region_size)
+        hidden_regions = self.see_place(regions).relu()
+        return audio, self.look(self.place_dropout(hidden_regions), audio)
 
     def read(
         self, streams: tuple[Tensor, Tensor], present: Present
-    ) -> tuple[list[Segments], list[Segments], Tensor]:
-        """Each modality by itself, each as it reads the other, and the logits of the gates
-        ("video time modality")."""
-        own = [
-            encode(stream, present)
-            for encode, stream in zip(self.encode, streams, strict=True)
-        ]
-        read = [
-            decode(stream, other, present)
-            for decode, stream, other in zip(
-                self.decode, streams, reversed(own), strict=True
-            )
-        ]
-        return (
-            own,
-            read,
-            torch.cat(
-                [gate(segments) for gate, segments in zip(self.gate, own, strict=True)],
-                dim=-1,
-            ),
-        )
+    ) -> tuple[tuple[Segments, Segments], Float[Tensor, "video time modality"]]:
+        """Let each modality attend to itself and then to the other one.
+
+        Args:
+            streams: Audio and visual features.
+            present: Segments that exist.
+
+        Returns:
+            The segments of both modalities, and the logits of their background gates.
+        """
+        audio, visual = streams
+        audio_code = self.encode[AUDIO](audio, present)
+        visual_code = self.encode[VISUAL](visual, present)
+        audio_segments = self.decode[AUDIO](audio, visual_code, present)
+        visual_segments = self.decode[VISUAL](visual, audio_code, present)
+        audio_gate = self.gate[AUDIO](audio_code)
+        visual_gate = self.gate[VISUAL](visual_code)
+        gate_logit = torch.cat((audio_gate, visual_gate), dim=-1)
+        return (audio_segments, visual_segments), gate_logit
 
     def fuse(self, audio: Segments, visual: Segments, present: Present) -> Segments:
-        """Bring the modalities together: visual first, then audio with the visual one as just
-        updated."""
-        visual = self.meet[VISUAL](visual, audio, present)
-        audio = self.meet[AUDIO](audio, visual, present)
-        return (visual + audio) / 2
+        """Fuse the modalities: first visual with audio, then audio with the new visual.
+
+        Args:
+            audio: Audio segments.
+            visual: Visual segments.
+            present: Segments that exist.
+        """
+        new_visual = self.meet[VISUAL](visual, audio, present)
+        new_audio = self.meet[AUDIO](audio, new_visual, present)
+        fusion: Tensor = (new_visual + new_audio) / 2
+        return fusion
 
 
 class WeakCMBS(Trunk):
     """CMBS trained by the label of the video.
 
-    A segment's own scores say which label it has, the gate whether it holds an event at all; the
-    probability of background is what both leave. The published system computes both and then asks
-    neither (`localisation`).
+    The scores of a segment determine its label, and the gate whether it contains an
+    event; background has the remaining probability. The published system computes both
+    but uses neither for localisation.
+
+    Args:
+        settings: Sizes; by default the published ones.
+        feature_sizes: Feature size of the one stream of each modality.
+        classes: Number of classes without background.
     """
 
     def __init__(
         self,
         settings: CMBSSettings | None = None,
         *,
-        feature_sizes: Sizes,
+        feature_sizes: FeatureSizes,
         classes: int,
     ) -> None:
-        network_settings = settings or CMBSSettings()
-        super().__init__(network_settings, feature_sizes)
+        settings = settings or CMBSSettings()
+        super().__init__(settings, feature_sizes)
+        labels = classes + 1
         self.score = nn.ModuleList(
-            nn.Linear(network_settings.hidden, classes + 1) for _ in (AUDIO, VISUAL)
+            nn.Linear(settings.hidden, labels) for _ in (AUDIO, VISUAL)
         )
-        self.classify = nn.Linear(network_settings.hidden, classes + 1, bias=False)
+        self.classify = nn.Linear(settings.hidden, labels, bias=False)
 
     def forward(self, inputs: Inputs) -> Localisation:
+        """Label the segments in which both modalities exist."""
+        settings = self.settings
         present = inputs.mask.all(dim=-1)
-        _, (audio, visual), gate_logit = self.read(
-            self.streams(inputs, present), present
-        )
-        strength, gates = self.settings.gate_strength, gate_logit.sigmoid()
-        audio = (1 - strength) * audio + strength * gates[..., AUDIO, None] * audio
-        visual = (1 - strength) * visual + strength * gates[..., VISUAL, None] * visual
-        weight = (
-            self.score[VISUAL](visual).sigmoid() + self.score[AUDIO](audio).sigmoid()
-        )
-        fused = self.fuse(audio, visual, present)
-        score = self.settings.score_strength * weight * self.classify(fused)
+        (audio, visual), gate_logit = self.read(self.streams(inputs), present)
+        gates = gate_logit.sigmoid()
+        audio = _suppress(audio, gates[..., AUDIO, None], settings.gate_strength)
+        visual = _suppress(visual, gates[..., VISUAL, None], settings.gate_strength)
+        audio_score = self.score[AUDIO](audio).sigmoid()
+        visual_score = self.score[VISUAL](visual).sigmoid()
+        fused_score = self.classify(self.fuse(audio, visual, present))
+        label_weight = settings.score_strength * (visual_score + audio_score)
+        score = label_weight * fused_score
         gate = gates.mean(dim=-1)
-        video_logit = highest(
-            gate[..., None]
-            * top_mean(score, present, share=self.settings.top)[:, None],
-            present,
-        )
-        segment_log = _gated(score.log_softmax(dim=-1), gate_logit)
-        video = video_logit.softmax(dim=-1)[:, :-1]
+        top_score = top_mean(score, present, share=settings.top)
+        gated_score = gate[..., None] * top_score[:, None]
+        video_logit = highest(gated_score, present)
+        video_probability = video_logit.softmax(dim=-1)
         return make_localisation(
-            segment_log, video, inputs.mask, video_logit=video_logit, gate=gate
+            segment_log=_gated_log(score.log_softmax(dim=-1), gate_logit),
+            video=video_probability[:, :-1],
+            mask=inputs.mask,
+            video_logit=video_logit,
+            gate=gate,
         )
 
 
 class FullCMBS(Trunk):
-    """Fully supervised CMBS: one class for the video, and its segments."""
+    """Fully supervised CMBS: one class for the video, and the segments that contain it.
+
+    Args:
+        settings: Sizes; by default the published ones.
+        feature_sizes: Feature size of the one stream of each modality.
+        classes: Number of classes without background.
+    """
 
     def __init__(
         self,
         settings: FullCMBSSettings | None = None,
         *,
-        feature_sizes: Sizes,
+        feature_sizes: FeatureSizes,
         classes: int,
     ) -> None:
-        network_settings = settings or FullCMBSSettings()
-        super().__init__(network_settings, feature_sizes, audio=network_settings.hidden)
-        heard, _ = _stream_sizes(feature_sizes, network_settings.positions)
-        self.over_time = nn.ModuleList(
-            (
-                BiLSTM(heard, network_settings.hidden),
-                BiLSTM(network_settings.map_hidden, network_settings.map_hidden),
-            )
-        )
+        settings = settings or FullCMBSSettings()
+        super().__init__(settings, feature_sizes, audio=settings.hidden)
+        audio_size, _ = _stream_sizes(feature_sizes, settings.positions)
+        audio_lstm = BiLSTM(audio_size, settings.hidden)
+        visual_lstm = BiLSTM(settings.map_hidden, settings.map_hidden)
+        self.over_time = nn.ModuleList((audio_lstm, visual_lstm))
         self.score = nn.ModuleList(
-            nn.Linear(network_settings.hidden, classes) for _ in (AUDIO, VISUAL)
+            nn.Linear(settings.hidden, classes) for _ in (AUDIO, VISUAL)
         )
-        self.event = nn.Linear(network_settings.hidden, 1)
-        self.classify = nn.Linear(network_settings.hidden, classes)
+        self.event = nn.Linear(settings.hidden, 1)
+        self.classify = nn.Linear(settings.hidden, classes)
 
     def forward(self, inputs: Inputs) -> Localisation:
+        """Label the segments in which both modalities exist."""
+        settings = self.settings
         present = inputs.mask.all(dim=-1)
-        heard, seen = (
-            read(stream, present)
-            for read, stream in zip(
-                self.over_time, self.streams(inputs, present), strict=True
-            )
-        )
-        _, (audio, visual), gate_logit = self.read((heard, seen), present)
-        strength, gates = self.settings.gate_strength, gate_logit.sigmoid()
-        visual = visual * (
-            1 + strength * gates[..., AUDIO, None]
-        )  # as published, each by the other's gate
-        audio = audio * (1 + strength * gates[..., VISUAL, None])
-        scores = [
-            score(stream)
-            for score, stream in zip(self.score, (audio, visual), strict=True)
-        ]
-        activation = torch.stack(
-            [top_mean(score, present, share=self.settings.top) for score in scores]
-        ).mean(dim=0)
-        fused = self.fuse(audio, visual, present)
-        event = self.event(fused)[..., 0]
-        class_logit = (
-            self.classify(highest(fused, present))
-            + self.settings.score_strength * activation
-        )
-        log_class = class_logit.log_softmax(dim=-1)
-        segment_log = torch.cat(
-            (
-                logsigmoid(event)[..., None] + log_class[:, None],
-                logsigmoid(-event)[..., None],
-            ),
-            -1,
-        )
+        audio, visual = self.streams(inputs)
+        audio = self.over_time[AUDIO](audio, present)
+        visual = self.over_time[VISUAL](visual, present)
+        (audio, visual), gate_logit = self.read((audio, visual), present)
+        gates = gate_logit.sigmoid()
+        # as published, the gate of each modality weights the other modality
+        visual = visual * (1 + settings.gate_strength * gates[..., AUDIO, None])
+        audio = audio * (1 + settings.gate_strength * gates[..., VISUAL, None])
+        activation = self._activation(audio, visual, present)
+        fused_segments = self.fuse(audio, visual, present)
+        event_logit = self.event(fused_segments)[..., 0]
+        video_score = self.classify(highest(fused_segments, present))
+        class_logit = video_score + settings.score_strength * activation
+        class_log = class_logit.log_softmax(dim=-1)
         return make_localisation(
-            segment_log,
-            log_class.exp(),
-            inputs.mask,
-            event_logit=event,
+            segment_log=_event_log(event_logit, class_log),
+            video=class_log.exp(),
+            mask=inputs.mask,
+            event_logit=event_logit,
             gate=gates.prod(dim=-1),
             class_logits=(class_logit, activation),
         )
 
+    def _activation(
+        self, audio: Segments, visual: Segments, present: Present
+    ) -> Float[Tensor, "video class"]:
+        """Average the highest scores of both modalities."""
+        audio_score = self.score[AUDIO](audio)
+        visual_score = self.score[VISUAL](visual)
+        share = self.settings.top
+        audio_top = top_mean(audio_score, present, share=share)
+        visual_top = top_mean(visual_score, present, share=share)
+        return torch.stack((audio_top, visual_top)).mean(dim=0)
 
-def _gated(
+
+def _suppress(
+    segments: Segments, gate: Float[Tensor, "video time 1"], strength: float
+) -> Segments:
+    """Weight segments by their gate."""
+    ungated = (1 - strength) * segments
+    return ungated + strength * gate * segments
+
+
+def _gated_log(
     label_log: Float[Tensor, "video time label"],
     gate_logit: Float[Tensor, "video time modality"],
 ) -> Float[Tensor, "video time label"]:
-    """Log probabilities of the labels where the mean gate is open; where it is shut there is
-    background."""
-    halves = torch.tensor(
-        gate_logit.shape[-1], dtype=gate_logit.dtype, device=gate_logit.device
-    ).log()
-    is_open, shut = (
-        logsigmoid(sign * gate_logit).logsumexp(dim=-1, keepdim=True) - halves
-        for sign in (1, -1)
-    )
-    classes = is_open + label_log[..., :-1]
-    return torch.cat(
-        (classes, torch.logaddexp(shut, is_open + label_log[..., -1:])), dim=-1
-    )
+    """Compute log probabilities of labels; a segment is background if its gate is closed.
+
+    Args:
+        label_log: Log probabilities of the labels where the gate is open.
+        gate_logit: Logits of the gates; a gate is open with their mean probability.
+    """
+    modalities = gate_logit.new_tensor(gate_logit.shape[-1])
+    open_logs = logsigmoid(gate_logit)
+    closed_logs = logsigmoid(-gate_logit)
+    open_log = open_logs.logsumexp(dim=-1, keepdim=True) - modalities.log()
+    closed_log = closed_logs.logsumexp(dim=-1, keepdim=True) - modalities.log()
+    class_log = open_log + label_log[..., :-1]
+    background_log = torch.logaddexp(closed_log, open_log + label_log[..., -1:])
+    return torch.cat((class_log, background_log), dim=-1)
 
 
-def _stream_sizes(feature_sizes: Sizes, positions: int) -> tuple[int, int]:
-    """The sizes of the audio stream and of one place of the visual one."""
+def _event_log(
+    event_logit: Float[Tensor, "video time"], class_log: Float[Tensor, "video class"]
+) -> Float[Tensor, "video time label"]:
+    """Compute log probabilities of labels: the class of the video, or background."""
+    event_log = logsigmoid(event_logit)[..., None]
+    background_log = logsigmoid(-event_logit)[..., None]
+    return torch.cat((event_log + class_log[:, None], background_log), dim=-1)
+
+
+def _stream_sizes(feature_sizes: FeatureSizes, positions: int) -> tuple[int, int]:
+    """Return the feature sizes of audio and of one region."""
     if any(len(sizes) != 1 for sizes in feature_sizes):
+        counts = " and ".join(str(len(sizes)) for sizes in feature_sizes)
         raise UsageError(
-            "CMBS reads one stream of each modality, not "
-            f"{' and '.join(str(len(sizes)) for sizes in feature_sizes)}",
+            f"CMBS reads one stream of each modality, not {counts}",
             fix="name one encoder for each modality",
         )
     (audio,), (visual,) = feature_sizes
@@ -261,20 +281,28 @@ def _stream_sizes(feature_sizes: Sizes, positions: int) -> tuple[int, int]:
     return audio, visual // positions
 
 
-def _layer(settings: CMBSSettings, feedforward: int) -> ReadingLayer:
-    return ReadingLayer(settings.hidden, settings.heads, feedforward, settings.dropout)
+def _layer(settings: CMBSSettings, feedforward: int) -> TransformerLayer:
+    return TransformerLayer(
+        settings.hidden, settings.heads, feedforward, settings.dropout
+    )
 
 
 def _encoder(size: int, settings: CMBSSettings) -> Encoder:
-    return Encoder(size, _layer(settings, settings.feedforward), settings.layers)
+    layer = _layer(settings, settings.feedforward)
+    return Encoder(size, layer, settings.layers)
 
 
 def _decoder(size: int, settings: CMBSSettings) -> Decoder:
-    return Decoder(size, _layer(settings, settings.decoder_feedforward))
+    layer = _layer(settings, settings.decoder_feedforward)
+    return Decoder(size, layer)
 
 
-def _meeting(settings: CMBSSettings) -> Meeting:
-    return Meeting(
+def _gate(settings: CMBSSettings) -> nn.Linear:
+    return nn.Linear(settings.hidden, 1)
+
+
+def _fusion(settings: CMBSSettings) -> CrossModalFusion:
+    return CrossModalFusion(
         settings.hidden,
         settings.fusion_heads,
         attention_dropout=settings.fusion_dropout,

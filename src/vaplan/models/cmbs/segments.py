@@ -1,7 +1,7 @@
-"""How segments read one another, within a modality and across.
+"""Attention over segments, within a modality and across modalities.
 
-Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event Localization", CVPR
-2022, section 3.
+Source: Xia, Zhao, "Cross-Modal Background Suppression for Audio-Visual Event
+Localization", CVPR 2022, section 3.
 """
 
 import copy
@@ -16,22 +16,25 @@ Segments = Float[Tensor, "video time hidden"]
 Present = Bool[Tensor, "video time"]
 
 
-class ReadingLayer(nn.Module):
-    """Segments read a memory and are normalised after each step: a Transformer layer."""
+class TransformerLayer(nn.Module):
+    """Transformer layer over a memory, normalised after each step.
+
+    Args:
+        hidden: Size of a segment's vector.
+        heads: Number of attention heads.
+        feedforward: Size of the feed-forward layer.
+        dropout: Dropout rate.
+    """
 
     def __init__(
         self, hidden: int, heads: int, feedforward: int, dropout: float
     ) -> None:
         super().__init__()
         self.attend = TemporalAttention(hidden, heads, dropout)
-        self.expand, self.contract = (
-            nn.Linear(hidden, feedforward),
-            nn.Linear(feedforward, hidden),
-        )
-        self.norm_attention, self.norm_feedforward = (
-            nn.LayerNorm(hidden),
-            nn.LayerNorm(hidden),
-        )
+        self.expand = nn.Linear(hidden, feedforward)
+        self.contract = nn.Linear(feedforward, hidden)
+        self.norm_attention = nn.LayerNorm(hidden)
+        self.norm_feedforward = nn.LayerNorm(hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -40,27 +43,45 @@ class ReadingLayer(nn.Module):
         memory: Float[Tensor, "video memory hidden"],
         present: Bool[Tensor, "video memory"],
     ) -> Segments:
-        query = self.norm_attention(
-            query + self.dropout(self.attend(query, memory, present))
-        )
-        step = self.contract(self.dropout(self.expand(query).relu()))
-        updated: Tensor = self.norm_feedforward(query + self.dropout(step))
-        return updated
+        """Update segments from a memory.
+
+        Args:
+            query: Segments that attend.
+            memory: Segments to attend to.
+            present: Segments of the memory that exist.
+        """
+        attention = self.dropout(self.attend(query, memory, present))
+        query = self.norm_attention(query + attention)
+        wide = self.dropout(self.expand(query).relu())
+        change = self.dropout(self.contract(wide))
+        output: Tensor = self.norm_feedforward(query + change)
+        return output
 
 
 class Encoder(nn.Module):
-    """Segments of one modality read one another; the layers begin as copies of one."""
+    """Self-attention over the segments of one modality; the layers start as copies.
 
-    def __init__(self, size: int, layer: ReadingLayer, layers: int) -> None:
+    Args:
+        size: Feature size of the modality.
+        layer: First layer.
+        layers: Number of layers.
+    """
+
+    def __init__(self, size: int, layer: TransformerLayer, layers: int) -> None:
         super().__init__()
+        copies = [copy.deepcopy(layer) for _ in range(layers - 1)]
         self.project = nn.Linear(size, layer.contract.out_features)
-        self.layers = nn.ModuleList(
-            [layer, *(copy.deepcopy(layer) for _ in range(layers - 1))]
-        )
+        self.layers = nn.ModuleList([layer, *copies])
 
     def forward(
         self, stream: Float[Tensor, "video time feature"], present: Present
     ) -> Segments:
+        """Encode the segments that are present.
+
+        Args:
+            stream: Features of the modality.
+            present: Segments that exist.
+        """
         hidden: Tensor = self.project(stream)
         for layer in self.layers:
             hidden = layer(hidden, hidden, present)
@@ -68,9 +89,14 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Segments of one modality read the encoded other modality, and themselves."""
+    """Attention of one modality to the encoded other modality and to itself.
 
-    def __init__(self, size: int, layer: ReadingLayer) -> None:
+    Args:
+        size: Feature size of the modality.
+        layer: Attention layer.
+    """
+
+    def __init__(self, size: int, layer: TransformerLayer) -> None:
         super().__init__()
         self.project = nn.Linear(size, layer.contract.out_features)
         self.layer = layer
@@ -81,55 +107,91 @@ class Decoder(nn.Module):
         other: Segments,
         present: Present,
     ) -> Segments:
+        """Decode the segments that are present.
+
+        Args:
+            stream: Features of the modality.
+            other: Encoded segments of the other modality.
+            present: Segments that exist.
+        """
         query = self.project(stream)
-        read: Tensor = self.layer(
-            query,
-            torch.cat((other, query), dim=1),
-            torch.cat((present, present), dim=1),
-        )
-        return read
+        memory = torch.cat((other, query), dim=1)
+        memory_present = torch.cat((present, present), dim=1)
+        output: Tensor = self.layer(query, memory, memory_present)
+        return output
 
 
-class Meeting(nn.Module):
-    """What both modalities share, segment by segment, reads all that either says; `other` comes
-    first in memory."""
+class CrossModalFusion(nn.Module):
+    """Attention of the product of both modalities to the segments of both.
+
+    Args:
+        hidden: Size of a segment's vector.
+        heads: Number of attention heads.
+        attention_dropout: Dropout rate of the attention weights.
+        dropout: Dropout rate of the result.
+    """
 
     def __init__(
         self, hidden: int, heads: int, *, attention_dropout: float, dropout: float
     ) -> None:
         super().__init__()
         self.attend = TemporalAttention(hidden, heads, attention_dropout)
-        self.norm, self.dropout = nn.LayerNorm(hidden), nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(hidden)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, stream: Segments, other: Segments, present: Present) -> Segments:
-        shared, memory = stream * other, torch.cat((other, stream), dim=1)
-        read = self.attend(shared, memory, torch.cat((present, present), dim=1))
-        met: Tensor = self.norm(shared + self.dropout(read))
-        return met
+        """Fuse a modality with the other one, which comes first in the memory.
+
+        Args:
+            stream: Segments of the modality.
+            other: Segments of the other modality.
+            present: Segments that exist.
+        """
+        product = stream * other
+        memory = torch.cat((other, stream), dim=1)
+        memory_present = torch.cat((present, present), dim=1)
+        attention = self.attend(product, memory, memory_present)
+        output: Tensor = self.norm(product + self.dropout(attention))
+        return output
 
 
 def top_mean(
     score: Float[Tensor, "video time label"], present: Present, *, share: float
 ) -> Float[Tensor, "video label"]:
-    """Per label the mean of the highest scores of a share of the existing segments, at least one;
-    0 without any."""
-    count = (share * present.sum(dim=1) + 0.5).floor().clamp(min=1)[:, None]
+    """Average, per label, the highest scores of a share of the existing segments.
+
+    Args:
+        score: Score of each label in each segment.
+        present: Segments that exist.
+        share: Share of the segments, in (0, 1]; at least one segment counts.
+
+    Returns:
+        One score a label; 0 for a video without segments.
+    """
+    segments = present.sum(dim=1, keepdim=True)
+    count = (share * segments + 0.5).floor().clamp(min=1)
     lowest = torch.finfo(score.dtype).min
-    ranked = (
-        score.masked_fill(~present[..., None], lowest)
-        .sort(dim=1, descending=True)
-        .values
-    )
-    counted = torch.arange(score.shape[1], device=score.device) < torch.minimum(
-        count, present.sum(1, keepdim=True)
-    )
-    return ranked.masked_fill(~counted[..., None], 0).sum(dim=1) / count
+    existing_score = score.masked_fill(~present[..., None], lowest)
+    descending = existing_score.sort(dim=1, descending=True).values
+    rank = torch.arange(score.shape[1], device=score.device)
+    is_top = rank < torch.minimum(count, segments)
+    total = descending.masked_fill(~is_top[..., None], 0).sum(dim=1)
+    return total / count
 
 
 def highest(
     score: Float[Tensor, "video time label"], present: Present
 ) -> Float[Tensor, "video label"]:
-    """Per label the highest score of the existing segments; 0 without any."""
+    """Return, per label, the highest score of the existing segments.
+
+    Args:
+        score: Score of each label in each segment.
+        present: Segments that exist.
+
+    Returns:
+        One score a label; 0 for a video without segments.
+    """
+    has_segments = present.any(dim=1, keepdim=True)
     lowest = torch.finfo(score.dtype).min
-    top = score.masked_fill(~present[..., None], lowest).amax(dim=1)
-    return top.masked_fill(~present.any(dim=1, keepdim=True), 0)
+    existing_score = score.masked_fill(~present[..., None], lowest)
+    return existing_score.amax(dim=1).masked_fill(~has_segments, 0)

@@ -1,8 +1,19 @@
-"""The sizes of CMBS, weakly and fully supervised."""
+"""Settings of CMBS, weakly and fully supervised."""
 
 from dataclasses import dataclass
 
 from vaplan.errors import RecipeError
+
+SIZES = (
+    "positions",
+    "hidden",
+    "heads",
+    "fusion_heads",
+    "layers",
+    "feedforward",
+    "decoder_feedforward",
+)
+RATES = ("dropout", "map_dropout", "position_dropout", "fusion_dropout")
 
 
 @dataclass(frozen=True)
@@ -10,14 +21,24 @@ class CMBSSettings:
     """The size of a `WeakCMBS`; the defaults are the published ones.
 
     Args:
-        positions: How many places of a map, one after the other, a segment's visual feature holds
-            (49 for the published 7 x 7 x 512); 1 for one vector a segment.
-        map_hidden: The size of a place; `hidden` is that of everything after the map was summed up.
-        top: The share of the segments whose highest scores make a video's score.
-        gate_strength, map_strength, score_strength: The paper's alpha, beta and gamma.
-        dropout: In the attention over segments; `map_dropout` is after the first map over places,
-            `position_dropout` and `fusion_dropout` are inside the attention over places, and
-            where the modalities meet.
+        positions: Number of regions of the feature map in the visual feature of a
+            segment, one after the other (49 for the published 7 x 7 x 512); 1 if the
+            feature is one vector.
+        hidden: Size of a segment's vector after the map was summarised.
+        map_hidden: Size of a region, a multiple of 4.
+        heads: Number of attention heads over segments.
+        fusion_heads: Number of attention heads of the cross-modal fusion.
+        layers: Number of encoder layers.
+        feedforward: Size of the feed-forward layers of the encoder.
+        decoder_feedforward: Size of the feed-forward layer of the decoder.
+        top: Share of the segments whose highest scores are averaged for the video.
+        gate_strength: The paper's alpha: weight of the background gates.
+        map_strength: The paper's beta: weight of the self-attention over regions.
+        score_strength: The paper's gamma: weight of the scores of single modalities.
+        dropout: Dropout rate of the attention over segments.
+        map_dropout: Dropout rate after the projection of the regions.
+        position_dropout: Dropout rate of the attention over regions.
+        fusion_dropout: Dropout rate of the attention weights of the cross-modal fusion.
     """
 
     positions: int = 1
@@ -38,23 +59,15 @@ class CMBSSettings:
     fusion_dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in (
-            "positions",
-            "hidden",
-            "heads",
-            "fusion_heads",
-            "layers",
-            "feedforward",
-            "decoder_feedforward",
-        ):
-            if getattr(self, name) < 1:
-                raise RecipeError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
+        for name in SIZES:
+            size = getattr(self, name)
+            if size < 1:
+                raise RecipeError(f"{name} must be at least 1, not {size}")
         for name in ("heads", "fusion_heads"):
-            if self.hidden % getattr(self, name):
+            heads = getattr(self, name)
+            if self.hidden % heads:
                 raise RecipeError(
-                    f"hidden size {self.hidden} does not divide into {getattr(self, name)} {name}"
+                    f"hidden size {self.hidden} does not divide into {heads} {name}"
                 )
         if self.map_hidden < 4 or self.map_hidden % 4:
             raise RecipeError(
@@ -64,16 +77,15 @@ class CMBSSettings:
             raise RecipeError(f"hidden must be even, not {self.hidden}")
         if not 0 < self.top <= 1:
             raise RecipeError(f"top is a share above 0, not {self.top}")
-        for name in ("dropout", "map_dropout", "position_dropout", "fusion_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise RecipeError(
-                    f"{name} must lie in [0, 1), not {getattr(self, name)}"
-                )
+        for name in RATES:
+            rate = getattr(self, name)
+            if not 0 <= rate < 1:
+                raise RecipeError(f"{name} must lie in [0, 1), not {rate}")
 
 
 @dataclass(frozen=True)
 class FullCMBSSettings(CMBSSettings):
-    """The size of a `FullCMBS`; where the published ones differ."""
+    """The size of a `FullCMBS`; the defaults are the published ones."""
 
     fusion_heads: int = 4
     feedforward: int = 1024
