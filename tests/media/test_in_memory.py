@@ -86,6 +86,18 @@ def test_the_arrays_of_a_decoded_file_give_the_segments_of_the_file(
     assert arrays[-1].warnings == file[-1].warnings
 
 
+def test_large_frames_are_scaled_down_as_those_of_a_file(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", Film(seconds=2, fps=2, size=(2400, 1200), audio=""))
+    (file,) = media.stream(path, Cut())
+    (arrays,) = media.stream(decode(path), Cut())
+    for ours, theirs in zip(arrays.frames, file.frames, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert ours.shape == theirs.shape == (1, 1080, 2160, 3)
+        difference = ours.astype(int) - theirs.astype(int)
+        assert np.abs(difference).max() <= 2  # scaled after the conversion to RGB
+
+
 def frames(count: int = 4) -> np.ndarray:
     """Frames whose grey level is ten times their number."""
     levels = 10 * np.arange(count, dtype=np.uint8)

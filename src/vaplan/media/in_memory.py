@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 from jaxtyping import Float, UInt8
 
 from vaplan.errors import UsageError
 from vaplan.media.audio import LOWEST_HZ, AudioTrack, Block, mono
 from vaplan.media.container import Kept, Limits
-from vaplan.media.decoding import Stamp, Tally, on_screen
+from vaplan.media.decoding import Stamp, Tally, Timed, on_screen
 from vaplan.media.sampling import Cut
 from vaplan.media.segmenter import Film
-from vaplan.media.video import Picture, VideoTrack
+from vaplan.media.video import Lab, Picture, VideoTrack
 
 MAX_AMPLITUDE = 10.0  # decoders overshoot full scale by a little; integers by 32768
 HIGHEST_HZ = 768_000
@@ -131,7 +132,7 @@ class ArraySegmenter(Film):
     def __init__(self, arrays: MediaArrays, cut: Cut) -> None:
         super().__init__(Path(arrays.name), cut, LIMITS)
         self._arrays = arrays
-        self.video = FrameTrack(arrays, cut)
+        self.video = FrameTrack(arrays, cut, self.kept)
 
     def open_tracks(self, stack: ExitStack) -> None:  # noqa: ARG002 - nothing to close
         """Set the declared length and the audio track."""
@@ -145,11 +146,13 @@ class FrameTrack(VideoTrack):
     Args:
         arrays: Frames and their times.
         cut: Sampling of frames.
+        kept: Counter of the bytes in memory.
     """
 
-    def __init__(self, arrays: MediaArrays, cut: Cut) -> None:
+    def __init__(self, arrays: MediaArrays, cut: Cut, kept: Kept) -> None:
         self._arrays = arrays
         self._cut = cut
+        self._lab = Lab(kept, LIMITS.max_short_side)
         self.tally = Tally("video", exists=arrays.frames is not None)
         for stamp in arrays.stamps:
             self.tally.add(stamp)
@@ -160,10 +163,17 @@ class FrameTrack(VideoTrack):
             return
         times = self._cut.times((self.tally.begin, self.tally.end))
         for _, stamp in on_screen(self._arrays.stamps, times):
-            if stamp is None:
-                yield None
-            else:  # a copy only of a view or a read-only array
-                yield np.require(frames[stamp.pts], requirements=["C", "W"])
+            yield None if stamp is None else self._convert(frames[stamp.pts], stamp)
+
+    def _convert(
+        self, picture: Picture, stamp: Stamp
+    ) -> UInt8[np.ndarray, "new_height new_width channel"] | None:
+        """Return a contiguous writable frame, scaled down as a frame of a file is."""
+        picture = np.require(picture, requirements=["C", "W"])  # copies if needed
+        if min(picture.shape[:2]) <= LIMITS.max_short_side:
+            return picture
+        frame = VideoFrame.from_ndarray(picture, format="rgb24")
+        return self._lab.picture(Timed(frame, stamp.start, stamp.until))
 
 
 class WaveformTrack(AudioTrack):
