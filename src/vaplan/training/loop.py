@@ -162,7 +162,7 @@ class _Objective(nn.Module):
 
 
 class _Loop:
-    """A running training, whose state can be saved and restored."""
+    """A training in progress; its state can be saved and restored."""
 
     def __init__(
         self,
