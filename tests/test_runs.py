@@ -97,14 +97,14 @@ def test_two_trainings_into_one_folder_are_not_mixed(
     command = [sys.executable, "-c", other, "train", str(tmp_path / "recipe.yaml")]
     seen = list[subprocess.CompletedProcess[str]]()
 
-    def race(_: object) -> None:
+    def race(*_: object) -> None:
         if not seen:
             arguments = [*command, "--run", str(tmp_path / "run")]
             seen.append(
                 subprocess.run(arguments, capture_output=True, text=True, check=False)
             )
 
-    stages.train(recipe, tmp_path / "run", on_epoch=race)
+    stages.train(recipe, tmp_path / "run", progress=race)
     assert seen[0].returncode == Exit.MACHINE
     assert "the run folder is locked by pid" in seen[0].stderr
     assert runs.load(tmp_path / "run").recipe.model == recipe.model
