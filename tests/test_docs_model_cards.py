@@ -12,7 +12,7 @@ from tests.encoders.test_embedded import fresh_world
 from vaplan import synthetic
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.encoders.embedded import WEIGHTS
-from vaplan.taxonomy import spoken
+from vaplan.taxonomy import display_name
 
 PAGE = (Path(__file__).parents[1] / "docs" / "model_cards.md").read_text(
     encoding="utf-8"
@@ -59,7 +59,7 @@ def test_vocabulary_and_longest_prompt(modality: int) -> None:
 def test_the_classes_are_those_of_the_synthetic_data() -> None:
     (names,) = re.findall(r"The 16 classes are (.*?)\.", PAGE, flags=re.DOTALL)
     classes = re.split(r", | and ", " ".join(names.split()))
-    assert classes == [spoken(name) for name in synthetic.TAXONOMY.classes]
+    assert classes == [display_name(name) for name in synthetic.TAXONOMY.classes]
 
 
 @BOTH

@@ -97,7 +97,7 @@ def test_two_trainings_into_one_folder_are_not_mixed(
     command = [sys.executable, "-c", other, "train", str(tmp_path / "recipe.yaml")]
     seen = list[subprocess.CompletedProcess[str]]()
 
-    def race(done: int, total: int, problem: str) -> None:
+    def race(*_: object) -> None:
         if not seen:
             arguments = [*command, "--run", str(tmp_path / "run")]
             seen.append(

@@ -38,7 +38,7 @@ from vaplan.training import (
     predict,
     seeded,
 )
-from vaplan.training.devices import gather_batch, place
+from vaplan.training.devices import gather_batch, resolve_compute
 from vaplan.training.mean_teacher import correct_targets
 
 
@@ -300,7 +300,7 @@ def test_a_training_killed_at_any_step_resumes_to_the_same_bits(
             raise Killed
         return target
 
-    file = Checkpoints(tmp_path / "c.safetensors", of="this", seconds=0.0)
+    file = Checkpoints(tmp_path / "c.safetensors", fingerprint="this", seconds=0.0)
     with pytest.raises(Killed):
         trained(
             settings=settings,
@@ -326,10 +326,10 @@ def falling(*, after=0):
 
 
 def test_the_checkpoint_of_another_training_and_a_broken_one_are_refused(tmp_path):
-    file = Checkpoints(tmp_path / "c.safetensors", of="this", seconds=0.0)
+    file = Checkpoints(tmp_path / "c.safetensors", fingerprint="this", seconds=0.0)
     trained(checkpoints=file)
     with pytest.raises(RunError, match="the checkpoint of another training"):
-        trained(checkpoints=replace(file, of="that", resume=True))
+        trained(checkpoints=replace(file, fingerprint="that", resume=True))
     file.path.write_bytes(b"half")
     with pytest.raises(RunError, match="not a checkpoint"):
         trained(checkpoints=replace(file, resume=True))
@@ -556,16 +556,16 @@ def test_places_that_cannot_be_are_refused(wrong):
 
 
 def test_a_training_says_where_it_computes():
-    assert asdict(place(Training())) == {
+    assert asdict(resolve_compute(Training())) == {
         "device": "cpu",
         "precision": "fp32",
         "threads": 1,
         "processes": 1,
     }
-    assert place(Training(precision="auto")).precision in ("fp32", "bf16")
+    assert resolve_compute(Training(precision="auto")).precision in ("fp32", "bf16")
     if not torch.cuda.is_available():
         with pytest.raises(VaplanError, match="there is no cuda"):
-            place(Training(device="cuda"))
+            resolve_compute(Training(device="cuda"))
 
 
 def test_features_in_a_file_train_to_the_same_bits_and_the_file_has_no_name(

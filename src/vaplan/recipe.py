@@ -100,7 +100,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.model.name not in MODELS:
-            raise RecipeError(unknown("model", self.model.name, MODELS))
+            error = RecipeError(unknown("model", self.model.name, MODELS))
+            raise error.within("name").within("model")
         check_objective(self.losses)
         if self.teacher and not self.training.ema:
             what = "a teacher is an average of weights, and there is none"

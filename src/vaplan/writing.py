@@ -198,8 +198,8 @@ def remove_leftovers(folder: Path) -> None:
 def printable(name: str) -> str:
     r"""Return a file name as valid Unicode; bytes that are not UTF-8 are escaped.
 
-    >>> printable("caf\udce9.mp4")
-    'caf\\xe9.mp4'
+    >>> printable("\udce9t.mp4")
+    '\\xe9t.mp4'
     """
     content = name.encode("utf-8", "surrogateescape")
     return content.decode("utf-8", "backslashreplace")

@@ -229,7 +229,7 @@ def test_the_only_file_being_no_media_is_exit_code_4(
         (
             ["parse", "{empty}", "--run", "{run}", "--out", "{out}"],
             4,
-            "this folder holds no media file",
+            "this folder contains no media file",
         ),
         (
             [

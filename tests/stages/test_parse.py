@@ -61,13 +61,13 @@ def test_timelines_lie_beside_the_media_and_only_lacking_formats_are_written(
 def test_any_name_that_the_file_system_has_can_be_parsed(
     world: World, tmp_path: Path, load: Load
 ) -> None:
-    names = [os.fsdecode(b"caf\xe9.mp4"), "x" * 251 + ".mp4", "-a b;c'.mp4"]
+    names = [os.fsdecode(b"\xe9t.mp4"), "x" * 251 + ".mp4", "-a b;c'.mp4"]
     copy_media(world, *(tmp_path / "media" / name for name in names))
     out = tmp_path / "out"
     outcome = stages.parse([tmp_path / "media"], out, load=load, workers=1)
     assert (outcome.done, outcome.failed) == (3, ())
     videos = {json.loads(path.read_text())["video"] for path in out.iterdir()}
-    assert videos == {"caf\\xe9", "x" * 251, "-a b;c'"}
+    assert videos == {"\\xe9t", "x" * 251, "-a b;c'"}
 
 
 def test_a_folder_that_cannot_be_written_stops_the_job_before_the_first_file(

@@ -67,7 +67,7 @@ def test_labels_training_denoising_predictions_and_parsing_hold(
     )
     assert all(np.isfinite(value) for epoch in run.history for value in epoch.values())
     denoised = read_table(
-        stages.denoise(run.folder, labels, tmp_path / "d.csv").table,
+        stages.denoise(run.folder, labels, tmp_path / "d.csv", other_labels=True).table,
         taxonomy=data.taxonomy,
     )
     absent = {

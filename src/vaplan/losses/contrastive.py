@@ -117,12 +117,15 @@ def _match_target(
     A share of `smoothing` is distributed equally over the other segments of the video; a
     single segment has the whole target.
     """
-    same_segment = torch.eye(has_both.shape[1], device=has_both.device)
-    others = (has_both.sum(dim=1) - 1).clamp(min=0)[:, None, None]
-    share = torch.where(others > 0, smoothing / others.clamp(min=1), 0.0)
-    own_target = same_segment * (1 - share * others)
-    target = own_target + (1 - same_segment) * share
-    return target * _pairs(has_both)
+    time = has_both.shape[1]
+    is_same = torch.eye(time, device=has_both.device)
+    segments = has_both.sum(dim=1)[:, None, None]
+    other_segments = (segments - 1).clamp(min=0)
+    equal_share = smoothing / other_segments.clamp(min=1)
+    share = torch.where(other_segments > 0, equal_share, 0.0)
+    match_target = is_same * (1 - share * other_segments)
+    other_target = (1 - is_same) * share
+    return (match_target + other_target) * _pairs(has_both)
 
 
 def _pairs(has_both: Bool[Tensor, "video time"]) -> Bool[Tensor, "video time time"]:
@@ -134,7 +137,7 @@ def _mean_over_segments(
     loss: Float[Tensor, "video time"], exists: Bool[Tensor, "video time"]
 ) -> Float[Tensor, ""]:
     """Average over the existing segments of a video, then over videos with segments."""
-    segments = exists.sum(dim=1).clamp(min=1)
-    per_video = (loss * exists).sum(dim=1) / segments
-    has_segments = exists.any(dim=1)
-    return mean_of_present(per_video[:, None], has_segments[:, None])
+    segments = exists.sum(dim=1, keepdim=True)
+    total = (loss * exists).sum(dim=1, keepdim=True)
+    per_video = total / segments.clamp(min=1)
+    return mean_of_present(per_video, segments > 0)

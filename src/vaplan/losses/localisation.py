@@ -254,13 +254,16 @@ def _mean_over_segments(
     loss: Float[Tensor, "video time"], exists: Bool[Tensor, "video time"]
 ) -> Float[Tensor, ""]:
     """Average over the existing segments of a video, then over videos with segments."""
-    segments = exists.sum(dim=1).clamp(min=1)
-    per_video = (loss * exists).sum(dim=1) / segments
-    return _mean(per_video, exists.any(dim=1))
+    segments = exists.sum(dim=1)
+    total = (loss * exists).sum(dim=1)
+    per_video = total / segments.clamp(min=1)
+    return _mean(per_video, segments > 0)
 
 
 def _mean(
     loss: Float[Tensor, " video"], counts: Bool[Tensor, " video"]
 ) -> Float[Tensor, ""]:
     """Average over the videos that count; 0 without any."""
-    return (loss * counts).sum() / counts.sum().clamp(min=1)
+    total = (loss * counts).sum()
+    videos = counts.sum().clamp(min=1)
+    return total / videos

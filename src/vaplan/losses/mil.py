@@ -29,10 +29,12 @@ def video(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
         prediction: Prediction of the network.
         target: Labels of the same videos.
     """
-    exists = prediction.mask.any(dim=(1, 2))[:, None]
-    loss = cross_entropy(prediction.video, target.weak.float(), exists)
-    per_video = loss.mean(dim=-1)
-    return mean_of_present(per_video[:, None], exists)
+    label = target.weak.float()
+    has_segments = prediction.mask.any(dim=(1, 2))
+    exists = has_segments[:, None]
+    loss = cross_entropy(prediction.video, label, exists)
+    per_video = loss.mean(dim=-1, keepdim=True)
+    return mean_of_present(per_video, exists)
 
 
 def modality(
@@ -166,8 +168,9 @@ def mean_over_time(
         loss: Unreduced loss.
         mask: Segments that exist.
     """
-    segments = mask.sum(dim=1).clamp(min=1)
-    return (loss * mask).sum(dim=1) / segments
+    segments = mask.sum(dim=1)
+    total = (loss * mask).sum(dim=1)
+    return total / segments.clamp(min=1)
 
 
 def mean_of_present(
@@ -181,8 +184,9 @@ def mean_of_present(
         loss: Unreduced loss.
         present: Modalities that each video has.
     """
-    videos = present.sum(dim=0).clamp(min=1)
-    per_modality = (loss * present).sum(dim=0) / videos
+    videos = present.sum(dim=0)
+    total = (loss * present).sum(dim=0)
+    per_modality = total / videos.clamp(min=1)
     return per_modality.sum()
 
 
@@ -262,7 +266,8 @@ def _modality_loss(
     present = prediction.mask.any(dim=1)
     loss = cross_entropy(prediction.modality, label, present[..., None])
     per_modality = _weighted(loss, weight).mean(dim=-1)
-    return mean_of_present(per_modality * loss.new_tensor(balance), present)
+    balanced = per_modality * loss.new_tensor(balance)
+    return mean_of_present(balanced, present)
 
 
 def _mean_over_segments(
@@ -270,5 +275,7 @@ def _mean_over_segments(
     mask: Bool[Tensor, "video time modality"],
 ) -> Float[Tensor, ""]:
     """Average over classes, over the existing segments, and over videos."""
-    per_video = mean_over_time(loss.mean(dim=-1), mask)
-    return mean_of_present(per_video, mask.any(dim=1))
+    segment_loss = loss.mean(dim=-1)
+    per_video = mean_over_time(segment_loss, mask)
+    present = mask.any(dim=1)
+    return mean_of_present(per_video, present)

@@ -8,6 +8,7 @@ Source: Tian, Shi, Li, Duan, Xu, ECCV 2018, arXiv 1803.08842, and its published
 evaluation code.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,13 +47,15 @@ class AVEScores:
 
     def accuracy(self) -> float:
         """Compute the official number: correct segments in percent of all segments."""
-        return _percent(self.confusion.trace(), self.confusion.sum())
+        correct = self.confusion.trace()
+        return _percent(correct, self.confusion.sum())
 
     def event_accuracy(self) -> float:
         """Compute the accuracy of event against background, in percent."""
         event_segments = self.confusion[:-1, :-1].sum()
         background_segments = self.confusion[-1, -1]
-        return _percent(event_segments + background_segments, self.confusion.sum())
+        correct = event_segments + background_segments
+        return _percent(correct, self.confusion.sum())
 
     def foreground_accuracy(self) -> float:
         """Compute the accuracy in segments with an event, in percent."""
@@ -82,7 +85,8 @@ class AVEScores:
         `accuracy` is the official number; `event_accuracy` compares only whether a
         segment contains an event.
 
-        >>> ave_scores(np.array([[0, 2]]), np.array([[1, 2]]), classes=2).percent()["event_accuracy"]
+        >>> scores = ave_scores(np.array([[0, 2]]), np.array([[1, 2]]), classes=2)
+        >>> scores.percent()["event_accuracy"]
         100.0
         """
         return {
@@ -151,10 +155,11 @@ def ave_scores(
         ValueError: A label is neither a class nor background.
     """
     exists = np.ones(reference.shape, dtype=bool) if mask is None else mask
-    segment_counts = exists.sum(axis=1)
-    correct_counts = ((reference == estimate) & exists).sum(axis=1)
-    per_video = np.full(len(segment_counts), np.nan)
-    np.divide(correct_counts, segment_counts, out=per_video, where=segment_counts > 0)
+    is_correct = (reference == estimate) & exists
+    segments = exists.sum(axis=1)
+    correct_segments = is_correct.sum(axis=1)
+    per_video = np.full(len(segments), np.nan)
+    np.divide(correct_segments, segments, out=per_video, where=segments > 0)
     confusion = _confusion(reference[exists], estimate[exists], classes)
     return AVEScores(confusion, per_video)
 
@@ -194,4 +199,6 @@ def _confusion(
 
 
 def _percent(correct: Any, total: Any) -> float:
-    return 100 * float(correct) / float(total) if total else float("nan")
+    if not total:
+        return math.nan
+    return 100 * float(correct) / float(total)

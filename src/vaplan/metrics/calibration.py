@@ -39,8 +39,9 @@ class Reliability:
             One number a modality; NaN for a modality without cells.
         """
         difference = np.abs(self.confidence - self.frequency)
-        total = np.nansum(difference * self.count, axis=1)
-        return _divide(total, self.count.sum(axis=1))
+        weighted_sum = np.nansum(difference * self.count, axis=1)
+        cells = self.count.sum(axis=1)
+        return _divide(weighted_sum, cells)
 
 
 def calibration(

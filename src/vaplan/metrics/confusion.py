@@ -66,7 +66,11 @@ def _existing(
     grid: Bool[np.ndarray, "video time modality class"],
     mask: Bool[np.ndarray, "video time"] | None,
 ) -> Bool[np.ndarray, "video time modality class"]:
-    return grid if mask is None else grid & mask[:, :, None, None]
+    if mask is None:
+        return grid
+    existing: Bool[np.ndarray, "video time modality class"]
+    existing = grid & mask[:, :, None, None]
+    return existing
 
 
 def _presence(

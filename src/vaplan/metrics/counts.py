@@ -79,7 +79,9 @@ def count_cells(
         reference: Dense labels of the videos, packed.
         estimate: Estimated labels of the same videos, packed.
 
-    >>> count_cells(pack(np.array([[True, True, False]])), pack(np.array([[False, True, True]])))
+    >>> reference = pack(np.array([[True, True, False]]))
+    >>> estimate = pack(np.array([[False, True, True]]))
+    >>> count_cells(reference, estimate)
     Counts(matched=array([1]), reference=array([2]), estimate=array([2]))
     """
     return Counts(
@@ -101,7 +103,9 @@ def count_events(
         reference: Dense labels of the videos, packed.
         estimate: Estimated labels of the same videos, packed.
 
-    >>> count_events(pack(np.array([[True, True, True, True]])), pack(np.array([[True, True, False, True]])))
+    >>> reference = pack(np.array([[True, True, True, True]]))
+    >>> estimate = pack(np.array([[True, True, False, True]]))
+    >>> count_events(reference, estimate)
     Counts(matched=array([1]), reference=array([1]), estimate=array([2]))
     """
     fits_one_word = reference.shape[-1] == 1

@@ -152,9 +152,13 @@ def _intervals_by_name(
     resamples: int,
     level: float,
 ) -> dict[str, dict[str, Interval]]:
-    columns = scores.reshape(len(scores), len(LEVELS) * len(KINDS))
-    intervals = iter(bootstrap(columns, seed=seed, resamples=resamples, level=level))
-    return {name: {kind: next(intervals) for kind in KINDS} for name in LEVELS}
+    names = [(level_name, kind) for level_name in LEVELS for kind in KINDS]
+    columns = scores.reshape(len(scores), len(names))
+    intervals = bootstrap(columns, seed=seed, resamples=resamples, level=level)
+    by_level: dict[str, dict[str, Interval]] = {name: {} for name in LEVELS}
+    for (level_name, kind), interval in zip(names, intervals, strict=True):
+        by_level[level_name][kind] = interval
+    return by_level
 
 
 def _percentile_intervals(

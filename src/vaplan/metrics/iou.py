@@ -93,10 +93,12 @@ def _rows(
     mask: Bool[np.ndarray, "video time"] | None,
 ) -> Bool[np.ndarray, "video kind class time"]:
     """Return the rows of each class in audio, visual and audio-visual."""
-    existing = grid if mask is None else grid & mask[:, :, None, None]
-    rows = existing.transpose(0, 2, 3, 1)
-    audio_visual = rows[:, [AUDIO]] & rows[:, [VISUAL]]
-    return np.concatenate((rows, audio_visual), axis=1)
+    if mask is not None:
+        grid = grid & mask[:, :, None, None]
+    rows = grid.transpose(0, 2, 3, 1)
+    audio = rows[:, [AUDIO]]
+    visual = rows[:, [VISUAL]]
+    return np.concatenate((rows, audio & visual), axis=1)
 
 
 def _counts(

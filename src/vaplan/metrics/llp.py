@@ -44,7 +44,10 @@ class LLPSum:
     videos: int
 
     def __add__(self, other: "LLPSum") -> "LLPSum":
-        return LLPSum(self.total + other.total, self.videos + other.videos)
+        return LLPSum(
+            total=self.total + other.total,
+            videos=self.videos + other.videos,
+        )
 
     def __repr__(self) -> str:
         return _describe(self, self)
@@ -83,7 +86,8 @@ class LLPScores:
         return len(self.per_video)
 
     def __add__(self, other: "LLPScores") -> "LLPScores":
-        return LLPScores(np.concatenate((self.per_video, other.per_video)))
+        per_video = np.concatenate((self.per_video, other.per_video))
+        return LLPScores(per_video)
 
     def __repr__(self) -> str:
         return _describe(self, self.sum())
@@ -100,7 +104,8 @@ class LLPScores:
 
     def sum(self) -> LLPSum:
         """Add up the videos; the size of the sum does not depend on their number."""
-        return LLPSum(self.per_video.sum(axis=0), len(self))
+        total = self.per_video.sum(axis=0)
+        return LLPSum(total, videos=len(self))
 
     def percent(self) -> dict[str, dict[str, float]]:
         """Return the ten numbers in percent by level and kind.
@@ -167,8 +172,9 @@ class LLPCounts:
         Returns:
             Numbers under the names of the ten numbers; NaN where nothing is marked.
         """
-        all_classes = self.counts.sum(axis=3, keepdims=True)
-        return by_name(_f_of_all_kinds(all_classes)[:, :, 0])
+        summed_counts = self.counts.sum(axis=3, keepdims=True)
+        f = _f_of_all_kinds(summed_counts)
+        return by_name(f[:, :, 0])
 
 
 def llp_scores(
@@ -190,10 +196,12 @@ def llp_scores(
     >>> llp_scores(reference, estimate).percent()["event"]["audio"]
     100.0
     """
-    scores = np.empty((len(reference), len(LEVELS), len(KINDS)))
+    shape = (len(reference), len(LEVELS), len(KINDS))
+    scores = np.empty(shape)
     for part, rows in _parts(reference, estimate, mask):
         for level, count in enumerate(LEVELS.values()):
-            scores[part, level] = video_scores(count(*rows))
+            counts = count(*rows)
+            scores[part, level] = video_scores(counts)
     return LLPScores(scores)
 
 
@@ -211,7 +219,8 @@ def llp_counts(
         mask: Segments that exist; other segments do not count.
     """
     kinds = len(MODALITIES) + 1
-    total = np.zeros((3, len(LEVELS), kinds, reference.shape[3]), dtype=np.int64)
+    classes = reference.shape[3]
+    total = np.zeros((3, len(LEVELS), kinds, classes), dtype=np.int64)
     for _, rows in _parts(reference, estimate, mask):
         for level, count in enumerate(LEVELS.values()):
             counts = count(*rows)
@@ -313,11 +322,13 @@ def _f_of_all_kinds(
     counts: Int[np.ndarray, "count level kind class"],
 ) -> Float[np.ndarray, "level all_kinds class"]:
     """Compute F in percent for each of `KINDS`; see `LLPCounts.class_f`."""
-    both_modalities = counts[:, :, [AUDIO, VISUAL]].sum(axis=2)
+    modality_counts = counts[:, :, [AUDIO, VISUAL]]
+    event_counts = modality_counts.sum(axis=2)
     three = 100 * f_score(Counts(*counts))
-    event = 100 * f_score(Counts(*both_modalities))
+    event = 100 * f_score(Counts(*event_counts))
     type_ = _mean_of_numbers(three, axis=1, default=np.nan)
-    return np.concatenate((three, type_[:, None], event[:, None]), axis=1)
+    kinds = (three, type_[:, None], event[:, None])
+    return np.concatenate(kinds, axis=1)
 
 
 def _mean_over_classes(f: Float[np.ndarray, "*row class"]) -> Float[np.ndarray, "*row"]:
@@ -332,7 +343,8 @@ def _mean_of_numbers(
     is_number = ~np.isnan(values)
     total = values.sum(axis=axis, where=is_number)
     count = is_number.sum(axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), default)
+    mean = total / np.maximum(count, 1)
+    return np.where(count > 0, mean, default)
 
 
 def _parts(

@@ -39,7 +39,8 @@ class Overlaps:
     @property
     def row(self) -> Int[np.ndarray, " pair"]:
         """The row of each pair."""
-        return np.take(self.reference.row, self.pairs[:, 0])
+        reference_index = self.pairs[:, 0]
+        return np.take(self.reference.row, reference_index)
 
 
 def find_overlaps(
@@ -51,7 +52,9 @@ def find_overlaps(
         reference: Dense labels of the videos.
         estimate: Estimated labels of the same videos.
 
-    >>> overlaps = find_overlaps(np.array([[True, True, True, True]]), np.array([[True, True, False, True]]))
+    >>> reference = np.array([[True, True, True, True]])
+    >>> estimate = np.array([[True, True, False, True]])
+    >>> overlaps = find_overlaps(reference, estimate)
     >>> overlaps.pairs.tolist(), overlaps.iou.tolist()
     ([[0, 0], [0, 1]], [0.5, 0.25])
     """

@@ -25,9 +25,12 @@ def ranking_precision(
     >>> ranking_precision(np.array([[True, False, True]]), np.array([[0.9, 0.8, 0.7]])).round(3)
     array([0.833])
     """
-    scores_as_high = score[:, None, :] >= score[:, :, None]  # video, class, competitor
-    tags_as_high = (scores_as_high & tags[:, None]).sum(axis=2)
-    precision = tags_as_high / scores_as_high.sum(axis=2)
-    total = (precision * tags).sum(axis=1)
-    count = tags.sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    # axes: video, class, competing class
+    is_as_high = score[:, None, :] >= score[:, :, None]
+    is_tag_as_high = is_as_high & tags[:, None]
+    rank = is_as_high.sum(axis=2)
+    precision = is_tag_as_high.sum(axis=2) / rank
+    precision_sum = (precision * tags).sum(axis=1)
+    tag_count = tags.sum(axis=1)
+    mean = precision_sum / np.maximum(tag_count, 1)
+    return np.where(tag_count > 0, mean, np.nan)

@@ -174,7 +174,8 @@ class AVEAttention(nn.Module):
         """Attend to regions, read both modalities over time, and fuse them."""
         present = inputs.mask.all(dim=-1)
         audio, visual = existing_streams(inputs)
-        regions = visual.reshape(*visual.shape[:2], -1, self.region_size)
+        videos, time, _ = visual.shape
+        regions = visual.reshape(videos, time, -1, self.region_size)
         visual = regions[:, :, 0]
         if self.look is not None:
             visual = self.look(regions, audio)

@@ -24,8 +24,11 @@ def existing_streams(
     Segments that lack one modality are zero in both.
     """
     (audio,), (visual,) = inputs.streams
-    absent = ~inputs.mask.all(dim=-1)[..., None]
-    return audio.masked_fill(absent, 0), visual.masked_fill(absent, 0)
+    present = inputs.mask.all(dim=-1)
+    absent = ~present[..., None]
+    existing_audio = audio.masked_fill(absent, 0)
+    existing_visual = visual.masked_fill(absent, 0)
+    return existing_audio, existing_visual
 
 
 class Projection(nn.Module):
@@ -190,7 +193,7 @@ class HybridAttention(nn.Module):
         *,
         cross: TemporalAttention | None,
     ) -> Float[Tensor, "video time hidden"]:
-        """Update one modality from itself and from the other modality.
+        """Update one modality by self-attention and cross-modal attention.
 
         Args:
             stream: Segments of the modality.

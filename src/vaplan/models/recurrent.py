@@ -15,7 +15,12 @@ class BiLSTM(nn.Module):
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(size, hidden // 2, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(
+            input_size=size,
+            hidden_size=hidden // 2,
+            batch_first=True,
+            bidirectional=True,
+        )
 
     def forward(
         self,

@@ -95,7 +95,7 @@ def train(
             )
         checkpoints = Checkpoints(
             run / runs.CHECKPOINT,
-            of=_training_hash(recipe, hashes),
+            fingerprint=_training_hash(recipe, hashes),
             seconds=checkpoint_seconds,
             resume=resume,
         )
@@ -153,7 +153,7 @@ def _train(
         )
     environment = {
         "annotations": data.version,
-        "compute": asdict(training.place(recipe.training)),
+        "compute": asdict(training.resolve_compute(recipe.training)),
     }
     training.leave_process_group()
     return Run(

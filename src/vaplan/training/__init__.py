@@ -1,12 +1,17 @@
 """Train parsers and predict with them.
 
 All methods share one training loop. It takes batches by index from arrays in memory and
-minimises a weighted sum of named losses. The same seed gives the same weights on the same
+minimises a weighted sum of losses. The same seed gives the same weights on the same
 machine.
 """
 
 from vaplan.training.checkpoints import Checkpoints
-from vaplan.training.devices import is_rank_zero, leave_process_group, place
+from vaplan.training.devices import (
+    ComputePlan,
+    is_rank_zero,
+    leave_process_group,
+    resolve_compute,
+)
 from vaplan.training.inference import predict, seeded, threads
 from vaplan.training.loop import Epoch, TargetHook, Validate, fit
 from vaplan.training.mean_teacher import Teacher
@@ -26,6 +31,7 @@ __all__ = [
     "SCHEDULES",
     "SELECTIONS",
     "Checkpoints",
+    "ComputePlan",
     "Epoch",
     "TargetHook",
     "Teacher",
@@ -35,8 +41,8 @@ __all__ = [
     "is_rank_zero",
     "learning_rate",
     "leave_process_group",
-    "place",
     "predict",
+    "resolve_compute",
     "seeded",
     "tensorboard_logger",
     "threads",

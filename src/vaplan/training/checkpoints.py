@@ -1,8 +1,8 @@
-"""Where a training stands, on disk: what a killed one needs to end with the same bits.
+"""Checkpoints: files from which a killed training resumes with the same bits.
 
-One safetensors file holds everything, the numbers of the log as JSON in its header: it is written
-beside, flushed to the disk and then renamed, so that the last good one stays until the next is
-durable.
+A checkpoint is one safetensors file with all tensors; its header contains position and
+history of the training as JSON. It is written under another name, flushed to the disk
+and then renamed, so that the previous checkpoint stays until the next one is durable.
 """
 
 import json
@@ -21,63 +21,71 @@ from vaplan.writing import write_tensors
 
 @dataclass
 class Checkpoints:
-    """A file that follows a training.
+    """The checkpoint file of a training.
 
     Args:
-        of: What is trained on what; a checkpoint of another training is refused.
-        seconds: Write after the first step that comes so long after the last writing; 0 for every
-            step.
-        resume: Go on from the file, if there is one.
+        path: File of the checkpoint.
+        fingerprint: Hash of recipe and data; a checkpoint with another one is refused.
+        seconds: Least time between two checkpoints; 0 for one after every step.
+        resume: Continue from the file, if it exists.
     """
 
     path: Path
-    of: str = ""
+    fingerprint: str = ""
     seconds: float = 30.0
     resume: bool = False
-    _written: float = field(default_factory=time.monotonic)
+    _write_time: float = field(default_factory=time.monotonic)
 
     @property
     def due(self) -> bool:
-        """Whether it is time to write again."""
-        return time.monotonic() - self._written >= self.seconds
+        """Whether it is time for the next checkpoint."""
+        elapsed_seconds = time.monotonic() - self._write_time
+        return elapsed_seconds >= self.seconds
 
-    def write(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-        """Put a new checkpoint in the place of the last.
+    def write(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Replace the checkpoint.
 
         Args:
             tensors: Tensors of the training by name.
-            about: Position and history of the training.
+            state: Position and history of the training.
         """
-        header = {"about": json.dumps({"of": self.of, **about})}
-        write_tensors(self.path, tensors, metadata=header)
-        self._written = time.monotonic()
+        description = json.dumps({"of": self.fingerprint, **state})
+        write_tensors(self.path, tensors, metadata={"about": description})
+        self._write_time = time.monotonic()
 
     def read(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The last checkpoint, where one is to be resumed and there is one."""
+        """Read the checkpoint.
+
+        Returns:
+            Tensors and state as in `write`; None if there is no file to resume from.
+
+        Raises:
+            RunError: The file is damaged, or belongs to another training.
+        """
         if not (self.resume and self.path.is_file()):
             return None
         fix = "train again without resuming"
         try:
             with safe_open(self.path, framework="pt") as file:
-                details = json.loads(file.metadata()["about"])
+                state = json.loads(file.metadata()["about"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"not a checkpoint: {error}", file=self.path, fix=fix
             ) from None
-        if details["of"] != self.of:
+        if state.pop("of") != self.fingerprint:
             raise RunError(
                 "the checkpoint of another training", file=self.path, fix=fix
             )
-        return tensors, details
+        return tensors, state
 
     def remove(self) -> None:
-        """Leave nothing behind a training that has ended."""
+        """Delete the file after the training has finished."""
         self.path.unlink(missing_ok=True)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Its moments and step counts, by parameter and name."""
+    """Return the moments and step counts of an optimiser by parameter and name."""
     state = optimiser.state_dict()["state"]
     return {
         f"optimiser.{index}.{name}": value
@@ -90,11 +98,11 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimiser(
     optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """Put moments and step counts back.
+    """Restore the tensors that `optimiser_tensors` returned.
 
     Args:
         optimiser: Optimiser, changed in place.
-        tensors: Tensors of the training by name.
+        tensors: Tensors of the training by name; others are ignored.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -102,6 +110,5 @@ def restore_optimiser(
         if group == "optimiser":
             index, _, key = key_path.partition(".")
             state.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict(
-        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
-    )
+    parameter_groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": parameter_groups})

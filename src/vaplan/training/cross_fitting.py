@@ -95,6 +95,7 @@ def predict_out_of_fold(
     epoch_number = count(1)
 
     def report(_: Epoch) -> None:
+        """Report the next epoch of any network."""
         if progress:
             progress(next(epoch_number), folds * epochs, "")
 

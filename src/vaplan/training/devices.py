@@ -1,9 +1,8 @@
-"""Where a training computes: on which device, in which precision, and in how many processes that
-share each batch.
+"""Device, precision and processes of a training.
 
-Started by `torchrun`, every process computes its share of each batch. What they say is then put
-together, so that losses over a whole batch, ranks within it included, are those of one process,
-and so are the gradients.
+With `torchrun`, every process computes a share of each batch. The predictions are then
+gathered: losses over a whole batch, also losses that rank its videos, and the gradients
+are the same as those of a single process.
 """
 
 import gc
@@ -24,12 +23,19 @@ from vaplan.training.settings import Training
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-ROOM = 0.5  # of a device's free memory, for features
+FEATURE_SHARE = 0.5  # of the free memory of a device
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where and how a training computes on this machine, nothing left open."""
+class ComputePlan:
+    """Device, precision, threads and processes of a training on this machine.
+
+    Attributes:
+        device: A device of PyTorch, never "auto".
+        precision: "fp32" or "bf16".
+        threads: Number of CPU threads of each process.
+        processes: Number of processes.
+    """
 
     device: str
     precision: str
@@ -37,19 +43,26 @@ class Place:
     processes: int = 1
 
 
-def place(settings: Training) -> Place:
-    """Resolve device, precision and threads on this machine; EncoderError without the device."""
+def resolve_compute(settings: Training) -> ComputePlan:
+    """Replace "auto" in device and precision by the values of this machine.
+
+    Raises:
+        EncoderError: The machine lacks the device.
+    """
     compute = Compute(settings.device, settings.precision).settled()
-    return Place(compute.device, compute.precision, settings.threads, processes())
+    return ComputePlan(
+        device=compute.device,
+        precision=compute.precision,
+        threads=settings.threads,
+        processes=processes(),
+    )
 
 
 def processes() -> int:
-    """How many processes train together."""
-    return (
-        int(os.environ["WORLD_SIZE"])
-        if torch.distributed.is_torchelastic_launched()
-        else 1
-    )
+    """Return the number of processes that train together."""
+    if torch.distributed.is_torchelastic_launched():
+        return int(os.environ["WORLD_SIZE"])
+    return 1
 
 
 def is_rank_zero() -> bool:
@@ -57,35 +70,33 @@ def is_rank_zero() -> bool:
     return processes() == 1 or os.environ["RANK"] == "0"
 
 
-def fabric(where: Place) -> "Fabric":
-    """Lightning's fabric on that device, joined with the other processes."""
-    from lightning_fabric import (
-        Fabric,
-    )  # slow to import, and most commands do not train
+def make_fabric(plan: ComputePlan) -> "Fabric":
+    """Create Lightning's Fabric, and connect it with the other processes if there are any."""
+    # slow to import, and most commands do not train
+    from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
-    logging.getLogger("lightning_fabric").setLevel(
-        logging.WARNING
-    )  # standard error is for what vaplan says
-    device = torch.device(where.device)
+    # standard error is for messages of vaplan
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    device = torch.device(plan.device)
     options: dict[str, Any] = {
         "accelerator": device.type,
-        "precision": "bf16-mixed" if where.precision == "bf16" else "32-true",
+        "precision": "bf16-mixed" if plan.precision == "bf16" else "32-true",
     }
-    if where.processes == 1:
-        return Fabric(devices=1 if device.index is None else [device.index], **options)
+    if plan.processes == 1:
+        devices = 1 if device.index is None else [device.index]
+        return Fabric(devices=devices, **options)
     local_processes = int(os.environ["LOCAL_WORLD_SIZE"])
-    strategy = DDPStrategy(
-        find_unused_parameters=True
-    )  # a loss need not reach all of a network
-    joined = Fabric(
+    # a loss need not depend on all weights of a network
+    strategy = DDPStrategy(find_unused_parameters=True)
+    fabric = Fabric(
         devices=local_processes,
-        num_nodes=where.processes // local_processes,
+        num_nodes=plan.processes // local_processes,
         strategy=strategy,
         **options,
     )
-    joined.launch()
-    return joined
+    fabric.launch()
+    return fabric
 
 
 def leave_process_group() -> None:
@@ -106,22 +117,27 @@ def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
         inputs: Features of the videos.
         device: Device to move to.
     """
-    size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
-    if device.type == "cuda" and size > ROOM * torch.cuda.mem_get_info(device)[0]:
-        return inputs
+    if device.type == "cuda":
+        size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
+        free_memory, _ = torch.cuda.mem_get_info(device)
+        if size > FEATURE_SHARE * free_memory:
+            return inputs
     return move_inputs(inputs, device)
 
 
 def rank_slice(videos: int, fabric: "Fabric") -> slice:
-    """Which of a batch's videos this process computes: every n-th, or all of fewer than there are
-    processes.
+    """Select the videos of a batch that this process computes.
+
+    With n processes it is every n-th video. If there are fewer videos than processes,
+    every process computes all of them.
 
     Args:
         videos: Number of videos of the batch.
         fabric: Fabric of the training.
     """
-    count = fabric.world_size
-    return slice(fabric.global_rank, None, count) if videos >= count else slice(None)
+    if videos < fabric.world_size:
+        return slice(None)
+    return slice(fabric.global_rank, None, fabric.world_size)
 
 
 def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
@@ -135,41 +151,44 @@ def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
     if len(prediction.mask) == videos:
         return prediction
 
-    def complete(local: Tensor) -> Tensor:
-        gathered = torch.zeros(
+    def gather(local: Tensor) -> Tensor:
+        """Add up the local parts of all processes; each is zero elsewhere."""
+        batch = torch.zeros(
             videos, *local.shape[1:], dtype=torch.float32, device=local.device
         )
-        gathered[share] = local.detach().float()
-        torch.distributed.all_reduce(gathered)  # each video's numbers, and zeros
+        batch[share] = local.detach().float()
+        torch.distributed.all_reduce(batch)
         if local.is_floating_point():
-            gathered[share] = local.float()
-        return gathered.to(local.dtype)
+            batch[share] = local.float()
+        return batch.to(local.dtype)
 
-    return mapped(prediction, complete)
+    return map_tensors(prediction, gather)
 
 
 def in_full_precision(prediction: Any) -> Any:
-    """The prediction in float32, in which losses are computed."""
-    return mapped(
-        prediction,
-        lambda tensor: tensor.float() if tensor.is_floating_point() else tensor,
-    )
+    """Convert a prediction to float32, in which losses are computed."""
+
+    def convert(tensor: Tensor) -> Tensor:
+        """Convert a tensor of numbers; others stay."""
+        return tensor.float() if tensor.is_floating_point() else tensor
+
+    return map_tensors(prediction, convert)
 
 
-def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same value with every tensor in it changed.
+def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Apply a function to every tensor of a value.
 
     Args:
-        value: A tensor, or a tuple or dataclass of such values.
-        change: Function of a tensor.
+        value: A tensor, or a tuple or dataclass of such values; other values stay.
+        function: Function of a tensor.
     """
     if isinstance(value, Tensor):
-        return change(value)
+        return function(value)
     if isinstance(value, tuple):
-        return tuple(mapped(item, change) for item in value)
+        return tuple(map_tensors(item, function) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value,
-            **{f.name: mapped(getattr(value, f.name), change) for f in fields(value)},
-        )
+        changes = {}
+        for field in fields(value):
+            changes[field.name] = map_tensors(getattr(value, field.name), function)
+        return replace(value, **changes)
     return value

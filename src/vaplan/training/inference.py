@@ -1,4 +1,4 @@
-"""Run a parser over many videos, and keep random numbers and threads to oneself."""
+"""Predict many videos; local settings of random numbers and threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,33 +21,34 @@ def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Predi
     device = next(iter(model.parameters()), torch.empty(0)).device
     was_training = model.training
     model.eval()
-    batches = (
-        inputs[start : start + batch_size]
-        for start in range(0, len(inputs), batch_size)
-    )
+    predictions = []
     with threads(1):
-        predictions = [model(move_inputs(batch, device)) for batch in batches]
+        for start in range(0, len(inputs), batch_size):
+            batch = inputs[start : start + batch_size]
+            predictions.append(model(move_inputs(batch, device)))
     model.train(was_training)
     return Prediction.cat(predictions)
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with so many CPU threads inside, and as before outside: the number decides the last
-    bits of a result."""
-    threads_before = torch.get_num_threads()
+    """Set the number of CPU threads inside a `with` block.
+
+    The number has an effect on the last bits of a result.
+    """
+    outer_count = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads_before)
+        torch.set_num_threads(outer_count)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw torch's random numbers from `seed` inside, and leave the outside as it was.
+    """Seed the random numbers of torch inside a `with` block.
 
-    Build a model in it for the same initial weights each time.
+    A network that is built inside has the same initial weights each time.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -55,7 +56,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
-    """The same features on another device.
+    """Copy features to a device.
 
     Args:
         inputs: Features of the videos.
@@ -65,7 +66,7 @@ def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
 
 
 def move_target(target: Target, device: torch.device) -> Target:
-    """The same labels on another device.
+    """Copy labels to a device.
 
     Args:
         target: Labels of the videos.

@@ -14,7 +14,9 @@ from vaplan.errors import RecipeError, unknown
 from vaplan.pseudo_labels.jomold import noisy_tags
 from vaplan.taxonomy import Taxonomy
 
-WARM_UPS, FORWARDS = ("ramp", "official"), ("fixed", "official")
+WARM_UPS = ("ramp", "official")
+FORWARDS = ("fixed", "official")
+SMALLEST_PROBABILITY = 1e-7  # of a cross entropy, so that it is finite
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,14 @@ class Removal:
     """How tags are removed in training, after Cheng et al., ECCV 2022.
 
     Args:
-        ratios: The file that `stages.noise_ratios` wrote.
-        warm_up: "ramp", as described: the ratios grow to their full height over `warm_up_epochs`;
-            or "official", as the published code behaves: nothing is removed in the first epoch,
-            and everything from the second on.
-        warm_up_epochs: Of the ramp.
-        forward: "fixed": the losses that decide come from the network as it is trained and used,
-            with cross attention and without dropout; or "official": without cross attention and
-            with dropout.
-        smoothing: Of the labels that the losses are taken against, per modality.
+        ratios: File that `stages.noise_ratios` wrote.
+        warm_up: "ramp", as in the paper: the ratios grow linearly over `warm_up_epochs`.
+            "official", as in the published code: no tags are removed in the first epoch,
+            and the full ratios from the second epoch.
+        warm_up_epochs: Length of the ramp.
+        forward: "fixed": the losses are computed with cross attention and without
+            dropout. "official": without cross attention and with dropout.
+        smoothing: Smoothing of the labels in these losses, per modality.
     """
 
     ratios: str = ""
@@ -40,9 +41,10 @@ class Removal:
     smoothing: tuple[float, ...] = (0.0, 0.1)
 
     def __post_init__(self) -> None:
-        for name, names in (("warm_up", WARM_UPS), ("forward", FORWARDS)):
-            if getattr(self, name) not in names:
-                raise RecipeError(unknown(name, getattr(self, name), names))
+        for name, choices in (("warm_up", WARM_UPS), ("forward", FORWARDS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise RecipeError(unknown(name, value, choices))
         if not self.warm_up_epochs >= 0 or len(self.smoothing) != 2:
             raise RecipeError(
                 "warm_up_epochs must be 0 or more, and smoothing two numbers"
@@ -51,53 +53,82 @@ class Removal:
 
 @dataclass(frozen=True)
 class Remover:
-    """A `TargetHook`: pseudo labels of a batch are its tags in both modalities without the
-    noisy ones."""
+    """A `TargetHook` that makes pseudo labels from tags without the noisy ones.
+
+    Every segment of a modality has the tags of the video that are not noisy there.
+
+    Attributes:
+        settings: Settings of the removal.
+        ratios: Share of noisy tags of each class in each modality.
+    """
 
     settings: Removal
     ratios: Float[Tensor, "modality class"]
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, inputs: Inputs, target: Target, passed: float
+        self, model: nn.Module, inputs: Inputs, target: Target, epochs: float
     ) -> Target:
-        """The labels of this step, `passed` epochs after the start."""
-        probability, present = self._modality(model, inputs), inputs.mask.any(dim=1)
-        strength = probability.new_tensor(self.settings.smoothing)[:, None]
-        label = target.weak[:, None].float() * (1 - strength) + strength / 2
-        safe = probability.float().clamp(1e-7, 1 - 1e-7)
-        loss = -(label * safe.log() + (1 - label) * (-safe).log1p())
-        ratios = self.ratios.to(loss.device) * warm_up(passed, self.settings)
-        labels = target.weak[:, None] & ~noisy_tags(loss, target.weak, present, ratios)
-        return Target(target.weak, labels[:, None] & inputs.mask[..., None])
+        """Return the labels of a step.
 
-    def _modality(self, model: nn.Module, inputs: Inputs) -> Tensor:
-        options: dict[str, Any] = (
-            {"cross_attention": False} if self.settings.forward == "official" else {}
-        )
-        model.train(self.settings.forward == "official")
+        Args:
+            model: Network.
+            inputs: Features of the batch.
+            target: Labels of the batch; the tags are used.
+            epochs: Number of epochs so far; fractions count.
+        """
+        tags = target.weak
+        probability = self._modality_probability(model, inputs)
+        loss = self._loss(probability, tags)
+        ratios = self.ratios.to(loss.device) * warm_up(epochs, self.settings)
+        present = inputs.mask.any(dim=1)
+        is_noisy = noisy_tags(loss, tags, present, ratios)
+        modality_tags = tags[:, None] & ~is_noisy
+        pseudo_label = modality_tags[:, None] & inputs.mask[..., None]
+        return Target(tags, pseudo_label)
+
+    def _modality_probability(
+        self, model: nn.Module, inputs: Inputs
+    ) -> Float[Tensor, "video modality class"]:
+        """Predict with the forward pass of the settings; the network is then in training."""
+        is_official = self.settings.forward == "official"
+        options: dict[str, Any] = {"cross_attention": False} if is_official else {}
+        model.train(is_official)
         probability: Tensor = model(inputs, **options).modality
         model.train()
         return probability
 
+    def _loss(
+        self, probability: Float[Tensor, "video modality class"], tags: Tensor
+    ) -> Float[Tensor, "video modality class"]:
+        """Compute the cross entropy of each modality and the smoothed tags."""
+        strength = probability.new_tensor(self.settings.smoothing)[:, None]
+        label = tags[:, None].float() * (1 - strength) + strength / 2
+        clipped = probability.float().clamp(
+            SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY
+        )
+        positive = label * clipped.log()
+        negative = (1 - label) * (-clipped).log1p()
+        return -(positive + negative)
 
-def warm_up(passed: float, settings: Removal) -> float:
-    """The share of the ratios that counts after so many epochs.
+
+def warm_up(epochs: float, settings: Removal) -> float:
+    """Return the factor of the ratios after a number of epochs, in [0, 1].
 
     Args:
-        passed: Number of epochs so far; fractions count.
-        settings: Settings; see their class.
+        epochs: Number of epochs so far; fractions count.
+        settings: Settings of the removal.
 
-    >>> [warm_up(passed, Removal(warm_up="official")) for passed in (0.0, 0.95, 1.0)]
+    >>> [warm_up(epochs, Removal(warm_up="official")) for epochs in (0.0, 0.95, 1.0)]
     [0.0, 0.0, 1.0]
-    >>> [warm_up(passed, Removal(warm_up_epochs=2.0)) for passed in (0.0, 0.5, 3.0)]
+    >>> [warm_up(epochs, Removal(warm_up_epochs=2.0)) for epochs in (0.0, 0.5, 3.0)]
     [0.0, 0.25, 1.0]
     """
     if settings.warm_up == "official":
-        return float(passed >= 1)
-    return (
-        min(1.0, passed / settings.warm_up_epochs) if settings.warm_up_epochs else 1.0
-    )
+        return 1.0 if epochs >= 1 else 0.0
+    if settings.warm_up_epochs == 0:
+        return 1.0
+    return min(1.0, epochs / settings.warm_up_epochs)
 
 
 def load_removal(settings: Removal, taxonomy: Taxonomy) -> Remover:
@@ -123,7 +154,7 @@ def load_removal(settings: Removal, taxonomy: Taxonomy) -> Remover:
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RecipeError(
-            f"it holds no noise ratios of these classes: {error!r}",
+            f"no noise ratios of these classes: {error!r}",
             file=path,
             fix="make them with `vaplan noise` on this data set",
         ) from None

@@ -1,7 +1,8 @@
-"""The one training loop: batches by index from arrays in memory or mapped to it, and a weighted
-sum of named losses.
+"""The training loop of all methods.
 
-It can be killed between any two steps and resumed with the same bits.
+It takes batches by index from arrays, in memory or mapped from a file, and minimises a
+weighted sum of losses. A training that is killed between two steps can be resumed with
+the same bits.
 """
 
 import copy
@@ -23,12 +24,12 @@ from vaplan.training.checkpoints import (
     restore_optimiser,
 )
 from vaplan.training.devices import (
-    fabric,
     gather_batch,
     in_full_precision,
     is_rank_zero,
-    place,
+    make_fabric,
     rank_slice,
+    resolve_compute,
     to_device_if_fits,
 )
 from vaplan.training.inference import move_inputs, move_target, seeded, threads
@@ -53,29 +54,42 @@ def fit(
     teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> list[Epoch]:
-    """Train `model` in place and return its history, one entry an epoch.
+    """Train a network in place.
 
     Args:
-        losses: Names of `losses.LOSSES` and their weights, or settings with a weight among them.
-        validate: Called after each epoch with the model in evaluation mode; larger is better.
-        on_epoch: Called with each entry: the mean objective ("loss"), each loss before weighting,
-            "learning_rate", "epoch", and "validation" where there is one.
-        target_hook: Called before each step with the model, the batch, its labels and the number
-            of epochs so far (2.5 in the middle of the third); returns the labels of that step.
+        model: Network, changed in place and then in evaluation mode.
+        inputs: Features of the videos.
+        target: Labels of the videos.
+        settings: Training settings.
+        losses: Names of `losses.LOSSES` with their weights or settings.
+        validate: Called after each epoch with the network in evaluation mode; a larger
+            result is better.
+        on_epoch: Called with the entry of each epoch.
+        target_hook: Called before each step with the network, the batch, its labels and
+            the number of epochs so far (2.5 in the middle of the third epoch). It returns
+            the labels of this step.
         teacher: How the averaged network (`settings.ema`) corrects these labels.
-        checkpoints: Where to keep what a killed training needs, and whether to go on from there.
+        checkpoints: File of the checkpoints, and whether to resume from it.
+
+    Returns:
+        One entry an epoch: its number ("epoch"), the "learning_rate", the mean objective
+        ("loss"), the mean of each loss before weighting, and the result of `validate`
+        ("validation").
+
+    Raises:
+        RecipeError: Settings contradict each other, or the loss is not finite.
     """
     objectives.check(losses)
     if settings.validates and validate is None:
-        what = "select: best" if settings.select == "best" else "patience"
+        setting = "select: best" if settings.select == "best" else "patience"
         raise RecipeError(
-            f"{what} needs validation videos",
+            f"{setting} needs validation videos",
             fix="give some, or select: last without patience",
         )
     if teacher is not None and not settings.ema:
         raise RecipeError(
             "a teacher is an average of weights, and there is none",
-            fix="set training.ema, to 0.99 say",
+            fix="set training.ema, for example to 0.99",
         )
     loop = _Loop(
         model,
@@ -88,25 +102,33 @@ def fit(
     )
     with seeded(settings.seed), threads(settings.threads):
         loop.resume()
-        while not loop.ended:
+        while not loop.is_finished:
             entry = loop.train_epoch()
             if validate is not None:
-                score = validate(loop.judged.eval()) if is_rank_zero() else 0.0
+                score = validate(loop.output_model.eval()) if is_rank_zero() else 0.0
                 entry["validation"] = loop.fabric.broadcast(score)
             loop.finish_epoch(entry)
             if on_epoch is not None and is_rank_zero():
                 on_epoch(entry)
-    model.load_state_dict(loop.judged.state_dict() if loop.best is None else loop.best)
+    model.load_state_dict(loop.best or loop.output_model.state_dict())
     model.eval()
     return loop.state.history
 
 
 @dataclass
 class _State:
-    """Position of a training: between two steps or two epochs."""
+    """Position and history of a training, between two steps or two epochs.
+
+    Attributes:
+        epoch: Index of the current epoch.
+        steps: Number of finished steps of this epoch.
+        history: Entries of the finished epochs.
+        best: Best result of the validation so far.
+        since_best: Number of epochs since the best one.
+    """
 
     epoch: int = 0
-    steps: int = 0  # of this epoch
+    steps: int = 0
     history: list[Epoch] = field(default_factory=list)
     best: float | None = None
     since_best: int = 0
@@ -117,21 +139,30 @@ class _Objective(nn.Module):
 
     def __init__(self, model: nn.Module, objective: Objective) -> None:
         super().__init__()
-        self.model, self.objective = model, objective
+        self.model = model
+        self.objective = objective
 
     def forward(
         self, streams: Any, mask: Tensor, labels: dict[str, Any], share: slice
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        prediction, target = self.model(Inputs(streams, mask)), Target(**labels)
+        """Compute the objective of a batch, and each loss.
+
+        Args:
+            streams: Feature streams of the videos of this process.
+            mask: Segments of these videos that exist.
+            labels: Fields of the `Target` of the whole batch.
+            share: Videos of the batch that this process computes.
+        """
+        prediction = self.model(Inputs(streams, mask))
+        target = Target(**labels)
         with torch.autocast(mask.device.type, enabled=False):
-            prediction = gather_batch(
-                in_full_precision(prediction), share, len(target.weak)
-            )
-            return objectives.total(prediction, target, self.objective)
+            local = in_full_precision(prediction)
+            batch = gather_batch(local, share, len(target.weak))
+            return objectives.total(batch, target, self.objective)
 
 
 class _Loop:
-    """State of a running training; all of it can be saved and restored."""
+    """A training in progress; its state can be saved and restored."""
 
     def __init__(
         self,
@@ -144,211 +175,223 @@ class _Loop:
         teacher: Teacher | None,
         checkpoints: Checkpoints | None,
     ) -> None:
-        self.model, self.settings, self.checkpoints = model, settings, checkpoints
-        self.target_hook, self.teacher = target_hook, teacher
-        self.fabric = fabric(place(settings))
-        options = {
-            "lr": settings.learning_rate,
-            "weight_decay": settings.weight_decay,
-            "betas": settings.betas,
-        }
-        self.optimiser = OPTIMISERS[settings.optimiser](model.parameters(), **options)
+        inputs, target = data
+        self.model = model
+        self.settings = settings
+        self.checkpoints = checkpoints
+        self.target_hook = target_hook
+        self.teacher = teacher
+        self.fabric = make_fabric(resolve_compute(settings))
+        self.optimiser = OPTIMISERS[settings.optimiser](
+            model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            betas=settings.betas,
+        )
         self.network, self.stepper = self.fabric.setup(
             _Objective(model, losses), self.optimiser
         )
-        self.inputs, self.target = (
-            to_device_if_fits(data[0], self.fabric.device),
-            move_target(data[1], self.fabric.device),
-        )
-        self.order = torch.Generator().manual_seed(
-            settings.seed
-        )  # its own, so that methods see the same batches
-        self.average = (
-            copy.deepcopy(model).requires_grad_(False).eval() if settings.ema else None
-        )
-        self.state, self.best = (
-            _State(),
-            None if settings.select == "last" else self.judged.state_dict(),
-        )
+        self.inputs = to_device_if_fits(inputs, self.fabric.device)
+        self.target = move_target(target, self.fabric.device)
+        # a generator of its own, so that all methods have the same batches
+        self.order = torch.Generator().manual_seed(settings.seed)
+        self.average: nn.Module | None = None
+        if settings.ema:
+            self.average = copy.deepcopy(model).requires_grad_(False).eval()
+        self.state = _State()
+        self.best: dict[str, Tensor] | None = None
+        if settings.select == "best":
+            self.best = self.output_model.state_dict()
         self.sums: dict[str, Tensor] = {}
         self.shuffled = torch.empty(0, dtype=torch.long)
 
     @property
-    def judged(self) -> nn.Module:
-        """Network that is validated and saved: the averaged one, if there is one."""
+    def output_model(self) -> nn.Module:
+        """The network that is validated and returned: the averaged one, if there is one."""
         return self.model if self.average is None else self.average
 
     @property
-    def ended(self) -> bool:
-        """Whether all epochs are over, or enough of them without getting better."""
-        patience, state = self.settings.patience, self.state
-        return state.epoch >= self.settings.epochs or (
-            patience is not None and state.since_best >= patience
-        )
+    def is_finished(self) -> bool:
+        """Whether all epochs are over, or too many of them without improvement."""
+        if self.state.epoch >= self.settings.epochs:
+            return True
+        patience = self.settings.patience
+        return patience is not None and self.state.since_best >= patience
+
+    @property
+    def epochs_so_far(self) -> float:
+        """Number of epochs so far; fractions count."""
+        videos = self.state.steps * self.settings.batch_size
+        return self.state.epoch + videos / len(self.inputs)
+
+    @property
+    def step_index(self) -> int:
+        """Index of the current step, counted from the first epoch."""
+        steps_per_epoch = math.ceil(len(self.inputs) / self.settings.batch_size)
+        return self.state.epoch * steps_per_epoch + self.state.steps
 
     def train_epoch(self) -> Epoch:
-        """Pass once over the videos, and return the objective and its parts as means over
-        videos."""
-        epoch, videos = self.state.epoch, len(self.inputs)
+        """Train for one epoch, or for the rest of a resumed one.
+
+        Returns:
+            Entry of the epoch; the losses are means over videos.
+        """
+        videos = len(self.inputs)
+        epoch = self.state.epoch
+        rate = learning_rate(epoch, self.settings)
         self.network.train()
         for group in self.stepper.param_groups:
-            group["lr"] = learning_rate(epoch, self.settings)
-        if not self.state.steps:
-            self.shuffled = torch.randperm(videos, generator=self.order).to(
-                self.inputs.mask.device
-            )
+            group["lr"] = rate
+        if self.state.steps == 0:
+            order = torch.randperm(videos, generator=self.order)
+            self.shuffled = order.to(self.inputs.mask.device)
             self.sums = {}
-        for index in torch.split(self.shuffled, self.settings.batch_size)[
-            self.state.steps :
-        ]:
+        batches = torch.split(self.shuffled, self.settings.batch_size)
+        for index in batches[self.state.steps :]:
             self.step(index)
             self.state.steps += 1
-            self.keep()
+            self.save_if_due()
         means = {name: float(value) / videos for name, value in self.sums.items()}
         if not math.isfinite(means["loss"]):
             raise RecipeError(
                 f"the loss is {means['loss']} in epoch {epoch + 1}",
-                fix="lower learning_rate, set clip_norm, or look for values that are not numbers in the features",
+                fix="lower learning_rate, set clip_norm, or look for values that are "
+                "not numbers in the features",
             )
-        return {
-            "epoch": epoch + 1,
-            "learning_rate": learning_rate(epoch, self.settings),
-            **means,
-        }
+        return {"epoch": epoch + 1, "learning_rate": rate, **means}
 
     def step(self, index: Tensor) -> None:
-        """Learn from one batch."""
-        batch, rank = (
-            move_inputs(self.inputs[index], self.fabric.device),
-            self.fabric.global_rank,
-        )
-        self.draw_anew(0)
-        labels = self.labels(batch, self.target[index.to(self.fabric.device)])
-        self.draw_anew(rank)
+        """Update the weights from the batch with these indices."""
+        device = self.fabric.device
+        batch = move_inputs(self.inputs[index], device)
+        self.seed_step(0)
+        target = self.step_target(batch, self.target[index.to(device)])
+        self.seed_step(self.fabric.global_rank)
         share = rank_slice(len(index), self.fabric)
         local_batch = batch[share]
-        loss, parts = self.network(
-            local_batch.streams, local_batch.mask, vars(labels), share
+        loss, losses = self.network(
+            local_batch.streams, local_batch.mask, vars(target), share
         )
         self.stepper.zero_grad()
-        self.fabric.backward(
-            loss * (self.fabric.world_size if len(local_batch) < len(batch) else 1)
-        )  # gradients are averaged
+        # gradients are averaged over processes, so that shares of a batch need a factor
+        is_shared = len(local_batch) < len(batch)
+        self.fabric.backward(loss * (self.fabric.world_size if is_shared else 1))
         if self.settings.clip_norm is not None:
             self.fabric.clip_gradients(
                 self.network, self.stepper, max_norm=self.settings.clip_norm
             )
         self.stepper.step()
         if self.average is not None:
-            passed = (
-                self.state.epoch
-                * math.ceil(len(self.inputs) / self.settings.batch_size)
-                + self.state.steps
+            update_ema(
+                self.average,
+                self.model,
+                decay=self.settings.ema,
+                step=self.step_index,
             )
-            update_ema(self.average, self.model, decay=self.settings.ema, step=passed)
-        for name, part in {"loss": loss.detach(), **parts}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(part)) + part * len(
-                index
-            )
+        for name, value in {"loss": loss.detach(), **losses}.items():
+            previous = self.sums.get(name, torch.zeros_like(value))
+            self.sums[name] = previous + value * len(index)
 
-    def labels(self, batch: Inputs, target: Target) -> Target:
-        """Return the targets of a batch after the target hook and the teacher."""
-        passed = self.state.epoch + self.state.steps * self.settings.batch_size / len(
-            self.inputs
-        )
+    def step_target(self, batch: Inputs, target: Target) -> Target:
+        """Return the labels of a batch after the target hook and the teacher.
+
+        Args:
+            batch: Features of the batch.
+            target: Labels of the batch.
+        """
+        epochs = self.epochs_so_far
         with self.fabric.autocast():
             if self.target_hook is not None:
-                target = self.target_hook(self.model, batch, target, passed)
-            if (
-                self.teacher is not None
-                and self.average is not None
-                and passed >= self.teacher.warmup_epochs
-            ):
-                with torch.no_grad():
-                    target = correct_targets(
-                        in_full_precision(self.average(batch)), target, self.teacher
-                    )
-        return target
+                target = self.target_hook(self.model, batch, target, epochs)
+            if self.teacher is None or self.average is None:
+                return target
+            if epochs < self.teacher.warmup_epochs:
+                return target
+            with torch.no_grad():
+                prediction = in_full_precision(self.average(batch))
+                return correct_targets(prediction, target, self.teacher)
 
-    def draw_anew(self, rank: int) -> None:
-        """Seed the random numbers of each step and rank, if there are several processes."""
-        if self.fabric.world_size > 1:
-            torch.manual_seed(
-                hash((self.settings.seed, self.state.epoch, self.state.steps, rank))
-            )
+    def seed_step(self, rank: int) -> None:
+        """Seed the random numbers of a step and rank, if there are several processes."""
+        if self.fabric.world_size == 1:
+            return
+        state = self.state
+        torch.manual_seed(hash((self.settings.seed, state.epoch, state.steps, rank)))
 
     def finish_epoch(self, entry: Epoch) -> None:
-        """Record the epoch and keep its weights if they are the best."""
-        state, score = self.state, entry.get("validation")
+        """Record the epoch, and its weights if they are the best so far."""
+        state = self.state
         state.history.append(entry)
-        state.epoch, state.steps, state.since_best = (
-            state.epoch + 1,
-            0,
-            state.since_best + 1,
-        )
-        if score is not None:
-            better = state.best is None or score > state.best
-            if better or (score == state.best and self.settings.ties == "later"):
-                if self.settings.select == "best":
-                    self.best = copy.deepcopy(self.judged.state_dict())
-                state.best = float(score)
-            state.since_best = 0 if better else state.since_best
-        self.keep()
+        state.epoch += 1
+        state.steps = 0
+        state.since_best += 1
+        if "validation" in entry:
+            self._compare_with_best(float(entry["validation"]))
+        self.save_if_due()
 
-    def keep(self) -> None:
-        """Write a checkpoint, if it is time for one."""
+    def _compare_with_best(self, score: float) -> None:
+        """Update the best weights and the number of epochs since the best one."""
+        state = self.state
+        is_better = state.best is None or score > state.best
+        is_later_tie = score == state.best and self.settings.ties == "later"
+        if is_better:
+            state.since_best = 0
+        if is_better or is_later_tie:
+            state.best = score
+            if self.settings.select == "best":
+                self.best = copy.deepcopy(self.output_model.state_dict())
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint if it is time for one."""
         if self.checkpoints is None or not self.checkpoints.due or not is_rank_zero():
             return
         tensors = {
-            f"model.{name}": tensor for name, tensor in self.model.state_dict().items()
-        }
-        tensors |= optimiser_tensors(self.optimiser) | {
-            f"sums.{name}": value for name, value in self.sums.items()
-        }
-        tensors |= {
             "order": self.order.get_state(),
             "shuffled": self.shuffled,
             "random": torch.get_rng_state(),
+            **_with_prefix("model", self.model.state_dict()),
+            **_with_prefix("sums", self.sums),
+            **optimiser_tensors(self.optimiser),
         }
         if self.fabric.device.type == "cuda":
             tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         if self.average is not None:
-            tensors |= {
-                f"average.{name}": tensor
-                for name, tensor in self.average.state_dict().items()
-            }
+            tensors |= _with_prefix("average", self.average.state_dict())
         if self.best is not None and self.state.best is not None:
-            tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+            tensors |= _with_prefix("best", self.best)
         self.checkpoints.write(tensors, vars(self.state))
 
     def resume(self) -> None:
-        """Restore the last checkpoint."""
+        """Restore the last checkpoint, if there is one to resume from."""
         checkpoint = self.checkpoints.read() if self.checkpoints else None
         if checkpoint is None:
             return
-        tensors, details = checkpoint
-        self.state = _State(
-            **{name: value for name, value in details.items() if name != "of"}
-        )
-        self.model.load_state_dict(_below(tensors, "model"))
+        tensors, state = checkpoint
+        device = self.fabric.device
+        self.state = _State(**state)
+        self.model.load_state_dict(_without_prefix("model", tensors))
         if self.average is not None:
-            self.average.load_state_dict(_below(tensors, "average"))
+            self.average.load_state_dict(_without_prefix("average", tensors))
         restore_optimiser(self.optimiser, tensors)
-        self.sums = {
-            name: value.to(self.fabric.device)
-            for name, value in _below(tensors, "sums").items()
-        }
-        self.best = _below(tensors, "best") or self.best
+        sums = _without_prefix("sums", tensors)
+        self.sums = {name: value.to(device) for name, value in sums.items()}
+        self.best = _without_prefix("best", tensors) or self.best
         self.order.set_state(tensors["order"])
         self.shuffled = tensors["shuffled"].to(self.inputs.mask.device)
         torch.set_rng_state(tensors["random"])
         if "random_cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random_cuda"], self.fabric.device)
+            torch.cuda.set_rng_state(tensors["random_cuda"], device)
 
 
-def _below(tensors: dict[str, Tensor], group: str) -> dict[str, Tensor]:
+def _with_prefix(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{group}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _without_prefix(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a group under their own names."""
+    prefix = f"{group}."
     return {
-        name.removeprefix(f"{group}."): t
-        for name, t in tensors.items()
-        if name.startswith(f"{group}.")
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
     }

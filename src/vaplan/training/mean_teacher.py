@@ -1,12 +1,10 @@
-"""The mean teacher: a moving average of the network's weights, and labels that it may correct
-during the training.
+"""Mean teacher: a moving average of the network's weights that corrects pseudo labels.
 
-Source: Tarvainen, Valpola, NeurIPS 2017, arXiv 1703.01780, section 2. That the average begins
-with a smaller decay is as in TensorFlow's ExponentialMovingAverage; that it corrects labels of
-segments, and how sure it must be, is ours.
+Source: Tarvainen, Valpola, NeurIPS 2017, arXiv 1703.01780, section 2. The decay is
+smaller at the start, as in TensorFlow's ExponentialMovingAverage. The correction of
+segment labels is our own extension.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,16 +17,17 @@ from vaplan.pseudo_labels import condition_on_tags
 
 @dataclass(frozen=True)
 class Teacher:
-    """How the averaged network corrects the pseudo labels that the network learns.
+    """How the averaged network corrects the pseudo labels during training.
 
-    A segment's label is 1 where (1 - `strength`) · pseudo label + `strength` · probability is at
-    least 0.5, with the teacher's probability given that the video holds its tags. Up to a
-    strength of 0.5 no label changes; at 1 the teacher alone decides; between, a label that is to
-    change needs a teacher who is sure: at 0.7 a 0 turns into 1 from a probability of 0.71 on, and
-    a 1 into 0 below 0.29. Tags of the video limit the classes as before.
+    The label of a segment is 1 where (1 - `strength`) · pseudo label + `strength` ·
+    probability is at least 0.5. The probability is conditional on the tags of the video.
+    With a strength of 0.5 or less no label would change; with 1 the average alone
+    determines the labels. With 0.7 a label 0 becomes 1 from a probability of 0.71, and
+    a label 1 becomes 0 below 0.29. Only tags of the video can be labels.
 
     Args:
-        warmup_epochs: How long the labels stay as they are.
+        warmup_epochs: Number of epochs without correction; fractions count.
+        strength: Weight of the averaged network, in (0.5, 1].
     """
 
     warmup_epochs: float = 5.0
@@ -38,7 +37,7 @@ class Teacher:
         if not 0.5 < self.strength <= 1:
             raise RecipeError(
                 f"teacher.strength is {self.strength}",
-                fix="a number above 0.5 and at most 1",
+                fix="write a number above 0.5 and at most 1",
             )
         if not self.warmup_epochs >= 0:
             raise RecipeError(
@@ -49,47 +48,49 @@ class Teacher:
 def correct_targets(
     prediction: Prediction, target: Target, settings: Teacher
 ) -> Target:
-    """The labels after the teacher had its say.
+    """Correct pseudo labels by the prediction of the averaged network; see `Teacher`.
 
     Args:
         prediction: Prediction of the averaged network.
         target: Labels of the videos.
-        settings: Settings; see their class.
+        settings: Strength of the correction.
     """
     if target.pseudo is None:
         raise RecipeError(
             "a teacher corrects pseudo labels, and there are none",
             fix="give labels, or no teacher",
         )
-    blended = torch.lerp(
-        target.pseudo.float(), condition_on_tags(prediction).float(), settings.strength
+    teacher_probability = condition_on_tags(prediction).float()
+    label_probability = torch.lerp(
+        target.pseudo.float(), teacher_probability, settings.strength
     )
-    possible = target.weak[:, None, None] & prediction.mask[..., None]
-    return replace(target, pseudo=(blended >= 0.5) & possible)
+    is_possible = target.weak[:, None, None] & prediction.mask[..., None]
+    return replace(target, pseudo=(label_probability >= 0.5) & is_possible)
 
 
 @torch.no_grad()
 def update_ema(
     average: nn.Module, model: nn.Module, *, decay: float, step: int
 ) -> None:
-    """Move the average towards the model after the step with this index, from 0.
+    """Update the moving average of the weights after a step.
 
-    Early on the past weighs less than `decay`, (step + 1) / (step + 10): the average is over
-    about the last ninth of the steps so far, so that the start is forgotten soon and a short
-    training has an average of its end.
+    The weight of the previous average is at most (step + 1) / (step + 10). At the start
+    the average is therefore over about the last ninth of the steps, so that the initial
+    weights lose their influence soon, also in a short training.
 
     Args:
         average: Averaged network, changed in place.
         model: Network.
-        decay: Weight of the past average.
+        decay: Largest weight of the previous average.
         step: Index of the step, from 0.
     """
-    ours, theirs = (
-        _numbers(average.state_dict().values()),
-        _numbers(model.state_dict().values()),
-    )
-    torch._foreach_lerp_(ours, theirs, 1 - min(decay, (step + 1) / (step + 10)))
+    average_weights = _float_tensors(average)
+    model_weights = _float_tensors(model)
+    average_share = min(decay, (step + 1) / (step + 10))
+    torch._foreach_lerp_(average_weights, model_weights, 1 - average_share)
 
 
-def _numbers(tensors: Iterable[Tensor]) -> list[Tensor]:
+def _float_tensors(model: nn.Module) -> list[Tensor]:
+    """Return the floating-point tensors of the state of a network."""
+    tensors = model.state_dict().values()
     return [tensor for tensor in tensors if tensor.is_floating_point()]

@@ -1,4 +1,4 @@
-"""How to train, as a value, and the learning rate of each epoch."""
+"""Training settings, and the learning rate of each epoch."""
 
 import math
 import re
@@ -14,7 +14,7 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
-ACCURACY = "accuracy"  # of localisation
+ACCURACY = "accuracy"  # the official number of AVE
 SELECTIONS = (*(f"{level} {kind}" for level in LEVELS for kind in KINDS), ACCURACY)
 SELECTION_SPLITS = ("val", "test")
 TIES = ("later", "earlier")
@@ -27,17 +27,18 @@ def _constant(_epoch: int, _settings: "Training") -> float:
 
 
 def _step(epoch: int, settings: "Training") -> float:
-    return settings.step_factor ** (epoch // settings.step_epochs)
+    steps = epoch // settings.step_epochs
+    return settings.step_factor**steps
 
 
 def _milestones(epoch: int, settings: "Training") -> float:
-    return settings.step_factor ** sum(
-        epoch >= milestone for milestone in settings.milestones
-    )
+    steps = sum(epoch >= milestone for milestone in settings.milestones)
+    return settings.step_factor**steps
 
 
 def _cosine(epoch: int, settings: "Training") -> float:
-    return 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
+    angle = math.pi * epoch / settings.epochs
+    return 0.5 * (1 + math.cos(angle))
 
 
 Schedule = Callable[[int, "Training"], float]
@@ -55,19 +56,38 @@ SCHEDULES = (*SHAPES, WARMUP_COSINE)
 class Training:
     """How to train; see `fit`.
 
-    `schedule` is "constant", "step" (times `step_factor` every `step_epochs`), "milestones"
-    (times `step_factor` after so many epochs each) or "cosine" (to zero over `epochs`); any of
-    them may begin with `warmup_epochs` of linear growth. "warmup_cosine" (VALOR) reaches
-    `learning_rate` in epoch number `warmup_epochs` and `lowest_rate` in the last. `select` is
-    "last", or "best": the weights of the epoch that validates best by `select_by`, the later one
-    of equals or the earlier one (`ties`). It validates on split `select_on`: published code that
-    chose on "test" can be repeated, and the run says so. `patience` ends a training after so many
-    epochs that were not better. `threads` are those of the CPU: another number gives other last
-    bits, and small networks are fastest with one. `device` is "auto", "cpu", "cuda", "cuda:1" or
-    "mps"; `precision` "fp32", "bf16" (products only: weights, losses and the finished parser stay
-    in fp32), or "auto": bf16 where the device multiplies in it. With `ema` the weights that are
-    validated and kept are a moving average of the trained ones; in each step the average so far
-    counts that much (0.99, say; 0 for none).
+    Args:
+        epochs: Number of epochs.
+        batch_size: Number of videos of a batch.
+        learning_rate: Highest learning rate.
+        weight_decay: Weight decay of the optimiser.
+        optimiser: A name in `OPTIMISERS`.
+        betas: Both decay rates of the optimiser's moments.
+        schedule: "constant"; "step": times `step_factor` every `step_epochs`;
+            "milestones": times `step_factor` after each of `milestones`; "cosine": to
+            zero over `epochs`; "warmup_cosine" (VALOR): reaches `learning_rate` in epoch
+            number `warmup_epochs` and `lowest_rate` in the last epoch.
+        step_epochs: Number of epochs of a step.
+        step_factor: Factor of the learning rate at a step or milestone.
+        milestones: Numbers of epochs after which the learning rate changes.
+        warmup_epochs: Number of epochs in which the learning rate grows linearly, with
+            any schedule.
+        lowest_rate: Last learning rate of "warmup_cosine".
+        clip_norm: Largest norm of the gradients; None for no limit.
+        ema: Weight of the previous average in each step, in [0, 1), 0.99 for example. The
+            averaged weights are validated and returned. 0 for no average.
+        select: Weights of the "last" epoch, or of the "best" one by validation.
+        select_by: Number of the validation, one of `SELECTIONS`.
+        select_on: Split of the validation. Published code that selects on "test" can be
+            reproduced, and the run reports it.
+        ties: Which of two equally good epochs is the best, the "later" or the "earlier".
+        patience: Number of epochs without improvement that ends the training.
+        seed: Seed of batches, dropout and other random numbers.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        precision: "fp32"; "bf16" (only of products: weights, losses and the trained
+            parser are fp32); "auto": bf16 if the device multiplies in it.
+        threads: Number of CPU threads. It has an effect on the last bits of the result;
+            small networks are fastest with one.
     """
 
     epochs: int = 30
@@ -96,10 +116,9 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "step_epochs", "threads"):
-            if getattr(self, name) < 1:
-                raise RecipeError(
-                    f"{name} must be at least 1, not {getattr(self, name)}"
-                )
+            number = getattr(self, name)
+            if number < 1:
+                raise RecipeError(f"{name} must be at least 1, not {number}")
         if self.patience is not None and self.patience < 1:
             raise RecipeError(f"patience must be at least 1, not {self.patience}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
@@ -108,7 +127,8 @@ class Training:
             )
         if not 0 <= self.lowest_rate <= self.learning_rate:
             raise RecipeError(
-                f"lowest_rate must lie between 0 and learning_rate, not {self.lowest_rate}"
+                "lowest_rate must lie between 0 and learning_rate, "
+                f"not {self.lowest_rate}"
             )
         if not 0 <= self.ema < 1:
             raise RecipeError(
@@ -120,12 +140,12 @@ class Training:
         if not re.fullmatch(DEVICES, self.device):
             raise RecipeError(
                 f"unknown device {self.device!r}",
-                fix="say auto, cpu, cuda, cuda:1 or mps",
+                fix="write auto, cpu, cuda, cuda:1 or mps",
             )
         self._check_names()
 
     def _check_names(self) -> None:
-        known_names = {
+        choices = {
             "optimiser": OPTIMISERS,
             "schedule": SCHEDULES,
             "select": ("last", "best"),
@@ -134,38 +154,40 @@ class Training:
             "ties": TIES,
             "precision": PRECISIONS,
         }
-        for name, names in known_names.items():
-            if getattr(self, name) not in names:
-                raise RecipeError(unknown(name, getattr(self, name), names))
+        for name, names in choices.items():
+            value = getattr(self, name)
+            if value not in names:
+                raise RecipeError(unknown(name, value, names))
 
     @property
     def validates(self) -> bool:
-        """Whether each epoch is validated."""
+        """Whether the network is validated after each epoch."""
         return self.select == "best" or self.patience is not None
 
 
 def learning_rate(epoch: int, settings: Training) -> float:
-    """The learning rate of the epoch with this index, from 0.
+    """Compute the learning rate of an epoch.
 
     Args:
         epoch: Index of the epoch, from 0.
-        settings: Settings; see their class.
+        settings: Training settings.
 
-    >>> [learning_rate(epoch, Training(schedule="step", step_epochs=2, learning_rate=1.0)) for epoch in (0, 1, 2)]
+    >>> settings = Training(schedule="step", step_epochs=2, learning_rate=1.0)
+    >>> [learning_rate(epoch, settings) for epoch in (0, 1, 2)]
     [1.0, 1.0, 0.1]
     """
     if settings.schedule == WARMUP_COSINE:
         return _warmup_cosine(epoch + 1, settings)
     growth = min(1.0, (epoch + 1) / (settings.warmup_epochs + 1))
-    return settings.learning_rate * growth * SHAPES[settings.schedule](epoch, settings)
+    factor = SHAPES[settings.schedule](epoch, settings)
+    return settings.learning_rate * growth * factor
 
 
 def _warmup_cosine(number: int, settings: Training) -> float:
-    """VALOR's rate in epoch `number`, from 1."""
+    """Compute VALOR's learning rate of an epoch, numbered from 1."""
     if number < settings.warmup_epochs:
         return settings.learning_rate * number / settings.warmup_epochs
-    passed = (number - settings.warmup_epochs) / max(
-        1, settings.epochs - settings.warmup_epochs
-    )
+    cosine_epochs = max(1, settings.epochs - settings.warmup_epochs)
+    progress = (number - settings.warmup_epochs) / cosine_epochs
     span = settings.learning_rate - settings.lowest_rate
-    return settings.lowest_rate + 0.5 * span * (1 + math.cos(math.pi * passed))
+    return settings.lowest_rate + 0.5 * span * (1 + math.cos(math.pi * progress))

@@ -1,5 +1,4 @@
-"""The curves of a training as TensorBoard shows them: `tensorboard --logdir RUN` while it lasts,
-or after."""
+"""Curves of a training for TensorBoard: `tensorboard --logdir RUN`, also during training."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,40 +8,42 @@ from typing import Any
 
 from vaplan.training.loop import Epoch
 
-Tell = Callable[[Epoch], None]
+EpochCallback = Callable[[Epoch], None]
 
 
 @contextmanager
-def tensorboard_logger(folder: Path, also: Tell | None = None) -> Iterator[Tell | None]:
-    """Return a callback that logs epochs to TensorBoard and calls `also`; only `also` if
-    TensorBoard is not installed.
+def tensorboard_logger(
+    folder: Path, callback: EpochCallback | None = None
+) -> Iterator[EpochCallback | None]:
+    """Return a callback that logs epochs to TensorBoard and then calls `callback`.
 
-    What an earlier training in the folder wrote of the same epochs and later ones is hidden by
-    TensorBoard itself.
+    If TensorBoard is not installed, `callback` itself is returned. TensorBoard hides the
+    same and later epochs of an earlier training in the folder.
 
     Args:
         folder: Folder of the event files.
-        also: Callback that is called too.
+        callback: Callback that is called with each epoch, too.
     """
     writer: Any = None
 
-    def tell(epoch: Epoch) -> None:
+    def log_epoch(epoch: Epoch) -> None:
+        """Log the numbers of an epoch."""
         nonlocal writer
+        number = int(epoch["epoch"])
         if writer is None:
-            from torch.utils.tensorboard import (
-                SummaryWriter,
-            )  # an optional extra, and slow to import
+            # an optional extra, and slow to import
+            from torch.utils.tensorboard import SummaryWriter
 
-            writer = SummaryWriter(str(folder), purge_step=int(epoch["epoch"]))
+            writer = SummaryWriter(str(folder), purge_step=number)
         for name, value in epoch.items():
             if name != "epoch":
-                writer.add_scalar(name, value, int(epoch["epoch"]))
+                writer.add_scalar(name, value, number)
         writer.flush()
-        if also is not None:
-            also(epoch)
+        if callback is not None:
+            callback(epoch)
 
     try:
-        yield tell if find_spec("tensorboard") else also
+        yield log_epoch if find_spec("tensorboard") else callback
     finally:
         if writer is not None:
             writer.close()

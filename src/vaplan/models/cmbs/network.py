@@ -63,16 +63,18 @@ class Trunk(nn.Module):
     def streams(
         self, inputs: Inputs
     ) -> tuple[Float[Tensor, "video time audio"], Float[Tensor, "video time map"]]:
-        """Return audio and audio-guided visual features; absent segments are zero in audio."""
+        """Return audio features and visual features that audio attends to."""
         audio, visual = existing_streams(inputs)
-        regions = visual.reshape(*visual.shape[:2], -1, self.region_size)
+        videos, time, _ = visual.shape
+        regions = visual.reshape(videos, time, -1, self.region_size)
         hidden_regions = self.see_place(regions).relu()
-        return audio, self.look(self.place_dropout(hidden_regions), audio)
+        hidden_regions = self.place_dropout(hidden_regions)
+        return audio, self.look(hidden_regions, audio)
 
     def read(
         self, streams: tuple[Tensor, Tensor], present: Present
     ) -> tuple[tuple[Segments, Segments], Float[Tensor, "video time modality"]]:
-        """Let each modality attend to itself and then to the other one.
+        """Apply self-attention and then cross-modal attention to each modality.
 
         Args:
             streams: Audio and visual features.
@@ -245,23 +247,31 @@ def _gated_log(
         label_log: Log probabilities of the labels where the gate is open.
         gate_logit: Logits of the gates; a gate is open with their mean probability.
     """
-    modalities = gate_logit.new_tensor(gate_logit.shape[-1])
-    open_logs = logsigmoid(gate_logit)
-    closed_logs = logsigmoid(-gate_logit)
-    open_log = open_logs.logsumexp(dim=-1, keepdim=True) - modalities.log()
-    closed_log = closed_logs.logsumexp(dim=-1, keepdim=True) - modalities.log()
+    open_log = _log_mean(logsigmoid(gate_logit))
+    closed_log = _log_mean(logsigmoid(-gate_logit))
     class_log = open_log + label_log[..., :-1]
-    background_log = torch.logaddexp(closed_log, open_log + label_log[..., -1:])
+    open_background_log = open_log + label_log[..., -1:]
+    background_log = torch.logaddexp(closed_log, open_background_log)
     return torch.cat((class_log, background_log), dim=-1)
+
+
+def _log_mean(
+    log_probability: Float[Tensor, "video time modality"],
+) -> Float[Tensor, "video time 1"]:
+    """Compute the logarithm of the mean over modalities."""
+    modalities = log_probability.new_tensor(log_probability.shape[-1])
+    total = log_probability.logsumexp(dim=-1, keepdim=True)
+    return total - modalities.log()
 
 
 def _event_log(
     event_logit: Float[Tensor, "video time"], class_log: Float[Tensor, "video class"]
 ) -> Float[Tensor, "video time label"]:
     """Compute log probabilities of labels: the class of the video, or background."""
-    event_log = logsigmoid(event_logit)[..., None]
-    background_log = logsigmoid(-event_logit)[..., None]
-    return torch.cat((event_log + class_log[:, None], background_log), dim=-1)
+    event_log = logsigmoid(event_logit)
+    background_log = logsigmoid(-event_logit)
+    class_logs = event_log[..., None] + class_log[:, None]
+    return torch.cat((class_logs, background_log[..., None]), dim=-1)
 
 
 def _stream_sizes(feature_sizes: FeatureSizes, positions: int) -> tuple[int, int]:

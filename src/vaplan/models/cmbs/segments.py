@@ -89,7 +89,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Attention of one modality to the encoded other modality and to itself.
+    """Cross-modal attention and self-attention of one modality, in one layer.
 
     Args:
         size: Feature size of the modality.
@@ -168,15 +168,14 @@ def top_mean(
     Returns:
         One score a label; 0 for a video without segments.
     """
+    time = score.shape[1]
     segments = present.sum(dim=1, keepdim=True)
     count = (share * segments + 0.5).floor().clamp(min=1)
-    lowest = torch.finfo(score.dtype).min
-    existing_score = score.masked_fill(~present[..., None], lowest)
-    descending = existing_score.sort(dim=1, descending=True).values
-    rank = torch.arange(score.shape[1], device=score.device)
+    descending, _ = _existing_score(score, present).sort(dim=1, descending=True)
+    rank = torch.arange(time, device=score.device)
     is_top = rank < torch.minimum(count, segments)
-    total = descending.masked_fill(~is_top[..., None], 0).sum(dim=1)
-    return total / count
+    top_score = descending.masked_fill(~is_top[..., None], 0)
+    return top_score.sum(dim=1) / count
 
 
 def highest(
@@ -192,6 +191,14 @@ def highest(
         One score a label; 0 for a video without segments.
     """
     has_segments = present.any(dim=1, keepdim=True)
+    maximum = _existing_score(score, present).amax(dim=1)
+    return maximum.masked_fill(~has_segments, 0)
+
+
+def _existing_score(
+    score: Float[Tensor, "video time label"], present: Present
+) -> Float[Tensor, "video time label"]:
+    """Replace the scores of absent segments by the lowest number."""
     lowest = torch.finfo(score.dtype).min
-    existing_score = score.masked_fill(~present[..., None], lowest)
-    return existing_score.amax(dim=1).masked_fill(~has_segments, 0)
+    absent = ~present[..., None]
+    return score.masked_fill(absent, lowest)
