@@ -22,7 +22,7 @@ Place = tuple[
 Error = type[VaplanError]
 
 MAX_BYTES = 256 * 1024  # of YAML
-MAX_TEXT_BYTES = 2 * 1024**3  # of a table; 10 million rows need less
+MAX_TEXT_BYTES = 2 * 1024**3  # of a table: 10 million rows of 200 bytes
 MAX_DEPTH = 20
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 

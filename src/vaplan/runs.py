@@ -43,7 +43,7 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 CHECKPOINT = "checkpoint.safetensors"
 TENSORBOARD = "tensorboard"
-MAX_BYTES = 64 * 1024 * 1024  # of a JSON file; 100,000 epochs need less
+MAX_BYTES = 64 * 1024 * 1024  # of a JSON file
 LIBRARIES = (
     "vaplan",
     "torch",

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vaplan.annotations.tags import read_tags, similar_names
+from vaplan.annotations.media_files import MediaFile
+from vaplan.annotations.tags import find_tags, read_tags, similar_names
 from vaplan.errors import AnnotationError
 
 
@@ -54,3 +55,16 @@ def test_names_are_similar_if_one_slip_makes_one_of_the_other(
 ) -> None:
     assert bool(similar_names([first, second])) is similar
     assert bool(similar_names([second, first])) is similar
+
+
+def test_tags_are_found_by_name_and_by_a_file_name_of_one_video_only() -> None:
+    files = [
+        MediaFile(Path("/m/2019/a.mp4"), "2019/a"),
+        MediaFile(Path("/m/b.mp4"), "b"),
+        MediaFile(Path("/m/x/c.mp4"), "x/c"),
+    ]
+    tags = {"2019/a": ("Dog",), "y/b": ("Rain",), "y/c": ("Fire",), "z/c": ("Car",)}
+    assert find_tags(files, tags) == {
+        Path("/m/2019/a.mp4"): ("Dog",),
+        Path("/m/b.mp4"): ("Rain",),
+    }

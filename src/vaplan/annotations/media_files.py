@@ -222,15 +222,11 @@ class MediaList:
 
     Attributes:
         files: The files with the names of their results, once each.
-        skipped: Number of hidden files and of files that are not media.
-        loops: Links to folders that were searched already.
-        unreadable: Sub-folders that could not be read, with reasons.
+        trees: The folders that were searched.
     """
 
     files: tuple[MediaFile, ...]
-    skipped: int = 0
-    loops: tuple[Path, ...] = ()
-    unreadable: tuple[tuple[Path, str], ...] = ()
+    trees: tuple[MediaTree, ...] = ()
 
 
 def list_media_files(paths: Sequence[Path]) -> MediaList:
@@ -247,9 +243,7 @@ def list_media_files(paths: Sequence[Path]) -> MediaList:
         UsageError: Two results have the same name, so that one would overwrite the other.
     """
     files = dict[Path, str]()
-    skipped = 0
-    loops = list[Path]()
-    unreadable = list[tuple[Path, str]]()
+    trees = list[MediaTree]()
     for path in paths:
         if not path.is_dir():
             files.setdefault(path, path.name)
@@ -263,12 +257,8 @@ def list_media_files(paths: Sequence[Path]) -> MediaList:
             )
         for file in tree.files:
             files.setdefault(file, file.relative_to(path).as_posix())
-        skipped += tree.skipped
-        loops += tree.loops
-        unreadable += tree.unreadable
-    return MediaList(
-        tuple(_name_results(files)), skipped, tuple(loops), tuple(unreadable)
-    )
+        trees.append(tree)
+    return MediaList(tuple(_name_results(files)), tuple(trees))
 
 
 def _name_results(files: dict[Path, str]) -> Iterator[MediaFile]:

@@ -1,12 +1,13 @@
 """Tags of a user's own videos: a CSV of `path,tags` or `video,tags`."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
+from vaplan.annotations.media_files import MediaFile
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import check_id, check_text
 from vaplan.errors import AnnotationError, unknown
@@ -90,6 +91,37 @@ def read_known_tags(path: Path, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]
             )
         tags[row.video] = (*tags.get(row.video, ()), row.class_name)
     return tags
+
+
+def find_tags(
+    files: Sequence[MediaFile], tags: Mapping[str, tuple[str, ...]]
+) -> dict[Path, tuple[str, ...]]:
+    """Find the tags of media files.
+
+    A file has the tags of the id that is its name; else of the id that is its file name
+    without the ending; else of the only id whose last part is that file name.
+
+    Args:
+        files: Media files.
+        tags: Tags by video id.
+
+    Returns:
+        Tags by path. Files without tags have no entry.
+    """
+    times = Counter(PurePosixPath(video).name for video in tags)
+    by_last_part = {
+        PurePosixPath(video).name: names
+        for video, names in tags.items()
+        if times[PurePosixPath(video).name] == 1
+    }
+    tags_of_name = by_last_part | dict(tags)
+    found = dict[Path, tuple[str, ...]]()
+    for file in files:
+        for name in (file.name, file.path.stem):
+            if name in tags_of_name:
+                found[file.path] = tags_of_name[name]
+                break
+    return found
 
 
 def similar_names(classes: Sequence[str]) -> list[tuple[str, str]]:

@@ -177,13 +177,18 @@ def warn_media(media: "MediaList") -> None:
     Args:
         media: Result of a search for media files.
     """
-    if media.skipped:
+    skipped = sum(tree.skipped for tree in media.trees)
+    if skipped:
         stderr.print(
-            f"{media.skipped} hidden files and files of other kinds were skipped",
+            f"{skipped} hidden files and files of other kinds were skipped",
             highlight=False,
         )
-    problems = [f"{path} leads to a folder searched already" for path in media.loops]
-    problems += [f"{path}: {reason}" for path, reason in media.unreadable]
+    problems = list[str]()
+    for tree in media.trees:
+        problems += [
+            f"{path} leads to a folder searched already" for path in tree.loops
+        ]
+        problems += [f"{path}: {reason}" for path, reason in tree.unreadable]
     for problem in problems:
         stderr.print(
             f"warning: {problem}",

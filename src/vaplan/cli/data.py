@@ -9,6 +9,7 @@ from rich.console import Console
 
 from vaplan.cli.console import finish, new_table, print_json, progress_bars, stderr
 from vaplan.cli.options import (
+    AllowOutsideOption,
     AnnotationsOption,
     DataArgument,
     DataOption,
@@ -39,6 +40,7 @@ def check(
         ),
     ] = Path("missing.csv"),
     annotations: AnnotationsOption = "",
+    allow_outside: AllowOutsideOption = False,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,6 +58,7 @@ def check(
             data,
             annotations=annotations,
             media=media,
+            allow_outside=allow_outside,
             workers=workers,
             progress=bars("open", "files"),
         )

@@ -2,16 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vaplan.cli.console import print_seen, stderr
 from vaplan.cli.options import JsonOption, TimeoutOption
 from vaplan.errors import Exit
-
-if TYPE_CHECKING:
-    pass
 
 
 def probe(

@@ -118,7 +118,7 @@ def parse(
     """
     from vaplan import stages
     from vaplan.annotations.media_files import list_media_files
-    from vaplan.annotations.tags import read_known_tags
+    from vaplan.annotations.tags import find_tags, read_known_tags
     from vaplan.encoders.compute import Compute
 
     if beside == (out is not None):
@@ -144,17 +144,12 @@ def parse(
     media = list_media_files(paths)
     warn_media(media)
     if tags_of is not None:
-        _warn_untagged(
-            [
-                file.path
-                for file in media.files
-                if file.name not in tags_of and file.path.stem not in tags_of
-            ]
-        )
+        with_tags = find_tags(media.files, tags_of)
+        _warn_untagged([f.path for f in media.files if f.path not in with_tags])
     names = [name.strip() for name in formats.split(",")]
     with progress_bars() as bars:
         outcome = stages.parse(
-            paths,
+            media,
             out,
             load=load,
             tags=tags_of,

@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaplan.arrays import AUDIO, VISUAL, FeatureSizes, Inputs
-from vaplan.errors import RecipeError, UsageError, unknown
+from vaplan.errors import RecipeError, unknown
 from vaplan.localisation import Localisation, make_localisation
-from vaplan.models.layers import existing_streams
+from vaplan.models.layers import existing_streams, single_stream_sizes
 from vaplan.models.recurrent import BiLSTM
 
 FUSIONS = ("concat", "dmrn")
@@ -135,7 +135,9 @@ class AVEAttention(nn.Module):
     ) -> None:
         super().__init__()
         settings = settings or AVEAttentionSettings()
-        audio_size, self.region_size = _stream_sizes(feature_sizes, settings.positions)
+        audio_size, self.region_size = single_stream_sizes(
+            feature_sizes, settings.positions
+        )
         self.look: AudioGuidedVisualAttention | None = None
         if settings.positions > 1:
             self.look = AudioGuidedVisualAttention(
@@ -185,22 +187,6 @@ class AVEAttention(nn.Module):
             return torch.cat((audio, visual), dim=-1)
         fusion: Tensor = self.fuse(audio, visual)
         return fusion
-
-
-def _stream_sizes(feature_sizes: FeatureSizes, positions: int) -> tuple[int, int]:
-    """Return the feature sizes of audio and of one region."""
-    if any(len(sizes) != 1 for sizes in feature_sizes):
-        raise UsageError(
-            "this network reads one stream of each modality",
-            fix="name one encoder for each",
-        )
-    (audio,), (visual,) = feature_sizes
-    if visual % positions:
-        raise UsageError(
-            f"{visual} features are no map of {positions} positions",
-            fix="set positions to 1, or to 49",
-        )
-    return audio, visual // positions
 
 
 def _classifier(settings: AVEAttentionSettings, labels: int) -> nn.Module:

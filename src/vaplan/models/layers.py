@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from vaplan.arrays import Inputs
+from vaplan.arrays import FeatureSizes, Inputs
 from vaplan.errors import UsageError
 
 UPDATES = ("parallel", "sequential")
@@ -223,3 +223,28 @@ class HybridAttention(nn.Module):
         wide = self.dropout(self.expand(stream).relu())
         output: Tensor = self.dropout(self.contract(wide))
         return output
+
+
+def single_stream_sizes(feature_sizes: FeatureSizes, positions: int) -> tuple[int, int]:
+    """Return the feature sizes of audio and of one region of a visual map.
+
+    Args:
+        feature_sizes: Feature size of each stream, per modality.
+        positions: Number of regions of a map; 1 for one vector a segment.
+
+    Raises:
+        UsageError: A modality has several streams, or the visual features are no such map.
+    """
+    if any(len(sizes) != 1 for sizes in feature_sizes):
+        counts = " and ".join(str(len(sizes)) for sizes in feature_sizes)
+        raise UsageError(
+            f"this network reads one stream of each modality, not {counts}",
+            fix="name one encoder for each modality",
+        )
+    (audio,), (visual,) = feature_sizes
+    if visual % positions:
+        raise UsageError(
+            f"{visual} features are no map of {positions} positions",
+            fix="set positions to 1, or to 49",
+        )
+    return audio, visual // positions

@@ -70,19 +70,26 @@ def check(
     *,
     annotations: str = "",
     media: Path | None = None,
+    allow_outside: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Check:
-    """Read a data set and look at everything in it.
+    """Read a data set and find its issues.
 
     Args:
-        media: A folder whose files are looked for and opened; the first frame of each is decoded.
+        data: Data set, `KIND:PATH`.
+        annotations: Version of the annotations, where a data set has several.
+        media: Folder of the media files; the first frame of every file is decoded.
+        allow_outside: Accept paths of videos that lead out of the media folder.
+        workers: Number of worker processes.
+        progress: Called after every file.
     """
     sheet = read_source(data, annotations=annotations)
     read = merge_rows(sheet)
     issues = find_issues(sheet)
     if media is not None:
-        issues += tuple(look_at_media(read, media, workers=workers, progress=progress))
+        folder = MediaFolder(media, table=read.source, allow_outside=allow_outside)
+        issues += tuple(check_media(read, folder, workers=workers, progress=progress))
     return Check(sheet, read, issues, media is not None)
 
 
@@ -133,18 +140,25 @@ def without_event(data: Annotations) -> dict[str, int] | None:
     return {**empty, "any": int((~grid.any(axis=(1, 2, 3))).sum())}
 
 
-def look_at_media(
+def check_media(
     data: Annotations,
-    folder: Path,
+    folder: MediaFolder,
     *,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Issue]:
-    """Videos whose media file is not there or cannot be opened."""
-    media, videos_of = MediaFolder(folder, table=data.source), dict[Path, list[Video]]()
+    """Yield the videos whose media file does not exist or cannot be opened.
+
+    Args:
+        data: Videos.
+        folder: Folder of their media files.
+        workers: Number of worker processes.
+        progress: Called after every file.
+    """
+    videos_of = dict[Path, list[Video]]()
     for video in data.videos:
         try:
-            videos_of.setdefault(media.find(video), []).append(video)
+            videos_of.setdefault(folder.find(video), []).append(video)
         except MediaError as error:
             yield _gone(GONE[0], error.what, video, data)
     results = run_supervised(

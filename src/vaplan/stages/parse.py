@@ -1,11 +1,11 @@
 """`vaplan parse`: timelines of media files by a trained run or a zero-shot classifier."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from vaplan.annotations.media_files import MediaFile, list_media_files
+from vaplan.annotations.media_files import MediaFile, MediaList, list_media_files
+from vaplan.annotations.tags import find_tags
 from vaplan.errors import UsageError, unknown
 from vaplan.exports import EXPORTS
 from vaplan.exports.plain import segment_scores_csv
@@ -36,7 +36,7 @@ class ParseJob:
 
 
 def parse(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str] | MediaList,
     out: Path | str | None = None,
     *,
     load: Callable[[], MediaParser],
@@ -54,7 +54,7 @@ def parse(
     `OUT/2019/a.json`. Two files that differ only in the ending keep it: `a.mp4.json`.
 
     Args:
-        paths: Media files and folders.
+        paths: Media files and folders, or the files that were listed already.
         out: Folder of the timelines. Without it, each timeline is written beside its media
             file.
         load: Loads the parser in each worker process, such as
@@ -84,11 +84,11 @@ def parse(
             "this is a file", file=out, fix="give a folder for the timelines"
         )
     endings = [*formats, *([SCORES] if scores else [])]
-    known_tags = _with_file_names(tags or {})
-    jobs = [
-        _plan(file, out, endings, known_tags)
-        for file in list_media_files([*map(Path, paths)]).files
-    ]
+    media = paths
+    if not isinstance(media, MediaList):
+        media = list_media_files([*map(Path, media)])
+    tags_of = find_tags(media.files, tags or {})
+    jobs = [_plan(file, out, endings, tags_of.get(file.path)) for file in media.files]
     due = [*_select_due(jobs)] if skip_existing else jobs
     for folder in dict.fromkeys(
         output.parent for job in due for output in job.outputs.values()
@@ -121,24 +121,11 @@ def _time_limit(job: ParseJob) -> float:
     return time_limit(job.path)
 
 
-def _with_file_names(
-    tags: Mapping[str, tuple[str, ...]],
-) -> dict[str, tuple[str, ...]]:
-    """Add the file names of ids that are paths, where they name one video only."""
-    times = Counter(PurePosixPath(video).name for video in tags)
-    by_file_name = {
-        PurePosixPath(video).name: names
-        for video, names in tags.items()
-        if times[PurePosixPath(video).name] == 1
-    }
-    return by_file_name | dict(tags)
-
-
 def _plan(
     file: MediaFile,
     out: Path | None,
     endings: Sequence[str],
-    tags: Mapping[str, tuple[str, ...]],
+    tags: tuple[str, ...] | None,
 ) -> ParseJob:
     """Plan the files to write for one media file."""
     name = PurePosixPath(file.name)
@@ -146,8 +133,7 @@ def _plan(
     outputs = {
         ending: folder / shorten_name(name.name, f".{ending}") for ending in endings
     }
-    known_tags = tags.get(file.name, tags.get(file.path.stem))
-    return ParseJob(file.path, printable(file.name), known_tags, outputs)
+    return ParseJob(file.path, printable(file.name), tags, outputs)
 
 
 def _select_due(jobs: Sequence[ParseJob]) -> Iterator[ParseJob]:

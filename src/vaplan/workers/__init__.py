@@ -14,7 +14,7 @@ __all__ = ["Engine", "Failed", "Progress", "TimeLimit", "run_supervised"]
 SECONDS_PER_ITEM = 600.0
 MAX_CONSECUTIVE_FAILURES = 10  # alike and perhaps the machine's, before it is checked
 MEMORY_SHARE = 0.9  # of the machine's, for all workers together
-MIN_MEMORY = 4 * 1024**3  # a worker with CLIP and CLAP needs 3 GiB
+MIN_MEMORY = 4 * 1024**3  # room for the libraries and the encoders of one worker
 CHECK_ITEMS = 3  # items that the check tries where none has succeeded yet
 
 

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from vaplan.arrays import AUDIO, VISUAL, FeatureSizes, Inputs
-from vaplan.errors import UsageError
 from vaplan.localisation import Localisation, make_localisation
 from vaplan.models.cmbs.regions import SpatialChannelAttention
 from vaplan.models.cmbs.segments import (
@@ -20,7 +19,7 @@ from vaplan.models.cmbs.segments import (
     top_mean,
 )
 from vaplan.models.cmbs.settings import CMBSSettings, FullCMBSSettings
-from vaplan.models.layers import existing_streams
+from vaplan.models.layers import existing_streams, single_stream_sizes
 from vaplan.models.recurrent import BiLSTM
 
 
@@ -42,7 +41,9 @@ class Trunk(nn.Module):
         audio: int | None = None,
     ) -> None:
         super().__init__()
-        audio_size, self.region_size = _stream_sizes(feature_sizes, settings.positions)
+        audio_size, self.region_size = single_stream_sizes(
+            feature_sizes, settings.positions
+        )
         sizes = (audio or audio_size, settings.map_hidden)
         self.settings = settings
         self.see_place = nn.Linear(self.region_size, settings.map_hidden)
@@ -180,7 +181,7 @@ class FullCMBS(Trunk):
     ) -> None:
         settings = settings or FullCMBSSettings()
         super().__init__(settings, feature_sizes, audio=settings.hidden)
-        audio_size, _ = _stream_sizes(feature_sizes, settings.positions)
+        audio_size, _ = single_stream_sizes(feature_sizes, settings.positions)
         audio_lstm = BiLSTM(audio_size, settings.hidden)
         visual_lstm = BiLSTM(settings.map_hidden, settings.map_hidden)
         self.over_time = nn.ModuleList((audio_lstm, visual_lstm))
@@ -272,23 +273,6 @@ def _event_log(
     background_log = logsigmoid(-event_logit)
     class_logs = event_log[..., None] + class_log[:, None]
     return torch.cat((class_logs, background_log[..., None]), dim=-1)
-
-
-def _stream_sizes(feature_sizes: FeatureSizes, positions: int) -> tuple[int, int]:
-    """Return the feature sizes of audio and of one region."""
-    if any(len(sizes) != 1 for sizes in feature_sizes):
-        counts = " and ".join(str(len(sizes)) for sizes in feature_sizes)
-        raise UsageError(
-            f"CMBS reads one stream of each modality, not {counts}",
-            fix="name one encoder for each modality",
-        )
-    (audio,), (visual,) = feature_sizes
-    if visual % positions:
-        raise UsageError(
-            f"{visual} features are no map of {positions} positions",
-            fix="set positions to 1, or to 49",
-        )
-    return audio, visual // positions
 
 
 def _layer(settings: CMBSSettings, feedforward: int) -> TransformerLayer:
