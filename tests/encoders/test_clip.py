@@ -111,7 +111,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
     whole = noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
-        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
     backwards = encoder.embed(video(np.stack(whole.frames[::-1]), whole.waveform))
     assert backwards[::-1].tobytes() == together.tobytes()

@@ -30,7 +30,7 @@ def test_in_bf16_a_segment_gives_the_same_bytes_whatever_its_neighbours(
     encoder, whole = encoders.load(*name_and_modality, compute=HALF), noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
-        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
 
 

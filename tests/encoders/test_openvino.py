@@ -147,7 +147,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_wor
     )
     together = one.embed(whole)
     for t in (0, 5, 12):
-        alone = other.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = other.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
 
 

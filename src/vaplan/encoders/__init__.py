@@ -18,7 +18,7 @@ from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
-from vaplan.media import CENTRE, Cut, Media, Segments, stream
+from vaplan.media import CENTRE, Media, Sampling, Segments, stream
 
 UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
 
@@ -153,8 +153,8 @@ def decode(
         listeners: Encoders of the segments.
         sampling: Name of the frame sampling.
     """
-    cut = replace(_cut(listeners, sampling), every_frame=False)
-    return stream(media, cut)
+    media_sampling = replace(_sampling(listeners, sampling), every_frame=False)
+    return stream(media, media_sampling)
 
 
 def encode_segments(
@@ -186,11 +186,11 @@ def encode_segments(
     )
 
 
-def _cut(listeners: Sequence[Encoder], sampling: str) -> Cut:
+def _sampling(listeners: Sequence[Encoder], sampling: str) -> Sampling:
     rates = sorted({encoder.rate_hz for encoder in listeners if encoder.rate_hz})
     if len(rates) > 1:
         raise EncoderError(
             f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate"
         )
     frames = max((encoder.frames_per_segment for encoder in listeners), default=1)
-    return Cut(rates[0] if rates else UNHEARD_RATE_HZ, frames, sampling=sampling)
+    return Sampling(rates[0] if rates else UNHEARD_RATE_HZ, frames, rule=sampling)

@@ -85,7 +85,7 @@ class ClapEncoder:
         if len(present) and self.context == "clip":
             rows[present] = self._in_context(segments)[present]
         elif len(present):
-            sounds = (segments.sound(t) for t in present.tolist())
+            sounds = (segments.audio(t) for t in present.tolist())
             rows[present] = self.pretrained.vectors(
                 self._listen, self._inputs(sounds), batch_size=self.batch_size
             )
@@ -224,7 +224,7 @@ def _silenced(segments: Segments) -> Float32[np.ndarray, " sample"]:
     waveform = segments.waveform.copy()
     for t in np.flatnonzero(~segments.mask[:, AUDIO]).tolist():
         start = round(t * segments.segment_seconds * segments.rate_hz)
-        waveform[start : start + len(segments.sound(t))] = 0
+        waveform[start : start + len(segments.audio(t))] = 0
     return waveform
 
 

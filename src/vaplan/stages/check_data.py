@@ -20,7 +20,7 @@ from vaplan.annotations.issues import find_issues
 from vaplan.annotations.media_files import MediaFolder
 from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import last_segment
-from vaplan.media import glance, time_limit
+from vaplan.media import check_decodable, time_limit
 from vaplan.modalities import AUDIO, VISUAL, audio_visual
 from vaplan.reading import csv_text
 from vaplan.workers import Failed, Progress, run_supervised
@@ -162,7 +162,7 @@ def check_media(
         except MediaError as error:
             yield _gone(GONE[0], error.what, video, data)
     results = run_supervised(
-        glance, list(videos_of), workers=workers, seconds=time_limit
+        check_decodable, list(videos_of), workers=workers, seconds=time_limit
     )
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""

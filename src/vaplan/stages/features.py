@@ -19,7 +19,7 @@ from vaplan.dataset import Encoders
 from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import MediaError, StoreError
-from vaplan.media import CENTRE, Cut, time_limit
+from vaplan.media import CENTRE, Sampling, time_limit
 from vaplan.store import Entry, Store, Writer
 from vaplan.store import stores as existing
 from vaplan.workers import Engine, Failed, Progress, run_supervised
@@ -76,12 +76,12 @@ def features(
         engine: What runs the workers.
         compute: Where and how exactly the encoders run; what is left open is as it was when a
             store was begun.
-        sampling: When pictures are taken; see `media.Cut`.
+        sampling: When pictures are taken; see `media.Sampling`.
         allow_outside: Accept paths of videos that lead out of the media folder.
         timeout: Seconds that one file may take; by default ten minutes and one second per
             MB.
     """
-    Cut(sampling=sampling)  # refuses a name that does not exist
+    Sampling(rule=sampling)  # refuses a name that does not exist
     pairs = [
         (modality, name) for modality, group in enumerate(encoders) for name in group
     ]
