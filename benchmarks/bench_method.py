@@ -14,10 +14,11 @@ from typing import Any
 from rich.progress import Progress
 
 from vaplan import plot
+from vaplan.arrays import MODALITIES
 from vaplan.bench.demo import LABELS, VIDEO_SECONDS, Demo, run_demo
 from vaplan.bench.figures import first_predictions
 from vaplan.bench.results import SHORT
-from vaplan.bench.tables import format_interval
+from vaplan.bench.tables import difference_title, format_interval
 from vaplan.metrics.llp import LEVELS
 from vaplan.timeline import Timeline
 
@@ -91,7 +92,7 @@ def _measure(arguments: argparse.Namespace) -> None:
             for name, method in demo.methods.items()
         },
         "paired": {
-            f"{better} − {worse}": {
+            difference_title(better, worse): {
                 level: format_interval(intervals[f"{level} type"]) for level in LEVELS
             }
             for better, worse, intervals in results.differences
@@ -135,29 +136,34 @@ def _markdown(results: dict[str, Any]) -> str:
             f"{results['methods'][name][level][kind]:.1f}" for level, kind in keys
         ]
         lines.append(f"| {title} | {' | '.join(scores)} |")
-    labels = [
-        f"{title} {modality} {_pair(results['labels'][modality][key])}"
-        for key, title in LABELS.items()
-        for modality in results["labels"]
-        if key in results["labels"][modality]
-    ]
-    flips = [
-        f"{_percent_right(counts):.0f} % of the changes of {title} are right"
-        for title, counts in results["flips"].items()
-    ]
-    pairs = [
-        f"{pair}: {levels['segment']}" for pair, levels in results["paired"].items()
-    ]
     note = (
         f"F in percent on {results['test_videos']} test videos, mean of {results['seeds']} "
-        f"seeds; decision rule {', '.join(results['rules'])}. "
-        f"Pseudo labels (segment / event F): {', '.join(labels)}; {', '.join(flips)}. "
-        "Paired differences of segment-level Type@AV with 95 % intervals over videos and "
-        f"seeds: {'; '.join(pairs)}. "
-        f"Made by `{results['command']}`. The settings of PLD were chosen on these data too "
+        f"seeds; decision rule {', '.join(results['rules'])}. Made by "
+        f"`{results['command']}`. The settings of PLD were chosen on these data too "
         "(docs/method.md)."
     )
-    return "\n".join([*lines, "", note])
+    lines += [
+        "",
+        note,
+        "",
+        "| pseudo labels, segment / event F | audio | visual | right changes, % |",
+        "|---|---:|---:|---:|",
+    ]
+    for key, title in LABELS.items():
+        cells = [_pair(results["labels"][modality].get(key)) for modality in MODALITIES]
+        flips = results["flips"].get(title)
+        right = f"{_percent_right(flips):.0f}" if flips else "–"
+        lines.append(f"| {title} | {' | '.join(cells)} | {right} |")
+    lines += [
+        "",
+        f"| paired difference, Type@AV | {' | '.join(LEVELS)} |",
+        "|---|---:|---:|",
+    ]
+    for pair, levels in results["paired"].items():
+        cells = [levels[level] for level in LEVELS]
+        lines.append(f"| {pair} | {' | '.join(cells)} |")
+    lines += ["", "In points, with 95 % bootstrap intervals over videos and seeds."]
+    return "\n".join(lines)
 
 
 def _percent_right(flips: list[dict[str, int]]) -> float:
@@ -165,7 +171,9 @@ def _percent_right(flips: list[dict[str, int]]) -> float:
     return 100 * right / sum(one["set"] + one["removed"] for one in flips)
 
 
-def _pair(levels: dict[str, float]) -> str:
+def _pair(levels: dict[str, float] | None) -> str:
+    if levels is None:
+        return "–"
     return " / ".join(f"{levels[level]:.1f}" for level in LEVELS)
 
 

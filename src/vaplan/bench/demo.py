@@ -217,10 +217,15 @@ def _examples(results: Results) -> Iterator[Example]:
     for video in order[:EXAMPLES]:
         events: dict[str, Sequence[Event]] = {"reference": test.events[video.video]}
         for title, by_video in predictions.items():
-            events[title] = by_video.get(video.video, ())
+            events[_short_title(title)] = by_video.get(video.video, ())
         lanes = _make_lanes(video.video, VIDEO_SECONDS, events)
         media = data.source.parent / video.path
         yield Example(video.video, media, video.tags, tuple(lanes.items()))
+
+
+def _short_title(title: str) -> str:
+    """Shorten `HAN on weak labels` to `HAN` and `+ PLG (video-level)` to `+ PLG`."""
+    return title.partition(" on ")[0].partition(" (")[0]
 
 
 def _make_lanes(

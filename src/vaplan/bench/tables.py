@@ -190,7 +190,7 @@ def _differences(results: Results) -> Table:
     rows = list[tuple[str, ...]]()
     for better, worse, intervals in results.differences:
         cells = [format_interval(intervals[name]) for name in names]
-        rows.append((f"{better} − {worse}", *cells))
+        rows.append((difference_title(better, worse), *cells))
     headings, groups = column_headings(names, DIFFERENCES)
     note = (
         "In points, with 95 % bootstrap intervals over videos and seeds; an interval "
@@ -204,6 +204,15 @@ def _differences(results: Results) -> Table:
         groups,
         highlight=False,
     )
+
+
+def difference_title(better: str, worse: str) -> str:
+    """Name the difference of two rows.
+
+    >>> difference_title("+ PLD", "+ PLE")
+    'PLD − PLE'
+    """
+    return f"{better.removeprefix('+ ')} − {worse.removeprefix('+ ')}"
 
 
 def format_interval(interval: Interval) -> str:
