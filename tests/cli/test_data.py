@@ -158,7 +158,7 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
         "--store",
         tmp_path / "store",
     )
-    assert (code, "nothing of the valor pack is there" in err) == (4, True)
+    assert (code, "it contains no part of the valor pack" in err) == (4, True)
 
 
 @pytest.mark.parametrize(

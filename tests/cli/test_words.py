@@ -180,7 +180,7 @@ def test_a_store_keeps_the_precision_it_was_begun_with(
     assert {about["ok"] for about in info.values()} == {2}
     code, _, err = call(*given, "--precision", "fp32")
     assert code == 2
-    assert "was begun with --device cpu --precision bf16" in err
+    assert "was started with --device cpu --precision bf16" in err
 
 
 @pytest.mark.parametrize(

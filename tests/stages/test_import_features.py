@@ -148,7 +148,7 @@ def test_nothing_found_names_what_was_looked_for(tmp_path: Path) -> None:
         ("ave", r"visual_feature\.h5"),
     ):
         with pytest.raises(
-            PackError, match=rf"nothing of the {layout} pack is there: .*{place}"
+            PackError, match=rf"it contains no part of the {layout} pack: .*{place}"
         ):
             import_pack(layout, tmp_path, videos("x@0"), tmp_path / "store")
     assert not (tmp_path / "store").exists()
@@ -367,7 +367,10 @@ def test_labels_stay_within_the_classes_of_the_data_set(tmp_path: Path) -> None:
     mark(pack, "CLIP", IDS[1], (0, DOG))
     data, out = videos(taxonomy=Taxonomy(("Cat", "Dog"))), tmp_path / "labels.csv"
     done = import_pack("valor", pack, data, tmp_path / "store", labels=out)
-    assert "marks 'Speech', no class of the data set" in dict(done.failed)[IDS[0]]
+    assert (
+        "labels 'Speech', which is no class of the data set"
+        in dict(done.failed)[IDS[0]]
+    )
     assert f"{IDS[1]},visual,Dog,0,1," in out.read_text()
 
 

@@ -119,7 +119,7 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: as the store "
-        "was begun or the parser trained, "
+        "was started or the parser trained, "
         "else bf16 where the device multiplies in it. The embedded ones are fp32 "
         "unless you say otherwise.",
     ),
