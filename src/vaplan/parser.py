@@ -375,7 +375,7 @@ def _training_compute(run: Run, name: str, modality: int, compute: Compute) -> C
     """Fill in the precision of the features that the run was trained on."""
     key = f"precision of {encoders.store_name(name, modality)}"
     precision = run.inputs.get(key, PLAIN.precision)
-    return compute.otherwise(Compute(AUTO, precision))
+    return compute.with_defaults(Compute(AUTO, precision))
 
 
 def _check_weights(run: Run, encoder: Encoder) -> None:

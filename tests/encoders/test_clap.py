@@ -51,7 +51,7 @@ def test_what_is_not_heard_is_zero_and_never_listened_to(
 
 def test_segments_at_another_rate_are_refused(encoder: encoders.Encoder) -> None:
     with pytest.raises(
-        ValueError, match="listens at 48000 Hz; the segments have 16000 Hz"
+        ValueError, match="requires 48000 Hz; the segments have 16000 Hz"
     ):
         encoder.embed(replace(noise(3), rate_hz=16_000))
 
@@ -95,7 +95,7 @@ def test_the_padding_is_named_in_the_provenance(encoder: encoders.Encoder) -> No
 
 
 def test_clap_refuses_to_look(clap_folder: Path) -> None:
-    with pytest.raises(EncoderError, match="hears and does not see"):
+    with pytest.raises(EncoderError, match="embeds audio, not frames"):
         encoders.load(f"clap:{clap_folder}", VISUAL)
 
 

@@ -191,5 +191,5 @@ def test_vectors_are_those_of_the_librarys_own_path(
 
 
 def test_clip_refuses_to_listen(clip_folder: Path) -> None:
-    with pytest.raises(EncoderError, match="sees and does not hear"):
+    with pytest.raises(EncoderError, match="embeds frames, not audio"):
         encoders.load(f"clip:{clip_folder}", AUDIO)

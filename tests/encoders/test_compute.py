@@ -58,11 +58,11 @@ def test_sentences_have_the_same_bytes_in_every_precision(
 
 
 def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
-    settled = AUTOMATIC.settled()
+    settled = AUTOMATIC.resolve()
     assert settled.device == ("cuda" if torch.cuda.is_available() else "cpu")
     assert settled.precision in ("fp32", "bf16")
-    assert Compute("cpu", "fp32").settled() == PLAIN
-    assert Compute("cpu", "bf16").settled() == HALF
+    assert Compute("cpu", "fp32").resolve() == PLAIN
+    assert Compute("cpu", "bf16").resolve() == HALF
 
 
 def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
@@ -74,7 +74,7 @@ def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
             "get_capabilities",
             lambda able=able: {"avx512_bf16": able, "avx2": True},
         )
-        assert Compute("cpu").settled() == Compute("cpu", precision)
+        assert Compute("cpu").resolve() == Compute("cpu", precision)
 
 
 def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
@@ -82,9 +82,9 @@ def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
 ) -> None:
     for compute in (PLAIN, HALF):
         provenance = encoders.load(*name_and_modality, compute=compute).provenance
-        assert AUTOMATIC.otherwise(Compute.of(provenance)) == compute
+        assert AUTOMATIC.with_defaults(Compute.of(provenance)) == compute
         assert (
-            Compute(precision="fp32").otherwise(Compute.of(provenance)).precision
+            Compute(precision="fp32").with_defaults(Compute.of(provenance)).precision
             == "fp32"
         )
 
@@ -107,14 +107,14 @@ def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise()
         ("gpu", "auto", "unknown device 'gpu'"),
         ("cuda:x", "auto", "unknown device 'cuda:x'"),
         ("cpu", "fp8", "unknown precision 'fp8'"),
-        ("cpu", "fp16", "processors do not multiply in fp16"),
-        ("openvino", "fp16", "processors do not multiply in fp16"),
+        ("cpu", "fp16", "a CPU does not multiply in fp16"),
+        ("openvino", "fp16", "a CPU does not multiply in fp16"),
         ("cuda:99", "auto", "there is no cuda:99"),
     ],
 )
 def test_what_cannot_be_is_refused(device: str, precision: str, message: str) -> None:
     with pytest.raises(EncoderError, match=message):
-        Compute(device, precision).settled()
+        Compute(device, precision).resolve()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -28,7 +28,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_embedded_encoders_are_always_here_and_whole() -> None:
-    assert [model.name for model in inventory.here()] == ["embedded"]
+    assert [model.name for model in inventory.list_models()] == ["embedded"]
     assert [about["modality"] for about in inventory.check("embedded")] == [
         "audio",
         "visual",
@@ -103,7 +103,7 @@ def test_names_that_are_none_are_refused() -> None:
 
 def test_a_device_that_is_not_there_and_a_precision_that_is_none_are_refused() -> None:
     with pytest.raises(EncoderError, match="there is no cuda:7"):
-        Compute("cuda:7").settled()
+        Compute("cuda:7").resolve()
     with pytest.raises(EncoderError, match="unknown precision 'fp8'"):
         Compute(precision="fp8")
 

@@ -68,7 +68,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_a_part_is_converted_once_for_batches_of_a_shape(
     stand_in: SimpleNamespace,
 ) -> None:
-    run = openvino.Converted("bf16")
+    run = openvino.OpenVINORunner("bf16")
     for rows in (3, 3, 2):
         assert torch.equal(
             run(doubled, torch.ones(rows, 4)), torch.full((rows, 4), 2.0)
@@ -89,7 +89,7 @@ def test_the_tower_is_converted_and_the_text_is_not(
 
 
 def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
-    openvino.program(doubled, torch.ones(2, 2), precision="fp32")
+    openvino.convert_part(doubled, torch.ones(2, 2), precision="fp32")
     with pytest.raises(ImportError, match="openvino_telemetry"):
         importlib.import_module("openvino_telemetry")
 
@@ -98,8 +98,8 @@ def test_a_program_that_does_something_else_than_the_model_is_refused(
     stand_in: SimpleNamespace,
 ) -> None:
     stand_in.told = torch.cos
-    with pytest.raises(MachineError, match="does not do what this model does"):
-        openvino.program(doubled, torch.linspace(0, 3, 8), precision="fp32")
+    with pytest.raises(MachineError, match="gives other vectors than this model"):
+        openvino.convert_part(doubled, torch.linspace(0, 3, 8), precision="fp32")
 
 
 def test_a_program_that_multiplies_in_another_precision_is_refused(
@@ -107,7 +107,7 @@ def test_a_program_that_multiplies_in_another_precision_is_refused(
 ) -> None:
     stand_in.able = "f32"
     with pytest.raises(MachineError, match="this processor does not multiply in bf16"):
-        openvino.program(doubled, torch.ones(2, 2), precision="bf16")
+        openvino.convert_part(doubled, torch.ones(2, 2), precision="bf16")
 
 
 def test_what_cannot_be_converted_is_no_fault_of_the_video(
@@ -115,13 +115,13 @@ def test_what_cannot_be_converted_is_no_fault_of_the_video(
 ) -> None:
     stand_in.convert_model = lambda *_, **__: 1 / 0
     with pytest.raises(MachineError, match="cannot convert this model"):
-        openvino.program(doubled, torch.ones(2, 2), precision="fp32")
+        openvino.convert_part(doubled, torch.ones(2, 2), precision="fp32")
 
 
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'vaplan\[openvino\]'"):
-        Compute("openvino").settled()
+        Compute("openvino").resolve()
 
 
 @installed
@@ -164,5 +164,5 @@ def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) 
 @installed
 def test_it_is_in_the_provenance_and_asking_for_nothing_goes_on_with_it() -> None:
     provenance = encoders.load("embedded", VISUAL, compute=EXACT).provenance
-    assert AUTOMATIC.otherwise(Compute.of(provenance)) == EXACT
+    assert AUTOMATIC.with_defaults(Compute.of(provenance)) == EXACT
     assert provenance["versions"].keys() >= {"torch", "openvino"}

@@ -32,7 +32,9 @@ TINY: Mapping[str, tuple[Source, ...]] = {
     "tiny": (
         Source("labels.csv", "someone/tiny", "c0ffee1", of(LABELS)),
         Source("events.csv", "someone/tiny", "c0ffee1", of(EVENTS)),
-        Source("events.csv", "someone/tiny", "bada551", of(OLDER), folder_suffix="-legacy"),
+        Source(
+            "events.csv", "someone/tiny", "bada551", of(OLDER), folder_suffix="-legacy"
+        ),
     )
 }
 

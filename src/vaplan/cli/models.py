@@ -31,7 +31,7 @@ def models_list(as_json: JsonOption = False) -> None:
     """
     from vaplan.encoders import inventory
 
-    models = list(inventory.here())
+    models = list(inventory.list_models())
     if as_json:
         documents = [
             {

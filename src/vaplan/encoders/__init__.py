@@ -1,7 +1,7 @@
-"""Encoders turn the segments of a video, and sentences, into vectors of one space.
+"""Encoders: segments of a video, and text prompts, to vectors of one space.
 
-To add one: a file with a `load(source, modality, *, frames_per_segment, compute)` beside these,
-and a line in `ENCODERS`.
+To add an encoder, write a module with `load(source, modality, *, frames_per_segment, compute)`
+and add a line to `ENCODERS`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,9 @@ from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import CENTRE, Media, Sampling, Segments, stream
 
-UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
+DEFAULT_RATE_HZ = (
+    8_000  # of the waveform if no encoder reads it; the cheapest usual rate
+)
 
 
 @runtime_checkable
@@ -29,47 +31,65 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """The name it was loaded by: `embedded`, `clip:…`, `clap:…`."""
+        """Return the name it was loaded by: `embedded`, `clip:…`, `clap:…`."""
 
     @property
     def modality(self) -> int:
-        """AUDIO or VISUAL."""
+        """Return AUDIO or VISUAL."""
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has."""
+        """Return the size of a vector."""
 
     @property
     def rate_hz(self) -> int | None:
-        """The sample rate its segments must have; None if it does not listen."""
+        """Return the sample rate that it requires; None if it reads no audio."""
 
     @property
     def frames_per_segment(self) -> int:
-        """How many frames of a segment it looks at."""
+        """Return the number of frames that it reads of a segment."""
 
     @property
     def logit_scale(self) -> float:
-        """The factor the model was trained to multiply a cosine with."""
+        """Return the factor of cosines in the model's training."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything an embedding depends on: weights, preprocessing, versions."""
+        """Return the weights, preprocessing and versions that an embedding depends on."""
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """Embed each segment as a unit vector; zeros where the modality is missing."""
+        """Embed each segment as a unit vector; zeros where the modality is missing.
+
+        Args:
+            segments: Segments of one video.
+        """
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence."""
+        """Embed each prompt as a unit vector.
+
+        Args:
+            prompts: Sentences.
+        """
 
 
 @runtime_checkable
 class Loader(Protocol):
-    """A function that loads an encoder; `source` is the part of its name after the colon."""
+    """A function that loads an encoder."""
 
     def __call__(
         self, source: str, modality: int, *, frames_per_segment: int, compute: Compute
     ) -> Encoder:
-        """Load it, or raise EncoderError."""
+        """Load an encoder.
+
+        Args:
+            source: Part of the encoder's name after the colon.
+            modality: AUDIO or VISUAL.
+            frames_per_segment: Number of frames of a segment whose vectors are averaged.
+            compute: Device and precision.
+
+        Raises:
+            EncoderError: The encoder cannot be loaded.
+        """
 
 
 ENCODERS: Mapping[str, Loader] = {
@@ -83,20 +103,24 @@ ENCODERS: Mapping[str, Loader] = {
 def load(
     name: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
 ) -> Encoder:
-    """The encoder of this name, for AUDIO or VISUAL.
+    """Load an encoder by its name.
 
     Args:
-        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id; what may follow
-            it is in the file of that kind.
-        frames_per_segment: How many frames of a segment are averaged; sound takes no notice.
-        compute: Device and precision; they are in the provenance. The embedded encoders take
-            `auto` as plain.
+        name: `embedded`, or `clip:` or `clap:` with a folder or a Hugging Face id.
+        modality: AUDIO or VISUAL.
+        frames_per_segment: Number of frames of a segment whose vectors are averaged; audio
+            encoders ignore it.
+        compute: Device and precision, which are recorded in the provenance. For the embedded
+            encoders, `auto` is the CPU and fp32.
+
+    Raises:
+        EncoderError: The encoder is unknown or cannot be loaded.
     """
     kind, _, source = name.partition(":")
     if kind not in ENCODERS:
         raise EncoderError(
             unknown("encoder", kind, ENCODERS),
-            fix="say embedded, clip:FOLDER or clap:FOLDER",
+            fix="use embedded, clip:FOLDER or clap:FOLDER",
         )
     return ENCODERS[kind](
         source, modality, frames_per_segment=frames_per_segment, compute=compute
@@ -104,27 +128,39 @@ def load(
 
 
 def store_name(name: str, modality: int) -> str:
-    """An encoder's name with its modality, as one name may serve both: `audio:embedded`."""
+    """Return the name of an encoder's features in a store.
+
+    >>> store_name("embedded", 0)
+    'audio:embedded'
+    """
     return f"{MODALITIES[modality]}:{name}"
 
 
 def class_vectors(
     encoder: Encoder, prompts: Sequence[Sequence[str]]
 ) -> Float[Tensor, "class feature"]:
-    """One unit vector a class: the mean of its prompts' vectors."""
-    vectors = torch.from_numpy(
-        encoder.text([prompt for group in prompts for prompt in group])
-    )
-    means = [
-        group.mean(dim=0)
-        for group in torch.split(vectors, [len(group) for group in prompts])
-    ]
+    """Average the vectors of each class's prompts to one unit vector.
+
+    Args:
+        encoder: Encoder of the prompts.
+        prompts: Prompts of each class.
+    """
+    texts = [prompt for group in prompts for prompt in group]
+    vectors = torch.from_numpy(encoder.text(texts))
+    groups = torch.split(vectors, [len(group) for group in prompts])
+    means = [group.mean(dim=0) for group in groups]
     return functional.normalize(torch.stack(means), dim=-1)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features of one media file by several encoders; zeros where a modality is missing."""
+    """Features of one media file by several encoders.
+
+    Attributes:
+        vectors: Features by each encoder; zeros where its modality is missing.
+        mask: Whether a segment has content in a modality.
+        warnings: Damage and absent content of the file.
+    """
 
     vectors: tuple[Float32[np.ndarray, "time _"], ...]
     mask: Bool[np.ndarray, "time modality"]
@@ -132,53 +168,58 @@ class Encoded:
 
 
 def encode(
-    media: Media, listeners: Sequence[Encoder], *, sampling: str = CENTRE
+    media: Media, models: Sequence[Encoder], *, sampling: str = CENTRE
 ) -> Encoded:
-    """Decode a media file once and encode it with all these encoders, chunk by chunk: any length
-    in flat memory.
+    """Decode a media file once and encode it with several encoders.
 
-    Pictures that nobody asks for are left out where that changes no other; damage in them stays
-    unknown.
-    """
-    return encode_segments(decode(media, listeners, sampling=sampling), listeners)
-
-
-def decode(
-    media: Media, listeners: Sequence[Encoder], *, sampling: str = CENTRE
-) -> Iterator[Segments]:
-    """Yield the segments of a media file in chunks, sampled as the encoders need them.
+    It is decoded in chunks, so that memory does not grow with its length.
 
     Args:
         media: Media file, or arrays in memory.
-        listeners: Encoders of the segments.
-        sampling: Name of the frame sampling.
+        models: Encoders of the segments.
+        sampling: Rule of the sampling times of frames.
+
+    Raises:
+        MediaError: The file cannot be decoded.
     """
-    media_sampling = replace(_sampling(listeners, sampling), every_frame=False)
+    return encode_segments(decode(media, models, sampling=sampling), models)
+
+
+def decode(
+    media: Media, models: Sequence[Encoder], *, sampling: str = CENTRE
+) -> Iterator[Segments]:
+    """Yield the segments of a media file in chunks, sampled as the encoders require.
+
+    Frames that are not sampled are skipped if no other frame refers to them; damage in them
+    stays unknown.
+
+    Args:
+        media: Media file, or arrays in memory.
+        models: Encoders of the segments.
+        sampling: Rule of the sampling times of frames.
+    """
+    media_sampling = replace(_sampling(models, sampling), every_frame=False)
     return stream(media, media_sampling)
 
 
-def encode_segments(
-    chunks: Iterable[Segments], listeners: Sequence[Encoder]
-) -> Encoded:
+def encode_segments(chunks: Iterable[Segments], models: Sequence[Encoder]) -> Encoded:
     """Encode the segments of one video with every encoder.
 
     Args:
         chunks: All segments in order, in chunks of any length.
-        listeners: Encoders.
+        models: Encoders.
     """
     masks = list[np.ndarray]()
-    rows = [list[np.ndarray]() for _ in listeners]
+    rows = [list[np.ndarray]() for _ in models]
     warnings = list[str]()
     for chunk in chunks:
         masks.append(chunk.mask)
         warnings += chunk.warnings
-        for encoder, vectors in zip(listeners, rows, strict=True):
-            exists = chunk.mask[:, encoder.modality].any()
-            vectors.append(
-                encoder.embed(chunk)
-                if exists
-                else np.zeros((len(chunk), encoder.dimension), np.float32)
-            )
+        for encoder, vectors in zip(models, rows, strict=True):
+            if chunk.mask[:, encoder.modality].any():
+                vectors.append(encoder.embed(chunk))
+            else:
+                vectors.append(np.zeros((len(chunk), encoder.dimension), np.float32))
     return Encoded(
         tuple(np.concatenate(vectors) for vectors in rows),
         np.concatenate(masks),
@@ -186,11 +227,12 @@ def encode_segments(
     )
 
 
-def _sampling(listeners: Sequence[Encoder], sampling: str) -> Sampling:
-    rates = sorted({encoder.rate_hz for encoder in listeners if encoder.rate_hz})
+def _sampling(models: Sequence[Encoder], sampling: str) -> Sampling:
+    rates = sorted({encoder.rate_hz for encoder in models if encoder.rate_hz})
     if len(rates) > 1:
         raise EncoderError(
-            f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate"
+            f"the encoders require audio at {rates} Hz",
+            fix="choose encoders of one rate",
         )
-    frames = max((encoder.frames_per_segment for encoder in listeners), default=1)
-    return Sampling(rates[0] if rates else UNHEARD_RATE_HZ, frames, rule=sampling)
+    frames = max((encoder.frames_per_segment for encoder in models), default=1)
+    return Sampling(rates[0] if rates else DEFAULT_RATE_HZ, frames, rule=sampling)

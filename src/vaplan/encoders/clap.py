@@ -1,18 +1,17 @@
-"""Any ClapModel: sounds and sentences to vectors (Wu et al. 2023, arXiv 2211.06687).
+"""CLAP models: audio and prompts to vectors.
 
-Behind the folder or hub id may stand `?padding=…` and `&context=…`, as in
-`clap:laion/clap-htsat-unfused?context=clip`:
+Options follow the folder or hub id, as in `clap:laion/clap-htsat-unfused?context=clip`:
 
-- `padding` fills a sound that is shorter than the model's window (10 s in the published models):
-`repeat` repeats it,
-  `zeros` adds silence. Without it, it is as the model's own preprocessor_config.json says.
-- `context=segment`, the default, plays each segment to the model by itself, as whole clips were
-in its training.
-  `context=clip` plays the whole sound, a window at a time; what the model makes of every moment
-  is averaged over each segment and projected. That is one pass instead of one a segment, and a
-  segment is heard among its neighbours. But a moment's token holds some of what lies around it,
-  and the projection was trained on the mean of a whole window only: it is not the vector of the
-  segment's own sound, and the same sound elsewhere in a video has another one.
+- `padding` fills audio that is shorter than the model's window (10 s in the published models):
+  `repeat` repeats it, `zeros` adds silence. The default is the setting of the model's
+  preprocessor_config.json.
+- `context=segment`, the default, encodes each segment separately, as the model was trained with
+  whole clips.
+- `context=clip` encodes windows of the whole audio. The model's tokens are averaged over each
+  segment and projected. This is one pass a window instead of one a segment, and the vector of a
+  segment depends on its neighbours. The projection was trained on means of whole windows only.
+
+Source: Wu et al. 2023, arXiv 2211.06687.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,23 +28,23 @@ from vaplan.arrays import AUDIO
 from vaplan.encoders import pretrained
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.encoders.pretrained import Pretrained
-from vaplan.encoders.spectrogram import SoundPreprocessing, log_mel, mel_bank
+from vaplan.encoders.spectrogram import AudioPreprocessing, log_mel, mel_bank
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import Segments
 
 BATCH_SIZE = 10
-PADDINGS = {"repeat": "repeat", "zeros": "pad"}  # our names and the library's
+PADDINGS = {"repeat": "repeat", "zeros": "pad"}  # names of the library by our names
 CONTEXTS = ("segment", "clip")
 OPTIONS = {"padding": tuple(PADDINGS), "context": CONTEXTS}
 
 
 @dataclass(frozen=True, eq=False)
 class ClapEncoder:
-    """A ClapModel that embeds each segment alone or in its context."""
+    """A CLAP model that embeds each segment separately or in its context; see `Encoder`."""
 
     name: str
     pretrained: Pretrained
-    preprocessing: SoundPreprocessing
+    preprocessing: AudioPreprocessing
     bank: Float64[Tensor, "frequency band"]
     frames_per_segment: int = 1
     batch_size: int = BATCH_SIZE
@@ -54,87 +53,99 @@ class ClapEncoder:
 
     @property
     def rate_hz(self) -> int:
-        """The sample rate its segments must have."""
+        """Return the sample rate that it requires."""
         return self.preprocessing.rate_hz
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has."""
+        """Return the size of a vector."""
         return self.pretrained.dimension
 
     @property
     def logit_scale(self) -> float:
-        """The factor the model was trained to multiply a cosine with."""
+        """Return the factor of cosines in the model's training."""
         return float(self.pretrained.model.logit_scale_a.exp())
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything an embedding depends on."""
+        """Return the weights, preprocessing and versions that an embedding depends on."""
         settings = {"context": self.context} if self.context != "segment" else {}
         settings |= {"name": self.name, "padding": self.preprocessing.padding}
         return self.pretrained.provenance(**settings, batch_size=self.batch_size)
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """One unit vector a segment; zeros where there was no sound."""
+        """Embed each segment as a unit vector; zeros where audio is missing.
+
+        Args:
+            segments: Segments of one video, at `rate_hz`.
+        """
         if segments.rate_hz != self.rate_hz:
             raise ValueError(
-                f"{self.name} listens at {self.rate_hz} Hz; the segments have {segments.rate_hz} Hz"
+                f"{self.name} requires {self.rate_hz} Hz; the segments have {segments.rate_hz} Hz"
             )
         present = np.flatnonzero(segments.mask[:, AUDIO])
         rows = np.zeros((len(segments), self.dimension), np.float32)
         if len(present) and self.context == "clip":
-            rows[present] = self._in_context(segments)[present]
+            rows[present] = self._embed_in_context(segments)[present]
         elif len(present):
-            sounds = (segments.audio(t) for t in present.tolist())
+            waveforms = (segments.audio(t) for t in present.tolist())
             rows[present] = self.pretrained.vectors(
-                self._listen, self._inputs(sounds), batch_size=self.batch_size
+                self._encode_audio,
+                self._inputs(waveforms),
+                batch_size=self.batch_size,
             )
         return rows
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence."""
+        """Embed each prompt as a unit vector.
+
+        Args:
+            prompts: Sentences.
+        """
         return self.pretrained.text(prompts, batch_size=self.batch_size)
 
     def _inputs(
-        self, sounds: Iterator[Float32[np.ndarray, " sample"]]
+        self, waveforms: Iterator[Float32[np.ndarray, " sample"]]
     ) -> Iterator[Tensor]:
-        views = (
-            4 if self.preprocessing.fused else 1
-        )  # a fused model reads a short sound four times over
-        for sound in sounds:
-            waveform = torch.from_numpy(np.ascontiguousarray(sound))[None]
-            yield log_mel(waveform, self.preprocessing, self.bank).expand(views, -1, -1)
+        # A fused model reads short audio four times.
+        views = 4 if self.preprocessing.fused else 1
+        for waveform in waveforms:
+            samples = torch.from_numpy(np.ascontiguousarray(waveform))[None]
+            spectrogram = log_mel(samples, self.preprocessing, self.bank)
+            yield spectrogram.expand(views, -1, -1)
 
-    def _listen(self, batch: Tensor) -> Tensor:
+    def _encode_audio(self, batch: Tensor) -> Tensor:
         output = self.pretrained.model.get_audio_features(
             input_features=batch, is_longer=_not_longer(batch)
         )
-        return pretrained.pooled(output)
+        return pretrained.projected_vectors(output)
 
-    def _in_context(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """Every segment's vector from the window of the whole sound that it lies in."""
-        waveform, rows = (
-            _silenced(segments),
-            np.zeros((len(segments), self.dimension), np.float32),
-        )
-        length = len(waveform) / len(segments)  # of a segment, in samples
-        together = min(len(segments), max(1, int(self.preprocessing.samples / length)))
-        edges = torch.arange(together + 1) * (
-            length / self.preprocessing.samples
-        )  # in windows
-        for start in _window_starts(len(segments), together):
-            window = waveform[
-                round(start * length) : round((start + together) * length)
-            ]
-            rows[start : start + together] = self._by_segment(window, edges)
+    def _embed_in_context(
+        self, segments: Segments
+    ) -> Float32[np.ndarray, "time feature"]:
+        """Embed every segment from the window of the audio that contains it."""
+        waveform = _silence_missing(segments)
+        rows = np.zeros((len(segments), self.dimension), np.float32)
+        segment_samples = len(waveform) / len(segments)
+        window_samples = self.preprocessing.samples
+        window_segments = max(1, int(window_samples / segment_samples))
+        window_segments = min(len(segments), window_segments)
+        # Edges of the segments as shares of the window.
+        edges = torch.arange(window_segments + 1) * (segment_samples / window_samples)
+        for start in _window_starts(len(segments), window_segments):
+            stop = start + window_segments
+            first_sample = round(start * segment_samples)
+            window = waveform[first_sample : round(stop * segment_samples)]
+            rows[start:stop] = self._embed_window(window, edges)
         return rows
 
-    def _by_segment(
+    def _embed_window(
         self, window: Float32[np.ndarray, " sample"], edges: Float[Tensor, " edge"]
     ) -> Float32[np.ndarray, "time feature"]:
+        """Embed the segments between the edges of a window."""
         batch = next(self._inputs(iter([window])))[None]
-        moments = self.pretrained.ran(self._moments, batch)[0]
-        projected = self.pretrained.ran(
+        moments = self.pretrained.run(self._moments, batch)[0]
+        projected = self.pretrained.run(
             self.pretrained.model.audio_projection,
             mean_between(moments, edges * len(moments)),
         )
@@ -142,30 +153,29 @@ class ClapEncoder:
 
     def _moments(self, batch: Tensor) -> Float[Tensor, "sound moment feature"]:
         """Average the tokens of the audio tower over frequency, for each time step."""
-        heard = self.pretrained.model.audio_model(
+        output = self.pretrained.model.audio_model(
             input_features=batch, is_longer=_not_longer(batch)
         )
-        moments: Tensor = heard.last_hidden_state.mean(dim=2).transpose(1, 2)
+        moments: Tensor = output.last_hidden_state.mean(dim=2).transpose(1, 2)
         return moments
 
 
 def mean_between(
     tokens: Float[Tensor, "moment feature"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "time feature"]:
-    """The mean of the tokens between neighbouring edges, a token counting by how much of it lies
-    there.
+    """Average the tokens between neighbouring edges, weighted by their overlap.
 
     Args:
-        edges: In tokens: token k reaches from k to k + 1.
+        tokens: Token k covers the time from k to k + 1.
+        edges: Edges of the segments, in tokens.
 
     >>> mean_between(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([0.0, 1.5, 3.0])).tolist()
     [[1.3333333730697632], [2.6666667461395264]]
     """
     start = torch.arange(len(tokens)).to(edges)
-    overlap = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(
-        start, edges[:-1, None]
-    )
-    weight = overlap.clamp(min=0)
+    overlap_end = torch.minimum(start + 1, edges[1:, None])
+    overlap_start = torch.maximum(start, edges[:-1, None])
+    weight = (overlap_end - overlap_start).clamp(min=0)
     return weight @ tokens / weight.sum(dim=1, keepdim=True)
 
 
@@ -177,15 +187,26 @@ def load(
     compute: Compute = AUTOMATIC,
     name: str = "",
 ) -> ClapEncoder:
-    """A ClapModel from a folder or by its hub id."""
+    """Load a CLAP model; see `Loader`.
+
+    Args:
+        source: Folder or Hugging Face id, with options.
+        modality: AUDIO.
+        frames_per_segment: Has no effect on audio.
+        compute: Device and precision.
+        name: Name of the encoder, if it is not `clap:` and the source.
+
+    Raises:
+        EncoderError: The model cannot be loaded, or an option is unknown.
+    """
     if modality != AUDIO:
         raise EncoderError(
-            "a CLAP encoder hears and does not see",
+            "a CLAP encoder embeds audio, not frames",
             fix="name a clip: encoder for the frames",
         )
-    place, options = split_options(source)
-    loaded = pretrained.load(place, "clap", compute=compute)
-    settings = SoundPreprocessing.from_config(loaded.preprocessing)
+    model, options = split_options(source)
+    loaded = pretrained.load(model, "clap", compute=compute)
+    settings = AudioPreprocessing.from_config(loaded.preprocessing)
     if "padding" in options:
         settings = replace(settings, padding=PADDINGS[options["padding"]])
     return ClapEncoder(
@@ -199,27 +220,27 @@ def load(
 
 
 def split_options(source: str) -> tuple[str, dict[str, str]]:
-    """The folder or hub id, and the options behind the question mark.
+    """Split a source into the folder or hub id and the options after the question mark.
 
     >>> split_options("laion/clap-htsat-unfused?padding=zeros")
     ('laion/clap-htsat-unfused', {'padding': 'zeros'})
     """
-    place, _, query = source.partition("?")
+    model, _, query = source.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     for key, value in options.items():
         if key not in OPTIONS:
             raise EncoderError(unknown("option of a clap: encoder", key, OPTIONS))
         if value not in OPTIONS[key]:
             raise EncoderError(unknown(key, value, OPTIONS[key]))
-    return place, options
+    return model, options
 
 
 def _not_longer(batch: Tensor) -> Tensor:
-    """No sound is fused with longer context."""
+    """Return the flags of audio that is longer than the window: none is."""
     return torch.zeros(len(batch), 1, dtype=torch.bool, device=batch.device)
 
 
-def _silenced(segments: Segments) -> Float32[np.ndarray, " sample"]:
+def _silence_missing(segments: Segments) -> Float32[np.ndarray, " sample"]:
     """Replace the samples of missing segments by silence."""
     waveform = segments.waveform.copy()
     for t in np.flatnonzero(~segments.mask[:, AUDIO]).tolist():
@@ -229,7 +250,7 @@ def _silenced(segments: Segments) -> Float32[np.ndarray, " sample"]:
 
 
 def _window_starts(total: int, window: int) -> list[int]:
-    """Where windows begin that cover everything; the last one ends with the sound.
+    """Return the first segments of windows that cover the audio; the last one ends with it.
 
     >>> _window_starts(25, 10), _window_starts(7, 10)
     ([0, 10, 15], [0])

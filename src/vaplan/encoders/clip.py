@@ -1,4 +1,7 @@
-"""Any CLIPModel: frames and sentences to vectors (Radford et al. 2021, arXiv 2103.00020)."""
+"""CLIP and SigLIP models: frames and prompts to vectors.
+
+Source: Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,26 +21,29 @@ from vaplan.encoders.pretrained import Pretrained
 from vaplan.errors import EncoderError
 from vaplan.media import Segments
 
-FILTERS = {
-    2: "bilinear",
-    3: "bicubic",
-}  # by the number Pillow gives them in preprocessor_config.json
-CLIP_MEAN = (
-    0.48145466,
-    0.4578275,
-    0.40821073,
-)  # of red, green and blue in the pictures CLIP was trained on
+# Pillow's numbers of the filters, which are in preprocessor_config.json.
+FILTERS = {2: "bilinear", 3: "bicubic"}
+# Of red, green and blue in the training images of CLIP.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 BATCH_SIZE = 10
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How a frame becomes the model's input: resize, crop the centre, scale to [0, 1],
-    normalise."""
+    """Preprocessing of a frame: resize, crop the centre, scale to [0, 1], normalise.
 
-    size: int | tuple[int, int]  # of the shorter edge, or height and width
-    crop: tuple[int, int]  # height and width
+    Attributes:
+        size: Length of the shorter edge, or height and width, after resizing.
+        crop: Height and width of the crop.
+        filter: Interpolation, `bilinear` or `bicubic`.
+        scale: Factor of the pixel values.
+        mean: Mean that is subtracted from each channel.
+        deviation: Standard deviation by which each channel is divided.
+    """
+
+    size: int | tuple[int, int]
+    crop: tuple[int, int]
     filter: str
     scale: float
     mean: tuple[float, ...]
@@ -47,29 +53,27 @@ class ImagePreprocessing:
     def from_config(
         cls, config: Mapping[str, Any], *, crops: bool = True
     ) -> "ImagePreprocessing":
-        """Read the library's settings; missing values get the library's CLIP defaults.
+        """Read the settings of the library; missing values are the library's CLIP defaults.
 
         Args:
-            crops: Whether pictures are cropped where that is not said; the library's processor of
-                SigLIP does not.
+            config: Content of preprocessor_config.json.
+            crops: Whether frames are cropped if the settings do not say so; the library's
+                processor of SigLIP does not crop.
+
+        Raises:
+            EncoderError: The settings are not supported.
         """
-        size, resample = (
-            _edge_or_sides(config.get("size", 224)),
-            config.get("resample", 3),
-        )
+        size = _edge_or_sides(config.get("size", 224))
+        resample = config.get("resample", 3)
         smallest = (size, size) if isinstance(size, int) else size
-        cropped = config.get("do_center_crop", crops)
-        crop = _sides(config.get("crop_size", 224)) if cropped else smallest
-        is_cropped = (
-            isinstance(size, int) and not cropped
-        )  # then pictures of several shapes would come out
-        too_large = any(
-            wanted > there for wanted, there in zip(crop, smallest, strict=True)
-        )
+        has_crop = config.get("do_center_crop", crops)
+        crop = _sides(config.get("crop_size", 224)) if has_crop else smallest
+        has_many_shapes = isinstance(size, int) and not has_crop
+        is_crop_too_large = crop[0] > smallest[0] or crop[1] > smallest[1]
         if (
             resample not in FILTERS
-            or is_cropped
-            or too_large
+            or has_many_shapes
+            or is_crop_too_large
             or not config.get("do_resize", True)
         ):
             raise EncoderError(
@@ -77,20 +81,21 @@ class ImagePreprocessing:
                 "is not supported",
                 fix="name a model whose images are resized (bilinear or bicubic), then cropped",
             )
-        normalised = config.get("do_normalize", True)
+        scale = 1.0
+        if config.get("do_rescale", True):
+            scale = float(config.get("rescale_factor", 1 / 255))
+        mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+        deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+        if config.get("do_normalize", True):
+            mean = tuple(map(float, config.get("image_mean", CLIP_MEAN)))
+            deviation = tuple(map(float, config.get("image_std", CLIP_DEVIATION)))
         return cls(
             size=size,
             crop=crop,
             filter=FILTERS[resample],
-            scale=float(config.get("rescale_factor", 1 / 255))
-            if config.get("do_rescale", True)
-            else 1.0,
-            mean=tuple(map(float, config.get("image_mean", CLIP_MEAN)))
-            if normalised
-            else (0.0,) * 3,
-            deviation=tuple(map(float, config.get("image_std", CLIP_DEVIATION)))
-            if normalised
-            else (1.0,) * 3,
+            scale=scale,
+            mean=mean,
+            deviation=deviation,
         )
 
 
@@ -98,36 +103,44 @@ def preprocess(
     frames: UInt8[np.ndarray, "frame height width channel"],
     settings: ImagePreprocessing,
 ) -> Float32[Tensor, "frame channel cropped_height cropped_width"]:
-    """Resize and normalise frames like the library's processor, to within one grey level."""
+    """Resize and normalise frames like the library's processor, to within one grey level.
+
+    Args:
+        frames: RGB frames.
+        settings: Settings of the preprocessing.
+    """
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     resized = _resized(pixels, settings)
     height, width = settings.crop
-    top, left = (resized.shape[2] - height) // 2, (resized.shape[3] - width) // 2
+    top = (resized.shape[2] - height) // 2
+    left = (resized.shape[3] - width) // 2
     cropped = resized[:, :, top : top + height, left : left + width]
-    mean, deviation = (
-        torch.tensor(value)[:, None, None]
-        for value in (settings.mean, settings.deviation)
-    )
+    mean = torch.tensor(settings.mean)[:, None, None]
+    deviation = torch.tensor(settings.deviation)[:, None, None]
     return (cropped * settings.scale - mean) / deviation
 
 
 def _resized(pixels: Tensor, settings: ImagePreprocessing) -> Tensor:
-    sides = height, _ = resized_sides(pixels.shape[2:], settings.size)
+    old_height, old_width = pixels.shape[2:]
+    new_height, new_width = resized_sides((old_height, old_width), settings.size)
     resize = partial(functional.interpolate, mode=settings.filter, antialias=True)
-    before, width = pixels.shape[2:]
-    if before > max(
-        2 * width, height
-    ):  # a tall picture's height is shrunk first, as Pillow does: rounding differs
-        pixels = resize(pixels, size=(height, width))
-    return resize(pixels, size=sides)
+    if old_height > max(2 * old_width, new_height):
+        # Pillow resizes the height of a tall image first, and rounds in between.
+        pixels = resize(pixels, size=(new_height, old_width))
+    return resize(pixels, size=(new_height, new_width))
 
 
 def resized_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[int, int]:
-    """Height and width after resizing; the longer edge is cut to whole pixels, not rounded, as
-    the library does.
+    """Return the height and width after resizing.
+
+    Like in the library, the longer edge is rounded down.
 
     >>> resized_sides((241, 321), 224)
     (224, 298)
+
+    Args:
+        sides: Height and width of a frame.
+        size: Length of the shorter edge, or height and width.
     """
     if not isinstance(size, int):
         return size
@@ -138,7 +151,7 @@ def resized_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[in
 
 @dataclass(frozen=True, eq=False)
 class ClipEncoder:
-    """A CLIPModel that looks at the frames of each segment."""
+    """A CLIP or SigLIP model that embeds the frames of each segment; see `Encoder`."""
 
     name: str
     pretrained: Pretrained
@@ -150,17 +163,17 @@ class ClipEncoder:
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has."""
+        """Return the size of a vector."""
         return self.pretrained.dimension
 
     @property
     def logit_scale(self) -> float:
-        """The factor the model was trained to multiply a cosine with."""
+        """Return the factor of cosines in the model's training."""
         return float(self.pretrained.model.logit_scale.exp())
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything an embedding depends on."""
+        """Return the weights, preprocessing and versions that an embedding depends on."""
         return self.pretrained.provenance(
             name=self.name,
             frames_per_segment=self.frames_per_segment,
@@ -170,33 +183,38 @@ class ClipEncoder:
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """Embed each segment as a unit vector; zeros where frames are missing.
 
-        Each frame is encoded by itself; the unit vectors of a segment's frames are averaged and
-        made unit again.
+        Each frame is encoded separately. The unit vectors of a segment's frames are averaged and
+        normalised.
+
+        Args:
+            segments: Segments of one video.
         """
         present = np.flatnonzero(segments.mask[:, VISUAL])
         rows = np.zeros((len(segments), self.dimension), np.float32)
         if len(present):
-            owner = np.concatenate(
-                [np.full(len(_frames(segments, t)), t) for t in present.tolist()]
+            counts = [len(_frames(segments, t)) for t in present.tolist()]
+            vectors = self.pretrained.vectors(
+                self._encode_images,
+                self._inputs(segments, present),
+                batch_size=self.batch_size,
             )
-            inputs = self._inputs(segments, present)
-            np.add.at(
-                rows,
-                owner,
-                self.pretrained.vectors(self._look, inputs, batch_size=self.batch_size),
-            )
+            np.add.at(rows, np.repeat(present, counts), vectors)
         return pretrained.unit_rows(rows)
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence."""
+        """Embed each prompt as a unit vector.
+
+        Args:
+            prompts: Sentences.
+        """
         return self.pretrained.text(prompts, batch_size=self.batch_size)
 
     def _inputs(self, segments: Segments, present: np.ndarray) -> Iterator[Tensor]:
         for t in present.tolist():
             yield from preprocess(_frames(segments, t), self.preprocessing)
 
-    def _look(self, batch: Tensor) -> Tensor:
-        return pretrained.pooled(
+    def _encode_images(self, batch: Tensor) -> Tensor:
+        return pretrained.projected_vectors(
             self.pretrained.model.get_image_features(pixel_values=batch)
         )
 
@@ -209,11 +227,22 @@ def load(
     compute: Compute = AUTOMATIC,
     name: str = "",
 ) -> ClipEncoder:
-    """A CLIPModel from a folder or by its hub id."""
+    """Load a CLIP or SigLIP model; see `Loader`.
+
+    Args:
+        source: Folder or Hugging Face id.
+        modality: VISUAL.
+        frames_per_segment: Number of frames of a segment whose vectors are averaged.
+        compute: Device and precision.
+        name: Name of the encoder, if it is not `clip:` and the source.
+
+    Raises:
+        EncoderError: The model cannot be loaded.
+    """
     if modality != VISUAL:
         raise EncoderError(
-            "a CLIP encoder sees and does not hear",
-            fix="name a clap: encoder for the sound",
+            "a CLIP encoder embeds frames, not audio",
+            fix="name a clap: encoder for the audio",
         )
     loaded = pretrained.load(source, "clip", compute=compute)
     return ClipEncoder(
@@ -231,7 +260,7 @@ def _frames(
 ) -> UInt8[np.ndarray, "frame height width channel"]:
     frames = segments.frames[t]
     if frames is None:
-        raise ValueError(f"segment {t} is marked as seen and has no frames")
+        raise ValueError(f"segment {t} is marked as present and has no frames")
     return frames
 
 
@@ -242,8 +271,6 @@ def _edge_or_sides(size: Any) -> int | tuple[int, int]:
 
 
 def _sides(size: Any) -> tuple[int, int]:
-    return (
-        (int(size["height"]), int(size["width"]))
-        if isinstance(size, Mapping)
-        else (int(size), int(size))
-    )
+    if isinstance(size, Mapping):
+        return int(size["height"]), int(size["width"])
+    return int(size), int(size)

@@ -1,4 +1,4 @@
-"""Where an encoder runs, and how many bits its products have."""
+"""Device and precision of an encoder."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,27 +14,30 @@ from vaplan.errors import EncoderError
 
 AUTO = "auto"
 OPENVINO = "openvino"
-ON_PROCESSOR = ("cpu", OPENVINO)
-MULTIPLYING = (nn.Linear, nn.Conv2d)
-HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS = (AUTO, "fp32", *HALVES)
-NATIVE = (
-    "avx512_bf16",
-    "amx_bf16",
-    "bf16",
-    "sve_bf16",
-)  # what processors call it that multiply in bf16
+CPU_DEVICES = ("cpu", OPENVINO)
+HALF_PRECISION_MODULES = (nn.Linear, nn.Conv2d)
+HALF_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = (AUTO, "fp32", *HALF_DTYPES)
+# Capabilities of processors that multiply in bf16.
+BF16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device (`auto`, `cpu`, `openvino`, `cuda`, `cuda:1` or `mps`) and a precision (`auto`,
-    `fp32`, `bf16`, `fp16`).
+    """Device and precision of an encoder.
 
-    `auto` takes the first NVIDIA GPU there is, else the processor, and bf16 where the device
-    multiplies in it, else fp32. In half precision only the products of the sound or picture tower
-    are made; norms, softmax and all text stay in fp32. `openvino` is the processor too: OpenVINO
-    runs the sound or picture tower there, wholly in the precision wanted, and PyTorch the text.
+    In half precision only the matrix products of the audio or image tower are computed in half
+    precision; norms, softmax and text stay in fp32. OpenVINO runs the whole audio or image
+    tower in the given precision on the CPU, and PyTorch runs the text tower.
+
+    Attributes:
+        device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1` … or `mps`. `auto` is the first
+            NVIDIA GPU, else the CPU.
+        precision: `auto`, `fp32`, `bf16` or `fp16`. `auto` is bf16 if the device multiplies
+            in it, else fp32.
+
+    Raises:
+        EncoderError: The device or the precision is unknown, or they exclude each other.
     """
 
     device: str = AUTO
@@ -44,82 +47,98 @@ class Compute:
         if not re.fullmatch(r"auto|cpu|openvino|mps|cuda(:\d+)?", self.device):
             raise EncoderError(
                 f"unknown device {self.device!r}",
-                fix="say auto, cpu, openvino, cuda, cuda:1 or mps",
+                fix="use auto, cpu, openvino, cuda, cuda:1 or mps",
             )
         if self.precision not in PRECISIONS:
             raise EncoderError(
                 f"unknown precision {self.precision!r}",
-                fix=f"say {', '.join(PRECISIONS)}",
+                fix=f"use {', '.join(PRECISIONS)}",
             )
-        if self.device in ON_PROCESSOR and self.precision == "fp16":
+        if self.device in CPU_DEVICES and self.precision == "fp16":
             raise EncoderError(
-                "processors do not multiply in fp16", fix="say --precision bf16 or fp32"
+                "a CPU does not multiply in fp16", fix="use --precision bf16 or fp32"
             )
 
     @classmethod
     def of(cls, provenance: Mapping[str, Any]) -> "Compute":
-        """Read the compute settings from the provenance of features."""
+        """Read the device and precision in the provenance of features.
+
+        Args:
+            provenance: Provenance of the features.
+        """
         return cls(
             provenance.get("device", PLAIN.device),
             provenance.get("precision", PLAIN.precision),
         )
 
-    def otherwise(self, other: "Compute") -> "Compute":
-        """Replace `auto` by the values of another setting."""
-        device = other.device if self.device == AUTO else self.device
-        return Compute(
-            device, other.precision if self.precision == AUTO else self.precision
-        )
+    def with_defaults(self, other: "Compute") -> "Compute":
+        """Replace `auto` by the values of another setting.
 
-    def settled(self) -> "Compute":
-        """Replace `auto` by the values of this machine; EncoderError if it lacks the device."""
+        Args:
+            other: The other setting.
+        """
+        device = other.device if self.device == AUTO else self.device
+        precision = other.precision if self.precision == AUTO else self.precision
+        return Compute(device, precision)
+
+    def resolve(self) -> "Compute":
+        """Replace `auto` by the values of this machine.
+
+        Raises:
+            EncoderError: The machine lacks the device.
+            MissingExtra: OpenVINO is not installed.
+        """
         device = self.device
         if device == AUTO:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         elif device == OPENVINO:
             openvino.require()
-        elif device != "cpu" and (torch.device(device).index or 0) >= _count(self.kind):
-            what = (
-                f"there is no {device}: PyTorch sees {_count(self.kind)} such devices"
-            )
-            raise EncoderError(
-                what, fix="say --device cpu, or install PyTorch for your GPU"
-            )
+        elif device != "cpu":
+            count = _count_devices(self.kind)
+            if (torch.device(device).index or 0) >= count:
+                raise EncoderError(
+                    f"there is no {device}: PyTorch finds {count} such devices",
+                    fix="use --device cpu, or install PyTorch for your GPU",
+                )
         if self.precision != AUTO:
             return Compute(device, self.precision)
-        return Compute(device, "bf16" if _multiplies_bf16(device) else "fp32")
+        return Compute(device, "bf16" if _supports_bf16(device) else "fp32")
 
     @property
     def kind(self) -> str:
-        """The kind of device, without its number."""
+        """Return the kind of device without its number."""
         return self.device.partition(":")[0]
 
-    def prepared(self, model: Any) -> Any:
-        """Move the model to its device and convert its weights, except the text tower's."""
+    def prepare(self, model: Any) -> Any:
+        """Move a model to the device and convert its weights, except those of the text tower.
+
+        Args:
+            model: Model of the transformers library.
+        """
         model = model.to(self._torch_device)
         if self.kind == "cuda":
             model = model.to(memory_format=torch.channels_last)
+        if not self._is_half:
+            return model
         for name, module in model.named_modules():
-            if (
-                self._half
-                and isinstance(module, MULTIPLYING)
-                and not name.startswith("text")
-            ):
-                module.to(
-                    HALVES[self.precision]
-                )  # or they would be converted again for every batch
+            is_text = name.startswith("text")
+            if isinstance(module, HALF_PRECISION_MODULES) and not is_text:
+                # Otherwise autocast would convert the weights again for every batch.
+                module.to(HALF_DTYPES[self.precision])
         return model
 
-    def products(self) -> AbstractContextManager[Any]:
-        """Within it products are made in the precision wanted."""
-        return (
-            torch.autocast(self.kind, HALVES[self.precision])
-            if self._half
-            else nullcontext()
-        )
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return a context in which matrix products have this precision."""
+        if self._is_half:
+            return torch.autocast(self.kind, HALF_DTYPES[self.precision])
+        return nullcontext()
 
-    def placed(self, batch: Tensor) -> Tensor:
-        """Move a batch to the device without blocking."""
+    def to_device(self, batch: Tensor) -> Tensor:
+        """Move a batch to the device without blocking.
+
+        Args:
+            batch: Batch of inputs.
+        """
         if self.kind == "cuda":
             return batch.pin_memory().to(self.device, non_blocking=True)
         return batch.to(self._torch_device)
@@ -129,36 +148,36 @@ class Compute:
         return "cpu" if self.device == OPENVINO else self.device
 
     @property
-    def _half(self) -> bool:
-        """Whether PyTorch multiplies in half precision."""
-        return self.precision in HALVES and self.device != OPENVINO
+    def _is_half(self) -> bool:
+        """Return whether PyTorch multiplies in half precision."""
+        return self.precision in HALF_DTYPES and self.device != OPENVINO
 
     @property
     def provenance(self) -> dict[str, str]:
         """Return the settings that embeddings depend on; empty for fp32 on a CPU."""
-        return (
-            {} if self == PLAIN else {"device": self.kind, "precision": self.precision}
-        )
+        if self == PLAIN:
+            return {}
+        return {"device": self.kind, "precision": self.precision}
 
 
 AUTOMATIC = Compute()
 PLAIN = Compute("cpu", "fp32")
 
 
-def _count(kind: str) -> int:
-    return (
-        torch.cuda.device_count()
-        if kind == "cuda"
-        else int(torch.backends.mps.is_available())
-    )
+def _count_devices(kind: str) -> int:
+    if kind == "cuda":
+        return torch.cuda.device_count()
+    return int(torch.backends.mps.is_available())
 
 
-def _multiplies_bf16(device: str) -> bool:
+def _supports_bf16(device: str) -> bool:
     if device == "mps":
         return False
-    if device not in ON_PROCESSOR:
+    if device not in CPU_DEVICES:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    tell: Callable[[], Mapping[str, Any]] = getattr(
+    # Older releases of PyTorch lack the function.
+    get_capabilities: Callable[[], Mapping[str, Any]] = getattr(
         torch.cpu, "get_capabilities", dict
-    )  # older releases cannot
-    return any(tell().get(name, False) for name in NATIVE)
+    )
+    capabilities = get_capabilities()
+    return any(capabilities.get(name, False) for name in BF16_CAPABILITIES)

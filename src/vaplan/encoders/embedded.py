@@ -1,5 +1,4 @@
-"""The two small encoders that ship with vaplan; they know the classes of `vaplan.synthetic` and
-nothing else."""
+"""The small CLIP and CLAP that come with vaplan, trained on the classes of `vaplan.synthetic`."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from vaplan.arrays import VISUAL
 from vaplan.encoders import clap, clip
 from vaplan.encoders.clap import ClapEncoder
 from vaplan.encoders.clip import ClipEncoder
-from vaplan.encoders.compute import AUTO, PLAIN, Compute
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -17,23 +16,28 @@ WEIGHTS = Path(__file__).parent / "weights"
 def load(
     source: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
 ) -> ClipEncoder | ClapEncoder:
-    """The package's own CLIPModel or ClapModel, read by the same code as any other.
+    """Load the embedded CLIP or CLAP by the code that loads all others; see `Loader`.
 
-    They are so small that `auto` is the processor and fp32, which makes the same features on
+    The models are so small that `auto` is the CPU and fp32, which gives the same features on
     every machine.
+
+    Args:
+        source: Empty.
+        modality: AUDIO or VISUAL.
+        frames_per_segment: Number of frames of a segment whose vectors are averaged.
+        compute: Device and precision.
+
+    Raises:
+        EncoderError: A source is given.
     """
     if source:
         raise EncoderError(
             f"'embedded:{source}' names a source",
-            fix="say embedded, or clip:… or clap:…",
+            fix="use embedded, or clip:… or clap:…",
         )
-    device = PLAIN.device if compute.device == AUTO else compute.device
-    compute = Compute(
-        device, PLAIN.precision if compute.precision == AUTO else compute.precision
-    )
     settings: Any = {
         "frames_per_segment": frames_per_segment,
-        "compute": compute,
+        "compute": compute.with_defaults(PLAIN),
         "name": "embedded",
     }
     if modality == VISUAL:

@@ -1,6 +1,6 @@
-"""A model's folder: where it is, and whether the files that are needed are in it.
+"""Folders of pretrained models and the files in them.
 
-Only safetensors, JSON and the tokenizer's own text files are ever read.
+Only safetensors, JSON and the text files of the tokenizer are read.
 """
 
 import hashlib
@@ -10,26 +10,35 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import EncoderError
 
 FILES = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]
-SUBFOLDERS = "*/*"  # of a hub; they are for other programs
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-BRING_A_FOLDER = "bring a folder with config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
-COPY_AGAIN = "copy the file again"
-HUB_ID = (
-    r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"  # with a revision behind the @
+SUBFOLDERS = "*/*"  # of a Hub repository; they are for other programs
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+BRING_A_FOLDER = (
+    "bring a folder with config.json, model.safetensors, preprocessor_config.json and the "
+    "tokenizer's files"
 )
+COPY_AGAIN = "copy the file again"
+# A revision may follow after an @.
+HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"
 
 
 def find(source: str) -> Path | None:
-    """The folder of a model: the one named or, by its hub id, the one in the hub's cache; None if
-    it is in neither.
+    """Return the folder of a model: the given one, or that of a Hub id in the Hub's cache.
 
     No request is made.
 
-    Raises: EncoderError for what can be neither a folder here nor a hub id.
+    Args:
+        source: Folder or Hub id.
+
+    Returns:
+        The folder; None if the Hub id is not in the cache.
+
+    Raises:
+        EncoderError: It is no folder and no valid Hub id.
     """
     folder = Path(source).expanduser()
     if source and folder.is_dir():
@@ -40,7 +49,7 @@ def find(source: str) -> Path | None:
 
     name, _, revision = source.partition("@")
     try:
-        with quiet():
+        with silence_transformers():
             cached = snapshot_download(
                 name,
                 revision=revision or None,
@@ -54,36 +63,45 @@ def find(source: str) -> Path | None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """List the complete safetensors files of the model.
+    """List the safetensors files of a model.
 
-    Raises: EncoderError that names the file.
+    Args:
+        folder: Folder of the model.
+
+    Raises:
+        EncoderError: A file is missing or damaged; the error names it.
     """
-    names = [WHOLE]
-    if not (folder / WHOLE).exists():
+    names = [WEIGHTS]
+    if not (folder / WEIGHTS).exists():
         if not (folder / INDEX).exists():
-            pickled = (
-                "; pickled weights are not read" if any(folder.glob("*.bin")) else ""
-            )
-            raise EncoderError(f"no {WHOLE} in {folder}{pickled}", fix=BRING_A_FOLDER)
-        names = _shards(folder / INDEX)
+            has_pickle = any(folder.glob("*.bin"))
+            note = "; pickled weights are not read" if has_pickle else ""
+            raise EncoderError(f"no {WEIGHTS} in {folder}{note}", fix=BRING_A_FOLDER)
+        names = _shard_names(folder / INDEX)
     for name in names:
         _check_safetensors(folder / name)
     return [folder / name for name in names]
 
 
-def _shards(index: Path) -> list[str]:
+def _shard_names(index: Path) -> list[str]:
     tensors = read_json(index).get("weight_map")
     names = sorted(set(tensors.values())) if isinstance(tensors, dict) else []
-    if not names or not all(
-        isinstance(n, str) and n == Path(n).name and n.endswith(".safetensors")
-        for n in names
-    ):
+    if not names or not all(map(_is_file_name, names)):
         raise EncoderError(
-            "does not say which safetensors files hold the weights",
+            "it does not list the safetensors files of the weights",
             fix=COPY_AGAIN,
             file=index,
         )
     return names
+
+
+def _is_file_name(name: object) -> bool:
+    """Return whether a value names a safetensors file in the same folder."""
+    return (
+        isinstance(name, str)
+        and name == Path(name).name
+        and name.endswith(".safetensors")
+    )
 
 
 def _check_safetensors(file: Path) -> None:
@@ -97,14 +115,22 @@ def _check_safetensors(file: Path) -> None:
             "is missing", fix=f"bring it; {INDEX} names it", file=file
         ) from None
     except (OSError, SafetensorError) as error:
-        what = f"cannot be loaded as safetensors ({error})"
         raise EncoderError(
-            what, fix=f"{COPY_AGAIN}, it may have been cut", file=file
+            f"cannot be loaded as safetensors ({error})",
+            fix=f"{COPY_AGAIN}, it may be incomplete",
+            file=file,
         ) from None
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """Read the settings of the preprocessor from either of its files."""
+    """Read the settings of the preprocessor from either of its files.
+
+    Args:
+        folder: Folder of the model.
+
+    Raises:
+        EncoderError: There is no such file, or it is no JSON object.
+    """
     if (folder / "preprocessor_config.json").exists():
         return read_json(folder / "preprocessor_config.json")
     if not (folder / "processor_config.json").exists():
@@ -112,14 +138,21 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
             f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER
         )
     document = read_json(folder / "processor_config.json")
-    part: dict[str, Any] = (
+    settings: dict[str, Any] = (
         document.get("image_processor") or document.get("feature_extractor") or {}
     )
-    return part
+    return settings
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an error that names the file."""
+    """Read a JSON object.
+
+    Args:
+        path: JSON file.
+
+    Raises:
+        EncoderError: The file does not exist or is no JSON object; the error names it.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -136,7 +169,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sha256(files: Iterable[Path]) -> str:
-    """The hash of the files' bytes, one after the other."""
+    """Hash the bytes of files, one after the other.
+
+    Args:
+        files: Files in order.
+    """
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:

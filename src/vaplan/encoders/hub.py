@@ -1,4 +1,4 @@
-"""The Hugging Face hub: bring a model from it, and see which of its models are here already."""
+"""The Hugging Face Hub: download models, and list the models in its cache."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,27 +6,30 @@ from pathlib import Path
 from vaplan.encoders.folders import BRING_A_FOLDER, FILES, SUBFOLDERS, read_json
 from vaplan.errors import EncoderError, MachineError
 
-KINDS = {  # by the kind of encoder, the library's classes by the `model_type` of config.json
+KINDS = {  # classes of the library by `model_type` of config.json, by kind of encoder
     "clip": {"clip": "CLIPModel", "siglip": "SiglipModel"},
     "clap": {"clap": "ClapModel"},
 }
 BY_HAND = (
     "on a machine with a network run `hf download {name} --local-dir FOLDER`, "
-    "bring the folder here and name it in the "
-    "hub id's place; of its files config.json, model.safetensors, "
-    "preprocessor_config.json and the tokenizer's are read"
+    "bring the folder here and give it in place of the Hub id; vaplan reads its "
+    "config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
 )
 
 
 def fetch(source: str, *, to: Path | None = None) -> Path:
-    """Download the few files that are needed of a hub id, `owner/name` or `owner/name@revision`;
-    return their folder.
+    """Download the files of a model that vaplan reads.
 
     Args:
-        to: A folder to put them in, instead of the hub's cache.
+        source: Hub id, `owner/name` or `owner/name@revision`.
+        to: Folder of the files; by default the Hub's cache.
 
-    Raises: MachineError without a network, EncoderError for what the hub does not have or not as
-    safetensors.
+    Returns:
+        The folder of the files.
+
+    Raises:
+        MachineError: The download failed.
+        EncoderError: The Hub has no such model, or it has no safetensors file.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -37,19 +40,16 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
 
     name, _, revision = source.partition("@")
     try:
-        folder = Path(
-            snapshot_download(
-                name,
-                revision=revision or None,
-                allow_patterns=FILES,
-                ignore_patterns=SUBFOLDERS,
-                local_dir=to,
-            )
+        path = snapshot_download(
+            name,
+            revision=revision or None,
+            allow_patterns=FILES,
+            ignore_patterns=SUBFOLDERS,
+            local_dir=to,
         )
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-        what = f"the hub has no {source!r}, or does not show it without a login"
         raise EncoderError(
-            what,
+            f"the Hub has no {source!r}, or does not show it without a login",
             fix=f"look for it on https://huggingface.co/{name}, or {BRING_A_FOLDER}",
         ) from None
     except OSError as error:
@@ -57,18 +57,20 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
         raise MachineError(
             f"{source!r} cannot be fetched ({reason})", fix=BY_HAND.format(name=name)
         ) from None
+    folder = Path(path)
     if not any(folder.glob("model*.safetensors")):
-        what = (
-            f"{source!r} holds no model.safetensors, and pickled weights are not read"
+        raise EncoderError(
+            f"{source!r} has no model.safetensors, and pickled weights are not read",
+            fix=f"give a revision that has one, often a pull request: {name}@refs/pr/1",
         )
-        fix = f"name a revision that holds one, often a pull request: {name}@refs/pr/1"
-        raise EncoderError(what, fix=fix)
     return folder
 
 
 def cached() -> Iterator[tuple[str, Path]]:
-    """The CLIP-like and CLAP-like models in the hub's cache, as (`clip:owner/name`, folder); no
-    request is made."""
+    """Yield the names and folders of the CLIP and CLAP models in the Hub's cache.
+
+    No request is made. A name is `clip:owner/name` or `clap:owner/name`.
+    """
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
@@ -88,15 +90,15 @@ def cached() -> Iterator[tuple[str, Path]]:
 
 
 def _kind(folder: Path) -> str:
-    """By which name its models are loaded, empty if by none."""
+    """Return the kind of encoder that loads a model; empty if there is none."""
     try:
         model_type = str(read_json(folder / "config.json").get("model_type"))
     except EncoderError:
         return ""
-    return next(
-        (kind for kind, architectures in KINDS.items() if model_type in architectures),
-        "",
-    )
+    for kind, architectures in KINDS.items():
+        if model_type in architectures:
+            return kind
+    return ""
 
 
 def _suffix(refs: frozenset[str]) -> str:

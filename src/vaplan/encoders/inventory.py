@@ -1,4 +1,4 @@
-"""Which encoders are here, and whether one is whole; nothing here makes a request."""
+"""Inventory of the encoders on this machine; nothing here makes a request."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from vaplan.encoders.compute import PLAIN
 from vaplan.encoders.embedded import WEIGHTS
 from vaplan.errors import EncoderError, UsageError, unknown
 
-SENSES: Mapping[str, tuple[int, ...]] = {
+MODALITIES_OF: Mapping[str, tuple[int, ...]] = {
     "clap": (AUDIO,),
     "clip": (VISUAL,),
     "embedded": (AUDIO, VISUAL),
@@ -21,7 +21,13 @@ SENSES: Mapping[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Model:
-    """An available encoder; `fault` describes missing files."""
+    """An encoder on this machine.
+
+    Attributes:
+        name: Name of the encoder.
+        folder: Folder of its files.
+        fault: Missing or damaged files; empty if it is complete.
+    """
 
     name: str
     folder: Path
@@ -29,11 +35,11 @@ class Model:
 
     @property
     def modalities(self) -> list[str]:
-        """Modalities that the encoder embeds."""
-        return [MODALITIES[m] for m in SENSES[self.name.partition(":")[0]]]
+        """Return the names of the modalities that it embeds."""
+        return [MODALITIES[m] for m in MODALITIES_OF[self.name.partition(":")[0]]]
 
 
-def here() -> Iterator[Model]:
+def list_models() -> Iterator[Model]:
     """List the embedded encoders and those in the Hub's cache, without loading them."""
     yield Model("embedded", WEIGHTS, "")
     for name, folder in hub.cached():
@@ -43,36 +49,47 @@ def here() -> Iterator[Model]:
 def check(name: str) -> list[dict[str, Any]]:
     """Load an encoder and describe it, once for each modality.
 
-    Raises: EncoderError naming the file that is missing or broken.
+    Args:
+        name: Name of the encoder.
+
+    Raises:
+        EncoderError: A file is missing or damaged; the error names it.
     """
     kind = name.partition(":")[0]
-    if kind in hub.KINDS and folders.find(place := source(name)) is None:
-        fix = (
-            f"with a network run `vaplan models fetch {kind}:{place}`; without one, "
-            f"{folders.BRING_A_FOLDER}"
-        )
-        raise EncoderError(
-            f"{place!r} is no folder here and is not in the hub's cache", fix=fix
-        )
+    if kind in hub.KINDS:
+        model = source(name)
+        if folders.find(model) is None:
+            raise EncoderError(
+                f"{model!r} is no folder and is not in the Hub's cache",
+                fix=f"with a network run `vaplan models fetch {kind}:{model}`; without "
+                f"one, {folders.BRING_A_FOLDER}",
+            )
     return [
-        _about(encoders.load(name, m, compute=PLAIN))
-        for m in SENSES.get(kind, (VISUAL,))
+        _describe(encoders.load(name, modality, compute=PLAIN))
+        for modality in MODALITIES_OF.get(kind, (VISUAL,))
     ]
 
 
 def source(name: str) -> str:
-    """The folder or hub id in an encoder's name, or UsageError if a kind has none."""
+    """Return the folder or Hub id in an encoder's name.
+
+    Args:
+        name: Name of the encoder.
+
+    Raises:
+        UsageError: The encoder is unknown, or its name contains no folder or Hub id.
+    """
     kind, _, rest = name.partition(":")
     if kind not in encoders.ENCODERS:
         raise UsageError(
-            unknown("encoder", kind, encoders.ENCODERS), fix="say clip:… or clap:…"
+            unknown("encoder", kind, encoders.ENCODERS), fix="use clip:… or clap:…"
         )
     if kind not in hub.KINDS or not rest:
-        fix = (
-            "name a model of the hub, for example clip:openai/clip-vit-base-patch32 or "
-            "clap:laion/clap-htsat-unfused"
+        raise UsageError(
+            f"{name!r} names no model",
+            fix="name a model of the Hub, for example clip:openai/clip-vit-base-patch32 or "
+            "clap:laion/clap-htsat-unfused",
         )
-        raise UsageError(f"{name!r} names no model", fix=fix)
     return clap.split_options(rest)[0] if kind == "clap" else rest
 
 
@@ -85,7 +102,7 @@ def _fault(folder: Path) -> str:
     return ""
 
 
-def _about(encoder: encoders.Encoder) -> dict[str, Any]:
+def _describe(encoder: encoders.Encoder) -> dict[str, Any]:
     provenance = encoder.provenance
     summary = {key: provenance[key] for key in ("model_type", "weights_sha256")}
     return {

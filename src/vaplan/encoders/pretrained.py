@@ -1,7 +1,7 @@
-"""A two-tower model of the transformers library, loaded whole or not at all.
+"""Two-tower models of the transformers library, loaded completely or not at all.
 
-Only safetensors and JSON are read. The library itself fills a missing tensor with random numbers,
-and reads a pickle where there is no safetensors file, both without a word; here both are errors.
+Only safetensors and JSON are read. The library fills a missing tensor with random numbers, and
+reads a pickle if there is no safetensors file; here both are errors.
 """
 
 import importlib.metadata
@@ -20,24 +20,32 @@ from torch import Tensor
 from vaplan.encoders import folders, hub
 from vaplan.encoders.compute import OPENVINO, PLAIN, Compute
 from vaplan.encoders.folders import BRING_A_FOLDER
-from vaplan.encoders.openvino import Converted
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.openvino import OpenVINORunner
+from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import EncoderError, MachineError
 
-COMPUTED = (
-    "position_ids",
-    "token_type_ids",
-)  # buffers that some checkpoints store; they hold nothing learned
-# tokens, as in CLIP; prompts are padded to a fixed length so that a sentence has one
-# embedding
-LONGEST_PROMPT = 77
-SIGLIP_PROMPT = 64  # tokens; SigLIP was trained to read the padding too
+# Buffers without learned values, which some checkpoints contain.
+CONSTANT_BUFFERS = ("position_ids", "token_type_ids")
+# As in CLIP. Prompts are padded to a fixed length, so that a prompt has one embedding.
+MAX_PROMPT_TOKENS = 77
+SIGLIP_PROMPT_TOKENS = 64  # SigLIP was trained to read the padding too
 Encode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A pretrained model of a folder: both towers, the tokenizer and the preprocessing."""
+    """A pretrained model with both towers, its tokenizer and its preprocessing.
+
+    Attributes:
+        folder: Folder of the model.
+        model_type: Type of the model in config.json, such as `clip`.
+        model: Model of the library.
+        tokenizer: Tokenizer of the library.
+        preprocessing: Content of preprocessor_config.json.
+        sha256: Hash of the weights.
+        compute: Device and precision.
+        openvino: Runs the audio or image tower, if OpenVINO does.
+    """
 
     folder: Path
     model_type: str
@@ -46,21 +54,23 @@ class Pretrained:
     preprocessing: dict[str, Any]
     sha256: str
     compute: Compute = PLAIN
-    converted: Converted | None = None
+    openvino: OpenVINORunner | None = None
 
     @property
     def dimension(self) -> int:
-        """The size of the space both towers project into."""
+        """Return the size of a vector."""
         config = self.model.config
-        return int(
-            config.vision_config.hidden_size
-            if self.model_type == "siglip"
-            else config.projection_dim
-        )
+        if self.model_type == "siglip":
+            return int(config.vision_config.hidden_size)
+        return int(config.projection_dim)
 
     def provenance(self, **more: Any) -> dict[str, Any]:
-        """Everything an embedding depends on, ready for JSON."""
-        libraries = ["torch", "transformers", *([OPENVINO] if self.converted else [])]
+        """Return everything that an embedding depends on, as JSON values.
+
+        Args:
+            more: Further entries.
+        """
+        libraries = ["torch", "transformers", *([OPENVINO] if self.openvino else [])]
         versions = {
             library: importlib.metadata.version(library) for library in libraries
         }
@@ -74,52 +84,63 @@ class Pretrained:
             **more,
         }
 
-    def ran(self, encode: Encode, batch: Tensor) -> Tensor:
-        """A batch through a part of the model, on its device and in its precision."""
-        if self.converted:
-            return self.converted(encode, batch)
-        with torch.inference_mode(), self.compute.products():
-            return encode(self.compute.placed(batch)).float().cpu()
+    def run(self, encode: Encode, batch: Tensor) -> Tensor:
+        """Run a part of the model on its device and in its precision.
+
+        Args:
+            encode: Part of the model.
+            batch: Inputs.
+        """
+        if self.openvino:
+            return self.openvino(encode, batch)
+        with torch.inference_mode(), self.compute.autocast():
+            return encode(self.compute.to_device(batch)).float().cpu()
 
     def vectors(
         self, encode: Encode, rows: Iterable[Tensor], *, batch_size: int
     ) -> Float32[np.ndarray, "row feature"]:
-        """One unit vector a row, in batches of one shape."""
-        return unit_rows(
-            in_fixed_batches(
-                partial(self.ran, encode), rows, batch_size=batch_size
-            ).numpy()
-        )
+        """Encode rows as unit vectors, in batches of one shape.
+
+        Args:
+            encode: Part of the model.
+            rows: Inputs.
+            batch_size: Number of rows in a batch.
+        """
+        run = partial(self.run, encode)
+        vectors = encode_in_fixed_batches(run, rows, batch_size=batch_size)
+        return unit_rows(vectors.numpy())
 
     def text(
         self, prompts: Sequence[str], *, batch_size: int
     ) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence; always in fp32, as sentences are few."""
+        """Embed prompts as unit vectors, always in fp32.
+
+        Args:
+            prompts: Sentences.
+            batch_size: Number of prompts in a batch.
+        """
         if not prompts:
             return np.zeros((0, self.dimension), np.float32)
 
         def encode(batch: Tensor) -> Tensor:
-            ids, attended = self.compute.placed(batch).unbind(dim=1)
-            masked = {} if self.model_type == "siglip" else {"attention_mask": attended}
-            return pooled(self.model.get_text_features(input_ids=ids, **masked)).cpu()
+            ids, is_token = self.compute.to_device(batch).unbind(dim=1)
+            inputs = {"input_ids": ids}
+            if self.model_type != "siglip":
+                inputs["attention_mask"] = is_token
+            output = self.model.get_text_features(**inputs)
+            return projected_vectors(output).cpu()
 
-        return unit_rows(
-            in_fixed_batches(
-                encode, self._tokens(prompts), batch_size=batch_size
-            ).numpy()
-        )
+        tokens = self._tokens(prompts)
+        vectors = encode_in_fixed_batches(encode, tokens, batch_size=batch_size)
+        return unit_rows(vectors.numpy())
 
     def _tokens(self, prompts: Sequence[str]) -> Tensor:
-        """Token numbers and which of them count, stacked: "prompt 2 token"."""
-        length, texts = (
-            min(LONGEST_PROMPT, self.tokenizer.model_max_length),
-            list(prompts),
-        )
+        """Return the tokens of prompts and their mask, stacked: "prompt 2 token"."""
+        texts = list(prompts)
+        length = min(MAX_PROMPT_TOKENS, self.tokenizer.model_max_length)
         if self.model_type == "siglip":
-            length, texts = (
-                min(length, SIGLIP_PROMPT),
-                [prompt.lower() for prompt in prompts],
-            )
+            texts = [prompt.lower() for prompt in prompts]
+            length = min(length, SIGLIP_PROMPT_TOKENS)
         tokens = self.tokenizer(
             texts,
             padding="max_length",
@@ -132,17 +153,22 @@ class Pretrained:
 
 
 def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
-    """Load a model from a folder or a Hub id; EncoderError describes faults.
+    """Load a model from a folder or by its Hub id.
 
     Args:
-        kind: `clip` or `clap`; which of the library's models are meant by it is in `hub.KINDS`.
+        source: Folder or Hub id.
+        kind: `clip` or `clap`; `hub.KINDS` lists the model types of each.
+        compute: Device and precision.
+
+    Raises:
+        EncoderError: The model does not exist, is of another kind, or is incomplete.
     """
-    compute = compute.settled()
-    folder = folders.find(source) or _fetched(source, kind)
+    compute = compute.resolve()
+    folder = folders.find(source) or _fetch(source, kind)
     model_type = str(folders.read_json(folder / "config.json").get("model_type"))
     if model_type not in hub.KINDS[kind]:
         raise EncoderError(
-            f"holds a {model_type!r} model where {kind!r} was asked for",
+            f"it is a {model_type!r} model, expected {kind!r}",
             fix="name another folder or another kind of encoder",
             file=folder / "config.json",
         )
@@ -150,46 +176,57 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
     return Pretrained(
         folder=folder,
         model_type=model_type,
-        model=compute.prepared(_whole_model(folder, hub.KINDS[kind][model_type])),
-        tokenizer=_tokenizer(folder),
+        model=compute.prepare(_load_model(folder, hub.KINDS[kind][model_type])),
+        tokenizer=_load_tokenizer(folder),
         preprocessing=folders.read_preprocessing(folder),
         sha256=folders.sha256(weights),
         compute=compute,
-        converted=Converted(compute.precision) if compute.device == OPENVINO else None,
+        openvino=OpenVINORunner(compute.precision)
+        if compute.device == OPENVINO
+        else None,
     )
 
 
-def _fetched(source: str, kind: str) -> Path:
+def _fetch(source: str, kind: str) -> Path:
     """Fetch a model from the Hub that is neither a folder nor in the cache."""
     try:
         return hub.fetch(source)
     except MachineError as error:
         raise EncoderError(
-            f"{source!r} is no folder here, is not in the hub's cache, and the hub did not give it",
+            f"{source!r} is no folder, is not in the Hub's cache, and cannot be downloaded",
             fix=f"with a network run `vaplan models fetch {kind}:{source}`; without one, {BRING_A_FOLDER}",
         ) from error
 
 
-def in_fixed_batches(
+def encode_in_fixed_batches(
     encode: Callable[[Tensor], Tensor], rows: Iterable[Tensor], *, batch_size: int
 ) -> Float[Tensor, "row feature"]:
-    """Encode rows in batches of one fixed shape, the last one filled up with copies of its last
-    row.
+    """Encode rows in batches of one fixed shape.
 
-    A matrix product may add in another order for another shape; with one shape, the same row
-    gives the same bytes whatever its neighbours are and however many.
+    The last batch is filled with copies of its last row. A matrix product may add in another
+    order for another shape; with one shape, a row gives the same bytes with any neighbours.
+
+    Args:
+        encode: Encodes a batch.
+        rows: Inputs.
+        batch_size: Number of rows in a batch.
     """
-    iterator, vectors = iter(rows), []
+    iterator = iter(rows)
+    vectors = list[Tensor]()
     with torch.inference_mode():
         while batch := list(islice(iterator, batch_size)):
-            filling = [batch[-1]] * (batch_size - len(batch))
-            vectors.append(encode(torch.stack(batch + filling))[: len(batch)])
+            padding = [batch[-1]] * (batch_size - len(batch))
+            output = encode(torch.stack(batch + padding))
+            vectors.append(output[: len(batch)])
     return torch.cat(vectors)
 
 
-def pooled(output: Any) -> Tensor:
-    """The projected vectors of `get_*_features`: a tensor in older releases of the library, now
-    an object."""
+def projected_vectors(output: Any) -> Tensor:
+    """Return the projected vectors of `get_*_features`.
+
+    Args:
+        output: A tensor in older releases of the library, an object in newer ones.
+    """
     vectors: Tensor = getattr(output, "pooler_output", output)
     return vectors
 
@@ -197,7 +234,7 @@ def pooled(output: Any) -> Tensor:
 def unit_rows(
     vectors: Float32[np.ndarray, "row feature"],
 ) -> Float32[np.ndarray, "row feature"]:
-    """Rows of length one; a row of zeros stays one.
+    """Normalise rows to length one; a row of zeros stays zero.
 
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
@@ -206,11 +243,11 @@ def unit_rows(
     return vectors / np.where(length > 0, length, 1).astype(np.float32)
 
 
-def _whole_model(folder: Path, architecture: str) -> Any:
+def _load_model(folder: Path, architecture: str) -> Any:
     from safetensors import SafetensorError
 
     try:
-        with quiet():
+        with silence_transformers():
             import transformers
 
             model, report = getattr(transformers, architecture).from_pretrained(
@@ -226,24 +263,20 @@ def _whole_model(folder: Path, architecture: str) -> Any:
             f"the weights in {folder} cannot be loaded ({reason})", fix=BRING_A_FOLDER
         ) from None
     for state in ("missing", "unexpected", "mismatched"):
-        names = sorted(
-            str(name)
-            for name in report[f"{state}_keys"]
-            if not str(name).endswith(COMPUTED)
-        )
+        names = sorted(map(str, report[f"{state}_keys"]))
+        names = [name for name in names if not name.endswith(CONSTANT_BUFFERS)]
         if names:
-            shown = ", ".join(names[:3]) + (
-                f" and {len(names) - 3} more" if len(names) > 3 else ""
-            )
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise EncoderError(
-                f"{len(names)} {state} tensors in {folder}: {shown}", fix=BRING_A_FOLDER
+                f"{len(names)} {state} tensors in {folder}: {', '.join(names[:3])}{more}",
+                fix=BRING_A_FOLDER,
             )
     return model.eval().requires_grad_(False)
 
 
-def _tokenizer(folder: Path) -> Any:
+def _load_tokenizer(folder: Path) -> Any:
     try:
-        with quiet():
+        with silence_transformers():
             from transformers import AutoTokenizer
 
             return AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -123,7 +123,7 @@ def features(
             Path(store), pair, planned=data.ids, compute=compute, sampling=sampling
         )
         started_with = Compute.of(stores[pair].card.provenance)
-        computes[pair] = compute.otherwise(started_with)
+        computes[pair] = compute.with_defaults(started_with)
     with ExitStack() as stack:  # another job on this store waits until this one ends
         writers = {
             pair: stack.enter_context(pair_store.writing())
@@ -161,7 +161,7 @@ def _create_store(
     if store := open_stores(root).get(name):
         _check_sampling(store, sampling)
         started_with = Compute.of(store.card.provenance)
-        compute = compute.otherwise(started_with)
+        compute = compute.with_defaults(started_with)
         if compute.provenance != started_with.provenance:
             options = (
                 f"--device {started_with.device} --precision {started_with.precision}"
