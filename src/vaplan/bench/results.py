@@ -179,7 +179,10 @@ def estimate(job: Job, desk: Desk) -> Annotations:
     """
     return merge_rows(
         read_rows(
-            prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True
+            prediction(job, desk),
+            taxonomy=desk.annotations.taxonomy,
+            may_be_empty=True,
+            needs_modality=True,
         )
     )
 

@@ -55,6 +55,7 @@ class Check:
             "files": {
                 path.name: rows for path, rows in _rows_by_file(self.sheet).items()
             },
+            "columns": dict(self.sheet.columns),
             "videos": len(self.data.videos),
             "classes": len(self.data.taxonomy),
             "splits": {
