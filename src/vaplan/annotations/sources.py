@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from vaplan.annotations import ave, llp, table
+from vaplan.annotations import ave, dcase, llp, table
 from vaplan.annotations.annotations import Annotations, merge_rows
 from vaplan.annotations.rows import AnnotationRows
 from vaplan.errors import UsageError, unknown
@@ -31,7 +31,12 @@ def _read_table(path: Path, *, annotations: str = "") -> AnnotationRows:
     return table.read_rows(path)
 
 
-READERS: Mapping[str, Reader] = {"ave": ave.read, "llp": llp.read, "table": _read_table}
+READERS: Mapping[str, Reader] = {
+    "ave": ave.read,
+    "dcase": dcase.read,
+    "llp": llp.read,
+    "table": _read_table,
+}
 
 
 def read_source(
