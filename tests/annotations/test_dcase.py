@@ -43,6 +43,12 @@ def test_events_are_heard_and_never_seen(tmp_path: Path) -> None:
     assert data.taxonomy.classes == ("Alarm_bell_ringing", "Dog")
 
 
+def test_a_file_name_alone_says_that_nothing_occurs(tmp_path: Path) -> None:
+    path = tmp_path / "events.tsv"
+    path.write_text("a.wav\t0\t1\tDog\nquiet.wav\n")
+    assert merge_rows(read(path)).events["quiet"] == ()
+
+
 def test_the_first_event_says_that_nothing_is_known_of_pictures(tmp_path: Path) -> None:
     (issue,) = find_issues(read(write(tmp_path, STRONG)))
     assert (issue.kind, issue.line) == ("sound only", 2)

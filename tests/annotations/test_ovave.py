@@ -90,7 +90,7 @@ def test_clips_listed_twice_or_not_at_all_are_issues(tmp_path: Path) -> None:
         (META + "val,,open,x\n", {}, r"meta\.csv:5: x has no class"),
         (META + "val,Dog,open,x\n", {}, r"meta\.csv:5: 1 of 4 clips are not in rele"),
         (META.splitlines()[0], {}, r"meta\.csv: the list has no clips"),
-        (META, {"EpxQKLhAP0s": 1}, r"json: \['EpxQKLhAP0s'\] is 1, expected an objec"),
+        (META, {"EpxQKLhAP0s": 1}, r"json: \['EpxQKLhAP0s'\] is 1, expected an obj"),
         (META, {"EpxQKLhAP0s": {}}, r"\['EpxQKLhAP0s'\] has no key 'category'"),
         (META, {"EpxQKLhAP0s": clip("Dog", [1] * 10)}, r"category is 'Dog', but ovave"),
         (META, {"x": clip("Dog", [1] * 9)}, r"\['x'\]\.label is '\[1, .*expected 10"),

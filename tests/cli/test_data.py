@@ -225,3 +225,15 @@ def test_what_is_known_of_llp_is_said(call: Call, folder: Path) -> None:
     assert [about["videos"] for about in splits["train"]["per_class"].values()] == list(
         map(int, counts.split())
     )
+
+
+def test_rows_of_json_are_counted_though_they_have_no_line(
+    call: Call, tmp_path: Path
+) -> None:
+    event = {"segment": [0, 1], "label": "Dog"}
+    video = {"subset": "train", "duration": 9, "annotations": [event, event]}
+    path = tmp_path / "unav.json"
+    path.write_text(json.dumps({"version": "unav100", "database": {"a": video}}))
+    document = json.loads(call("data", "check", f"activitynet:{path}", "--json")[1])
+    assert document["files"] == {"unav.json": 2}
+    assert document["annotations"] == "unav100, events in both"
