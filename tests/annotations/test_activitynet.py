@@ -69,6 +69,9 @@ def test_the_modality_is_that_of_the_version_or_as_said(
     path = write(tmp_path, {"a": entry(("Dog", 1, 2))}, version)
     data = merge_rows(read(path, annotations=annotations))
     assert {event.modality for event in data.events["a"]} == modalities
+    kinds = {issue.kind for issue in find_issues(read(path, annotations=annotations))}
+    only = {"audio": "sound only", "visual": "pictures only"}
+    assert kinds == {only[m] for m in modalities if len(modalities) == 1}
 
 
 def test_a_subset_without_labels_is_left_out_and_an_empty_video_is_not(

@@ -18,6 +18,7 @@ from vaplan.annotations.published import (
     expect,
     expect_key,
     expect_seconds,
+    one_modality,
     split_of,
 )
 from vaplan.annotations.rows import BOTH, AnnotationRows, Issue, Row
@@ -89,7 +90,11 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
         rows=rows,
         version=f"{version or path.name}, events in {modality}",
         files=(path,),
-        issues=(*_hidden(hidden, path), *_late(entries, path)),
+        issues=(
+            *_hidden(hidden, path),
+            *_late(entries, path),
+            *one_modality(rows),
+        ),
     )
 
 

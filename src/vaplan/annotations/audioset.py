@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vaplan.annotations.dcase import sound_only
 from vaplan.annotations.fields import check_id, check_text, seconds
 from vaplan.annotations.published import (
     check_fields,
     classes_of,
     expect,
     expect_key,
+    one_modality,
     refuse_version,
     split_of,
     youtube_id,
@@ -70,7 +70,7 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
         files=(*files, *name_files),
         segments=CLIP_SECONDS,
         recording=youtube_id,
-        issues=(*_without_name(ids, names), *sound_only(rows)),
+        issues=(*_without_name(ids, names), *one_modality(rows)),
     )
 
 

@@ -12,10 +12,11 @@ from vaplan.annotations.fields import check_id, check_text, id_of_file, seconds
 from vaplan.annotations.published import (
     check_fields,
     classes_of,
+    one_modality,
     refuse_version,
     split_of,
 )
-from vaplan.annotations.rows import AnnotationRows, Issue, Row
+from vaplan.annotations.rows import AnnotationRows, Row
 from vaplan.errors import AnnotationError
 from vaplan.modalities import AUDIO, MODALITIES
 from vaplan.reading import csv_rows
@@ -71,7 +72,7 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
         rows=rows,
         version=f"{path.name}, sound only",
         files=tuple(file for file in files if file in used),
-        issues=tuple(sound_only(rows)),
+        issues=tuple(one_modality(rows)),
     )
 
 
@@ -91,18 +92,6 @@ def list_files(path: Path) -> list[Path]:
             fix="give the file of the events",
         )
     return files
-
-
-def sound_only(rows: Sequence[Row]) -> Iterator[Issue]:
-    """Name the first event of a data set that says nothing about pictures."""
-    events = [row for row in rows if row.modality]
-    if events:
-        first = events[0]
-        what = (
-            f"all {len(events)} events are heard and none is seen: scores of the visual "
-            "modality say nothing"
-        )
-        yield Issue("sound only", what, first.video, first.file, first.line)
 
 
 def _rows(path: Path) -> Iterator[Row]:

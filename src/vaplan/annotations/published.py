@@ -1,13 +1,14 @@
 """What the readers of published data sets share: files, splits, classes, and values of JSON."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from vaplan.annotations.fields import LONGEST_SECONDS
-from vaplan.annotations.rows import Row
+from vaplan.annotations.rows import Issue, Row
 from vaplan.errors import AnnotationError, UsageError
+from vaplan.modalities import AUDIO, MODALITIES, VISUAL
 from vaplan.taxonomy import Taxonomy, from_names
 
 T = TypeVar("T")
@@ -23,6 +24,10 @@ SPLIT_OF_WORD: Mapping[str, str] = {
     "eval": "test",
     "evaluation": "test",
 }
+ONE_MODALITY: Mapping[str, tuple[str, str, str]] = {
+    MODALITIES[AUDIO]: ("sound only", "heard and none is seen", MODALITIES[VISUAL]),
+    MODALITIES[VISUAL]: ("pictures only", "seen and none is heard", MODALITIES[AUDIO]),
+}  # kind of the issue, what the events are, and the other modality
 KINDS: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text"}
 LONGEST_SHOWN = 60  # characters of a value in an error
 
@@ -94,6 +99,24 @@ def classes_of(rows: Iterable[Row], path: Path) -> Taxonomy:
             fix="check that the download is complete",
         )
     return from_names(names)
+
+
+def one_modality(rows: Iterable[Row]) -> Iterator[Issue]:
+    """Name the first event of a data set whose events are all in one modality.
+
+    Args:
+        rows: Rows of a data set.
+    """
+    events = [row for row in rows if row.modality]
+    modalities = {row.modality for row in events}
+    for modality, (kind, done, other) in ONE_MODALITY.items():
+        if modalities == {modality}:
+            first = events[0]
+            what = (
+                f"all {len(events)} events are {done}: scores of the {other} modality "
+                "say nothing"
+            )
+            yield Issue(kind, what, first.video, first.file, first.line)
 
 
 def check_fields(
