@@ -207,7 +207,7 @@ def read_labelled_videos(run: Run, table: Path) -> Dataset:
     """
     refuse_label_probability(table)
     data = read_run_data(run)
-    events = read_table(table, taxonomy=data.taxonomy).events
+    events = read_table(table, taxonomy=data.taxonomy, needs_modality=True).events
     labelled = [video for video in data.ids if video in events]
     return Dataset.of_run(run, data.select_videos(labelled))
 

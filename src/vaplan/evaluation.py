@@ -124,7 +124,11 @@ def evaluate(
         what = f"no densely labelled video in split {split!r}" + (
             " is left" if labelled else ""
         )
-        raise UsageError(what, file=reference.source, fix="choose another split")
+        raise UsageError(
+            what,
+            file=reference.source,
+            fix="choose another split, or give its events a modality",
+        )
     length = reference.segments or _longest(videos, reference, estimate)
     classes = reference.taxonomy
     scored = np.stack(

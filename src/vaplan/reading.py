@@ -7,6 +7,7 @@ table's the data's.
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,44 @@ def plain_text(
     return text
 
 
+def csv_rows(
+    path: Path,
+    *,
+    delimiter: str = ",",
+    skip_spaces: bool = False,
+    error: Error = AnnotationError,
+    at_most: int = MAX_TEXT_BYTES,
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the non-empty rows of a file with their line numbers, as text.
+
+    Args:
+        path: File to read.
+        delimiter: Character between two fields.
+        skip_spaces: Quotes may follow a delimiter and spaces.
+        error: Class of the errors that are raised.
+        at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file cannot be read, or is no CSV.
+    """
+    reader = csv.reader(
+        io.StringIO(plain_text(path, error=error, at_most=at_most), newline=""),
+        delimiter=delimiter,
+        skipinitialspace=skip_spaces,
+        strict=True,
+    )
+    last = 0
+    try:
+        for values in reader:
+            line, last = last + 1, reader.line_num
+            if values:
+                yield line, [value.strip() for value in values]
+    except csv.Error as fault:
+        raise error(
+            f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes"
+        ) from fault
+
+
 def csv_text(
     path: Path,
     *,
@@ -84,32 +123,60 @@ def csv_text(
         delimiter: Character between two fields.
         error: Class of the errors that are raised.
         at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file is empty, cannot be read, or is no CSV.
     """
-    reader = csv.reader(
-        io.StringIO(plain_text(path, error=error, at_most=at_most), newline=""),
-        delimiter=delimiter,
-        strict=True,
-    )
-
-    def lines() -> Iterator[tuple[int, list[str]]]:
-        last = 0
-        try:
-            for values in reader:
-                line, last = last + 1, reader.line_num
-                if values:
-                    yield line, [value.strip() for value in values]
-        except csv.Error as fault:
-            raise error(
-                f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes"
-            ) from fault
-
-    rows = lines()
+    rows = csv_rows(path, delimiter=delimiter, error=error, at_most=at_most)
     header = next(rows, None)
     if header is None:
         raise error(
             "the file is empty", file=path, fix="start it with a line of column names"
         )
     return header[1], rows
+
+
+def json_value(
+    path: Path, *, error: Error = AnnotationError, at_most: int = MAX_TEXT_BYTES
+) -> Any:
+    """Read a JSON file strictly: no key twice, and no number that is not finite.
+
+    Args:
+        path: File to read.
+        error: Class of the errors that are raised.
+        at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file cannot be read, or is no JSON.
+    """
+    text = plain_text(path, error=error, at_most=at_most)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise error(f"key {twice!r} is there twice", file=path, fix="keep one")
+        return value
+
+    def refuse(name: str) -> None:
+        raise error(f"{name} is no number", file=path, fix="write a plain number")
+
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    except json.JSONDecodeError as fault:
+        raise error(
+            f"not JSON: {fault.msg}",
+            file=path,
+            line=fault.lineno,
+            fix="check that the download is complete",
+        ) from fault
+    except (ValueError, RecursionError) as fault:  # thousands of digits or of brackets
+        raise error(
+            f"not JSON that can be read: {fault}",
+            file=path,
+            fix="check that this is the file you meant",
+        ) from fault
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """A finished run is never replaced in silence by a run on other tags."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import World
 from vaplan import stages
+from vaplan.annotations import read_table
 from vaplan.annotations.table import write_rows
 from vaplan.annotations.tags import read_tags
-from vaplan.errors import RunError
+from vaplan.errors import RunError, UsageError
 
 EMBEDDED = (("embedded",), ("embedded",))
 
@@ -25,3 +28,50 @@ def test_other_tags_do_not_replace_a_finished_run(tmp_path: Path) -> None:
         stages.fit(now, tmp_path, run, encoders=EMBEDDED)
     kept = write_rows(tmp_path / "again.csv", read_tags(before)).read_bytes()
     assert (run / "annotations.csv").read_bytes() == kept
+
+
+def test_folders_are_tags(world: World, tmp_path: Path) -> None:
+    media = tmp_path / "videos"
+    for name, video in zip(("Bell/a", "Dog/b"), world.data.videos[:2], strict=True):
+        file = media / f"{name}.mp4"
+        file.parent.mkdir(parents=True)
+        shutil.copy(world.folder / video.path, file)
+    shutil.copy(media / "Bell" / "a.mp4", media / "Dog" / "a.mp4")
+    shutil.copy(media / "Bell" / "a.mp4", media / "loose.mp4")
+    said = list[str]()
+    run, failed = stages.fit(
+        media,
+        None,
+        tmp_path / "run",
+        encoders=EMBEDDED,
+        tags_from_folders=True,
+        workers=1,
+        message=said.append,
+    )
+    assert failed == ()
+    data = read_table(run.folder / "annotations.csv")
+    assert {video.video: video.tags for video in data.videos} == {
+        "Bell/a": ("Bell", "Dog"),
+        "Dog/b": ("Dog",),
+    }
+    assert said[:2] == [
+        "note: 1 media files lie in no class folder and are left out",
+        "note: 1 files are copies of others; each content is one video",
+    ]
+
+
+def test_a_folder_is_no_table_and_needs_no_other_folder(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    with pytest.raises(UsageError, match="add --tags-from-folders"):
+        stages.fit(videos, None, tmp_path / "run", encoders=EMBEDDED)
+    with pytest.raises(UsageError, match="leave --media out"):
+        stages.fit(
+            videos,
+            tmp_path,
+            tmp_path / "run",
+            encoders=EMBEDDED,
+            tags_from_folders=True,
+        )
+    with pytest.raises(UsageError, match="add --media FOLDER"):
+        stages.fit(tmp_path / "tags.csv", None, tmp_path / "run", encoders=EMBEDDED)

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.fields import check_id, number
 from vaplan.annotations.rows import BOTH, AnnotationRows, Issue, Row
-from vaplan.annotations.table import check_id, number
 from vaplan.errors import AnnotationError, MissingExtra, UsageError, unknown
 from vaplan.reading import plain_text
 from vaplan.taxonomy import AVE

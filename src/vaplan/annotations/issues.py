@@ -4,6 +4,7 @@ hidden."""
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations
+from pathlib import Path
 
 from vaplan.annotations.rows import AnnotationRows, Issue, Row
 
@@ -16,6 +17,7 @@ def find_issues(sheet: AnnotationRows) -> tuple[Issue, ...]:
         *unknown_ids(sheet),
         *empty_events(events),
         *late_events(events, sheet.segments),
+        *times_without_modality(sheet.rows),
         *repeated(sheet.rows),
         *self_overlaps(events),
         *outside_tags(sheet.own()),
@@ -61,6 +63,22 @@ def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Issue]:
                 "event past the end",
                 f"ends at {row.span[1]:g} s, the video at {segments} s",
             )
+
+
+def times_without_modality(rows: Iterable[Row]) -> Iterator[Issue]:
+    """Name each file whose events have no modality; they are tags of their videos."""
+    untold = defaultdict[Path, list[Row]](list)
+    for row in rows:
+        if row.onset is not None and not row.modality:
+            untold[row.file].append(row)
+    for file, found in untold.items():
+        what = (
+            f"{len(found)} rows have times and no modality, so they count as tags of their "
+            "videos; for dense labels add a column modality with audio, visual or both"
+        )
+        yield Issue(
+            "times without a modality", what, found[0].video, file, found[0].line
+        )
 
 
 def repeated(rows: Iterable[Row]) -> Iterator[Issue]:

@@ -71,7 +71,7 @@ def read_labels(
         AnnotationError: The table holds label probabilities, or lacks a video.
     """
     refuse_label_probability(table)
-    labels = read_table(table, taxonomy=data.taxonomy)
+    labels = read_table(table, taxonomy=data.taxonomy, needs_modality=True)
     missing = [video for video in data.ids if video not in labels.events]
     if missing:
         raise AnnotationError(
@@ -139,7 +139,7 @@ def read_label_probability(
     probability = np.full(shape, np.nan, dtype=np.float32)
     index_of = {video: index for index, video in enumerate(data.ids)}
     videos = set[str]()
-    for row in read_rows(table, taxonomy=data.taxonomy).rows:
+    for row in read_rows(table, taxonomy=data.taxonomy, needs_modality=True).rows:
         videos.add(row.video)
         if row.video in index_of and row.modality:
             if row.score is None or not 0 <= row.score <= 1:

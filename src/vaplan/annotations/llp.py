@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.fields import check_text, seconds
 from vaplan.annotations.media_files import YOUTUBE_ID_LENGTH
 from vaplan.annotations.rows import AnnotationRows, Issue, Row
-from vaplan.annotations.table import check_text, seconds
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.reading import csv_text
 from vaplan.taxonomy import LLP

@@ -192,6 +192,7 @@ def read_predictions(job: Job, workspace: Workspace) -> Annotations:
         prediction_path(job, workspace),
         taxonomy=workspace.annotations.taxonomy,
         may_be_empty=True,
+        needs_modality=True,
     )
     return merge_rows(rows)
 

@@ -34,7 +34,10 @@ def apart(**paths: Path | None) -> None:
             )
 
 
-DATA_HELP = "The data set: `table:FILE` (CSV or Parquet), `llp:DIR` or `ave:DIR`."
+DATA_HELP = (
+    "The data set: `table:FILE` (CSV or Parquet), `llp:DIR`, `ave:DIR`, or another KIND:PATH "
+    "(dcase, audioset, vggsound, vggsounder, activitynet, ovave)."
+)
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 AnnotationsOption = Annotated[
@@ -43,7 +46,8 @@ AnnotationsOption = Annotated[
         "--annotations",
         metavar="corrected|legacy|FILE",
         help="Version of LLP's audio annotations: corrected, legacy (for example in the "
-        "sibling folder `DIR-legacy`), or a file. [default: the version in the folder]",
+        "sibling folder `DIR-legacy`), or a file. [default: the version in the folder] For "
+        "`activitynet:` the modality of its events: audio, visual or both.",
     ),
 ]
 StoreOption = Annotated[

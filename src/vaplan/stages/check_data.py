@@ -55,6 +55,7 @@ class Check:
             "files": {
                 path.name: rows for path, rows in _rows_by_file(self.sheet).items()
             },
+            "columns": dict(self.sheet.columns),
             "videos": len(self.data.videos),
             "classes": len(self.data.taxonomy),
             "splits": {
@@ -213,13 +214,8 @@ def by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _rows_by_file(sheet: AnnotationRows) -> dict[Path, int]:
-    """How many lines of each file hold something."""
-    lines = {(row.file, row.line) for row in sheet.rows}
-    return dict(
-        Counter(
-            file
-            for file, _ in sorted(
-                lines, key=lambda at: (sheet.files.index(at[0]), at[1])
-            )
-        )
-    )
+    """How many lines of each file hold something; in JSON, how many rows."""
+    lines = {(row.file, row.line) for row in sheet.rows if row.line}
+    without_line = Counter(row.file for row in sheet.rows if not row.line)
+    counts = Counter(file for file, _ in lines) + without_line
+    return {file: counts[file] for file in sheet.files if counts[file]}

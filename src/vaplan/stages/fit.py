@@ -11,12 +11,13 @@ from pathlib import Path
 from vaplan import recipe as recipes
 from vaplan import runs
 from vaplan.annotations import Annotations, read_data
+from vaplan.annotations.folders import read_folder_tags
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
-from vaplan.errors import RunError
+from vaplan.errors import RunError, UsageError
 from vaplan.media import CENTRE
 from vaplan.runs import Run
 from vaplan.stages.features import features
@@ -37,10 +38,11 @@ def _ignore_message(_: str) -> None:
 
 def fit(
     tags: Path | str,
-    media: Path | str,
+    media: Path | str | None,
     run: Path | str,
     *,
     encoders: Encoders,
+    tags_from_folders: bool = False,
     workers: int | None = None,
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
@@ -50,17 +52,19 @@ def fit(
     progress: Progress | None = None,
     bars: ProgressBars | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
-    """Train a parser with the recipe `default` on a CSV of `path,tags` or `video,tags`.
+    """Train a parser with the recipe `default` on a table of tags, or on folders named by tags.
 
     The run folder also keeps the intermediate files: `annotations.csv`, `store`,
     `labels.csv`, `label_probability.csv`, `labels_refined.csv` and the first training in
     `first`. The same call continues where an interrupted one stopped.
 
     Args:
-        tags: CSV of tags; see `annotations.tags.read_tags`.
-        media: Folder of the media files.
+        tags: Table of tags; see `annotations.tags.read_tags`. With `tags_from_folders` the
+            folder of the videos; see `annotations.folders.read_folder_tags`.
+        media: Folder of the media files; None with `tags_from_folders`.
         run: Run folder to write.
         encoders: Names of the encoders per modality.
+        tags_from_folders: The tags are the names of the folders that the videos lie in.
         workers: Number of worker processes for decoding and encoding.
         compute: Device and precision of the encoders.
         sampling: Name of the frame sampling.
@@ -76,6 +80,7 @@ def fit(
         The run, and the ids of unreadable files with reasons.
 
     Raises:
+        UsageError: `media` is missing, or given beside folders that are the tags.
         RunError: The folder contains a finished run that was trained on other tags, and
             `overwrite` is false.
     """
@@ -85,7 +90,9 @@ def fit(
             return progress
 
     run = Path(run)
-    rows = read_tags(Path(tags))
+    rows, media = _read_tags_and_media(
+        Path(tags), media, tags_from_folders=tags_from_folders, message=message
+    )
     table = run / "annotations.csv"
     if not overwrite:
         _refuse_other_tags(table, rows)
@@ -141,6 +148,38 @@ def fit(
         recipe = replace(recipe, labels=str(refined.table))
     trained = train(recipe, run, progress=bars("train", "epochs"))
     return trained, outcome.failed
+
+
+def _read_tags_and_media(
+    tags: Path,
+    media: Path | str | None,
+    *,
+    tags_from_folders: bool,
+    message: Message,
+) -> tuple[Sequence[Row], Path]:
+    """Read the tags, and return them with the folder of the media files."""
+    if tags_from_folders:
+        if media is not None and Path(media).resolve() != tags.resolve():
+            raise UsageError(
+                f"the tags are the folders of {tags}, so its videos are used",
+                file=media,
+                fix="leave --media out",
+            )
+        found = read_folder_tags(tags)
+        for note in found.notes:
+            message(f"note: {note}")
+        return found.rows, tags
+    if tags.is_dir():
+        raise UsageError(
+            "this is a folder and no table of tags",
+            file=tags,
+            fix="add --tags-from-folders if its folders are named by tags",
+        )
+    if media is None:
+        raise UsageError(
+            "the folder of the media files is missing", fix="add --media FOLDER"
+        )
+    return read_tags(tags), Path(media)
 
 
 def _refuse_other_tags(table: Path, rows: Sequence[Row]) -> None:
