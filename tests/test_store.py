@@ -167,7 +167,7 @@ def test_an_encoder_of_the_same_name_but_other_weights_is_refused(tmp_path):
 def test_an_encoder_that_has_no_store_is_named_with_those_that_have(tmp_path):
     filled(tmp_path)
     with pytest.raises(
-        StoreError, match=r"store of another encoder: asked for clap:y, it holds clip:x"
+        StoreError, match=r"store of another encoder: it has no clap:y, only clip:x"
     ):
         Store.open(tmp_path, "clap:y")
 
@@ -235,13 +235,13 @@ def test_a_store_that_is_not_filled_yet_is_not_damaged(tmp_path):
 
 def test_a_store_can_be_verified_while_its_plan_grows(tmp_path, monkeypatch):
     store = filled(tmp_path)
-    load_whole = shards.load_whole
+    load_all_columns = shards.load_all_columns
 
     def grow(shard):
         store.plan(["a new video"])
-        return load_whole(shard)
+        return load_all_columns(shard)
 
-    monkeypatch.setattr(shards, "load_whole", grow)
+    monkeypatch.setattr(shards, "load_all_columns", grow)
     assert store.verify() == []
 
 
@@ -278,7 +278,7 @@ def test_a_store_that_was_begun_and_not_planned_is_no_whole_one(tmp_path):
     store = filled(tmp_path)
     (store.folder / "plan.json").unlink()
     assert any(
-        "plan.json: not there" in problem
+        "plan.json: missing" in problem
         for problem in Store.open(tmp_path, "clip:x").verify()
     )
 

@@ -23,7 +23,7 @@ def written(path: Path, rows: Any = ROWS, **options: Any) -> Path:
 
 
 def refused(path: Path, what: str) -> None:
-    with pytest.raises(PackError, match=what) as caught, h5.opened(path, SHAPE):
+    with pytest.raises(PackError, match=what) as caught, h5.open_rows(path, SHAPE):
         pass
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -37,12 +37,12 @@ def test_rows_are_read_as_they_were_written(
     tmp_path: Path, dtype: str, options: dict[str, Any]
 ) -> None:
     path = written(tmp_path / "x.h5", ROWS.astype(dtype), **options)
-    with h5.opened(path, SHAPE) as rows:
+    with h5.open_rows(path, SHAPE) as rows:
         read = h5.read_row(rows, 1, path)
         assert (read == ROWS[1]).all()
         assert read.dtype.name == np.dtype(dtype).name
         assert read.dtype.isnative
-        with pytest.raises(PackError, match="row 2 is asked for, it has 2"):
+        with pytest.raises(PackError, match="it has no row 2, only 2 rows"):
             h5.read_row(rows, 2, path)
 
 
@@ -82,9 +82,9 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
         external = [(str(tmp_path / "numbers.raw"), 0, ROWS.nbytes)]
         file.create_dataset(h5.KEY, ROWS.shape, ROWS.dtype, external=external)
     for name in ("external", "soft"):
-        refused(tmp_path / f"{name}.h5", "is a link to another place")
+        refused(tmp_path / f"{name}.h5", "is a link")
     for name in ("virtual", "raw"):
-        refused(tmp_path / f"{name}.h5", "its numbers lie in other files")
+        refused(tmp_path / f"{name}.h5", "its numbers are in other files")
 
 
 def test_numbers_that_were_never_written_are_not_zeros(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_numbers_that_were_never_written_are_not_zeros(tmp_path: Path) -> None:
             rows = file.create_dataset(h5.KEY, ROWS.shape, ROWS.dtype, chunks=chunks)
             if chunks:
                 rows[0] = ROWS[0]
-        refused(tmp_path / name, "a part of its numbers was never written")
+        refused(tmp_path / name, "a part of its numbers is missing")
 
 
 def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(
@@ -111,10 +111,10 @@ def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(
 def test_what_is_no_such_file_is_said(tmp_path: Path) -> None:
     refused(tmp_path / "none.h5", "no such file")
     (tmp_path / "text.h5").write_text("no numbers")
-    refused(tmp_path / "text.h5", "no whole HDF5 file")
+    refused(tmp_path / "text.h5", "no valid HDF5 file")
     whole = written(tmp_path / "whole.h5", np.zeros((100, *SHAPE))).read_bytes()
     (tmp_path / "torn.h5").write_bytes(whole[: len(whole) // 2])
-    refused(tmp_path / "torn.h5", "no whole HDF5 file")
+    refused(tmp_path / "torn.h5", "no valid HDF5 file")
     os.mkfifo(tmp_path / "pipe.h5")
     refused(tmp_path / "pipe.h5", "no regular file")
     with h5py.File(tmp_path / "group.h5", "w") as file:
@@ -122,7 +122,7 @@ def test_what_is_no_such_file_is_said(tmp_path: Path) -> None:
     refused(tmp_path / "group.h5", "is a group, expected a data set")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["labels"] = ROWS
-    refused(tmp_path / "other.h5", "no data set 'avadataset' in it, it holds labels")
+    refused(tmp_path / "other.h5", "no data set 'avadataset' in it, only labels")
 
 
 def test_a_damaged_row_leaves_the_others_readable(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_damaged_row_leaves_the_others_readable(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[damaged + 8] ^= 0xFF
     path.write_bytes(content)
-    with h5.opened(path, SHAPE) as rows:
+    with h5.open_rows(path, SHAPE) as rows:
         assert (h5.read_row(rows, 0, path) == noise[0]).all()
         with pytest.raises(PackError, match=r"x\.h5: row 1 cannot be unpacked"):
             h5.read_row(rows, 1, path)
@@ -151,6 +151,6 @@ def test_a_missing_h5py_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with (
         pytest.raises(MissingExtra, match=r"pip install 'vaplan\[h5\]'"),
-        h5.opened(Path("x.h5"), SHAPE),
+        h5.open_rows(Path("x.h5"), SHAPE),
     ):
         pass

@@ -94,7 +94,7 @@ def test_a_header_that_claims_petabytes_costs_nothing(tmp_path: Path) -> None:
             f"{{'descr': '<f4', 'fortran_order': False, 'shape': {huge}}}\n".encode()
         )
     )
-    with pytest.raises(PackError, match=r"bytes, but its header says 13510798882111"):
+    with pytest.raises(PackError, match=r"bytes, 13510798882111\d* by its header"):
         npy.read(path, huge)
 
 
@@ -106,7 +106,7 @@ def test_a_file_that_is_longer_or_shorter_than_its_header_says_is_refused(
     (tmp_path / "x.npy").write_bytes(whole[:change] if change < 0 else whole + b"\0")
     with pytest.raises(
         PackError,
-        match=f"{len(whole) + change} bytes, but its header says {len(whole)}",
+        match=f"{len(whole) + change} bytes, {len(whole)} by its header",
     ):
         npy.read(tmp_path / "x.npy", SHAPE)
 

@@ -110,7 +110,7 @@ def test_tokens_become_segments_and_cannot_be_kept_whole(tmp_path: Path) -> None
     assert (stored(tmp_path / "store", "audio:legacy:clap") == expected).all()
     with pytest.raises(
         UsageError,
-        match="legacy:clap cannot be kept whole: its vectors do not belong to one second",
+        match="legacy:clap cannot be imported whole: its vectors do not belong to single",
     ):
         import_pack("valor", pack, videos(), tmp_path / "other", whole=True)
 
@@ -214,9 +214,9 @@ FAULTS = {
     "missing": "no such file",
     "shape": "shape 79 x 2048, expected 80 x 2048",
     "whole": "numbers of type int64, expected floating point numbers",
-    "wider": "numbers of type float64, the other files hold float32",
+    "wider": "numbers of type float64, the other files have float32",
     "pickle": "numbers of type object, expected floating point numbers",
-    "short": "bytes, but its header says",
+    "short": "by its header",
     "nan": "NaN, infinite or too large numbers for segment 1 of 'abcdefghijk_30_40'",
     "inf": "NaN, infinite or too large numbers for segment 1 of 'abcdefghijk_30_40'",
     "link": "no regular file",
@@ -455,7 +455,7 @@ def test_a_row_that_the_file_lacks_and_a_row_with_nan_fail_alone(
         "audio_feature.h5: NaN, infinite or too large numbers for segment 4 of 'b@1'"
         in reasons["b@1"]
     )
-    assert "audio_feature.h5: row 3 is asked for, it has 3" in reasons["c@3"]
+    assert "audio_feature.h5: it has no row 3, only 3 rows" in reasons["c@3"]
     assert done.done == 1
 
 
@@ -464,7 +464,7 @@ def test_a_large_file_that_is_not_what_it_should_be_stops_before_anything_is_wri
 ) -> None:
     ave(tmp_path)
     (tmp_path / "visual_feature.h5").write_bytes(b"torn")
-    with pytest.raises(PackError, match=r"visual_feature\.h5: no whole HDF5 file"):
+    with pytest.raises(PackError, match=r"visual_feature\.h5: no valid HDF5 file"):
         import_pack("ave", tmp_path, videos(*CLIPS), tmp_path / "store")
     assert not (tmp_path / "store").exists()
 

@@ -1,7 +1,6 @@
-"""Features that others published: how each pack lies on disk, checked readers, and how its arrays
-become segments.
+"""Published features: the files of each pack, checked readers, and pooling to segments.
 
-A pack is a value in `LAYOUTS`; a way to bring it to segments is a function in `POOLINGS`.
+A pack is a value in `LAYOUTS`; a pooling is a function in `POOLINGS`.
 """
 
 from vaplan.packs.files import PackError

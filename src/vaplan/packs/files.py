@@ -1,5 +1,4 @@
-"""What every reader of a pack asks first: whether the path is a regular file, and how long it
-is."""
+"""Checks that the readers of all packs share."""
 
 import stat
 from pathlib import Path
@@ -10,11 +9,18 @@ DOWNLOAD = "download it again"
 
 
 class PackError(VaplanError):
-    """A published file that is not what its pack says."""
+    """A published file that does not have the content of its pack."""
 
 
 def regular_size(path: Path) -> int:
-    """The bytes of a regular file; links, pipes and folders are refused before they are opened."""
+    """Return the size of a regular file in bytes.
+
+    Args:
+        path: Path of the file, which is not opened.
+
+    Raises:
+        PackError: It does not exist, or it is a link, a pipe or a folder.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -28,10 +34,10 @@ def regular_size(path: Path) -> int:
     return status.st_size
 
 
-def spoken(shape: tuple[int, ...]) -> str:
-    """A shape as one writes it.
+def format_shape(shape: tuple[int, ...]) -> str:
+    """Format a shape.
 
-    >>> spoken((80, 2048))
+    >>> format_shape((80, 2048))
     '80 x 2048'
     """
     return " x ".join(map(str, shape)) or "one number"

@@ -1,7 +1,7 @@
-"""One data set of an HDF5 file, a row a video, read row by row.
+"""Checked reader of an HDF5 file with one row a video.
 
-An HDF5 file may point to other files, hold Python objects, or unpack into far more than its size:
-all of that is refused before a number is read.
+An HDF5 file may refer to other files, contain Python objects, or unpack to far more than its size.
+Such files are refused before a number is read.
 """
 
 import math
@@ -13,20 +13,23 @@ from typing import Any
 import numpy as np
 
 from vaplan.errors import MissingExtra
-from vaplan.packs.files import DOWNLOAD, PackError, regular_size, spoken
+from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
 
 KEY = "avadataset"
-CHUNK_BYTES = 1 << 28  # the largest piece that is unpacked at once
+CHUNK_BYTES = 1 << 28  # largest chunk that is unpacked
 
 
 @contextmanager
-def opened(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
-    """The data set of a file, checked but for its numbers.
+def open_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
+    """Open the data set of a file and check everything except its numbers.
 
     Args:
-        shape: That of one row.
+        path: HDF5 file.
+        shape: Expected shape of a row.
 
-    Raises: PackError naming the file, what was expected and what it is; MissingExtra without h5py.
+    Raises:
+        PackError: The file is not valid; the error names the file and the expected value.
+        MissingExtra: `h5py` is not installed.
     """
     try:
         import h5py
@@ -40,19 +43,17 @@ def opened(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
         file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CHUNK_BYTES)
     except OSError as error:
         raise PackError(
-            f"no whole HDF5 file ({error})", file=path, fix=DOWNLOAD
+            f"no valid HDF5 file ({error})", file=path, fix=DOWNLOAD
         ) from error
     with file:
         link = file.get(KEY, getlink=True)
         if link is None:
             names = ", ".join(sorted(file)[:5]) or "nothing"
             raise PackError(
-                f"no data set {KEY!r} in it, it holds {names}", file=path, fix=DOWNLOAD
+                f"no data set {KEY!r} in it, only {names}", file=path, fix=DOWNLOAD
             )
         if not isinstance(link, h5py.HardLink):
-            raise PackError(
-                f"{KEY!r} is a link to another place", file=path, fix=DOWNLOAD
-            )
+            raise PackError(f"{KEY!r} is a link", file=path, fix=DOWNLOAD)
         if not isinstance(file[KEY], h5py.Dataset):
             raise PackError(
                 f"{KEY!r} is a group, expected a data set", file=path, fix=DOWNLOAD
@@ -69,45 +70,55 @@ def _check(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
             fix=DOWNLOAD,
         )
     if rows.shape is None or rows.shape[1:] != shape:
-        shape_text = spoken(rows.shape or ())
+        shape_text = format_shape(rows.shape or ())
         raise PackError(
-            f"shape {shape_text}, expected videos x {spoken(shape)}",
+            f"shape {shape_text}, expected videos x {format_shape(shape)}",
             file=path,
             fix=DOWNLOAD,
         )
     if rows.is_virtual or rows.external:
         raise PackError(
-            "its numbers lie in other files",
+            "its numbers are in other files",
             file=path,
             fix="put all numbers into this file",
         )
     if rows.chunks and math.prod(rows.chunks) * rows.dtype.itemsize > CHUNK_BYTES:
-        what = f"packed in pieces of {spoken(rows.chunks)} numbers, too large to unpack"
-        raise PackError(what, file=path, fix="pack it one video a piece")
-    if not _complete(rows):
         raise PackError(
-            "a part of its numbers was never written", file=path, fix=DOWNLOAD
+            f"its chunks of {format_shape(rows.chunks)} numbers are too large to unpack",
+            file=path,
+            fix="write it with one video a chunk",
         )
+    if not _complete(rows):
+        raise PackError("a part of its numbers is missing", file=path, fix=DOWNLOAD)
 
 
 def _complete(rows: Any) -> bool:
-    """Whether every number is in the file; one that is not would be read as zero."""
+    """Return whether all numbers are in the file; HDF5 reads missing ones as zeros."""
     if rows.chunks:
-        pieces = math.prod(
-            -(-size // piece)
-            for size, piece in zip(rows.shape, rows.chunks, strict=True)
-        )
-        return bool(rows.id.get_num_chunks() == pieces)
+        counts = [
+            math.ceil(size / chunk)
+            for size, chunk in zip(rows.shape, rows.chunks, strict=True)
+        ]
+        return bool(rows.id.get_num_chunks() == math.prod(counts))
     return bool(rows.id.get_storage_size() == rows.nbytes)
 
 
 def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
-    """One video's array."""
+    """Read the array of one video.
+
+    Args:
+        rows: Data set of an open file.
+        row: Index of the video.
+        path: Path of the file, for errors.
+
+    Raises:
+        PackError: There is no such row, or it is damaged.
+    """
     if row >= len(rows):
         raise PackError(
-            f"row {row} is asked for, it has {len(rows)}",
+            f"it has no row {row}, only {len(rows)} rows",
             file=path,
-            fix="use the data set it was made of",
+            fix="give the data set of this file",
         )
     try:
         array: np.ndarray = rows[row]

@@ -1,5 +1,4 @@
-"""The published packs as values: where their files lie, the shape of one video, and how it
-becomes segments."""
+"""The published packs: folders of their files, the shape of a video's array, and its pooling."""
 
 import hashlib
 import json
@@ -14,7 +13,7 @@ from vaplan.errors import UsageError
 from vaplan.taxonomy import LLP
 
 SEGMENTS = 10  # of every clip of these data sets
-WHOLE = "side by side"  # the pooling that loses nothing
+WHOLE = "side by side"  # the pooling that keeps all numbers
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,17 @@ class Pack:
     """The features of one encoder.
 
     Attributes:
-        encoder: The name they get in a store, without the modality.
-        places: Where they may lie below the pack's folder, likeliest first: a folder of `.npy`,
-            or an `.h5` file.
-        shape: That of one video's array on disk.
-        pooling: A name of `POOLINGS`, how that becomes one vector a segment.
-        whole_suffix: What the encoder's name gets where nothing is averaged; empty where that
-            changes nothing, or cannot be.
-        background: As `places`, of the clips that hold background alone.
-        about: What made the numbers.
+        encoder: Name of the encoder in a store, without the modality.
+        modality: Modality of the features.
+        places: Possible paths below the pack's folder, the most likely first: a folder of
+            `.npy` files, or an `.h5` file.
+        shape: Shape of the array of one video.
+        about: Description of the encoder.
+        pooling: Name of the pooling to one vector a segment, one of `POOLINGS`.
+        whole_suffix: Suffix of the encoder's name if all numbers are kept; empty if nothing
+            is averaged anyway, or if an average is the only possibility.
+        background: Like `places`, for clips with background only.
+        segments: Number of segments.
     """
 
     encoder: str
@@ -44,47 +45,56 @@ class Pack:
     segments: int = SEGMENTS
 
     def kept_whole(self) -> "Pack":
-        """The same pack with nothing averaged; raises UsageError where that has no meaning."""
+        """Return the pack without averages.
+
+        Raises:
+            UsageError: Its vectors do not belong to single segments.
+        """
         if self.pooling != WHOLE and not self.whole_suffix:
-            what = (
-                f"{self.encoder} cannot be kept whole: its vectors do not belong to "
-                "one second each"
+            raise UsageError(
+                f"{self.encoder} cannot be imported whole: its vectors do not belong to "
+                "single seconds",
+                fix="omit --whole",
             )
-            raise UsageError(what, fix="import it without keeping it whole")
         return replace(self, encoder=self.encoder + self.whole_suffix, pooling=WHOLE)
 
     @property
     def dimension(self) -> int:
-        """How many numbers a segment has in the store."""
-        return (
-            math.prod(self.shape) // self.segments
-            if self.pooling == WHOLE
-            else self.shape[-1]
-        )
+        """Return the size of a segment's vector in the store."""
+        if self.pooling == WHOLE:
+            return math.prod(self.shape) // self.segments
+        return self.shape[-1]
 
     def provenance(self) -> dict[str, Any]:
-        """What the store's features are; there are no weights here, so a digest of this stands
-        for them."""
-        provenance = {
-            key: asdict(self)[key]
-            for key in ("encoder", "about", "shape", "pooling", "segments")
-        }
+        """Return the provenance of the features.
+
+        There are no weights, so a hash of the description replaces their hash.
+        """
+        keys = ("encoder", "about", "shape", "pooling", "segments")
+        fields = asdict(self)
+        provenance = {key: fields[key] for key in keys}
         if self.whole_suffix:
             frames, *map_shape = self.shape
             provenance |= {
                 "frames_per_segment": frames // self.segments,
                 "map_shape": map_shape,
             }
-        digest = hashlib.sha256(
-            json.dumps(provenance, sort_keys=True).encode()
-        ).hexdigest()
+        text = json.dumps(provenance, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
         return {**provenance, "dimension": self.dimension, "weights_sha256": digest}
 
 
 @dataclass(frozen=True)
 class LabelPack:
-    """The segment pseudo labels of one modality: a `.npy` of zeros and ones a video, classes in
-    LLP's order."""
+    """Published pseudo labels of the segments of one modality.
+
+    There is one `.npy` file of zeros and ones a video, with the classes in LLP's order.
+
+    Attributes:
+        modality: Modality of the labels.
+        places: Possible folders below the pack's folder.
+        shape: Shape of the array of one video.
+    """
 
     modality: int
     places: tuple[str, ...]
@@ -93,35 +103,45 @@ class LabelPack:
 
 @dataclass(frozen=True)
 class Layout:
-    """Packs that were published together."""
+    """Packs that were published together.
+
+    Attributes:
+        packs: Features.
+        labels: Pseudo labels.
+    """
 
     packs: tuple[Pack, ...]
     labels: tuple[LabelPack, ...] = ()
 
 
 def find(folder: Path, places: Sequence[str]) -> Path | None:
-    """The first of the places that exists below `folder`, or that `folder` itself is, or is a
-    part of the way to."""
-    return next(
-        (
-            path
-            for place in places
-            for path in _candidates(folder, place)
-            if path.exists()
-        ),
-        None,
-    )
+    """Return the first existing path of a pack.
+
+    Args:
+        folder: Folder of the pack, or one of the folders on the way to its files.
+        places: Possible paths below the pack's folder.
+
+    Returns:
+        The path; None if none exists.
+    """
+    for place in places:
+        for path in _candidates(folder, place):
+            if path.exists():
+                return path
+    return None
 
 
 def _candidates(folder: Path, pattern: str) -> Iterator[Path]:
-    parts, folder_parts = PurePosixPath(pattern).parts, folder.absolute().parts
-    for taken in range(len(parts) + 1):
-        if folder_parts[len(folder_parts) - taken :] == parts[:taken]:
-            yield folder.joinpath(*parts[taken:])
+    """Yield a path below a folder that may end with the first parts of the path."""
+    parts = PurePosixPath(pattern).parts
+    folder_parts = folder.absolute().parts
+    for shared in range(len(parts) + 1):
+        if folder_parts[len(folder_parts) - shared :] == parts[:shared]:
+            yield folder.joinpath(*parts[shared:])
 
 
 def _places(*paths: str) -> tuple[str, ...]:
-    """The published repositories keep everything in a folder `data`."""
+    """Add the folder `data`, which contains the files in the published repositories."""
     return (*paths, *(f"data/{path}" for path in paths))
 
 

@@ -1,8 +1,7 @@
-"""A `.npy` file whose shape is known beforehand, believed only after its header and its length
-agree.
+"""Checked reader of `.npy` files with a known shape.
 
-The header is read from the file's first bytes alone, so what it claims costs nothing before it is
-checked.
+The header is read from the first bytes of the file and checked against the shape and the size of
+the file before anything is allocated.
 """
 
 import io
@@ -14,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from vaplan.packs.files import DOWNLOAD, PackError, regular_size, spoken
+from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
 
-HEAD = 1 << 14  # bytes; the header of a plain array takes 128
+HEAD_BYTES = 1 << 14  # the header of a plain array takes 128
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 MALFORMED = (
     ValueError,
@@ -30,51 +29,61 @@ MALFORMED = (
 
 
 def stored_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dtype:
-    """The type of a file's numbers, after everything was checked but the numbers themselves.
+    """Return the number type of a file and check everything except the numbers.
 
     Args:
-        kinds: The kinds of numbers allowed, as in `np.dtype.kind`.
+        path: File of the array.
+        shape: Expected shape.
+        kinds: Accepted kinds of numbers, as in `np.dtype.kind`.
 
-    Raises: PackError naming the file, what was expected and what it is.
+    Raises:
+        PackError: The file is not valid; the error names the file and the expected value.
     """
     return _header(path, shape, kinds)[0]
 
 
 def read(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.ndarray:
-    """The array of a file; see `stored_dtype`."""
+    """Read the array of a file.
+
+    Args:
+        path: File of the array.
+        shape: Expected shape.
+        kinds: Accepted kinds of numbers, as in `np.dtype.kind`.
+
+    Raises:
+        PackError: The file is not valid.
+    """
     dtype, column_order, start = _header(path, shape, kinds)
+    size = math.prod(shape) * dtype.itemsize
     with path.open("rb") as file:
         file.seek(start)
-        content = file.read(math.prod(shape) * dtype.itemsize)
-    if len(content) != math.prod(shape) * dtype.itemsize:
+        content = file.read(size)
+    if len(content) != size:
         raise PackError(
             "it changed while it was read",
             file=path,
-            fix="import again when nothing writes it",
+            fix="import again when no program writes it",
         )
-    array = np.frombuffer(content, dtype).reshape(
-        shape, order="F" if column_order else "C"
-    )
+    numbers = np.frombuffer(content, dtype)
+    array = numbers.reshape(shape, order="F" if column_order else "C")
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _header(
     path: Path, shape: tuple[int, ...], kinds: str
 ) -> tuple[np.dtype, bool, int]:
-    """The type, whether columns come first, and where the numbers start."""
+    """Return the number type, whether columns come first, and the offset of the numbers."""
     size = regular_size(path)
     try:
         with path.open("rb") as file:
-            head = io.BytesIO(file.read(HEAD))
+            head = io.BytesIO(file.read(HEAD_BYTES))
     except OSError as error:
         raise PackError(
             f"cannot be read: {error.strerror}", file=path, fix="check the path"
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # that Python 2 wrote it takes nothing from the numbers
+            warnings.simplefilter("ignore")  # files of Python 2 are as good
             shape_read, column_order, dtype = HEADERS[npy.read_magic(head)](head)
     except MALFORMED as error:
         raise PackError("no .npy array", file=path, fix=DOWNLOAD) from error
@@ -85,13 +94,13 @@ def _header(
         )
     if shape_read != shape:
         raise PackError(
-            f"shape {spoken(shape_read)}, expected {spoken(shape)}",
+            f"shape {format_shape(shape_read)}, expected {format_shape(shape)}",
             file=path,
             fix=DOWNLOAD,
         )
     expected = head.tell() + math.prod(shape) * dtype.itemsize
     if size != expected:
         raise PackError(
-            f"{size} bytes, but its header says {expected}", file=path, fix=DOWNLOAD
+            f"{size} bytes, {expected} by its header", file=path, fix=DOWNLOAD
         )
     return dtype, column_order, head.tell()

@@ -1,8 +1,7 @@
-"""From a pack's array to one vector a segment: a mean where a segment has several vectors, or all
-of them in a row.
+"""Pooling of a pack's array to one vector a segment: a mean, or all vectors side by side.
 
-Every mean is linear, as are the projections that published networks begin with, so to average
-before projecting gives what those networks get by averaging after.
+A mean is linear, and so are the projections in the first layer of the published networks.
+Averaging before the projection therefore equals averaging after it.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,18 +12,19 @@ import torch
 from jaxtyping import Float
 from torch.nn import functional
 
-FREQUENCY_BINS, FINE_STEPS = (
-    2,
-    1024,
-)  # of CLAP's tokens, and of the time axis VALOR pools
+FREQUENCY_BINS = 2  # of CLAP's tokens
+FINE_STEPS = 1024  # of the time axis that VALOR pools
 
 Array = Float[np.ndarray, "*frame channel"]
 Segments = Float[np.ndarray, "time feature"]
 
 
 def side_by_side(array: Array, segments: int) -> Segments:
-    """All numbers of a segment in a row: its frames, or the positions of its picture, one after
-    the other.
+    """Concatenate the vectors of a segment: those of its frames or of the regions of a map.
+
+    Args:
+        array: Array of a video.
+        segments: Number of segments.
 
     >>> side_by_side(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
     [[0.0, 2.0], [4.0, 6.0]]
@@ -33,8 +33,11 @@ def side_by_side(array: Array, segments: int) -> Segments:
 
 
 def mean(array: Array, segments: int) -> Segments:
-    """The mean over the equally many frames of a segment, as HAN's own network takes it, or over
-    its picture.
+    """Average the vectors of a segment, as the network of HAN does.
+
+    Args:
+        array: Array of a video, with equally many vectors for each segment.
+        segments: Number of segments.
 
     Source: Tian et al., ECCV 2020, arXiv 2007.10558.
 
@@ -49,11 +52,14 @@ def mean(array: Array, segments: int) -> Segments:
 def mean_of_tokens(
     tokens: Float[np.ndarray, "frame feature"], segments: int
 ) -> Segments:
-    """CLAP's tokens (frequency bin by bin, each in time order) to segments, as VALOR's network
-    does it.
+    """Average CLAP's tokens over segments, as the network of VALOR does.
 
-    The map of tokens is made finer in time by bicubic interpolation, averaged over frequency, and
-    averaged over each segment's share of the time axis.
+    The map of tokens is interpolated in time (bicubic), averaged over frequency, and averaged
+    over the time of each segment.
+
+    Args:
+        tokens: Tokens of a video, one frequency bin after the other, each in time order.
+        segments: Number of segments.
 
     Source: Lai et al., NeurIPS 2023, arXiv 2305.17343.
     """
@@ -63,20 +69,18 @@ def mean_of_tokens(
 
 @cache
 def _token_weights(tokens: int, segments: int) -> Float[np.ndarray, "time frame"]:
-    """How much each token counts in each segment: the interpolation of maps that are one at one
-    token."""
+    """Compute the weight of each token in each segment, from maps that are 1 at one token."""
     units = torch.eye(tokens, dtype=torch.float64).reshape(tokens, FREQUENCY_BINS, -1)
     fine = functional.interpolate(
         units[None], (FREQUENCY_BINS, FINE_STEPS), mode="bicubic", align_corners=False
     )
-    weights: np.ndarray = functional.adaptive_avg_pool1d(fine.mean(dim=2), segments)[
-        0
-    ].T.numpy()
+    pooled = functional.adaptive_avg_pool1d(fine.mean(dim=2), segments)
+    weights: np.ndarray = pooled[0].T.numpy()
     return weights
 
 
 def _wide(array: np.ndarray) -> np.dtype:
-    """Half precision is too coarse to sum in."""
+    """Return a number type for sums; half precision is too coarse."""
     return np.result_type(array, np.float32)
 
 

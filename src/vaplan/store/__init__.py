@@ -1,9 +1,8 @@
-"""The feature store: for one encoder, one row a video, with its features or the reason why there
-are none.
+"""The feature store: for each encoder, one row a video with its features or a reason.
 
-A store is a folder of Parquet shards. The planned videos stand in it first; a shard is written
-beside and renamed, so a shard that exists is whole, and a job that was killed goes on with what
-is lacking. Of several rows of one video the latest counts.
+A store is a folder of Parquet shards and a list of planned videos. A shard is written to a
+temporary file and renamed, so an existing shard is complete, and a job that was killed continues
+with the missing videos. Of several rows of one video the latest counts.
 """
 
 import json
@@ -22,7 +21,7 @@ from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
 from vaplan.store import shards
 from vaplan.store.card import Card, canonical, digest, plain, read_json
-from vaplan.store.rows import Entry, from_row, intact, to_row
+from vaplan.store.rows import STATUSES, Entry, from_row, intact, to_row
 from vaplan.writing import write_bytes
 
 __all__ = ["Card", "Entry", "Store", "Writer", "stores"]
@@ -32,7 +31,12 @@ CARD, PLAN = "provenance.json", "plan.json"
 
 @dataclass(frozen=True)
 class Store:
-    """The features of one encoder; made by `Store.create`, found by `Store.open`."""
+    """The features of one encoder; see `Store.create` and `Store.open`.
+
+    Attributes:
+        folder: Folder of the shards.
+        card: Provenance of the features.
+    """
 
     folder: Path
     card: Card
@@ -47,14 +51,18 @@ class Store:
         planned: Sequence[str],
         dtype: str = "float16",
     ) -> "Store":
-        """Make an encoder's store below `root`, or find it there, and plan videos for it.
+        """Create or open the store of an encoder and plan videos.
 
         Args:
-            provenance: What makes the encoder this one: weights hash, preprocessing, versions,
-                and its "dimension"; JSON values.
-            dtype: "float16" for L2-normalised features, else the source's own.
+            root: Folder of all stores.
+            encoder: Name of the encoder with its modality, such as `audio:embedded`.
+            provenance: JSON values that identify the encoder: hash of the weights,
+                preprocessing, versions, and its "dimension".
+            planned: Ids of the videos to plan.
+            dtype: Number type; "float16" for L2-normalised features, else that of the source.
 
-        Raises: StoreError if the store was made by another encoder of this name.
+        Raises:
+            StoreError: The store was filled by another encoder of this name.
         """
         provenance = plain(provenance)
         card = Card(encoder, provenance["dimension"], dtype, provenance)
@@ -63,8 +71,9 @@ class Store:
             existing_stores[encoder].card.refuse_other(
                 provenance, dtype=dtype, file=existing_stores[encoder].folder
             )
-        store = existing_stores.get(encoder, cls(Path(root) / card.folder_name, card))
-        if encoder not in existing_stores:
+            store = existing_stores[encoder]
+        else:
+            store = cls(Path(root) / card.folder_name, card)
             with lock_folder(store.folder, kind="store"):
                 write_bytes(store.folder / CARD, card.sealed())
         store.plan(planned)
@@ -74,27 +83,24 @@ class Store:
     def open(
         cls, root: Path | str, encoder: str, *, provenance: dict[str, Any] | None = None
     ) -> "Store":
-        """Find an encoder's store below `root`; with `provenance`, only if the encoder is the
-        same still.
+        """Open the store of an encoder.
 
         Args:
-            root: Folder of the store.
-            encoder: Store name of the encoder.
-            provenance: Provenance of the encoder.
+            root: Folder of all stores.
+            encoder: Name of the encoder with its modality.
+            provenance: Provenance of the encoder, to compare with that of the store.
 
-        Raises: StoreError for no store, or one of another encoder; MachineError for one of
-            another format.
+        Raises:
+            StoreError: There is no such store, or another encoder filled it.
+            MachineError: The store has another format.
         """
         existing_stores = stores(root)
         if encoder not in existing_stores:
-            what = (
-                f"store of another encoder: asked for {encoder}, it holds "
-                f"{', '.join(existing_stores) or 'nothing'}"
-            )
+            names = ", ".join(existing_stores) or "nothing"
             raise StoreError(
-                what,
+                f"store of another encoder: it has no {encoder}, only {names}",
                 file=root,
-                fix="name one it holds, or run `vaplan features` with that encoder",
+                fix="name one of these, or run `vaplan features` with that encoder",
             )
         if provenance is not None:
             existing_stores[encoder].card.refuse_other(
@@ -104,40 +110,53 @@ class Store:
 
     @property
     def planned(self) -> list[str]:
-        """Planned videos of the store, in order."""
+        """Return the ids of the planned videos in order."""
         path = self.folder / PLAN
         videos: list[str] = read_json(path) if path.exists() else []
         return videos
 
     def plan(self, videos: Iterable[str]) -> None:
-        """Add videos to the planned ones."""
-        path, videos = self.folder / PLAN, [*videos]
-        if path.exists() and not {*videos} - {*self.planned}:
+        """Add videos to the planned ones.
+
+        Args:
+            videos: Ids of the videos.
+        """
+        path = self.folder / PLAN
+        videos = list(videos)
+        if path.exists() and set(videos) <= set(self.planned):
             return
         with lock_folder(self.folder, kind="store"):
-            write_bytes(path, canonical([*dict.fromkeys([*self.planned, *videos])]))
+            ids = dict.fromkeys([*self.planned, *videos])
+            write_bytes(path, canonical(list(ids)))
 
     @contextmanager
     def writing(self) -> Iterator["Writer"]:
-        """Be the store's only writer for a while; raises MachineError naming the writer there
-        is."""
+        """Lock the store and yield its only writer.
+
+        Raises:
+            MachineError: Another process writes into the store; the error names it.
+        """
         with lock_folder(self.folder, kind="store"):
-            last = max(map(shards.number, shards.listed(self.folder)), default=-1)
+            numbers = map(shards.number, shards.list_shards(self.folder))
+            last = max(numbers, default=-1)
             yield Writer(self, frozenset(self.planned), last + 1)
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write one shard; see `Writer.add`."""
+        """Write one shard; see `Writer.add`.
+
+        Args:
+            entries: Entries of planned videos.
+        """
         with self.writing() as writer:
             writer.add(entries)
 
     def statuses(self) -> dict[str, tuple[str, str]]:
-        """Per video that has a row its status and the reason for it; quick, as no feature is
-        read."""
-        names = ["video", "status", "reason"]
-        video, status, reason = (
-            column.to_pylist() for column in self._latest(names).select(names)
-        )
-        return dict(zip(video, zip(status, reason, strict=True), strict=True))
+        """Return the status and reason of each video with a row.
+
+        It is fast, because no features are read.
+        """
+        rows = self._latest(["video", "status", "reason"]).to_pylist()
+        return {row["video"]: (row["status"], row["reason"]) for row in rows}
 
     def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
         """List videos without a row, or with a failure whose reason contains `retry`.
@@ -148,67 +167,71 @@ class Store:
         """
         statuses = self.statuses()
 
-        def done(video: str) -> bool:
-            status, reason = statuses.get(video, ("", ""))
-            again = (
-                status == "failed"
-                and retry is not None
-                and retry.casefold() in reason.casefold()
-            )
-            return bool(status) and not again
+        def is_lacking(video: str) -> bool:
+            if video not in statuses:
+                return True
+            status, reason = statuses[video]
+            if status != "failed" or retry is None:
+                return False
+            return retry.casefold() in reason.casefold()
 
-        return [video for video in dict.fromkeys(videos) if not done(video)]
+        return list(filter(is_lacking, dict.fromkeys(videos)))
 
     def entries(self) -> Iterator[Entry]:
-        """Every video's entry, in the order of writing; one shard is held at a time."""
-        table, paths = self._latest(["video"]), shards.listed(self.folder)
+        """Yield the entry of every video in the order of writing, one shard in memory at a time.
+
+        Raises:
+            StoreError: A row has changed.
+        """
+        table = self._latest(["video"])
+        paths = shards.list_shards(self.folder)
+        dimension = self.card.dimension
         for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
-            whole, _ = shards.load_whole(paths[shard])
-            for row in whole.take(pa.array(np.sort(rows))).to_pylist():
-                yield from_row(
-                    row, dimension=self.card.dimension, dtype=self.card.dtype
-                )
+            content, _ = shards.load_all_columns(paths[shard])
+            for row in content.take(pa.array(np.sort(rows))).to_pylist():
+                yield from_row(row, dimension=dimension, dtype=self.card.dtype)
 
     def read(
         self, videos: Sequence[str], *, zeros: Callable[..., np.ndarray] = np.zeros
     ) -> tuple[
         Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]
     ]:
-        """The features of `videos` in that order, padded to the longest; zeros and False where
-        masked.
+        """Read the features of videos, padded to the longest, and their mask.
 
-        `zeros` makes the array of the features, outside the memory for example; one shard is held
-        at a time.
+        One shard is in memory at a time.
 
         Args:
             videos: Ids of the videos.
-            zeros: Function that makes the array.
+            zeros: Makes the array of the features, for example in a file.
 
-        Raises: StoreError naming the videos that have no row, or features that are not what was
-            written.
+        Returns:
+            Features, 0 where masked, and the mask.
+
+        Raises:
+            StoreError: A video has no row, or its features have changed.
         """
-        table, paths = self._latest(["video", "segments"]), shards.listed(self.folder)
-        segments = dict(
-            zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True)
-        )
-        if lacking := [video for video in videos if video not in segments]:
-            what = (
-                f"{len(lacking)} of {len(videos)} videos are not in the store, the "
-                f"first is {lacking[0]}"
-            )
+        table = self._latest(["video", "segments"])
+        paths = shards.list_shards(self.folder)
+        ids = table["video"].to_pylist()
+        segments = dict(zip(ids, table["segments"].to_pylist(), strict=True))
+        lacking = [video for video in videos if video not in segments]
+        if lacking:
             raise StoreError(
-                what, file=self.folder, fix="run `vaplan features` to fill it"
+                f"{len(lacking)} of {len(videos)} videos are not in the store, the first is "
+                f"{lacking[0]}",
+                file=self.folder,
+                fix="run `vaplan features` to fill it",
             )
         longest = max((segments[video] for video in videos), default=0)
         feature = zeros((len(videos), longest, self.card.dimension), np.float32)
         mask = np.zeros((len(videos), longest), dtype=bool)
-        for shard, rows, places in shards.by_shard(videos, table):
-            block = shards.block(paths[shard], rows, self.card)
-            inside = np.arange(longest) < block.segments[:, None]
-            v, t = np.nonzero(inside)
-            mask[places[v], t] = block.mask
-            v, t = np.nonzero(inside & block.featured[:, None])
-            feature[places[v], t] = block.feature
+        for shard, rows, positions in shards.by_shard(videos, table):
+            block = shards.read_block(paths[shard], rows, self.card)
+            exists = np.arange(longest) < block.segments[:, None]
+            video, time = np.nonzero(exists)
+            mask[positions[video], time] = block.mask
+            video, time = np.nonzero(exists & block.has_feature[:, None])
+            feature[positions[video], time] = block.feature
         return feature, mask
 
     def content_hash(self) -> str:
@@ -217,21 +240,20 @@ class Store:
 
     def info(self) -> dict[str, Any]:
         """Describe the content of the store as JSON values."""
-        table, paths = (
-            self._latest(["video", "status", "reason", "segments", "checksum"]),
-            shards.listed(self.folder),
-        )
-        status, planned = Counter(table["status"].to_pylist()), self.planned
+        columns = ["video", "status", "reason", "segments", "checksum"]
+        table = self._latest(columns)
+        paths = shards.list_shards(self.folder)
+        counts = Counter(table["status"].to_pylist())
+        reasons = Counter(reason for reason in table["reason"].to_pylist() if reason)
+        planned = self.planned
         return {
             **asdict(self.card),
             "folder": str(self.folder),
             "planned": len(planned),
             "lacking": len({*planned} - {*table["video"].to_pylist()}),
-            **{kind: status[kind] for kind in ("ok", "absent", "failed")},
+            **{status: counts[status] for status in STATUSES},
             "segments": sum(table["segments"].to_pylist()),
-            "reasons": dict(
-                Counter(reason for reason in table["reason"].to_pylist() if reason)
-            ),
+            "reasons": dict(reasons),
             "shards": len(paths),
             "bytes": sum(path.stat().st_size for path in paths),
             "content_hash": _content_hash(table),
@@ -245,23 +267,24 @@ class Store:
         """
         problems = list[str]()
         verified = set[str]()
-        for shard in shards.listed(self.folder):
+        for shard in shards.list_shards(self.folder):
             try:
-                table, whole = shards.load_whole(shard)
+                table, is_intact = shards.load_all_columns(shard)
             except VaplanError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
             verified.update(table["video"].to_pylist())
-            if not whole:
-                changed = [row["video"] for row in table.to_pylist() if not intact(row)]
+            if not is_intact:
                 problems.append(f"{shard.name}: changed since it was written")
-                problems += [
-                    f"{shard.name}: the row of {video} changed" for video in changed
-                ]
+                for row in table.to_pylist():
+                    if not intact(row):
+                        problems.append(
+                            f"{shard.name}: the row of {row['video']} changed"
+                        )
         if (self.folder / CARD).read_bytes() != self.card.sealed():
             problems.append(f"{CARD}: changed since it was written")
         if not self._plan_is_intact(verified):
-            problems.append(f"{PLAN}: not there, or changed since it was written")
+            problems.append(f"{PLAN}: missing, or changed since it was written")
         return problems
 
     def _plan_is_intact(self, videos: set[str]) -> bool:
@@ -282,15 +305,27 @@ class Store:
 
 @dataclass
 class Writer:
-    """The only writer of a store while it has the lock; made by `Store.writing`."""
+    """The only writer of a locked store; see `Store.writing`.
+
+    Attributes:
+        store: Store to write into.
+        planned: Ids of the planned videos.
+        number: Number of the next shard.
+    """
 
     store: Store
     planned: frozenset[str]
-    number: int  # of the next shard
+    number: int
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write the rows of some planned videos as one new shard: all of them, or, when killed,
-        none."""
+        """Write entries as one new shard: all of them or, if killed, none.
+
+        Args:
+            entries: Entries of planned videos.
+
+        Raises:
+            StoreError: A video is not planned, or its features are not valid.
+        """
         unplanned = sorted({entry.video for entry in entries} - self.planned)
         if unplanned:
             raise StoreError(
@@ -299,14 +334,11 @@ class Writer:
                 fix="call `plan` first",
             )
         card = self.store.card
-        shards.write(
-            self.store.folder,
-            self.number,
-            [
-                to_row(entry, dimension=card.dimension, dtype=card.dtype)
-                for entry in entries
-            ],
-        )
+        rows = [
+            to_row(entry, dimension=card.dimension, dtype=card.dtype)
+            for entry in entries
+        ]
+        shards.write(self.store.folder, self.number, rows)
         self.number += 1
 
 
@@ -315,8 +347,17 @@ def _content_hash(table: pa.Table) -> str:
 
 
 def stores(root: Path | str) -> dict[str, Store]:
-    """The stores below a folder, by encoder name; raises MachineError if one is of another
-    format."""
+    """Open the stores of all encoders in a folder.
+
+    Args:
+        root: Folder of all stores.
+
+    Returns:
+        Stores by the name of the encoder with its modality.
+
+    Raises:
+        MachineError: A store has another format.
+    """
     cards = {
         path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))
     }

@@ -1,4 +1,4 @@
-"""Whose features a store holds, and the plain bytes by which such things are compared."""
+"""Provenance of the features in a store, and the plain bytes by which it is compared."""
 
 import hashlib
 import json
@@ -15,7 +15,16 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Card:
-    """Provenance of the features of a store, written once to provenance.json."""
+    """Provenance of the features of a store, written once to provenance.json.
+
+    Attributes:
+        encoder: Name of the encoder with its modality.
+        dimension: Number of values of a segment.
+        dtype: Number type of the features.
+        provenance: JSON values that identify the encoder.
+        format: Version of the format of the store.
+        vaplan: Version of vaplan that created the store.
+    """
 
     encoder: str
     dimension: int
@@ -26,13 +35,19 @@ class Card:
 
     @classmethod
     def read(cls, path: Path) -> "Card":
-        """The card in a file; raises MachineError if it is of another format, StoreError if it is
-        none."""
+        """Read the card of a store.
+
+        Args:
+            path: File of the card.
+
+        Raises:
+            MachineError: The store has another format.
+            StoreError: The file has changed.
+        """
         document = read_json(path)
         if document.get("format") != FORMAT:
-            what = f"store of format {document.get('format')}; this vaplan reads format {FORMAT}"
             raise MachineError(
-                what,
+                f"store of format {document.get('format')}; this vaplan reads format {FORMAT}",
                 file=path,
                 fix=f"use vaplan {document.get('vaplan')} or make a new store",
             )
@@ -43,47 +58,53 @@ class Card:
             raise _changed(path) from error
 
     def sealed(self) -> bytes:
-        """Format the card as a file with its own digest."""
+        """Return the content of its file, which includes its digest."""
         return canonical(asdict(self) | {"digest": digest(canonical(asdict(self)))})
 
     @property
     def folder_name(self) -> str:
-        """A readable name, and a digest so that no two encoders share it."""
-        short = digest(
-            canonical([self.encoder, self.dimension, self.dtype, self.provenance])
-        )[:8]
-        head, _, place = self.encoder.lower().rpartition(":")
-        name = f"{head}-{place.rstrip('/').rpartition('/')[2]}"
-        return f"{re.sub('[^a-z0-9]+', '-', name).strip('-')[:40]}-{short}"
+        """Return a readable name with a digest, so that no two encoders share it."""
+        identity = [self.encoder, self.dimension, self.dtype, self.provenance]
+        short = digest(canonical(identity))[:8]
+        kind, _, source = self.encoder.lower().rpartition(":")
+        model = source.rstrip("/").rpartition("/")[2]
+        name = re.sub("[^a-z0-9]+", "-", f"{kind}-{model}").strip("-")
+        return f"{name[:40]}-{short}"
 
     def refuse_other(
         self, provenance: dict[str, Any], *, dtype: str = "", file: Path
     ) -> None:
-        """Raise StoreError, naming the first difference, unless this is the encoder that filled
-        the store.
+        """Compare an encoder with the one that filled the store.
 
         Args:
             provenance: Provenance of the encoder.
-            dtype: Type of the numbers.
-            file: File, for errors.
+            dtype: Number type of its features; by default that of the store.
+            file: Folder of the store, for errors.
+
+        Raises:
+            StoreError: They differ; the error names the first difference.
         """
-        was = {**self.provenance, "dtype": self.dtype}
-        now = {**provenance, "dtype": dtype or self.dtype}
-        for key in sorted(was.keys() | now.keys()):
-            if was.get(key) != now.get(key):
-                what = (
-                    f"store of another encoder: {self.encoder} had {key} "
-                    f"{was.get(key)!r}, now {now.get(key)!r}"
-                )
+        old = {**self.provenance, "dtype": self.dtype}
+        new = {**provenance, "dtype": dtype or self.dtype}
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
                 raise StoreError(
-                    what,
+                    f"store of another encoder: {self.encoder} had {key} {old.get(key)!r}, "
+                    f"now {new.get(key)!r}",
                     file=file,
-                    fix="give another --store, or bring the former encoder back",
+                    fix="give another --store, or use the former encoder",
                 )
 
 
 def read_json(path: Path) -> Any:
-    """A JSON value that the store wrote; raises StoreError if the file is not that any more."""
+    """Read a JSON file of a store.
+
+    Args:
+        path: JSON file.
+
+    Raises:
+        StoreError: The file has changed.
+    """
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -94,23 +115,35 @@ def _changed(path: Path) -> StoreError:
     return StoreError(
         "changed since it was written",
         file=path,
-        fix="bring it back from a copy, or make a new store",
+        fix="restore it from a copy, or make a new store",
     )
 
 
 def canonical(value: Any) -> bytes:
-    """A JSON value as the same bytes each time."""
+    """Format a JSON value; equal values give equal bytes.
+
+    Args:
+        value: JSON value.
+    """
     return json.dumps(
         value, sort_keys=True, ensure_ascii=False, allow_nan=False
     ).encode()
 
 
 def plain(value: dict[str, Any]) -> dict[str, Any]:
-    """A value as it comes back from JSON: tuples are lists."""
+    """Return a value as it is read from JSON, with lists in place of tuples.
+
+    Args:
+        value: Value that JSON can represent.
+    """
     copy: dict[str, Any] = json.loads(canonical(value))
     return copy
 
 
 def digest(content: bytes) -> str:
-    """A short name for bytes."""
+    """Compute a short digest of bytes.
+
+    Args:
+        content: Bytes.
+    """
     return hashlib.blake2b(content, digest_size=8).hexdigest()

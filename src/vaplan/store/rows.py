@@ -1,4 +1,4 @@
-"""One row of a shard: an entry as plain columns, checked on its way in and on its way out."""
+"""Rows of a shard: entries as plain columns, checked when written and when read."""
 
 import hashlib
 import json
@@ -11,8 +11,14 @@ from jaxtyping import Bool, Float
 
 from vaplan.errors import StoreError
 
-REWRITE = "delete this shard, then run the command that filled the store again: it writes what is lacking"
-VERIFY = "find its shard with `vaplan store verify` and delete it; the command that filled the store writes it again"
+REWRITE = (
+    "delete this shard and run the command that filled the store again: it writes the "
+    "missing videos"
+)
+VERIFY = (
+    "find its shard with `vaplan store verify` and delete it; the command that filled the "
+    "store writes it again"
+)
 STATUSES = ("ok", "absent", "failed")
 SCHEMA = pa.schema(
     {
@@ -32,13 +38,18 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Entry:
-    """The features of one video, or why it has none.
+    """The features of one video, or the reason why it has none.
 
     Attributes:
-        feature: One vector a segment, zeros where masked; None unless the status is "ok".
-        mask: Which segments have a vector; as long as the video, also where its modality is absent.
-        status: "ok"; "absent": the file has no such track; "failed": the file cannot be read.
-        source: What the features were made from, for example the file's content hash.
+        video: Id of the video.
+        feature: One vector a segment, 0 where masked; None unless the status is "ok".
+        mask: Whether a segment has a vector; as long as the video, also if the modality is
+            absent.
+        status: "ok", "absent" (the file has no such track) or "failed" (the file cannot be
+            decoded).
+        reason: Reason of an absence or a failure.
+        warnings: Damage and absent content of the file.
+        source: Source of the features, for example the content hash of the file.
     """
 
     video: str
@@ -51,31 +62,26 @@ class Entry:
 
 
 def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
-    """An entry as the columns of SCHEMA.
+    """Convert an entry to the columns of `SCHEMA`.
 
     Args:
         entry: Entry of one video.
         dimension: Number of values of a segment.
-        dtype: Type of the numbers.
+        dtype: Number type of the store.
 
-    Raises: StoreError if its numbers cannot be an encoder's.
+    Raises:
+        StoreError: The status does not fit the features, or the features are not valid.
     """
-    if entry.status not in STATUSES or (entry.status == "ok") != (
-        entry.feature is not None
-    ):
-        what = (
-            f"{entry.video}: status {entry.status!r} with "
-            f"{'no' if entry.feature is None else 'a'} feature"
-        )
+    has_feature = entry.feature is not None
+    if entry.status not in STATUSES or (entry.status == "ok") != has_feature:
         raise StoreError(
-            what, fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}"
+            f"{entry.video}: status {entry.status!r} with {'a' if has_feature else 'no'} feature",
+            fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}",
         )
     embedding = None
     if entry.feature is not None:
         check(entry.video, entry.feature, entry.mask, dimension)
-        with np.errstate(
-            over="ignore"
-        ):  # too large for the type becomes infinite, which the check names
+        with np.errstate(over="ignore"):  # becomes infinite, which the check reports
             stored = np.where(entry.mask[:, None], entry.feature, 0).astype(dtype)
         check(entry.video, stored.astype(np.float32), entry.mask, dimension)
         embedding = stored.tobytes()
@@ -94,14 +100,18 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
 
 
 def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
-    """Read the entry of a row; StoreError if it was changed.
+    """Convert a row to an entry.
 
     Args:
         row: Row of a shard.
         dimension: Number of values of a segment.
-        dtype: Type of the numbers.
+        dtype: Number type of the store.
+
+    Raises:
+        StoreError: The row has changed.
     """
-    video, segments = row["video"], row["segments"]
+    video = row["video"]
+    segments = row["segments"]
     if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
         raise StoreError(
             f"the features of {video} changed since they were written", fix=VERIFY
@@ -111,11 +121,11 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     if row["embedding"] is not None:
         flat = np.frombuffer(row["embedding"], dtype=dtype)
         if flat.size != segments * dimension:
-            what = (
-                f"the features of {video} are {flat.size} numbers, expected {segments} "
-                f"x {dimension}"
+            raise StoreError(
+                f"the features of {video} are {flat.size} numbers, expected {segments} x "
+                f"{dimension}",
+                fix=VERIFY,
             )
-            raise StoreError(what, fix=VERIFY)
         feature = flat.reshape(segments, dimension).astype(np.float32)
         check(video, feature, mask, dimension)
     return Entry(
@@ -135,39 +145,49 @@ def check(
     mask: Bool[np.ndarray, " time"],
     dimension: int,
 ) -> None:
-    """Refuse a feature of another shape than the encoder's, or with values that are no numbers.
+    """Check the shape and the values of features.
 
     Args:
         video: Id of the video.
         feature: Features of the video.
         mask: Segments that exist.
         dimension: Number of values of a segment.
+
+    Raises:
+        StoreError: The shape is another one, or a value is not finite.
     """
     expected = len(mask), dimension
     if feature.shape != expected:
-        what = (
-            f"the features of {video} have shape {feature.shape}, expected {expected} "
-            "(time, feature)"
-        )
-        raise StoreError(what, fix=VERIFY)
-    bad = int(np.count_nonzero(~np.isfinite(feature[mask])))
-    if bad:
         raise StoreError(
-            f"{bad} of the features of {video} are not finite numbers", fix=VERIFY
+            f"the features of {video} have shape {feature.shape}, expected {expected} "
+            "(time, feature)",
+            fix=VERIFY,
+        )
+    not_finite = int(np.count_nonzero(~np.isfinite(feature[mask])))
+    if not_finite:
+        raise StoreError(
+            f"{not_finite} of the features of {video} are not finite numbers",
+            fix=VERIFY,
         )
 
 
 def intact(row: dict[str, Any]) -> bool:
-    """Return whether a row is unchanged."""
+    """Return whether a row is unchanged.
+
+    Args:
+        row: Row of a shard.
+    """
     return bool(checksum(row) == row["checksum"])
 
 
 def checksum(row: dict[str, Any]) -> bytes:
-    """Compute a digest of the data of a row, without reasons and warnings."""
-    head = json.dumps(
-        [row[key] for key in ("video", "status", "segments", "dtype")]
-    ).encode()
-    digest = hashlib.blake2b(head, digest_size=16)
+    """Compute a digest of the data of a row, without reasons and warnings.
+
+    Args:
+        row: Row of a shard.
+    """
+    head = [row[key] for key in ("video", "status", "segments", "dtype")]
+    digest = hashlib.blake2b(json.dumps(head).encode(), digest_size=16)
     for key in ("mask", "embedding"):
         digest.update(row[key] or b"")
     return digest.digest()

@@ -1,4 +1,4 @@
-"""The shards of a store: Parquet files, each named by its number and by the digest of its bytes."""
+"""The shards of a store: Parquet files, each named by its number and the digest of its bytes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,21 @@ from vaplan.store.rows import REWRITE, SCHEMA, from_row
 from vaplan.writing import write_bytes
 
 
-def listed(folder: Path) -> list[Path]:
-    """The shards there are, oldest first."""
+def list_shards(folder: Path) -> list[Path]:
+    """List the shards of a folder, the oldest first.
+
+    Args:
+        folder: Folder of the shards.
+    """
     return sorted(folder.glob("shard-*.parquet"))
 
 
 def number(shard: Path) -> int:
-    """The place of a shard in the order of writing."""
+    """Return the position of a shard in the order of writing.
+
+    Args:
+        shard: File of the shard.
+    """
     return int(shard.name.split("-")[1])
 
 
@@ -31,7 +39,7 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
     """Write rows as a new shard: all of them or none.
 
     Args:
-        folder: Folder of the files.
+        folder: Folder of the shards.
         at: Number of the shard.
         rows: Rows of the shard.
     """
@@ -47,52 +55,56 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def load(shard: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a shard.
+    """Read columns of a shard.
 
     Args:
         shard: File of the shard.
         columns: Names of the columns.
+
+    Raises:
+        StoreError: The shard is damaged.
+        MachineError: The file cannot be read.
     """
-    return _parsed(shard, columns, source=shard)
+    return _parse(shard, columns, source=shard)
 
 
-def load_whole(shard: Path) -> tuple[pa.Table, bool]:
-    """Read a shard and whether its bytes are unchanged."""
+def load_all_columns(shard: Path) -> tuple[pa.Table, bool]:
+    """Read a shard and return whether its bytes are unchanged.
+
+    Args:
+        shard: File of the shard.
+
+    Raises:
+        StoreError: The shard is damaged.
+        MachineError: The file cannot be read.
+    """
     try:
         content = shard.read_bytes()
     except OSError as error:
-        raise _unreadable(shard, error) from error
-    return _parsed(shard, SCHEMA.names, source=pa.BufferReader(content)), digest(
-        content
-    ) in shard.name
+        raise _describe_failure(shard, error) from error
+    table = _parse(shard, SCHEMA.names, source=pa.BufferReader(content))
+    return table, digest(content) in shard.name
 
 
 def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Return columns of the latest row of every video, with its shard and row.
+    """Return columns of the latest row of every video, with the index of its shard and row.
 
     Args:
-        folder: Folder of the files.
+        folder: Folder of the shards.
         columns: Names of the columns.
     """
-    tables = [load(shard, columns) for shard in listed(folder)]
-    every = pa.concat_tables(
-        [SCHEMA.empty_table().select(columns), *tables]
-    ).combine_chunks()
+    tables = [load(shard, columns) for shard in list_shards(folder)]
+    empty = SCHEMA.empty_table().select(columns)
+    rows = pa.concat_tables([empty, *tables]).combine_chunks()
     counts = [len(table) for table in tables]
+    first_rows = np.cumsum([0, *counts])[:-1]
     shard = np.repeat(np.arange(len(tables)), counts)
-    row = np.arange(len(every)) - np.repeat(
-        np.cumsum([0, *counts[:-1]])[: len(counts)], counts
-    )
-    every = every.append_column("shard", pa.array(shard)).append_column(
-        "row", pa.array(row)
-    )
-    order = pa.table({"video": every["video"], "order": np.arange(len(every))})
-    newest = (
-        order.group_by("video")
-        .aggregate([("order", "max")])
-        .sort_by("video")["order_max"]
-    )
-    return every.take(newest)
+    row = np.arange(len(rows)) - np.repeat(first_rows, counts)
+    rows = rows.append_column("shard", pa.array(shard))
+    rows = rows.append_column("row", pa.array(row))
+    order = pa.table({"video": rows["video"], "order": np.arange(len(rows))})
+    newest = order.group_by("video").aggregate([("order", "max")]).sort_by("video")
+    return rows.take(newest["order_max"])
 
 
 def by_shard(
@@ -103,84 +115,90 @@ def by_shard(
     Args:
         videos: Ids of the videos.
         table: Latest rows of all videos.
+
+    Yields:
+        Index of a shard, its rows, and the positions of their videos.
     """
     if not videos:
         return
-    positions = pc.index_in(
-        pa.array(videos, pa.string()), value_set=table["video"]
-    ).to_numpy(zero_copy_only=False)
-    shard, row = (table[name].to_numpy()[positions] for name in ("shard", "row"))
+    ids = pa.array(videos, pa.string())
+    index = pc.index_in(ids, value_set=table["video"]).to_numpy(zero_copy_only=False)
+    shard = table["shard"].to_numpy()[index]
+    row = table["row"].to_numpy()[index]
     order = np.argsort(shard, kind="stable")
-    for places in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
-        yield int(shard[places[0]]), row[places], places
+    edges = np.flatnonzero(np.diff(shard[order])) + 1
+    for positions in np.split(order, edges):
+        yield int(shard[positions[0]]), row[positions], positions
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a shard, one after the other: their segments, masked or not."""
+    """Rows of a shard, one after the other.
+
+    Attributes:
+        segments: Number of segments of each video.
+        mask: Whether a segment has a vector, of all videos.
+        has_feature: Whether a video has features.
+        feature: Features of the videos that have some.
+    """
 
     segments: Integer[np.ndarray, " video"]
     mask: Bool[np.ndarray, " time"]
-    featured: Bool[np.ndarray, " video"]  # which rows have a feature
-    feature: Shaped[np.ndarray, "featured_time feature"]  # of those that have one
+    has_feature: Bool[np.ndarray, " video"]
+    feature: Shaped[np.ndarray, "featured_time feature"]
 
 
-def block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
-    """The features of some rows of a shard.
+def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
+    """Read the features of rows of a shard.
 
     Args:
         shard: File of the shard.
         rows: Rows of the shard.
         card: Provenance of the store.
 
-    Raises: StoreError naming the video, unless every one of these rows is what was written.
+    Raises:
+        StoreError: One of these rows has changed; the error names the video.
     """
-    table, whole = load_whole(shard)
+    table, is_intact = load_all_columns(shard)
     table = table.take(pa.array(rows))
     segments = table["segments"].to_numpy().astype(np.int64)
-    featured = table["embedding"].is_valid().to_numpy()
-    mask, masked = _joined(table["mask"])
-    content, sizes = _joined(table["embedding"])
-    expected = np.where(
-        featured, segments * card.dimension * np.dtype(card.dtype).itemsize, 0
+    has_feature = table["embedding"].is_valid().to_numpy()
+    mask, mask_sizes = _join_bytes(table["mask"])
+    content, sizes = _join_bytes(table["embedding"])
+    segment_bytes = card.dimension * np.dtype(card.dtype).itemsize
+    expected = np.where(has_feature, segments * segment_bytes, 0)
+    has_expected_sizes = np.array_equal(sizes, expected) and np.array_equal(
+        mask_sizes, segments
     )
-    fits = np.array_equal(sizes, expected) and np.array_equal(masked, segments)
-    feature = (
-        content.view(card.dtype).reshape(-1, card.dimension)
-        if fits
-        else np.empty((0, card.dimension))
-    )
-    if not (whole and fits and np.isfinite(feature).all()):
-        for (
-            row
-        ) in table.to_pylist():  # the one that changed is named, if it is among these
+    feature = np.empty((0, card.dimension))
+    if has_expected_sizes:
+        feature = content.view(card.dtype).reshape(-1, card.dimension)
+    if not (is_intact and has_expected_sizes and np.isfinite(feature).all()):
+        for row in table.to_pylist():  # raises an error that names the changed row
             from_row(row, dimension=card.dimension, dtype=card.dtype)
-    return Block(segments, mask.view(bool), featured, feature)
+    return Block(segments, mask.view(bool), has_feature, feature)
 
 
-def _joined(
+def _join_bytes(
     column: pa.ChunkedArray,
 ) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
-    """All bytes of a column of bytes, without a copy, and how many are of which row; none of a
-    null."""
+    """Return all bytes of a column without a copy, and their number in each row; 0 for a null."""
     cells = column.combine_chunks().cast(pa.large_binary())
     _, offsets, content = cells.buffers()
-    edges = np.frombuffer(offsets, np.int64)[
-        cells.offset : cells.offset + len(cells) + 1
-    ]
+    edges = np.frombuffer(offsets, np.int64)[cells.offset :][: len(cells) + 1]
     values = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
     return values[edges[0] : edges[-1]], np.diff(edges)
 
 
-def _parsed(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
+def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
     try:
         return pq.ParquetFile(source).read([*columns], use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(shard, error) from error
+        raise _describe_failure(shard, error) from error
 
 
-def _unreadable(shard: Path, error: Exception) -> VaplanError:
-    if isinstance(error, OSError) and error.errno:  # the shard may be whole
+def _describe_failure(shard: Path, error: Exception) -> VaplanError:
+    if isinstance(error, OSError) and error.errno:  # the shard may be intact
         return MachineError(
             f"cannot be read: {error.strerror}",
             file=shard,
