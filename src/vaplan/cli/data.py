@@ -65,7 +65,7 @@ def check(
     if media is not None:
         stages.write_manifest(missing, result)
         stderr.print(
-            f"{len(result.gone())} videos without media: {missing}",
+            f"{len(result.media_issues())} videos without media: {missing}",
             highlight=False,
             markup=False,
         )
