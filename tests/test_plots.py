@@ -68,7 +68,7 @@ def test_missing_spans_are_hatched_and_explained():
     hatched = [[p for p in panel.patches if p.get_hatch()] for panel in figure.axes]
     assert [(p.get_x(), p.get_width()) for p in hatched[0]] == [(6.0, 3.0)]
     assert hatched[1] == []
-    assert "nothing to hear or see" in words(figure)
+    assert "no audio or video" in words(figure)
 
 
 def test_one_timeline_needs_no_mapping():

@@ -1,8 +1,8 @@
-"""Figures: timelines under one another, training curves, F-scores per class.
+"""Figures: timelines of several methods, training curves, curves of a sweep, F by class.
 
-The first and the last are the forms of figures 4, 5 and 3 of Zhou et al. 2024, arXiv 2406.00919.
-Every function returns a matplotlib `Figure` that belongs to no window
-(`figure.savefig("x.png")`), the same for the same arguments.
+Timelines and bars follow figures 3 to 5 of Zhou et al. 2024, arXiv 2406.00919. Every function
+returns a matplotlib `Figure` without a window (`figure.savefig("x.png")`); equal arguments give
+equal figures.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,9 @@ from vaplan.timeline import Event, Timeline
 PAPER, INK, FAINT, LANE = "#fdfdfd", "#22272e", "#c5cbd3", "#f2f4f7"
 WIDTH = 7.2  # inches, a page's text width
 
-# Six colours of Okabe and Ito (2008), then those farthest from all before them in
-# OKLab, seen with normal,
-# protanopic and deuteranopic eyes (simulation of Machado et al. 2009). Names stand
-# beside colours throughout:
-# no palette of this length can be told apart by everyone.
+# Six colours of Okabe and Ito (2008), then colours with the largest distance from all before
+# them in OKLab, for normal, protanopic and deuteranopic vision (simulation of Machado et al.
+# 2009). Nobody can distinguish all of so many colours, so names are always written too.
 PALETTE = (
     *(
         "#0072b2",
@@ -74,51 +72,59 @@ def class_colours(
         taxonomy: Names of the classes.
     """
     occurring = {event.class_name for timeline in timelines for event in timeline}
-    known = () if taxonomy is None else taxonomy.classes
-    classes = (*known, *sorted(occurring.difference(known)))
+    listed = () if taxonomy is None else taxonomy.classes
+    classes = (*listed, *sorted(occurring.difference(listed)))
     return {name: PALETTE[c % len(PALETTE)] for c, name in enumerate(classes)}
 
 
 def ink_on(colour: str) -> str:
-    """Black or white, whichever reads better on a colour (WCAG 2 relative luminance).
+    """Choose black or white text for a colour, by the relative luminance of WCAG 2.
 
     >>> ink_on("#ffffff"), ink_on("#0072b2")
     ('#000000', '#ffffff')
     """
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
-    ]
-    luminance = sum(
-        w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
-    )
+    red, green, blue = map(_linear, channels)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return "#000000" if luminance > 0.179 else "#ffffff"
 
 
-def packed(events: Iterable[Event]) -> list[list[Event]]:
-    """Rows in which no two classes overlap: few rows, and each class keeps to one.
+def _linear(channel: float) -> float:
+    """Convert a channel of sRGB to linear light."""
+    if channel <= 0.04045:
+        return channel / 12.92
+    return float(((channel + 0.055) / 1.055) ** 2.4)
 
-    >>> rows = packed(Event("audio", *e) for e in [("Dog", 0.0, 2.0), ("Car", 1.0, 3.0), ("Cat", 2.0, 4.0)])
+
+def packed(events: Iterable[Event]) -> list[list[Event]]:
+    """Arrange events in few rows, so that classes do not overlap and a class has one row.
+
+    >>> spans = [("Dog", 0.0, 2.0), ("Car", 1.0, 3.0), ("Cat", 2.0, 4.0)]
+    >>> rows = packed(Event("audio", *span) for span in spans)
     >>> [[event.class_name for event in row] for row in rows]
     [['Dog', 'Cat'], ['Car']]
     """
-    by_class: dict[str, list[Event]] = {}
+    by_class = dict[str, list[Event]]()
     for event in sorted(events, key=lambda e: (e.onset, e.class_name, e.offset)):
         by_class.setdefault(event.class_name, []).append(event)
-    rows: list[list[Event]] = []
+    rows = list[list[Event]]()
     for group in by_class.values():
-        free = (
-            row
-            for row in rows
-            if not any(_overlap(one, other) for one in group for other in row)
-        )
-        row = next(free, None)
-        rows.append(group) if row is None else row.extend(group)
+        for row in rows:
+            if not _overlap(group, row):
+                row.extend(group)
+                break
+        else:
+            rows.append(group)
     return rows
 
 
-def _overlap(one: Event, other: Event) -> bool:
-    return one.onset < other.offset and other.onset < one.offset
+def _overlap(events: Iterable[Event], others: Sequence[Event]) -> bool:
+    """Return whether an event of one list overlaps an event of the other."""
+    return any(
+        event.onset < other.offset and other.onset < event.offset
+        for event in events
+        for other in others
+    )
 
 
 def plot(
@@ -132,9 +138,8 @@ def plot(
         taxonomy: Fixes the colour of each class, so that colours agree between figures.
     """
     lanes = {"": timeline} if isinstance(timeline, Timeline) else dict(timeline)
-    return _panels(
-        lanes, MODALITIES, [modality.capitalize() for modality in MODALITIES], taxonomy
-    )
+    titles = [modality.capitalize() for modality in MODALITIES]
+    return _panels(lanes, MODALITIES, titles, taxonomy)
 
 
 def plot_labels(
@@ -146,17 +151,12 @@ def plot_labels(
         lanes: Timelines by the name of the method.
         taxonomy: Names of the classes.
     """
-    heard = MODALITIES[0]
-    once = {
-        name: replace(
-            line,
-            events=tuple(
-                dict.fromkeys(replace(event, modality=heard) for event in line)
-            ),
-        )
-        for name, line in lanes.items()
-    }
-    return _panels(once, (heard,), ["One label a second"], taxonomy)
+    modality = MODALITIES[0]  # both modalities have the same labels
+    single = dict[str, Timeline]()
+    for name, line in lanes.items():
+        events = dict.fromkeys(replace(event, modality=modality) for event in line)
+        single[name] = replace(line, events=tuple(events))
+    return _panels(single, (modality,), ["One label a second"], taxonomy)
 
 
 def _panels(
@@ -165,7 +165,7 @@ def _panels(
     titles: Sequence[str],
     taxonomy: Taxonomy | None,
 ) -> Figure:
-    """A panel a modality, a lane a method in each."""
+    """Draw a panel for every modality, with a lane for every method."""
     if not lanes:
         raise ValueError("no timeline to plot; give at least one")
     colours = class_colours(lanes.values(), taxonomy)
@@ -196,17 +196,21 @@ def _panels(
 
 
 def seconds_shown(timelines: Iterable[Timeline]) -> float:
-    """How many seconds an axis must have to show all of several timelines."""
-    ends = [
-        max([line.seconds, *(event.offset for event in line)]) for line in timelines
-    ]
-    return max([*ends, 1e-3])
+    """Return the length of an axis that contains all timelines, in seconds.
+
+    Args:
+        timelines: Timelines of one video.
+    """
+    ends = [1e-3]
+    for line in timelines:
+        ends += [line.seconds, *(event.offset for event in line)]
+    return max(ends)
 
 
 def _lane_height(timeline: Timeline, modality: str) -> float:
-    return (
-        max(1, len(packed(timeline.of(modality)))) + 0.4
-    )  # rows, and the space between two lanes
+    """Return the number of rows of a lane, and the space between two lanes."""
+    rows = packed(timeline.of(modality))
+    return max(1, len(rows)) + 0.4
 
 
 def _draw_lanes(
@@ -253,10 +257,9 @@ def _draw_event(panel: Axes, event: Event, top: float, colour: str) -> None:
     )
     panel.add_patch(bar)
     name = _printable(event.class_name, 40)
-    room = (
-        (event.offset - event.onset) / panel.get_xlim()[1] * (WIDTH - 1.4)
-    )  # inches, beside the lanes' names
-    if 0.062 * len(name) + 0.06 > room:
+    share = (event.offset - event.onset) / panel.get_xlim()[1]
+    bar_inches = share * (WIDTH - 1.4)  # the names of the lanes take 1.4
+    if 0.062 * len(name) + 0.06 > bar_inches:
         return  # the legend names it
     style: dict[str, Any] = {
         "fontsize": 7,
@@ -282,20 +285,22 @@ def _legend(
     figure: Figure, timelines: Iterable[Timeline], colours: Mapping[str, str]
 ) -> None:
     timelines = list(timelines)
-    shown = {event.class_name for line in timelines for event in line}
-    named: list[tuple[str, Artist]] = [
+    occurring = {event.class_name for line in timelines for event in line}
+    entries: list[tuple[str, Artist]] = [
         (name, Patch(facecolor=colour))
         for name, colour in colours.items()
-        if name in shown
+        if name in occurring
     ]
     if any(line.missing for line in timelines):
-        named.append(("nothing to hear or see", Patch(**MISSING)))
-    _key(figure, named, columns=4)
+        entries.append(("no audio or video", Patch(**MISSING)))
+    _key(figure, entries, columns=4)
 
 
-def _key(figure: Figure, named: Sequence[tuple[str, Artist]], *, columns: int) -> None:
+def _key(
+    figure: Figure, entries: Sequence[tuple[str, Artist]], *, columns: int
+) -> None:
     """Explain colours below the panels."""
-    if not named:
+    if not entries:
         return
     style: dict[str, Any] = {
         "ncols": columns,
@@ -304,11 +309,14 @@ def _key(figure: Figure, named: Sequence[tuple[str, Artist]], *, columns: int) -
         "handlelength": 1.4,
         "labelcolor": INK,
     }
-    placeholders = ["x" * min(len(name), 28) for name, _ in named]
+    placeholders = ["x" * min(len(name), 28) for name, _ in entries]
     legend = figure.legend(
-        [h for _, h in named], placeholders, loc="outside lower center", **style
+        [handle for _, handle in entries],
+        placeholders,
+        loc="outside lower center",
+        **style,
     )
-    for text, (name, _) in zip(legend.get_texts(), named, strict=True):
+    for text, (name, _) in zip(legend.get_texts(), entries, strict=True):
         text.set(
             text=_printable(name, 28), parse_math=False
         )  # a legend drops names that start with "_"
@@ -317,11 +325,10 @@ def _key(figure: Figure, named: Sequence[tuple[str, Artist]], *, columns: int) -
 def training_curves(
     histories: Mapping[str, Sequence[Mapping[str, float | int]]],
 ) -> Figure:
-    """Draw the loss, and the validation score where there is one, over epochs; one line a run.
+    """Draw the loss and the validation score, if there is one, over epochs; one line a run.
 
     Args:
-        histories: By the run's name its epochs in order, each with "epoch", "loss" and perhaps
-            "validation".
+        histories: Epochs of each run, with "epoch", "loss" and perhaps "validation".
     """
     titles = {
         "loss": "Training loss (each method its own)",
@@ -360,12 +367,12 @@ def training_curves(
 def curves(
     lines: Mapping[str, Sequence[tuple[float, float, float]]], *, across: str, up: str
 ) -> Figure:
-    """Plot measures against a setting, with error bars.
+    """Draw measures over the values of a setting, with error bars.
 
     Args:
-        lines: By the measure's name its points: the setting, the mean, and the spread on either
-            side.
-        across: The setting's name, and `up` the measures' unit.
+        lines: Points of each measure: value of the setting, mean, and deviation.
+        across: Name of the setting.
+        up: Unit of the measures.
     """
     settings = sorted({x for points in lines.values() for x, _, _ in points})
     figure = Figure(figsize=(WIDTH, 3.4), layout="constrained", facecolor=PAPER)
@@ -374,9 +381,9 @@ def curves(
     panel.grid(axis="y", color=FAINT, linewidth=0.5)
     handles: dict[str, Artist] = {}
     for number, (name, points) in enumerate(lines.items()):
-        aside = 0.06 * (number - (len(lines) - 1) / 2)  # so that no bar hides another
+        shift = 0.06 * (number - (len(lines) - 1) / 2)  # so that no bar hides another
         x, mean, spread = zip(
-            *((settings.index(s) + aside, m, d) for s, m, d in points), strict=True
+            *((settings.index(s) + shift, m, d) for s, m, d in points), strict=True
         )
         style: dict[str, Any] = {
             "color": PALETTE[number % len(PALETTE)],
@@ -399,11 +406,12 @@ def per_class_f(
     title: str,
     measure: str = "F-score",
 ) -> Figure:
-    """Draw the F-score, or another measure, of each class as one bar a series, the best class on
-    top.
+    """Draw the F-score or another measure of each class, with the best class on top.
 
     Args:
-        scores: By the series' name, such as "PLG" and "PLD", the F of each class in percent.
+        scores: Scores of each class in percent, by the name of a series such as "PLG".
+        title: Title of the figure.
+        measure: Name of the measure.
     """
     classes = {name for series in scores.values() for name in series}
     mean = {

@@ -1,8 +1,7 @@
-"""One self-contained page for a run: tables, figures, and videos beside their timelines.
+"""Self-contained report pages: tables, figures, and videos beside their timelines.
 
-`page` makes the text and `write` the file. The page loads nothing: pictures and videos are inside
-it, and its one style and one script are named by their hashes in a Content-Security-Policy that
-allows nothing else.
+`page` returns the text and `write` writes the file. A page loads nothing: figures and videos are
+embedded, and its Content-Security-Policy allows only its own style and script, by their hashes.
 """
 
 from vaplan.report.document import page, write

@@ -1,4 +1,4 @@
-"""The page around its parts, and its file."""
+"""The report page."""
 
 import base64
 import hashlib
@@ -15,11 +15,19 @@ from vaplan.report.markup import Markup, tag
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
 
-EMBED_BYTES = 2_000_000  # of one media file
+EMBED_BYTES = 2_000_000  # largest media file in the page
 
 
 def write(path: Path, **content: Any) -> Path:
-    """Write `page(**content)` to a file: all of it, or nothing."""
+    """Write a report page to a file.
+
+    Args:
+        path: HTML file to write.
+        content: Arguments of `page`.
+
+    Returns:
+        The path.
+    """
     return write_text(path, page(**content))
 
 
@@ -34,13 +42,17 @@ def page(
     taxonomy: Taxonomy | None = None,
     max_embed_bytes: int = EMBED_BYTES,
 ) -> str:
-    """The page as HTML; the same arguments give the same text.
+    """Write a report page as HTML; equal arguments give equal text.
 
     Args:
-        lead: What the page shows, in plain text; an empty line starts a paragraph.
-        details: Settings and versions by name; a text of several lines is folded away.
-        taxonomy: Fixes the classes' colours, as in `vaplan.plot`.
-        max_embed_bytes: A larger media file is named, but not put into the page.
+        title: Title of the page.
+        lead: Introduction in plain text; an empty line starts a paragraph.
+        tables: Tables of results.
+        pictures: Figures with captions.
+        examples: Videos with their timelines.
+        details: Settings and versions by name; texts of several lines are folded.
+        taxonomy: Fixes the colours of the classes, as in `vaplan.plot`.
+        max_embed_bytes: Largest media file that is embedded; a larger one is only named.
     """
     colours = class_colours((line for e in examples for _, line in e.lanes), taxonomy)
     sections = {
@@ -51,14 +63,14 @@ def page(
         ],
         "Details": _details(details or {}),
     }
-    shown = {name: parts for name, parts in sections.items() if parts}
+    sections = {name: parts for name, parts in sections.items() if parts}
     paragraphs = [tag("p", text) for text in lead.split("\n\n") if text.strip()]
-    links = [tag("li", tag("a", name, href=f"#{name.lower()}")) for name in shown]
+    links = [tag("li", tag("a", name, href=f"#{name.lower()}")) for name in sections]
     return _document(
         title,
         tag("header", tag("h1", title), *paragraphs),
         tag("nav", tag("ul", *links), aria_label="Sections"),
-        tag("main", *(_section(name, parts) for name, parts in shown.items())),
+        tag("main", *(_section(name, parts) for name, parts in sections.items())),
         videos.HATCH,
     )
 
@@ -115,7 +127,6 @@ def _asset(name: str) -> Markup:
 
 
 def _source(text: str) -> str:
-    """A style or script as the policy names it."""
-    return (
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-    )
+    """Return the hash of a style or script for the policy."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

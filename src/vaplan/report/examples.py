@@ -1,4 +1,4 @@
-"""Videos beside their timelines: play, and a cursor follows; click, and the video goes there."""
+"""Videos beside their timelines: a cursor follows the video, and a click moves the video."""
 
 import mimetypes
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,8 @@ from vaplan.plots import ink_on, packed, seconds_shown
 from vaplan.report.markup import Markup, data_uri, tag
 from vaplan.timeline import Event, Timeline
 
-ROW, BAR = 22, 18  # pixels: the height of a row, and of the bar in it
+ROW = 22  # height of a row in pixels
+BAR = 18  # height of a bar in pixels
 # Seconds between the ticks of an axis.
 STEPS = (
     0.1,
@@ -33,8 +34,15 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Example:
-    """One video: its file, its tags, and timelines under one another, as (name of the lane,
-    timeline)."""
+    """A video with its timelines.
+
+    Attributes:
+        video: Id of the video.
+        media: Media file; None if there is none.
+        tags: Tags of the video.
+        lanes: Name of each lane with its timeline.
+        note: Text above the video.
+    """
 
     video: str
     media: Path | None
@@ -46,7 +54,13 @@ class Example:
 def render(
     example: Example, colours: Mapping[str, str], *, max_embed_bytes: int
 ) -> Markup:
-    """The player and the lanes as HTML; `colours` has one for every class of the lanes."""
+    """Write the player and the lanes as HTML.
+
+    Args:
+        example: Video with its timelines.
+        colours: Colour of every class.
+        max_embed_bytes: Largest media file that is embedded.
+    """
     end = seconds_shown(timeline for _, timeline in example.lanes)
     player = _player(example, max_embed_bytes)
     playable = player.startswith("<video")
@@ -75,11 +89,11 @@ def _player(example: Example, max_embed_bytes: int) -> Markup:
     """Embed the video, or a line that explains its absence."""
     path = example.media
     if path is None:
-        return tag("p", "The video's file was not given.", class_="note")
+        return tag("p", "There is no media file.", class_="note")
     kind = mimetypes.guess_type(path.name)[0] or ""
     if not (path.is_file() and kind.startswith(("video/", "audio/"))):
         return tag(
-            "p", f"{path.name} is not a media file that can be shown.", class_="note"
+            "p", f"{path.name} is not a media file that a browser plays.", class_="note"
         )
     size = path.stat().st_size
     if size > max_embed_bytes:
@@ -122,14 +136,16 @@ def _track(
     end: float,
 ) -> Markup:
     rows = packed(timeline.of(modality))
-    text = "; ".join(_said(event) for event in timeline.of(modality)) or "nothing"
-    gone = [_missing(span, end) for name, *span in timeline.missing if name == modality]
+    text = "; ".join(_describe(event) for event in timeline.of(modality)) or "nothing"
+    missing = [
+        _missing(span, end) for name, *span in timeline.missing if name == modality
+    ]
     bars = [
         _bar(event, y, colours[event.class_name], end)
         for y, row in enumerate(rows)
         for event in row
     ]
-    parts = (*gone, *bars, CURSOR)
+    parts = (*missing, *bars, CURSOR)
     height = ROW * max(1, len(rows)) + ROW - BAR
     return tag(
         "svg",
@@ -142,7 +158,7 @@ def _track(
 
 
 CURSOR = tag("line", class_="cursor", x1="0%", x2="0%", y1="0%", y2="100%")
-HATCH = tag(  # one for the page; every missing span refers to it
+HATCH = tag(  # one a page; all missing spans refer to it
     "svg",
     tag(
         "pattern",
@@ -160,9 +176,9 @@ HATCH = tag(  # one for the page; every missing span refers to it
 
 
 def _bar(event: Event, row: int, colour: str, end: float) -> Markup:
-    """An event; an inner `svg` cuts the class's name where the bar ends."""
+    """Draw an event; its inner `svg` clips the name of the class at the end of the bar."""
     parts = (
-        tag("title", _said(event)),
+        tag("title", _describe(event)),
         tag("rect", width="100%", height="100%", rx=2, fill=colour),
         tag("text", event.class_name, x=5, y=13, fill=ink_on(colour)),
     )
@@ -243,7 +259,7 @@ def _swatch(colour: str) -> Markup:
     return tag("svg", square, class_="swatch", width=12, height=12, aria_hidden="true")
 
 
-def _said(event: Event) -> str:
+def _describe(event: Event) -> str:
     score = "" if event.score is None else f", score {event.score:.2f}"
     return (
         f"{event.class_name}, {_seconds(event.onset)}–{_seconds(event.offset)} s{score}"

@@ -1,5 +1,4 @@
-"""A picture of whether pseudo labels look trustworthy: a row a class, heard on the left and seen
-on the right."""
+"""Figure of the diagnostics of pseudo labels: one row a class, audio left and visual right."""
 
 from collections.abc import Mapping
 
@@ -10,25 +9,26 @@ from vaplan.plots import FAINT, INK, PALETTE, PAPER, WIDTH
 from vaplan.pseudo_labels.diagnostics import LabelDiagnostics
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
-LONGEST = 26  # letters of a name
+MAX_LETTERS = 26  # of a name
 MARKS = {"trustworthy": "", "doubtful": "  ✗", "unknown": "  ?"}
 
 
-def picture(trust: Mapping[str, Mapping[str, LabelDiagnostics]]) -> Figure:
-    """How often each class fires where it is tagged and where it is not, and how many of its
-    labels are right.
+def draw_diagnostics(
+    diagnostics: Mapping[str, Mapping[str, LabelDiagnostics]],
+) -> Figure:
+    """Draw the rates of each class in tagged and untagged videos, and the share of right labels.
 
     Args:
-        trust: By modality and class.
+        diagnostics: Diagnostics by modality and class.
     """
-    classes = max(map(len, trust.values()))
+    classes = max(map(len, diagnostics.values()))
     figure = Figure(
         figsize=(WIDTH + 1, 1.4 + 0.27 * classes), layout="constrained", facecolor=PAPER
     )
-    panels = figure.subplots(1, len(trust))
-    for panel, (modality, by_class) in zip(panels, trust.items(), strict=True):
+    panels = figure.subplots(1, len(diagnostics))
+    for panel, (modality, by_class) in zip(panels, diagnostics.items(), strict=True):
         _draw(panel, by_class)
-        doubtful = sum(found.verdict == "doubtful" for found in by_class.values())
+        doubtful = sum(one.verdict == "doubtful" for one in by_class.values())
         title = f"{modality.capitalize()}: {doubtful} of {len(by_class)} doubtful (✗)"
         panel.set_title(title, loc="left", fontsize=9, color=INK, weight="bold")
     handles, names = panels[0].get_legend_handles_labels()
@@ -83,9 +83,9 @@ def _draw(panel: Axes, by_class: Mapping[str, LabelDiagnostics]) -> None:
 
 
 def _short(name: str) -> str:
-    """Names come from files: one line, of bounded length."""
+    """Return a printable name of limited length."""
     clean = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for letter in name
     )
-    return clean if len(clean) <= LONGEST else clean[: LONGEST - 1] + "…"
+    return clean if len(clean) <= MAX_LETTERS else clean[: MAX_LETTERS - 1] + "…"

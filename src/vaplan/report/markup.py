@@ -1,4 +1,4 @@
-"""HTML by a function, so that no text reaches the page unescaped."""
+"""HTML elements by a function that escapes all text."""
 
 import base64
 import html
@@ -7,7 +7,7 @@ Attribute = str | float | int | bool | None
 
 
 class Markup(str):
-    """Text that is HTML already; `tag` escapes every other."""
+    """Text that is HTML; `tag` escapes all other text."""
 
     __slots__ = ()
 
@@ -39,6 +39,5 @@ def _attribute(key: str, value: Attribute) -> str:
 def _escaped(text: str) -> str:
     if isinstance(text, Markup):
         return text
-    return html.escape(
-        text.encode("utf-8", "replace").decode()
-    )  # a file name may hold what UTF-8 cannot
+    # A file name may contain characters that UTF-8 cannot represent.
+    return html.escape(text.encode("utf-8", "replace").decode())

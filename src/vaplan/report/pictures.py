@@ -1,4 +1,4 @@
-"""Figures as images inside the page, light or dark as the page is."""
+"""Figures as images in the page, in its light or dark colours."""
 
 import io
 import re
@@ -10,21 +10,21 @@ from matplotlib.figure import Figure
 from vaplan.plots import FAINT, INK, LANE, PAPER
 from vaplan.report.markup import Markup, data_uri, tag
 
-DARK = {
-    PAPER: "#14181d",
-    INK: "#dde2e8",
-    FAINT: "#414a55",
-    LANE: "#212831",
-}  # as in page.css
-SETTINGS = {
-    "svg.hashsalt": "vaplan",
-    "svg.fonttype": "path",
-}  # ids that do not change, letters that need no font
+# Dark colours by light ones, as in page.css.
+DARK = {PAPER: "#14181d", INK: "#dde2e8", FAINT: "#414a55", LANE: "#212831"}
+# Ids that do not change, and letters that need no font.
+SETTINGS = {"svg.hashsalt": "vaplan", "svg.fonttype": "path"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure with its title and caption."""
+    """A matplotlib figure with its title and caption.
+
+    Attributes:
+        title: Title above the figure.
+        caption: Text below the figure.
+        figure: The figure.
+    """
 
     title: str
     caption: str
@@ -32,7 +32,11 @@ class Picture:
 
 
 def render(picture: Picture) -> Markup:
-    """The figure as an image with its caption."""
+    """Write a figure with its caption as HTML.
+
+    Args:
+        picture: Figure to write.
+    """
     width, height = (round(96 * inches) for inches in picture.figure.get_size_inches())
     address = data_uri(_svg(picture.figure).encode(), "image/svg+xml")
     image = tag(

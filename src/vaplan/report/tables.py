@@ -8,9 +8,8 @@ from itertools import accumulate
 from vaplan.report.markup import Markup, tag
 
 Cell = str | float | int | None
-NUMBER = re.compile(
-    r"([+\-−]?\d+(?:\.\d+)?)(?: ?%)?(\s+[±(\[].*)?"
-)  # "61.2", "61.2 ± 0.4", "+1.3 [0.2, 2.4]"
+# A number with its spread: "61.2", "61.2 ± 0.4", "+1.3 [0.2, 2.4]"
+NUMBER = re.compile(r"([+\-−]?\d+(?:\.\d+)?)(?: ?%)?(\s+[±(\[].*)?")
 NOTHING = "–"
 
 
@@ -18,10 +17,16 @@ NOTHING = "–"
 class Table:
     """Results by row and column; the first column names the rows.
 
-    A cell is a number (floats are shown with one decimal), text that may start with a number,
-    such as "61.2 ± 0.4", or None where there is nothing. Numbers stand right, the highest of a
-    column is set in bold unless `highlight` is off. `groups` are headings over the columns:
-    (heading, how many columns).
+    A cell is a number (floats have one decimal), text that may start with a number, such as
+    "61.2 ± 0.4", or None. Numbers are right-aligned.
+
+    Attributes:
+        title: Title of the table.
+        columns: Headings of the columns.
+        rows: Cells of each row.
+        note: Text below the table.
+        groups: Headings above the columns, with their number of columns.
+        highlight: Whether the highest number of a column is bold.
     """
 
     title: str
@@ -44,7 +49,11 @@ class Table:
 
 
 def render(table: Table) -> Markup:
-    """The table as HTML, in a frame that scrolls where the window is narrow."""
+    """Write a table as HTML, in a frame that scrolls in a narrow window.
+
+    Args:
+        table: Table to write.
+    """
     columns = [_column(table, index) for index in range(len(table.columns))]
     rows = [
         tag("tr", *cells) for cells in zip(*(body for _, body in columns), strict=True)
@@ -61,28 +70,26 @@ def render(table: Table) -> Markup:
 
 
 def _column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
-    """The head and the cells of one column."""
+    """Return the heading and the cells of a column."""
     cells = [row[index] for row in table.rows]
     numbers = [_number(cell) for cell in cells]
     present_values = [n for n in numbers if n is not None]
     numeric = bool(present_values) and all(
-        n is not None or _shown(c) == NOTHING
+        n is not None or _format(c) == NOTHING
         for c, n in zip(cells, numbers, strict=True)
     )
-    kind = (
-        " ".join(
-            ["number"] * (numeric and index > 0) + ["edge"] * (index in _edges(table))
-        )
-        or None
-    )
+    kinds = list[str]()
+    if numeric and index > 0:
+        kinds.append("number")
+    if index in _edges(table):
+        kinds.append("edge")
+    kind = " ".join(kinds) or None
     head = tag("th", table.columns[index], scope="col", class_=kind)
     if index == 0:
-        return head, [tag("th", _shown(cell), scope="row") for cell in cells]
-    best = (
-        max(present_values)
-        if numeric and table.highlight and len(cells) > 1
-        else math.inf
-    )
+        return head, [tag("th", _format(cell), scope="row") for cell in cells]
+    best = math.inf
+    if numeric and table.highlight and len(cells) > 1:
+        best = max(present_values)
     return head, [
         tag("td", *_parts(cell, bold=number == best), class_=kind)
         for cell, number in zip(cells, numbers, strict=True)
@@ -90,15 +97,15 @@ def _column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
 
 
 def _parts(cell: Cell, *, bold: bool) -> list[str]:
-    """A cell's text, the spread behind a number smaller than the number."""
-    text = _shown(cell)
+    """Return the text of a cell and, in a smaller size, its spread."""
+    text = _format(cell)
     match = NUMBER.fullmatch(text)
     spread = match[2] if match and match[2] else ""
     number = text.removesuffix(spread)
     parts: list[str] = [tag("strong", number) if bold else number]
-    return (
-        [*parts, " ", tag("span", spread.strip(), class_="spread")] if spread else parts
-    )
+    if spread:
+        parts += [" ", tag("span", spread.strip(), class_="spread")]
+    return parts
 
 
 def _group_heads(table: Table) -> list[Markup]:
@@ -116,17 +123,17 @@ def _group_heads(table: Table) -> list[Markup]:
 
 
 def _edges(table: Table) -> set[int]:
-    """Columns that start a group."""
+    """Return the columns that start a group."""
     return set(accumulate(span for _, span in table.groups))
 
 
 def _number(cell: Cell) -> float | None:
     """Return the shown number of a cell, for comparisons."""
-    match = NUMBER.fullmatch(_shown(cell))
+    match = NUMBER.fullmatch(_format(cell))
     return float(match[1].replace("−", "-")) if match else None
 
 
-def _shown(cell: Cell) -> str:
+def _format(cell: Cell) -> str:
     if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
         return NOTHING
     return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
