@@ -1,7 +1,6 @@
-"""Strict YAML in, resolved YAML out: what to train, on what, and how to decide.
+"""Recipes of trainings: strict YAML, resolved to all settings.
 
-Unknown keys and wrong types are errors with a suggestion; a recipe that was read names every
-setting it used.
+Unknown keys and wrong types are errors with a suggestion. A resolved recipe names every setting.
 """
 
 import copy
@@ -25,12 +24,17 @@ from vaplan.reading import Document, plain_text, yaml_document
 from vaplan.training import Teacher, Training
 from vaplan.training.label_removal import Removal
 
-DENSE = "dense"  # stands for the dense labels of the data set itself
+DENSE = "dense"  # the dense labels of the data set, in place of a table
 
 
 @dataclass(frozen=True)
 class Model:
-    """Which network, and its own settings (see `models`)."""
+    """A network.
+
+    Attributes:
+        name: Name in `models.MODELS`.
+        settings: Settings of this network.
+    """
 
     name: str = "han"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -38,11 +42,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Decision:
-    """How probabilities become labels: a rule of `decisions.DECISIONS` and its threshold.
+    """The rule that turns probabilities into labels.
 
-    With `segments="fitted"` the segments' thresholds are chosen per modality and class on the
-    densely labelled videos of split `val` once the training has ended, and `threshold` is that of
-    the gate alone. A rule of localisation has one threshold, chosen there by accuracy.
+    Attributes:
+        rule: Name in `decisions.DECISIONS`.
+        threshold: Threshold of the gate and, unless fitted, of the segments.
+        segments: `fixed`, or `fitted`: after the training, the thresholds of the segments are
+            fitted per modality and class on the densely labelled videos of split `val`. A rule
+            of localisation has one threshold, which is fitted by accuracy.
     """
 
     rule: str = "global_gate"
@@ -62,7 +69,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that `train` needs.
+    """All settings of a training.
 
     Attributes:
         data: Data set, `KIND:PATH`; usually given on the command line.
@@ -104,8 +111,9 @@ class Recipe:
             raise error.within("name").within("model")
         check_objective(self.losses)
         if self.teacher and not self.training.ema:
-            what = "a teacher is an average of weights, and there is none"
-            raise RecipeError(what, fix="write training: {ema: 0.99}")
+            raise RecipeError(
+                "a teacher needs averaged weights", fix="write training: {ema: 0.99}"
+            )
         for modality in MODALITIES:
             if getattr(self, modality) == ():
                 raise RecipeError(
@@ -114,22 +122,21 @@ class Recipe:
 
     @property
     def encoders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The encoder names per modality, in modality order; `train` has named them all."""
+        """Return the names of the encoders per modality, in modality order."""
         return self.audio or (), self.visual or ()
 
 
 def shipped() -> dict[str, Path]:
-    """The recipes that come with vaplan, by name."""
+    """Return the paths of the recipes that come with vaplan, by name."""
     folder = Path(str(resources.files("vaplan"))) / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, or a shipped recipe by its name; `changes` are `key=value`, dots for
-    nesting.
+    """Read a recipe.
 
     Args:
-        name: Recipe file or name of a shipped recipe; in `build`, the name for errors.
+        name: Recipe file, or name of a recipe that comes with vaplan.
         changes: Changes `key=value`, with dots for nested keys.
     """
     path = Path(name)
@@ -146,7 +153,7 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
 def parse(
     text: str, *, changes: Sequence[str] = (), file: Path | None = None
 ) -> Recipe:
-    """Check a recipe's text against `Recipe`, after applying the changes.
+    """Read a recipe from text and apply changes.
 
     Args:
         text: Text of the recipe.
@@ -199,7 +206,11 @@ def _build_without_changes(document: Document, tree: dict[str, Any]) -> None:
 
 
 def dump(recipe: Recipe) -> str:
-    """The resolved recipe as YAML, every setting named."""
+    """Write a resolved recipe as YAML, with every setting.
+
+    Args:
+        recipe: Recipe to write.
+    """
     return yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False, allow_unicode=True)
 
 
@@ -219,12 +230,12 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 
 
 def build(kind: Any, value: Any, name: str) -> Any:
-    """Convert a YAML value to a type, or raise RecipeError with the expected type.
+    """Convert a YAML value to a type.
 
     Args:
         kind: Type to convert to.
         value: YAML value.
-        name: Recipe file or name of a shipped recipe; in `build`, the name for errors.
+        name: Name of the value, for errors.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind == Objective:
@@ -257,7 +268,7 @@ def build(kind: Any, value: Any, name: str) -> Any:
             pass
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise RecipeError(f"{name} is {value!r}, expected {_spoken(kind)}")
+    raise RecipeError(f"{name} is {value!r}, expected {_describe_type(kind)}")
 
 
 def _build_within(key: str | int, kind: Any, value: Any, name: str) -> Any:
@@ -269,7 +280,7 @@ def _build_within(key: str | int, kind: Any, value: Any, name: str) -> Any:
 
 
 def _build_objective(value: Any) -> dict[str, Any]:
-    """A number is the weight of a loss; a loss that has settings gets all of them named."""
+    """Build the objective: a number is the weight of a loss; other settings get defaults."""
     if not isinstance(value, Mapping):
         raise RecipeError(
             f"losses is {value!r}, expected losses and their weights",
@@ -308,39 +319,37 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
         raise RecipeError(
             f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`"
         )
-    hints, field_names = get_type_hints(kind), [f.name for f in fields(kind)]
+    hints = get_type_hints(kind)
+    field_names = [one.name for one in fields(kind)]
     for key in value:
         if key not in field_names:
             raise RecipeError(
                 unknown(f"setting of {name}", str(key), field_names)
             ).within(key)
-    needed = [
-        f.name
-        for f in fields(kind)
-        if f.default is MISSING and f.default_factory is MISSING
-    ]
-    absent = [key for key in needed if key not in value]
-    if absent:
-        raise RecipeError(f"{name} lacks {absent[0]!r}")
+    for one in fields(kind):
+        has_default = not (one.default is MISSING and one.default_factory is MISSING)
+        if not has_default and one.name not in value:
+            raise RecipeError(f"{name} lacks {one.name!r}")
     values = {
         key: _build_within(key, hints[key], item, key) for key, item in value.items()
     }
     return kind(**values)
 
 
-def _spoken(kind: Any) -> str:
+def _describe_type(kind: Any) -> str:
     words = {
         float: "a number",
         int: "a whole number",
         str: "a text",
         bool: "true or false",
     }
-    return words.get(
-        kind, "names and values" if get_origin(kind) in (Mapping, dict) else "a list"
-    )
+    is_mapping = get_origin(kind) in (Mapping, dict)
+    return words.get(kind, "names and values" if is_mapping else "a list")
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value

@@ -1,4 +1,4 @@
-"""Timelines as text, one format a file: `EXPORTS` maps a file suffix to what writes it."""
+"""Export formats of timelines: `EXPORTS` maps the ending of a file to a function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +14,17 @@ EXPORTS: dict[str, Callable[[Timeline], str]] = {"json": to_json, "csv": to_csv}
 
 
 def export(timeline: Timeline, path: Path | str) -> Path:
-    """Write a timeline in the format that the file's suffix names; the file is whole or not there.
+    """Write a timeline in the format of the file's ending.
 
     Args:
         timeline: Timeline to write.
-        path: File to write; its ending is the format.
+        path: File to write.
 
-    Raises: UsageError for a suffix that no format has.
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: No format has this ending.
     """
     path = Path(path)
     suffix = path.suffix.removeprefix(".").lower()

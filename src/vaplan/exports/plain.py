@@ -1,4 +1,4 @@
-"""JSON and CSV: everything a timeline says, with times and scores as exact as they are held."""
+"""Timelines as JSON and CSV, with exact times and scores."""
 
 import csv
 import io
@@ -11,13 +11,16 @@ COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 
 
 def to_json(timeline: Timeline) -> str:
-    """One document: video, seconds, events, missing spans and warnings."""
+    """Write a timeline as JSON: video, seconds, events, missing spans and warnings.
+
+    Args:
+        timeline: Timeline to write.
+    """
+    events = [dict(zip(COLUMNS[1:], _cells(event), strict=True)) for event in timeline]
     document = {
         "video": timeline.video,
         "seconds": timeline.seconds,
-        "events": [
-            dict(zip(COLUMNS[1:], _cells(event), strict=True)) for event in timeline
-        ],
+        "events": events,
         "missing": [
             {"modality": modality, "onset": onset, "offset": offset}
             for modality, onset, offset in timeline.missing
@@ -28,22 +31,22 @@ def to_json(timeline: Timeline) -> str:
 
 
 def to_csv(timeline: Timeline) -> str:
-    """The table's six columns; a video without events has one row with an empty class.
+    """Write a timeline as the six columns of a table.
 
-    Ids are written as they are, although a spreadsheet may read one that begins with `-` or `=`
-    as a
-    formula: 151 ids of LLP begin with `-`, and a defused id would be another id.
+    A video without events has one row with an empty class. Ids are written unchanged, although a
+    spreadsheet may read an id that starts with `-` or `=` as a formula: 151 ids of LLP start
+    with `-`, and a changed id would name another video.
+
+    Args:
+        timeline: Timeline to write.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    rows: list[tuple[object, ...]] = [_cells(event) for event in timeline] or [
-        ("",) * len(COLUMNS[1:])
-    ]
-    writer.writerows(
-        [timeline.video, *("" if cell is None else cell for cell in row)]
-        for row in rows
-    )
+    empty_row = (None,) * len(COLUMNS[1:])
+    rows = [_cells(event) for event in timeline] or [empty_row]
+    for row in rows:
+        writer.writerow([timeline.video, *row])  # None is an empty cell
     return text.getvalue()
 
 
@@ -52,6 +55,9 @@ def segment_scores_csv(timeline: Timeline) -> str:
 
     The columns are modality, onset and offset in seconds, and one column a class. Segments
     that a modality lacks have no row.
+
+    Args:
+        timeline: Timeline with the scores of its segments.
 
     Raises:
         ValueError: The timeline has no segment scores.
@@ -63,8 +69,8 @@ def segment_scores_csv(timeline: Timeline) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["modality", "onset", "offset", *scores.classes])
     for m, modality in enumerate(MODALITIES):
-        for t in range(len(scores.values)):
-            if scores.mask[t, m]:
+        for t, exists in enumerate(scores.mask[:, m]):
+            if exists:
                 values = [f"{value:.6g}" for value in scores.values[t, m].tolist()]
                 writer.writerow([modality, t, t + 1, *values])
     return text.getvalue()

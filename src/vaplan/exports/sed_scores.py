@@ -1,8 +1,8 @@
-"""Probabilities of segments as text that sound event detection tools read: the score files of
-sed_scores_eval.
+"""Score files of sed_scores_eval: probabilities of segments as text.
 
-A folder a modality, a tab-separated file a video: onset and offset in seconds, then a column a
-class; one row a segment, without gaps.
+Each modality has a folder with one tab-separated file a video. A row is a segment: onset and offset
+in seconds, then the probability of each class; there are no gaps between rows.
+
 Source: Ebbers, Serizel, Haeb-Umbach, ICASSP 2022 (arXiv 2201.13148), and the format in the README
 of its package.
 """
@@ -20,8 +20,8 @@ from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
 
 TIMES = ("onset", "offset")
-NOTHING = -1.0  # below every probability, so that no threshold marks it
-PLAIN = " @+=,()"  # besides letters, digits and _.-~, what an id keeps in its file name
+NO_SCORE = -1.0  # of a missing segment; below every threshold
+SAFE = " @+=,()"  # characters of an id that stay in its file name, besides letters, digits and _.-~
 
 
 def write_scores(
@@ -35,9 +35,8 @@ def write_scores(
 ) -> None:
     """Write `folder/audio/<id>.tsv` and `folder/visual/<id>.tsv` of every video.
 
-    A file ends with the last segment that either modality has, and holds one row at least; where
-    a modality has nothing before that, its scores are -1. Numbers have nine digits, which tell
-    any two of float32 apart.
+    A file ends with the last segment of either modality and has at least one row. The scores of
+    missing segments are -1. Numbers have nine digits, which distinguish all values of float32.
 
     Args:
         folder: Folder of the files.
@@ -51,17 +50,15 @@ def write_scores(
     header = "\t".join((*TIMES, *taxonomy.classes))
     for video, scores, exists in zip(ids, probability, mask, strict=True):
         segments = int(np.flatnonzero(exists.any(axis=1)).max(initial=0)) + 1
-        shown = np.where(exists[..., None], scores, NOTHING)[:segments]
+        values = np.where(exists[..., None], scores, NO_SCORE)[:segments]
         times = [f"{t * segment_seconds:.9g}" for t in range(segments + 1)]
         for m, modality in enumerate(MODALITIES):
-            rows = zip(times[:-1], times[1:], shown[:, m].tolist(), strict=True)
-            lines = [
-                "\t".join((onset, offset, *(f"{score:.9g}" for score in row)))
-                for onset, offset, row in rows
-            ]
-            write_text(
-                folder / modality / file_name(video), "\n".join([header, *lines]) + "\n"
-            )
+            lines = [header]
+            for t, row in enumerate(values[:, m].tolist()):
+                cells = [times[t], times[t + 1], *(f"{score:.9g}" for score in row)]
+                lines.append("\t".join(cells))
+            path = folder / modality / file_name(video)
+            write_text(path, "\n".join(lines) + "\n")
 
 
 def read_scores(
@@ -71,16 +68,20 @@ def read_scores(
     Float[np.ndarray, "video time modality class"],
     Bool[np.ndarray, "video time modality"],
 ]:
-    """Read the files of `write_scores`: ids in alphabetical order, probabilities and mask.
+    """Read the files of `write_scores`.
 
-    The grid is as long as the longest video; a video that only one modality has a file of is
-    masked in the other.
+    The grid is as long as the longest video. A video without a file for a modality is masked in
+    that modality.
 
     Args:
         folder: Folder of the files.
         taxonomy: Names of the classes.
 
-    Raises: AnnotationError for a file that is not of this format, or of other classes.
+    Returns:
+        Ids in alphabetical order, probabilities, and mask.
+
+    Raises:
+        AnnotationError: A file has another format or other classes.
     """
     files = {
         (path.name, m): path
@@ -91,7 +92,7 @@ def read_scores(
         raise AnnotationError(
             "no score files",
             file=folder,
-            fix="name a folder that holds audio/*.tsv or visual/*.tsv",
+            fix="name a folder that contains audio/*.tsv or visual/*.tsv",
         )
     tables = {
         (unquote(name.removesuffix(".tsv")), m): _read(path, taxonomy)
@@ -99,11 +100,11 @@ def read_scores(
     }
     ids = sorted({video for video, _ in tables})
     shape = len(ids), max(map(len, tables.values())), len(MODALITIES), len(taxonomy)
-    grid = np.full(shape, NOTHING, dtype=np.float32)
+    grid = np.full(shape, NO_SCORE, dtype=np.float32)
     index_of = {video: v for v, video in enumerate(ids)}
     for (video, m), table in tables.items():
         grid[index_of[video], : len(table), m] = table
-    mask = (grid != NOTHING).any(axis=3)
+    mask = (grid != NO_SCORE).any(axis=3)
     return ids, np.where(mask[..., None], grid, np.float32(0)), mask
 
 
@@ -113,7 +114,7 @@ def file_name(video: str) -> str:
     >>> file_name("-DSN_30_40"), file_name("a/b")
     ('-DSN_30_40.tsv', 'a%2Fb.tsv')
     """
-    return f"{quote(video, safe=PLAIN)}.tsv"
+    return f"{quote(video, safe=SAFE)}.tsv"
 
 
 def _check(
@@ -126,13 +127,13 @@ def _check(
                 fix="rename the class",
             )
     if len(set(ids)) < len(ids):
-        raise ValueError("a video is named twice")
+        raise ValueError("an id is repeated")
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError("probabilities lie in [0, 1]")
 
 
 def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
-    """The scores of one file, its columns in the taxonomy's order."""
+    """Read the scores of one file, with the classes in the order of the taxonomy."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -142,18 +143,18 @@ def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
     header, *lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
     expected = [*TIMES, *taxonomy.classes]
     if sorted(header) != sorted(expected) or tuple(header[:2]) != TIMES:
-        what = f"columns are {', '.join(header) or 'missing'}; expected {', '.join(expected)}"
         raise AnnotationError(
-            what,
+            f"columns are {', '.join(header) or 'missing'}; expected {', '.join(expected)}",
             file=path,
             line=1,
-            fix="use the taxonomy that the scores were written with",
+            fix="use the taxonomy of the scores",
         )
     order = [header.index(name) for name in taxonomy.classes]
-    end, rows = None, []
+    end = None
+    rows = list[list[float]]()
     for line, cells in enumerate(lines, start=2):
-        onset, offset, *_ = numbers = _numbers(cells, len(header), path, line)
-        scores = [numbers[column] for column in order]
+        numbers = _read_numbers(cells, len(header), path, line)
+        onset, offset = numbers[: len(TIMES)]
         if (end is not None and onset != end) or not onset < offset:
             raise AnnotationError(
                 f"the segment from {onset:g} to {offset:g} s leaves a gap or goes back",
@@ -161,14 +162,14 @@ def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
                 line=line,
             )
         end = offset
-        rows.append(scores)
+        rows.append([numbers[column] for column in order])
     if not rows:
         raise AnnotationError("no segments", file=path, fix="write one row a segment")
     return np.array(rows, dtype=np.float32)
 
 
-def _numbers(cells: list[str], columns: int, path: Path, line: int) -> list[float]:
-    """The cells of a row; scores are probabilities or -1 throughout."""
+def _read_numbers(cells: list[str], columns: int, path: Path, line: int) -> list[float]:
+    """Read the cells of a row; its scores are all probabilities or all -1."""
     try:
         numbers = [float(cell) for cell in cells]
     except ValueError as error:
@@ -180,12 +181,13 @@ def _numbers(cells: list[str], columns: int, path: Path, line: int) -> list[floa
             f"{len(numbers)} cells, expected {columns}", file=path, line=line
         )
     scores = numbers[len(TIMES) :]
-    if not (
-        all(0 <= score <= 1 for score in scores)
-        or all(score == NOTHING for score in scores)
-    ):
-        fix = "give probabilities in [0, 1], or -1 in all classes where there was nothing to score"
+    are_probabilities = all(0 <= score <= 1 for score in scores)
+    is_missing = all(score == NO_SCORE for score in scores)
+    if not are_probabilities and not is_missing:
         raise AnnotationError(
-            "a score is no probability", file=path, line=line, fix=fix
+            "a score is no probability",
+            file=path,
+            line=line,
+            fix="give probabilities in [0, 1], or -1 for all classes of a missing segment",
         )
     return numbers
