@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
+LONGEST_EXCERPT = 60  # characters of a value
+LONGEST_TEXT = 1000  # characters of an error without its file and its fix
+
 
 class Exit(IntEnum):
     """Exit codes of the command line."""
@@ -36,7 +39,7 @@ class VaplanError(Exception):
         line: int | None = None,
     ) -> None:
         self.what, self.fix, self.file, self.line = (
-            what.rstrip("."),
+            _cut(what.rstrip(".")),
             fix.rstrip("."),
             file,
             line,
@@ -54,6 +57,11 @@ class VaplanError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:  # errors cross process borders whole
         return _rebuild, (type(self), self.what, self.fix, self.file, self.line)
+
+
+def _cut(text: str) -> str:
+    """Cut a text that quotes a long value."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def _rebuild(
@@ -121,6 +129,16 @@ class MachineError(VaplanError):
     exit = Exit.MACHINE
 
 
+def excerpt(value: object) -> str:
+    """Return how a value is written, cut to a length that fits a line.
+
+    >>> excerpt("Dog"), excerpt(["x"] * 100)
+    ("'Dog'", "['x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x',…")
+    """
+    text = repr(value)
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Describe an unknown name with the most similar one and all possible ones.
 
@@ -132,4 +150,4 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.casefold(), folded, n=1)
     hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
     shown = known if len(known) <= 40 else [*known[:40], f"and {len(known) - 40} more"]
-    return f"unknown {kind} {name!r}{hint} Known: {', '.join(shown)}"
+    return f"unknown {kind} {excerpt(name)}{hint} Known: {', '.join(shown)}"
