@@ -132,7 +132,9 @@ def test_what_is_no_score_file_is_named_with_its_line(tmp_path, text, message):
 
 def test_a_file_in_another_encoding_is_an_error(tmp_path):
     (tmp_path / "audio").mkdir()
-    (tmp_path / "audio" / "v.tsv").write_bytes(HEADER.encode("utf-16"))
+    (tmp_path / "audio" / "v.tsv").write_bytes(
+        HEADER.replace("Dog", "Dög").encode("latin-1")
+    )
     with pytest.raises(AnnotationError, match="not UTF-8"):
         read_scores(tmp_path, DOG_AND_CAT)
 

@@ -6,6 +6,8 @@ from enum import IntEnum
 from pathlib import Path
 
 MAX_NAMES = 40  # in a list of known names
+LONGEST_EXCERPT = 60  # characters of a value
+LONGEST_TEXT = 1000  # characters of an error without its file and its fix
 
 
 class Exit(IntEnum):
@@ -43,7 +45,7 @@ class VaplanError(Exception):
         file: Path | str | None = None,
         line: int | None = None,
     ) -> None:
-        self.what = what.rstrip(".")
+        self.what = _cut(what.rstrip("."))
         self.fix = fix.rstrip(".")
         self.file = file
         self.line = line
@@ -59,6 +61,11 @@ class VaplanError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:  # errors cross process borders whole
         return _rebuild, (type(self), self.what, self.fix, self.file, self.line)
+
+
+def _cut(text: str) -> str:
+    """Cut a text that quotes a long value."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def _rebuild(
@@ -126,6 +133,16 @@ class MachineError(VaplanError):
     exit = Exit.MACHINE
 
 
+def excerpt(value: object) -> str:
+    """Return how a value is written, cut to a length that fits a line.
+
+    >>> excerpt("Dog"), excerpt(["x"] * 100)
+    ("'Dog'", "['x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x',…")
+    """
+    text = repr(value)
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Describe an unknown name with the most similar one and all possible ones.
 
@@ -140,4 +157,4 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
         hint = f"; did you mean {by_folded_name[similar[0]]!r}?"
     if len(names) > MAX_NAMES:
         names = [*names[:MAX_NAMES], f"and {len(names) - MAX_NAMES} more"]
-    return f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}"
+    return f"unknown {kind} {excerpt(name)}{hint} Known: {', '.join(names)}"

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -23,7 +23,9 @@ Place = tuple[
 Error = type[VaplanError]
 
 MAX_BYTES = 256 * 1024  # of YAML
+MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_TEXT_BYTES = 2 * 1024**3  # of a table: 10 million rows of 200 bytes
+PIECE_BYTES = 1024 * 1024  # that are read at once
 MAX_DEPTH = 20
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -43,7 +45,7 @@ def plain_text(
     """
     try:
         with path.open("rb") as file:
-            data = file.read(at_most + 1)
+            data = _read_at_most(file, at_most + 1)
     except OSError as fault:
         raise error(
             f"cannot read: {fault.strerror}", file=path, fix="check the path"
@@ -67,6 +69,17 @@ def plain_text(
             "a NUL character", file=path, line=line, fix="save it as UTF-8 text"
         )
     return text
+
+
+def _read_at_most(file: BinaryIO, count: int) -> bytes:
+    """Read bytes piece by piece, so that only what is there takes memory."""
+    data = bytearray()
+    while len(data) < count:
+        piece = file.read(min(PIECE_BYTES, count - len(data)))
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
 
 
 def csv_rows(
@@ -177,6 +190,33 @@ def json_value(
             file=path,
             fix="check that this is the file you meant",
         ) from fault
+
+
+def json_object(path: Path, *, what: str, fix: str, error: Error) -> dict[str, Any]:
+    """Read a JSON file that holds one object, of finite numbers and of valid Unicode.
+
+    Args:
+        path: File to read.
+        what: Name of the content, for errors.
+        fix: What to do if the file is not that.
+        error: Class of the errors that are raised.
+
+    Raises:
+        VaplanError: The file cannot be read, or is not a JSON object.
+    """
+    try:
+        value = json_value(path, error=error, at_most=MAX_JSON_BYTES)
+    except VaplanError as fault:
+        raise error(
+            f"not {what}: {fault.what}", file=path, line=fault.line, fix=fix
+        ) from fault
+    if not isinstance(value, dict):
+        raise error(f"not {what}: no JSON object", file=path, fix=fix)
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as fault:  # 1e999 is infinite, and an escape may be no character
+        raise error(f"not {what}: {fault}", file=path, fix=fix) from fault
+    return value
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Unknown keys and wrong types are errors with a suggestion. A resolved recipe nam
 """
 
 import copy
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -15,7 +16,7 @@ import yaml
 
 from vaplan.arrays import MODALITIES
 from vaplan.decisions import DECISIONS
-from vaplan.errors import RecipeError, unknown
+from vaplan.errors import RecipeError, excerpt, unknown
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
@@ -255,6 +256,7 @@ def build(kind: Any, value: Any, name: str) -> Any:
             )
     elif origin in (Mapping, dict):
         if isinstance(value, Mapping):
+            _refuse_other_keys(value, name)
             return {
                 key: item
                 if arguments[1] is Any
@@ -263,12 +265,24 @@ def build(kind: Any, value: Any, name: str) -> Any:
             }
     elif kind is float and not isinstance(value, bool):
         try:
-            return float(value)  # YAML 1.1 reads 1e-4 as text
-        except (TypeError, ValueError):
-            pass
+            number = float(value)  # YAML 1.1 reads 1e-4 as text
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise RecipeError(f"{name} is {value!r}, expected {_describe_type(kind)}")
+    raise RecipeError(f"{name} is {excerpt(value)}, expected {_describe_type(kind)}")
+
+
+def _refuse_other_keys(value: Mapping[Any, Any], name: str) -> None:
+    """Raise RecipeError for a name that YAML reads as a number, a truth value or a date."""
+    for key in value:
+        if not isinstance(key, str):
+            raise RecipeError(
+                f"{name} has the name {key!r}, expected a text",
+                fix=f'put it in quotes: "{key}"',
+            ).within(str(key))
 
 
 def _build_within(key: str | int, kind: Any, value: Any, name: str) -> Any:
@@ -283,7 +297,7 @@ def _build_objective(value: Any) -> dict[str, Any]:
     """Build the objective: a number is the weight of a loss; other settings get defaults."""
     if not isinstance(value, Mapping):
         raise RecipeError(
-            f"losses is {value!r}, expected losses and their weights",
+            f"losses is {excerpt(value)}, expected losses and their weights",
             fix="write `losses: {video: 1}`",
         )
     terms = dict[str, Any]()
@@ -302,7 +316,7 @@ def _build_term(name: str, term: Any) -> Any:
         if key not in setting_names:
             raise RecipeError(
                 unknown(f"setting of {name}", str(key), setting_names)
-            ).within(key)
+            ).within(str(key))
     kinds = {
         key: tuple[float, ...] if isinstance(value, tuple) else type(value)
         for key, value in setting_names.items()
@@ -317,7 +331,8 @@ def _build_term(name: str, term: Any) -> Any:
 def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
         raise RecipeError(
-            f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`"
+            f"{name} is {excerpt(value)}, expected settings",
+            fix=f"write `{name}: {{…}}`",
         )
     hints = get_type_hints(kind)
     field_names = [one.name for one in fields(kind)]
@@ -325,11 +340,13 @@ def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
         if key not in field_names:
             raise RecipeError(
                 unknown(f"setting of {name}", str(key), field_names)
-            ).within(key)
+            ).within(str(key))
     for one in fields(kind):
         has_default = not (one.default is MISSING and one.default_factory is MISSING)
         if not has_default and one.name not in value:
-            raise RecipeError(f"{name} lacks {one.name!r}")
+            raise RecipeError(
+                f"{name} lacks {one.name!r}", fix=f"write `{one.name}: …`"
+            )
     values = {
         key: _build_within(key, hints[key], item, key) for key, item in value.items()
     }

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vaplan.annotations.annotations import Annotations
 from vaplan.annotations.fields import check_id, number
@@ -22,6 +23,9 @@ ANNOTATIONS = "Annotations.txt"
 SPLITS = ("train", "val", "test")
 FIELDS = ("class", "YouTube id", "quality", "onset", "offset")
 CLIP_SECONDS = 10
+LONGEST_LINE_NUMBER = 9  # digits
+MOST_CLIPS = 1_000_000  # in one file
+FETCH = "fetch it again: `vaplan data fetch ave DIR`"
 # `background@<row>`: clips that hold no event, published as features alone
 BACKGROUND = "background"
 BACKGROUND_FILES = (
@@ -168,7 +172,11 @@ def read_order(path: Path) -> list[int]:
     """The 0-based lines of Annotations.txt that make a split."""
     if path.suffix == ".h5":
         with _dataset(path, "order") as order:
-            return [int(index) for index in order]
+            if len(order.shape) != 1 or order.dtype.kind not in "iu":
+                raise AnnotationError(
+                    "'order' is no list of whole numbers", file=path, fix=FETCH
+                )
+            return [int(index) for index in order[:]]
     lines = plain_text(path).splitlines()
     return [
         _whole(path, number, text)
@@ -178,7 +186,9 @@ def read_order(path: Path) -> list[int]:
 
 
 def _whole(path: Path, line: int, text: str) -> int:
-    if not text.strip().isdecimal():
+    digits = text.strip()
+    is_whole = digits.isascii() and digits.isdecimal()
+    if not is_whole or len(digits) > LONGEST_LINE_NUMBER:
         raise AnnotationError(
             f"{text.strip()!r} is no line number",
             file=path,
@@ -194,8 +204,8 @@ def _count(path: Path) -> int:
 
 
 @contextmanager
-def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
-    """One dataset of an h5 file, not read yet."""
+def _dataset(path: Path, key: str) -> Iterator[Any]:
+    """Yield a data set of an h5 file, which is not read yet and has an entry a clip."""
     try:
         import h5py
     except ImportError as error:
@@ -204,11 +214,17 @@ def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
         ) from error
     try:
         with h5py.File(path, "r") as file:
-            yield file[key]
-    except (OSError, KeyError) as error:
-        fix = "fetch it again: `vaplan data fetch ave DIR`"
+            link = file.get(key, getlink=True)
+            dataset: Any = file[key] if isinstance(link, h5py.HardLink) else None
+            is_dataset = isinstance(dataset, h5py.Dataset) and bool(dataset.shape)
+            if not is_dataset or dataset.is_virtual or dataset.external:
+                raise ValueError("it is not an array in this file")
+            if len(dataset) > MOST_CLIPS:
+                raise ValueError(f"it has more than {MOST_CLIPS:,} entries")
+            yield dataset
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise AnnotationError(
-            f"no dataset {key!r} can be read: {error}", file=path, fix=fix
+            f"no dataset {key!r} can be read: {error}", file=path, fix=FETCH
         ) from error
 
 

@@ -187,14 +187,15 @@ def _parquet_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]
 
     try:
         table = pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)
+        columns = [
+            ["" if v is None else str(v) for v in column.to_pylist()]
+            for column in table.columns
+        ]
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise AnnotationError(
             f"not a Parquet table: {error}", file=path, fix="check the path"
         ) from error
-    columns = [
-        ["" if v is None else str(v) for v in column.to_pylist()]
-        for column in table.columns
-    ]
     return table.column_names, (
         (n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=2)
     )

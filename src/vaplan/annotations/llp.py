@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations
-from vaplan.annotations.fields import check_text, seconds
+from vaplan.annotations.fields import check_id, seconds
 from vaplan.annotations.media_files import YOUTUBE_ID_LENGTH
 from vaplan.annotations.rows import AnnotationRows, Issue, Row
 from vaplan.errors import AnnotationError, UsageError, unknown
@@ -183,17 +183,18 @@ def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str
             raise AnnotationError(
                 what, file=path, line=line, fix="separate the fields by tabs"
             )
-        if not values[0]:
-            raise AnnotationError(
-                "a row without a video id", file=path, line=line, fix="name the video"
-            )
-        check_text("filename", values[0], file=path, line=line)
+        check_id(values[0], file=path, line=line)
         yield line, values
 
 
 def _check_class(name: str, path: Path, line: int) -> None:
     if name not in LLP.classes:
-        raise AnnotationError(unknown("class", name, LLP.classes), file=path, line=line)
+        raise AnnotationError(
+            unknown("class", name, LLP.classes),
+            file=path,
+            line=line,
+            fix="fetch the official file: `vaplan data fetch llp DIR`",
+        )
 
 
 def _refuse_conflicts(listed: Iterable[Row]) -> None:

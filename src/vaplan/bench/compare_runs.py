@@ -136,8 +136,11 @@ def _note(
     names_by_text = defaultdict[str, list[str]](list)
     for name, run in loaded.items():
         if metrics := run.metrics.get(split):
-            data = f"{metrics['videos']} videos of {metrics['data']}"
-            annotations = f"annotations {metrics['annotations']}"
+            videos, source, version = (
+                metrics.get(key, "unknown") for key in ("videos", "data", "annotations")
+            )
+            data = f"{videos} videos of {source}"
+            annotations = f"annotations {version}"
             decision = describe_decision(descriptions[name])
             selection = describe_selection(descriptions[name])
             text = f"{data}, {annotations}; {decision}; {selection}."

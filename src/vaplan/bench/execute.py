@@ -1,6 +1,5 @@
 """Execution of jobs, in this process or in several, with the reasons of failures."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,12 +23,14 @@ from vaplan.bench.steps import (
     Step,
     Train,
 )
-from vaplan.errors import UsageError
+from vaplan.errors import RunError, UsageError
+from vaplan.reading import json_object
 from vaplan.store import stores
 from vaplan.workers import Progress, run_supervised
 from vaplan.workers.faults import Failed, Guarded
 from vaplan.writing import write_json
 
+LONGEST_SECONDS = 1e9  # that a job may have taken
 Failures = dict[str, str]  # reasons by the name of the job
 
 
@@ -156,8 +157,17 @@ def read_cost(job: Job, workspace: Workspace) -> Mapping[str, float]:
     path = cost_path(job, workspace)
     if not path.is_file():
         return {}
-    cost: Mapping[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return cost
+    content = json_object(
+        path,
+        what="the seconds of a job",
+        fix="delete it: nothing else depends on it",
+        error=RunError,
+    )
+    return {
+        name: float(seconds)
+        for name, seconds in content.items()
+        if type(seconds) in (int, float) and 0 <= seconds < LONGEST_SECONDS
+    }
 
 
 Inputs = Mapping[str, Path]  # results of the input jobs by field of the step

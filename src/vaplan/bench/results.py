@@ -1,6 +1,5 @@
 """Results of a bench: scores of every seed, means, deviations and paired differences."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from vaplan.bench.steps import Denoise, Refine
 from vaplan.evaluation import SEED, evaluate
 from vaplan.metrics.intervals import Interval, bootstrap_over_seeds
 from vaplan.metrics.llp import KINDS, LEVELS
-from vaplan.runs import METRICS, read_description
+from vaplan.runs import read_description, read_metrics
 
 SHORT = {
     "audio": "A",
@@ -236,7 +235,7 @@ def _score(job: Job, workspace: Workspace) -> Scores:
 
 def _read_val_scores(run: Path) -> dict[str, Any]:
     """Read the scores on split val, if the training had dense labels there."""
-    metrics = json.loads((run / METRICS).read_text(encoding="utf-8")).get("val", {})
+    metrics = read_metrics(run).get("val", {})
     return flatten_numbers(score_entries(metrics))
 
 
@@ -263,6 +262,8 @@ def describe_decision(description: Mapping[str, Any]) -> str:
         description: Content of `run.json`.
     """
     rule = description["decision"]
+    if not rule:
+        return "unknown decision"
     fitted = ", fitted segments" if isinstance(rule["segments"], dict) else ""
     return f"{rule['rule']} {rule['threshold']:g}{fitted}"
 
@@ -274,6 +275,8 @@ def describe_selection(description: Mapping[str, Any]) -> str:
         description: Content of `run.json`.
     """
     selection = description["selection"]
+    if not selection:
+        return "unknown epoch"
     if selection["select"] == "best" and "by" in selection:
         videos = f" on {selection['on']}" if "on" in selection else ""
         return f"best {selection['by']}{videos}"

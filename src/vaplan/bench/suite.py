@@ -157,6 +157,7 @@ def parse(text: str, *, name: str, folder: Path = Path()) -> Suite:
         raise RecipeError(
             "a suite is a mapping with about, steps and rows", fix="copy a shipped one"
         )
+    tree["steps"] = build(Mapping[str, Any], tree["steps"], "steps")
     sweep = build(Mapping[str, Any], tree.pop("sweep", {}), "sweep")
     if not sweep:
         return Suite(name, "", (_variant(tree, folder),))
@@ -200,7 +201,7 @@ def _substitute(tree: Any, mark: str, value: Any) -> Any:
     """Replace a mark by a value; within a longer text by the digits of the value."""
     if isinstance(tree, dict):
         return {
-            _substitute(key, mark, value): _substitute(item, mark, value)
+            _substitute_in_key(key, mark, value): _substitute(item, mark, value)
             for key, item in tree.items()
         }
     if isinstance(tree, list):
@@ -208,3 +209,8 @@ def _substitute(tree: Any, mark: str, value: Any) -> Any:
     if isinstance(tree, str):
         return value if tree == mark else tree.replace(mark, str(value))
     return tree
+
+
+def _substitute_in_key(key: Any, mark: str, value: Any) -> Any:
+    """Replace a mark in a name, which stays a text."""
+    return key.replace(mark, str(value)) if isinstance(key, str) else key

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 
 from vaplan.errors import AnnotationError
 from vaplan.modalities import MODALITIES
+from vaplan.reading import plain_text
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
 
@@ -134,12 +135,7 @@ def _check(
 
 def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
     """Read the scores of one file, with the classes in the order of the taxonomy."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise AnnotationError(
-            "not UTF-8 text", file=path, fix="save it as UTF-8"
-        ) from error
+    text = plain_text(path)
     header, *lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
     expected = [*TIMES, *taxonomy.classes]
     if sorted(header) != sorted(expected) or tuple(header[:2]) != TIMES:
@@ -160,6 +156,7 @@ def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
                 f"the segment from {onset:g} to {offset:g} s leaves a gap or goes back",
                 file=path,
                 line=line,
+                fix="write one row a segment, in order",
             )
         end = offset
         rows.append([numbers[column] for column in order])
@@ -178,7 +175,10 @@ def _read_numbers(cells: list[str], columns: int, path: Path, line: int) -> list
         ) from None
     if len(numbers) != columns:
         raise AnnotationError(
-            f"{len(numbers)} cells, expected {columns}", file=path, line=line
+            f"{len(numbers)} cells, expected {columns}",
+            file=path,
+            line=line,
+            fix="separate the cells by tabs",
         )
     scores = numbers[len(TIMES) :]
     are_probabilities = all(0 <= score <= 1 for score in scores)

@@ -17,6 +17,7 @@ from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
 
 KEY = "avadataset"
 CHUNK_BYTES = 1 << 28  # largest chunk that is unpacked
+DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError)
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def open_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
         raise PackError(
             f"no valid HDF5 file ({error})", file=path, fix=DOWNLOAD
         ) from error
-    with file:
+    with file, _structure_errors(path):
         link = file.get(KEY, getlink=True)
         if link is None:
             names = ", ".join(sorted(file)[:5]) or "nothing"
@@ -60,6 +61,17 @@ def open_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
             )
         _check(file[KEY], path, shape)
         yield file[KEY]
+
+
+@contextmanager
+def _structure_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of `h5py` on a damaged file into a `PackError`."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise PackError(
+            f"no valid HDF5 file ({error})", file=path, fix=DOWNLOAD
+        ) from error
 
 
 def _check(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
@@ -122,7 +134,7 @@ def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
         )
     try:
         array: np.ndarray = rows[row]
-    except OSError as error:
+    except DAMAGED as error:
         raise PackError(
             f"row {row} cannot be unpacked ({error})", file=path, fix=DOWNLOAD
         ) from error

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float32
 from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
 from vaplan.store import shards
-from vaplan.store.card import Card, canonical, digest, plain, read_json
+from vaplan.store.card import Card, canonical, changed, digest, plain, read_json
 from vaplan.store.rows import STATUSES, Entry, from_row, intact, to_row
 from vaplan.writing import write_bytes
 
@@ -113,6 +113,8 @@ class Store:
         """Return the ids of the planned videos in order."""
         path = self.folder / PLAN
         videos: list[str] = read_json(path) if path.exists() else []
+        if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
+            raise changed(path)
         return videos
 
     def plan(self, videos: Iterable[str]) -> None:
@@ -189,7 +191,12 @@ class Store:
         for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
             content, _ = shards.load_all_columns(paths[shard])
             for row in content.take(pa.array(np.sort(rows))).to_pylist():
-                yield from_row(row, dimension=dimension, dtype=self.card.dtype)
+                yield from_row(
+                    row,
+                    dimension=dimension,
+                    dtype=self.card.dtype,
+                    file=paths[shard],
+                )
 
     def read(
         self, videos: Sequence[str], *, zeros: Callable[..., np.ndarray] = np.zeros
@@ -295,9 +302,9 @@ class Store:
         content = path.read_bytes()
         try:
             planned = json.loads(content)
-        except ValueError:
+            return content == canonical(planned) and videos <= {*planned}
+        except (ValueError, TypeError, RecursionError):
             return False
-        return content == canonical(planned) and videos <= {*planned}
 
     def _latest(self, columns: list[str]) -> pa.Table:
         return shards.latest(self.folder, columns)

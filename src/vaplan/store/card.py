@@ -11,6 +11,8 @@ from typing import Any
 from vaplan.errors import MachineError, StoreError
 
 FORMAT = 1
+DTYPES = ("float16", "float32", "float64")
+MAX_DIMENSION = 2**24
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Card:
             StoreError: The file has changed.
         """
         document = read_json(path)
+        if not isinstance(document, dict):
+            raise changed(path)
         if document.get("format") != FORMAT:
             raise MachineError(
                 f"store of format {document.get('format')}; this vaplan reads format {FORMAT}",
@@ -53,9 +57,23 @@ class Card:
             )
         document.pop("digest", None)
         try:
-            return cls(**document)
+            card = cls(**document)
         except TypeError as error:
-            raise _changed(path) from error
+            raise changed(path) from error
+        if not card.is_valid():
+            raise changed(path)
+        return card
+
+    def is_valid(self) -> bool:
+        """Return whether every value has the type and the range of its field."""
+        texts = (self.encoder, self.dtype, self.vaplan)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and self.dtype in DTYPES
+            and type(self.dimension) is int
+            and 1 <= self.dimension <= MAX_DIMENSION
+            and isinstance(self.provenance, dict)
+        )
 
     def sealed(self) -> bytes:
         """Return the content of its file, which includes its digest."""
@@ -106,12 +124,19 @@ def read_json(path: Path) -> Any:
         StoreError: The file has changed.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise _changed(path) from error
+        value = json.loads(path.read_text("utf-8"))
+        canonical(value)  # refuses numbers and texts that no writer makes
+    except (ValueError, RecursionError) as error:
+        raise changed(path) from error
+    return value
 
 
-def _changed(path: Path) -> StoreError:
+def changed(path: Path) -> StoreError:
+    """Make the error for a file that is not what the store wrote.
+
+    Args:
+        path: File of the store.
+    """
     return StoreError(
         "changed since it was written",
         file=path,

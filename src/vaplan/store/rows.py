@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,13 +100,16 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
     return row | {"checksum": checksum(row)}
 
 
-def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
+def from_row(
+    row: dict[str, Any], *, dimension: int, dtype: str, file: Path | None = None
+) -> Entry:
     """Convert a row to an entry.
 
     Args:
         row: Row of a shard.
         dimension: Number of values of a segment.
         dtype: Number type of the store.
+        file: Shard of the row, for errors.
 
     Raises:
         StoreError: The row has changed.
@@ -114,7 +118,9 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     segments = row["segments"]
     if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
         raise StoreError(
-            f"the features of {video} changed since they were written", fix=VERIFY
+            f"the features of {video} changed since they were written",
+            file=file,
+            fix=VERIFY,
         )
     mask = np.frombuffer(row["mask"], dtype=bool)
     feature = None
@@ -124,10 +130,11 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
             raise StoreError(
                 f"the features of {video} are {flat.size} numbers, expected {segments} x "
                 f"{dimension}",
+                file=file,
                 fix=VERIFY,
             )
         feature = flat.reshape(segments, dimension).astype(np.float32)
-        check(video, feature, mask, dimension)
+        check(video, feature, mask, dimension, file=file)
     return Entry(
         video=row["video"],
         feature=feature,
@@ -144,6 +151,8 @@ def check(
     feature: Float[np.ndarray, "time feature"],
     mask: Bool[np.ndarray, " time"],
     dimension: int,
+    *,
+    file: Path | None = None,
 ) -> None:
     """Check the shape and the values of features.
 
@@ -152,6 +161,7 @@ def check(
         feature: Features of the video.
         mask: Segments that exist.
         dimension: Number of values of a segment.
+        file: Shard of the video, for errors.
 
     Raises:
         StoreError: The shape is another one, or a value is not finite.
@@ -161,12 +171,14 @@ def check(
         raise StoreError(
             f"the features of {video} have shape {feature.shape}, expected {expected} "
             "(time, feature)",
+            file=file,
             fix=VERIFY,
         )
     not_finite = int(np.count_nonzero(~np.isfinite(feature[mask])))
     if not_finite:
         raise StoreError(
             f"{not_finite} of the features of {video} are not finite numbers",
+            file=file,
             fix=VERIFY,
         )
 

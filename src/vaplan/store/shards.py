@@ -175,7 +175,7 @@ def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Bl
         feature = content.view(card.dtype).reshape(-1, card.dimension)
     if not (is_intact and has_expected_sizes and np.isfinite(feature).all()):
         for row in table.to_pylist():  # raises an error that names the changed row
-            from_row(row, dimension=card.dimension, dtype=card.dtype)
+            from_row(row, dimension=card.dimension, dtype=card.dtype, file=shard)
     return Block(segments, mask.view(bool), has_feature, feature)
 
 
@@ -192,9 +192,30 @@ def _join_bytes(
 
 def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
     try:
-        return pq.ParquetFile(source).read([*columns], use_threads=False)
+        table = pq.ParquetFile(source).read([*columns], use_threads=False)
+        table.validate(full=True)
+        problem = _find_problem(table, columns, size=shard.stat().st_size)
     except (OSError, pa.ArrowException) as error:
         raise _describe_failure(shard, error) from error
+    if problem:
+        raise StoreError(f"cannot be read ({problem})", file=shard, fix=REWRITE)
+    return table
+
+
+def _find_problem(table: pa.Table, columns: Sequence[str], *, size: int) -> str:
+    """Describe what no writer of shards would have written, or return an empty text."""
+    for name in columns:
+        if table.column_names.count(name) != 1:
+            return f"it must have one column {name!r}"
+        if table[name].type != SCHEMA.field(name).type:
+            return f"column {name!r} holds {table[name].type}"
+        if table[name].null_count and name != "embedding":
+            return f"column {name!r} has an empty cell"
+    if "segments" in columns and len(table):
+        extremes = pc.min_max(table["segments"]).as_py()
+        if not 0 <= extremes["min"] <= extremes["max"] <= size:  # a mask takes a byte
+            return "it names more segments than it holds"
+    return ""
 
 
 def _describe_failure(shard: Path, error: Exception) -> VaplanError:
