@@ -2,20 +2,32 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from vaplan import read_table
+from vaplan.bench import demo
 from vaplan.bench.demo import EXAMPLES, Demo, run_demo
 from vaplan.errors import UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.llp import KINDS, LEVELS
 
 
+FEW_EPOCHS = tuple(c.replace("epochs=20", "epochs=3") for c in demo.CHANGES)
+
+
+def run_small_demo(out: Path, *, seed: int = 3) -> Demo:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "CHANGES", FEW_EPOCHS)
+        return run_demo(
+            out, videos=40, seed=seed, bars=lambda _: lambda *_: None, seeds=2
+        )
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    out = tmp_path_factory.mktemp("demo")
-    return run_demo(out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2)
+    return run_small_demo(tmp_path_factory.mktemp("demo"))
 
 
 def test_its_document_has_the_promised_form(result: Demo) -> None:
@@ -79,11 +91,11 @@ def test_running_it_again_renders_and_trains_nothing_and_says_the_same(
         path: path.stat().st_mtime_ns
         for path in [*out.rglob("*.mp4"), *out.rglob("*.safetensors")]
     }
-    again = run_demo(out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2)
+    again = run_small_demo(out)
     assert again.numbers() == result.numbers()
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_folder_with_videos_of_another_seed_is_refused(result: Demo) -> None:
     with pytest.raises(UsageError, match="contains videos of seed 3, not 4"):
-        run_demo(result.page.parent, videos=60, seed=4, bars=lambda _: lambda *_: None)
+        run_small_demo(result.page.parent, seed=4)

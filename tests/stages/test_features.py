@@ -155,6 +155,6 @@ def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(
 
 def test_a_store_of_another_encoder_is_refused(world: World) -> None:
     with pytest.raises(
-        StoreError, match=r"store of another encoder: asked for audio:clap:x"
+        StoreError, match=r"store of another encoder: it has no audio:clap:x"
     ):
         read_inputs(world.store, (("clap:x",), ("embedded",)), world.data.ids)

@@ -46,7 +46,7 @@ def test_a_store_of_another_sampling_is_refused(
     world: World, valor: Path, other: str
 ) -> None:
     with pytest.raises(
-        StoreError, match=f"begun with --sampling valor, not {other}"
+        StoreError, match=f"started with --sampling valor, not {other}"
     ) as caught:
         stages.features(
             world.data,
