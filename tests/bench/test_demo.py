@@ -13,7 +13,6 @@ from vaplan.errors import UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.llp import KINDS, LEVELS
 
-
 FEW_EPOCHS = tuple(c.replace("epochs=20", "epochs=3") for c in demo.CHANGES)
 
 
