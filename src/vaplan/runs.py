@@ -35,7 +35,13 @@ from vaplan.reading import json_object, plain_text
 from vaplan.recipe import Recipe
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import Epoch, seeded
-from vaplan.writing import sha256, write_json, write_tensors, write_text
+from vaplan.writing import (
+    replace_together,
+    sha256,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 RECIPE = "recipe.yaml"
 DESCRIPTION = "run.json"
@@ -186,27 +192,31 @@ def make_model(
 def save(run: Run) -> Run:
     """Write a run into its folder.
 
-    `run.json` is written last, so a folder that contains it is complete.
+    All files are written before one of an earlier run is replaced. `run.json` appears last, so a
+    folder that contains it is complete.
+
+    Raises:
+        MachineError: The files cannot be written; an earlier run in the folder is unchanged.
     """
-    folder = run.folder
-    (folder / DESCRIPTION).unlink(missing_ok=True)
-    write_text(folder / RECIPE, recipes.dump(run.recipe))
-    write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
-    write_tensors(folder / WEIGHTS, run.model.state_dict())
-    write_json(folder / METRICS, run.metrics)
-    versions = {name: version(name) for name in LIBRARIES}
-    description = Description(
-        classes=run.taxonomy.classes,
-        feature_sizes=run.feature_sizes,
-        segments=run.segments,
-        weights_sha256=sha256(folder / WEIGHTS),
-        decision=_describe_decision(run),
-        selection=_describe_selection(run),
-        inputs=dict(run.inputs),
-        environment=dict(run.environment),
-        versions=versions | {"python": platform.python_version()},
-    )
-    write_json(folder / DESCRIPTION, asdict(description))
+    with replace_together(run.folder, last=DESCRIPTION) as folder:
+        history = "".join(json.dumps(epoch) + "\n" for epoch in run.history)
+        write_text(folder / RECIPE, recipes.dump(run.recipe))
+        write_text(folder / LOG, history)
+        write_tensors(folder / WEIGHTS, run.model.state_dict())
+        write_json(folder / METRICS, run.metrics)
+        versions = {name: version(name) for name in LIBRARIES}
+        description = Description(
+            classes=run.taxonomy.classes,
+            feature_sizes=run.feature_sizes,
+            segments=run.segments,
+            weights_sha256=sha256(folder / WEIGHTS),
+            decision=_describe_decision(run),
+            selection=_describe_selection(run),
+            inputs=dict(run.inputs),
+            environment=dict(run.environment),
+            versions=versions | {"python": platform.python_version()},
+        )
+        write_json(folder / DESCRIPTION, asdict(description))
     return run
 
 
