@@ -55,6 +55,14 @@ def fit(
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
     allow_outside: AllowOutsideOption = False,
+    add: Annotated[
+        bool,
+        typer.Option(
+            "--add",
+            help="Add these videos to those of the run and train again; only new videos are "
+            "encoded.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -76,6 +84,8 @@ def fit(
             --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
 
     Without a table: `vaplan fit videos --tags-from-folders --run run`
+
+    More videos later: `vaplan fit more.csv --media videos --run run --add`
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
@@ -95,6 +105,7 @@ def fit(
             compute=Compute(device, precision),
             sampling=sampling,
             allow_outside=allow_outside,
+            add=add,
             overwrite=overwrite,
             message=print_message,
             bars=bars,

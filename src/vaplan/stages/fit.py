@@ -47,6 +47,7 @@ def fit(
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     allow_outside: bool = False,
+    add: bool = False,
     overwrite: bool = False,
     message: Message = _ignore_message,
     progress: Progress | None = None,
@@ -69,6 +70,8 @@ def fit(
         compute: Device and precision of the encoders.
         sampling: Name of the frame sampling.
         allow_outside: Accept paths that lead out of the media folder.
+        add: Add the videos to those of the run and train again; a video that the run has
+            already gets its new tags. Only new videos are encoded.
         overwrite: Replace a finished run that was trained on other tags.
         message: Called with lines about the data and the steps.
         progress: Called after every video of `features`, then after every epoch of each
@@ -82,7 +85,7 @@ def fit(
     Raises:
         UsageError: `media` is missing, or given beside folders that are the tags.
         RunError: The folder contains a finished run that was trained on other tags, and
-            `overwrite` is false.
+            both `add` and `overwrite` are false.
     """
     if bars is None:
 
@@ -94,7 +97,9 @@ def fit(
         Path(tags), media, tags_from_folders=tags_from_folders, message=message
     )
     table = run / "annotations.csv"
-    if not overwrite:
+    if add:
+        rows = _add_to_run(table, rows, message)
+    elif not overwrite:
         _refuse_other_tags(table, rows)
     write_rows(table, rows)
     data = read_data(f"table:{table}")
@@ -137,7 +142,9 @@ def fit(
     )
     if probability:
         message("training, refining the labels by out-of-fold parsers, training again")
-        first_run = train(recipe, run / "first", progress=bars("train", "epochs"))
+        first_run = _train(
+            recipe, run / "first", message=message, progress=bars("train", "epochs")
+        )
         refined = refine(
             first_run.folder,
             labelling.table,
@@ -146,8 +153,34 @@ def fit(
             progress=bars("refine", "epochs"),
         )
         recipe = replace(recipe, labels=str(refined.table))
-    trained = train(recipe, run, progress=bars("train", "epochs"))
+    trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
     return trained, outcome.failed
+
+
+def _train(
+    recipe: recipes.Recipe, run: Path, *, message: Message, progress: Progress | None
+) -> Run:
+    """Train, unless the folder contains this very training; say if another one is replaced."""
+    description = run / runs.DESCRIPTION
+    before = description.read_bytes() if description.is_file() else None
+    trained = train(recipe, run, overwrite=True, progress=progress)
+    if before is not None and before != description.read_bytes():
+        message(f"run {run}: trained again, because its videos, tags or labels changed")
+    return trained
+
+
+def _add_to_run(table: Path, rows: Sequence[Row], message: Message) -> Sequence[Row]:
+    """Return the rows of a run's table and the given ones, which replace those of their videos."""
+    if not table.is_file():
+        return rows
+    old_rows = read_rows(table).rows
+    old_ids = {row.video for row in old_rows}
+    new_ids = {row.video for row in rows}
+    message(
+        f"{len(new_ids - old_ids)} videos are new, {len(new_ids & old_ids)} get new tags, "
+        f"{len(old_ids - new_ids)} stay as they are"
+    )
+    return [*(row for row in old_rows if row.video not in new_ids), *rows]
 
 
 def _read_tags_and_media(
@@ -200,8 +233,8 @@ def _refuse_other_tags(table: Path, rows: Sequence[Row]) -> None:
             f"it contains a finished run that was trained on other tags: {added} videos "
             f"are new, {removed} are gone and {changed} have other tags",
             file=run,
-            fix="give another folder with --run, or add --overwrite to train again; "
-            "features of the videos that stay are kept",
+            fix="give another folder with --run; add --add to add these videos to the run's, or "
+            "--overwrite to train on these tags alone. Features are not computed again",
         )
 
 
