@@ -70,7 +70,7 @@ def test_the_modality_is_that_of_the_version_or_as_said(
     data = merge_rows(read(path, annotations=annotations))
     assert {event.modality for event in data.events["a"]} == modalities
     kinds = {issue.kind for issue in find_issues(read(path, annotations=annotations))}
-    only = {"audio": "sound only", "visual": "pictures only"}
+    only = {"audio": "audio only", "visual": "visual only"}
     assert kinds == {only[m] for m in modalities if len(modalities) == 1}
 
 
@@ -114,7 +114,7 @@ GOOD = {"segment": [0, 1], "label": "Dog"}
         ([], r"json: database is \[\], expected an object"),
         ({"": entry()}, "a row without a video id"),
         ({"a": 1}, r"database\['a'\] is 1, expected an object"),
-        ({"a": {}}, r"database\['a'\] has no key 'subset'; found: none"),
+        ({"a": {}}, r"database\['a'\] has no key 'subset'; keys: none"),
         ({"a": {"subset": 1}}, r"\['a'\]\.subset is 1, expected a text"),
         ({"a": {"subset": "all"}}, r"subset is 'all', expected train, val or test"),
         ({"a": entry(duration=-1)}, r"\.duration is -1, expected a number of seconds"),
@@ -132,7 +132,7 @@ GOOD = {"segment": [0, 1], "label": "Dog"}
         ),
         (
             {"a": entry() | {"annotations": [{"segment": [0, 1]}]}},
-            r"annotations\[0\] has no key 'label'; found: 'segment'",
+            r"annotations\[0\] has no key 'label'; keys: 'segment'",
         ),
         ({"a": entry()}, "no class occurs in it"),
         ({}, "no class occurs in it"),

@@ -61,7 +61,7 @@ def test_strong_labels_are_events_that_are_heard(tmp_path: Path) -> None:
         )
     }
     assert data.videos[0].split == "test"
-    assert [issue.kind for issue in find_issues(rows)] == ["sound only"]
+    assert [issue.kind for issue in find_issues(rows)] == ["audio only"]
 
 
 def test_tags_and_events_of_one_clip_meet(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_fault_names_file_line_and_value(
     [
         ('{"id": 1}', r"ontology\.json: the document is .*, expected a list"),
         ("[1]", r"ontology\.json: \[0\] is 1, expected an object"),
-        ('[{"id": "/m/a"}]', r"ontology\.json: \[0\] has no key 'name'; found: 'id'"),
+        ('[{"id": "/m/a"}]', r"ontology\.json: \[0\] has no key 'name'; keys: 'id'"),
         ('[{"id": "/m/a", "name": 3}]', r"\[0\]\.name is 3, expected a text"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_file_name_alone_says_that_nothing_occurs(tmp_path: Path) -> None:
 
 def test_the_first_event_says_that_nothing_is_known_of_pictures(tmp_path: Path) -> None:
     (issue,) = find_issues(read(write(tmp_path, STRONG)))
-    assert (issue.kind, issue.line) == ("sound only", 2)
+    assert (issue.kind, issue.line) == ("audio only", 2)
 
 
 @pytest.mark.parametrize(

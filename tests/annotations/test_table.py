@@ -206,11 +206,11 @@ def test_a_decimal_comma_is_an_error_and_no_other_number(tmp_path: Path) -> None
 def test_a_header_without_commas_lists_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(
         AnnotationError,
-        match=r"events\.csv:1: column 'video' is missing; found: id label",
+        match=r"events\.csv:1: column 'video' is missing; columns: id label",
     ):
         read_table(table(tmp_path, "id label\na Dog\n"))
     with pytest.raises(
-        AnnotationError, match=r"events\.csv:1: column 'class' stands there twice"
+        AnnotationError, match=r"events\.csv:1: column 'class' occurs twice"
     ):
         read_table(
             table(tmp_path, HEADER.replace("score", "score,class") + "a,,Dog,,,,Cat\n")

@@ -1,5 +1,5 @@
-"""AVE (audio-visual events): 4,143 ten-second clips, each with one event that is both heard and
-seen.
+"""AVE (audio-visual events): 4,143 ten-second clips, each with one event that is audible and
+visible.
 
 A clip's id is `<YouTube id>@<line>`, the 0-based line of Annotations.txt that the split orders
 index, because 45 YouTube ids occur in more than one line.

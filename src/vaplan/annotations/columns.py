@@ -1,7 +1,7 @@
 """Columns of a table: the delimiter, the header names that are understood, and the cells.
 
-CSV (with commas, semicolons, tabs or bars) or Parquet. Every field is read as text first, so
-nothing turns into a missing value by chance.
+A table is a CSV (with commas, semicolons, tabs or bars) or Parquet. Every field is read as text,
+so that no field turns into a missing value.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +12,9 @@ from vaplan.annotations.fields import id_of_file, id_of_path
 from vaplan.errors import AnnotationError
 from vaplan.reading import csv_text
 
-Cells = Mapping[str, str]  # from what a column means to the text of its field
+Cells = Mapping[str, str]  # text of each field, by the meaning of its column
 
+# Names of the columns by meaning; the first name has priority, and case does not matter.
 MEANINGS: Mapping[str, tuple[str, ...]] = {
     "video": ("video", "filename", "file", "id"),
     "modality": ("modality",),
@@ -24,20 +25,20 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
     "path": ("path",),
     "split": ("split",),
     "tags": ("tags",),
-}  # the names of each column, the first before the others; case does not matter
+}
 TIMES = ("onset", "offset")
-FILE_NAMES = ("filename", "file")  # their ids are file names, which may have an ending
-SEVERAL = "event_labels"  # a list of tags where the table has no times
+FILE_NAMES = ("filename", "file")  # columns of file names, which may have an ending
+TAG_LIST = "event_labels"  # a list of tags, in a table without times
 DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table mean.
+    """Columns of a table.
 
     Attributes:
-        header: The names as they are written.
-        meanings: What each column means, "" for one that is not used.
+        header: Names as in the file.
+        meanings: Meaning of each column; empty for a column that is not used.
     """
 
     header: tuple[str, ...]
@@ -51,7 +52,11 @@ class Columns:
         return dict(zip(self.header, self.meanings, strict=True))
 
     def position(self, meaning: str) -> int:
-        """Return the position of the column with a meaning."""
+        """Return the position of the column with a meaning.
+
+        Args:
+            meaning: One of `MEANINGS`.
+        """
         return self.meanings.index(meaning)
 
 
@@ -85,12 +90,12 @@ def _meanings(header: Sequence[str], path: Path) -> list[str]:
     names = [name.casefold() for name in header]
     meanings = [""] * len(names)
     for meaning, known in MEANINGS.items():
-        places = [i for i, name in enumerate(names) if name == known[0]]
-        places = places or [i for i, name in enumerate(names) if name in known]
-        if len(places) > 1:
-            raise _ambiguous(meaning, [header[place] for place in places], path)
-        for place in places:
-            meanings[place] = meaning
+        positions = [i for i, name in enumerate(names) if name == known[0]]
+        positions = positions or [i for i, name in enumerate(names) if name in known]
+        if len(positions) > 1:
+            raise _ambiguous(meaning, [header[i] for i in positions], path)
+        for position in positions:
+            meanings[position] = meaning
     return _as_tags(names, meanings)
 
 
@@ -100,16 +105,16 @@ def _as_tags(names: Sequence[str], meanings: list[str]) -> list[str]:
     if "tags" in meanings:
         has_class = "class" in meanings
         return ["" if has_class and m == "tags" else m for m in meanings]
-    if SEVERAL in names and not has_times:
-        place = names.index(SEVERAL)
-        if meanings[place] == "class":
-            meanings[place] = "tags"
+    if TAG_LIST in names and not has_times:
+        position = names.index(TAG_LIST)
+        if meanings[position] == "class":
+            meanings[position] = "tags"
     return meanings
 
 
 def _ambiguous(meaning: str, names: Sequence[str], path: Path) -> AnnotationError:
     if len({name.casefold() for name in names}) == 1:
-        what = f"column {names[0]!r} stands there twice"
+        what = f"column {names[0]!r} occurs twice"
     else:
         what = f"columns {' and '.join(map(repr, names))} could each be the {meaning}"
     fix = f"name one of them {meaning}, and the others otherwise"
@@ -117,8 +122,8 @@ def _ambiguous(meaning: str, names: Sequence[str], path: Path) -> AnnotationErro
 
 
 def _check(columns: Columns, path: Path) -> None:
-    """Raise AnnotationError if the columns do not say which class is in which video."""
-    found = ", ".join(columns.header)
+    """Raise AnnotationError if the columns of videos, classes or times are incomplete."""
+    header = ", ".join(columns.header)
 
     def fail(what: str, fix: str) -> AnnotationError:
         return AnnotationError(what, file=path, line=1, fix=fix)
@@ -126,27 +131,27 @@ def _check(columns: Columns, path: Path) -> None:
     if "video" not in columns and "path" not in columns:
         known = ", ".join(MEANINGS["video"])
         raise fail(
-            f"column 'video' is missing; found: {found}",
+            f"column 'video' is missing; columns: {header}",
             f"name the columns video,class or video,tags; {known} and path are "
             "understood as the video",
         )
     if "class" not in columns and "tags" not in columns:
         known = ", ".join(MEANINGS["class"])
         raise fail(
-            f"column 'class' is missing; found: {found}",
+            f"column 'class' is missing; columns: {header}",
             f"name it class; {known} and tags are understood",
         )
     if ("onset" in columns) != ("offset" in columns):
-        absent, there = TIMES if "offset" in columns else TIMES[::-1]
+        absent, present = TIMES if "offset" in columns else TIMES[::-1]
         known = ", ".join(MEANINGS[absent])
         raise fail(
-            f"column {absent!r} is missing beside {there!r}; found: {found}",
+            f"column {absent!r} is missing beside {present!r}; columns: {header}",
             f"add it; {known} are understood",
         )
     if "tags" in columns and any(n in columns for n in ("modality", *TIMES, "score")):
         raise fail(
-            "a column `tags` says what occurs somewhere in a video, but there are "
-            f"columns about single events; found: {found}",
+            "a column `tags` is about whole videos, but other columns are about single "
+            f"events; columns: {header}",
             "write one row an event, with the column class",
         )
 
@@ -158,7 +163,7 @@ def _cells(
         "video" in columns
         and columns.header[columns.position("video")].casefold() in FILE_NAMES
     )
-    fix = "quote fields that hold commas"
+    fix = "quote fields that contain commas"
     if "tags" in columns:
         fix = 'quote tags that contain commas, as in dog.mp4,"Dog,Speech", or separate tags by ;'
     for line, values in lines:
@@ -172,7 +177,7 @@ def _cells(
 
 
 def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The file by the first delimiter that shows a video; spreadsheets write several."""
+    """Read a file with the first delimiter that gives a column of videos."""
     for delimiter in DELIMITERS:
         header, lines = csv_text(path, delimiter=delimiter)
         names = {name.casefold() for name in header}

@@ -1,6 +1,6 @@
 """Sound events as DCASE and sed_eval write them: `filename, onset, offset, event_label`.
 
-Every event is in the audio; nothing is said about pictures. The file has a header or none; fields
+All events are in the audio; the frames have no labels. The file has a header or none; fields
 are separated by tabs, commas or semicolons. Without a header the number of fields says what they
 are, as in sed_eval (https://tut-arg.github.io/sed_eval): Mesaros, Heittola, Virtanen, 2016.
 """
@@ -70,7 +70,7 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
         source=path,
         taxonomy=classes_of(rows, path),
         rows=rows,
-        version=f"{path.name}, sound only",
+        version=f"{path.name}, audio only",
         files=tuple(file for file in files if file in used),
         issues=tuple(one_modality(rows)),
     )

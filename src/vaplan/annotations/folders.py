@@ -16,11 +16,11 @@ EXAMPLE = "videos/Dog/a.mp4"
 
 @dataclass(frozen=True)
 class FolderTags:
-    """The tags that the folders of some media files give.
+    """Tags from the folders of media files.
 
     Attributes:
         rows: One row for each tag of each video, with its path below the folder.
-        notes: What was left out or joined, one line each.
+        notes: Lines about files that were left out or joined.
     """
 
     rows: tuple[Row, ...]
@@ -51,19 +51,19 @@ def read_folder_tags(folder: Path) -> FolderTags:
             file=folder,
             fix=f"give the folder of the class folders, as in {EXAMPLE}",
         )
-    found = list_media_files([folder])
-    tagged = [file for file in found.files if _class_of(file, folder)]
+    media = list_media_files([folder])
+    tagged = [file for file in media.files if _class_of(file, folder)]
     if not tagged:
         raise AnnotationError(
-            f"none of its {len(found.files)} media files lies in a class folder",
+            f"none of its {len(media.files)} media files lies in a class folder",
             file=folder,
             fix=f"put the files of each class into a folder with its name, as in {EXAMPLE}",
         )
     groups = _same_content(tagged)
     rows = tuple(row for group in groups for row in _rows(group, folder))
-    untagged = len(found.files) - len(tagged)
+    untagged = len(media.files) - len(tagged)
     copies = len(tagged) - len(groups)
-    return FolderTags(rows, tuple(_notes(untagged, copies, found.trees)))
+    return FolderTags(rows, tuple(_notes(untagged, copies, media.trees)))
 
 
 def _class_of(file: MediaFile, folder: Path) -> str:
@@ -84,7 +84,7 @@ def _rows(group: Sequence[MediaFile], folder: Path) -> Iterator[Row]:
 
 
 def _check_name(column: str, name: str, path: Path) -> None:
-    """Raise AnnotationError for a name that a table could not hold."""
+    """Raise AnnotationError for a name that is not valid in a table."""
     check_text(column, name, file=path, line=None)
     if name != name.strip():
         raise AnnotationError(

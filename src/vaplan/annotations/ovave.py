@@ -1,4 +1,4 @@
-"""OV-AVEBench: ten-second clips, each with the seconds in which its event is heard and seen.
+"""OV-AVEBench: ten-second clips, each with the seconds in which its event is audible and visible.
 
 A folder holds `ovave_dataset_meta.csv` (`split, cls_name, cls_type, vid_name`) and the labels,
 `released_ovavel_dataset_anno.json` or `ovavel_dataset_anno.json` (`{ID: {"category": …, "label":

@@ -1,4 +1,4 @@
-"""What the readers of published data sets share: files, splits, classes, and values of JSON."""
+"""Helpers of the readers of published data sets: files, splits, classes, values of JSON."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,12 +24,13 @@ SPLIT_OF_WORD: Mapping[str, str] = {
     "eval": "test",
     "evaluation": "test",
 }
+# By modality: kind of the issue, description of the events, and the other modality.
 ONE_MODALITY: Mapping[str, tuple[str, str, str]] = {
-    MODALITIES[AUDIO]: ("sound only", "heard and none is seen", MODALITIES[VISUAL]),
-    MODALITIES[VISUAL]: ("pictures only", "seen and none is heard", MODALITIES[AUDIO]),
-}  # kind of the issue, what the events are, and the other modality
+    MODALITIES[AUDIO]: ("audio only", "in the audio", MODALITIES[VISUAL]),
+    MODALITIES[VISUAL]: ("visual only", "in the frames", MODALITIES[AUDIO]),
+}
 KINDS: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text"}
-LONGEST_SHOWN = 60  # characters of a value in an error
+MAX_EXCERPT = 60  # characters of a value in an error
 
 
 def refuse_version(path: Path, annotations: str, name: str) -> None:
@@ -52,7 +53,7 @@ def find_file(path: Path, name: str) -> Path:
     """Return the file itself, or the file of a name in a folder.
 
     Args:
-        path: File, or folder that holds it.
+        path: File, or its folder.
         name: Name of the published file.
 
     Raises:
@@ -61,13 +62,13 @@ def find_file(path: Path, name: str) -> Path:
     file = path / name if path.is_dir() else path
     if not file.is_file():
         raise AnnotationError(
-            "no such file", file=file, fix=f"give {name}, or the folder that holds it"
+            "no such file", file=file, fix=f"give {name}, or its folder"
         )
     return file
 
 
 def split_of(name: str) -> str:
-    """Return the split that a file or a subset is named after, "" if it is named after none.
+    """Return the split in the name of a file or a subset; empty if there is none.
 
     >>> split_of("balanced_train_segments"), split_of("eval_segments"), split_of("strong")
     ('train', 'test', '')
@@ -77,7 +78,7 @@ def split_of(name: str) -> str:
 
 
 def youtube_id(clip: str) -> str:
-    """Return the YouTube id of a clip that is named `<YouTube id>_<start>`."""
+    """Return the YouTube id in the name `<YouTube id>_<start>` of a clip."""
     return clip.rpartition("_")[0] or clip
 
 
@@ -109,12 +110,12 @@ def one_modality(rows: Iterable[Row]) -> Iterator[Issue]:
     """
     events = [row for row in rows if row.modality]
     modalities = {row.modality for row in events}
-    for modality, (kind, done, other) in ONE_MODALITY.items():
+    for modality, (kind, place, other) in ONE_MODALITY.items():
         if modalities == {modality}:
             first = events[0]
             what = (
-                f"all {len(events)} events are {done}: scores of the {other} modality "
-                "say nothing"
+                f"all {len(events)} events are {place}: scores of the {other} modality have "
+                "no meaning"
             )
             yield Issue(kind, what, first.video, first.file, first.line)
 
@@ -135,7 +136,7 @@ def check_fields(
             f"{len(values)} fields, expected {len(names)}: {', '.join(names)}",
             file=file,
             line=line,
-            fix="compare it with the published file; quote fields that hold commas",
+            fix="compare it with the published file; quote fields that contain commas",
         )
 
 
@@ -171,7 +172,7 @@ def expect_key(value: Mapping[str, object], key: str, place: str, file: Path) ->
     if key not in value:
         keys = ", ".join(map(repr, list(value)[:10])) or "none"
         raise AnnotationError(
-            f"{place or 'the document'} has no key {key!r}; found: {keys}",
+            f"{place or 'the document'} has no key {key!r}; keys: {keys}",
             file=file,
             fix="compare it with the published file",
         )
@@ -198,8 +199,8 @@ def expect_seconds(value: object, place: str, *, file: Path) -> float:
 
 def _wrong(value: object, expected: str, place: str, file: Path) -> AnnotationError:
     shown = repr(value)
-    if len(shown) > LONGEST_SHOWN:
-        shown = f"{shown[:LONGEST_SHOWN]}…"
+    if len(shown) > MAX_EXCERPT:
+        shown = f"{shown[:MAX_EXCERPT]}…"
     return AnnotationError(
         f"{place or 'the document'} is {shown}, expected {expected}",
         file=file,

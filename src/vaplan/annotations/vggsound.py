@@ -1,4 +1,4 @@
-"""VGGSound: ten-second clips of YouTube, each with the class that is heard and seen in it.
+"""VGGSound: ten-second clips of YouTube, each with one class that is audible and visible.
 
 A clip's id is `<YouTube id>_<start in seconds, six digits>`, the name its file usually has.
 Source: Chen, Xie, Vedaldi, Zisserman, ICASSP 2020, arXiv 2004.14368;
