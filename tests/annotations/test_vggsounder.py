@@ -55,7 +55,7 @@ def test_the_order_of_the_columns_does_not_matter(tmp_path: Path) -> None:
     [
         (
             "video_id,label\nx,Dog\n",
-            r"csv:1: there must be one column 'modality'; foun",
+            r"csv:1: there must be one column 'modality'; columns",
         ),
         ("label,label,video_id,modality\n", r":1: there must be one column 'label'"),
         (HEADER + "x,Dog,A\n", r":2: 3 fields, expected 6: video_id, label, modality"),

@@ -146,7 +146,7 @@ def _header(path: Path, line: int, header: Sequence[str]) -> tuple[str, ...]:
 
     def fail(what: str) -> AnnotationError:
         return AnnotationError(
-            f"{what}; found: {', '.join(header)}",
+            f"{what}; columns: {', '.join(header)}",
             file=path,
             line=line,
             fix="name the columns filename, onset, offset, event_label",

@@ -152,7 +152,7 @@ def read_rows(
     columns, rows = _rows(path)
     if needs_modality and "modality" not in columns:
         raise AnnotationError(
-            f"column 'modality' is missing; found: {', '.join(columns.header)}",
+            f"column 'modality' is missing; columns: {', '.join(columns.header)}",
             file=path,
             line=1,
             fix=f"add it, with {MODALITIES[0]}, {MODALITIES[1]} or {BOTH} for each event",

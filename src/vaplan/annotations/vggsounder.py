@@ -63,7 +63,7 @@ def _rows(file: Path) -> Iterator[Row]:
     absent = [name for name in FIELDS if header.count(name) != 1]
     if absent:
         raise AnnotationError(
-            f"there must be one column {absent[0]!r}; found: {', '.join(header)}",
+            f"there must be one column {absent[0]!r}; columns: {', '.join(header)}",
             file=file,
             line=1,
             fix="give the published file",
