@@ -111,7 +111,10 @@ def test_times_without_a_modality_are_tags_and_one_issue(tmp_path: Path) -> None
         ("id,file,class\n1,a,Dog\n", r":1: columns 'id' and 'file' could each be the"),
         ("video,class,onset\na,Dog,1\n", r":1: column 'offset' is missing beside 'ons"),
         ("video,class,end\na,Dog,1\n", r":1: column 'onset' is missing beside 'offse"),
-        ("video,tags,onset,offset\na,Dog,1,2\n", r":1: a column `tags` is about whole videos"),
+        (
+            "video,tags,onset,offset\na,Dog,1,2\n",
+            r":1: a column `tags` is about whole videos",
+        ),
         ("video,tags\na,Dog,Cat\n", r":2: 3 fields where the header has 2.*by ;"),
         ("video,class,onset,offset\na,Dog,1,\n", r":2: an event needs class, onset"),
         ("video,class,start,end\na,Dog,2,1\n", r":2: onset 2 s must come before off"),

@@ -110,7 +110,10 @@ def test_an_event_that_marks_nothing_is_an_issue(tmp_path: Path) -> None:
         ("0.5 1.2\n", r":1: 2 fields, expected 3 to 5"),
         ("a b c d e f\n", r":1: 6 fields, expected 3 to 5"),
         ("filename onset event_label\na 1 Dog\n", r":1: the columns onset and offset"),
-        ("filename onset offset\na 1 2\n", r":1: column 'event_label' is missing; columns"),
+        (
+            "filename onset offset\na 1 2\n",
+            r":1: column 'event_label' is missing; columns",
+        ),
         ("filename filename event_label\na b Dog\n", r":1: column 'filename' is there"),
         ("filename event_labels\na.wav\n", r":2: 'a' has no label"),
         ("filename onset offset event_label\n", "no class occurs in it"),

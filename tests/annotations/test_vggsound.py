@@ -49,7 +49,10 @@ def test_a_recording_in_two_splits_is_a_leak(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("x,1,Dog", r"vggsound\.csv:4: 3 fields, expected 4: YouTube id, start"),
-        ("x,1,race car, auto racing,test", r":4: 5 fields, .*quote fields that contain"),
+        (
+            "x,1,race car, auto racing,test",
+            r":4: 5 fields, .*quote fields that contain",
+        ),
         (",1,Dog,test", r":4: a row without a video id"),
         ("x,1.5,Dog,test", r":4: start is '1.5', expected whole seconds"),
         ("x,1234567,Dog,test", r":4: start is '1234567', expected whole"),
