@@ -25,7 +25,7 @@ from vaplan.store import stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
 from vaplan.workers import Progress
-from vaplan.writing import sha256
+from vaplan.writing import PART, sha256
 
 
 def train(
@@ -84,6 +84,7 @@ def train(
     )
     hashes = _input_hashes(recipe, data)
     if runs.is_done(run, recipe, hashes):
+        _remove_leftovers(run)
         return runs.load(run)
     with _lock_run(run):
         if not overwrite and (run / runs.WEIGHTS).is_file():
@@ -106,6 +107,16 @@ def train(
         saved = runs.save(score_run(trained, data, Path(recipe.store)))
         checkpoints.remove()
     return saved
+
+
+def _remove_leftovers(run: Path) -> None:
+    """Remove what a job that was killed at its very end left in a finished run folder."""
+    checkpoint = run / runs.CHECKPOINT
+    is_clean = not checkpoint.exists() and not any(run.glob(f".*{PART}"))
+    if is_clean or not training.is_rank_zero():
+        return
+    with _lock_run(run):  # the lock removes temporary files
+        checkpoint.unlink(missing_ok=True)
 
 
 def _lock_run(run: Path) -> AbstractContextManager[None]:
