@@ -11,7 +11,7 @@ from vaplan import recipe as recipes
 from vaplan import stages
 from vaplan.annotations import Row
 from vaplan.annotations.label_tables import read_label_probability
-from vaplan.annotations.table import write_rows
+from vaplan.annotations.table import read, write_rows
 from vaplan.dataset import Dataset
 from vaplan.errors import AnnotationError
 from vaplan.stages.label import compute_dataset_evidence
@@ -88,6 +88,30 @@ def test_a_table_that_lacks_a_video_or_holds_no_probability_is_refused(
     message = r"large.csv:2: score 1.5 is not a probability"
     with pytest.raises(AnnotationError, match=message):
         read_label_probability(table, data, mask)
+
+
+def test_a_probability_in_both_modalities_is_read_and_one_past_the_end_is_refused(
+    tmp_path: Path,
+) -> None:
+    rows = [Row("a", "both", "Dog", 0.0, 1.0, 0.25)]
+    data = read(write_rows(tmp_path / "t.csv", rows))
+    mask = torch.ones((1, 2, 2), dtype=torch.bool)
+    probability = read_label_probability(tmp_path / "t.csv", data, mask)
+    assert probability[0, :, :, 0].tolist() == [[0.25, 0.25], [0.0, 0.0]]
+    write_rows(tmp_path / "t.csv", [Row("a", "audio", "Dog", 2.0, 3.0, 0.25)])
+    with pytest.raises(AnnotationError, match=r"t\.csv:2: segment 2 is past the end"):
+        read_label_probability(tmp_path / "t.csv", data, mask)
+
+
+def test_the_description_beside_labels_must_be_a_json_object(
+    dataset: Dataset, world: World, tmp_path: Path
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(world.labels.read_bytes())
+    table.with_suffix(".json").write_text("[1]")
+    message = r"t\.json: not the description of a table of labels: no JSON object"
+    with pytest.raises(AnnotationError, match=message):
+        dataset.labels(table)
 
 
 def test_probabilities_are_not_read_as_labels_nor_labels_as_probabilities(

@@ -189,6 +189,7 @@ class _Loop:
     ) -> None:
         inputs, target = data
         self.model = model
+        self.losses = losses
         self.settings = settings
         self.checkpoints = checkpoints
         self.target_hook = target_hook
@@ -396,7 +397,13 @@ class _Loop:
             self.average.load_state_dict(_without_prefix("average", tensors))
         restore_optimiser(self.optimiser, tensors)
         sums = _without_prefix("sums", tensors)
-        self.sums = {name: value.to(device) for name, value in sums.items()}
+        names = [
+            "loss",
+            *self.losses,
+        ]  # in the order of the log, which a file does not keep
+        if self.state.steps and sums.keys() != set(names):
+            raise ValueError("it holds other losses")
+        self.sums = {name: sums[name].to(device) for name in names if name in sums}
         self.best = _without_prefix("best", tensors) or self.best
         self.order.set_state(tensors["order"])
         self.shuffled = tensors["shuffled"].to(self.inputs.mask.device)
