@@ -11,6 +11,7 @@ import pytest
 import vaplan
 from tests.conftest import World
 from vaplan import cli
+from vaplan.bench import demo
 from vaplan.encoders.embedded import WEIGHTS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -74,6 +75,8 @@ def test_every_command_of_the_readme_runs_and_then_its_python(
 ) -> None:
     """One test, because each command reads what those before it wrote."""
     monkeypatch.chdir(desk)
+    short = tuple(c.replace("epochs=20", "epochs=2") for c in demo.CHANGES)
+    monkeypatch.setattr(demo, "CHANGES", short)
     for command in commands():
         arguments = [HUB.get(argument, argument) for argument in command[1:]]
         monkeypatch.setattr(
