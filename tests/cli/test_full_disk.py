@@ -9,6 +9,8 @@ import functools
 import os
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -215,10 +217,26 @@ def test_a_full_disk_ends_a_command_and_leaves_earlier_results(
     call: Call, files: Files, name: str
 ) -> None:
     earlier = make_earlier(files)
-    with little_room(10 if name in SMALL_FILES else NO_ROOM):
-        code, _, err = call(*COMMANDS[name](files))
+    if name == "demo":
+        code, err = run_with_no_room(COMMANDS[name](files))
+    else:
+        with little_room(10 if name in SMALL_FILES else NO_ROOM):
+            code, _, err = call(*COMMANDS[name](files))
     check_refusal(code, err, files.out)
     assert contents(files.out) == earlier
+
+
+def run_with_no_room(command: list[object]) -> tuple[int, str]:
+    """Run a command in a new process: a fork server of this one may be older than the limit."""
+    with little_room(NO_ROOM):
+        ended = subprocess.run(
+            [sys.executable, "-m", "vaplan", *map(str, command)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    return ended.returncode, ended.stderr
 
 
 @pytest.mark.parametrize("name", COMPLETED)
