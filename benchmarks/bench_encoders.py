@@ -30,7 +30,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from vaplan import encoders
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.encoders import clap, clip, spectrogram
-from vaplan.encoders.compute import HALVES, Compute
+from vaplan.encoders.compute import HALF_DTYPES, Compute
 from vaplan.media import Seconds, Segments
 
 Work = Callable[[], Any]
@@ -126,7 +126,7 @@ def medians(works: Sequence[Work], device: str) -> np.ndarray:
 def highest_rate(device: str, precision: str) -> float:
     """Operations a second in a product of large matrices."""
     a = torch.randn(
-        SIDE, SIDE, device=device, dtype=HALVES.get(precision, torch.float32)
+        SIDE, SIDE, device=device, dtype=HALF_DTYPES.get(precision, torch.float32)
     )
     return 2 * SIDE**3 / float(medians([lambda: a @ a], device)[0])
 
@@ -143,7 +143,7 @@ def preparing_row(name: str, modality: int) -> str:
 def ways(device: str) -> list[Compute]:
     """How to encode; PyTorch's fp32 first."""
     if device != "cpu":
-        return [Compute(device, precision) for precision in ("fp32", *HALVES)]
+        return [Compute(device, precision) for precision in ("fp32", *HALF_DTYPES)]
     there = ["cpu", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
     return [
         Compute(place, precision) for place in there for precision in ("fp32", "bf16")

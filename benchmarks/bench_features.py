@@ -80,14 +80,14 @@ class Parts:
         clock(
             "CLIP",
             lambda: [
-                self.run(self.clip, self.clip._look, b)
+                self.run(self.clip, self.clip._embed_batch, b)
                 for b in batches(torch.cat(pictures), size)
             ],
         )
         clock(
             "CLAP",
             lambda: [
-                self.run(self.clap, self.clap._listen, b)
+                self.run(self.clap, self.clap._embed_batch, b)
                 for b in batches(torch.stack(mels), size)
             ],
         )
@@ -98,7 +98,7 @@ class Parts:
     def run(
         self, encoder: Any, tower: Callable[[torch.Tensor], Any], batch: torch.Tensor
     ) -> torch.Tensor:
-        return encoder.pretrained.ran(tower, batch)
+        return encoder.pretrained.run(tower, batch)
 
 
 def batches(rows: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
@@ -297,7 +297,7 @@ def report(files: Sequence[Path], models: Path) -> str:
 def ways() -> list[Compute]:
     """How to encode: as `auto` does, and with OpenVINO where it is installed."""
     return [
-        Compute(device).settled()
+        Compute(device).resolve()
         for device in ("cpu", *(["openvino"] if openvino() else []))
     ]
 

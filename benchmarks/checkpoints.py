@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.silence import silence_transformers
 
 SPECIAL = ["[BOS]", "[PAD]", "[UNK]", "[EOS]"]
 NAMED = {
@@ -52,7 +52,7 @@ def make_clap(folder: Path) -> Path:
 def _made(folder: Path, architecture: Any, config: Any, preprocessor: Any) -> Path:
     if (folder / "tokenizer.json").is_file():  # written last
         return folder
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for part in (architecture(config), preprocessor, spelling()):
             part.save_pretrained(folder)

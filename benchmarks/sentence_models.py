@@ -24,7 +24,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from vaplan.encoders.pretrained import pooled
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.silence import silence_transformers
 
 SMALL = {
     "hidden_size": 64,
@@ -50,7 +50,7 @@ def make_clip(
     folder: Path, prompts: Sequence[str], vectors: Float[np.ndarray, "prompt feature"]
 ) -> Path:
     """A CLIPModel that says `vectors`."""
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         text = TEXT | SMALL | {"max_position_embeddings": LONGEST}
         seen = SMALL | {"image_size": 32, "patch_size": 16}
@@ -71,7 +71,7 @@ def make_clap(
     folder: Path, prompts: Sequence[str], vectors: Float[np.ndarray, "prompt feature"]
 ) -> Path:
     """A ClapModel that says `vectors`."""
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         text = (
             TEXT | SMALL | {"max_position_embeddings": LONGEST + 4}

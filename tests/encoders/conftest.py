@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.silence import silence_transformers
 from vaplan.media import Seconds, Segments
 
 WORDS = ["[BOS]", "[PAD]", "[UNK]", "[EOS]", "a", "dog", "bell", "photo", "of"]
@@ -90,7 +90,7 @@ def saved(folder: Path, *parts: Any) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words, model_max_length=16, **names
     )
-    with quiet():
+    with silence_transformers():
         for part in (*parts, tokenizer):
             part.save_pretrained(folder)
     return folder

@@ -156,10 +156,10 @@ def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
     encoder: encoders.Encoder,
 ) -> None:
     sentences = ["a photo of a dog", "a bell", "dog"] * 5
-    vectors = encoder.text(sentences)
+    vectors = encoder.embed_text(sentences)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert (
-        encoder.text(["a bell"]).tobytes()
+        encoder.embed_text(["a bell"]).tobytes()
         == vectors[1].tobytes()
         == vectors[13].tobytes()
     )
@@ -167,7 +167,7 @@ def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
 
 
 def test_no_sentences_have_no_vectors(encoder: encoders.Encoder) -> None:
-    assert encoder.text([]).shape == (0, encoder.dimension)
+    assert encoder.embed_text([]).shape == (0, encoder.dimension)
 
 
 def test_vectors_are_those_of_the_librarys_own_path(
@@ -191,5 +191,5 @@ def test_vectors_are_those_of_the_librarys_own_path(
 
 
 def test_clip_refuses_to_listen(clip_folder: Path) -> None:
-    with pytest.raises(EncoderError, match="sees and does not hear"):
+    with pytest.raises(EncoderError, match="embeds frames and no audio"):
         encoders.load(f"clip:{clip_folder}", AUDIO)

@@ -9,7 +9,7 @@ import torch
 from tests.encoders.conftest import noise, video
 from vaplan import encoders
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
+from vaplan.encoders.compute import AUTO_COMPUTE, CPU_FP32, Compute
 from vaplan.errors import EncoderError
 
 HALF = Compute("cpu", "bf16")
@@ -38,7 +38,8 @@ def test_bf16_turns_a_vector_by_less_than_two_degrees(
     name_and_modality: tuple[str, int],
 ) -> None:
     plain, half = (
-        encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF)
+        encoders.load(*name_and_modality, compute=compute)
+        for compute in (CPU_FP32, HALF)
     )
     cosine = (plain.embed(noise(6)) * half.embed(noise(6))).sum(axis=1)
     assert cosine.min() > np.cos(np.radians(2))
@@ -49,20 +50,21 @@ def test_sentences_have_the_same_bytes_in_every_precision(
     name_and_modality: tuple[str, int],
 ) -> None:
     plain, half = (
-        encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF)
+        encoders.load(*name_and_modality, compute=compute)
+        for compute in (CPU_FP32, HALF)
     )
     assert (
-        plain.text(["a bell", "a dog"]).tobytes()
-        == half.text(["a bell", "a dog"]).tobytes()
+        plain.embed_text(["a bell", "a dog"]).tobytes()
+        == half.embed_text(["a bell", "a dog"]).tobytes()
     )
 
 
 def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
-    settled = AUTOMATIC.settled()
+    settled = AUTO_COMPUTE.resolve()
     assert settled.device == ("cuda" if torch.cuda.is_available() else "cpu")
     assert settled.precision in ("fp32", "bf16")
-    assert Compute("cpu", "fp32").settled() == PLAIN
-    assert Compute("cpu", "bf16").settled() == HALF
+    assert Compute("cpu", "fp32").resolve() == CPU_FP32
+    assert Compute("cpu", "bf16").resolve() == HALF
 
 
 def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
@@ -74,17 +76,21 @@ def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
             "get_capabilities",
             lambda able=able: {"avx512_bf16": able, "avx2": True},
         )
-        assert Compute("cpu").settled() == Compute("cpu", precision)
+        assert Compute("cpu").resolve() == Compute("cpu", precision)
 
 
 def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
     name_and_modality: tuple[str, int],
 ) -> None:
-    for compute in (PLAIN, HALF):
+    for compute in (CPU_FP32, HALF):
         provenance = encoders.load(*name_and_modality, compute=compute).provenance
-        assert AUTOMATIC.otherwise(Compute.of(provenance)) == compute
         assert (
-            Compute(precision="fp32").otherwise(Compute.of(provenance)).precision
+            AUTO_COMPUTE.with_defaults(Compute.from_provenance(provenance)) == compute
+        )
+        assert (
+            Compute(precision="fp32")
+            .with_defaults(Compute.from_provenance(provenance))
+            .precision
             == "fp32"
         )
 
@@ -93,7 +99,7 @@ def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise()
     None
 ):
     assert (
-        encoders.load("embedded", AUDIO, compute=AUTOMATIC).provenance
+        encoders.load("embedded", AUDIO, compute=AUTO_COMPUTE).provenance
         == encoders.load("embedded", AUDIO).provenance
     )
     assert (
@@ -114,7 +120,7 @@ def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise()
 )
 def test_what_cannot_be_is_refused(device: str, precision: str, message: str) -> None:
     with pytest.raises(EncoderError, match=message):
-        Compute(device, precision).settled()
+        Compute(device, precision).resolve()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

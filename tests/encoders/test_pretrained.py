@@ -101,7 +101,7 @@ def test_a_broken_configuration_is_refused_by_name(folder: Path) -> None:
 
 
 def test_a_model_of_another_kind_is_refused(clap_folder: Path) -> None:
-    assert "holds a 'clap' model where 'clip' was asked for" in refusal(clap_folder)
+    assert "names a 'clap' model, which is no 'clip' encoder" in refusal(clap_folder)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_hub_name_without_cache_or_network_is_one_line(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert "'some/model' is no folder here, is not in the hub's cache" in refusal(
+    assert "'some/model' is not a folder, is not in the Hub's cache" in refusal(
         "some/model"
     )
 
@@ -155,7 +155,7 @@ def test_batches_have_one_shape_and_rows_come_back_in_order() -> None:
 
     rows = torch.arange(7.0)[:, None]
     assert torch.equal(
-        pretrained.in_fixed_batches(encode, rows, batch_size=3), rows * 2
+        pretrained.encode_in_fixed_batches(encode, rows, batch_size=3), rows * 2
     )
     assert shapes == [(3, 1)] * 3
 

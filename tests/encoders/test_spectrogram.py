@@ -13,7 +13,7 @@ SECOND = np.random.default_rng(0).normal(0, 0.1, size=48_000)
 
 def furthest_apart(library: ClapFeatureExtractor, sound: np.ndarray) -> float:
     """The largest difference, in decibels, between our spectrogram and the library's."""
-    settings = spectrogram.SoundPreprocessing.from_config(library.to_dict())
+    settings = spectrogram.AudioPreprocessing.from_config(library.to_dict())
     ours = spectrogram.log_mel(
         torch.from_numpy(sound)[None], settings, spectrogram.mel_bank(settings)
     )
@@ -62,7 +62,7 @@ def test_a_spectrogram_equals_the_librarys_at_other_sizes(
 
 
 def test_silence_is_the_faintest_value_everywhere() -> None:
-    shape = spectrogram.SoundPreprocessing()
+    shape = spectrogram.AudioPreprocessing()
     assert torch.equal(
         spectrogram.log_mel(torch.zeros(1, 48_000), shape, spectrogram.mel_bank(shape)),
         torch.full((1, 1001, 64), -100.0),
@@ -70,17 +70,17 @@ def test_silence_is_the_faintest_value_everywhere() -> None:
 
 
 def test_a_sound_longer_than_the_model_is_cut_to_its_middle_every_time() -> None:
-    shape = spectrogram.SoundPreprocessing(samples=4)
-    assert spectrogram.fit(torch.arange(10.0)[None], shape).tolist() == [
+    shape = spectrogram.AudioPreprocessing(samples=4)
+    assert spectrogram.fit_length(torch.arange(10.0)[None], shape).tolist() == [
         [3.0, 4.0, 5.0, 6.0]
     ]
 
 
 def test_paddings_do_what_their_names_say() -> None:
     def padded(padding: str) -> list[float]:
-        return spectrogram.fit(
+        return spectrogram.fit_length(
             torch.tensor([[1.0, 2.0]]),
-            spectrogram.SoundPreprocessing(samples=5, padding=padding),
+            spectrogram.AudioPreprocessing(samples=5, padding=padding),
         )[0].tolist()
 
     assert padded("repeatpad") == [1, 2, 1, 2, 0]
@@ -90,4 +90,4 @@ def test_paddings_do_what_their_names_say() -> None:
 
 def test_preprocessing_that_is_not_known_is_refused() -> None:
     with pytest.raises(EncoderError, match="padding='mirror'"):
-        spectrogram.SoundPreprocessing.from_config({"padding": "mirror"})
+        spectrogram.AudioPreprocessing.from_config({"padding": "mirror"})

@@ -503,7 +503,7 @@ def test_imported_features_have_no_encoder_and_labelling_says_so(
     import_pack("han", han(tmp_path / "pack"), videos(), tmp_path / "store")
     with pytest.raises(
         EncoderError,
-        match="legacy:vggish are imported features: no encoder here makes them",
+        match="legacy:vggish are imported features: no encoder computes them",
     ):
         stages.label(
             videos(),

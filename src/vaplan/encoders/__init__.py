@@ -1,7 +1,7 @@
-"""Encoders turn the segments of a video, and sentences, into vectors of one space.
+"""Encoders embed the segments of a video, and text prompts, as vectors of one space.
 
-To add one: a file with a `load(source, modality, *, frames_per_segment, compute)` beside these,
-and a line in `ENCODERS`.
+To add an encoder, write a file beside these with a function
+`load(source, modality, *, frames_per_segment, compute)`, and add a line to `ENCODERS`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ from torch.nn import functional
 
 from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
-from vaplan.encoders.compute import PLAIN, Compute
+from vaplan.encoders.compute import CPU_FP32, Compute
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import CENTRE, Cut, Media, Segments, stream
 
-UNHEARD_RATE_HZ = 8_000  # the cheapest usual rate, where no encoder listens
+DEFAULT_RATE_HZ = 8_000  # without an encoder of audio: a low rate, which is fast
 
 
 @runtime_checkable
@@ -29,7 +29,7 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """The name it was loaded by: `embedded`, `clip:…`, `clap:…`."""
+        """The name by which it was loaded: `embedded`, `clip:…`, `clap:…`."""
 
     @property
     def modality(self) -> int:
@@ -37,39 +37,51 @@ class Encoder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
 
     @property
     def rate_hz(self) -> int | None:
-        """The sample rate its segments must have; None if it does not listen."""
+        """The sample rate that segments must have; None if it embeds no audio."""
 
     @property
     def frames_per_segment(self) -> int:
-        """How many frames of a segment it looks at."""
+        """The number of frames that it embeds of a segment."""
 
     @property
     def logit_scale(self) -> float:
-        """The factor the model was trained to multiply a cosine with."""
+        """The factor of a cosine in the training of the model."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything an embedding depends on: weights, preprocessing, versions."""
+        """All that an embedding depends on: weights, preprocessing, versions."""
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """Embed each segment as a unit vector; zeros where the modality is missing."""
 
-    def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence."""
+    def embed_text(
+        self, prompts: Sequence[str]
+    ) -> Float32[np.ndarray, "prompt feature"]:
+        """Embed each prompt as a unit vector."""
 
 
 @runtime_checkable
 class Loader(Protocol):
-    """A function that loads an encoder; `source` is the part of its name after the colon."""
+    """A function that loads an encoder."""
 
     def __call__(
         self, source: str, modality: int, *, frames_per_segment: int, compute: Compute
     ) -> Encoder:
-        """Load it, or raise EncoderError."""
+        """Load an encoder.
+
+        Args:
+            source: Part of the encoder's name after the colon; empty without one.
+            modality: AUDIO or VISUAL.
+            frames_per_segment: Number of frames of a segment that are averaged.
+            compute: Device and precision.
+
+        Raises:
+            EncoderError: The encoder cannot be loaded.
+        """
 
 
 ENCODERS: Mapping[str, Loader] = {
@@ -81,50 +93,74 @@ ENCODERS: Mapping[str, Loader] = {
 
 
 def load(
-    name: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
+    name: str,
+    modality: int,
+    *,
+    frames_per_segment: int = 1,
+    compute: Compute = CPU_FP32,
 ) -> Encoder:
-    """The encoder of this name, for AUDIO or VISUAL.
+    """Load an encoder by its name.
 
     Args:
-        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face id; what may follow
-            it is in the file of that kind.
-        frames_per_segment: How many frames of a segment are averaged; sound takes no notice.
-        compute: Device and precision; they are in the provenance. The embedded encoders take
-            `auto` as plain.
+        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face Hub id. The
+            docstring of `vaplan.encoders.clap` lists the options that may follow.
+        modality: AUDIO or VISUAL.
+        frames_per_segment: Number of frames of a segment that are averaged; encoders of
+            audio ignore it.
+        compute: Device and precision; both are in the provenance. For the embedded encoders
+            `auto` is the CPU and fp32.
+
+    Raises:
+        EncoderError: The kind of encoder is unknown, or the encoder cannot be loaded.
     """
     kind, _, source = name.partition(":")
     if kind not in ENCODERS:
         raise EncoderError(
             unknown("encoder", kind, ENCODERS),
-            fix="say embedded, clip:FOLDER or clap:FOLDER",
+            fix="write embedded, clip:FOLDER or clap:FOLDER",
         )
-    return ENCODERS[kind](
+    load_kind = ENCODERS[kind]
+    return load_kind(
         source, modality, frames_per_segment=frames_per_segment, compute=compute
     )
 
 
 def store_name(name: str, modality: int) -> str:
-    """An encoder's name with its modality, as one name may serve both: `audio:embedded`."""
+    """Return the name of an encoder's features in a store, such as `audio:embedded`.
+
+    Args:
+        name: Name of the encoder; one name may load an encoder of each modality.
+        modality: AUDIO or VISUAL.
+    """
     return f"{MODALITIES[modality]}:{name}"
 
 
-def class_vectors(
+def embed_classes(
     encoder: Encoder, prompts: Sequence[Sequence[str]]
 ) -> Float[Tensor, "class feature"]:
-    """One unit vector a class: the mean of its prompts' vectors."""
-    vectors = torch.from_numpy(
-        encoder.text([prompt for group in prompts for prompt in group])
-    )
-    means = [
-        group.mean(dim=0)
-        for group in torch.split(vectors, [len(group) for group in prompts])
-    ]
+    """Compute one unit vector for each class: the mean of its prompts' vectors.
+
+    Args:
+        encoder: Encoder of the prompts.
+        prompts: Prompts of each class, at least one.
+    """
+    all_prompts = [prompt for group in prompts for prompt in group]
+    group_sizes = [len(group) for group in prompts]
+    vectors = torch.from_numpy(encoder.embed_text(all_prompts))
+    groups = torch.split(vectors, group_sizes)
+    means = [group.mean(dim=0) for group in groups]
     return functional.normalize(torch.stack(means), dim=-1)
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Features of one media file by several encoders; zeros where a modality is missing."""
+class EncodedVideo:
+    """Features of one media file.
+
+    Attributes:
+        vectors: Vectors of the segments by each encoder; zeros where a modality is missing.
+        mask: Whether a segment has the modality.
+        warnings: Problems of the decoder.
+    """
 
     vectors: tuple[Float32[np.ndarray, "time _"], ...]
     mask: Bool[np.ndarray, "time modality"]
@@ -132,65 +168,77 @@ class Encoded:
 
 
 def encode(
-    media: Media, listeners: Sequence[Encoder], *, sampling: str = CENTRE
-) -> Encoded:
-    """Decode a media file once and encode it with all these encoders, chunk by chunk: any length
-    in flat memory.
+    media: Media, encoders: Sequence[Encoder], *, sampling: str = CENTRE
+) -> EncodedVideo:
+    """Decode a media file once and encode it with every encoder.
 
-    Pictures that nobody asks for are left out where that changes no other; damage in them stays
-    unknown.
-    """
-    return encode_segments(decode(media, listeners, sampling=sampling), listeners)
-
-
-def decode(
-    media: Media, listeners: Sequence[Encoder], *, sampling: str = CENTRE
-) -> Iterator[Segments]:
-    """Yield the segments of a media file in chunks, sampled as the encoders need them.
+    The file is decoded in chunks, so that the memory does not depend on its length.
 
     Args:
         media: Media file, or arrays in memory.
-        listeners: Encoders of the segments.
+        encoders: Encoders of the segments.
         sampling: Name of the frame sampling.
     """
-    cut = replace(_cut(listeners, sampling), every_frame=False)
+    chunks = decode(media, encoders, sampling=sampling)
+    return encode_segments(chunks, encoders)
+
+
+def decode(
+    media: Media, encoders: Sequence[Encoder], *, sampling: str = CENTRE
+) -> Iterator[Segments]:
+    """Yield the segments of a media file in chunks, sampled as the encoders need them.
+
+    Frames that no encoder needs are not decoded where this does not change other frames;
+    damage in them is not reported.
+
+    Args:
+        media: Media file, or arrays in memory.
+        encoders: Encoders of the segments.
+        sampling: Name of the frame sampling.
+    """
+    cut = _make_cut(encoders, sampling)
     return stream(media, cut)
 
 
 def encode_segments(
-    chunks: Iterable[Segments], listeners: Sequence[Encoder]
-) -> Encoded:
+    chunks: Iterable[Segments], encoders: Sequence[Encoder]
+) -> EncodedVideo:
     """Encode the segments of one video with every encoder.
 
     Args:
         chunks: All segments in order, in chunks of any length.
-        listeners: Encoders.
+        encoders: Encoders of the segments.
     """
     masks = list[np.ndarray]()
-    rows = [list[np.ndarray]() for _ in listeners]
+    vectors = [list[np.ndarray]() for _ in encoders]
     warnings = list[str]()
     for chunk in chunks:
         masks.append(chunk.mask)
         warnings += chunk.warnings
-        for encoder, vectors in zip(listeners, rows, strict=True):
-            exists = chunk.mask[:, encoder.modality].any()
-            vectors.append(
-                encoder.embed(chunk)
-                if exists
-                else np.zeros((len(chunk), encoder.dimension), np.float32)
-            )
-    return Encoded(
-        tuple(np.concatenate(vectors) for vectors in rows),
-        np.concatenate(masks),
-        tuple(warnings),
+        for encoder, encoder_vectors in zip(encoders, vectors, strict=True):
+            encoder_vectors.append(_embed_chunk(encoder, chunk))
+    return EncodedVideo(
+        vectors=tuple(np.concatenate(chunk_vectors) for chunk_vectors in vectors),
+        mask=np.concatenate(masks),
+        warnings=tuple(warnings),
     )
 
 
-def _cut(listeners: Sequence[Encoder], sampling: str) -> Cut:
-    rates = sorted({encoder.rate_hz for encoder in listeners if encoder.rate_hz})
+def _embed_chunk(
+    encoder: Encoder, chunk: Segments
+) -> Float32[np.ndarray, "time feature"]:
+    if chunk.mask[:, encoder.modality].any():
+        return encoder.embed(chunk)
+    return np.zeros((len(chunk), encoder.dimension), np.float32)
+
+
+def _make_cut(encoders: Sequence[Encoder], sampling: str) -> Cut:
+    rates = sorted({encoder.rate_hz for encoder in encoders if encoder.rate_hz})
     if len(rates) > 1:
         raise EncoderError(
-            f"the encoders want sound at {rates} Hz", fix="choose encoders of one rate"
+            f"the encoders need audio at {rates} Hz", fix="choose encoders of one rate"
         )
-    frames = max((encoder.frames_per_segment for encoder in listeners), default=1)
-    return Cut(rates[0] if rates else UNHEARD_RATE_HZ, frames, sampling=sampling)
+    rate_hz = rates[0] if rates else DEFAULT_RATE_HZ
+    frame_counts = [encoder.frames_per_segment for encoder in encoders]
+    cut = Cut(rate_hz, max(frame_counts, default=1), sampling=sampling)
+    return replace(cut, every_frame=False)

@@ -1,18 +1,18 @@
-"""Any ClapModel: sounds and sentences to vectors (Wu et al. 2023, arXiv 2211.06687).
+"""CLAP models: vectors of audio and prompts (Wu et al. 2023, arXiv 2211.06687).
 
-Behind the folder or hub id may stand `?padding=…` and `&context=…`, as in
-`clap:laion/clap-htsat-unfused?context=clip`:
+Any ClapModel of the transformers library can be loaded. Options may follow the folder or Hub
+id after a question mark, as in `clap:laion/clap-htsat-unfused?padding=zeros&context=clip`:
 
-- `padding` fills a sound that is shorter than the model's window (10 s in the published models):
-`repeat` repeats it,
-  `zeros` adds silence. Without it, it is as the model's own preprocessor_config.json says.
-- `context=segment`, the default, plays each segment to the model by itself, as whole clips were
-in its training.
-  `context=clip` plays the whole sound, a window at a time; what the model makes of every moment
-  is averaged over each segment and projected. That is one pass instead of one a segment, and a
-  segment is heard among its neighbours. But a moment's token holds some of what lies around it,
-  and the projection was trained on the mean of a whole window only: it is not the vector of the
-  segment's own sound, and the same sound elsewhere in a video has another one.
+- `padding` extends audio that is shorter than the model's input (10 s in the published
+  models): `repeat` repeats it, `zeros` adds silence. The default is the setting of the
+  model's own preprocessor_config.json.
+- `context=segment`, the default, encodes each segment alone, as whole clips were in the
+  training.
+  `context=clip` encodes the whole audio window by window, averages the tokens of the model
+  over each segment, and projects them. That is one pass a window instead of one a segment,
+  and a segment is encoded among its neighbours. But a token contains some of its
+  surroundings, and the projection was trained on the mean of a whole window only: the vector
+  is not that of the segment alone, and the same audio elsewhere in a video has another one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,25 +27,37 @@ from torch import Tensor
 
 from vaplan.arrays import AUDIO
 from vaplan.encoders import pretrained
-from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.compute import AUTO_COMPUTE, Compute
 from vaplan.encoders.pretrained import Pretrained
-from vaplan.encoders.spectrogram import SoundPreprocessing, log_mel, mel_bank
+from vaplan.encoders.spectrogram import AudioPreprocessing, log_mel, mel_bank
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import Segments
 
 BATCH_SIZE = 10
-PADDINGS = {"repeat": "repeat", "zeros": "pad"}  # our names and the library's
+PADDINGS = {"repeat": "repeat", "zeros": "pad"}  # names of vaplan and of the library
 CONTEXTS = ("segment", "clip")
 OPTIONS = {"padding": tuple(PADDINGS), "context": CONTEXTS}
+FUSED_VIEWS = 4  # a fused model takes short audio four times
 
 
 @dataclass(frozen=True, eq=False)
 class ClapEncoder:
-    """A ClapModel that embeds each segment alone or in its context."""
+    """A ClapModel that embeds each segment alone or in its context.
+
+    Attributes:
+        name: Name by which it was loaded.
+        pretrained: The model.
+        preprocessing: Settings of the spectrogram.
+        bank: Mel filter bank of these settings.
+        frames_per_segment: Not used; every encoder has it.
+        batch_size: Number of segments, or prompts, of a batch.
+        modality: AUDIO.
+        context: `segment` or `clip`.
+    """
 
     name: str
     pretrained: Pretrained
-    preprocessing: SoundPreprocessing
+    preprocessing: AudioPreprocessing
     bank: Float64[Tensor, "frequency band"]
     frames_per_segment: int = 1
     batch_size: int = BATCH_SIZE
@@ -54,118 +66,133 @@ class ClapEncoder:
 
     @property
     def rate_hz(self) -> int:
-        """The sample rate its segments must have."""
+        """The sample rate that segments must have."""
         return self.preprocessing.rate_hz
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has."""
+        """The dimension of a vector."""
         return self.pretrained.dimension
 
     @property
     def logit_scale(self) -> float:
-        """The factor the model was trained to multiply a cosine with."""
-        return float(self.pretrained.model.logit_scale_a.exp())
+        """The factor of a cosine in the training of the model."""
+        scale = self.pretrained.model.logit_scale_a.exp()
+        return float(scale)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything an embedding depends on."""
-        settings = {"context": self.context} if self.context != "segment" else {}
-        settings |= {"name": self.name, "padding": self.preprocessing.padding}
+        """All that an embedding depends on."""
+        settings = {"name": self.name, "padding": self.preprocessing.padding}
+        if self.context != "segment":
+            settings = {"context": self.context, **settings}
         return self.pretrained.provenance(**settings, batch_size=self.batch_size)
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """One unit vector a segment; zeros where there was no sound."""
+        """Embed each segment as a unit vector; zeros where audio is missing.
+
+        Raises:
+            ValueError: The segments have another sample rate.
+        """
         if segments.rate_hz != self.rate_hz:
             raise ValueError(
-                f"{self.name} listens at {self.rate_hz} Hz; the segments have {segments.rate_hz} Hz"
+                f"{self.name} needs audio at {self.rate_hz} Hz; "
+                f"the segments have {segments.rate_hz} Hz"
             )
         present = np.flatnonzero(segments.mask[:, AUDIO])
         rows = np.zeros((len(segments), self.dimension), np.float32)
-        if len(present) and self.context == "clip":
-            rows[present] = self._in_context(segments)[present]
-        elif len(present):
-            sounds = (segments.sound(t) for t in present.tolist())
-            rows[present] = self.pretrained.vectors(
-                self._listen, self._inputs(sounds), batch_size=self.batch_size
+        if not len(present):
+            return rows
+        if self.context == "clip":
+            rows[present] = self._embed_in_context(segments)[present]
+        else:
+            waveforms = (segments.sound(t) for t in present.tolist())
+            rows[present] = self.pretrained.embed_rows(
+                self._embed_batch,
+                self._preprocess(waveforms),
+                batch_size=self.batch_size,
             )
         return rows
 
-    def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence."""
-        return self.pretrained.text(prompts, batch_size=self.batch_size)
+    def embed_text(
+        self, prompts: Sequence[str]
+    ) -> Float32[np.ndarray, "prompt feature"]:
+        """Embed each prompt as a unit vector."""
+        return self.pretrained.embed_text(prompts, batch_size=self.batch_size)
 
-    def _inputs(
-        self, sounds: Iterator[Float32[np.ndarray, " sample"]]
+    def _preprocess(
+        self, waveforms: Iterator[Float32[np.ndarray, " sample"]]
     ) -> Iterator[Tensor]:
-        views = (
-            4 if self.preprocessing.fused else 1
-        )  # a fused model reads a short sound four times over
-        for sound in sounds:
-            waveform = torch.from_numpy(np.ascontiguousarray(sound))[None]
-            yield log_mel(waveform, self.preprocessing, self.bank).expand(views, -1, -1)
+        """Yield the spectrograms of waveforms, as "view frame band"."""
+        views = FUSED_VIEWS if self.preprocessing.fused else 1
+        for samples in waveforms:
+            waveform = torch.from_numpy(np.ascontiguousarray(samples))[None]
+            spectrogram = log_mel(waveform, self.preprocessing, self.bank)
+            yield spectrogram.expand(views, -1, -1)
 
-    def _listen(self, batch: Tensor) -> Tensor:
+    def _embed_batch(self, batch: Tensor) -> Tensor:
         output = self.pretrained.model.get_audio_features(
-            input_features=batch, is_longer=_not_longer(batch)
+            input_features=batch, is_longer=_mark_as_short(batch)
         )
-        return pretrained.pooled(output)
+        return pretrained.unwrap_features(output)
 
-    def _in_context(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """Every segment's vector from the window of the whole sound that it lies in."""
-        waveform, rows = (
-            _silenced(segments),
-            np.zeros((len(segments), self.dimension), np.float32),
-        )
-        length = len(waveform) / len(segments)  # of a segment, in samples
-        together = min(len(segments), max(1, int(self.preprocessing.samples / length)))
-        edges = torch.arange(together + 1) * (
-            length / self.preprocessing.samples
-        )  # in windows
-        for start in _window_starts(len(segments), together):
-            window = waveform[
-                round(start * length) : round((start + together) * length)
-            ]
-            rows[start : start + together] = self._by_segment(window, edges)
+    def _embed_in_context(
+        self, segments: Segments
+    ) -> Float32[np.ndarray, "time feature"]:
+        """Embed each segment from the tokens of the window that contains it."""
+        waveform = _silence_missing_segments(segments)
+        rows = np.zeros((len(segments), self.dimension), np.float32)
+        segment_samples = len(waveform) / len(segments)
+        segments_per_window = int(self.preprocessing.samples / segment_samples)
+        window_length = min(len(segments), max(1, segments_per_window))
+        segment_share = segment_samples / self.preprocessing.samples
+        edges = torch.arange(window_length + 1) * segment_share  # in windows
+        for start in _window_starts(len(segments), window_length):
+            end = start + window_length
+            first_sample = round(start * segment_samples)
+            last_sample = round(end * segment_samples)
+            window = waveform[first_sample:last_sample]
+            rows[start:end] = self._embed_window(window, edges)
         return rows
 
-    def _by_segment(
+    def _embed_window(
         self, window: Float32[np.ndarray, " sample"], edges: Float[Tensor, " edge"]
     ) -> Float32[np.ndarray, "time feature"]:
-        batch = next(self._inputs(iter([window])))[None]
-        moments = self.pretrained.ran(self._moments, batch)[0]
-        projected = self.pretrained.ran(
-            self.pretrained.model.audio_projection,
-            mean_between(moments, edges * len(moments)),
-        )
-        return pretrained.unit_rows(projected.numpy())
+        (spectrogram,) = self._preprocess(iter([window]))
+        (tokens,) = self.pretrained.run(self._time_tokens, spectrogram[None])
+        means = average_between(tokens, edges * len(tokens))
+        projection = self.pretrained.model.audio_projection
+        vectors = self.pretrained.run(projection, means)
+        return pretrained.normalise_rows(vectors.numpy())
 
-    def _moments(self, batch: Tensor) -> Float[Tensor, "sound moment feature"]:
+    def _time_tokens(self, batch: Tensor) -> Float[Tensor, "window token feature"]:
         """Average the tokens of the audio tower over frequency, for each time step."""
-        heard = self.pretrained.model.audio_model(
-            input_features=batch, is_longer=_not_longer(batch)
+        output = self.pretrained.model.audio_model(
+            input_features=batch, is_longer=_mark_as_short(batch)
         )
-        moments: Tensor = heard.last_hidden_state.mean(dim=2).transpose(1, 2)
-        return moments
+        tokens: Tensor = output.last_hidden_state.mean(dim=2).transpose(1, 2)
+        return tokens
 
 
-def mean_between(
-    tokens: Float[Tensor, "moment feature"], edges: Float[Tensor, " edge"]
+def average_between(
+    tokens: Float[Tensor, "token feature"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "time feature"]:
-    """The mean of the tokens between neighbouring edges, a token counting by how much of it lies
-    there.
+    """Average the tokens between neighbouring edges.
+
+    The weight of a token is the part of it that lies between the edges.
+
+    >>> edges = torch.tensor([0.0, 1.5, 3.0])
+    >>> average_between(torch.tensor([[1.0], [2.0], [3.0]]), edges).tolist()
+    [[1.3333333730697632], [2.6666667461395264]]
 
     Args:
-        edges: In tokens: token k reaches from k to k + 1.
-
-    >>> mean_between(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([0.0, 1.5, 3.0])).tolist()
-    [[1.3333333730697632], [2.6666667461395264]]
+        tokens: Token k reaches from position k to k + 1.
+        edges: Positions, ascending.
     """
-    start = torch.arange(len(tokens)).to(edges)
-    overlap = torch.minimum(start + 1, edges[1:, None]) - torch.maximum(
-        start, edges[:-1, None]
-    )
-    weight = overlap.clamp(min=0)
+    token_start = torch.arange(len(tokens)).to(edges)
+    start = torch.maximum(token_start, edges[:-1, None])
+    end = torch.minimum(token_start + 1, edges[1:, None])
+    weight = (end - start).clamp(min=0)
     return weight @ tokens / weight.sum(dim=1, keepdim=True)
 
 
@@ -174,23 +201,35 @@ def load(
     modality: int,
     *,
     frames_per_segment: int = 1,
-    compute: Compute = AUTOMATIC,
+    compute: Compute = AUTO_COMPUTE,
     name: str = "",
 ) -> ClapEncoder:
-    """A ClapModel from a folder or by its hub id."""
+    """Load a ClapModel.
+
+    Args:
+        source: Folder or Hub id, with options after a question mark.
+        modality: AUDIO.
+        frames_per_segment: Not used; every encoder has it.
+        compute: Device and precision.
+        name: Name of the encoder; by default `clap:` and the source.
+
+    Raises:
+        EncoderError: The modality is visual, an option is unknown, or the model cannot be
+            loaded.
+    """
     if modality != AUDIO:
         raise EncoderError(
-            "a CLAP encoder hears and does not see",
+            "a CLAP encoder embeds audio and no frames",
             fix="name a clip: encoder for the frames",
         )
-    place, options = split_options(source)
-    loaded = pretrained.load(place, "clap", compute=compute)
-    settings = SoundPreprocessing.from_config(loaded.preprocessing)
+    folder_or_id, options = split_options(source)
+    model = pretrained.load(folder_or_id, "clap", compute=compute)
+    settings = AudioPreprocessing.from_config(model.preprocessing)
     if "padding" in options:
         settings = replace(settings, padding=PADDINGS[options["padding"]])
     return ClapEncoder(
         name=name or f"clap:{source}",
-        pretrained=loaded,
+        pretrained=model,
         preprocessing=settings,
         bank=mel_bank(settings),
         frames_per_segment=frames_per_segment,
@@ -199,39 +238,46 @@ def load(
 
 
 def split_options(source: str) -> tuple[str, dict[str, str]]:
-    """The folder or hub id, and the options behind the question mark.
+    """Split a source into the folder or Hub id and the options after the question mark.
 
     >>> split_options("laion/clap-htsat-unfused?padding=zeros")
     ('laion/clap-htsat-unfused', {'padding': 'zeros'})
+
+    Raises:
+        EncoderError: An option or its value is unknown.
     """
-    place, _, query = source.partition("?")
+    folder_or_id, _, query = source.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     for key, value in options.items():
         if key not in OPTIONS:
             raise EncoderError(unknown("option of a clap: encoder", key, OPTIONS))
         if value not in OPTIONS[key]:
             raise EncoderError(unknown(key, value, OPTIONS[key]))
-    return place, options
+    return folder_or_id, options
 
 
-def _not_longer(batch: Tensor) -> Tensor:
-    """No sound is fused with longer context."""
+def _mark_as_short(batch: Tensor) -> Tensor:
+    """Tell the model that no audio of the batch is longer than its input."""
     return torch.zeros(len(batch), 1, dtype=torch.bool, device=batch.device)
 
 
-def _silenced(segments: Segments) -> Float32[np.ndarray, " sample"]:
+def _silence_missing_segments(
+    segments: Segments,
+) -> Float32[np.ndarray, " sample"]:
     """Replace the samples of missing segments by silence."""
     waveform = segments.waveform.copy()
     for t in np.flatnonzero(~segments.mask[:, AUDIO]).tolist():
         start = round(t * segments.segment_seconds * segments.rate_hz)
-        waveform[start : start + len(segments.sound(t))] = 0
+        end = start + len(segments.sound(t))
+        waveform[start:end] = 0
     return waveform
 
 
 def _window_starts(total: int, window: int) -> list[int]:
-    """Where windows begin that cover everything; the last one ends with the sound.
+    """Return the starts of windows that cover all segments; the last one ends with them.
 
     >>> _window_starts(25, 10), _window_starts(7, 10)
     ([0, 10, 15], [0])
     """
-    return [*range(0, total - window, window), max(0, total - window)]
+    last_start = max(0, total - window)
+    return [*range(0, last_start, window), last_start]

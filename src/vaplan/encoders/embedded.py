@@ -1,5 +1,7 @@
-"""The two small encoders that ship with vaplan; they know the classes of `vaplan.synthetic` and
-nothing else."""
+"""The two small encoders that vaplan contains.
+
+They are trained on the classes of `vaplan.synthetic` and on nothing else.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,32 +10,39 @@ from vaplan.arrays import VISUAL
 from vaplan.encoders import clap, clip
 from vaplan.encoders.clap import ClapEncoder
 from vaplan.encoders.clip import ClipEncoder
-from vaplan.encoders.compute import AUTO, PLAIN, Compute
+from vaplan.encoders.compute import CPU_FP32, Compute
 from vaplan.errors import EncoderError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 
 def load(
-    source: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
+    source: str,
+    modality: int,
+    *,
+    frames_per_segment: int = 1,
+    compute: Compute = CPU_FP32,
 ) -> ClipEncoder | ClapEncoder:
-    """The package's own CLIPModel or ClapModel, read by the same code as any other.
+    """Load the CLIPModel or ClapModel of the package.
 
-    They are so small that `auto` is the processor and fp32, which makes the same features on
-    every machine.
+    Args:
+        source: Empty; the embedded encoders have no source.
+        modality: AUDIO for the ClapModel, VISUAL for the CLIPModel.
+        frames_per_segment: Number of frames of a segment that are averaged.
+        compute: Device and precision. `auto` is the CPU and fp32: the models are small, and
+            these settings give the same features on every machine.
+
+    Raises:
+        EncoderError: A source is given.
     """
     if source:
         raise EncoderError(
             f"'embedded:{source}' names a source",
-            fix="say embedded, or clip:… or clap:…",
+            fix="write embedded, or clip:… or clap:…",
         )
-    device = PLAIN.device if compute.device == AUTO else compute.device
-    compute = Compute(
-        device, PLAIN.precision if compute.precision == AUTO else compute.precision
-    )
     settings: Any = {
         "frames_per_segment": frames_per_segment,
-        "compute": compute,
+        "compute": compute.with_defaults(CPU_FP32),
         "name": "embedded",
     }
     if modality == VISUAL:

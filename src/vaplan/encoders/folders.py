@@ -1,6 +1,6 @@
-"""A model's folder: where it is, and whether the files that are needed are in it.
+"""Find the folder of a model, and check that it has the files that are needed.
 
-Only safetensors, JSON and the tokenizer's own text files are ever read.
+Only safetensors, JSON and the text files of the tokenizer are read.
 """
 
 import hashlib
@@ -10,26 +10,34 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import EncoderError
 
 FILES = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]
-SUBFOLDERS = "*/*"  # of a hub; they are for other programs
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-BRING_A_FOLDER = "bring a folder with config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
-COPY_AGAIN = "copy the file again"
-HUB_ID = (
-    r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"  # with a revision behind the @
+SUBFOLDERS = "*/*"  # of a Hub repository; their files are for other programs
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+BRING_A_FOLDER = (
+    "bring a folder with config.json, model.safetensors, preprocessor_config.json "
+    "and the tokenizer's files"
 )
+COPY_AGAIN = "copy the file again"
+# a revision may follow after @
+HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"
+BLOCK_BYTES = 1 << 20
 
 
-def find(source: str) -> Path | None:
-    """The folder of a model: the one named or, by its hub id, the one in the hub's cache; None if
-    it is in neither.
+def find_folder(source: str) -> Path | None:
+    """Find the folder of a model on this machine, without requests.
 
-    No request is made.
+    Args:
+        source: Path of a folder, or Hub id with an optional `@revision`.
 
-    Raises: EncoderError for what can be neither a folder here nor a hub id.
+    Returns:
+        The folder itself, or the one in the Hub's cache; None if the cache has none.
+
+    Raises:
+        EncoderError: The source is neither a folder nor a possible Hub id.
     """
     folder = Path(source).expanduser()
     if source and folder.is_dir():
@@ -40,8 +48,8 @@ def find(source: str) -> Path | None:
 
     name, _, revision = source.partition("@")
     try:
-        with quiet():
-            cached = snapshot_download(
+        with silence_transformers():
+            snapshot = snapshot_download(
                 name,
                 revision=revision or None,
                 allow_patterns=FILES,
@@ -50,76 +58,55 @@ def find(source: str) -> Path | None:
             )
     except (OSError, ValueError):
         return None
-    return Path(cached) if any(Path(cached).glob("model*.safetensors")) else None
+    has_weights = any(Path(snapshot).glob("model*.safetensors"))
+    return Path(snapshot) if has_weights else None
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """List the complete safetensors files of the model.
+def list_weight_files(folder: Path) -> list[Path]:
+    """List the safetensors files of a model after a check that each can be opened.
 
-    Raises: EncoderError that names the file.
+    Raises:
+        EncoderError: A file is missing or damaged; the message names it.
     """
-    names = [WHOLE]
-    if not (folder / WHOLE).exists():
-        if not (folder / INDEX).exists():
-            pickled = (
-                "; pickled weights are not read" if any(folder.glob("*.bin")) else ""
-            )
-            raise EncoderError(f"no {WHOLE} in {folder}{pickled}", fix=BRING_A_FOLDER)
-        names = _shards(folder / INDEX)
-    for name in names:
-        _check_safetensors(folder / name)
-    return [folder / name for name in names]
-
-
-def _shards(index: Path) -> list[str]:
-    tensors = read_json(index).get("weight_map")
-    names = sorted(set(tensors.values())) if isinstance(tensors, dict) else []
-    if not names or not all(
-        isinstance(n, str) and n == Path(n).name and n.endswith(".safetensors")
-        for n in names
-    ):
-        raise EncoderError(
-            "does not say which safetensors files hold the weights",
-            fix=COPY_AGAIN,
-            file=index,
-        )
-    return names
-
-
-def _check_safetensors(file: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "pt") as content:
-            content.keys()
-    except FileNotFoundError:
-        raise EncoderError(
-            "is missing", fix=f"bring it; {INDEX} names it", file=file
-        ) from None
-    except (OSError, SafetensorError) as error:
-        what = f"cannot be loaded as safetensors ({error})"
-        raise EncoderError(
-            what, fix=f"{COPY_AGAIN}, it may have been cut", file=file
-        ) from None
+    if (folder / SINGLE_FILE).exists():
+        names = [SINGLE_FILE]
+    elif (folder / INDEX_FILE).exists():
+        names = _read_shard_names(folder / INDEX_FILE)
+    else:
+        has_pickle = any(folder.glob("*.bin"))
+        note = "; pickled weights are not read" if has_pickle else ""
+        raise EncoderError(f"no {SINGLE_FILE} in {folder}{note}", fix=BRING_A_FOLDER)
+    files = [folder / name for name in names]
+    for file in files:
+        _check_safetensors(file)
+    return files
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """Read the settings of the preprocessor from either of its files."""
-    if (folder / "preprocessor_config.json").exists():
-        return read_json(folder / "preprocessor_config.json")
-    if not (folder / "processor_config.json").exists():
-        raise EncoderError(
-            f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER
-        )
-    document = read_json(folder / "processor_config.json")
-    part: dict[str, Any] = (
+    """Read the settings of the preprocessor from the older or the newer of its files.
+
+    Raises:
+        EncoderError: The folder has neither file, or it is damaged.
+    """
+    older_file = folder / "preprocessor_config.json"
+    if older_file.exists():
+        return read_json(older_file)
+    newer_file = folder / "processor_config.json"
+    if not newer_file.exists():
+        raise EncoderError(f"no {older_file.name} in {folder}", fix=BRING_A_FOLDER)
+    document = read_json(newer_file)
+    settings: dict[str, Any] = (
         document.get("image_processor") or document.get("feature_extractor") or {}
     )
-    return part
+    return settings
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an error that names the file."""
+    """Read a JSON object.
+
+    Raises:
+        EncoderError: The file is missing, damaged, or another JSON value.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -135,11 +122,49 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def sha256(files: Iterable[Path]) -> str:
-    """The hash of the files' bytes, one after the other."""
+def hash_files(files: Iterable[Path]) -> str:
+    """Return the SHA-256 hash of the joined contents of files."""
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
+            while block := stream.read(BLOCK_BYTES):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _read_shard_names(index: Path) -> list[str]:
+    """Read the names of a model's safetensors files from its index."""
+    weight_map = read_json(index).get("weight_map")
+    names = sorted(set(weight_map.values())) if isinstance(weight_map, dict) else []
+    if not names or not all(_is_shard_name(name) for name in names):
+        raise EncoderError(
+            "does not name the safetensors files of the weights",
+            fix=COPY_AGAIN,
+            file=index,
+        )
+    return names
+
+
+def _is_shard_name(name: object) -> bool:
+    """Return whether a value of an index is a safetensors file of the same folder."""
+    if not isinstance(name, str):
+        return False
+    return name == Path(name).name and name.endswith(".safetensors")
+
+
+def _check_safetensors(file: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as content:
+            content.keys()
+    except FileNotFoundError:
+        raise EncoderError(
+            "is missing", fix=f"bring it; {INDEX_FILE} names it", file=file
+        ) from None
+    except (OSError, SafetensorError) as error:
+        raise EncoderError(
+            f"cannot be loaded as safetensors ({error})",
+            fix=f"{COPY_AGAIN}, it may be incomplete",
+            file=file,
+        ) from None

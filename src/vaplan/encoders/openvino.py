@@ -1,4 +1,7 @@
-"""Towers run by OpenVINO, on a processor: nearly PyTorch's vectors at a fraction of the time."""
+"""Run the towers of a model by OpenVINO on a CPU.
+
+The vectors are nearly those of PyTorch, in a fraction of the time.
+"""
 
 import importlib
 import importlib.util
@@ -11,17 +14,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import MachineError, MissingExtra
 
-PRECISIONS = {"fp32": "f32", "bf16": "bf16"}  # our names and OpenVINO's
-SIMILAR = 0.99  # cosine; bf16 leaves 0.9999
-ELSEWHERE = "say --device cpu, or try another release of openvino"
+PRECISIONS = {"fp32": "f32", "bf16": "bf16"}  # names of vaplan and of OpenVINO
+MIN_COSINE = 0.99  # of the outputs of OpenVINO and PyTorch; bf16 reaches 0.9999
+USE_CPU = "write --device cpu, or install another release of openvino"
 Part = Callable[[Tensor], Tensor]
 
 
 def require() -> None:
-    """Raises: MissingExtra without the package."""
+    """Check that the package OpenVINO is installed.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
     if importlib.util.find_spec("openvino") is None:
         raise MissingExtra(
             "OpenVINO is not installed", fix="pip install 'vaplan[openvino]'"
@@ -29,76 +36,87 @@ def require() -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Converted:
-    """Runs parts of a PyTorch model; each is converted when its first batch of a shape comes, in
-    a few seconds."""
+class ConvertedParts:
+    """Parts of a PyTorch model that OpenVINO runs.
+
+    A part is converted when its first batch of a shape arrives, which takes a few seconds.
+
+    Attributes:
+        precision: `fp32` or `bf16`.
+        programs: OpenVINO programs by part and shape of the batch.
+    """
 
     precision: str
     programs: dict[tuple[Part, torch.Size], Any] = field(default_factory=dict)
 
     def __call__(self, part: Part, batch: Tensor) -> Tensor:
-        """The batch through the part."""
-        key = part, batch.shape
+        """Compute a part's output for a batch."""
+        key = (part, batch.shape)
         if key not in self.programs:
-            self.programs[key] = program(part, batch, precision=self.precision)
-        return torch.from_numpy(self.programs[key](batch.numpy())[0])
+            self.programs[key] = compile_part(part, batch, precision=self.precision)
+        outputs = self.programs[key](batch.numpy())
+        return torch.from_numpy(outputs[0])
 
 
 @torch.inference_mode()
-def program(part: Part, batch: Tensor, *, precision: str) -> Any:
-    """The part as OpenVINO's program for batches of this shape, on one thread.
+def compile_part(part: Part, batch: Tensor, *, precision: str) -> Any:
+    """Convert a part of a model to an OpenVINO program that runs on one thread.
 
-    Raises: MachineError where the part cannot be converted, the processor lacks the precision, or
-    the program does
-        something else than the part.
+    Args:
+        part: Function from a batch of inputs to a batch of outputs.
+        batch: Example of its input; the program accepts batches of this shape only.
+        precision: `fp32` or `bf16`.
+
+    Raises:
+        MachineError: The part cannot be converted, the CPU does not multiply in the
+            precision, or the program's output differs from the part's.
     """
-    openvino = _imported()
+    openvino = _import_openvino()
     settings = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
         "INFERENCE_NUM_THREADS": 1,
         "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
     }
     try:
-        model = _model(openvino, part, batch)
-        compiled = openvino.Core().compile_model(
-            model, "CPU", settings | {"ENABLE_CPU_PINNING": False}
-        )
+        model = _convert(openvino, part, batch)
+        program = openvino.Core().compile_model(model, "CPU", settings)
     except (RuntimeError, openvino.frontend.OpConversionFailure) as error:
         raise MachineError(
-            f"OpenVINO {openvino.__version__} cannot convert this model", fix=ELSEWHERE
+            f"OpenVINO {openvino.__version__} cannot convert this model", fix=USE_CPU
         ) from error
-    if (
-        compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        != PRECISIONS[precision]
-    ):
+    program_precision = program.get_property("INFERENCE_PRECISION_HINT")
+    if program_precision.get_type_name() != PRECISIONS[precision]:
         raise MachineError(
             f"this processor does not multiply in {precision}",
-            fix="say --precision fp32",
+            fix="write --precision fp32",
         )
-    ours, theirs = part(batch), torch.from_numpy(compiled(batch.numpy())[0])
+    expected = part(batch)
+    output = torch.from_numpy(program(batch.numpy())[0])
     cosine = functional.cosine_similarity(
-        ours.flatten(), theirs.flatten(), dim=0
+        expected.flatten(), output.flatten(), dim=0
     ).item()
-    if not cosine > SIMILAR:
-        what = (
-            f"OpenVINO {openvino.__version__} does not do what this model does: cosine "
-            f"{cosine:.3f}"
+    is_similar = cosine > MIN_COSINE
+    if not is_similar:  # also where the cosine is NaN
+        raise MachineError(
+            f"OpenVINO {openvino.__version__} computes other outputs than this model: "
+            f"cosine {cosine:.3f}",
+            fix=USE_CPU,
         )
-        raise MachineError(what, fix=ELSEWHERE)
-    return compiled
+    return program
 
 
-def _imported() -> Any:
-    # Its import loads this package if it is there, which reports to its makers without being asked.
+def _import_openvino() -> Any:
+    # the import loads this package if it is installed, and it sends reports without consent
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    with quiet():
+    with silence_transformers():
         return importlib.import_module("openvino")
 
 
-def _model(openvino: Any, part: Part, batch: Tensor) -> Any:
-    with quiet():
-        # Of a function, as its weights are shared then; torch.export, which PyTorch
-        # prefers, takes ten times as long.
+def _convert(openvino: Any, part: Part, batch: Tensor) -> Any:
+    with silence_transformers():
+        # A trace of a function shares the weights of the model; torch.export, which
+        # PyTorch prefers, takes ten times as long.
         traced = torch.jit.trace(part, (batch,), check_trace=False)  # type: ignore[no-untyped-call]
         return openvino.convert_model(
             traced, example_input=batch, input=[tuple(batch.shape)]

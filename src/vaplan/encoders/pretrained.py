@@ -1,11 +1,12 @@
-"""A two-tower model of the transformers library, loaded whole or not at all.
+"""A model with two towers of the transformers library, loaded completely or not at all.
 
-Only safetensors and JSON are read. The library itself fills a missing tensor with random numbers,
-and reads a pickle where there is no safetensors file, both without a word; here both are errors.
+Only safetensors and JSON are read. The library itself fills a missing tensor with random
+numbers, and reads a pickle where there is no safetensors file, both without a warning; here
+both are errors.
 """
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,26 +19,35 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from vaplan.encoders import folders, hub
-from vaplan.encoders.compute import OPENVINO, PLAIN, Compute
+from vaplan.encoders.compute import CPU_FP32, OPENVINO, Compute
 from vaplan.encoders.folders import BRING_A_FOLDER
-from vaplan.encoders.openvino import Converted
-from vaplan.encoders.quiet import quiet
+from vaplan.encoders.openvino import ConvertedParts
+from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import EncoderError, MachineError
 
-COMPUTED = (
-    "position_ids",
-    "token_type_ids",
-)  # buffers that some checkpoints store; they hold nothing learned
-# tokens, as in CLIP; prompts are padded to a fixed length so that a sentence has one
-# embedding
-LONGEST_PROMPT = 77
-SIGLIP_PROMPT = 64  # tokens; SigLIP was trained to read the padding too
+# buffers that some checkpoints store, without trained values
+UNTRAINED_BUFFERS = ("position_ids", "token_type_ids")
+# tokens, as in CLIP; prompts are padded to a fixed length so that a prompt has one vector
+MAX_PROMPT_TOKENS = 77
+SIGLIP_PROMPT_TOKENS = 64  # SigLIP was trained to read the padding too
+MAX_NAMES = 3  # tensors in an error message
 Encode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A pretrained model of a folder: both towers, the tokenizer and the preprocessing."""
+    """A pretrained model with a text tower and an audio or image tower.
+
+    Attributes:
+        folder: Folder of its files.
+        model_type: `clip`, `siglip` or `clap`.
+        model: Model of the transformers library.
+        tokenizer: Tokenizer of the transformers library.
+        preprocessing: Settings of the library's preprocessor.
+        sha256: Hash of the weights.
+        compute: Device and precision.
+        converted_parts: Parts that OpenVINO runs; None if PyTorch runs all.
+    """
 
     folder: Path
     model_type: str
@@ -45,22 +55,26 @@ class Pretrained:
     tokenizer: Any
     preprocessing: dict[str, Any]
     sha256: str
-    compute: Compute = PLAIN
-    converted: Converted | None = None
+    compute: Compute = CPU_FP32
+    converted_parts: ConvertedParts | None = None
 
     @property
     def dimension(self) -> int:
-        """The size of the space both towers project into."""
+        """The dimension of the space that both towers project into."""
         config = self.model.config
-        return int(
-            config.vision_config.hidden_size
-            if self.model_type == "siglip"
-            else config.projection_dim
-        )
+        if self.model_type == "siglip":
+            return int(config.vision_config.hidden_size)
+        return int(config.projection_dim)
 
-    def provenance(self, **more: Any) -> dict[str, Any]:
-        """Everything an embedding depends on, ready for JSON."""
-        libraries = ["torch", "transformers", *([OPENVINO] if self.converted else [])]
+    def provenance(self, **settings: Any) -> dict[str, Any]:
+        """Return all that an embedding depends on, as JSON values.
+
+        Args:
+            settings: Settings of the encoder that are not known to the model.
+        """
+        libraries = ["torch", "transformers"]
+        if self.converted_parts:
+            libraries.append(OPENVINO)
         versions = {
             library: importlib.metadata.version(library) for library in libraries
         }
@@ -71,55 +85,71 @@ class Pretrained:
             "dtype": "float32",
             "versions": versions,
             **self.compute.provenance,
-            **more,
+            **settings,
         }
 
-    def ran(self, encode: Encode, batch: Tensor) -> Tensor:
-        """A batch through a part of the model, on its device and in its precision."""
-        if self.converted:
-            return self.converted(encode, batch)
-        with torch.inference_mode(), self.compute.products():
-            return encode(self.compute.placed(batch)).float().cpu()
+    def run(self, encode: Encode, batch: Tensor) -> Tensor:
+        """Run a part of the model on its device and in its precision.
 
-    def vectors(
+        Args:
+            encode: Part of the model, from a batch of inputs to a batch of outputs.
+            batch: Inputs on the CPU.
+
+        Returns:
+            Outputs on the CPU, in fp32.
+        """
+        if self.converted_parts:
+            return self.converted_parts(encode, batch)
+        with torch.inference_mode(), self.compute.autocast():
+            device_batch = self.compute.to_device(batch)
+            return encode(device_batch).float().cpu()
+
+    def embed_rows(
         self, encode: Encode, rows: Iterable[Tensor], *, batch_size: int
     ) -> Float32[np.ndarray, "row feature"]:
-        """One unit vector a row, in batches of one shape."""
-        return unit_rows(
-            in_fixed_batches(
-                partial(self.ran, encode), rows, batch_size=batch_size
-            ).numpy()
-        )
+        """Encode rows as unit vectors, in batches of one shape.
 
-    def text(
+        Args:
+            encode: Part of the model, from a batch of rows to a batch of vectors.
+            rows: Inputs of one shape.
+            batch_size: Number of rows of a batch.
+        """
+        run_part = partial(self.run, encode)
+        vectors = encode_in_fixed_batches(run_part, rows, batch_size=batch_size)
+        return normalise_rows(vectors.numpy())
+
+    def embed_text(
         self, prompts: Sequence[str], *, batch_size: int
     ) -> Float32[np.ndarray, "prompt feature"]:
-        """One unit vector a sentence; always in fp32, as sentences are few."""
+        """Embed each prompt as a unit vector, always in fp32, as there are few prompts.
+
+        Args:
+            prompts: Sentences; those that are too long are cut.
+            batch_size: Number of prompts of a batch.
+        """
         if not prompts:
             return np.zeros((0, self.dimension), np.float32)
-
-        def encode(batch: Tensor) -> Tensor:
-            ids, attended = self.compute.placed(batch).unbind(dim=1)
-            masked = {} if self.model_type == "siglip" else {"attention_mask": attended}
-            return pooled(self.model.get_text_features(input_ids=ids, **masked)).cpu()
-
-        return unit_rows(
-            in_fixed_batches(
-                encode, self._tokens(prompts), batch_size=batch_size
-            ).numpy()
+        tokens = self._tokenise(prompts)
+        vectors = encode_in_fixed_batches(
+            self._encode_tokens, tokens, batch_size=batch_size
         )
+        return normalise_rows(vectors.numpy())
 
-    def _tokens(self, prompts: Sequence[str]) -> Tensor:
-        """Token numbers and which of them count, stacked: "prompt 2 token"."""
-        length, texts = (
-            min(LONGEST_PROMPT, self.tokenizer.model_max_length),
-            list(prompts),
-        )
+    def _encode_tokens(self, batch: Tensor) -> Tensor:
+        token_ids, attention_mask = self.compute.to_device(batch).unbind(dim=1)
+        options: dict[str, Tensor] = {"input_ids": token_ids}
+        if self.model_type != "siglip":
+            options["attention_mask"] = attention_mask
+        output = self.model.get_text_features(**options)
+        return unwrap_features(output).cpu()
+
+    def _tokenise(self, prompts: Sequence[str]) -> Tensor:
+        """Return token ids and attention masks, stacked as "prompt 2 token"."""
+        length = min(MAX_PROMPT_TOKENS, self.tokenizer.model_max_length)
+        texts = list(prompts)
         if self.model_type == "siglip":
-            length, texts = (
-                min(length, SIGLIP_PROMPT),
-                [prompt.lower() for prompt in prompts],
-            )
+            length = min(length, SIGLIP_PROMPT_TOKENS)
+            texts = [prompt.lower() for prompt in prompts]
         tokens = self.tokenizer(
             texts,
             padding="max_length",
@@ -131,89 +161,114 @@ class Pretrained:
         return torch.stack([tokens["input_ids"], tokens["attention_mask"]], dim=1)
 
 
-def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
-    """Load a model from a folder or a Hub id; EncoderError describes faults.
+def load(source: str, kind: str, *, compute: Compute = CPU_FP32) -> Pretrained:
+    """Load a model from a folder or by its Hub id.
 
     Args:
-        kind: `clip` or `clap`; which of the library's models are meant by it is in `hub.KINDS`.
+        source: Folder, or Hub id with an optional `@revision`.
+        kind: `clip` or `clap`; `hub.KINDS` lists the model types of each.
+        compute: Device and precision.
+
+    Raises:
+        EncoderError: Files are missing, damaged or of another kind of model.
     """
-    compute = compute.settled()
-    folder = folders.find(source) or _fetched(source, kind)
-    model_type = str(folders.read_json(folder / "config.json").get("model_type"))
-    if model_type not in hub.KINDS[kind]:
+    compute = compute.resolve()
+    folder = folders.find_folder(source) or _fetch(source, kind)
+    config_file = folder / "config.json"
+    model_type = str(folders.read_json(config_file).get("model_type"))
+    architectures = hub.KINDS[kind]
+    if model_type not in architectures:
         raise EncoderError(
-            f"holds a {model_type!r} model where {kind!r} was asked for",
+            f"names a {model_type!r} model, which is no {kind!r} encoder",
             fix="name another folder or another kind of encoder",
-            file=folder / "config.json",
+            file=config_file,
         )
-    weights = folders.weight_files(folder)
+    weight_files = folders.list_weight_files(folder)
+    model = compute.prepare_model(_load_model(folder, architectures[model_type]))
+    converted_parts = None
+    if compute.device == OPENVINO:
+        converted_parts = ConvertedParts(compute.precision)
     return Pretrained(
         folder=folder,
         model_type=model_type,
-        model=compute.prepared(_whole_model(folder, hub.KINDS[kind][model_type])),
-        tokenizer=_tokenizer(folder),
+        model=model,
+        tokenizer=_load_tokenizer(folder),
         preprocessing=folders.read_preprocessing(folder),
-        sha256=folders.sha256(weights),
+        sha256=folders.hash_files(weight_files),
         compute=compute,
-        converted=Converted(compute.precision) if compute.device == OPENVINO else None,
+        converted_parts=converted_parts,
     )
 
 
-def _fetched(source: str, kind: str) -> Path:
+def encode_in_fixed_batches(
+    encode: Callable[[Tensor], Tensor], rows: Iterable[Tensor], *, batch_size: int
+) -> Float[Tensor, "row feature"]:
+    """Encode rows in batches of one fixed shape.
+
+    A matrix product may add in another order for another shape; with one shape, the same
+    row gives the same bytes whatever its neighbours are.
+
+    Args:
+        encode: Function from a batch of rows to a batch of vectors.
+        rows: Inputs of one shape, at least one.
+        batch_size: Number of rows of a batch. The last batch is filled up with copies of
+            its last row.
+    """
+    iterator = iter(rows)
+    vectors = list[Tensor]()
+    with torch.inference_mode():
+        while batch := list(islice(iterator, batch_size)):
+            padding = [batch[-1]] * (batch_size - len(batch))
+            output = encode(torch.stack(batch + padding))
+            vectors.append(output[: len(batch)])
+    return torch.cat(vectors)
+
+
+def unwrap_features(output: Any) -> Tensor:
+    """Return the projected vectors of the library's `get_*_features`.
+
+    Older releases of the library return a tensor, newer ones an object.
+    """
+    vectors: Tensor = getattr(output, "pooler_output", output)
+    return vectors
+
+
+def normalise_rows(
+    vectors: Float32[np.ndarray, "row feature"],
+) -> Float32[np.ndarray, "row feature"]:
+    """Scale each row to length one; a row of zeros is unchanged.
+
+    >>> normalise_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    divisor = np.where(length > 0, length, 1).astype(np.float32)
+    return vectors / divisor
+
+
+def _fetch(source: str, kind: str) -> Path:
     """Fetch a model from the Hub that is neither a folder nor in the cache."""
     try:
         return hub.fetch(source)
     except MachineError as error:
         raise EncoderError(
-            f"{source!r} is no folder here, is not in the hub's cache, and the hub did not give it",
-            fix=f"with a network run `vaplan models fetch {kind}:{source}`; without one, {BRING_A_FOLDER}",
+            f"{source!r} is not a folder, is not in the Hub's cache, "
+            "and cannot be fetched from the Hub",
+            fix=f"with a network run `vaplan models fetch {kind}:{source}`; "
+            f"without one, {BRING_A_FOLDER}",
         ) from error
 
 
-def in_fixed_batches(
-    encode: Callable[[Tensor], Tensor], rows: Iterable[Tensor], *, batch_size: int
-) -> Float[Tensor, "row feature"]:
-    """Encode rows in batches of one fixed shape, the last one filled up with copies of its last
-    row.
-
-    A matrix product may add in another order for another shape; with one shape, the same row
-    gives the same bytes whatever its neighbours are and however many.
-    """
-    iterator, vectors = iter(rows), []
-    with torch.inference_mode():
-        while batch := list(islice(iterator, batch_size)):
-            filling = [batch[-1]] * (batch_size - len(batch))
-            vectors.append(encode(torch.stack(batch + filling))[: len(batch)])
-    return torch.cat(vectors)
-
-
-def pooled(output: Any) -> Tensor:
-    """The projected vectors of `get_*_features`: a tensor in older releases of the library, now
-    an object."""
-    vectors: Tensor = getattr(output, "pooler_output", output)
-    return vectors
-
-
-def unit_rows(
-    vectors: Float32[np.ndarray, "row feature"],
-) -> Float32[np.ndarray, "row feature"]:
-    """Rows of length one; a row of zeros stays one.
-
-    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist()
-    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
-    """
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(length > 0, length, 1).astype(np.float32)
-
-
-def _whole_model(folder: Path, architecture: str) -> Any:
+def _load_model(folder: Path, architecture: str) -> Any:
+    """Load the weights; an error if tensors are missing, unexpected or of another shape."""
     from safetensors import SafetensorError
 
     try:
-        with quiet():
+        with silence_transformers():
             import transformers
 
-            model, report = getattr(transformers, architecture).from_pretrained(
+            model_class = getattr(transformers, architecture)
+            model, report = model_class.from_pretrained(
                 folder,
                 local_files_only=True,
                 use_safetensors=True,
@@ -221,34 +276,40 @@ def _whole_model(folder: Path, architecture: str) -> Any:
                 dtype=torch.float32,
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise EncoderError(
-            f"the weights in {folder} cannot be loaded ({reason})", fix=BRING_A_FOLDER
+            f"the weights in {folder} cannot be loaded ({_first_line(error)})",
+            fix=BRING_A_FOLDER,
         ) from None
-    for state in ("missing", "unexpected", "mismatched"):
-        names = sorted(
-            str(name)
-            for name in report[f"{state}_keys"]
-            if not str(name).endswith(COMPUTED)
-        )
-        if names:
-            shown = ", ".join(names[:3]) + (
-                f" and {len(names) - 3} more" if len(names) > 3 else ""
-            )
-            raise EncoderError(
-                f"{len(names)} {state} tensors in {folder}: {shown}", fix=BRING_A_FOLDER
-            )
+    _check_report(report, folder)
     return model.eval().requires_grad_(False)
 
 
-def _tokenizer(folder: Path) -> Any:
+def _check_report(report: Mapping[str, Iterable[object]], folder: Path) -> None:
+    for state in ("missing", "unexpected", "mismatched"):
+        keys = [str(key) for key in report[f"{state}_keys"]]
+        names = sorted(key for key in keys if not key.endswith(UNTRAINED_BUFFERS))
+        if not names:
+            continue
+        listing = ", ".join(names[:MAX_NAMES])
+        if len(names) > MAX_NAMES:
+            listing += f" and {len(names) - MAX_NAMES} more"
+        raise EncoderError(
+            f"{len(names)} {state} tensors in {folder}: {listing}", fix=BRING_A_FOLDER
+        )
+
+
+def _load_tokenizer(folder: Path) -> Any:
     try:
-        with quiet():
+        with silence_transformers():
             from transformers import AutoTokenizer
 
             return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise EncoderError(
-            f"no tokenizer can be loaded from {folder} ({reason})", fix=BRING_A_FOLDER
+            f"no tokenizer can be loaded from {folder} ({_first_line(error)})",
+            fix=BRING_A_FOLDER,
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

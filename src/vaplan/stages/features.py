@@ -16,8 +16,8 @@ from vaplan.annotations import Annotations
 from vaplan.annotations.media_files import NO_FILE, MediaFolder
 from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
-from vaplan.encoders import Encoded, Encoder
-from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders import EncodedVideo, Encoder
+from vaplan.encoders.compute import AUTO_COMPUTE, Compute
 from vaplan.errors import MediaError, StoreError
 from vaplan.media import CENTRE, Cut, time_limit
 from vaplan.store import Entry, Store, Writer
@@ -61,7 +61,7 @@ def features(
     limit: int | None = None,
     progress: Progress | None = None,
     engine: Engine = run_in_order,
-    compute: Compute = AUTOMATIC,
+    compute: Compute = AUTO_COMPUTE,
     sampling: str = CENTRE,
     allow_outside: bool = False,
     timeout: float | None = None,
@@ -94,7 +94,7 @@ def features(
         for pair in pairs
     }
     computes = {
-        pair: compute.otherwise(Compute.of(open_store.card.provenance))
+        pair: compute.with_defaults(Compute.from_provenance(open_store.card.provenance))
         for pair, open_store in stores.items()
     }
     with (
@@ -132,8 +132,8 @@ def _create(
     name = encoder_models.store_name(pair[1], pair[0])
     if begun := existing(root).get(name):
         _refuse_other_sampling(begun, sampling)
-        was = Compute.of(begun.card.provenance)
-        compute = compute.otherwise(was)
+        was = Compute.from_provenance(begun.card.provenance)
+        compute = compute.with_defaults(was)
         if compute.provenance != was.provenance:
             options = f"--device {was.device} --precision {was.precision}"
             what = f"store of another encoder: {name} was begun with {options}"
@@ -270,7 +270,7 @@ def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
     }
 
 
-def entry(video: str, encoded: Encoded, number: int, modality: int) -> Entry:
+def entry(video: str, encoded: EncodedVideo, number: int, modality: int) -> Entry:
     """One video's row in the store of the encoder of this number; a modality that the file lacks
     is absent."""
     mask = encoded.mask[:, modality]

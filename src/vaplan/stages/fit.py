@@ -15,7 +15,7 @@ from vaplan.annotations.rows import Row
 from vaplan.annotations.table import read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
-from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.compute import AUTO_COMPUTE, Compute
 from vaplan.errors import RunError
 from vaplan.media import CENTRE
 from vaplan.runs import Run
@@ -42,7 +42,7 @@ def fit(
     *,
     encoders: Encoders,
     workers: int | None = None,
-    compute: Compute = AUTOMATIC,
+    compute: Compute = AUTO_COMPUTE,
     sampling: str = CENTRE,
     allow_outside: bool = False,
     overwrite: bool = False,

@@ -49,7 +49,7 @@ def resolve_compute(settings: Training) -> ComputePlan:
     Raises:
         EncoderError: The machine lacks the device.
     """
-    compute = Compute(settings.device, settings.precision).settled()
+    compute = Compute(settings.device, settings.precision).resolve()
     return ComputePlan(
         device=compute.device,
         precision=compute.precision,
