@@ -25,7 +25,7 @@ from vaplan.bench.steps import (
     Train,
 )
 from vaplan.errors import UsageError
-from vaplan.store import stores
+from vaplan.store import find_stores
 from vaplan.workers import Progress, run_supervised
 from vaplan.workers.faults import Failed, Guarded
 from vaplan.writing import write_json
@@ -195,7 +195,7 @@ def probability_path(table: Path) -> Path:
 def speaking(store: Path) -> tuple[list[str], list[str]]:
     """Per modality the encoders of a store that can be compared with sentences."""
     names: list[list[str]] = [[], []]
-    for name in stores(store):
+    for name in find_stores(store):
         modality, _, encoder = name.partition(":")
         if not encoder.startswith("legacy:"):
             names[MODALITIES.index(modality)].append(encoder)

@@ -26,7 +26,7 @@ from vaplan.bench.steps import (
     reads,
 )
 from vaplan.recipe import Recipe
-from vaplan.store import stores
+from vaplan.store import find_stores
 from vaplan.writing import sha256
 
 HASH = 10  # characters of it in a name
@@ -67,7 +67,7 @@ class Desk:
         hashes = [sha256(path) for path in files]
         hashes += [
             f"{name} {folder.content_hash()}"
-            for name, folder in stores(self.store).items()
+            for name, folder in find_stores(self.store).items()
         ]
         return _digest([hashes, self.annotations.version])
 

@@ -20,8 +20,7 @@ from vaplan.encoders import EncodedVideo, Encoder
 from vaplan.encoders.compute import AUTO_COMPUTE, Compute
 from vaplan.errors import MediaError, StoreError
 from vaplan.media import CENTRE, Cut, time_limit
-from vaplan.store import Entry, Store, Writer
-from vaplan.store import stores as existing
+from vaplan.store import Entry, Store, Writer, find_stores
 from vaplan.workers import Engine, Failed, Progress, run_supervised
 from vaplan.workers.processes import run_in_order
 from vaplan.writing import delay_interruptions
@@ -101,7 +100,8 @@ def features(
         ExitStack() as stack
     ):  # another job on this store has to wait until this one ends
         writers = {
-            pair: stack.enter_context(store.writing()) for pair, store in stores.items()
+            pair: stack.enter_context(store.open_writer())
+            for pair, store in stores.items()
         }
         jobs, unfound = _plan(data, folder, stores, retry=retry)
         already, jobs = len(data.ids) - len(jobs) - len(unfound), jobs[:limit]
@@ -130,7 +130,7 @@ def _create(
     """Make or find a store; one that is there says by its provenance what is left open of
     `compute`."""
     name = encoder_models.store_name(pair[1], pair[0])
-    if begun := existing(root).get(name):
+    if begun := find_stores(root).get(name):
         _refuse_other_sampling(begun, sampling)
         was = Compute.from_provenance(begun.card.provenance)
         compute = compute.with_defaults(was)
@@ -167,10 +167,12 @@ def _plan(
     retry: str | None,
 ) -> tuple[list[Job], list[tuple[Job, Failed]]]:
     """What to decode, and what cannot be found, which is recorded once."""
-    new = {pair: set(store.lacking(data.ids)) for pair, store in stores.items()}
+    new = {pair: set(store.list_missing(data.ids)) for pair, store in stores.items()}
     again = [text for text in (retry, NO_FILE) if text is not None]
     lacking = {
-        pair: new[pair].union(*(store.lacking(data.ids, retry=text) for text in again))
+        pair: new[pair].union(
+            *(store.list_missing(data.ids, retry=text) for text in again)
+        )
         for pair, store in stores.items()
     }
     jobs, unfound = list[Job](), list[tuple[Job, Failed]]()

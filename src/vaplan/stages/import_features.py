@@ -26,7 +26,7 @@ from vaplan.packs import (
 )
 from vaplan.stages.features import SHARD
 from vaplan.stages.import_labels import import_labels
-from vaplan.store import Entry, Store, Writer, stores
+from vaplan.store import Entry, Store, Writer, find_stores
 from vaplan.workers import Progress
 
 SHARD_BYTES = (
@@ -182,14 +182,14 @@ def _job(located: Found, videos: Sequence[str], root: Path) -> Job:
     """The store of a pack, made or found, and the videos it lacks; what failed before is tried
     again."""
     name = store_name(located.pack.encoder, located.pack.modality)
-    existing_store = stores(root).get(name)
+    existing_store = find_stores(root).get(name)
     dtype = existing_store.card.dtype if existing_store else located.dtype
     if dtype is None:
         return Job(located, None, tuple(videos))
     store = Store.create(
         root, name, located.pack.provenance(), planned=videos, dtype=dtype
     )
-    return Job(located, store, tuple(store.lacking(videos, retry="")))
+    return Job(located, store, tuple(store.list_missing(videos, retry="")))
 
 
 def _fill_all(
@@ -207,7 +207,7 @@ def _fill_all(
     done = 0
     for job in jobs:
         zeros = list[str]()
-        with job.store.writing() if job.store else nullcontext() as writer:
+        with job.store.open_writer() if job.store else nullcontext() as writer:
             for entry in _fill(job, writer):
                 done += 1
                 if progress:
@@ -228,7 +228,7 @@ def _fill_all(
 def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
     """Bring the videos that lack into the store, shard by shard; a failure that it records
     already is not repeated."""
-    statuses = job.store.statuses() if job.store else {}
+    statuses = job.store.read_statuses() if job.store else {}
     buffer, buffered_bytes = list[Entry](), 0
     for video, array in job.found.source.arrays(
         job.lacking, job.store.card.dtype if job.store else None

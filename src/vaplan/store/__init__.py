@@ -1,9 +1,8 @@
-"""The feature store: for one encoder, one row a video, with its features or the reason why there
-are none.
+"""The feature store: for one encoder, one row a video, with features or the reason for none.
 
-A store is a folder of Parquet shards. The planned videos stand in it first; a shard is written
-beside and renamed, so a shard that exists is whole, and a job that was killed goes on with what
-is lacking. Of several rows of one video the latest counts.
+A store is a folder of Parquet shards. The planned videos are written first. A shard is written
+beside its final name and then renamed, so that a shard that exists is complete, and a job that
+was killed continues with the missing videos. Of several rows of one video the latest counts.
 """
 
 import json
@@ -21,18 +20,24 @@ from jaxtyping import Bool, Float32
 from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
 from vaplan.store import shards
-from vaplan.store.card import Card, canonical, digest, plain, read_json
-from vaplan.store.rows import Entry, from_row, intact, to_row
+from vaplan.store.card import Card, encode_json, normalise_json, read_json, short_hash
+from vaplan.store.rows import Entry, from_row, is_intact, to_row
 from vaplan.writing import write_bytes
 
-__all__ = ["Card", "Entry", "Store", "Writer", "stores"]
+__all__ = ["Card", "Entry", "Store", "Writer", "find_stores"]
 
-CARD, PLAN = "provenance.json", "plan.json"
+CARD_FILE = "provenance.json"
+PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
 class Store:
-    """The features of one encoder; made by `Store.create`, found by `Store.open`."""
+    """The features of one encoder, from `Store.create` or `Store.open`.
+
+    Attributes:
+        folder: Folder of the store.
+        card: Provenance of the features.
+    """
 
     folder: Path
     card: Card
@@ -47,26 +52,29 @@ class Store:
         planned: Sequence[str],
         dtype: str = "float16",
     ) -> "Store":
-        """Make an encoder's store below `root`, or find it there, and plan videos for it.
+        """Create or open the store of an encoder, and plan videos for it.
 
         Args:
-            provenance: What makes the encoder this one: weights hash, preprocessing, versions,
-                and its "dimension"; JSON values.
-            dtype: "float16" for L2-normalised features, else the source's own.
+            root: Folder of the stores.
+            encoder: Store name of the encoder.
+            provenance: All that the features depend on: hash of the weights, preprocessing,
+                versions, and "dimension"; JSON values.
+            planned: Ids of the videos.
+            dtype: Type of the stored numbers: "float16" for features of length one, else
+                that of the source.
 
-        Raises: StoreError if the store was made by another encoder of this name.
+        Raises:
+            StoreError: The store is of another encoder with this name.
         """
-        provenance = plain(provenance)
-        card = Card(encoder, provenance["dimension"], dtype, provenance)
-        existing_stores = stores(root)
-        if encoder in existing_stores:
-            existing_stores[encoder].card.refuse_other(
-                provenance, dtype=dtype, file=existing_stores[encoder].folder
-            )
-        store = existing_stores.get(encoder, cls(Path(root) / card.folder_name, card))
-        if encoder not in existing_stores:
+        provenance = normalise_json(provenance)
+        store = find_stores(root).get(encoder)
+        if store is not None:
+            store.card.check_provenance(provenance, dtype=dtype, file=store.folder)
+        else:
+            card = Card(encoder, provenance["dimension"], dtype, provenance)
+            store = cls(Path(root) / card.folder_name, card)
             with lock_folder(store.folder, kind="store"):
-                write_bytes(store.folder / CARD, card.sealed())
+                write_bytes(store.folder / CARD_FILE, card.to_bytes())
         store.plan(planned)
         return store
 
@@ -74,97 +82,108 @@ class Store:
     def open(
         cls, root: Path | str, encoder: str, *, provenance: dict[str, Any] | None = None
     ) -> "Store":
-        """Find an encoder's store below `root`; with `provenance`, only if the encoder is the
-        same still.
+        """Open the store of an encoder.
 
         Args:
-            root: Folder of the store.
+            root: Folder of the stores.
             encoder: Store name of the encoder.
-            provenance: Provenance of the encoder.
+            provenance: Provenance of the encoder, to check that it is still the same.
 
-        Raises: StoreError for no store, or one of another encoder; MachineError for one of
-            another format.
+        Raises:
+            StoreError: There is no store of the encoder, or the encoder is another one.
+            MachineError: A store has another format.
         """
-        existing_stores = stores(root)
-        if encoder not in existing_stores:
-            what = (
-                f"store of another encoder: asked for {encoder}, it holds "
-                f"{', '.join(existing_stores) or 'nothing'}"
-            )
+        stores = find_stores(root)
+        if encoder not in stores:
             raise StoreError(
-                what,
+                f"store of another encoder: asked for {encoder}, it holds "
+                f"{', '.join(stores) or 'nothing'}",
                 file=root,
                 fix="name one it holds, or run `vaplan features` with that encoder",
             )
+        store = stores[encoder]
         if provenance is not None:
-            existing_stores[encoder].card.refuse_other(
-                plain(provenance), file=existing_stores[encoder].folder
-            )
-        return existing_stores[encoder]
+            store.card.check_provenance(normalise_json(provenance), file=store.folder)
+        return store
 
     @property
     def planned(self) -> list[str]:
-        """Planned videos of the store, in order."""
-        path = self.folder / PLAN
+        """Ids of the planned videos, in order."""
+        path = self.folder / PLAN_FILE
         videos: list[str] = read_json(path) if path.exists() else []
         return videos
 
     def plan(self, videos: Iterable[str]) -> None:
         """Add videos to the planned ones."""
-        path, videos = self.folder / PLAN, [*videos]
-        if path.exists() and not {*videos} - {*self.planned}:
+        path = self.folder / PLAN_FILE
+        videos = list(videos)
+        if path.exists() and set(videos) <= set(self.planned):
             return
         with lock_folder(self.folder, kind="store"):
-            write_bytes(path, canonical([*dict.fromkeys([*self.planned, *videos])]))
+            all_videos = list(dict.fromkeys([*self.planned, *videos]))
+            write_bytes(path, encode_json(all_videos))
 
     @contextmanager
-    def writing(self) -> Iterator["Writer"]:
-        """Be the store's only writer for a while; raises MachineError naming the writer there
-        is."""
+    def open_writer(self) -> Iterator["Writer"]:
+        """Lock the store, and write shards inside the block.
+
+        Raises:
+            MachineError: Another process writes the store; the message names it.
+        """
         with lock_folder(self.folder, kind="store"):
-            last = max(map(shards.number, shards.listed(self.folder)), default=-1)
-            yield Writer(self, frozenset(self.planned), last + 1)
+            existing_shards = shards.list_shards(self.folder)
+            numbers = [shards.shard_number(shard) for shard in existing_shards]
+            next_number = max(numbers, default=-1) + 1
+            yield Writer(self, frozenset(self.planned), next_number)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Write one shard; see `Writer.add`."""
-        with self.writing() as writer:
+        with self.open_writer() as writer:
             writer.add(entries)
 
-    def statuses(self) -> dict[str, tuple[str, str]]:
-        """Per video that has a row its status and the reason for it; quick, as no feature is
-        read."""
-        names = ["video", "status", "reason"]
-        video, status, reason = (
-            column.to_pylist() for column in self._latest(names).select(names)
-        )
-        return dict(zip(video, zip(status, reason, strict=True), strict=True))
+    def read_statuses(self) -> dict[str, tuple[str, str]]:
+        """Read the status of every video that has a row, and the reason for it.
 
-    def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
-        """List videos without a row, or with a failure whose reason contains `retry`.
+        This is fast: no feature is read.
+        """
+        table = self._read_latest(["video", "status", "reason"])
+        videos = table["video"].to_pylist()
+        statuses = table["status"].to_pylist()
+        reasons = table["reason"].to_pylist()
+        values = zip(statuses, reasons, strict=True)
+        return dict(zip(videos, values, strict=True))
+
+    def list_missing(
+        self, videos: Iterable[str], *, retry: str | None = None
+    ) -> list[str]:
+        """List videos without a row, and failures that are to be repeated.
 
         Args:
             videos: Ids of the videos.
-            retry: Text in the reason of failures to list as well.
+            retry: Text in the reason of failures to repeat, in any case; None for no
+                failure.
         """
-        statuses = self.statuses()
+        statuses = self.read_statuses()
 
-        def done(video: str) -> bool:
-            status, reason = statuses.get(video, ("", ""))
-            again = (
-                status == "failed"
-                and retry is not None
-                and retry.casefold() in reason.casefold()
-            )
-            return bool(status) and not again
+        def is_missing(video: str) -> bool:
+            if video not in statuses:
+                return True
+            status, reason = statuses[video]
+            if status != "failed" or retry is None:
+                return False
+            return retry.casefold() in reason.casefold()
 
-        return [video for video in dict.fromkeys(videos) if not done(video)]
+        return [video for video in dict.fromkeys(videos) if is_missing(video)]
 
-    def entries(self) -> Iterator[Entry]:
-        """Every video's entry, in the order of writing; one shard is held at a time."""
-        table, paths = self._latest(["video"]), shards.listed(self.folder)
-        for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
-            whole, _ = shards.load_whole(paths[shard])
-            for row in whole.take(pa.array(np.sort(rows))).to_pylist():
+    def read_entries(self) -> Iterator[Entry]:
+        """Yield every video's entry in the order of writing, with one shard in memory."""
+        table = self._read_latest(["video"])
+        paths = shards.list_shards(self.folder)
+        videos = table["video"].to_pylist()
+        for shard, rows, _ in shards.group_by_shard(videos, table):
+            shard_table, _ = shards.read_shard(paths[shard])
+            latest_rows = shard_table.take(pa.array(np.sort(rows)))
+            for row in latest_rows.to_pylist():
                 yield from_row(
                     row, dimension=self.card.dimension, dtype=self.card.dtype
                 )
@@ -174,64 +193,61 @@ class Store:
     ) -> tuple[
         Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]
     ]:
-        """The features of `videos` in that order, padded to the longest; zeros and False where
-        masked.
-
-        `zeros` makes the array of the features, outside the memory for example; one shard is held
-        at a time.
+        """Read the features of videos, with one shard in memory.
 
         Args:
             videos: Ids of the videos.
-            zeros: Function that makes the array.
+            zeros: Function that allocates the array of the features, for example in a file.
 
-        Raises: StoreError naming the videos that have no row, or features that are not what was
-            written.
+        Returns:
+            Features and mask of the videos in this order, padded to the longest; zeros and
+            False where masked.
+
+        Raises:
+            StoreError: A video has no row, or features were changed.
         """
-        table, paths = self._latest(["video", "segments"]), shards.listed(self.folder)
-        segments = dict(
+        table = self._read_latest(["video", "segments"])
+        segment_counts = dict(
             zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True)
         )
-        if lacking := [video for video in videos if video not in segments]:
-            what = (
-                f"{len(lacking)} of {len(videos)} videos are not in the store, the "
-                f"first is {lacking[0]}"
-            )
-            raise StoreError(
-                what, file=self.folder, fix="run `vaplan features` to fill it"
-            )
-        longest = max((segments[video] for video in videos), default=0)
-        feature = zeros((len(videos), longest, self.card.dimension), np.float32)
-        mask = np.zeros((len(videos), longest), dtype=bool)
-        for shard, rows, places in shards.by_shard(videos, table):
-            block = shards.block(paths[shard], rows, self.card)
-            inside = np.arange(longest) < block.segments[:, None]
-            v, t = np.nonzero(inside)
-            mask[places[v], t] = block.mask
-            v, t = np.nonzero(inside & block.featured[:, None])
-            feature[places[v], t] = block.feature
+        self._check_rows_exist(videos, segment_counts)
+        paths = shards.list_shards(self.folder)
+        length = max((segment_counts[video] for video in videos), default=0)
+        feature = zeros((len(videos), length, self.card.dimension), np.float32)
+        mask = np.zeros((len(videos), length), dtype=bool)
+        for shard, rows, indices in shards.group_by_shard(videos, table):
+            block = shards.read_block(paths[shard], rows, self.card)
+            is_segment = np.arange(length) < block.segments[:, None]
+            video, time = np.nonzero(is_segment)
+            mask[indices[video], time] = block.mask
+            has_feature = is_segment & block.has_feature[:, None]
+            video, time = np.nonzero(has_feature)
+            feature[indices[video], time] = block.feature
         return feature, mask
 
     def content_hash(self) -> str:
-        """Compute a digest of all features that does not depend on order and shards."""
-        return _content_hash(self._latest(["video", "checksum"]))
+        """Compute a hash of all features that does not depend on order and shards."""
+        return _content_hash(self._read_latest(["video", "checksum"]))
 
-    def info(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe the content of the store as JSON values."""
-        table, paths = (
-            self._latest(["video", "status", "reason", "segments", "checksum"]),
-            shards.listed(self.folder),
-        )
-        status, planned = Counter(table["status"].to_pylist()), self.planned
+        columns = ["video", "status", "reason", "segments", "checksum"]
+        table = self._read_latest(columns)
+        paths = shards.list_shards(self.folder)
+        planned = self.planned
+        missing = set(planned) - set(table["video"].to_pylist())
+        status_counts = Counter(table["status"].to_pylist())
+        reasons = [reason for reason in table["reason"].to_pylist() if reason]
         return {
             **asdict(self.card),
             "folder": str(self.folder),
             "planned": len(planned),
-            "lacking": len({*planned} - {*table["video"].to_pylist()}),
-            **{kind: status[kind] for kind in ("ok", "absent", "failed")},
+            "lacking": len(missing),
+            "ok": status_counts["ok"],
+            "absent": status_counts["absent"],
+            "failed": status_counts["failed"],
             "segments": sum(table["segments"].to_pylist()),
-            "reasons": dict(
-                Counter(reason for reason in table["reason"].to_pylist() if reason)
-            ),
+            "reasons": dict(Counter(reasons)),
             "shards": len(paths),
             "bytes": sum(path.stat().st_size for path in paths),
             "content_hash": _content_hash(table),
@@ -240,33 +256,37 @@ class Store:
     def verify(self) -> list[str]:
         """Read every byte and describe each change since it was written.
 
-        A planned video without a row is not damage; see `lacking`. A store can be verified
-        while a job writes into it.
+        A planned video without a row is no damage; see `list_missing`. A store can be
+        verified while a job writes into it.
         """
         problems = list[str]()
-        verified = set[str]()
-        for shard in shards.listed(self.folder):
+        videos = set[str]()
+        for shard in shards.list_shards(self.folder):
             try:
-                table, whole = shards.load_whole(shard)
+                table, is_unchanged = shards.read_shard(shard)
             except VaplanError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
-            verified.update(table["video"].to_pylist())
-            if not whole:
-                changed = [row["video"] for row in table.to_pylist() if not intact(row)]
+            videos.update(table["video"].to_pylist())
+            if not is_unchanged:
                 problems.append(f"{shard.name}: changed since it was written")
-                problems += [
-                    f"{shard.name}: the row of {video} changed" for video in changed
-                ]
-        if (self.folder / CARD).read_bytes() != self.card.sealed():
-            problems.append(f"{CARD}: changed since it was written")
-        if not self._plan_is_intact(verified):
-            problems.append(f"{PLAN}: not there, or changed since it was written")
+                for row in table.to_pylist():
+                    if not is_intact(row):
+                        problems.append(
+                            f"{shard.name}: the row of {row['video']} changed"
+                        )
+        if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
+            problems.append(f"{CARD_FILE}: changed since it was written")
+        if not self._is_plan_intact(videos):
+            problems.append(f"{PLAN_FILE}: missing, or changed since it was written")
         return problems
 
-    def _plan_is_intact(self, videos: set[str]) -> bool:
-        """Return whether the plan contains the videos; it is read after them, and once."""
-        path = self.folder / PLAN
+    def _is_plan_intact(self, videos: set[str]) -> bool:
+        """Return whether the plan is unchanged and contains the videos.
+
+        A job may extend the plan meanwhile: it is read once, and after the videos.
+        """
+        path = self.folder / PLAN_FILE
         if not path.exists():
             return not videos
         content = path.read_bytes()
@@ -274,23 +294,44 @@ class Store:
             planned = json.loads(content)
         except ValueError:
             return False
-        return content == canonical(planned) and videos <= {*planned}
+        return content == encode_json(planned) and videos <= {*planned}
 
-    def _latest(self, columns: list[str]) -> pa.Table:
-        return shards.latest(self.folder, columns)
+    def _check_rows_exist(
+        self, videos: Sequence[str], segment_counts: dict[str, int]
+    ) -> None:
+        missing = [video for video in videos if video not in segment_counts]
+        if missing:
+            raise StoreError(
+                f"{len(missing)} of {len(videos)} videos are not in the store, "
+                f"the first is {missing[0]}",
+                file=self.folder,
+                fix="run `vaplan features` to fill it",
+            )
+
+    def _read_latest(self, columns: list[str]) -> pa.Table:
+        return shards.read_latest(self.folder, columns)
 
 
 @dataclass
 class Writer:
-    """The only writer of a store while it has the lock; made by `Store.writing`."""
+    """The only writer of a store while it has the lock, from `Store.open_writer`.
+
+    Attributes:
+        store: The store.
+        planned: Ids of the planned videos.
+        number: Number of the next shard.
+    """
 
     store: Store
     planned: frozenset[str]
-    number: int  # of the next shard
+    number: int
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write the rows of some planned videos as one new shard: all of them, or, when killed,
-        none."""
+        """Write the rows of planned videos as one new shard: all of them or none.
+
+        Raises:
+            StoreError: A video is not planned, or a feature is not one of the encoder.
+        """
         unplanned = sorted({entry.video for entry in entries} - self.planned)
         if unplanned:
             raise StoreError(
@@ -299,25 +340,28 @@ class Writer:
                 fix="call `plan` first",
             )
         card = self.store.card
-        shards.write(
-            self.store.folder,
-            self.number,
-            [
-                to_row(entry, dimension=card.dimension, dtype=card.dtype)
-                for entry in entries
-            ],
-        )
+        rows = [
+            to_row(entry, dimension=card.dimension, dtype=card.dtype)
+            for entry in entries
+        ]
+        shards.write_shard(self.store.folder, self.number, rows)
         self.number += 1
 
 
+def find_stores(root: Path | str) -> dict[str, Store]:
+    """Find the stores below a folder, by store name of the encoder.
+
+    Raises:
+        MachineError: A store has another format.
+    """
+    stores = dict[str, Store]()
+    card_files = sorted(Path(root).glob(f"*/{CARD_FILE}"))
+    for path in card_files:
+        card = Card.read(path)
+        stores[card.encoder] = Store(path.parent, card)
+    return stores
+
+
 def _content_hash(table: pa.Table) -> str:
-    return digest(b"".join(table["checksum"].to_pylist()))
-
-
-def stores(root: Path | str) -> dict[str, Store]:
-    """The stores below a folder, by encoder name; raises MachineError if one is of another
-    format."""
-    cards = {
-        path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))
-    }
-    return {card.encoder: Store(folder, card) for folder, card in cards.items()}
+    checksums = table["checksum"].to_pylist()
+    return short_hash(b"".join(checksums))

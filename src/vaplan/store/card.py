@@ -1,4 +1,4 @@
-"""Whose features a store holds, and the plain bytes by which such things are compared."""
+"""The card of a store: the encoder of its features, and bytes and hashes of JSON values."""
 
 import hashlib
 import json
@@ -11,11 +11,21 @@ from typing import Any
 from vaplan.errors import MachineError, StoreError
 
 FORMAT = 1
+MAX_FOLDER_NAME = 40  # characters before the hash
 
 
 @dataclass(frozen=True)
 class Card:
-    """Provenance of the features of a store, written once to provenance.json."""
+    """Provenance of the features of a store, written once to provenance.json.
+
+    Attributes:
+        encoder: Store name of the encoder.
+        dimension: Dimension of a segment's vector.
+        dtype: Type of the stored numbers.
+        provenance: All that the features depend on, as JSON values.
+        format: Version of the store's format.
+        vaplan: Version of vaplan that made the store.
+    """
 
     encoder: str
     dimension: int
@@ -26,13 +36,17 @@ class Card:
 
     @classmethod
     def read(cls, path: Path) -> "Card":
-        """The card in a file; raises MachineError if it is of another format, StoreError if it is
-        none."""
+        """Read a card.
+
+        Raises:
+            MachineError: The store has another format.
+            StoreError: The file was changed.
+        """
         document = read_json(path)
         if document.get("format") != FORMAT:
-            what = f"store of format {document.get('format')}; this vaplan reads format {FORMAT}"
             raise MachineError(
-                what,
+                f"store of format {document.get('format')}; "
+                f"this vaplan reads format {FORMAT}",
                 file=path,
                 fix=f"use vaplan {document.get('vaplan')} or make a new store",
             )
@@ -42,52 +56,74 @@ class Card:
         except TypeError as error:
             raise _changed(path) from error
 
-    def sealed(self) -> bytes:
-        """Format the card as a file with its own digest."""
-        return canonical(asdict(self) | {"digest": digest(canonical(asdict(self)))})
+    def to_bytes(self) -> bytes:
+        """Return the content of the card's file, which contains its own hash."""
+        document = asdict(self)
+        file_hash = short_hash(encode_json(document))
+        return encode_json(document | {"digest": file_hash})
 
     @property
     def folder_name(self) -> str:
-        """A readable name, and a digest so that no two encoders share it."""
-        short = digest(
-            canonical([self.encoder, self.dimension, self.dtype, self.provenance])
-        )[:8]
-        head, _, place = self.encoder.lower().rpartition(":")
-        name = f"{head}-{place.rstrip('/').rpartition('/')[2]}"
-        return f"{re.sub('[^a-z0-9]+', '-', name).strip('-')[:40]}-{short}"
+        """A readable name, with a hash so that no two encoders share it."""
+        identity = [self.encoder, self.dimension, self.dtype, self.provenance]
+        suffix = short_hash(encode_json(identity))[:8]
+        head, _, source = self.encoder.lower().rpartition(":")
+        source_name = source.rstrip("/").rpartition("/")[2]
+        name = re.sub("[^a-z0-9]+", "-", f"{head}-{source_name}").strip("-")
+        return f"{name[:MAX_FOLDER_NAME]}-{suffix}"
 
-    def refuse_other(
+    def check_provenance(
         self, provenance: dict[str, Any], *, dtype: str = "", file: Path
     ) -> None:
-        """Raise StoreError, naming the first difference, unless this is the encoder that filled
-        the store.
+        """Check that an encoder is the one of the store.
 
         Args:
-            provenance: Provenance of the encoder.
-            dtype: Type of the numbers.
-            file: File, for errors.
+            provenance: Provenance of the encoder, as JSON values.
+            dtype: Type of the numbers; empty if any is accepted.
+            file: File or folder that the error names.
+
+        Raises:
+            StoreError: The encoder is another one; the message names the first difference.
         """
-        was = {**self.provenance, "dtype": self.dtype}
-        now = {**provenance, "dtype": dtype or self.dtype}
-        for key in sorted(was.keys() | now.keys()):
-            if was.get(key) != now.get(key):
-                what = (
-                    f"store of another encoder: {self.encoder} had {key} "
-                    f"{was.get(key)!r}, now {now.get(key)!r}"
-                )
+        stored = {**self.provenance, "dtype": self.dtype}
+        current = {**provenance, "dtype": dtype or self.dtype}
+        for key in sorted(stored.keys() | current.keys()):
+            if stored.get(key) != current.get(key):
                 raise StoreError(
-                    what,
+                    f"store of another encoder: {self.encoder} had {key} "
+                    f"{stored.get(key)!r}, now {current.get(key)!r}",
                     file=file,
-                    fix="give another --store, or bring the former encoder back",
+                    fix="give another --store, or use the former encoder",
                 )
 
 
 def read_json(path: Path) -> Any:
-    """A JSON value that the store wrote; raises StoreError if the file is not that any more."""
+    """Read a JSON value that the store wrote.
+
+    Raises:
+        StoreError: The file was changed.
+    """
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise _changed(path) from error
+
+
+def encode_json(value: Any) -> bytes:
+    """Encode a JSON value; equal values give equal bytes."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def normalise_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value as it is read back from JSON: tuples become lists."""
+    copy: dict[str, Any] = json.loads(encode_json(value))
+    return copy
+
+
+def short_hash(content: bytes) -> str:
+    """Return a hash of 16 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _changed(path: Path) -> StoreError:
@@ -96,21 +132,3 @@ def _changed(path: Path) -> StoreError:
         file=path,
         fix="bring it back from a copy, or make a new store",
     )
-
-
-def canonical(value: Any) -> bytes:
-    """A JSON value as the same bytes each time."""
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, allow_nan=False
-    ).encode()
-
-
-def plain(value: dict[str, Any]) -> dict[str, Any]:
-    """A value as it comes back from JSON: tuples are lists."""
-    copy: dict[str, Any] = json.loads(canonical(value))
-    return copy
-
-
-def digest(content: bytes) -> str:
-    """A short name for bytes."""
-    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""One row of a shard: an entry as plain columns, checked on its way in and on its way out."""
+"""One row of a shard: an entry as plain columns, checked when it is written and read."""
 
 import hashlib
 import json
@@ -11,8 +11,14 @@ from jaxtyping import Bool, Float
 
 from vaplan.errors import StoreError
 
-REWRITE = "delete this shard, then run the command that filled the store again: it writes what is lacking"
-VERIFY = "find its shard with `vaplan store verify` and delete it; the command that filled the store writes it again"
+REWRITE = (
+    "delete this shard, then run the command that filled the store again: "
+    "it writes the missing videos"
+)
+VERIFY = (
+    "find its shard with `vaplan store verify` and delete it; "
+    "the command that filled the store writes it again"
+)
 STATUSES = ("ok", "absent", "failed")
 SCHEMA = pa.schema(
     {
@@ -32,13 +38,19 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Entry:
-    """The features of one video, or why it has none.
+    """The features of one video, or the reason why it has none.
 
     Attributes:
-        feature: One vector a segment, zeros where masked; None unless the status is "ok".
-        mask: Which segments have a vector; as long as the video, also where its modality is absent.
-        status: "ok"; "absent": the file has no such track; "failed": the file cannot be read.
-        source: What the features were made from, for example the file's content hash.
+        video: Id of the video.
+        feature: One vector for each segment, zeros where masked; None unless the status is
+            "ok".
+        mask: Whether a segment has a vector; as long as the video, also where its modality
+            is absent.
+        status: "ok"; "absent": the file has no such track; "failed": the file cannot be
+            read.
+        reason: Why there is no feature; empty otherwise.
+        warnings: Problems of the decoder.
+        source: Identity of the input, for example the hash of the media file.
     """
 
     video: str
@@ -51,34 +63,25 @@ class Entry:
 
 
 def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
-    """An entry as the columns of SCHEMA.
+    """Convert an entry to the columns of SCHEMA.
 
     Args:
         entry: Entry of one video.
-        dimension: Number of values of a segment.
-        dtype: Type of the numbers.
+        dimension: Dimension of a segment's vector.
+        dtype: Type of the stored numbers.
 
-    Raises: StoreError if its numbers cannot be an encoder's.
+    Raises:
+        StoreError: The status contradicts the feature, or the feature is not one of the
+            encoder.
     """
-    if entry.status not in STATUSES or (entry.status == "ok") != (
-        entry.feature is not None
-    ):
-        what = (
-            f"{entry.video}: status {entry.status!r} with "
-            f"{'no' if entry.feature is None else 'a'} feature"
-        )
+    has_feature = entry.feature is not None
+    should_have_feature = entry.status == "ok"
+    if entry.status not in STATUSES or should_have_feature != has_feature:
         raise StoreError(
-            what, fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}"
+            f"{entry.video}: status {entry.status!r} with "
+            f"{'a' if has_feature else 'no'} feature",
+            fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}",
         )
-    embedding = None
-    if entry.feature is not None:
-        check(entry.video, entry.feature, entry.mask, dimension)
-        with np.errstate(
-            over="ignore"
-        ):  # too large for the type becomes infinite, which the check names
-            stored = np.where(entry.mask[:, None], entry.feature, 0).astype(dtype)
-        check(entry.video, stored.astype(np.float32), entry.mask, dimension)
-        embedding = stored.tobytes()
     row = {
         "video": entry.video,
         "status": entry.status,
@@ -88,38 +91,43 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
         "segments": len(entry.mask),
         "dtype": dtype,
         "mask": entry.mask.tobytes(),
-        "embedding": embedding,
+        "embedding": _encode_feature(entry, dimension, dtype),
     }
     return row | {"checksum": checksum(row)}
 
 
 def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
-    """Read the entry of a row; StoreError if it was changed.
+    """Read the entry of a row.
 
     Args:
         row: Row of a shard.
-        dimension: Number of values of a segment.
-        dtype: Type of the numbers.
+        dimension: Dimension of a segment's vector.
+        dtype: Type of the stored numbers.
+
+    Raises:
+        StoreError: The row was changed; the message names the video.
     """
-    video, segments = row["video"], row["segments"]
-    if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
+    video = row["video"]
+    segments = row["segments"]
+    is_expected = is_intact(row) and row["dtype"] == dtype
+    if not is_expected or len(row["mask"]) != segments:
         raise StoreError(
             f"the features of {video} changed since they were written", fix=VERIFY
         )
     mask = np.frombuffer(row["mask"], dtype=bool)
     feature = None
     if row["embedding"] is not None:
-        flat = np.frombuffer(row["embedding"], dtype=dtype)
-        if flat.size != segments * dimension:
-            what = (
-                f"the features of {video} are {flat.size} numbers, expected {segments} "
-                f"x {dimension}"
+        values = np.frombuffer(row["embedding"], dtype=dtype)
+        if values.size != segments * dimension:
+            raise StoreError(
+                f"the features of {video} are {values.size} numbers, "
+                f"expected {segments} x {dimension}",
+                fix=VERIFY,
             )
-            raise StoreError(what, fix=VERIFY)
-        feature = flat.reshape(segments, dimension).astype(np.float32)
-        check(video, feature, mask, dimension)
+        feature = values.reshape(segments, dimension).astype(np.float32)
+        check_feature(video, feature, mask, dimension)
     return Entry(
-        video=row["video"],
+        video=video,
         feature=feature,
         mask=mask,
         status=row["status"],
@@ -129,45 +137,60 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     )
 
 
-def check(
+def check_feature(
     video: str,
     feature: Float[np.ndarray, "time feature"],
     mask: Bool[np.ndarray, " time"],
     dimension: int,
 ) -> None:
-    """Refuse a feature of another shape than the encoder's, or with values that are no numbers.
+    """Check the shape of a feature, and that its values are finite.
 
     Args:
         video: Id of the video.
         feature: Features of the video.
         mask: Segments that exist.
-        dimension: Number of values of a segment.
+        dimension: Dimension of a segment's vector.
+
+    Raises:
+        StoreError: The shape is another one, or a value is not finite.
     """
-    expected = len(mask), dimension
-    if feature.shape != expected:
-        what = (
-            f"the features of {video} have shape {feature.shape}, expected {expected} "
-            "(time, feature)"
-        )
-        raise StoreError(what, fix=VERIFY)
-    bad = int(np.count_nonzero(~np.isfinite(feature[mask])))
-    if bad:
+    expected_shape = (len(mask), dimension)
+    if feature.shape != expected_shape:
         raise StoreError(
-            f"{bad} of the features of {video} are not finite numbers", fix=VERIFY
+            f"the features of {video} have shape {feature.shape}, "
+            f"expected {expected_shape} (time, feature)",
+            fix=VERIFY,
+        )
+    is_finite = np.isfinite(feature[mask])
+    invalid_count = int(np.count_nonzero(~is_finite))
+    if invalid_count:
+        raise StoreError(
+            f"{invalid_count} of the features of {video} are not finite numbers",
+            fix=VERIFY,
         )
 
 
-def intact(row: dict[str, Any]) -> bool:
-    """Return whether a row is unchanged."""
+def is_intact(row: dict[str, Any]) -> bool:
+    """Return whether the data of a row are unchanged."""
     return bool(checksum(row) == row["checksum"])
 
 
 def checksum(row: dict[str, Any]) -> bytes:
-    """Compute a digest of the data of a row, without reasons and warnings."""
-    head = json.dumps(
-        [row[key] for key in ("video", "status", "segments", "dtype")]
-    ).encode()
-    digest = hashlib.blake2b(head, digest_size=16)
+    """Compute a hash of the data of a row, without reasons and warnings."""
+    head = [row[key] for key in ("video", "status", "segments", "dtype")]
+    digest = hashlib.blake2b(json.dumps(head).encode(), digest_size=16)
     for key in ("mask", "embedding"):
         digest.update(row[key] or b"")
     return digest.digest()
+
+
+def _encode_feature(entry: Entry, dimension: int, dtype: str) -> bytes | None:
+    if entry.feature is None:
+        return None
+    check_feature(entry.video, entry.feature, entry.mask, dimension)
+    masked_feature = np.where(entry.mask[:, None], entry.feature, 0)
+    # a value too large for the type becomes infinite, and the second check names it
+    with np.errstate(over="ignore"):
+        stored = masked_feature.astype(dtype)
+    check_feature(entry.video, stored.astype(np.float32), entry.mask, dimension)
+    return stored.tobytes()

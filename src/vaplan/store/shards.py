@@ -1,4 +1,4 @@
-"""The shards of a store: Parquet files, each named by its number and by the digest of its bytes."""
+"""The shards of a store: Parquet files, named by their number and the hash of their bytes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,28 +12,32 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Integer, Shaped
 
 from vaplan.errors import MachineError, StoreError, VaplanError
-from vaplan.store.card import Card, digest
+from vaplan.store.card import Card, short_hash
 from vaplan.store.rows import REWRITE, SCHEMA, from_row
 from vaplan.writing import write_bytes
 
 
-def listed(folder: Path) -> list[Path]:
-    """The shards there are, oldest first."""
+def list_shards(folder: Path) -> list[Path]:
+    """List the shards of a store in the order of writing."""
     return sorted(folder.glob("shard-*.parquet"))
 
 
-def number(shard: Path) -> int:
-    """The place of a shard in the order of writing."""
-    return int(shard.name.split("-")[1])
+def shard_number(shard: Path) -> int:
+    """Return the position of a shard in the order of writing."""
+    parts = shard.name.split("-")
+    return int(parts[1])
 
 
-def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
+def write_shard(folder: Path, number: int, rows: Sequence[dict[str, Any]]) -> Path:
     """Write rows as a new shard: all of them or none.
 
     Args:
-        folder: Folder of the files.
-        at: Number of the shard.
-        rows: Rows of the shard.
+        folder: Folder of the store.
+        number: Number of the shard.
+        rows: Rows of the shard, as columns of SCHEMA.
+
+    Returns:
+        The file of the shard.
     """
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -41,146 +45,172 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
         table, sink, compression="none", use_dictionary=False, write_statistics=False
     )
     content = sink.getvalue().to_pybytes()
-    path = folder / f"shard-{at:06d}-{digest(content)}.parquet"
-    write_bytes(path, content)
-    return path
+    path = folder / f"shard-{number:06d}-{short_hash(content)}.parquet"
+    return write_bytes(path, content)
 
 
-def load(shard: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a shard.
+def read_columns(shard: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns of a shard.
 
     Args:
         shard: File of the shard.
         columns: Names of the columns.
+
+    Raises:
+        StoreError: The shard is damaged.
+        MachineError: The file cannot be read.
     """
-    return _parsed(shard, columns, source=shard)
+    return _read_table(shard, columns, source=shard)
 
 
-def load_whole(shard: Path) -> tuple[pa.Table, bool]:
-    """Read a shard and whether its bytes are unchanged."""
+def read_shard(shard: Path) -> tuple[pa.Table, bool]:
+    """Read a shard.
+
+    Returns:
+        All rows, and whether the bytes of the file are unchanged.
+
+    Raises:
+        StoreError: The shard is damaged.
+        MachineError: The file cannot be read.
+    """
     try:
         content = shard.read_bytes()
     except OSError as error:
         raise _unreadable(shard, error) from error
-    return _parsed(shard, SCHEMA.names, source=pa.BufferReader(content)), digest(
-        content
-    ) in shard.name
+    table = _read_table(shard, SCHEMA.names, source=pa.BufferReader(content))
+    is_unchanged = short_hash(content) in shard.name
+    return table, is_unchanged
 
 
-def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
-    """Return columns of the latest row of every video, with its shard and row.
+def read_latest(folder: Path, columns: Sequence[str]) -> pa.Table:
+    """Read columns of the latest row of every video, sorted by video.
 
     Args:
-        folder: Folder of the files.
-        columns: Names of the columns.
+        folder: Folder of the store.
+        columns: Names of the columns; `video` is one of them.
+
+    Returns:
+        The columns, and the columns `shard` and `row` with the position of the row.
     """
-    tables = [load(shard, columns) for shard in listed(folder)]
-    every = pa.concat_tables(
-        [SCHEMA.empty_table().select(columns), *tables]
-    ).combine_chunks()
-    counts = [len(table) for table in tables]
-    shard = np.repeat(np.arange(len(tables)), counts)
-    row = np.arange(len(every)) - np.repeat(
-        np.cumsum([0, *counts[:-1]])[: len(counts)], counts
-    )
-    every = every.append_column("shard", pa.array(shard)).append_column(
-        "row", pa.array(row)
-    )
-    order = pa.table({"video": every["video"], "order": np.arange(len(every))})
-    newest = (
-        order.group_by("video")
-        .aggregate([("order", "max")])
-        .sort_by("video")["order_max"]
-    )
-    return every.take(newest)
+    tables = [read_columns(shard, columns) for shard in list_shards(folder)]
+    empty_table = SCHEMA.empty_table().select(columns)
+    table = pa.concat_tables([empty_table, *tables]).combine_chunks()
+    row_counts = [len(shard_table) for shard_table in tables]
+    first_rows = np.cumsum([0, *row_counts[:-1]])[: len(row_counts)]
+    shard = np.repeat(np.arange(len(tables)), row_counts)
+    row = np.arange(len(table)) - np.repeat(first_rows, row_counts)
+    table = table.append_column("shard", pa.array(shard))
+    table = table.append_column("row", pa.array(row))
+    order = pa.table({"video": table["video"], "order": np.arange(len(table))})
+    latest_rows = order.group_by("video").aggregate([("order", "max")])
+    return table.take(latest_rows.sort_by("video")["order_max"])
 
 
-def by_shard(
+def group_by_shard(
     videos: Sequence[str], table: pa.Table
 ) -> Iterator[tuple[int, Integer[np.ndarray, " row"], Integer[np.ndarray, " row"]]]:
     """Group the latest rows of videos by shard.
 
     Args:
         videos: Ids of the videos.
-        table: Latest rows of all videos.
+        table: Latest rows of all videos, by `read_latest`.
+
+    Yields:
+        Index of the shard, rows of the shard, and indices of their videos in `videos`.
     """
     if not videos:
         return
-    positions = pc.index_in(
-        pa.array(videos, pa.string()), value_set=table["video"]
-    ).to_numpy(zero_copy_only=False)
-    shard, row = (table[name].to_numpy()[positions] for name in ("shard", "row"))
+    video_ids = pa.array(videos, pa.string())
+    table_row = pc.index_in(video_ids, value_set=table["video"])
+    table_row = table_row.to_numpy(zero_copy_only=False)
+    shard = table["shard"].to_numpy()[table_row]
+    row = table["row"].to_numpy()[table_row]
     order = np.argsort(shard, kind="stable")
-    for places in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
-        yield int(shard[places[0]]), row[places], places
+    edges = np.flatnonzero(np.diff(shard[order])) + 1
+    for indices in np.split(order, edges):
+        yield int(shard[indices[0]]), row[indices], indices
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a shard, one after the other: their segments, masked or not."""
+    """The features of some rows of a shard, joined.
+
+    Attributes:
+        segments: Number of segments of each row.
+        mask: Masks of all rows.
+        has_feature: Whether a row has a feature.
+        feature: Features of the rows that have one, with masked segments.
+    """
 
     segments: Integer[np.ndarray, " video"]
     mask: Bool[np.ndarray, " time"]
-    featured: Bool[np.ndarray, " video"]  # which rows have a feature
-    feature: Shaped[np.ndarray, "featured_time feature"]  # of those that have one
+    has_feature: Bool[np.ndarray, " video"]
+    feature: Shaped[np.ndarray, "feature_time feature"]
 
 
-def block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
-    """The features of some rows of a shard.
+def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Block:
+    """Read the features of some rows of a shard.
 
     Args:
         shard: File of the shard.
         rows: Rows of the shard.
-        card: Provenance of the store.
+        card: Card of the store.
 
-    Raises: StoreError naming the video, unless every one of these rows is what was written.
+    Raises:
+        StoreError: One of these rows was changed; the message names its video.
     """
-    table, whole = load_whole(shard)
+    table, is_unchanged = read_shard(shard)
     table = table.take(pa.array(rows))
     segments = table["segments"].to_numpy().astype(np.int64)
-    featured = table["embedding"].is_valid().to_numpy()
-    mask, masked = _joined(table["mask"])
-    content, sizes = _joined(table["embedding"])
-    expected = np.where(
-        featured, segments * card.dimension * np.dtype(card.dtype).itemsize, 0
-    )
-    fits = np.array_equal(sizes, expected) and np.array_equal(masked, segments)
-    feature = (
-        content.view(card.dtype).reshape(-1, card.dimension)
-        if fits
-        else np.empty((0, card.dimension))
-    )
-    if not (whole and fits and np.isfinite(feature).all()):
-        for (
-            row
-        ) in table.to_pylist():  # the one that changed is named, if it is among these
+    has_feature = table["embedding"].is_valid().to_numpy()
+    mask, mask_sizes = _join_cells(table["mask"])
+    content, sizes = _join_cells(table["embedding"])
+    segment_bytes = card.dimension * np.dtype(card.dtype).itemsize
+    expected_sizes = np.where(has_feature, segments * segment_bytes, 0)
+    fits_card = np.array_equal(sizes, expected_sizes)
+    fits_mask = np.array_equal(mask_sizes, segments)
+    has_expected_sizes = fits_card and fits_mask
+    if has_expected_sizes:
+        feature = content.view(card.dtype).reshape(-1, card.dimension)
+    else:
+        feature = np.empty((0, card.dimension))
+    is_valid = is_unchanged and has_expected_sizes and np.isfinite(feature).all()
+    if not is_valid:
+        # raises an error that names the changed row, if it is one of these
+        for row in table.to_pylist():
             from_row(row, dimension=card.dimension, dtype=card.dtype)
-    return Block(segments, mask.view(bool), featured, feature)
+    return Block(segments, mask.view(bool), has_feature, feature)
 
 
-def _joined(
+def _join_cells(
     column: pa.ChunkedArray,
 ) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
-    """All bytes of a column of bytes, without a copy, and how many are of which row; none of a
-    null."""
+    """Join the cells of a column of bytes without a copy.
+
+    Returns:
+        The bytes, and the number of bytes of each cell; a null has none.
+    """
     cells = column.combine_chunks().cast(pa.large_binary())
     _, offsets, content = cells.buffers()
-    edges = np.frombuffer(offsets, np.int64)[
-        cells.offset : cells.offset + len(cells) + 1
-    ]
-    values = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
+    all_edges = np.frombuffer(offsets, np.int64)
+    last = cells.offset + len(cells)
+    edges = all_edges[cells.offset : last + 1]
+    values = np.empty(0, np.uint8)
+    if content:
+        values = np.frombuffer(content, np.uint8)
     return values[edges[0] : edges[-1]], np.diff(edges)
 
 
-def _parsed(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
+def _read_table(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
     try:
-        return pq.ParquetFile(source).read([*columns], use_threads=False)
+        file = pq.ParquetFile(source)
+        return file.read([*columns], use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(shard, error) from error
 
 
 def _unreadable(shard: Path, error: Exception) -> VaplanError:
-    if isinstance(error, OSError) and error.errno:  # the shard may be whole
+    if isinstance(error, OSError) and error.errno:  # the shard itself may be intact
         return MachineError(
             f"cannot be read: {error.strerror}",
             file=shard,
