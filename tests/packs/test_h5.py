@@ -23,7 +23,7 @@ def written(path: Path, rows: Any = ROWS, **options: Any) -> Path:
 
 
 def refused(path: Path, what: str) -> None:
-    with pytest.raises(PackError, match=what) as caught, h5.opened(path, SHAPE):
+    with pytest.raises(PackError, match=what) as caught, h5.open_rows(path, SHAPE):
         pass
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -37,12 +37,12 @@ def test_rows_are_read_as_they_were_written(
     tmp_path: Path, dtype: str, options: dict[str, Any]
 ) -> None:
     path = written(tmp_path / "x.h5", ROWS.astype(dtype), **options)
-    with h5.opened(path, SHAPE) as rows:
+    with h5.open_rows(path, SHAPE) as rows:
         read = h5.read_row(rows, 1, path)
         assert (read == ROWS[1]).all()
         assert read.dtype.name == np.dtype(dtype).name
         assert read.dtype.isnative
-        with pytest.raises(PackError, match="row 2 is asked for, it has 2"):
+        with pytest.raises(PackError, match="it has 2 rows, but row 2 is needed"):
             h5.read_row(rows, 2, path)
 
 
@@ -84,7 +84,7 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
     for name in ("external", "soft"):
         refused(tmp_path / f"{name}.h5", "is a link to another place")
     for name in ("virtual", "raw"):
-        refused(tmp_path / f"{name}.h5", "its numbers lie in other files")
+        refused(tmp_path / f"{name}.h5", "its numbers are in other files")
 
 
 def test_numbers_that_were_never_written_are_not_zeros(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_damaged_row_leaves_the_others_readable(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[damaged + 8] ^= 0xFF
     path.write_bytes(content)
-    with h5.opened(path, SHAPE) as rows:
+    with h5.open_rows(path, SHAPE) as rows:
         assert (h5.read_row(rows, 0, path) == noise[0]).all()
         with pytest.raises(PackError, match=r"x\.h5: row 1 cannot be unpacked"):
             h5.read_row(rows, 1, path)
@@ -151,6 +151,6 @@ def test_a_missing_h5py_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with (
         pytest.raises(MissingExtra, match=r"pip install 'vaplan\[h5\]'"),
-        h5.opened(Path("x.h5"), SHAPE),
+        h5.open_rows(Path("x.h5"), SHAPE),
     ):
         pass

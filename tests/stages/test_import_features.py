@@ -453,7 +453,7 @@ def test_a_row_that_the_file_lacks_and_a_row_with_nan_fail_alone(
         "audio_feature.h5: NaN, infinite or too large numbers for segment 4 of 'b@1'"
         in reasons["b@1"]
     )
-    assert "audio_feature.h5: row 3 is asked for, it has 3" in reasons["c@3"]
+    assert "audio_feature.h5: it has 3 rows, but row 3 is needed" in reasons["c@3"]
     assert done.done == 1
 
 

@@ -1,11 +1,11 @@
-"""Features that others published: how each pack lies on disk, checked readers, and how its arrays
-become segments.
+"""Published features: the layout of each pack on disk, checked readers, and poolings.
 
-A pack is a value in `LAYOUTS`; a way to bring it to segments is a function in `POOLINGS`.
+A pack is a value in `LAYOUTS`; the conversion of its arrays to one vector for each segment is a
+function in `POOLINGS`.
 """
 
 from vaplan.packs.files import PackError
-from vaplan.packs.layouts import LAYOUTS, LabelPack, Layout, Pack, find
+from vaplan.packs.layouts import LAYOUTS, LabelPack, Layout, Pack, find_path
 from vaplan.packs.pooling import POOLINGS
 from vaplan.packs.sources import ArrayFiles, RowFiles, Source
 
@@ -19,5 +19,5 @@ __all__ = [
     "PackError",
     "RowFiles",
     "Source",
-    "find",
+    "find_path",
 ]

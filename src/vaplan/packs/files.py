@@ -1,5 +1,4 @@
-"""What every reader of a pack asks first: whether the path is a regular file, and how long it
-is."""
+"""Checks of a published file that come before any read."""
 
 import stat
 from pathlib import Path
@@ -10,11 +9,15 @@ DOWNLOAD = "download it again"
 
 
 class PackError(VaplanError):
-    """A published file that is not what its pack says."""
+    """A published file that is damaged or has another format than expected."""
 
 
-def regular_size(path: Path) -> int:
-    """The bytes of a regular file; links, pipes and folders are refused before they are opened."""
+def regular_file_size(path: Path) -> int:
+    """Return the size of a regular file in bytes.
+
+    Raises:
+        PackError: The path is missing, or a link, pipe or folder; it is not opened.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -28,10 +31,10 @@ def regular_size(path: Path) -> int:
     return status.st_size
 
 
-def spoken(shape: tuple[int, ...]) -> str:
-    """A shape as one writes it.
+def format_shape(shape: tuple[int, ...]) -> str:
+    """Format a shape for a message.
 
-    >>> spoken((80, 2048))
+    >>> format_shape((80, 2048))
     '80 x 2048'
     """
     return " x ".join(map(str, shape)) or "one number"

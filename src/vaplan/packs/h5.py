@@ -1,7 +1,7 @@
-"""One data set of an HDF5 file, a row a video, read row by row.
+"""Read an HDF5 file with one data set, which has one row for each video.
 
-An HDF5 file may point to other files, hold Python objects, or unpack into far more than its size:
-all of that is refused before a number is read.
+An HDF5 file may point to other files, contain Python objects, or unpack into far more than its
+size. Such a file is refused before a number is read.
 """
 
 import math
@@ -13,20 +13,25 @@ from typing import Any
 import numpy as np
 
 from vaplan.errors import MissingExtra
-from vaplan.packs.files import DOWNLOAD, PackError, regular_size, spoken
+from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_file_size
 
 KEY = "avadataset"
-CHUNK_BYTES = 1 << 28  # the largest piece that is unpacked at once
+CHUNK_BYTES = 1 << 28  # of the largest chunk that is unpacked
+MAX_NUMBER_BYTES = np.dtype(np.float64).itemsize
+MAX_NAMES = 5  # data sets in an error message
 
 
 @contextmanager
-def opened(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
-    """The data set of a file, checked but for its numbers.
+def open_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
+    """Open the data set of a file and check it, except for its numbers.
 
     Args:
-        shape: That of one row.
+        path: File of the pack.
+        shape: Shape of one row.
 
-    Raises: PackError naming the file, what was expected and what it is; MissingExtra without h5py.
+    Raises:
+        PackError: The file is not as expected; the message names the difference.
+        MissingExtra: h5py is not installed.
     """
     try:
         import h5py
@@ -35,7 +40,7 @@ def opened(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
             "h5py, which reads .h5 files, is not installed",
             fix="pip install 'vaplan[h5]'",
         ) from None
-    regular_size(path)
+    regular_file_size(path)
     try:
         file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CHUNK_BYTES)
     except OSError as error:
@@ -43,71 +48,27 @@ def opened(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
             f"no whole HDF5 file ({error})", file=path, fix=DOWNLOAD
         ) from error
     with file:
-        link = file.get(KEY, getlink=True)
-        if link is None:
-            names = ", ".join(sorted(file)[:5]) or "nothing"
-            raise PackError(
-                f"no data set {KEY!r} in it, it holds {names}", file=path, fix=DOWNLOAD
-            )
-        if not isinstance(link, h5py.HardLink):
-            raise PackError(
-                f"{KEY!r} is a link to another place", file=path, fix=DOWNLOAD
-            )
-        if not isinstance(file[KEY], h5py.Dataset):
-            raise PackError(
-                f"{KEY!r} is a group, expected a data set", file=path, fix=DOWNLOAD
-            )
-        _check(file[KEY], path, shape)
-        yield file[KEY]
-
-
-def _check(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
-    if rows.dtype.kind != "f" or rows.dtype.itemsize > np.dtype(np.float64).itemsize:
-        raise PackError(
-            f"numbers of type {rows.dtype}, expected floating point numbers",
-            file=path,
-            fix=DOWNLOAD,
-        )
-    if rows.shape is None or rows.shape[1:] != shape:
-        shape_text = spoken(rows.shape or ())
-        raise PackError(
-            f"shape {shape_text}, expected videos x {spoken(shape)}",
-            file=path,
-            fix=DOWNLOAD,
-        )
-    if rows.is_virtual or rows.external:
-        raise PackError(
-            "its numbers lie in other files",
-            file=path,
-            fix="put all numbers into this file",
-        )
-    if rows.chunks and math.prod(rows.chunks) * rows.dtype.itemsize > CHUNK_BYTES:
-        what = f"packed in pieces of {spoken(rows.chunks)} numbers, too large to unpack"
-        raise PackError(what, file=path, fix="pack it one video a piece")
-    if not _complete(rows):
-        raise PackError(
-            "a part of its numbers was never written", file=path, fix=DOWNLOAD
-        )
-
-
-def _complete(rows: Any) -> bool:
-    """Whether every number is in the file; one that is not would be read as zero."""
-    if rows.chunks:
-        pieces = math.prod(
-            -(-size // piece)
-            for size, piece in zip(rows.shape, rows.chunks, strict=True)
-        )
-        return bool(rows.id.get_num_chunks() == pieces)
-    return bool(rows.id.get_storage_size() == rows.nbytes)
+        rows = _get_data_set(file, path)
+        _check_rows(rows, path, shape)
+        yield rows
 
 
 def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
-    """One video's array."""
+    """Read the array of one video.
+
+    Args:
+        rows: Data set, from `open_rows`.
+        row: Index of the row.
+        path: File that errors name.
+
+    Raises:
+        PackError: The row does not exist or is damaged.
+    """
     if row >= len(rows):
         raise PackError(
-            f"row {row} is asked for, it has {len(rows)}",
+            f"it has {len(rows)} rows, but row {row} is needed",
             file=path,
-            fix="use the data set it was made of",
+            fix="use the data set that the file was made from",
         )
     try:
         array: np.ndarray = rows[row]
@@ -115,4 +76,65 @@ def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
         raise PackError(
             f"row {row} cannot be unpacked ({error})", file=path, fix=DOWNLOAD
         ) from error
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    native_dtype = array.dtype.newbyteorder("=")
+    return array.astype(native_dtype, copy=False)
+
+
+def _get_data_set(file: Any, path: Path) -> Any:
+    import h5py
+
+    link = file.get(KEY, getlink=True)
+    if link is None:
+        names = ", ".join(sorted(file)[:MAX_NAMES]) or "nothing"
+        raise PackError(
+            f"no data set {KEY!r} in it, it holds {names}", file=path, fix=DOWNLOAD
+        )
+    if not isinstance(link, h5py.HardLink):
+        raise PackError(f"{KEY!r} is a link to another place", file=path, fix=DOWNLOAD)
+    if not isinstance(file[KEY], h5py.Dataset):
+        raise PackError(
+            f"{KEY!r} is a group, expected a data set", file=path, fix=DOWNLOAD
+        )
+    return file[KEY]
+
+
+def _check_rows(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
+    if rows.dtype.kind != "f" or rows.dtype.itemsize > MAX_NUMBER_BYTES:
+        raise PackError(
+            f"numbers of type {rows.dtype}, expected floating point numbers",
+            file=path,
+            fix=DOWNLOAD,
+        )
+    if rows.shape is None or rows.shape[1:] != shape:
+        raise PackError(
+            f"shape {format_shape(rows.shape or ())}, "
+            f"expected videos x {format_shape(shape)}",
+            file=path,
+            fix=DOWNLOAD,
+        )
+    if rows.is_virtual or rows.external:
+        raise PackError(
+            "its numbers are in other files",
+            file=path,
+            fix="put all numbers into this file",
+        )
+    if rows.chunks and math.prod(rows.chunks) * rows.dtype.itemsize > CHUNK_BYTES:
+        raise PackError(
+            f"packed in chunks of {format_shape(rows.chunks)} numbers, "
+            "too large to unpack",
+            file=path,
+            fix="pack one video in a chunk",
+        )
+    if not _is_complete(rows):
+        raise PackError(
+            "a part of its numbers was never written", file=path, fix=DOWNLOAD
+        )
+
+
+def _is_complete(rows: Any) -> bool:
+    """Return whether every number is in the file; a missing one would be read as zero."""
+    if not rows.chunks:
+        return bool(rows.id.get_storage_size() == rows.nbytes)
+    sizes = zip(rows.shape, rows.chunks, strict=True)
+    chunk_counts = [-(-size // chunk_size) for size, chunk_size in sizes]  # rounded up
+    return bool(rows.id.get_num_chunks() == math.prod(chunk_counts))

@@ -1,8 +1,7 @@
-"""A `.npy` file whose shape is known beforehand, believed only after its header and its length
-agree.
+"""Read a `.npy` file of a known shape.
 
-The header is read from the file's first bytes alone, so what it claims costs nothing before it is
-checked.
+The file is trusted only after its header and its size agree. The header is read from the first
+bytes of the file alone, so that false values in it cost nothing before they are checked.
 """
 
 import io
@@ -14,11 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from vaplan.packs.files import DOWNLOAD, PackError, regular_size, spoken
+from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_file_size
 
-HEAD = 1 << 14  # bytes; the header of a plain array takes 128
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-MALFORMED = (
+HEAD_BYTES = 1 << 14  # the header of an ordinary array has 128
+MAX_NUMBER_BYTES = np.dtype(np.float64).itemsize
+HEADER_READERS = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+HEADER_ERRORS = (
     ValueError,
     TypeError,
     SyntaxError,
@@ -29,69 +32,89 @@ MALFORMED = (
 )
 
 
-def stored_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dtype:
-    """The type of a file's numbers, after everything was checked but the numbers themselves.
+def read_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dtype:
+    """Read the type of a file's numbers, and check all but the numbers themselves.
 
     Args:
-        kinds: The kinds of numbers allowed, as in `np.dtype.kind`.
+        path: File of the array.
+        shape: Expected shape.
+        kinds: Accepted kinds of numbers, as in `np.dtype.kind`.
 
-    Raises: PackError naming the file, what was expected and what it is.
+    Raises:
+        PackError: The file is not as expected; the message names the difference.
     """
-    return _header(path, shape, kinds)[0]
+    dtype, _, _ = _read_header(path, shape, kinds)
+    return dtype
 
 
-def read(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.ndarray:
-    """The array of a file; see `stored_dtype`."""
-    dtype, column_order, start = _header(path, shape, kinds)
+def read_array(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.ndarray:
+    """Read the array of a file.
+
+    Args:
+        path: File of the array.
+        shape: Expected shape.
+        kinds: Accepted kinds of numbers, as in `np.dtype.kind`.
+
+    Raises:
+        PackError: The file is not as expected; the message names the difference.
+    """
+    dtype, is_column_order, start = _read_header(path, shape, kinds)
+    size = math.prod(shape) * dtype.itemsize
     with path.open("rb") as file:
         file.seek(start)
-        content = file.read(math.prod(shape) * dtype.itemsize)
-    if len(content) != math.prod(shape) * dtype.itemsize:
+        content = file.read(size)
+    if len(content) != size:
         raise PackError(
             "it changed while it was read",
             file=path,
-            fix="import again when nothing writes it",
+            fix="import again when no program writes it",
         )
-    array = np.frombuffer(content, dtype).reshape(
-        shape, order="F" if column_order else "C"
-    )
+    values = np.frombuffer(content, dtype)
+    array = values.reshape(shape, order="F" if is_column_order else "C")
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(
+def _read_header(
     path: Path, shape: tuple[int, ...], kinds: str
 ) -> tuple[np.dtype, bool, int]:
-    """The type, whether columns come first, and where the numbers start."""
-    size = regular_size(path)
+    """Read and check a header.
+
+    Returns:
+        The type, whether columns come first, and the position of the first number.
+    """
+    size = regular_file_size(path)
     try:
         with path.open("rb") as file:
-            head = io.BytesIO(file.read(HEAD))
+            head = io.BytesIO(file.read(HEAD_BYTES))
     except OSError as error:
         raise PackError(
             f"cannot be read: {error.strerror}", file=path, fix="check the path"
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # that Python 2 wrote it takes nothing from the numbers
-            shape_read, column_order, dtype = HEADERS[npy.read_magic(head)](head)
-    except MALFORMED as error:
+            # a header by Python 2 causes a warning, but its numbers are as good
+            warnings.simplefilter("ignore")
+            read_header = HEADER_READERS[npy.read_magic(head)]
+            header_shape, is_column_order, dtype = read_header(head)
+    except HEADER_ERRORS as error:
         raise PackError("no .npy array", file=path, fix=DOWNLOAD) from error
-    if dtype.kind not in kinds or dtype.itemsize > np.dtype(np.float64).itemsize:
+    if dtype.kind not in kinds or dtype.itemsize > MAX_NUMBER_BYTES:
         kind = "floating point" if kinds == "f" else "whole"
         raise PackError(
             f"numbers of type {dtype}, expected {kind} numbers", file=path, fix=DOWNLOAD
         )
-    if shape_read != shape:
+    if header_shape != shape:
         raise PackError(
-            f"shape {spoken(shape_read)}, expected {spoken(shape)}",
+            f"shape {format_shape(header_shape)}, expected {format_shape(shape)}",
             file=path,
             fix=DOWNLOAD,
         )
-    expected = head.tell() + math.prod(shape) * dtype.itemsize
-    if size != expected:
+    start = head.tell()
+    expected_size = start + math.prod(shape) * dtype.itemsize
+    if size != expected_size:
         raise PackError(
-            f"{size} bytes, but its header says {expected}", file=path, fix=DOWNLOAD
+            f"{size} bytes, but its header says {expected_size}",
+            file=path,
+            fix=DOWNLOAD,
         )
-    return dtype, column_order, head.tell()
+    return dtype, is_column_order, start

@@ -1,8 +1,8 @@
-"""From a pack's array to one vector a segment: a mean where a segment has several vectors, or all
-of them in a row.
+"""Poolings: from the array of a pack to one vector for each segment.
 
-Every mean is linear, as are the projections that published networks begin with, so to average
-before projecting gives what those networks get by averaging after.
+A segment with several vectors gets their mean, or all of them in one vector. Every mean is
+linear, as are the first projections of the published networks: the mean before the projection
+equals the mean after it, which those networks compute.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,75 +13,90 @@ import torch
 from jaxtyping import Float
 from torch.nn import functional
 
-FREQUENCY_BINS, FINE_STEPS = (
-    2,
-    1024,
-)  # of CLAP's tokens, and of the time axis VALOR pools
+FREQUENCY_BINS = 2  # of CLAP's tokens
+TIME_STEPS = 1024  # of VALOR's interpolation
 
 Array = Float[np.ndarray, "*frame channel"]
 Segments = Float[np.ndarray, "time feature"]
 
 
-def side_by_side(array: Array, segments: int) -> Segments:
-    """All numbers of a segment in a row: its frames, or the positions of its picture, one after
-    the other.
+def concatenate(array: Array, segments: int) -> Segments:
+    """Join all numbers of a segment: its frames, or the positions of its feature map.
 
-    >>> side_by_side(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
+    >>> concatenate(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
     [[0.0, 2.0], [4.0, 6.0]]
+
+    Args:
+        array: Array of one video.
+        segments: Number of segments; it divides the number of frames.
     """
     return array.reshape(segments, -1)
 
 
 def mean(array: Array, segments: int) -> Segments:
-    """The mean over the equally many frames of a segment, as HAN's own network takes it, or over
-    its picture.
-
-    Source: Tian et al., ECCV 2020, arXiv 2007.10558.
+    """Average the frames of a segment as HAN's network does, or the positions of its map.
 
     >>> mean(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
     [[1.0], [5.0]]
+
+    Args:
+        array: Array of one video.
+        segments: Number of segments; it divides the number of frames.
+
+    Source: Tian et al., ECCV 2020, arXiv 2007.10558.
     """
-    vectors = array.reshape(segments, -1, array.shape[-1])
-    pooled: np.ndarray = vectors.mean(axis=1, dtype=_wide(array))
+    channels = array.shape[-1]
+    vectors = array.reshape(segments, -1, channels)
+    pooled: np.ndarray = vectors.mean(axis=1, dtype=_sum_dtype(array))
     return pooled
 
 
 def mean_of_tokens(
     tokens: Float[np.ndarray, "frame feature"], segments: int
 ) -> Segments:
-    """CLAP's tokens (frequency bin by bin, each in time order) to segments, as VALOR's network
-    does it.
+    """Average CLAP's tokens over segments as VALOR's network does.
 
-    The map of tokens is made finer in time by bicubic interpolation, averaged over frequency, and
-    averaged over each segment's share of the time axis.
+    The map of tokens is interpolated in time (bicubic), averaged over frequency, and averaged
+    over each segment's share of the time axis.
+
+    Args:
+        tokens: Tokens of one video, by frequency bin and then by time.
+        segments: Number of segments.
 
     Source: Lai et al., NeurIPS 2023, arXiv 2305.17343.
     """
-    pooled: np.ndarray = _token_weights(len(tokens), segments) @ tokens
-    return pooled.astype(_wide(tokens))
+    weights = _token_weights(len(tokens), segments)
+    pooled: np.ndarray = weights @ tokens
+    return pooled.astype(_sum_dtype(tokens))
 
 
 @cache
 def _token_weights(tokens: int, segments: int) -> Float[np.ndarray, "time frame"]:
-    """How much each token counts in each segment: the interpolation of maps that are one at one
-    token."""
-    units = torch.eye(tokens, dtype=torch.float64).reshape(tokens, FREQUENCY_BINS, -1)
-    fine = functional.interpolate(
-        units[None], (FREQUENCY_BINS, FINE_STEPS), mode="bicubic", align_corners=False
+    """Compute the weight of each token in each segment.
+
+    The weights of a token are the pooled map that is one at this token and zero elsewhere.
+    """
+    unit_vectors = torch.eye(tokens, dtype=torch.float64)
+    unit_maps = unit_vectors.reshape(tokens, FREQUENCY_BINS, -1)
+    fine_maps = functional.interpolate(
+        unit_maps[None],
+        (FREQUENCY_BINS, TIME_STEPS),
+        mode="bicubic",
+        align_corners=False,
     )
-    weights: np.ndarray = functional.adaptive_avg_pool1d(fine.mean(dim=2), segments)[
-        0
-    ].T.numpy()
+    time_lines = fine_maps.mean(dim=2)
+    segment_means = functional.adaptive_avg_pool1d(time_lines, segments)
+    weights: np.ndarray = segment_means[0].T.numpy()
     return weights
 
 
-def _wide(array: np.ndarray) -> np.dtype:
-    """Half precision is too coarse to sum in."""
+def _sum_dtype(array: np.ndarray) -> np.dtype:
+    """Return at least single precision; half precision is too coarse for sums."""
     return np.result_type(array, np.float32)
 
 
 POOLINGS: Mapping[str, Callable[[np.ndarray, int], Segments]] = {
-    "side by side": side_by_side,
+    "side by side": concatenate,
     "mean": mean,
     "mean of tokens": mean_of_tokens,
 }

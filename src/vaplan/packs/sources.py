@@ -1,4 +1,4 @@
-"""Where a pack's arrays come from: a file a video, or a row a video of a large file."""
+"""Sources of a pack's arrays: one file for each video, or one row of a large file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,93 +10,131 @@ import numpy as np
 from vaplan.packs import h5, npy
 from vaplan.packs.files import PackError
 
-Read = tuple[str, np.ndarray | PackError]  # a video, and its array or why there is none
+VideoArray = tuple[str, np.ndarray | PackError]  # id, and array or reason for none
 
 
 @dataclass(frozen=True)
 class ArrayFiles:
-    """A `.npy` file a video."""
+    """One `.npy` file for each video.
+
+    Attributes:
+        files: File of each video.
+        shape: Shape of one array.
+    """
 
     files: Mapping[str, Path]
     shape: tuple[int, ...]
 
-    def dtype(self, videos: Sequence[str]) -> str | None:
-        """The type of the numbers in the first file that is what it should be; None if there is
-        no such file."""
+    def find_dtype(self, videos: Sequence[str]) -> str | None:
+        """Return the type of the numbers in the first valid file; None without one."""
         for video in videos:
             try:
-                return npy.stored_dtype(self.files[video], self.shape).name
+                return npy.read_dtype(self.path_of(video), self.shape).name
             except PackError:
                 continue
         return None
 
-    def arrays(self, videos: Sequence[str], dtype: str | None) -> Iterator[Read]:
-        """Every video in the order given; numbers that `dtype` cannot hold are refused."""
+    def read_arrays(
+        self, videos: Sequence[str], dtype: str | None
+    ) -> Iterator[VideoArray]:
+        """Yield the array of every video in this order.
+
+        Args:
+            videos: Ids of the videos.
+            dtype: Type of the stored numbers; arrays that lose digits in it are refused.
+        """
         for video in videos:
+            path = self.path_of(video)
             try:
-                array = npy.read(self.files[video], self.shape)
-                refuse_wider(array, dtype, self.files[video])
-                yield video, array
+                array = npy.read_array(path, self.shape)
+                check_dtype(array, dtype, path)
             except PackError as error:
                 yield video, error
+            else:
+                yield video, array
 
-    def place(self, video: str) -> Path:
-        """The file of a video."""
+    def path_of(self, video: str) -> Path:
+        """Return the file of a video."""
         return self.files[video]
 
 
 @dataclass(frozen=True)
 class RowFiles:
-    """A row a video, in one `.h5` file or several.
+    """One row for each video, in one `.h5` file or in several.
 
     Attributes:
-        rows: Per video its file and its row.
+        rows: File and row of each video.
+        shape: Shape of one row.
     """
 
     rows: Mapping[str, tuple[Path, int]]
     shape: tuple[int, ...]
 
-    def dtype(self, videos: Sequence[str]) -> str | None:
-        """The type that holds the numbers of all files; raises PackError if one of them is not
-        what it should be."""
-        types = []
-        for path in dict.fromkeys(self.place(video) for video in videos):
+    def find_dtype(self, videos: Sequence[str]) -> str | None:
+        """Return the type that holds the numbers of all files; None without a file.
+
+        Raises:
+            PackError: A file is not as expected.
+        """
+        dtypes = list[np.dtype]()
+        paths = dict.fromkeys(self.path_of(video) for video in videos)
+        for path in paths:
             if path.exists():
-                with h5.opened(path, self.shape) as rows:
-                    types.append(rows.dtype)
-        return np.result_type(*types).name if types else None
+                with h5.open_rows(path, self.shape) as rows:
+                    dtypes.append(rows.dtype)
+        return np.result_type(*dtypes).name if dtypes else None
 
-    def arrays(self, videos: Sequence[str], dtype: str | None) -> Iterator[Read]:
-        """Every video, file by file and in row order; numbers that `dtype` cannot hold are
-        refused."""
-        for path, group in groupby(
-            sorted(videos, key=self.rows.__getitem__), key=self.place
-        ):
-            if not path.exists():
-                yield from (
-                    (video, PackError("no such file", file=path, fix="add it"))
-                    for video in group
-                )
-                continue
-            with h5.opened(path, self.shape) as rows:
-                for video in group:
-                    try:
-                        array = h5.read_row(rows, self.rows[video][1], path)
-                        refuse_wider(array, dtype, path)
-                        yield video, array
-                    except PackError as error:
-                        yield video, error
+    def read_arrays(
+        self, videos: Sequence[str], dtype: str | None
+    ) -> Iterator[VideoArray]:
+        """Yield the array of every video, file by file and in the order of rows.
 
-    def place(self, video: str) -> Path:
-        """The file of a video."""
-        return self.rows[video][0]
+        Args:
+            videos: Ids of the videos.
+            dtype: Type of the stored numbers; arrays that lose digits in it are refused.
+        """
+        in_file_order = sorted(videos, key=self.rows.__getitem__)
+        for path, videos_of_file in groupby(in_file_order, key=self.path_of):
+            if path.exists():
+                yield from self._read_file(path, videos_of_file, dtype)
+            else:
+                for video in videos_of_file:
+                    yield video, PackError("no such file", file=path, fix="add it")
+
+    def path_of(self, video: str) -> Path:
+        """Return the file of a video."""
+        path, _ = self.rows[video]
+        return path
+
+    def _read_file(
+        self, path: Path, videos: Iterator[str], dtype: str | None
+    ) -> Iterator[VideoArray]:
+        with h5.open_rows(path, self.shape) as rows:
+            for video in videos:
+                _, row = self.rows[video]
+                try:
+                    array = h5.read_row(rows, row, path)
+                    check_dtype(array, dtype, path)
+                except PackError as error:
+                    yield video, error
+                else:
+                    yield video, array
 
 
 Source = ArrayFiles | RowFiles
 
 
-def refuse_wider(array: np.ndarray, dtype: str | None, path: Path) -> None:
-    """Refuse numbers that would lose digits in the store."""
+def check_dtype(array: np.ndarray, dtype: str | None, path: Path) -> None:
+    """Check that numbers keep all digits in the store.
+
+    Args:
+        array: Array of one video.
+        dtype: Type of the stored numbers; None for any.
+        path: File that the error names.
+
+    Raises:
+        PackError: The array has a wider type.
+    """
     if dtype and not np.can_cast(array.dtype, dtype):
         raise PackError(
             f"numbers of type {array.dtype}, the other files hold {dtype}",

@@ -22,7 +22,7 @@ from vaplan.packs import (
     PackError,
     RowFiles,
     Source,
-    find,
+    find_path,
 )
 from vaplan.stages.features import SHARD
 from vaplan.stages.import_labels import import_labels
@@ -134,18 +134,18 @@ def _find(
     for published in layout.packs:
         source = (_rows if published.background else _files)(published, folder, data)
         if source:
-            pack = published.kept_whole() if whole else published
-            located.append(Found(pack, source, source.dtype(data.ids)))
+            pack = published.without_pooling() if whole else published
+            located.append(Found(pack, source, source.find_dtype(data.ids)))
         else:
             absent.append(
-                f"no {published.encoder}, looked for {' and '.join(published.places)}"
+                f"no {published.encoder}, looked for {' and '.join(published.paths)}"
             )
     return located, absent
 
 
 def _files(pack: Pack, folder: Path, data: Annotations) -> ArrayFiles | None:
     """A file a video, named by the first characters of its id."""
-    pack_folder = find(folder, pack.places)
+    pack_folder = find_path(folder, pack.paths)
     names = youtube_names(data)
     return (
         ArrayFiles(
@@ -160,12 +160,12 @@ def _files(pack: Pack, folder: Path, data: Annotations) -> ArrayFiles | None:
 def _rows(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
     """A row a video, of the data set's own file or of that of the background clips."""
     own, background = (
-        find(folder, places) for places in (pack.places, pack.background)
+        find_path(folder, places) for places in (pack.paths, pack.background)
     )
     if not own and not background:
         return None
     names = {
-        False: own or folder / pack.places[0],
+        False: own or folder / pack.paths[0],
         True: background or folder / pack.background[0],
     }
     keys = {video: pack_row(data, video) for video in data.ids}
@@ -230,7 +230,7 @@ def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
     already is not repeated."""
     statuses = job.store.read_statuses() if job.store else {}
     buffer, buffered_bytes = list[Entry](), 0
-    for video, array in job.found.source.arrays(
+    for video, array in job.found.source.read_arrays(
         job.lacking, job.store.card.dtype if job.store else None
     ):
         entry = _entry(job, video, array)
@@ -258,7 +258,7 @@ def _entry(job: Job, video: str, array: np.ndarray | PackError) -> Entry:
     except PackError as error:
         return Entry(video, None, np.zeros(0, dtype=bool), "failed", str(error))
     mask = np.ones(len(feature), dtype=bool)
-    return Entry(video, feature, mask, source=job.found.source.place(video).name)
+    return Entry(video, feature, mask, source=job.found.source.path_of(video).name)
 
 
 def _segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
@@ -277,6 +277,6 @@ def _segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
             f"{', '.join(map(str, bad))} of {video!r}"
         )
         raise PackError(
-            what, file=job.found.source.place(video), fix="download it again"
+            what, file=job.found.source.path_of(video), fix="download it again"
         )
     return stored

@@ -13,7 +13,7 @@ from vaplan.annotations.llp import youtube_names
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.errors import UsageError
-from vaplan.packs import LabelPack, Layout, PackError, find, npy
+from vaplan.packs import LabelPack, Layout, PackError, find_path, npy
 from vaplan.taxonomy import LLP
 
 Failures = list[tuple[str, str]]
@@ -29,7 +29,7 @@ def import_labels(
 
     Returns: Ids with one-line reasons, and a line for each modality that has no labels.
     """
-    folder_of = {pack: find(folder, pack.places) for pack in layout.labels}
+    folder_of = {pack: find_path(folder, pack.paths) for pack in layout.labels}
     folders = {pack: place for pack, place in folder_of.items() if place}
     absent = [_absence(pack) for pack in layout.labels if pack not in folders]
     if not folders:
@@ -64,7 +64,7 @@ def import_labels(
 
 
 def _absence(pack: LabelPack) -> str:
-    return f"no {MODALITIES[pack.modality]} segment labels, looked for {' and '.join(pack.places)}"
+    return f"no {MODALITIES[pack.modality]} segment labels, looked for {' and '.join(pack.paths)}"
 
 
 def _grid(
@@ -74,7 +74,7 @@ def _grid(
     shape = next(iter(files)).shape
     grid = np.zeros((shape[0], len(MODALITIES), *shape[1:]), dtype=bool)
     for pack, path in files.items():
-        label = npy.read(path, pack.shape, kinds="iub")
+        label = npy.read_array(path, pack.shape, kinds="iub")
         odd = label[(label != 0) & (label != 1)]
         if odd.size:
             raise PackError(
