@@ -22,7 +22,7 @@ from vaplan.bench.results import (
 )
 from vaplan.errors import UsageError
 from vaplan.metrics.llp import KINDS, LEVELS
-from vaplan.plots import per_class_f, training_curves
+from vaplan.plots import plot_class_scores, plot_training_curves
 from vaplan.report import Picture, Table
 from vaplan.report.tables import Cell
 from vaplan.runs import Run
@@ -42,7 +42,7 @@ def compare_runs(folders: Sequence[Path], out: Path) -> Path:
         name: vars(runs.read_description(run.folder)) for name, run in run_of.items()
     }
     tables = [*_numbers(run_of, abouts), *_settings(run_of)]
-    curves = training_curves({name: run.history for name, run in run_of.items()})
+    curves = plot_training_curves({name: run.history for name, run in run_of.items()})
     pictures = [
         Picture(
             "Training",
@@ -210,7 +210,7 @@ def _classes(run_of: Mapping[str, Run]) -> Iterator[Picture]:
             if by
         }
         if any(scores.values()):
-            figure = per_class_f(
+            figure = plot_class_scores(
                 scores, title=title, measure="F-score" if keys else "accuracy"
             )
             yield Picture(

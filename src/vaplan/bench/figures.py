@@ -80,7 +80,7 @@ def _curve(
     if any(lines.values()):
         parameter = results.plan.suite.parameter
         caption = f"Mean over seeds; bars are one standard deviation. {results.videos} {results.desk.split} videos."
-        figure = plots.curves(lines, across=parameter, up=f"{what}, percent")
+        figure = plots.plot_curves(lines, x_label=parameter, y_label=f"{what}, percent")
         yield file, Picture(f"{what.capitalize()} by {parameter}", caption, figure)
 
 
@@ -102,7 +102,7 @@ def _classes(results: Results) -> Iterator[tuple[str, Picture]]:
         caption = f"Videos of split {results.desk.split}, counts summed over videos; first seed."
         yield (
             f"labels_{modality}",
-            Picture(title, caption, plots.per_class_f(scores, title=title)),
+            Picture(title, caption, plots.plot_class_scores(scores, title=title)),
         )
 
 

@@ -23,7 +23,7 @@ from vaplan.demo.numbers import (
 from vaplan.evaluation import align
 from vaplan.metrics.llp import KINDS, LEVELS, class_f, label_f
 from vaplan.parser import Parser
-from vaplan.plots import per_class_f, training_curves
+from vaplan.plots import plot_class_scores, plot_training_curves
 from vaplan.runs import Run
 from vaplan.timeline import Timeline
 
@@ -64,7 +64,7 @@ def write_page(
         _paired_table(result),
     ]
     figures = [_class_figure(data, before, after[0], m) for m in range(len(MODALITIES))]
-    curves = training_curves(
+    curves = plot_training_curves(
         {NAMES[name]: group[0].history for name, group in runs.items()}
     )
     report.write(
@@ -173,7 +173,7 @@ def _class_figure(
     return report.Picture(
         title,
         "Test videos, counts summed over videos; seed 0.",
-        per_class_f(scores, title=title),
+        plot_class_scores(scores, title=title),
     )
 
 
