@@ -146,7 +146,7 @@ def test_what_the_format_cannot_hold_is_not_written(tmp_path):
     one, here = np.ones((1, 1, 2, 1), dtype=np.float32), np.ones((1, 1, 2), dtype=bool)
     with pytest.raises(AnnotationError, match="cannot name a column"):
         write_scores(tmp_path, ["v"], one, here, Taxonomy(("a\tb",)))
-    with pytest.raises(ValueError, match="probabilities lie in"):
+    with pytest.raises(ValueError, match="probabilities must be in"):
         write_scores(tmp_path, ["v"], 2 * one, here, Taxonomy(("Dog",)))
     with pytest.raises(ValueError, match="named twice"):
         write_scores(

@@ -1,4 +1,4 @@
-"""Timelines as text, one format a file: `EXPORTS` maps a file suffix to what writes it."""
+"""Timelines as text. `EXPORTS` maps a file suffix to the function that formats a timeline."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +14,18 @@ EXPORTS: dict[str, Callable[[Timeline], str]] = {"json": to_json, "csv": to_csv}
 
 
 def export(timeline: Timeline, path: Path | str) -> Path:
-    """Write a timeline in the format that the file's suffix names; the file is whole or not there.
+    """Write a timeline in the format of the file's suffix: all of it, or nothing.
 
     Args:
         timeline: Timeline to write.
-        path: File to write; its ending is the format.
+        path: File to write; its suffix is the format.
 
-    Raises: UsageError for a suffix that no format has.
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: The suffix is not a format.
+        MachineError: The file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.removeprefix(".").lower()
@@ -30,4 +35,5 @@ def export(timeline: Timeline, path: Path | str) -> Path:
             file=path,
             fix="name the file with one of these",
         )
-    return write_text(path, EXPORTS[suffix](timeline))
+    format_timeline = EXPORTS[suffix]
+    return write_text(path, format_timeline(timeline))

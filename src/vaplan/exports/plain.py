@@ -1,4 +1,4 @@
-"""JSON and CSV: everything a timeline says, with times and scores as exact as they are held."""
+"""Timelines as JSON and CSV, with exact times and scores."""
 
 import csv
 import io
@@ -7,43 +7,43 @@ import json
 from vaplan.modalities import MODALITIES
 from vaplan.timeline import Event, Timeline
 
-COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
+EVENT_COLUMNS = ("modality", "class", "onset", "offset", "score")
 
 
 def to_json(timeline: Timeline) -> str:
-    """One document: video, seconds, events, missing spans and warnings."""
+    """Format a timeline as one document: video, seconds, events, missing spans, warnings."""
+    events = [
+        dict(zip(EVENT_COLUMNS, _event_cells(event), strict=True)) for event in timeline
+    ]
+    missing = [
+        {"modality": modality, "onset": onset, "offset": offset}
+        for modality, onset, offset in timeline.missing
+    ]
     document = {
         "video": timeline.video,
         "seconds": timeline.seconds,
-        "events": [
-            dict(zip(COLUMNS[1:], _cells(event), strict=True)) for event in timeline
-        ],
-        "missing": [
-            {"modality": modality, "onset": onset, "offset": offset}
-            for modality, onset, offset in timeline.missing
-        ],
+        "events": events,
+        "missing": missing,
         "warnings": list(timeline.warnings),
     }
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(timeline: Timeline) -> str:
-    """The table's six columns; a video without events has one row with an empty class.
+    """Format a timeline as the six columns of a table.
 
-    Ids are written as they are, although a spreadsheet may read one that begins with `-` or `=`
-    as a
-    formula: 151 ids of LLP begin with `-`, and a defused id would be another id.
+    A video without events has one row with an empty class. Ids are not changed, although a
+    spreadsheet may read one that begins with `-` or `=` as a formula: 151 ids of LLP begin
+    with `-`, and an escaped id would be another id.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    rows: list[tuple[object, ...]] = [_cells(event) for event in timeline] or [
-        ("",) * len(COLUMNS[1:])
-    ]
-    writer.writerows(
-        [timeline.video, *("" if cell is None else cell for cell in row)]
-        for row in rows
-    )
+    writer.writerow(["video", *EVENT_COLUMNS])
+    for event in timeline:
+        # the writer turns None into an empty cell
+        writer.writerow([timeline.video, *_event_cells(event)])
+    if not len(timeline):
+        writer.writerow([timeline.video, *("" for _ in EVENT_COLUMNS)])
     return text.getvalue()
 
 
@@ -62,13 +62,22 @@ def segment_scores_csv(timeline: Timeline) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["modality", "onset", "offset", *scores.classes])
+    segments = len(scores.values)
     for m, modality in enumerate(MODALITIES):
-        for t in range(len(scores.values)):
-            if scores.mask[t, m]:
-                values = [f"{value:.6g}" for value in scores.values[t, m].tolist()]
-                writer.writerow([modality, t, t + 1, *values])
+        for t in range(segments):
+            if not scores.mask[t, m]:
+                continue
+            values = scores.values[t, m].tolist()
+            cells = [f"{value:.6g}" for value in values]
+            writer.writerow([modality, t, t + 1, *cells])
     return text.getvalue()
 
 
-def _cells(event: Event) -> tuple[str | float | None, ...]:
-    return event.modality, event.class_name, event.onset, event.offset, event.score
+def _event_cells(event: Event) -> tuple[str | float | None, ...]:
+    return (
+        event.modality,
+        event.class_name,
+        event.onset,
+        event.offset,
+        event.score,
+    )
