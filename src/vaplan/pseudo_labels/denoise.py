@@ -70,7 +70,8 @@ def condition_on_tags(
     """
     smallest = torch.finfo(torch.float32).tiny
     video = prediction.video.clamp(smallest, 1)
-    return (prediction.segment / video[:, None, None]).clamp(max=1)
+    ratio = prediction.segment / video[:, None, None]
+    return ratio.clamp(max=1)
 
 
 def forward_loss(
@@ -84,8 +85,10 @@ def forward_loss(
         label: Labels of the same segments.
     """
     present = probability.float()
-    of_label = torch.where(label, present, 1 - present)
-    return -of_label.clamp(LOSS_CLIP, 1 - LOSS_CLIP).log()
+    absent = 1 - present
+    of_label = torch.where(label, present, absent)
+    clipped = of_label.clamp(LOSS_CLIP, 1 - LOSS_CLIP)
+    return -clipped.log()
 
 
 def flip_suspicious(
@@ -109,17 +112,18 @@ def flip_suspicious(
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
     """
     settings = settings or Denoising()
-    is_suspicious = loss > settings.ratio * baseline(loss, mask, keep=settings.keep)
+    easiest_loss = baseline(loss, mask, keep=settings.keep)
+    is_suspicious = loss > settings.ratio * easiest_loss
     if settings.floor:
         is_suspicious &= loss > math.log(2)
-    is_denoised = torch.tensor(
-        [name in settings.modalities for name in MODALITIES], device=label.device
-    )
-    may_flip = weak_label[:, None, None] & (mask & is_denoised)[..., None]
+    chosen = [name in settings.modalities for name in MODALITIES]
+    is_denoised = torch.tensor(chosen, device=label.device)
+    exists = mask[..., None]
+    is_tagged = weak_label[:, None, None]
+    may_flip = is_tagged & exists & is_denoised[:, None]
     flipped = label ^ (is_suspicious & may_flip)
     if not settings.keep_presence:
         return flipped
-    exists = mask[..., None]
     is_present = (label & exists).any(dim=1, keepdim=True)
     stays_present = (flipped & exists).any(dim=1, keepdim=True)
     return torch.where(is_present & stays_present, flipped, label)
@@ -141,9 +145,13 @@ def baseline(
     Returns:
         The mean; infinite where a modality has no segment, so that nothing is suspicious.
     """
-    count = (mask.sum(dim=1, keepdim=True) // 2).clamp(min=1, max=keep)
-    ascending = loss.masked_fill(~mask[..., None], math.inf).sort(dim=1).values
-    rank = torch.arange(loss.shape[1], device=loss.device)[:, None]
-    is_lowest = (rank < count)[..., None]
-    lowest = ascending.masked_fill(~is_lowest, 0)
-    return lowest.sum(dim=1, keepdim=True) / count[..., None]
+    segments = mask.sum(dim=1, keepdim=True)
+    count = (segments // 2).clamp(min=1, max=keep)
+    exists = mask[..., None]
+    existing_loss = loss.masked_fill(~exists, math.inf)
+    ascending = existing_loss.sort(dim=1).values
+    rank = torch.arange(loss.shape[1], device=loss.device)
+    is_lowest = rank[:, None] < count
+    lowest = ascending.masked_fill(~is_lowest[..., None], 0)
+    total = lowest.sum(dim=1, keepdim=True)
+    return total / count[..., None]

@@ -1,11 +1,12 @@
 """Diagnostics of pseudo labels without dense labels, per modality and class."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vaplan.pseudo_labels.mixture import Mixture
@@ -90,11 +91,12 @@ class LabelDiagnostics:
 
     def document(self) -> dict[str, Any]:
         """Return all values as JSON values; NaN becomes null."""
-        numbers = {
-            name: None if value != value else value
-            for name, value in asdict(self).items()
-        }
-        return numbers | {"verdict": self.verdict, "reasons": self.reasons}
+        document = dict[str, Any]()
+        for name, value in asdict(self).items():
+            document[name] = None if math.isnan(value) else value
+        document["verdict"] = self.verdict
+        document["reasons"] = self.reasons
+        return document
 
 
 def diagnose_labels(
@@ -138,14 +140,17 @@ def diagnose_labels(
         "prompt_agreement": prompt_agreement,
     }
     has_modality = mask.any(dim=1)[..., None]
-    videos = (weak_label[:, None] & has_modality).sum(dim=0).tolist()
-    rows = torch.stack([value.double() for value in numbers.values()], dim=-1).tolist()
+    videos = (weak_label[:, None] & has_modality).sum(dim=0)
+    modalities, classes = videos.shape
     return [
         [
-            LabelDiagnostics(count, **dict(zip(numbers, row, strict=True)))
-            for count, row in zip(counts, modality_rows, strict=True)
+            LabelDiagnostics(
+                videos=int(videos[m, c]),
+                **{name: float(value[m, c]) for name, value in numbers.items()},
+            )
+            for c in range(classes)
         ]
-        for counts, modality_rows in zip(videos, rows, strict=True)
+        for m in range(modalities)
     ]
 
 
@@ -165,10 +170,10 @@ def label_agreement(
     """
     if not alternatives:
         return torch.full(label.shape[2:], torch.nan)
-    ratios = []
+    ratios = list[Tensor]()
     for alternative in alternatives:
-        intersection = (label & alternative).sum(dim=(0, 1))
-        union = (label | alternative).sum(dim=(0, 1))
+        intersection = _count_cells(label & alternative)
+        union = _count_cells(label | alternative)
         ratios.append(intersection / union)
     return torch.stack(ratios).mean(dim=0)
 
@@ -176,7 +181,9 @@ def label_agreement(
 def _entropy(probability: Tensor) -> Tensor:
     """Compute the entropy of a binary label in bits."""
     complement = 1 - probability
-    nats = -(probability.xlogy(probability) + complement.xlogy(complement))
+    present_term = probability.xlogy(probability)
+    absent_term = complement.xlogy(complement)
+    nats = -(present_term + absent_term)
     return nats / torch.tensor(2.0).log()
 
 
@@ -185,16 +192,25 @@ def _continuity(
     exists: Bool[Tensor, "video time modality 1"],
 ) -> Float[Tensor, "modality class"]:
     """Compute the share of labelled segments among the neighbours of labelled segments."""
+    earlier = label[:, :-1]
+    later = label[:, 1:]
     both_exist = exists[:, 1:] & exists[:, :-1]
-    labelled_pairs = (label[:, 1:] & label[:, :-1]).sum(dim=(0, 1))
-    neighbours = (label[:, 1:] & both_exist).sum(dim=(0, 1)) + (
-        label[:, :-1] & both_exist
-    ).sum(dim=(0, 1))
-    return 2 * labelled_pairs / neighbours
+    labelled_pairs = _count_cells(later & earlier)
+    earlier_neighbours = _count_cells(later & both_exist)
+    later_neighbours = _count_cells(earlier & both_exist)
+    return 2 * labelled_pairs / (earlier_neighbours + later_neighbours)
 
 
 def _mean_over(
     value: Tensor, cells: Bool[Tensor, "video time modality class"]
 ) -> Float[Tensor, "modality class"]:
     """Average over some cells; 0 without cells."""
-    return (value * cells).sum(dim=(0, 1)) / cells.sum(dim=(0, 1)).clamp(min=1)
+    total = (value * cells).sum(dim=(0, 1))
+    count = _count_cells(cells).clamp(min=1)
+    return total / count
+
+
+def _count_cells(
+    cells: Bool[Tensor, "video time modality class"],
+) -> Int[Tensor, "modality class"]:
+    return cells.sum(dim=(0, 1))

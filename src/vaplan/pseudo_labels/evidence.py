@@ -163,12 +163,12 @@ def smooth(
     if not width:
         return evidence
     time = torch.arange(evidence.shape[1], device=evidence.device)
-    weights = (-0.5 * ((time[:, None] - time) / width).square()).exp()
+    distance = (time[:, None] - time) / width
+    weights = (-0.5 * distance.square()).exp()
     exists = mask.to(evidence.dtype)
     total_weight = torch.einsum("ts,vsm->vtm", weights, exists)[..., None]
-    weighted_sum = torch.einsum(
-        "ts,vsmc->vtmc", weights, evidence.masked_fill(~mask[..., None], 0)
-    )
+    existing_evidence = evidence.masked_fill(~mask[..., None], 0)
+    weighted_sum = torch.einsum("ts,vsmc->vtmc", weights, existing_evidence)
     smallest = torch.finfo(evidence.dtype).tiny
     mean = weighted_sum / total_weight.clamp(min=smallest)
     return torch.where(total_weight > 0, mean, evidence)

@@ -59,9 +59,13 @@ def fuse_log_odds(
         raise RecipeError(f"the parser weight must be 0 or more, not {parser_weight}")
     possible = weak_label[:, None, None] & mask[..., None]
     cells = possible.sum(dim=(0, 1)).clamp(min=1)
-    prior = (encoder * possible).sum(dim=(0, 1)) / cells
-    update = parser.logit(PROBABILITY_CLIP) - prior.logit(PROBABILITY_CLIP)
-    log_odds = encoder.logit(PROBABILITY_CLIP) + parser_weight * update
+    total = (encoder * possible).sum(dim=(0, 1))
+    prior = total / cells
+    prior_log_odds = prior.logit(PROBABILITY_CLIP)
+    parser_log_odds = parser.logit(PROBABILITY_CLIP)
+    encoder_log_odds = encoder.logit(PROBABILITY_CLIP)
+    update = parser_log_odds - prior_log_odds
+    log_odds = encoder_log_odds + parser_weight * update
     return log_odds.sigmoid() * possible
 
 
@@ -113,8 +117,11 @@ class StackingModel:
             modality: Modality of each label.
             label: Class of each label.
         """
-        weighted = (features * self.weight[modality]).sum(dim=1)
-        return weighted + self.bias[modality] + self.offset[modality, label]
+        weighted = features * self.weight[modality]
+        score = weighted.sum(dim=1)
+        bias = self.bias[modality]
+        offset = self.offset[modality, label]
+        return score + bias + offset
 
 
 def fit_stacking(
@@ -165,10 +172,9 @@ def fit_stacking(
         model = StackingModel(weight, bias[:, 0], offset)
         logit = model.logit(features, *cells[2:])
         loss = binary_cross_entropy_with_logits(logit, label, reduction="sum")
-        penalty = (
-            RIDGE * weight.square().sum() + RIDGE_CLASS * offset.square().sum()
-        ) / 2
-        total = loss + penalty
+        weight_penalty = RIDGE * weight.square().sum()
+        offset_penalty = RIDGE_CLASS * offset.square().sum()
+        total = loss + (weight_penalty + offset_penalty) / 2
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
@@ -180,7 +186,10 @@ def _possible_cells(
     weak_label: Bool[Tensor, "video class"], mask: Bool[Tensor, "video time modality"]
 ) -> Cells:
     """Return the indices of labels that can be 1: tagged classes in existing segments."""
-    return (weak_label[:, None, None] & mask[..., None]).nonzero(as_tuple=True)
+    is_tagged = weak_label[:, None, None]
+    exists = mask[..., None]
+    possible = is_tagged & exists
+    return possible.nonzero(as_tuple=True)
 
 
 def _features(
@@ -207,12 +216,15 @@ def _features(
 
 
 def _log_odds(probability: Tensor) -> Tensor:
-    return probability.double().clamp(PROBABILITY_CLIP, 1 - PROBABILITY_CLIP).logit()
+    clipped = probability.double().clamp(PROBABILITY_CLIP, 1 - PROBABILITY_CLIP)
+    return clipped.logit()
 
 
 def _mean_of_neighbours(log_odds: Tensor, exists: Tensor) -> Tensor:
     """Average the neighbours in time; 0 without neighbours."""
-    return _sum_of_neighbours(log_odds) / _sum_of_neighbours(exists).clamp(min=1)
+    total = _sum_of_neighbours(log_odds)
+    count = _sum_of_neighbours(exists)
+    return total / count.clamp(min=1)
 
 
 def _sum_of_neighbours(values: Tensor) -> Tensor:
@@ -224,6 +236,7 @@ def _sum_of_neighbours(values: Tensor) -> Tensor:
 
 def _mean_of_video(log_odds: Tensor, exists: Tensor) -> Tensor:
     """Average all segments of the video and repeat the mean in each."""
-    segments = exists.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = log_odds.sum(dim=1, keepdim=True) / segments
+    total = log_odds.sum(dim=1, keepdim=True)
+    segments = exists.sum(dim=1, keepdim=True)
+    mean = total / segments.clamp(min=1)
     return mean.expand_as(log_odds)

@@ -28,7 +28,10 @@ def generate_pseudo_labels(
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label generation.
     """
-    return (evidence > threshold) & weak_label[:, None, None] & mask[..., None]
+    is_above = evidence > threshold
+    is_tagged = weak_label[:, None, None]
+    exists = mask[..., None]
+    return is_above & is_tagged & exists
 
 
 def video_level(

@@ -32,7 +32,8 @@ class NoiseEstimate:
     official: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.below) != 2 or not all(value > 0 for value in self.below):
+        are_positive = all(value > 0 for value in self.below)
+        if len(self.below) != 2 or not are_positive:
             raise RecipeError(f"below must be two numbers above 0, not {self.below}")
 
 
@@ -56,14 +57,18 @@ def noise_ratios(
     settings = settings or NoiseEstimate()
     exists = present[..., None]
     videos = exists.sum(dim=0).clamp(min=1)
-    mean = (probability * exists).double().sum(dim=0) / videos
+    existing_probability = (probability * exists).double()
+    mean = existing_probability.sum(dim=0) / videos
     visual_factor = OFFICIAL_VISUAL_FACTOR if settings.official else 1.0
     factor = torch.tensor([1.0, visual_factor])[:, None]
     scaled = probability.double() * factor
-    threshold = torch.tensor(settings.below, dtype=torch.float64)[:, None] * mean
+    below = torch.tensor(settings.below, dtype=torch.float64)[:, None]
+    threshold = below * mean
     is_tagged = weak_label[:, None] & exists
     is_noisy = is_tagged & (scaled < threshold)
-    return is_noisy.sum(dim=0) / is_tagged.sum(dim=0).clamp(min=1).double()
+    noisy_count = is_noisy.sum(dim=0)
+    tag_count = is_tagged.sum(dim=0).clamp(min=1)
+    return noisy_count / tag_count.double()
 
 
 def noisy_tags(
@@ -85,14 +90,18 @@ def noisy_tags(
         ratios: Noise ratios; see `noise_ratios`.
     """
     is_tagged = weak_label & present.all(dim=1)[:, None]
-    count = (ratios.double() * is_tagged.sum(dim=0)).long()
-    untagged = ~is_tagged[:, None]
-    is_hard = _rank((-loss).masked_fill(untagged, torch.inf)) < count
-    easiness = _rank(loss.masked_fill(untagged, torch.inf))
-    is_easy_for_other_modality = easiness[:, [VISUAL, AUDIO]] < count
-    return is_hard & is_easy_for_other_modality & is_tagged[:, None]
+    tag_count = is_tagged.sum(dim=0)
+    count = (ratios.double() * tag_count).long()
+    is_tagged = is_tagged[:, None]
+    rank_from_highest = _rank((-loss).masked_fill(~is_tagged, torch.inf))
+    rank_from_lowest = _rank(loss.masked_fill(~is_tagged, torch.inf))
+    is_hard = rank_from_highest < count
+    rank_in_other_modality = rank_from_lowest[:, [VISUAL, AUDIO]]
+    is_easy_for_other_modality = rank_in_other_modality < count
+    return is_hard & is_easy_for_other_modality & is_tagged
 
 
 def _rank(value: Float[Tensor, "video modality class"]) -> Tensor:
     """Rank the videos in ascending order, per modality and class."""
-    return value.argsort(dim=0, stable=True).argsort(dim=0, stable=True)
+    order = value.argsort(dim=0, stable=True)
+    return order.argsort(dim=0, stable=True)

@@ -61,9 +61,10 @@ def exchange_modality(
         modality: Modality to replace.
     """
     streams = list(inputs.streams)
-    mask = inputs.mask.clone()
     streams[modality] = tuple(stream[partner] for stream in streams[modality])
-    mask[:, :, modality] = inputs.mask[partner][:, :, modality]
+    mask_of_partner = inputs.mask[partner]
+    mask = inputs.mask.clone()
+    mask[:, :, modality] = mask_of_partner[:, :, modality]
     return Inputs((streams[AUDIO], streams[VISUAL]), mask)
 
 
@@ -79,8 +80,11 @@ def error_rates(
         weak_label: Tags of the videos.
         present: Modalities that each video has; only these count.
     """
-    is_wrong = ((probability > 0.5) ^ weak_label[:, None]) & present[..., None]
-    return is_wrong.sum(dim=0) / present.sum(dim=0).clamp(min=1)[:, None]
+    is_predicted = probability > 0.5
+    is_wrong = is_predicted ^ weak_label[:, None]
+    wrong_count = (is_wrong & present[..., None]).sum(dim=0)
+    videos = present.sum(dim=0).clamp(min=1)
+    return wrong_count / videos[:, None]
 
 
 def removed_by_exchange(
@@ -103,14 +107,13 @@ def removed_by_exchange(
         error: Error rates; see `error_rates`.
     """
     smallest = torch.finfo(error.dtype).tiny
-    threshold = 0.5 * error / error.amax(dim=1, keepdim=True).clamp(min=smallest)
+    highest_error = error.amax(dim=1, keepdim=True).clamp(min=smallest)
+    threshold = 0.5 * error / highest_error
     exchanged_audio, exchanged_visual = exchanged
     prediction_for = {AUDIO: exchanged_visual, VISUAL: exchanged_audio}
-    is_absent = torch.stack(
-        [
-            (prediction_for[modality] < threshold[modality]).all(dim=1)
-            for modality in (AUDIO, VISUAL)
-        ],
-        dim=1,
-    )
+    absences = list[Tensor]()
+    for modality in (AUDIO, VISUAL):
+        is_below = prediction_for[modality] < threshold[modality]
+        absences.append(is_below.all(dim=1))
+    is_absent = torch.stack(absences, dim=1)
     return is_absent & weak_label[:, None]

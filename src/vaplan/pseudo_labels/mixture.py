@@ -61,9 +61,12 @@ class Mixture:
     def thresholds(self, probability: float = 0.5) -> Parameter:
         """Compute the evidence at which a label has the given probability."""
         logit = torch.tensor(probability, dtype=torch.float64).logit()
-        standardised = (logit - self.share.logit()) / self.lift + self.lift / 2
+        update = logit - self.share.logit()
+        standardised = update / self.lift + self.lift / 2
         values = self.absent + standardised * self.width
-        return (values.sigmoid() if self.log_odds else values).float()
+        if self.log_odds:
+            values = values.sigmoid()
+        return values.float()
 
 
 def fit_mixture(
@@ -102,21 +105,24 @@ def fit_mixture(
             )
     absent = absent.nan_to_num(0.0)  # of a modality without any segment
     width = width.nan_to_num(1.0)
-    lift, share = _fit_by_class(
-        (values - absent) / width, exists & is_tagged, _fit_lift_and_share
-    )
+    standardised = (values - absent) / width
+    lift, share = _fit_by_class(standardised, exists & is_tagged, _fit_lift_and_share)
     lift = lift.nan_to_num(MIN_LIFT)
     share = share.nan_to_num(0.5)
     return Mixture(absent, width, lift, share, log_odds)
 
 
 def _transform(evidence: Tensor, *, log_odds: bool) -> Tensor:
-    return evidence.double().logit(LOG_ODDS_CLIP) if log_odds else evidence.double()
+    values = evidence.double()
+    if log_odds:
+        return values.logit(LOG_ODDS_CLIP)
+    return values
 
 
 def _present_logit(standardised: Tensor, lift: Tensor, share: Tensor) -> Tensor:
     """Compute the log odds that a class is present, by Bayes' rule for equal widths."""
-    return lift * standardised - lift.square() / 2 + share.logit()
+    log_ratio = lift * standardised - lift.square() / 2
+    return log_ratio + share.logit()
 
 
 def _fit_by_class(
@@ -127,16 +133,20 @@ def _fit_by_class(
     """Fit two parameters of each class; a class without values takes the others' mean."""
     shape = (2, *values.shape[2:])
     parameters = torch.full(shape, torch.nan, dtype=torch.float64)
-    for m, c in torch.nonzero(selected.any(dim=0).any(dim=0)).tolist():
-        class_values = values[:, :, m, c][selected[:, :, m, c]]
-        parameters[:, m, c] = torch.stack(fit(class_values))
+    has_values = selected.any(dim=0).any(dim=0)
+    for m, c in has_values.nonzero().tolist():
+        of_class = values[:, :, m, c]
+        is_selected = selected[:, :, m, c]
+        fitted = fit(of_class[is_selected])
+        parameters[:, m, c] = torch.stack(fitted)
     mean = parameters.nanmean(dim=2, keepdim=True)
     first, second = torch.where(parameters.isnan(), mean, parameters)
     return first, second
 
 
 def _mean_and_width(values: Float[Tensor, " cell"]) -> tuple[Tensor, Tensor]:
-    return values.mean(), values.std(correction=0).clamp(min=MIN_WIDTH)
+    width = values.std(correction=0)
+    return values.mean(), width.clamp(min=MIN_WIDTH)
 
 
 def _fit_lift_and_share(
@@ -145,10 +155,12 @@ def _fit_lift_and_share(
     """Fit the present distribution by expectation maximisation."""
     lift = standardised.quantile(0.75).clamp(min=1.0)
     share = torch.tensor(0.5, dtype=torch.float64)
+    prior_total = len(standardised) + 2 * PRIOR_SEGMENTS
     for _ in range(STEPS):
-        present = _present_logit(standardised, lift, share).sigmoid()
+        logit = _present_logit(standardised, lift, share)
+        present = logit.sigmoid()
         total = present.sum()
-        share = (total + PRIOR_SEGMENTS) / (len(standardised) + 2 * PRIOR_SEGMENTS)
+        share = (total + PRIOR_SEGMENTS) / prior_total
         mean = (present @ standardised) / total.clamp(min=1e-9)
         lift = mean.clamp(min=MIN_LIFT)
     return lift, share

@@ -17,13 +17,10 @@ from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels.evidence import LOGIT, MARGIN, Evidence
 from vaplan.pseudo_labels.generate import generate_pseudo_labels
 
-CHANCE_MULTIPLES = {  # of 1 / classes; with LLP's 25 classes 0.038 and 0.041
-    "audio": 0.95,
-    "visual": 1.025,
-}
-MARGINS = dict.fromkeys(
-    MODALITIES, 5.0
-)  # in logits; without tags nothing can be fitted
+# of 1 / classes; with LLP's 25 classes 0.038 and 0.041
+CHANCE_MULTIPLES = {"audio": 0.95, "visual": 1.025}
+# in logits; without tags nothing can be fitted
+MARGINS = dict.fromkeys(MODALITIES, 5.0)
 ThresholdSpec = Mapping[str, float | Sequence[float]]
 Thresholds = Float[Tensor, "modality class"]
 ThresholdRule = Callable[[Evidence], tuple[Thresholds, str]]
@@ -49,10 +46,11 @@ def make_thresholds(classes: int, spec: ThresholdSpec | None = None) -> Threshol
     for name in spec:
         if name not in MODALITIES:
             raise RecipeError(unknown("modality", name, MODALITIES))
-    rows = [
-        _expand(spec.get(name, CHANCE_MULTIPLES[name] / classes), classes)
-        for name in MODALITIES
-    ]
+    rows = list[Tensor]()
+    for name in MODALITIES:
+        default = CHANCE_MULTIPLES[name] / classes
+        value = spec.get(name, default)
+        rows.append(_expand(value, classes))
     return torch.stack(rows)
 
 
@@ -96,11 +94,8 @@ def choose_thresholds(
 
 def _apply_rule(evidence: Evidence, rule: str | None) -> tuple[Thresholds, str]:
     if rule is None:
-        if (
-            evidence.weak_label.all()
-            and evidence.strategy == MARGIN
-            and not evidence.dense
-        ):
+        has_no_labels = bool(evidence.weak_label.all()) and not evidence.dense
+        if has_no_labels and evidence.strategy == MARGIN:
             thresholds = make_thresholds(evidence.values.shape[-1], MARGINS)
             return thresholds, "the default margin, because there are no tags"
         rule = "val" if evidence.dense else "mixture"
@@ -118,14 +113,19 @@ def fit_on_val(evidence: Evidence) -> tuple[Thresholds, str]:
         )
     reference = evidence.reference.numpy()
 
-    def score(
+    def segment_f(
         labels: Bool[Tensor, "video time modality class"], modality: int
     ) -> float:
-        return label_f(reference, labels.numpy())[MODALITIES[modality]]["segment"]
+        scores = label_f(reference, labels.numpy())
+        of_modality = scores[MODALITIES[modality]]
+        return of_modality["segment"]
 
     dense = list(evidence.dense)
     thresholds = fit_thresholds_to_score(
-        evidence.values[dense], evidence.weak_label[dense], evidence.mask[dense], score
+        evidence.values[dense],
+        evidence.weak_label[dense],
+        evidence.mask[dense],
+        segment_f,
     )
     return thresholds, f"fitted on {len(dense)} densely labelled videos of split val"
 
@@ -201,14 +201,16 @@ def fit_thresholds_to_score(
                 f"no tagged {MODALITIES[m]} segment to fit a threshold on",
                 fix="give thresholds",
             )
-        scores = []
+        scores = list[tuple[float, float]]()
         for value in _candidates(tagged, candidates):
             threshold = value.expand(modalities, classes)
             labels = generate_pseudo_labels(
                 evidence, weak_label, mask, threshold=threshold
             )
             scores.append((score(labels, m), -float(value)))
-        thresholds[m] = -max(scores)[1]
+        # of equal scores, the highest negative value is the lowest threshold
+        _, negative_value = max(scores)
+        thresholds[m] = -negative_value
     return thresholds.repeat(1, classes)
 
 
@@ -216,8 +218,9 @@ def _candidates(
     tagged: Float[Tensor, " cell"], count: int
 ) -> Float[Tensor, " candidate"]:
     """Return evenly spaced quantiles; every value exceeds the first one."""
-    shares = np.linspace(0, 1, count + 1)[:-1]
-    quantiles = np.quantile(tagged.numpy(force=True), shares).astype(np.float32)
+    values = tagged.numpy(force=True)
+    shares = np.linspace(0, 1, count + 1)
+    quantiles = np.quantile(values, shares[:-1]).astype(np.float32)
     quantiles[0] = np.nextafter(quantiles[0], np.float32(-np.inf))
     return torch.from_numpy(quantiles)
 
@@ -243,7 +246,7 @@ def thresholds_at_false_positive_rate(
     Raises:
         RecipeError: In a modality every class of every segment is tagged.
     """
-    values = []
+    values = list[Tensor]()
     for m, name in enumerate(MODALITIES):
         is_untagged = mask[:, :, m, None] & ~weak_label[:, None]
         untagged = evidence[:, :, m][is_untagged]
@@ -254,4 +257,5 @@ def thresholds_at_false_positive_rate(
             )
         rank = max(1, round((1 - rate) * len(untagged)))
         values.append(untagged.kthvalue(rank).values)
-    return torch.stack(values)[:, None].repeat(1, evidence.shape[-1])
+    classes = evidence.shape[-1]
+    return torch.stack(values)[:, None].repeat(1, classes)
