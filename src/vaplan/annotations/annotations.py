@@ -1,4 +1,4 @@
-"""What is known about the videos of a data set, whatever file it came from."""
+"""Annotations: the videos of a data set with tags and events, whatever file they came from."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,15 @@ from vaplan.timeline import Event, merge, to_grid
 
 @dataclass(frozen=True)
 class Video:
-    """A video: its id, tags, media path, split and the line that names it first."""
+    """A video of a data set.
+
+    Attributes:
+        video: Id.
+        tags: Classes that occur somewhere in the video.
+        path: Path of the media file in the table; may be empty.
+        split: Name of the split; may be empty.
+        line: Line of its first row.
+    """
 
     video: str
     tags: tuple[str, ...] = ()
@@ -29,9 +37,13 @@ class Video:
 class Annotations:
     """Tags of every video, and events of the densely labelled videos.
 
-    `events` maps a video to its events: a video with an empty tuple was looked at and holds
-    nothing, one that is not in the mapping was never densely labelled. The other values are those
-    of the `AnnotationRows` it was made from.
+    The attributes that are not listed are those of `AnnotationRows`.
+
+    Attributes:
+        taxonomy: Classes.
+        videos: Videos in file order.
+        events: Events by video. A video with an empty tuple is densely labelled and has no
+            event; a video that is not in the mapping is not densely labelled.
     """
 
     taxonomy: Taxonomy
@@ -45,7 +57,7 @@ class Annotations:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids in file order."""
+        """Ids of the videos in file order."""
         return tuple(video.video for video in self.videos)
 
     def by_split(self) -> dict[str, "Annotations"]:
@@ -57,7 +69,14 @@ class Annotations:
         }
 
     def select(self, split: str) -> "Annotations":
-        """The videos of one split, or all of them for an empty name."""
+        """Select the videos of one split.
+
+        Args:
+            split: Name of the split; empty for all videos.
+
+        Raises:
+            UsageError: No video is in the split.
+        """
         if not split:
             return self
         videos = tuple(video for video in self.videos if video.split == split)
@@ -67,12 +86,12 @@ class Annotations:
         return self._of(videos)
 
     def select_videos(self, ids: Sequence[str]) -> "Annotations":
-        """The videos with these ids, in the order given."""
+        """Select the videos with these ids, in this order."""
         by_id = {video.video: video for video in self.videos}
         return self._of(tuple(by_id[video] for video in ids))
 
     def labelled_ids(self) -> list[str]:
-        """The densely labelled videos, in file order."""
+        """List the ids of the densely labelled videos in file order."""
         return [video.video for video in self.videos if video.video in self.events]
 
     def weak_label(self) -> Bool[np.ndarray, "video class"]:

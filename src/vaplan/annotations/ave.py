@@ -1,9 +1,9 @@
-"""AVE (audio-visual events): 4,143 ten-second clips, each with one event that is both heard and
-seen.
+"""AVE (audio-visual events): 4,143 clips of ten seconds, each with one audio-visual event.
 
-A clip's id is `<YouTube id>@<line>`, the 0-based line of Annotations.txt that the split orders
-index, because 45 YouTube ids occur in more than one line.
-Source: Tian, Shi, Li, Duan, Xu, ECCV 2018 (arXiv 1803.08842); the files published with it.
+A clip's id is `<YouTube id>@<line>`: the line of Annotations.txt, counted from 0, by which the
+orders of the splits name a clip. 45 YouTube ids occur in more than one line.
+
+Source: Tian, Shi, Li, Duan, Xu, ECCV 2018, arXiv 1803.08842; the files published with it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ ANNOTATIONS = "Annotations.txt"
 SPLITS = ("train", "val", "test")
 FIELDS = ("class", "YouTube id", "quality", "onset", "offset")
 CLIP_SECONDS = 10
-# `background@<row>`: clips that hold no event, published as features alone
+# `background@<row>`: clips without an event, published as features only
 BACKGROUND = "background"
 BACKGROUND_FILES = (
     "labels_noisy.h5",
@@ -35,14 +35,18 @@ VERSIONS = {
 
 
 def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
-    """Read Annotations.txt and the orders of the splits (`*_order.h5` or `*_order.txt`) of a
-    folder.
+    """Read Annotations.txt and the orders of the splits, `*_order.h5` or `*_order.txt`.
 
-    The background clips belong to split `train` where one of their h5 files lies in the folder.
+    The background clips are in split `train` if one of their h5 files is in the folder.
 
     Args:
         folder: Folder of the official files.
         annotations: Must be empty: there is one version.
+
+    Raises:
+        AnnotationError: A file is missing or has another format.
+        UsageError: A version is given.
+        MissingExtra: A file is h5, and h5py is not installed.
     """
     if annotations:
         raise UsageError(
@@ -94,13 +98,13 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
 
 
 def recording(video: str) -> str:
-    """The YouTube id of a clip; a background clip is its own."""
+    """Return the YouTube id of a clip; a background clip is its own recording."""
     name, _, _ = video.rpartition("@")
     return video if name == BACKGROUND else name
 
 
 def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
-    """One line: the clip's weak label, and its event in both modalities."""
+    """Yield the rows of one line: the clip's weak label, and its event in both modalities."""
     line, fields = index + 1, text.split("&")
     if len(fields) != len(FIELDS):
         what = f"{len(fields)} fields, expected {len(FIELDS)}: {'&'.join(FIELDS)}"
@@ -124,7 +128,7 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
 
 
 def _order_file(folder: Path, split: str) -> Path:
-    """The order of a split, as published (h5) or as text."""
+    """Return the file with the order of a split: the published one (h5), or text."""
     paths = [
         path
         for suffix in ("h5", "txt")
@@ -141,7 +145,7 @@ def _order_file(folder: Path, split: str) -> Path:
 
 
 def _splits(orders: dict[str, Path], clips: int) -> list[str]:
-    """The split of every line; each belongs to exactly one."""
+    """Return the split of every line; each line belongs to exactly one."""
     splits: list[str] = [""] * clips
     for split, path in orders.items():
         for position, index in enumerate(read_order(path), start=1):
@@ -165,7 +169,7 @@ def _splits(orders: dict[str, Path], clips: int) -> list[str]:
 
 
 def read_order(path: Path) -> list[int]:
-    """The 0-based lines of Annotations.txt that make a split."""
+    """Read the lines of Annotations.txt that form a split, counted from 0."""
     if path.suffix == ".h5":
         with _dataset(path, "order") as order:
             return [int(index) for index in order]
@@ -195,7 +199,7 @@ def _count(path: Path) -> int:
 
 @contextmanager
 def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
-    """One dataset of an h5 file, not read yet."""
+    """Open one data set of an h5 file."""
     try:
         import h5py
     except ImportError as error:
@@ -213,7 +217,7 @@ def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
 
 
 def _several(path: Path, rows: Sequence[Row]) -> Iterator[Issue]:
-    """YouTube ids in more than one line."""
+    """List YouTube ids that occur in more than one line."""
     lines: dict[str, list[int]] = {}
     for row in rows:
         if row.modality:

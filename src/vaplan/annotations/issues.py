@@ -1,5 +1,4 @@
-"""What is odd in a data set, by name, with the file and the line: nothing is repaired, nothing is
-hidden."""
+"""Issues of a data set, each with its file and line. Nothing is repaired, nothing is hidden."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -25,7 +24,7 @@ def find_issues(sheet: AnnotationRows) -> tuple[Issue, ...]:
 
 
 def unknown_ids(sheet: AnnotationRows) -> Iterator[Issue]:
-    """Rows about videos that the data set does not list; they are left out."""
+    """List videos that have rows but are not in the data set; their rows are left out."""
     strangers = defaultdict[str, list[Row]](list)
     for row in sheet.rows:
         if sheet.listed is not None and row.video not in sheet.listed:
@@ -39,7 +38,7 @@ def unknown_ids(sheet: AnnotationRows) -> Iterator[Issue]:
 
 
 def empty_events(events: Iterable[Row]) -> Iterator[Issue]:
-    """Events that end when they start, or before; they mark nothing."""
+    """List events that end at their onset or before; they mark nothing."""
     for row in events:
         onset, offset = row.span
         if onset >= offset:
@@ -64,7 +63,7 @@ def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Issue]:
 
 
 def repeated(rows: Iterable[Row]) -> Iterator[Issue]:
-    """The same event, or the same tag of a video, once more."""
+    """List rows that repeat an event, or a tag of a video."""
     first: dict[tuple[object, ...], Row] = {}
     for row in rows:
         if row.class_name:
@@ -77,11 +76,11 @@ def repeated(rows: Iterable[Row]) -> Iterator[Issue]:
 
 
 def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
-    """Events of one class, modality and video that share time or touch; they are merged.
+    """List events that overlap or touch another of the same class; they are merged.
 
-    The definition: the events of a class are put in order of onset and offset, exact duplicates
-    and events without length left out; one that begins before the latest end so far overlaps, one
-    that begins at it touches.
+    The events of a class in one modality of a video are sorted by onset and offset, without
+    duplicates and events of no length. An event overlaps if it begins before the latest end
+    so far; it touches if it begins there.
     """
     groups = defaultdict[tuple[str, str, str], dict[tuple[float, float], Row]](dict)
     for row in events:
@@ -133,7 +132,7 @@ def tags_without_event(sheet: AnnotationRows) -> Iterator[Issue]:
 
 
 def leaks(sheet: AnnotationRows) -> Iterator[Issue]:
-    """Recordings of which clips are in two splits."""
+    """List recordings with clips in two splits."""
     clips = defaultdict[str, dict[str, Row]](dict)
     for row in sheet.own():
         if row.split:
@@ -155,7 +154,7 @@ def _tags(rows: Iterable[Row]) -> dict[str, list[str]]:
 
 
 def _lines(rows: Iterable[Row]) -> dict[str, str]:
-    """By file name the lines of some rows, as text."""
+    """Return the lines of rows as text, by file name."""
     lines = defaultdict[str, list[int]](list)
     for row in rows:
         lines[row.file.name].append(row.line)

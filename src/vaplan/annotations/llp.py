@@ -1,9 +1,10 @@
-"""LLP (Look, Listen and Parse): 11,849 ten-second clips, weak labels for all, dense labels for
-val and test.
+"""LLP (Look, Listen and Parse): 11,849 clips of ten seconds.
 
-Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558); the files published with it. Its audio
-annotations exist in two
-versions: three rows were corrected in April 2024, papers from before used the older ones.
+All clips have weak labels; those of val and test have dense labels too. The audio annotations
+exist in two versions: three rows were corrected in April 2024, and earlier papers used the
+older ones.
+
+Source: Tian, Li, Xu, ECCV 2020, arXiv 2007.10558; the files published with it.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ SPLITS = {
 }
 LABELLED = ("val", "test")
 DENSE = {"audio": "AVVP_eval_audio.csv", "visual": "AVVP_eval_visual.csv"}
-FULL = "AVVP_dataset_full.csv"  # all clips again; not everybody ships it
+FULL = "AVVP_dataset_full.csv"  # all clips again; some copies of LLP lack it
 CLIP_SECONDS = 10
 VERSIONS = {
     "corrected": "c422c2f5b759dc34edfafc472f63ac8f411055048140ba11e480a66451c5f840",
@@ -39,9 +40,14 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     """Read the official files of a folder.
 
     Args:
-        annotations: Which audio annotations: `corrected` or `legacy`, in the folder or in its
-            sibling `FOLDER-legacy`; or a file of the same format. By default those of the folder,
-            whichever they are.
+        folder: Folder of the official files.
+        annotations: Version of the audio annotations: `corrected` or `legacy`, in the folder
+            or in its sibling `FOLDER-legacy`; or a file of the same format. By default those
+            of the folder.
+
+    Raises:
+        AnnotationError: A file is missing or has another format.
+        UsageError: The version does not exist.
     """
     if not folder.is_dir():
         raise AnnotationError(
@@ -167,7 +173,7 @@ def _events(path: Path, modality: str) -> Iterator[Row]:
 
 
 def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a tab-separated file with exactly these columns."""
+    """Yield line number and fields of a tab-separated file with exactly these columns."""
     header, lines = csv_text(path, delimiter="\t")
     if tuple(header) != columns:
         what = f"the columns are {', '.join(header)}; expected {', '.join(columns)}, apart by tabs"
@@ -212,7 +218,7 @@ def _refuse_conflicts(listed: Iterable[Row]) -> None:
 
 
 def _odd_ids(listed: Iterable[Row]) -> Iterator[Issue]:
-    """Ids that are not `<YouTube id>_<start>_<end>` in whole seconds; they are kept as they are."""
+    """List ids that are not `<YouTube id>_<start>_<end>` in whole seconds; they are unchanged."""
     for row in {row.video: row for row in listed}.values():
         parts = ID.fullmatch(row.video)
         if parts is None:

@@ -1,5 +1,4 @@
-"""What the files of a data set say, row by row, before anything is merged: the common form that
-every reader makes."""
+"""Rows of a data set before they are merged: the common form that every reader returns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ class Row:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Onset and offset in seconds, of an event."""
+        """Onset and offset of an event, in seconds."""
         assert self.onset is not None
         assert self.offset is not None
         return self.onset, self.offset
@@ -44,7 +43,7 @@ class Row:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities an event is in."""
+        """The modalities of an event."""
         return MODALITIES if self.modality == BOTH else (self.modality,)
 
 
@@ -93,7 +92,7 @@ class AnnotationRows:
     issues: tuple[Issue, ...] = ()
 
     def own(self) -> list[Row]:
-        """The rows of videos that belong to the data set."""
+        """Return the rows of videos that belong to the data set."""
         return [
             row for row in self.rows if self.listed is None or row.video in self.listed
         ]

@@ -40,7 +40,9 @@ def event_rows(
     """Make the rows of one video; a video without events has one empty row.
 
     Args:
-        together: Every event is in both modalities alike; write one row for the two.
+        video: Id of the video.
+        events: Events of the video.
+        together: Write one row for the two modalities; every event must be in both.
     """
     written_events = [e for e in events if not together or e.modality == MODALITIES[0]]
     rows = [
@@ -58,7 +60,7 @@ def event_rows(
 
 
 def check_suffix(path: Path) -> Path:
-    """The path of a table that is to be written, or an error."""
+    """Check that the name of a table ends with `.csv` or `.parquet`, and return its path."""
     if path.suffix not in SUFFIXES:
         raise UsageError(
             f"a table cannot end with {path.suffix!r}",
