@@ -119,9 +119,9 @@ def by_class(results: Results) -> dict[str, dict[str, float]]:
     """The mean accuracy of every label over seeds, by method."""
     found = {}
     for row in results.plan.rows:
-        said = [estimate(job, results.desk) for job in row.jobs.values()]
+        said = [estimate(job, results.workspace) for job in row.jobs.values()]
         accuracies = [
-            evaluate(results.desk.annotations, one, split="test").per_class()
+            evaluate(results.workspace.annotations, one, split="test").per_class()
             for one in said
         ]
         found[row.title] = {
@@ -139,15 +139,16 @@ def label_tables(results: Results) -> dict[str, Path]:
         for job in row.jobs[results.plan.seeds[0]].needed()
     }
     places = {
-        job.name.split("-")[0]: job.place(results.desk.work) for job in jobs.values()
+        job.name.split("-")[0]: job.place(results.workspace.work)
+        for job in jobs.values()
     }
     return {"PLG": places["label"], "PLD": places["denoise"]}
 
 
 def of_labels(results: Results) -> dict[str, Any]:
     """The pseudo labels of the training videos: each modality's accuracy, that of both, and what PLD changes."""
-    data, tables = results.desk.annotations, label_tables(results)
-    truth = read_table(results.desk.truth, taxonomy=data.taxonomy)
+    data, tables = results.workspace.annotations, label_tables(results)
+    truth = read_table(results.workspace.truth, taxonomy=data.taxonomy)
     reference = truth.reference(SEGMENTS)
     plg, pld = (
         read_table(t, taxonomy=data.taxonomy)
@@ -186,7 +187,7 @@ def of_labels(results: Results) -> dict[str, Any]:
 
 def picture(results: Results) -> None:
     """The reference, CMBS, ours, and the pseudo labels of one test video, under one another."""
-    data = results.desk.annotations.select("test")
+    data = results.workspace.annotations.select("test")
     rows = {row.title: row.jobs[results.plan.seeds[0]] for row in results.plan.rows}
     plg = read_table(
         label_tables(results)["PLG"], taxonomy=data.taxonomy
@@ -194,7 +195,7 @@ def picture(results: Results) -> None:
     grids = {"reference": data.reference(SEGMENTS)}
     for name, title in {"CMBS": WEAK, "ours": OURS}.items():
         grids[name] = (
-            estimate(rows[title], results.desk)
+            estimate(rows[title], results.workspace)
             .select_videos(data.ids)
             .reference(SEGMENTS)
         )

@@ -1,17 +1,20 @@
-"""The switches of PLD, one at a time, on the folder that bench_method.py made: flips, those right, F gained.
+"""Settings of PLD, one changed at a time, on a folder of the demo: changes, right ones, F gained.
 
 python benchmarks/bench_denoising.py [FOLDER]     # the default is bench_method.py's
 """
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vaplan import demo as demonstration
 from vaplan import read_table, stages
+from vaplan.annotations import Annotations
+from vaplan.bench.label_quality import count_flips
+from vaplan.bench.synthetic_data import TRUTH
 from vaplan.evaluation import align
 from vaplan.metrics.llp import LEVELS, label_f
 from vaplan.pseudo_labels import Denoising
@@ -32,74 +35,58 @@ SETTINGS = {
 
 
 def main(folders: list[Path]) -> None:
-    found = {
-        f"{len(read_table(f / 'world' / 'annotations.csv').videos)} videos": _switches(
-            f
-        )
-        for f in folders
-    }
+    document = dict[str, Any]()
+    for folder in folders or [Path("runs/bench-method")]:
+        data = read_table(folder / "data" / "annotations.csv")
+        document[f"{len(data.videos)} videos"] = _compare_settings(folder, data)
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _switches(folder: Path) -> dict[str, Any]:
-    data = read_table(folder / "world" / "annotations.csv")
-    truth = read_table(folder / "world" / "train_truth.csv", taxonomy=data.taxonomy)
-    before = read_table(folder / "labels.csv", taxonomy=data.taxonomy)
-    known = {
-        "train": (truth, list(truth.ids)),
-        "test": (data, data.select("test").labelled_ids()),
-    }
-    runs = sorted((folder / "runs").glob("ple-*"))
-    found: dict[str, Any] = {
+def _compare_settings(folder: Path, data: Annotations) -> dict[str, Any]:
+    """Denoise the labels of a demo folder with each of the settings, with all seeds' parsers."""
+    truth = read_table(folder / "data" / TRUTH, taxonomy=data.taxonomy)
+    references = {"train": truth, "test": data.select("test")}
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    labels = Path(results["labels"]["PLG"][0]["table"])
+    runs = [Path(seed["run"]) for seed in results["rows"]["+ PLE"]["seeds"].values()]
+    document: dict[str, Any] = {
         "runs": len(runs),
-        "videos": {name: len(ids) for name, (_, ids) in known.items()},
+        "videos": {split: len(r.labelled_ids()) for split, r in references.items()},
     }
+    before = read_table(labels, taxonomy=data.taxonomy)
     for name, settings in SETTINGS.items():
-        rows = []
+        measured = list[dict[str, dict[str, float]]]()
         for run in runs:
-            stages.denoise(
-                run, folder / "labels.csv", folder / "try.csv", settings=settings
-            )
-            rows.append(
-                _measure(
-                    known,
-                    before,
-                    read_table(folder / "try.csv", taxonomy=data.taxonomy),
-                )
-            )
-        found[name] = {
-            s: {
-                key: round(float(np.mean([r[s][key] for r in rows])), 2)
-                for key in rows[0][s]
+            stages.denoise(run, labels, folder / "try.csv", settings=settings)
+            after = read_table(folder / "try.csv", taxonomy=data.taxonomy)
+            measured.append(_measure(references, before, after))
+        document[name] = {
+            split: {
+                key: round(float(np.mean([one[split][key] for one in measured])), 2)
+                for key in measured[0][split]
             }
-            for s in known
+            for split in references
         }
-        print(
-            f"{name:32s}",
-            *(f"{s}: {found[name][s]}" for s in known),
-            sep="  ",
-            flush=True,
-        )
-    return found
+        print(name, document[name], flush=True)
+    return document
 
 
 def _measure(
-    known: dict[str, Any], before: Any, after: Any
+    references: Mapping[str, Annotations], before: Annotations, after: Annotations
 ) -> dict[str, dict[str, float]]:
-    rows = {}
-    for split, (reference, ids) in known.items():
-        flips = demonstration.flips(reference, before, after, ids)
-        old, new = (
-            label_f(*align(reference, table, ids))["visual"]
-            for table in (before, after)
-        )
-        gain = {f"{level} F gained": new[level] - old[level] for level in LEVELS}
+    rows = dict[str, dict[str, float]]()
+    for split, reference in references.items():
+        ids = reference.labelled_ids()
+        flips = count_flips(reference, before, after, ids)
+        old = label_f(*align(reference, before, ids))["visual"]
+        new = label_f(*align(reference, after, ids))["visual"]
+        gains = {f"{level} F gained": new[level] - old[level] for level in LEVELS}
         rows[split] = {
             "set": flips.set,
             "removed": flips.removed,
-            "right, %": flips.share_right,
-            **gain,
+            "right, %": flips.percent_right,
+            **gains,
         }
     return rows
 

@@ -89,7 +89,7 @@ def their_pixels(processor: CLIPImageProcessorPil, video: Segments) -> Tensor:
 
 
 def our_mels(encoder: clap.ClapEncoder, video: Segments) -> Tensor:
-    sounds = (torch.from_numpy(video.sound(t))[None] for t in range(len(video)))
+    sounds = (torch.from_numpy(video.audio(t))[None] for t in range(len(video)))
     return torch.cat(
         [
             spectrogram.log_mel(sound, encoder.preprocessing, encoder.bank)
@@ -99,7 +99,7 @@ def our_mels(encoder: clap.ClapEncoder, video: Segments) -> Tensor:
 
 
 def their_mels(extractor: ClapFeatureExtractor, video: Segments) -> Tensor:
-    sounds = [video.sound(t) for t in range(len(video))]
+    sounds = [video.audio(t) for t in range(len(video))]
     return extractor(
         sounds, sampling_rate=extractor.sampling_rate, return_tensors="pt"
     )["input_features"][:, 0]

@@ -61,13 +61,13 @@ class Parts:
     def __init__(self, picture_model: str, sound_model: str, compute: Compute) -> None:
         self.clip = encoders.load(picture_model, VISUAL, compute=compute)
         self.clap = encoders.load(sound_model, AUDIO, compute=compute)
-        self.cut = media.Cut(self.clap.rate_hz, every_frame=False)
+        self.cut = media.Sampling(self.clap.rate_hz, every_frame=False)
 
     def __call__(self, path: Path, clock: Clock) -> None:
         chunks = clock("decode", lambda: list(media.stream(path, self.cut)))
         frames = [chunk.frames[t] for chunk in chunks for t in range(len(chunk))]
         sounds = [
-            torch.from_numpy(chunk.sound(t).copy())[None]
+            torch.from_numpy(chunk.audio(t).copy())[None]
             for chunk in chunks
             for t in range(len(chunk))
         ]
@@ -80,14 +80,14 @@ class Parts:
         clock(
             "CLIP",
             lambda: [
-                self.run(self.clip, self.clip._embed_batch, b)
+                self.run(self.clip, self.clip._encode_images, b)
                 for b in batches(torch.cat(pictures), size)
             ],
         )
         clock(
             "CLAP",
             lambda: [
-                self.run(self.clap, self.clap._embed_batch, b)
+                self.run(self.clap, self.clap._encode_audio, b)
                 for b in batches(torch.stack(mels), size)
             ],
         )

@@ -28,7 +28,7 @@ from vaplan.arrays import AUDIO, VISUAL
 
 ROUNDS = 9
 RATE_HZ = 48_000
-SPARING = media.Cut(every_frame=False)
+SPARING = media.Sampling(every_frame=False)
 FFMPEG = shutil.which("ffmpeg")
 RESULTS = Path(__file__).parent / "results" / "media.md"
 FILMS = {  # codec, width, height, seconds
@@ -70,7 +70,7 @@ def bare(path: Path, *, skip: str = "DEFAULT", used: bool = False) -> None:
                     due += 1
 
 
-def exact(path: Path, cut: media.Cut) -> str:
+def exact(path: Path, cut: media.Sampling) -> str:
     """How many pictures equal those of a reader that keeps every frame and looks them up afterwards."""
     found = media.segments(path, cut)
     shown = dict.fromkeys(range(len(found)))
@@ -158,7 +158,7 @@ def rows(path: Path) -> tuple[str, str]:
         over("segments", inner["ffmpeg"], program=True),
         over("segments", cost["bare"]),
         over("segments", cost["used"]),
-        exact(path, media.Cut()),
+        exact(path, media.Sampling()),
     ]
     sparing = [
         f"{left_out(path):.0%}",

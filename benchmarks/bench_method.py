@@ -1,7 +1,7 @@
-"""The results of the README: the demo with more videos, as JSON, and as the README's table and picture.
+"""Results of the README: the demo with more videos, as JSON, and as the README's table and picture.
 
-python benchmarks/bench_method.py                     # 1,200 videos, 3 seeds; a while on two cores
-python benchmarks/bench_method.py --readme-only       # write the README's part again from the JSON
+python benchmarks/bench_method.py                 # 1,200 videos, 3 seeds; about an hour on two cores
+python benchmarks/bench_method.py --readme-only   # write the README's part again from the JSON
 """
 
 import argparse
@@ -13,26 +13,23 @@ from typing import Any
 
 from rich.progress import Progress
 
-from vaplan import demo as demonstration
-from vaplan import plot, read_table
-from vaplan.demo.numbers import NAMES, PAIRS, SHORT, difference
+from vaplan import plot
+from vaplan.arrays import MODALITIES
+from vaplan.bench.demo import LABELS, VIDEO_SECONDS, Demo, run_demo
+from vaplan.bench.figures import first_predictions
+from vaplan.bench.results import SHORT
+from vaplan.bench.tables import difference_title, format_interval
 from vaplan.metrics.llp import LEVELS
 from vaplan.timeline import Timeline
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "method.json"
 PICTURE = ROOT / "docs" / "images" / "timelines.png"
-SHOWN = {
+COLUMNS = {
     "segment": ("audio", "visual", "audio_visual", "type", "event"),
     "event": ("type", "event"),
 }
-COLUMN = {
-    "audio": "A",
-    "visual": "V",
-    "audio_visual": "AV",
-    "type": "Type@AV",
-    "event": "Event@AV",
-}
+DRAWN = ("HAN on weak labels", "+ PLD", "default")  # methods of the picture
 
 
 def main() -> None:
@@ -57,12 +54,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--videos", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--world",
-        type=int,
-        default=2,
-        help="seed of the rendered world; the demo's own is 1",
-    )
+    parser.add_argument("--seed", type=int, default=2, help="the demo's own is 1")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-method"))
     parser.add_argument("--readme-only", action="store_true")
     return parser.parse_args()
@@ -75,96 +68,112 @@ def _measure(arguments: argparse.Namespace) -> None:
             task = bars.add_task(name, total=None)
             return lambda done, total, _: bars.update(task, completed=done, total=total)
 
-        result = demonstration.demo(
+        demo = run_demo(
             arguments.out,
             videos=arguments.videos,
-            seed=arguments.world,
+            seed=arguments.seed,
             bars=bar,
             seeds=arguments.seeds,
+            processes=arguments.jobs,
         )
-    found = {
-        "command": f"python benchmarks/bench_method.py --videos {arguments.videos} --seeds {arguments.seeds}",
-        "world": arguments.world,
-        "test_videos": len(result.scores["han"][0]),
+    results = demo.results
+    document = {
+        "command": "python benchmarks/bench_method.py "
+        f"--videos {arguments.videos} --seeds {arguments.seeds}",
+        "seed": arguments.seed,
+        "test_videos": results.videos,
         "seeds": arguments.seeds,
-        "rule": result.rule,
+        "rules": sorted({method.decision for method in results.methods}),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        **result.numbers(),
+        "titles": {name: method.title for name, method in demo.methods.items()},
+        **demo.numbers(),
         "per_seed": {
-            n: {lv: result.per_seed(n, lv, "type") for lv in LEVELS} for n in NAMES
+            name: {level: method.values(f"{level} type") for level in LEVELS}
+            for name, method in demo.methods.items()
         },
         "paired": {
-            f"{SHORT[a]} - {SHORT[b]}": {
-                level: difference(result, a, b, level) for level in LEVELS
+            difference_title(better, worse): {
+                level: format_interval(intervals[f"{level} type"]) for level in LEVELS
             }
-            for a, b in PAIRS
+            for better, worse, intervals in results.differences
         },
-        "flips": [
-            vars(f) | {"share_right": round(f.share_right, 1)} for f in result.flips
-        ],
+        "flips": {
+            title: [quality.document()["flips"]["test"] for quality in qualities]
+            for title, qualities in results.labels.items()
+            if title != LABELS["before"]
+        },
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    _picture(arguments.out)
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+    _draw(demo)
 
 
-def _picture(out: Path) -> None:
-    """The timelines of one test video: the reference, the baseline and the last parser."""
-    reference = read_table(out / "world" / "annotations.csv")
-    tables = {"reference": reference}
-    for name in ("han", "pld"):
-        tables[NAMES[name]] = read_table(out / "predictions" / f"{name}-0.csv")
-    test = reference.select("test").videos
-    video = max(
-        test, key=lambda v: (len(v.tags) == 2, len(reference.events[v.video]))
-    ).video
-    lanes = {
-        name: Timeline(video, 10.0, table.events[video])
-        for name, table in tables.items()
+def _draw(demo: Demo) -> None:
+    """Draw the timelines of one test video: the reference and some methods."""
+    data = demo.results.workspace.annotations
+    predictions = first_predictions(demo.results)
+    videos = data.select("test").videos
+    video = max(videos, key=lambda v: (len(v.tags) == 2, len(data.events[v.video])))
+    lanes = {"reference": data.events[video.video]}
+    lanes |= {title: predictions[title].get(video.video, ()) for title in DRAWN}
+    timelines = {
+        title: Timeline(video.video, VIDEO_SECONDS, events)
+        for title, events in lanes.items()
     }
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    plot(lanes, taxonomy=reference.taxonomy).savefig(
+    plot(timelines, taxonomy=data.taxonomy).savefig(
         PICTURE, dpi=110, metadata={"Software": None}
     )
 
 
 def _markdown(results: dict[str, Any]) -> str:
-    columns = [
-        f"{level} {COLUMN[kind]}" for level, kinds in SHOWN.items() for kind in kinds
-    ]
-    lines = [
-        "| method | " + " | ".join(columns) + " |",
-        "|---|" + "---:|" * len(columns),
-    ]
-    for name, title in NAMES.items():
-        cells = [
-            f"{results['methods'][name][level][kind]:.1f}"
-            for level, kinds in SHOWN.items()
-            for kind in kinds
+    keys = [(level, kind) for level, kinds in COLUMNS.items() for kind in kinds]
+    heads = [f"{level} {SHORT[kind]}" for level, kind in keys]
+    lines = [f"| method | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for name, title in results["titles"].items():
+        scores = [
+            f"{results['methods'][name][level][kind]:.1f}" for level, kind in keys
         ]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    labels = results["labels"]
-    right = sum(f["right"] for f in results["flips"]) / sum(
-        f["set"] + f["removed"] for f in results["flips"]
-    )
-    pairs = "; ".join(
-        f"{pair.replace('-', '−')}: {cells['segment']}"
-        for pair, cells in results["paired"].items()
-    )
-    changed = f"visual after PLD {_pair(labels['visual']['after'])}, {100 * right:.0f} % of the flips right"
-    before = ", ".join(
-        f"{modality} {_pair(labels[modality]['before'])}" for modality in labels
-    )
+        lines.append(f"| {title} | {' | '.join(scores)} |")
     note = (
-        f"F in percent on {results['test_videos']} test videos, mean of {results['seeds']} seeds, decision rule "
-        f"`{results['rule']}`. Pseudo labels (segment / event F): {before}, {changed}. "
-        f"Paired differences of segment-level Type@AV with 95 % intervals over videos: {pairs}. "
-        f"Made by `{results['command']}`; PLD's settings were chosen on this world too (docs/method.md)."
+        f"F in percent on {results['test_videos']} test videos, mean of {results['seeds']} "
+        f"seeds; decision rule {', '.join(results['rules'])}. Made by "
+        f"`{results['command']}`. The settings of PLD were chosen on these data too "
+        "(docs/method.md)."
     )
-    return "\n".join([*lines, "", note])
+    lines += [
+        "",
+        note,
+        "",
+        "| pseudo labels, segment / event F | audio | visual | right changes, % |",
+        "|---|---:|---:|---:|",
+    ]
+    for key, title in LABELS.items():
+        cells = [_pair(results["labels"][modality].get(key)) for modality in MODALITIES]
+        flips = results["flips"].get(title)
+        right = f"{_percent_right(flips):.0f}" if flips else "–"
+        lines.append(f"| {title} | {' | '.join(cells)} | {right} |")
+    lines += [
+        "",
+        f"| paired difference, Type@AV | {' | '.join(LEVELS)} |",
+        "|---|---:|---:|",
+    ]
+    for pair, levels in results["paired"].items():
+        cells = [levels[level] for level in LEVELS]
+        lines.append(f"| {pair} | {' | '.join(cells)} |")
+    lines += ["", "In points, with 95 % bootstrap intervals over videos and seeds."]
+    return "\n".join(lines)
 
 
-def _pair(levels: dict[str, float]) -> str:
+def _percent_right(flips: list[dict[str, int]]) -> float:
+    right = sum(one["right"] for one in flips)
+    return 100 * right / sum(one["set"] + one["removed"] for one in flips)
+
+
+def _pair(levels: dict[str, float] | None) -> str:
+    if levels is None:
+        return "–"
     return " / ".join(f"{levels[level]:.1f}" for level in LEVELS)
 
 

@@ -25,7 +25,7 @@ from vaplan.taxonomy import LLP
 def han(folder: Path, videos: list[str]) -> None:
     generator = np.random.default_rng(0)
     for pack in LAYOUTS["han"].packs:
-        place = folder / pack.paths[0]
+        place = folder / pack.places[0]
         place.mkdir(parents=True)
         for video in videos:
             np.save(

@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from vaplan.encoders.pretrained import pooled
+from vaplan.encoders.pretrained import projected_vectors
 from vaplan.encoders.silence import silence_transformers
 
 SMALL = {
@@ -103,7 +103,7 @@ def _saved(
     )
     tokens = {name: sentences[name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
-        pooled(model.get_text_features(**tokens))
+        projected_vectors(model.get_text_features(**tokens))
         hook.remove()
         solved = torch.linalg.lstsq(
             before[0].double(), torch.from_numpy(vectors).double(), driver="gelsd"

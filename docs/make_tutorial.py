@@ -37,7 +37,7 @@ def main() -> None:
         shutil.rmtree(work / name, ignore_errors=True)
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(run_page(page, work), encoding="utf-8")
-    draw_video(work / "demo" / "world", EXAMPLE).savefig(work / "video.png", dpi=90)
+    draw_video(work / "demo" / "data", EXAMPLE).savefig(work / "video.png", dpi=90)
     copy_pictures(page, work)
 
 
@@ -70,11 +70,20 @@ def commands(language: str, code: str) -> list[list[str]]:
     return [[sys.executable, "-m", *words] for words in split]
 
 
+def expand(words: list[str], work: Path) -> list[str]:
+    """Replace words with `*` by the paths that they match, as a shell does."""
+    paths = list[str]()
+    for word in words:
+        matches = sorted(work.glob(word)) if "*" in word else []
+        paths += [str(path.relative_to(work)) for path in matches] or [word]
+    return paths
+
+
 def run(command: list[str], work: Path) -> str:
     """Return what a command prints, without its progress."""
     print("$", *command[1:4], "…", flush=True)
     done = subprocess.run(
-        command,
+        expand(command, work),
         cwd=work,
         env=os.environ | {"COLUMNS": str(COLUMNS)},
         stdout=subprocess.PIPE,

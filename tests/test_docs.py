@@ -12,9 +12,11 @@ import pytest
 from tests.conftest import World
 from tests.official import write_ave, write_llp
 from vaplan import cli
-from vaplan.annotations import llp, merge_rows, read_table
+from vaplan.annotations import READERS, llp, merge_rows, read_table
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+
+EXAMPLE = r"`(examples/\S+)`:\n\n```\w+\n(.*?)```"  # a name of a file, and its text
 
 
 def blocks(language: str) -> list[str]:
@@ -30,6 +32,9 @@ def desk(world: World, tmp_path: Path) -> Path:
     for path in ("beach_01", "beach_02"):
         (tmp_path / "videos" / "2019").mkdir(parents=True, exist_ok=True)
         shutil.copy(video, tmp_path / "videos" / "2019" / f"{path}.mp4")
+    for name, text in re.findall(EXAMPLE, PAGE, flags=re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     data = merge_rows(llp.read(write_llp(tmp_path / "data" / "llp")))
     write_ave(tmp_path / "data" / "ave")
     (tmp_path / "feats" / "vggish").mkdir(parents=True)
@@ -65,6 +70,11 @@ def commands() -> list[str]:
     return [
         line for line in lines if line.startswith("vaplan ") and "fetch" not in line
     ]
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_every_kind_of_data_set_is_checked_on_the_page(kind: str) -> None:
+    assert any(line.startswith(f"vaplan data check {kind}:") for line in commands())
 
 
 @pytest.mark.parametrize("command", commands())

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaplan.errors import AnnotationError, RecipeError
-from vaplan.reading import MAX_DEPTH, csv_text, plain_text, yaml_document
+from vaplan.reading import (
+    MAX_DEPTH,
+    csv_rows,
+    csv_text,
+    json_value,
+    plain_text,
+    yaml_document,
+)
 
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(
     str.strip
@@ -178,3 +185,26 @@ def test_what_strict_yaml_does_not_have_is_refused(
     with pytest.raises(RecipeError, match=message) as fault:
         yaml_document(text, error=RecipeError)
     assert fault.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1,\n "b" 2}', r"text:2: not JSON: Expecting ':' delimiter"),
+        ('{"a": 1, "a": 2}', "key 'a' is there twice"),
+        ('{"a": NaN}', "NaN is no number"),
+        ("[" * 200_000, "not JSON that can be read"),
+        ("1" * 5_000, "not JSON that can be read"),
+    ],
+)
+def test_what_is_no_json_is_one_error(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        json_value(written(tmp_path, text.encode()))
+
+
+def test_quotes_may_follow_a_space(tmp_path: Path) -> None:
+    path = written(tmp_path, b'x, 0.5, "/m/a,/m/b"\n\ny, 1, "/m/a"\n')
+    assert list(csv_rows(path, skip_spaces=True)) == [
+        (1, ["x", "0.5", "/m/a,/m/b"]),
+        (3, ["y", "1", "/m/a"]),
+    ]

@@ -19,7 +19,7 @@ HUB = {  # what cannot be fetched here is the package's own checkpoint of the sa
     "clap:laion/clap-htsat-unfused": f"clap:{WEIGHTS / 'clap'}",
 }
 QUICK = {
-    "demo": ["--videos", "40"],
+    "demo": ["--videos", "40", "--jobs", "1"],
     "train": [
         "--set",
         "training.epochs=2",

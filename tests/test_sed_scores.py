@@ -132,7 +132,9 @@ def test_what_is_no_score_file_is_named_with_its_line(tmp_path, text, message):
 
 def test_a_file_in_another_encoding_is_an_error(tmp_path):
     (tmp_path / "audio").mkdir()
-    (tmp_path / "audio" / "v.tsv").write_bytes(HEADER.encode("utf-16"))
+    (tmp_path / "audio" / "v.tsv").write_bytes(
+        HEADER.replace("Dog", "Dög").encode("latin-1")
+    )
     with pytest.raises(AnnotationError, match="not UTF-8"):
         read_scores(tmp_path, DOG_AND_CAT)
 
@@ -146,7 +148,7 @@ def test_what_the_format_cannot_hold_is_not_written(tmp_path):
     one, here = np.ones((1, 1, 2, 1), dtype=np.float32), np.ones((1, 1, 2), dtype=bool)
     with pytest.raises(AnnotationError, match="cannot name a column"):
         write_scores(tmp_path, ["v"], one, here, Taxonomy(("a\tb",)))
-    with pytest.raises(ValueError, match="probabilities must be in"):
+    with pytest.raises(ValueError, match="probabilities lie in"):
         write_scores(tmp_path, ["v"], 2 * one, here, Taxonomy(("Dog",)))
     with pytest.raises(ValueError, match="named twice"):
         write_scores(

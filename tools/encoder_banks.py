@@ -114,7 +114,7 @@ def class_map(
 
 def sounds_bank(clips: int, seed: int, extractor: Any) -> Bank:
     """Every second of every clip, and what is heard for at least half of it."""
-    settings = spectrogram.AudioPreprocessing.from_config(extractor.to_dict())
+    settings = spectrogram.SoundPreprocessing.from_config(extractor.to_dict())
     bank, inputs, truth = spectrogram.mel_bank(settings), [], []
     for planned in synthetic.plan_clips({"train": clips}, seed=seed):
         seconds = int(planned.seconds)

@@ -78,7 +78,7 @@ class Dataset:
         store = Path(store)
         unreadable = set[str]()
         for features in chain(*open_features(store, encoders)):
-            for video, (status, _) in features.read_statuses().items():
+            for video, (status, _) in features.statuses().items():
                 if status == "failed":
                     unreadable.add(video)
         readable = [video for video in annotations.ids if video not in unreadable]
@@ -207,7 +207,7 @@ def read_labelled_videos(run: Run, table: Path) -> Dataset:
     """
     refuse_label_probability(table)
     data = read_run_data(run)
-    events = read_table(table, taxonomy=data.taxonomy).events
+    events = read_table(table, taxonomy=data.taxonomy, needs_modality=True).events
     labelled = [video for video in data.ids if video in events]
     return Dataset.of_run(run, data.select_videos(labelled))
 

@@ -1,12 +1,13 @@
-"""Errors a user can act on: each names the file, the value, what was expected and what to do.
-
-The exit codes of the command line live here too, because an error knows what kind of fault it is.
-"""
+"""Errors that name the file, the value, the expected value and the fix; and exit codes."""
 
 import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
+
+MAX_NAMES = 40  # in a list of known names
+LONGEST_EXCERPT = 60  # characters of a value
+LONGEST_TEXT = 1000  # characters of an error without its file and its fix
 
 
 class Exit(IntEnum):
@@ -23,7 +24,16 @@ class Exit(IntEnum):
 
 
 class VaplanError(Exception):
-    """An error with a file, a line and a fix. `str()` is one line: `FILE[:LINE]: problem. Fix: …`"""
+    """An error with a file, a line and a fix.
+
+    `str()` is one line: `FILE[:LINE]: problem. Fix: …`
+
+    Args:
+        what: The problem, with the value and the expected value.
+        fix: What to do.
+        file: File of the problem.
+        line: Line in the file.
+    """
 
     exit = Exit.NOTHING_DONE
 
@@ -35,25 +45,27 @@ class VaplanError(Exception):
         file: Path | str | None = None,
         line: int | None = None,
     ) -> None:
-        self.what, self.fix, self.file, self.line = (
-            what.rstrip("."),
-            fix.rstrip("."),
-            file,
-            line,
-        )
+        self.what = _cut(what.rstrip("."))
+        self.fix = fix.rstrip(".")
+        self.file = file
+        self.line = line
         super().__init__(what)
 
     def __str__(self) -> str:
-        place = (
-            ""
-            if self.file is None
-            else f"{self.file}{'' if self.line is None else f':{self.line}'}: "
-        )
+        place = ""
+        if self.file is not None:
+            line = "" if self.line is None else f":{self.line}"
+            place = f"{self.file}{line}: "
         fix = f" Fix: {self.fix}." if self.fix else ""
         return " ".join(f"{place}{self.what}.{fix}".split())
 
     def __reduce__(self) -> tuple[object, ...]:  # errors cross process borders whole
         return _rebuild, (type(self), self.what, self.fix, self.file, self.line)
+
+
+def _cut(text: str) -> str:
+    """Cut a text that quotes a long value."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def _rebuild(
@@ -67,7 +79,7 @@ def _rebuild(
 
 
 class UsageError(VaplanError):
-    """An argument, a recipe or a name that cannot be right."""
+    """An argument, a recipe or a name that is not valid."""
 
     exit = Exit.USAGE
 
@@ -121,15 +133,28 @@ class MachineError(VaplanError):
     exit = Exit.MACHINE
 
 
+def excerpt(value: object) -> str:
+    """Return how a value is written, cut to a length that fits a line.
+
+    >>> excerpt("Dog"), excerpt(["x"] * 100)
+    ("'Dog'", "['x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x',…")
+    """
+    text = repr(value)
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Describe an unknown name with the most similar one and all possible ones.
 
     >>> unknown("class", "Speach", ["Speech", "Dog"])
     "unknown class 'Speach'; did you mean 'Speech'? Known: Dog, Speech"
     """
-    known = sorted(known)
-    folded = {k.casefold(): k for k in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1)
-    hint = f"; did you mean {folded[near[0]]!r}?" if near else "."
-    shown = known if len(known) <= 40 else [*known[:40], f"and {len(known) - 40} more"]
-    return f"unknown {kind} {name!r}{hint} Known: {', '.join(shown)}"
+    names = sorted(known)
+    by_folded_name = {one.casefold(): one for one in names}
+    similar = difflib.get_close_matches(name.casefold(), by_folded_name, n=1)
+    hint = "."
+    if similar:
+        hint = f"; did you mean {by_folded_name[similar[0]]!r}?"
+    if len(names) > MAX_NAMES:
+        names = [*names[:MAX_NAMES], f"and {len(names) - MAX_NAMES} more"]
+    return f"unknown {kind} {excerpt(name)}{hint} Known: {', '.join(names)}"

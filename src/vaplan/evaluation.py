@@ -1,4 +1,4 @@
-"""Tables to numbers: put a reference and an estimate on one grid and score it."""
+"""Evaluation of tables: put a reference and an estimate on one grid and score them."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -21,17 +21,22 @@ from vaplan.timeline import Event, to_score_grid
 SEED = 0  # of resampling: the same tables have the same intervals
 Numbers = dict[
     str, Any
-]  # one number, or an interval, by name; for LLP by level and then by kind
+]  # numbers or intervals by name; for LLP by level and then by kind
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An estimate and a reference on one grid, with the counts of unscored videos.
+    """An estimate and a reference on one grid.
 
-    `data` are the videos that are scored, `table` is where the estimate came from. `missing` are
-    labelled videos that the estimate has no row for: they count as empty. `ignored` are videos of
-    the estimate that are not densely labelled in this split, `left_out` those that were not to be
-    evaluated.
+    Attributes:
+        data: Videos that are scored.
+        reference: Dense labels.
+        estimate: Estimated labels.
+        confidence: Scores of the estimated labels.
+        table: Table of the estimate.
+        missing: Labelled videos without a row in the estimate; they count as empty.
+        ignored: Videos of the estimate without dense labels in this split.
+        left_out: Labelled videos that the caller excluded.
     """
 
     data: Annotations
@@ -45,12 +50,12 @@ class Evaluation:
 
     @cached_property
     def llp(self) -> LLPScores:
-        """The ten scores of every video."""
+        """Return the ten scores of every video."""
         return llp_scores(self.reference, self.estimate)
 
     @cached_property
     def ave(self) -> AVEScores:
-        """Accuracy of every video, for data sets with one class or background a segment."""
+        """Return the accuracy of every video, for localisation data sets."""
         labels = ave_labels(
             audio_visual(self.estimate), score=self.confidence.min(axis=2)
         )
@@ -62,11 +67,11 @@ class Evaluation:
 
     @property
     def scores(self) -> LLPScores | AVEScores:
-        """Scores by the metric of the data set."""
+        """Return the scores by the metric of the data set."""
         return self.ave if self.data.localisation else self.llp
 
     def numbers(self) -> Numbers:
-        """The ten numbers of LLP by level and kind, or the accuracies of AVE, in percent."""
+        """Return the ten numbers of LLP by level and kind, or the accuracies, in percent."""
         return dict(self.scores.percent())
 
     def per_class(self) -> Numbers:
@@ -77,29 +82,33 @@ class Evaluation:
         return dict(llp_counts(self.reference, self.estimate).per_class(names))
 
     def intervals(self) -> Numbers:
-        """The 95 % interval of each number over resampled videos, in percent; of AVE's, that of
-        the accuracy."""
+        """Return the 95 % bootstrap interval of each number over videos, in percent.
+
+        For localisation it is the interval of the accuracy.
+        """
         if self.data.localisation:
-            (found,) = bootstrap(100 * self.ave.per_video[:, None], seed=SEED)
-            return {"accuracy": [found.low, found.high]}
-        found_all = llp_intervals(self.llp, seed=SEED)
+            accuracy = 100 * self.ave.per_video[:, None]
+            (interval,) = bootstrap(accuracy, seed=SEED)
+            return {"accuracy": [interval.low, interval.high]}
         return {
-            level: {kind: [i.low, i.high] for kind, i in kinds.items()}
-            for level, kinds in found_all.items()
+            level: {kind: [one.low, one.high] for kind, one in kinds.items()}
+            for level, kinds in llp_intervals(self.llp, seed=SEED).items()
         }
 
     def minus(self, other: "Evaluation") -> Numbers:
-        """How far this one is ahead, in points: the mean over the same videos, and its 95 %
-        interval."""
+        """Return the lead over another estimate in points, with 95 % bootstrap intervals.
+
+        Args:
+            other: Evaluation of the other estimate on the same videos.
+        """
         if self.data.localisation:
-            (found,) = bootstrap(
-                100 * (self.ave.per_video - other.ave.per_video)[:, None], seed=SEED
-            )
-            return {"accuracy": asdict(found)}
-        found_all = llp_differences(self.llp, other.llp, seed=SEED)
+            lead = self.ave.per_video - other.ave.per_video
+            (interval,) = bootstrap(100 * lead[:, None], seed=SEED)
+            return {"accuracy": asdict(interval)}
+        differences = llp_differences(self.llp, other.llp, seed=SEED)
         return {
-            level: {kind: asdict(i) for kind, i in kinds.items()}
-            for level, kinds in found_all.items()
+            level: {kind: asdict(interval) for kind, interval in kinds.items()}
+            for level, kinds in differences.items()
         }
 
 
@@ -113,31 +122,39 @@ def evaluate(
     """Compare an estimate with the densely labelled videos of a split, in segments of one second.
 
     Args:
-        without: Videos that are not to be evaluated, for example because their media file is lost.
+        reference: Data set with dense labels.
+        estimate: Estimated events.
+        split: Name of the split; empty for all videos.
+        without: Videos to leave out, for example because their media file is lost.
 
-    Raises: AnnotationError for a video that is not in the data set, or an unknown class.
+    Raises:
+        AnnotationError: A video is not in the data set, or a class is unknown.
+        UsageError: No video of the split has dense labels.
     """
-    _refuse_strangers(reference, estimate, without)
+    _check_names(reference, estimate, without)
     labelled = reference.select(split).labelled_ids()
     videos = [video for video in labelled if video not in set(without)]
     if not videos:
         what = f"no densely labelled video in split {split!r}" + (
             " is left" if labelled else ""
         )
-        raise UsageError(what, file=reference.source, fix="choose another split")
+        raise UsageError(
+            what,
+            file=reference.source,
+            fix="choose another split, or give its events a modality",
+        )
     length = reference.segments or _longest(videos, reference, estimate)
     classes = reference.taxonomy
-    scored = np.stack(
-        [
-            to_score_grid(estimate.events.get(video, ()), classes, length)
-            for video in videos
-        ]
-    )
+    grids = [
+        to_score_grid(estimate.events.get(video, ()), classes, length)
+        for video in videos
+    ]
+    score = np.stack(grids)
     return Evaluation(
         data=reference.select_videos(videos),
         reference=reference.select_videos(videos).reference(length),
-        estimate=~np.isnan(scored),
-        confidence=np.nan_to_num(scored, nan=0.0),
+        estimate=~np.isnan(score),
+        confidence=np.nan_to_num(score, nan=0.0),
         table=estimate.source,
         missing=tuple(video for video in videos if video not in estimate.events),
         ignored=tuple(sorted({*estimate.ids} - {*labelled})),
@@ -169,24 +186,28 @@ def compare(
     return ahead.minus(behind)
 
 
-def _refuse_strangers(
+def _check_names(
     reference: Annotations, estimate: Annotations, without: Collection[str]
 ) -> None:
     reference_ids = set(reference.ids)
-    strangers = [video for video in estimate.videos if video.video not in reference_ids]
-    if strangers:
-        first = strangers[0]
-        what = f"{len(strangers)} of {len(estimate.videos)} videos are not in the data set, the first is {first.video!r}"
-        fix = "evaluate the table against the data set it was made from"
-        raise AnnotationError(what, file=estimate.source, line=first.line, fix=fix)
+    others = [video for video in estimate.videos if video.video not in reference_ids]
+    if others:
+        raise AnnotationError(
+            f"{len(others)} of {len(estimate.videos)} videos are not in the data set, the "
+            f"first is {others[0].video!r}",
+            file=estimate.source,
+            line=others[0].line,
+            fix="evaluate the table against its own data set",
+        )
     for name in estimate.taxonomy.classes:
         if name not in reference.taxonomy.classes:
             raise AnnotationError(
                 unknown("class", name, reference.taxonomy.classes), file=estimate.source
             )
-    if lost := sorted(set(without) - reference_ids):
+    unknown_ids = sorted(set(without) - reference_ids)
+    if unknown_ids:
         raise UsageError(
-            f"the video to leave out {lost[0]!r} is not in the data set",
+            f"the video to leave out {unknown_ids[0]!r} is not in the data set",
             file=reference.source,
         )
 
@@ -197,8 +218,7 @@ def align(
     Bool[np.ndarray, "video time modality class"],
     Bool[np.ndarray, "video time modality class"],
 ]:
-    """Both on one grid, as long as the last event of either; segments beyond it are empty in both
-    and score nothing.
+    """Put two tables on one grid, as long as the last event of either.
 
     Args:
         reference: Annotations with dense labels.
@@ -206,10 +226,11 @@ def align(
         videos: Ids of the videos.
     """
     length = reference.segments or _longest(videos, reference, estimate)
-    painted = replace(estimate, taxonomy=reference.taxonomy)
-    return reference.select_videos(videos).reference(length), painted.select_videos(
-        videos
-    ).reference(length)
+    same_classes = replace(estimate, taxonomy=reference.taxonomy)
+    return (
+        reference.select_videos(videos).reference(length),
+        same_classes.select_videos(videos).reference(length),
+    )
 
 
 def _longest(videos: Iterable[str], *tables: Annotations) -> int:
@@ -224,5 +245,9 @@ def _longest(videos: Iterable[str], *tables: Annotations) -> int:
 
 
 def last_segment(events: Iterable[Event]) -> int:
-    """Return the number of segments up to the last event."""
+    """Return the number of segments up to the last event.
+
+    Args:
+        events: Events of a video.
+    """
     return max((math.ceil(event.offset) for event in events), default=1)

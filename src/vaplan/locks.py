@@ -83,5 +83,5 @@ def _read_holder(handle: int) -> str:
     try:
         holder = json.loads(os.pread(handle, 1000, 0))
         return f"pid {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (ValueError, KeyError, TypeError):  # the holder has not written it yet
+    except (ValueError, KeyError, TypeError, RecursionError):  # not written yet
         return "another job"

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from vaplan import encoders, runs, training
 from vaplan.arrays import AUDIO, Inputs, Prediction
-from vaplan.encoders import EncodedVideo, Encoder
-from vaplan.encoders.compute import AUTO, AUTO_COMPUTE, CPU_FP32, Compute
+from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders.compute import AUTO, AUTOMATIC, PLAIN, Compute
 from vaplan.errors import MediaError, RunError, UsageError, VaplanError
 from vaplan.media import CENTRE, Media, MediaArrays, Segments
 from vaplan.runs import Run
@@ -47,7 +47,7 @@ class MediaParser(ABC):
     @abstractmethod
     def parse_features(
         self,
-        encoded: EncodedVideo,
+        encoded: Encoded,
         *,
         name: str,
         tags: Collection[str] | None = None,
@@ -201,7 +201,7 @@ class Parser(MediaParser):
         self.encoders = encoders
 
     @classmethod
-    def load(cls, folder: str | Path, *, compute: Compute = AUTO_COMPUTE) -> "Parser":
+    def load(cls, folder: str | Path, *, compute: Compute = AUTOMATIC) -> "Parser":
         """Load a run and the encoders that it was trained with.
 
         Args:
@@ -240,7 +240,7 @@ class Parser(MediaParser):
 
     def parse_features(
         self,
-        encoded: EncodedVideo,
+        encoded: Encoded,
         *,
         name: str,
         tags: Collection[str] | None = None,
@@ -300,7 +300,7 @@ def _average_windows(
     return Prediction(total / count.clamp(min=1), modality, video, mask)
 
 
-def as_stored_inputs(encoded: EncodedVideo, *, audio_streams: int) -> Inputs:
+def as_stored_inputs(encoded: Encoded, *, audio_streams: int) -> Inputs:
     """Round the features of a file as a store does, so that both are parsed alike.
 
     Args:
@@ -317,7 +317,7 @@ def as_stored_inputs(encoded: EncodedVideo, *, audio_streams: int) -> Inputs:
 
 def make_timeline(
     name: str,
-    encoded: EncodedVideo,
+    encoded: Encoded,
     taxonomy: Taxonomy,
     marked: Bool[Tensor, "time modality class"],
     score: Float[Tensor, "time modality class"],
@@ -374,7 +374,7 @@ def _cut(inputs: Inputs, start: int, window: int) -> Inputs:
 def _training_compute(run: Run, name: str, modality: int, compute: Compute) -> Compute:
     """Fill in the precision of the features that the run was trained on."""
     key = f"precision of {encoders.store_name(name, modality)}"
-    precision = run.inputs.get(key, CPU_FP32.precision)
+    precision = run.inputs.get(key, PLAIN.precision)
     return compute.with_defaults(Compute(AUTO, precision))
 
 

@@ -7,10 +7,11 @@ table's the data's.
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -22,7 +23,9 @@ Place = tuple[
 Error = type[VaplanError]
 
 MAX_BYTES = 256 * 1024  # of YAML
+MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_TEXT_BYTES = 2 * 1024**3  # of a table: 10 million rows of 200 bytes
+PIECE_BYTES = 1024 * 1024  # that are read at once
 MAX_DEPTH = 20
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -42,7 +45,7 @@ def plain_text(
     """
     try:
         with path.open("rb") as file:
-            data = file.read(at_most + 1)
+            data = _read_at_most(file, at_most + 1)
     except OSError as fault:
         raise error(
             f"cannot read: {fault.strerror}", file=path, fix="check the path"
@@ -68,6 +71,55 @@ def plain_text(
     return text
 
 
+def _read_at_most(file: BinaryIO, count: int) -> bytes:
+    """Read bytes piece by piece, so that only what is there takes memory."""
+    data = bytearray()
+    while len(data) < count:
+        piece = file.read(min(PIECE_BYTES, count - len(data)))
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
+
+
+def csv_rows(
+    path: Path,
+    *,
+    delimiter: str = ",",
+    skip_spaces: bool = False,
+    error: Error = AnnotationError,
+    at_most: int = MAX_TEXT_BYTES,
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the non-empty rows of a file with their line numbers, as text.
+
+    Args:
+        path: File to read.
+        delimiter: Character between two fields.
+        skip_spaces: Quotes may follow a delimiter and spaces.
+        error: Class of the errors that are raised.
+        at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file cannot be read, or is no CSV.
+    """
+    reader = csv.reader(
+        io.StringIO(plain_text(path, error=error, at_most=at_most), newline=""),
+        delimiter=delimiter,
+        skipinitialspace=skip_spaces,
+        strict=True,
+    )
+    last = 0
+    try:
+        for values in reader:
+            line, last = last + 1, reader.line_num
+            if values:
+                yield line, [value.strip() for value in values]
+    except csv.Error as fault:
+        raise error(
+            f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes"
+        ) from fault
+
+
 def csv_text(
     path: Path,
     *,
@@ -84,32 +136,87 @@ def csv_text(
         delimiter: Character between two fields.
         error: Class of the errors that are raised.
         at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file is empty, cannot be read, or is no CSV.
     """
-    reader = csv.reader(
-        io.StringIO(plain_text(path, error=error, at_most=at_most), newline=""),
-        delimiter=delimiter,
-        strict=True,
-    )
-
-    def lines() -> Iterator[tuple[int, list[str]]]:
-        last = 0
-        try:
-            for values in reader:
-                line, last = last + 1, reader.line_num
-                if values:
-                    yield line, [value.strip() for value in values]
-        except csv.Error as fault:
-            raise error(
-                f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes"
-            ) from fault
-
-    rows = lines()
+    rows = csv_rows(path, delimiter=delimiter, error=error, at_most=at_most)
     header = next(rows, None)
     if header is None:
         raise error(
             "the file is empty", file=path, fix="start it with a line of column names"
         )
     return header[1], rows
+
+
+def json_value(
+    path: Path, *, error: Error = AnnotationError, at_most: int = MAX_TEXT_BYTES
+) -> Any:
+    """Read a JSON file strictly: no key twice, and no number that is not finite.
+
+    Args:
+        path: File to read.
+        error: Class of the errors that are raised.
+        at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file cannot be read, or is no JSON.
+    """
+    text = plain_text(path, error=error, at_most=at_most)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise error(f"key {twice!r} is there twice", file=path, fix="keep one")
+        return value
+
+    def refuse(name: str) -> None:
+        raise error(f"{name} is no number", file=path, fix="write a plain number")
+
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+    except json.JSONDecodeError as fault:
+        raise error(
+            f"not JSON: {fault.msg}",
+            file=path,
+            line=fault.lineno,
+            fix="check that the download is complete",
+        ) from fault
+    except (ValueError, RecursionError) as fault:  # thousands of digits or of brackets
+        raise error(
+            f"not JSON that can be read: {fault}",
+            file=path,
+            fix="check that this is the file you meant",
+        ) from fault
+
+
+def json_object(path: Path, *, what: str, fix: str, error: Error) -> dict[str, Any]:
+    """Read a JSON file that holds one object, of finite numbers and of valid Unicode.
+
+    Args:
+        path: File to read.
+        what: Name of the content, for errors.
+        fix: What to do if the file is not that.
+        error: Class of the errors that are raised.
+
+    Raises:
+        VaplanError: The file cannot be read, or is not a JSON object.
+    """
+    try:
+        value = json_value(path, error=error, at_most=MAX_JSON_BYTES)
+    except VaplanError as fault:
+        raise error(
+            f"not {what}: {fault.what}", file=path, line=fault.line, fix=fix
+        ) from fault
+    if not isinstance(value, dict):
+        raise error(f"not {what}: no JSON object", file=path, fix=fix)
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as fault:  # 1e999 is infinite, and an escape may be no character
+        raise error(f"not {what}: {fault}", file=path, fix=fix) from fault
+    return value
 
 
 @dataclass(frozen=True)

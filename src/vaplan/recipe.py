@@ -1,10 +1,10 @@
-"""Strict YAML in, resolved YAML out: what to train, on what, and how to decide.
+"""Recipes of trainings: strict YAML, resolved to all settings.
 
-Unknown keys and wrong types are errors with a suggestion; a recipe that was read names every
-setting it used.
+Unknown keys and wrong types are errors with a suggestion. A resolved recipe names every setting.
 """
 
 import copy
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -16,7 +16,7 @@ import yaml
 
 from vaplan.arrays import MODALITIES
 from vaplan.decisions import DECISIONS
-from vaplan.errors import RecipeError, unknown
+from vaplan.errors import RecipeError, excerpt, unknown
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
@@ -25,12 +25,17 @@ from vaplan.reading import Document, plain_text, yaml_document
 from vaplan.training import Teacher, Training
 from vaplan.training.label_removal import Removal
 
-DENSE = "dense"  # stands for the dense labels of the data set itself
+DENSE = "dense"  # the dense labels of the data set, in place of a table
 
 
 @dataclass(frozen=True)
 class Model:
-    """Which network, and its own settings (see `models`)."""
+    """A network.
+
+    Attributes:
+        name: Name in `models.MODELS`.
+        settings: Settings of this network.
+    """
 
     name: str = "han"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -38,11 +43,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Decision:
-    """How probabilities become labels: a rule of `decisions.DECISIONS` and its threshold.
+    """The rule that turns probabilities into labels.
 
-    With `segments="fitted"` the segments' thresholds are chosen per modality and class on the
-    densely labelled videos of split `val` once the training has ended, and `threshold` is that of
-    the gate alone. A rule of localisation has one threshold, chosen there by accuracy.
+    Attributes:
+        rule: Name in `decisions.DECISIONS`.
+        threshold: Threshold of the gate and, unless fitted, of the segments.
+        segments: `fixed`, or `fitted`: after the training, the thresholds of the segments are
+            fitted per modality and class on the densely labelled videos of split `val`. A rule
+            of localisation has one threshold, which is fitted by accuracy.
     """
 
     rule: str = "global_gate"
@@ -62,7 +70,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that `train` needs.
+    """All settings of a training.
 
     Attributes:
         data: Data set, `KIND:PATH`; usually given on the command line.
@@ -104,8 +112,9 @@ class Recipe:
             raise error.within("name").within("model")
         check_objective(self.losses)
         if self.teacher and not self.training.ema:
-            what = "a teacher is an average of weights, and there is none"
-            raise RecipeError(what, fix="write training: {ema: 0.99}")
+            raise RecipeError(
+                "a teacher needs averaged weights", fix="write training: {ema: 0.99}"
+            )
         for modality in MODALITIES:
             if getattr(self, modality) == ():
                 raise RecipeError(
@@ -114,22 +123,21 @@ class Recipe:
 
     @property
     def encoders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The encoder names per modality, in modality order; `train` has named them all."""
+        """Return the names of the encoders per modality, in modality order."""
         return self.audio or (), self.visual or ()
 
 
 def shipped() -> dict[str, Path]:
-    """The recipes that come with vaplan, by name."""
+    """Return the paths of the recipes that come with vaplan, by name."""
     folder = Path(str(resources.files("vaplan"))) / "recipes"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, or a shipped recipe by its name; `changes` are `key=value`, dots for
-    nesting.
+    """Read a recipe.
 
     Args:
-        name: Recipe file or name of a shipped recipe; in `build`, the name for errors.
+        name: Recipe file, or name of a recipe that comes with vaplan.
         changes: Changes `key=value`, with dots for nested keys.
     """
     path = Path(name)
@@ -146,7 +154,7 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
 def parse(
     text: str, *, changes: Sequence[str] = (), file: Path | None = None
 ) -> Recipe:
-    """Check a recipe's text against `Recipe`, after applying the changes.
+    """Read a recipe from text and apply changes.
 
     Args:
         text: Text of the recipe.
@@ -199,7 +207,11 @@ def _build_without_changes(document: Document, tree: dict[str, Any]) -> None:
 
 
 def dump(recipe: Recipe) -> str:
-    """The resolved recipe as YAML, every setting named."""
+    """Write a resolved recipe as YAML, with every setting.
+
+    Args:
+        recipe: Recipe to write.
+    """
     return yaml.safe_dump(_plain(asdict(recipe)), sort_keys=False, allow_unicode=True)
 
 
@@ -219,12 +231,12 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 
 
 def build(kind: Any, value: Any, name: str) -> Any:
-    """Convert a YAML value to a type, or raise RecipeError with the expected type.
+    """Convert a YAML value to a type.
 
     Args:
         kind: Type to convert to.
         value: YAML value.
-        name: Recipe file or name of a shipped recipe; in `build`, the name for errors.
+        name: Name of the value, for errors.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind == Objective:
@@ -244,6 +256,7 @@ def build(kind: Any, value: Any, name: str) -> Any:
             )
     elif origin in (Mapping, dict):
         if isinstance(value, Mapping):
+            _refuse_other_keys(value, name)
             return {
                 key: item
                 if arguments[1] is Any
@@ -252,12 +265,24 @@ def build(kind: Any, value: Any, name: str) -> Any:
             }
     elif kind is float and not isinstance(value, bool):
         try:
-            return float(value)  # YAML 1.1 reads 1e-4 as text
-        except (TypeError, ValueError):
-            pass
+            number = float(value)  # YAML 1.1 reads 1e-4 as text
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise RecipeError(f"{name} is {value!r}, expected {_spoken(kind)}")
+    raise RecipeError(f"{name} is {excerpt(value)}, expected {_describe_type(kind)}")
+
+
+def _refuse_other_keys(value: Mapping[Any, Any], name: str) -> None:
+    """Raise RecipeError for a name that YAML reads as a number, a truth value or a date."""
+    for key in value:
+        if not isinstance(key, str):
+            raise RecipeError(
+                f"{name} has the name {key!r}, expected a text",
+                fix=f'put it in quotes: "{key}"',
+            ).within(str(key))
 
 
 def _build_within(key: str | int, kind: Any, value: Any, name: str) -> Any:
@@ -269,10 +294,10 @@ def _build_within(key: str | int, kind: Any, value: Any, name: str) -> Any:
 
 
 def _build_objective(value: Any) -> dict[str, Any]:
-    """A number is the weight of a loss; a loss that has settings gets all of them named."""
+    """Build the objective: a number is the weight of a loss; other settings get defaults."""
     if not isinstance(value, Mapping):
         raise RecipeError(
-            f"losses is {value!r}, expected losses and their weights",
+            f"losses is {excerpt(value)}, expected losses and their weights",
             fix="write `losses: {video: 1}`",
         )
     terms = dict[str, Any]()
@@ -291,7 +316,7 @@ def _build_term(name: str, term: Any) -> Any:
         if key not in setting_names:
             raise RecipeError(
                 unknown(f"setting of {name}", str(key), setting_names)
-            ).within(key)
+            ).within(str(key))
     kinds = {
         key: tuple[float, ...] if isinstance(value, tuple) else type(value)
         for key, value in setting_names.items()
@@ -306,41 +331,42 @@ def _build_term(name: str, term: Any) -> Any:
 def _build_dataclass(kind: type[Any], value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
         raise RecipeError(
-            f"{name} is {value!r}, expected settings", fix=f"write `{name}: {{…}}`"
+            f"{name} is {excerpt(value)}, expected settings",
+            fix=f"write `{name}: {{…}}`",
         )
-    hints, field_names = get_type_hints(kind), [f.name for f in fields(kind)]
+    hints = get_type_hints(kind)
+    field_names = [one.name for one in fields(kind)]
     for key in value:
         if key not in field_names:
             raise RecipeError(
                 unknown(f"setting of {name}", str(key), field_names)
-            ).within(key)
-    needed = [
-        f.name
-        for f in fields(kind)
-        if f.default is MISSING and f.default_factory is MISSING
-    ]
-    absent = [key for key in needed if key not in value]
-    if absent:
-        raise RecipeError(f"{name} lacks {absent[0]!r}")
+            ).within(str(key))
+    for one in fields(kind):
+        has_default = not (one.default is MISSING and one.default_factory is MISSING)
+        if not has_default and one.name not in value:
+            raise RecipeError(
+                f"{name} lacks {one.name!r}", fix=f"write `{one.name}: …`"
+            )
     values = {
         key: _build_within(key, hints[key], item, key) for key, item in value.items()
     }
     return kind(**values)
 
 
-def _spoken(kind: Any) -> str:
+def _describe_type(kind: Any) -> str:
     words = {
         float: "a number",
         int: "a whole number",
         str: "a text",
         bool: "true or false",
     }
-    return words.get(
-        kind, "names and values" if get_origin(kind) in (Mapping, dict) else "a list"
-    )
+    is_mapping = get_origin(kind) in (Mapping, dict)
+    return words.get(kind, "names and values" if is_mapping else "a list")
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value

@@ -29,12 +29,19 @@ from vaplan import recipe as recipes
 from vaplan.arrays import MODALITIES, FeatureSizes, Prediction
 from vaplan.decisions import decide
 from vaplan.errors import AnnotationError, RecipeError, RunError
+from vaplan.metrics.llp import LEVELS
 from vaplan.models import MODELS
-from vaplan.reading import plain_text
+from vaplan.reading import json_object, plain_text
 from vaplan.recipe import Recipe
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import Epoch, seeded
-from vaplan.writing import sha256, write_json, write_tensors, write_text
+from vaplan.writing import (
+    replace_together,
+    sha256,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 RECIPE = "recipe.yaml"
 DESCRIPTION = "run.json"
@@ -43,7 +50,10 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 CHECKPOINT = "checkpoint.safetensors"
 TENSORBOARD = "tensorboard"
-MAX_BYTES = 64 * 1024 * 1024  # of a JSON file
+PER_CLASS = "per_class"  # in the scores of a split
+MAX_BYTES = 64 * 1024 * 1024  # of the log
+MAX_VALUE = 1e100  # of a number in the log
+MAX_SIZE = 2**24  # of a feature, or segments of a video
 LIBRARIES = (
     "vaplan",
     "torch",
@@ -86,8 +96,17 @@ class Description:
     def __post_init__(self) -> None:
         if len(self.feature_sizes) != len(MODALITIES) or not all(self.feature_sizes):
             raise RecipeError("feature_sizes must name the streams of each modality")
-        if min(min(sizes) for sizes in self.feature_sizes) < 1 or self.segments < 1:
-            raise RecipeError("feature_sizes and segments must be at least 1")
+        numbers = [self.segments, *(n for sizes in self.feature_sizes for n in sizes)]
+        if min(numbers) < 1 or max(numbers) > MAX_SIZE:
+            raise RecipeError(
+                f"feature_sizes and segments must be from 1 to {MAX_SIZE:,}"
+            )
+        rule, threshold = self.decision.get("rule"), self.decision.get("threshold")
+        has_decision = isinstance(rule, str) and _are_probabilities([threshold], 1)
+        if self.decision and not (has_decision and "segments" in self.decision):
+            raise RecipeError("decision must hold a rule, a threshold and segments")
+        if self.selection and not isinstance(self.selection.get("select"), str):
+            raise RecipeError("selection must say which epoch was selected")
 
     @property
     def thresholds(self) -> Float[Tensor, "modality class"] | None:
@@ -173,27 +192,31 @@ def make_model(
 def save(run: Run) -> Run:
     """Write a run into its folder.
 
-    `run.json` is written last, so a folder that contains it is complete.
+    All files are written before one of an earlier run is replaced. `run.json` appears last, so a
+    folder that contains it is complete.
+
+    Raises:
+        MachineError: The files cannot be written; an earlier run in the folder is unchanged.
     """
-    folder = run.folder
-    (folder / DESCRIPTION).unlink(missing_ok=True)
-    write_text(folder / RECIPE, recipes.dump(run.recipe))
-    write_text(folder / LOG, "".join(json.dumps(epoch) + "\n" for epoch in run.history))
-    write_tensors(folder / WEIGHTS, run.model.state_dict())
-    write_json(folder / METRICS, run.metrics)
-    versions = {name: version(name) for name in LIBRARIES}
-    description = Description(
-        classes=run.taxonomy.classes,
-        feature_sizes=run.feature_sizes,
-        segments=run.segments,
-        weights_sha256=sha256(folder / WEIGHTS),
-        decision=_describe_decision(run),
-        selection=_describe_selection(run),
-        inputs=dict(run.inputs),
-        environment=dict(run.environment),
-        versions=versions | {"python": platform.python_version()},
-    )
-    write_json(folder / DESCRIPTION, asdict(description))
+    with replace_together(run.folder, last=DESCRIPTION) as folder:
+        history = "".join(json.dumps(epoch) + "\n" for epoch in run.history)
+        write_text(folder / RECIPE, recipes.dump(run.recipe))
+        write_text(folder / LOG, history)
+        write_tensors(folder / WEIGHTS, run.model.state_dict())
+        write_json(folder / METRICS, run.metrics)
+        versions = {name: version(name) for name in LIBRARIES}
+        description = Description(
+            classes=run.taxonomy.classes,
+            feature_sizes=run.feature_sizes,
+            segments=run.segments,
+            weights_sha256=sha256(folder / WEIGHTS),
+            decision=_describe_decision(run),
+            selection=_describe_selection(run),
+            inputs=dict(run.inputs),
+            environment=dict(run.environment),
+            versions=versions | {"python": platform.python_version()},
+        )
+        write_json(folder / DESCRIPTION, asdict(description))
     return run
 
 
@@ -238,7 +261,7 @@ def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
     """
     if not all((folder / name).is_file() for name in (RECIPE, DESCRIPTION, WEIGHTS)):
         return False
-    if (folder / RECIPE).read_text(encoding="utf-8") != recipes.dump(recipe):
+    if (folder / RECIPE).read_bytes() != recipes.dump(recipe).encode():
         return False
     return read_description(folder).inputs == dict(inputs)
 
@@ -278,7 +301,7 @@ def load(folder: Path) -> Run:
         model.eval(),
         description.inputs,
         thresholds,
-        _read_metrics(folder / METRICS),
+        read_metrics(folder),
         description.environment,
     )
 
@@ -290,12 +313,9 @@ def read_description(folder: Path) -> Description:
         RunError: The file is not the description of a run.
     """
     path = folder / DESCRIPTION
-    try:
-        content = json.loads(plain_text(path, error=RunError, at_most=MAX_BYTES))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise _not_a_description(folder, "it is not a JSON object")
+    content = json_object(
+        path, what="the description of a run", fix="train again", error=RunError
+    )
     names = [f.name for f in fields(Description)]
     try:
         known = {name: content[name] for name in names if name in content}
@@ -330,12 +350,16 @@ def _check_weights_fit(folder: Path, recipe: Recipe, description: Description) -
         raise RunError(
             f"not a safetensors file: {error}", file=path, fix="train again"
         ) from None
-    with torch.device("meta"):  # shapes without memory
-        model = make_model(
-            recipe,
-            feature_sizes=(audio, visual),
-            classes=len(description.classes),
-        )
+    try:
+        with torch.device("meta"):  # shapes without memory
+            model = make_model(
+                recipe,
+                feature_sizes=(audio, visual),
+                classes=len(description.classes),
+            )
+    except RecipeError as error:
+        fix = error.fix or "train again"
+        raise RecipeError(error.what, fix=fix, file=folder / RECIPE) from None
     expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     if stored != expected:
         different = sorted(
@@ -387,20 +411,45 @@ def _read_history(path: Path) -> tuple[Epoch, ...]:
 def _is_epoch(value: Any) -> bool:
     if not isinstance(value, dict) or type(value.get("epoch")) is not int:
         return False
-    return all(type(v) in (int, float) for v in value.values())
+    return all(type(v) in (int, float) and abs(v) <= MAX_VALUE for v in value.values())
 
 
-def _read_metrics(path: Path) -> dict[str, Any]:
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read the scores of each split with dense labels; there may be none.
+
+    Args:
+        folder: Run folder.
+
+    Raises:
+        RunError: `metrics.json` does not contain scores.
+    """
+    path = folder / METRICS
     if not path.is_file():
         return {}
-    try:
-        metrics = json.loads(plain_text(path, error=RunError, at_most=MAX_BYTES))
-    except (ValueError, RecursionError):
-        metrics = None
-    if not isinstance(metrics, dict):
-        raise RunError(
-            "not a JSON file of scores",
-            file=path,
-            fix="train again, or delete the file: predictions do not need it",
-        )
+    fix = "train again, or delete the file: predictions do not need it"
+    what = "a JSON file of scores"
+    metrics = json_object(path, what=what, fix=fix, error=RunError)
+    for split, entries in metrics.items():
+        if not isinstance(entries, dict):
+            raise RunError(
+                f"not {what}: {split!r} is no JSON object", file=path, fix=fix
+            )
+        for name, value in entries.items():
+            if _is_score_entry(name) and not _are_scores(value):
+                raise RunError(
+                    f"not {what}: {name!r} of {split!r} must hold numbers in [0, 100]",
+                    file=path,
+                    fix=fix,
+                )
     return metrics
+
+
+def _is_score_entry(name: str) -> bool:
+    return name in (*LEVELS, PER_CLASS) or name.endswith("accuracy")
+
+
+def _are_scores(value: Any) -> bool:
+    """Return whether all values are in percent; a class may have none."""
+    if isinstance(value, dict):
+        return all(map(_are_scores, value.values()))
+    return value is None or (type(value) in (int, float) and 0 <= value <= 100)

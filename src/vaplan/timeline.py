@@ -249,16 +249,14 @@ def _unite(events: Sequence[Event]) -> tuple[Event, ...]:
 
 
 def runs(row: Bool[np.ndarray, " time"]) -> list[tuple[int, int]]:
-    """The maximal runs of marked segments as half-open index pairs.
+    """Return the maximal runs of marked segments as half-open index pairs.
 
     >>> runs(np.array([True, True, False, True]))
     [(0, 2), (3, 4)]
     """
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], row.astype(np.int8), [0]))))
-    return [
-        (int(start), int(stop))
-        for start, stop in zip(edges[::2], edges[1::2], strict=True)
-    ]
+    steps = np.diff(np.pad(row.astype(np.int8), 1))
+    edges = np.flatnonzero(steps).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def to_grid(
@@ -268,7 +266,7 @@ def to_grid(
     *,
     segment_seconds: float = 1.0,
 ) -> Bool[np.ndarray, "time modality class"]:
-    """Paint events onto the grid; a segment is marked where an event covers at least half of it.
+    """Mark the segments of a grid that an event covers by at least half.
 
     Args:
         events: Events of one video.
@@ -279,11 +277,9 @@ def to_grid(
     grid = np.zeros((segments, len(MODALITIES), len(taxonomy)), dtype=bool)
     for event in events:
         first, last = _covered(event, segment_seconds)
-        grid[
-            first:last,
-            MODALITIES.index(event.modality),
-            taxonomy.index(event.class_name),
-        ] = True
+        modality = MODALITIES.index(event.modality)
+        label = taxonomy.index(event.class_name)
+        grid[first:last, modality, label] = True
     return grid
 
 
@@ -294,8 +290,9 @@ def to_score_grid(
     *,
     segment_seconds: float = 1.0,
 ) -> Float[np.ndarray, "time modality class"]:
-    """The highest score of the events that mark a segment, 1 for events without one; NaN where
-    nothing is marked.
+    """Put the highest score of the events that mark a segment onto a grid.
+
+    The score of an event without one is 1; segments that are not marked are NaN.
 
     Args:
         events: Events of one video.
@@ -306,29 +303,28 @@ def to_score_grid(
     grid = np.full((segments, len(MODALITIES), len(taxonomy)), np.nan)
     for event in events:
         first, last = _covered(event, segment_seconds)
-        cells = grid[
-            first:last,
-            MODALITIES.index(event.modality),
-            taxonomy.index(event.class_name),
-        ]
-        np.fmax(cells, 1.0 if event.score is None else event.score, out=cells)
+        modality = MODALITIES.index(event.modality)
+        label = taxonomy.index(event.class_name)
+        cells = grid[first:last, modality, label]
+        score = 1.0 if event.score is None else event.score
+        np.fmax(cells, score, out=cells)
     return grid
 
 
 def _covered(event: Event, segment_seconds: float) -> tuple[int, int]:
-    """The segments of which an event covers at least half, half-open.
+    """Return the segments that an event covers by at least half, as a half-open range.
 
-    >>> _covered(Event("audio", "Dog", 0.5, 2.4), 1.0), _covered(Event("audio", "Dog", 0.6, 1.2), 1.0)
-    ((0, 2), (1, 1))
+    >>> _covered(Event("audio", "Dog", 0.5, 2.4), 1.0)
+    (0, 2)
+    >>> _covered(Event("audio", "Dog", 0.6, 1.2), 1.0)
+    (1, 1)
     """
     rounding = 1e-9
     first = math.ceil(event.onset / segment_seconds - 0.5 - rounding)
     last = math.floor(event.offset / segment_seconds + 0.5 + rounding)
-    if (
-        last - first == 1
-        and event.offset - event.onset < segment_seconds / 2 - rounding
-    ):
-        return first, first  # it reaches both halves of a segment and fills neither
+    is_too_short = event.offset - event.onset < segment_seconds / 2 - rounding
+    if last - first == 1 and is_too_short:
+        return first, first  # it touches both halves of a segment and fills neither
     return first, max(first, last)
 
 
@@ -371,7 +367,7 @@ def from_grid(
 def missing_spans(
     mask: Bool[np.ndarray, "time modality"], *, segment_seconds: float = 1.0
 ) -> tuple[tuple[str, float, float], ...]:
-    """Where a modality had nothing to look at or listen to, as (modality, onset, offset).
+    """Return the spans without audio or video, as (modality, onset, offset).
 
     Args:
         mask: Segments that exist.
@@ -385,18 +381,18 @@ def missing_spans(
 
 
 def merge(events: Sequence[Event]) -> tuple[Event, ...]:
-    """Join touching or overlapping events of one class and modality; the score is the mean by
-    duration.
+    """Join touching or overlapping events of one class and modality.
+
+    The score of the joined event is the mean of the scores, weighted by duration.
 
     >>> merge([Event("audio", "Dog", 0.0, 1.0, 0.5), Event("audio", "Dog", 1.0, 2.0, 1.0)])
     (Event(modality='audio', class_name='Dog', onset=0.0, offset=2.0, score=0.75),)
     """
-    merged: list[Event] = []
-    for event in sorted(
-        events, key=lambda e: (e.modality, e.class_name, e.onset, e.offset)
-    ):
+    merged = list[Event]()
+    order = sorted(events, key=lambda e: (e.modality, e.class_name, e.onset, e.offset))
+    for event in order:
         if merged and _touch(merged[-1], event):
-            merged[-1] = _joined(merged[-1], event)
+            merged[-1] = _join(merged[-1], event)
         else:
             merged.append(event)
     return tuple(sorted(merged, key=lambda e: (e.onset, e.modality, e.class_name)))
@@ -407,11 +403,13 @@ def _touch(first: Event, second: Event) -> bool:
     return same and second.onset <= first.offset
 
 
-def _joined(first: Event, second: Event) -> Event:
+def _join(first: Event, second: Event) -> Event:
     score = first.score
     if first.score is not None and second.score is not None:
-        lengths = first.offset - first.onset, second.offset - second.onset
-        total = max(sum(lengths), 1e-9)
-        score = round((first.score * lengths[0] + second.score * lengths[1]) / total, 6)
-    span = first.onset, max(first.offset, second.offset)
-    return Event(first.modality, first.class_name, *span, score)
+        first_seconds = first.offset - first.onset
+        second_seconds = second.offset - second.onset
+        total = max(first_seconds + second_seconds, 1e-9)
+        weighted = first.score * first_seconds + second.score * second_seconds
+        score = round(weighted / total, 6)
+    offset = max(first.offset, second.offset)
+    return Event(first.modality, first.class_name, first.onset, offset, score)

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -185,6 +186,48 @@ def check_writable(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def replace_together(folder: Path, *, last: str) -> Iterator[Path]:
+    """Replace several files of a folder, all of them or none.
+
+    The block writes the new files into the folder that it gets. If it fails, nothing of the
+    old files has changed. The file `last` says that the others belong together: the old one is
+    removed before the first file is replaced, and the new one appears at the end.
+
+    Args:
+        folder: Folder of the files; no other process writes into it.
+        last: Name of the file that appears last.
+
+    Yields:
+        A temporary folder for the new files.
+
+    Raises:
+        MachineError: The disk is full, or the folder cannot be written.
+    """
+    temporary = folder / f".new{PART}"
+    with machine_errors(folder):
+        _remove(temporary)
+        temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        with machine_errors(folder):
+            names = sorted(path.name for path in temporary.iterdir())
+            (folder / last).unlink(missing_ok=True)
+            for name in sorted(names, key=lambda name: name == last):
+                (temporary / name).replace(folder / name)
+            _make_durable(folder)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    """Remove a temporary file or folder, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed writers left in a folder.
 
@@ -192,7 +235,7 @@ def remove_leftovers(folder: Path) -> None:
         folder: Folder that no other process writes into.
     """
     for leftover in folder.glob(f".*{PART}"):
-        leftover.unlink(missing_ok=True)
+        _remove(leftover)
 
 
 def printable(name: str) -> str:

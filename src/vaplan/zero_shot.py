@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vaplan import encoders, pseudo_labels, synthetic
 from vaplan.arrays import MODALITIES, Inputs
-from vaplan.encoders import EncodedVideo, Encoder
-from vaplan.encoders.compute import AUTO_COMPUTE, Compute
+from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import UsageError, unknown
 from vaplan.parser import MediaParser, as_stored_inputs, make_timeline
 from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN
@@ -84,7 +84,7 @@ class ZeroShotClassifier(MediaParser):
         names: Sequence[str],
         *,
         thresholds: Mapping[str, float] | None = None,
-        compute: Compute = AUTO_COMPUTE,
+        compute: Compute = AUTOMATIC,
     ) -> "ZeroShotClassifier":
         """Load the encoders and embed the prompts.
 
@@ -126,7 +126,7 @@ class ZeroShotClassifier(MediaParser):
 
     def parse_features(
         self,
-        encoded: EncodedVideo,
+        encoded: Encoded,
         *,
         name: str,
         tags: Collection[str] | None = None,
@@ -154,11 +154,11 @@ def _embed_classes(
     taxonomy: Taxonomy, modality: str, encoder: Encoder, strategy: str
 ) -> Float[Tensor, "class _"]:
     """Embed the prompts of every class, minus the background for margins."""
-    classes = encoders.embed_classes(encoder, taxonomy.prompts(modality))
+    classes = encoders.class_vectors(encoder, taxonomy.prompts(modality))
     if strategy != MARGIN:
         return classes
     background = background_taxonomy(taxonomy, encoder)
-    prompts = encoders.embed_classes(encoder, background.prompts(modality))
+    prompts = encoders.class_vectors(encoder, background.prompts(modality))
     return pseudo_labels.subtract_background(classes, prompts)
 
 

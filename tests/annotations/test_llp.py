@@ -174,6 +174,19 @@ def test_a_fault_in_a_file_names_file_line_and_value(
     assert fault.match(message)
 
 
+@pytest.mark.parametrize("video", ["../x", "/x", "x/", "a\\b", "none", "x" * 1_001])
+@pytest.mark.parametrize("name", ["AVVP_train", "AVVP_eval_audio"])
+def test_an_id_that_cannot_be_used_names_file_and_line(
+    tmp_path: Path, name: str, video: str
+) -> None:
+    text = TAGS + f"x Dog\n{video} Dog\n"
+    if name == "AVVP_eval_audio":
+        text = EVENTS + f"x 0 4 Dog\n{video} 0 4 Dog\n"
+    with pytest.raises(AnnotationError, match=rf"{name}\.csv:3: video id '") as caught:
+        llp.read(write_llp(tmp_path, **{name: text}))
+    assert "Fix: " in str(caught.value)
+
+
 def test_a_folder_without_the_files_says_which_one_is_missing(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="no such folder"):
         llp.read(tmp_path / "none")

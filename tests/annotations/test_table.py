@@ -57,6 +57,16 @@ def test_an_empty_row_says_that_the_video_was_looked_at(tmp_path: Path) -> None:
     assert data.labelled_ids() == ["a", "b"]
 
 
+def test_columns_that_say_nothing_may_be_left_out(tmp_path: Path) -> None:
+    assert read_table(table(tmp_path, "video,class\na,Dog\n")).videos[0].tags == (
+        "Dog",
+    )
+    events = "video,modality,class,onset,offset\na,audio,Dog,1,2\n"
+    assert read_table(table(tmp_path, events)).events == {
+        "a": (Event("audio", "Dog", 1.0, 2.0),)
+    }
+
+
 def test_one_row_a_segment_is_merged_on_reading(tmp_path: Path) -> None:
     data = read_table(
         table(
@@ -196,11 +206,11 @@ def test_a_decimal_comma_is_an_error_and_no_other_number(tmp_path: Path) -> None
 def test_a_header_without_commas_lists_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(
         AnnotationError,
-        match=r"events\.csv:1: column 'video' is missing; found: id label",
+        match=r"events\.csv:1: column 'video' is missing; columns: id label",
     ):
         read_table(table(tmp_path, "id label\na Dog\n"))
     with pytest.raises(
-        AnnotationError, match=r"events\.csv:1: column 'class' stands there twice"
+        AnnotationError, match=r"events\.csv:1: column 'class' occurs twice"
     ):
         read_table(
             table(tmp_path, HEADER.replace("score", "score,class") + "a,,Dog,,,,Cat\n")
@@ -304,8 +314,8 @@ def test_text_encodings_are_recognised(tmp_path: Path, encoding: str) -> None:
 
 
 def test_a_missing_column_and_a_missing_file_say_so(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match="column 'modality' is missing"):
-        read_table(table(tmp_path, "video,class\na,Dog\n"))
+    with pytest.raises(AnnotationError, match="column 'class' is missing"):
+        read_table(table(tmp_path, "video,modality\na,audio\n"))
     with pytest.raises(AnnotationError, match="No such file"):
         read_table(tmp_path / "none.csv")
     with pytest.raises(AnnotationError, match="the file is empty"):

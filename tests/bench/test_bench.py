@@ -15,7 +15,7 @@ from tests.official import write_ave
 from vaplan import bench as benches
 from vaplan import read_table, stages, training
 from vaplan.bench import suite as suites
-from vaplan.bench.results import TEN, Results, flat
+from vaplan.bench.results import TEN, Results, flatten_numbers
 from vaplan.errors import UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.intervals import bootstrap_over_seeds
@@ -91,7 +91,7 @@ def results(run: Bench, tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def place(results: Results) -> Path:
-    return results.desk.work.parent
+    return results.workspace.work.parent
 
 
 def document(results: Results) -> dict[str, Any]:
@@ -112,15 +112,15 @@ def test_every_seeds_numbers_are_those_of_its_run(
         for seed in row["seeds"].values():
             metrics = json.loads((Path(seed["run"]) / "metrics.json").read_text())
             assert seed["numbers"] == pytest.approx(
-                flat({k: metrics["test"][k] for k in ("segment", "event")})
+                flatten_numbers({k: metrics["test"][k] for k in ("segment", "event")})
             )
             assert seed["val"] == pytest.approx(
-                flat({k: metrics["val"][k] for k in ("segment", "event")})
+                flatten_numbers({k: metrics["val"][k] for k in ("segment", "event")})
             )
             table = read_table(
                 Path(seed["run"]) / "test.csv", taxonomy=world.data.taxonomy
             )
-            again = flat(evaluate(world.data, table, split="test").numbers())
+            again = flatten_numbers(evaluate(world.data, table, split="test").numbers())
             assert seed["numbers"] == pytest.approx(again)
 
 
@@ -195,7 +195,7 @@ def test_the_oracle_learns_from_the_dense_labels(
     results: Results, world: World
 ) -> None:
     (oracle,) = (row for row in results.plan.rows if row.title == "oracle")
-    table = oracle.jobs[0].inputs["labels"].place(results.desk.work)
+    table = oracle.jobs[0].inputs["labels"].output(results.workspace.work)
     taught = read_table(table, taxonomy=world.data.taxonomy)
     truth = read_table(world.folder / "train_truth.csv", taxonomy=world.data.taxonomy)
     assert {
@@ -317,7 +317,7 @@ def test_the_numbers_of_another_split_need_no_other_training(
 def test_what_fails_is_named_and_the_rest_goes_on(
     run: Bench, results: Results, tmp_path: Path
 ) -> None:
-    shutil.copytree(results.desk.work, tmp_path / "work")
+    shutil.copytree(results.workspace.work, tmp_path / "work")
     hot = "ma_hot: {train: ma_base, set: {training.learning_rate: 1e30}}\n  cold: {exchange: ma_hot}\n"
     text = SUITE.replace(
         "  base:", f"  {hot}  after: {{train: ma, labels: cold}}\n  base:"
@@ -453,8 +453,8 @@ def test_of_a_localisation_data_set_the_accuracies_are_shown(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "is about localisation, and this data set is not"),
-        ({"data": ""}, "no such world is drawn"),
+        ({}, "is for localisation; this data set is not"),
+        ({"data": ""}, "there are no such synthetic data"),
     ],
 )
 def test_a_suite_of_localisation_wants_such_a_data_set(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import World
 from vaplan.bench import suite as suites
-from vaplan.bench.jobs import Desk, unique
+from vaplan.bench.jobs import Workspace, unique
 from vaplan.bench.plan import Plan, plan
 from vaplan.bench.steps import Denoise, Train
 from vaplan.cli.bench import read_seeds
@@ -29,13 +29,13 @@ SWEPT = (
 
 
 @pytest.fixture
-def desk(world: World, tmp_path: Path) -> Desk:
-    return Desk(f"table:{world.table}", world.store, tmp_path)
+def workspace(world: World, tmp_path: Path) -> Workspace:
+    return Workspace(f"table:{world.table}", world.store, tmp_path)
 
 
-def planned(text: str, desk: Desk, seeds: int = 2, **options: Any) -> Plan:
+def planned(text: str, workspace: Workspace, seeds: int = 2, **options: Any) -> Plan:
     suite = suites.parse(text, name="small")
-    return plan(suite, desk, seeds=range(seeds), **options)
+    return plan(suite, workspace, seeds=range(seeds), **options)
 
 
 # ---- the file
@@ -109,7 +109,7 @@ def test_a_sweep_fills_its_value_into_texts_and_settings() -> None:
 
 
 def test_a_recipe_that_is_a_file_lies_beside_the_suite(
-    tmp_path: Path, desk: Desk
+    tmp_path: Path, workspace: Workspace
 ) -> None:
     (tmp_path / "mine.yaml").write_text("training: {epochs: 7}\n")
     (path := tmp_path / "suite.yaml").write_text(
@@ -118,14 +118,14 @@ def test_a_recipe_that_is_a_file_lies_beside_the_suite(
     (variant,) = suites.read(path).variants
     step = variant.steps["a"]
     assert isinstance(step, Train)
-    assert desk.recipe(step, 0).training.epochs == 7
+    assert workspace.recipe(step, 0).training.epochs == 7
 
 
 @pytest.mark.parametrize("name", suites.shipped())
 def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(
-    name: str, desk: Desk
+    name: str, workspace: Workspace
 ) -> None:
-    found = plan(suites.read(name), desk, seeds=[0])
+    found = plan(suites.read(name), workspace, seeds=[0])
     assert found.rows
     assert found.suite.about.endswith(".")
     assert set(found.left_out) <= {"oracle (dense labels)", "CMBS full, dense labels"}
@@ -134,8 +134,8 @@ def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(
 # ---- jobs
 
 
-def test_what_several_rows_need_is_one_job(desk: Desk) -> None:
-    found = planned(SMALL, desk)
+def test_what_several_rows_need_is_one_job(workspace: Workspace) -> None:
+    found = planned(SMALL, workspace)
     assert sorted(job.name.rpartition("-")[0] for job in found.jobs()) == [
         *["denoise"] * 2,
         "label",
@@ -144,15 +144,17 @@ def test_what_several_rows_need_is_one_job(desk: Desk) -> None:
     ]
 
 
-def test_nothing_comes_before_what_it_needs(desk: Desk) -> None:
+def test_nothing_comes_before_what_it_needs(workspace: Workspace) -> None:
     done = set[str]()
-    for job in planned(SWEPT, desk).jobs():
+    for job in planned(SWEPT, workspace).jobs():
         assert {needed.name for needed in job.inputs.values()} <= done
         done.add(job.name)
 
 
-def test_the_values_of_a_sweep_share_what_does_not_depend_on_them(desk: Desk) -> None:
-    found = planned(SWEPT, desk, seeds=1)
+def test_the_values_of_a_sweep_share_what_does_not_depend_on_them(
+    workspace: Workspace,
+) -> None:
+    found = planned(SWEPT, workspace, seeds=1)
     assert [(row.title, row.value) for row in found.rows] == [
         ("PLE", None),
         *((f"PLD K = {k}", float(k)) for k in (1, 2, 5)),
@@ -161,49 +163,68 @@ def test_the_values_of_a_sweep_share_what_does_not_depend_on_them(desk: Desk) ->
 
 
 def test_a_name_changes_with_everything_a_job_depends_on(
-    desk: Desk, world: World, tmp_path: Path
+    workspace: Workspace, world: World, tmp_path: Path
 ) -> None:
-    def names(desk: Desk, text: str = SMALL) -> set[str]:
-        return {job.name for job in planned(text, desk, seeds=1).jobs()}
+    def names(workspace: Workspace, text: str = SMALL) -> set[str]:
+        return {job.name for job in planned(text, workspace, seeds=1).jobs()}
 
-    assert names(desk) == names(Desk(desk.data, desk.store, tmp_path / "elsewhere"))
-    epochs = Desk(desk.data, desk.store, tmp_path, changes=((), ("training.epochs=9",)))
-    assert {name.partition("-")[0] for name in names(desk) & names(epochs)} == {"label"}
-    assert len(names(desk) & names(desk, SMALL.replace("keep: 3", "keep: 4"))) == 2
+    assert names(workspace) == names(
+        Workspace(workspace.data, workspace.store, tmp_path / "elsewhere")
+    )
+    epochs = Workspace(
+        workspace.data, workspace.store, tmp_path, changes=((), ("training.epochs=9",))
+    )
+    assert {name.partition("-")[0] for name in names(workspace) & names(epochs)} == {
+        "label"
+    }
+    assert (
+        len(names(workspace) & names(workspace, SMALL.replace("keep: 3", "keep: 4")))
+        == 2
+    )
     (other := tmp_path / "annotations.csv").write_text(
         world.table.read_text() + "new,,Dog,,,,new.mp4,train\n"
     )
-    assert not names(desk) & names(Desk(f"table:{other}", desk.store, tmp_path))
+    assert not names(workspace) & names(
+        Workspace(f"table:{other}", workspace.store, tmp_path)
+    )
 
 
 def test_a_setting_that_no_recipe_has_is_an_error_before_anything_runs(
-    desk: Desk,
+    workspace: Workspace,
 ) -> None:
-    wrong = Desk(desk.data, desk.store, desk.work, changes=((), ("training.epoch=9",)))
+    wrong = Workspace(
+        workspace.data,
+        workspace.store,
+        workspace.work,
+        changes=((), ("training.epoch=9",)),
+    )
     with pytest.raises(RecipeError, match="did you mean 'epochs'"):
         planned(SMALL, wrong)
-    assert not list(desk.work.iterdir())
+    assert not list(workspace.work.iterdir())
 
 
 def test_a_row_that_needs_dense_labels_is_left_out_where_there_are_none(
-    desk: Desk, world: World
+    workspace: Workspace, world: World
 ) -> None:
     oracle = "  truth: {reference: train}\n  best: {train: segment_bce, labels: truth}\nrows: {oracle: best, "
     text = SMALL.replace("rows: {", oracle)
     assert (
         "no video of split train has dense labels"
-        in planned(text, desk).left_out["oracle"]
+        in planned(text, workspace).left_out["oracle"]
     )
-    known = Desk(
-        desk.data, desk.store, desk.work, truth=world.folder / "train_truth.csv"
+    known = Workspace(
+        workspace.data,
+        workspace.store,
+        workspace.work,
+        truth=world.folder / "train_truth.csv",
     )
     assert [row.title for row in planned(text, known).rows] == ["oracle", "PLE", "PLD"]
     with pytest.raises(UsageError, match="no row of the suite"):
-        planned(text.replace("PLE: ple, PLD: pld", ""), desk)
+        planned(text.replace("PLE: ple, PLD: pld", ""), workspace)
 
 
-def test_jobs_are_unique_by_name(desk: Desk) -> None:
-    jobs = planned(SMALL, desk).jobs()
+def test_jobs_are_unique_by_name(workspace: Workspace) -> None:
+    jobs = planned(SMALL, workspace).jobs()
     assert unique([*jobs, *jobs]) == jobs
 
 
@@ -218,13 +239,13 @@ def test_common_changes_reach_every_recipe_unless_a_step_says_otherwise() -> Non
     assert steps["pld"].set == {"training.epochs": 3}
 
 
-def test_seeds_and_rows_can_be_chosen(desk: Desk) -> None:
+def test_seeds_and_rows_can_be_chosen(workspace: Workspace) -> None:
     suite = suites.parse(SMALL, name="small")
-    chosen = plan(suite, desk, seeds=[3, 7], rows=["PLD"])
+    chosen = plan(suite, workspace, seeds=[3, 7], rows=["PLD"])
     assert [row.title for row in chosen.rows] == ["PLD"]
     assert list(chosen.rows[0].jobs) == [3, 7]
     with pytest.raises(UsageError, match="unknown row 'PLX'; did you mean 'PL"):
-        plan(suite, desk, seeds=[0], rows=["PLX"])
+        plan(suite, workspace, seeds=[0], rows=["PLX"])
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "1.5", "3,x", "5000", "３"])

@@ -11,7 +11,7 @@ from tests.cli.conftest import Call
 from tests.conftest import World
 from vaplan import recipe as recipes
 from vaplan import runs, stages
-from vaplan.bench.compare_runs import names_of
+from vaplan.bench.compare_runs import shorten_paths
 from vaplan.errors import UsageError
 
 SUITE = """
@@ -26,7 +26,7 @@ rows: {HAN: han, PLG: plg}
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     (folder / "mine.yaml").write_text(SUITE)
     (folder / "hot.yaml").write_text(SUITE.replace("PLG: plg", "hot: hot"))
@@ -35,7 +35,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def given(desk: Path, world: World) -> list[object]:
+def given(workspace: Path, world: World) -> list[object]:
     small = [
         "model.settings.hidden=8",
         "model.settings.feedforward=8",
@@ -43,7 +43,7 @@ def given(desk: Path, world: World) -> list[object]:
     ]
     changes = [part for change in small for part in ("--set", change)]
     data = ["--data", f"table:{world.table}", "--store", world.store]
-    return [*data, "--seeds", 1, "--work", desk / "work", *changes]
+    return [*data, "--seeds", 1, "--work", workspace / "work", *changes]
 
 
 def test_the_suites_are_listed(call: Call) -> None:
@@ -54,30 +54,39 @@ def test_the_suites_are_listed(call: Call) -> None:
 
 
 def test_a_suite_of_ones_own_is_run_and_shown(
-    call: Call, desk: Path, given: list[object]
+    call: Call, workspace: Path, given: list[object]
 ) -> None:
-    code, out, err = call("bench", desk / "mine.yaml", *given, "--out", desk / "out")
+    code, out, err = call(
+        "bench", workspace / "mine.yaml", *given, "--out", workspace / "out"
+    )
     assert code == 0, err
     assert "segment-level F" in out
     assert re.search(r"PLG − HAN +[+-]\d+\.\d \[", out)
     code, out, _ = call(
-        "bench", desk / "mine.yaml", *given, "--out", desk / "out", "--json"
+        "bench", workspace / "mine.yaml", *given, "--out", workspace / "out", "--json"
     )
     assert code == 0
-    assert json.loads(out) == json.loads((desk / "out" / "results.json").read_text())
+    assert json.loads(out) == json.loads(
+        (workspace / "out" / "results.json").read_text()
+    )
 
 
 def test_what_fails_is_one_line_each_and_decides_the_exit_code(
-    call: Call, desk: Path, given: list[object]
+    call: Call, workspace: Path, given: list[object]
 ) -> None:
-    code, out, err = call("bench", desk / "hot.yaml", *given, "--out", desk / "hot")
+    code, out, err = call(
+        "bench", workspace / "hot.yaml", *given, "--out", workspace / "hot"
+    )
     assert code == 3
     assert (
         len([line for line in err.splitlines() if line.startswith("error: plg-0-")])
         == 1
     )
     assert re.search(r"hot +–", out)
-    assert call("bench", desk / "none.yaml", *given, "--out", desk / "none")[0] == 4
+    assert (
+        call("bench", workspace / "none.yaml", *given, "--out", workspace / "none")[0]
+        == 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,7 @@ def test_what_cannot_be_meant_is_exit_code_2(
 
 
 def test_an_interruption_is_exit_code_130(
-    call: Call, desk: Path, given: list[object], monkeypatch: pytest.MonkeyPatch
+    call: Call, workspace: Path, given: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -107,12 +116,12 @@ def test_an_interruption_is_exit_code_130(
     monkeypatch.setattr(stages, "train", interrupted)
     code, _, err = call(
         "bench",
-        desk / "mine.yaml",
+        workspace / "mine.yaml",
         *given,
         "--set",
         "training.seed=9",
         "--work",
-        desk / "other",
+        workspace / "other",
     )
     assert code == 130
     assert "the same command continues where it stopped" in err
@@ -122,12 +131,12 @@ def test_an_interruption_is_exit_code_130(
 
 
 @pytest.fixture(scope="module")
-def trained(world: World, desk: Path) -> list[Path]:
+def trained(world: World, workspace: Path) -> list[Path]:
     """Two runs."""
     made = {name: recipes.read(name, changes=world.changes) for name in ("han", "plg")}
     made["plg"] = replace(made["plg"], labels=str(world.labels))
     return [
-        stages.train(recipe, desk / "runs" / name).folder
+        stages.train(recipe, workspace / "runs" / name).folder
         for name, recipe in made.items()
     ]
 
@@ -185,7 +194,7 @@ def test_what_is_no_run_is_named(
 
 
 def test_runs_are_named_by_what_tells_them_apart(tmp_path: Path) -> None:
-    assert names_of([tmp_path / "han" / "0", tmp_path / "han" / "1"]) == ["0", "1"]
-    assert names_of([tmp_path / "han"]) == ["han"]
+    assert shorten_paths([tmp_path / "han" / "0", tmp_path / "han" / "1"]) == ["0", "1"]
+    assert shorten_paths([tmp_path / "han"]) == ["han"]
     with pytest.raises(UsageError):
-        names_of([tmp_path / "a", tmp_path / "a"])
+        shorten_paths([tmp_path / "a", tmp_path / "a"])

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Call
 from tests.conftest import World
 from tests.official import REAL, write_ave, write_llp
-from vaplan.store import find_stores
+from vaplan.store import stores
 
 
 def test_everything_odd_is_named_and_nothing_of_it_is_an_error(
@@ -69,6 +69,20 @@ def test_a_sound_table_has_nothing_odd(call: Call, world: World) -> None:
     code, out, _ = call("data", "check", f"table:{world.table}")
     assert code == 0
     assert "26 videos, 16 classes" in out
+
+
+def test_the_names_that_were_understood_are_said(call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "events.tsv"
+    table.write_text("filename\tevent_label\tnote\na.wav\tDog\tx\n")
+    code, out, _ = call("data", "check", f"table:{table}")
+    assert code == 0
+    assert "columns: filename (video), event_label (class); not used: note" in out
+    document = json.loads(call("data", "check", f"table:{table}", "--json")[1])
+    assert document["columns"] == {
+        "filename": "video",
+        "event_label": "class",
+        "note": "",
+    }
 
 
 def test_missing_and_unreadable_media_are_listed_and_can_be_left_out(
@@ -148,7 +162,7 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
     assert code == 3
     assert "JfZEqeLZqWk.npy: shape 9 x 128, expected 10 x 128" in err
     assert "5 imported, 1 failed" in err
-    assert list(find_stores(tmp_path / "store")) == ["audio:legacy:vggish"]
+    assert list(stores(tmp_path / "store")) == ["audio:legacy:vggish"]
     code, _, err = call(
         "import",
         "valor",
@@ -158,7 +172,7 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
         "--store",
         tmp_path / "store",
     )
-    assert (code, "nothing of the valor pack is there" in err) == (4, True)
+    assert (code, "it contains no part of the valor pack" in err) == (4, True)
 
 
 @pytest.mark.parametrize(
@@ -211,3 +225,15 @@ def test_what_is_known_of_llp_is_said(call: Call, folder: Path) -> None:
     assert [about["videos"] for about in splits["train"]["per_class"].values()] == list(
         map(int, counts.split())
     )
+
+
+def test_rows_of_json_are_counted_though_they_have_no_line(
+    call: Call, tmp_path: Path
+) -> None:
+    event = {"segment": [0, 1], "label": "Dog"}
+    video = {"subset": "train", "duration": 9, "annotations": [event, event]}
+    path = tmp_path / "unav.json"
+    path.write_text(json.dumps({"version": "unav100", "database": {"a": video}}))
+    document = json.loads(call("data", "check", f"activitynet:{path}", "--json")[1])
+    assert document["files"] == {"unav.json": 2}
+    assert document["annotations"] == "unav100, events in both"

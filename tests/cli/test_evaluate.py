@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Call
+from tests.conftest import World
 from tests.official import REAL, write_ave, write_llp
 from vaplan.metrics.llp import KINDS, LEVELS
 
@@ -222,3 +223,15 @@ def test_the_numbers_of_the_published_code_come_out(
     assert [f"{number:.4f}" for number in numbers] == [
         f"{float(value):.4f}" for value in expected
     ]
+
+
+def test_an_estimate_says_in_which_modality_its_events_are(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    estimate = tmp_path / "estimate.csv"
+    estimate.write_text("video,class,onset,offset\n")
+    code, _, err = call(
+        "evaluate", "--data", f"table:{world.table}", "--estimate", estimate
+    )
+    assert code == 4
+    assert "estimate.csv:1: column 'modality' is missing" in err

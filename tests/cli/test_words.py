@@ -11,7 +11,7 @@ from tests.conftest import EMBEDDED, World
 from vaplan import recipe as recipes
 from vaplan import stages
 from vaplan.arrays import AUDIO
-from vaplan.encoders.compute import CPU_FP32, Compute
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.parser import Parser
 
 HEADER = "video,modality,class,onset,offset,score\n"
@@ -180,7 +180,7 @@ def test_a_store_keeps_the_precision_it_was_begun_with(
     assert {about["ok"] for about in info.values()} == {2}
     code, _, err = call(*given, "--precision", "fp32")
     assert code == 2
-    assert "was begun with --device cpu --precision bf16" in err
+    assert "was started with --device cpu --precision bf16" in err
 
 
 @pytest.mark.parametrize(
@@ -353,5 +353,5 @@ def test_a_parser_encodes_as_its_features_were_made(
     run = stages.train(recipes.read("plg", changes=changes), tmp_path / "run")
     for encoder in Parser.load(run.folder).encoders[AUDIO]:
         assert encoder.provenance["precision"] == "bf16"
-    for encoder in Parser.load(run.folder, compute=CPU_FP32).encoders[AUDIO]:
+    for encoder in Parser.load(run.folder, compute=PLAIN).encoders[AUDIO]:
         assert "precision" not in encoder.provenance

@@ -32,7 +32,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
     whole = noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
-        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
 
 
@@ -51,7 +51,7 @@ def test_what_is_not_heard_is_zero_and_never_listened_to(
 
 def test_segments_at_another_rate_are_refused(encoder: encoders.Encoder) -> None:
     with pytest.raises(
-        ValueError, match="needs audio at 48000 Hz; the segments have 16000 Hz"
+        ValueError, match="requires 48000 Hz; the segments have 16000 Hz"
     ):
         encoder.embed(replace(noise(3), rate_hz=16_000))
 
@@ -80,10 +80,10 @@ def test_vectors_are_those_of_the_librarys_own_path(
 def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
     encoder: encoders.Encoder,
 ) -> None:
-    vectors = encoder.embed_text(["a photo of a dog", "a bell", "dog"] * 5)
+    vectors = encoder.text(["a photo of a dog", "a bell", "dog"] * 5)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert (
-        encoder.embed_text(["a bell"]).tobytes()
+        encoder.text(["a bell"]).tobytes()
         == vectors[1].tobytes()
         == vectors[13].tobytes()
     )
@@ -95,7 +95,7 @@ def test_the_padding_is_named_in_the_provenance(encoder: encoders.Encoder) -> No
 
 
 def test_clap_refuses_to_look(clap_folder: Path) -> None:
-    with pytest.raises(EncoderError, match="embeds audio and no frames"):
+    with pytest.raises(EncoderError, match="embeds audio, not frames"):
         encoders.load(f"clap:{clap_folder}", VISUAL)
 
 
@@ -164,7 +164,7 @@ def test_an_option_that_is_none_is_refused(
 
 def test_a_segments_mean_counts_a_token_by_how_much_of_it_lies_there() -> None:
     tokens = torch.tensor([[0.0], [6.0], [12.0]])
-    assert clap.average_between(
+    assert clap.mean_between(
         tokens, torch.tensor([0.0, 1.0, 3.0])
     ).flatten().tolist() == [0, 9]
-    assert clap.average_between(tokens, torch.tensor([0.5, 1.5])).item() == 3
+    assert clap.mean_between(tokens, torch.tensor([0.5, 1.5])).item() == 3

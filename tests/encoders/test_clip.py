@@ -111,7 +111,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
     whole = noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
-        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
     backwards = encoder.embed(video(np.stack(whole.frames[::-1]), whole.waveform))
     assert backwards[::-1].tobytes() == together.tobytes()
@@ -156,10 +156,10 @@ def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
     encoder: encoders.Encoder,
 ) -> None:
     sentences = ["a photo of a dog", "a bell", "dog"] * 5
-    vectors = encoder.embed_text(sentences)
+    vectors = encoder.text(sentences)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert (
-        encoder.embed_text(["a bell"]).tobytes()
+        encoder.text(["a bell"]).tobytes()
         == vectors[1].tobytes()
         == vectors[13].tobytes()
     )
@@ -167,7 +167,7 @@ def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
 
 
 def test_no_sentences_have_no_vectors(encoder: encoders.Encoder) -> None:
-    assert encoder.embed_text([]).shape == (0, encoder.dimension)
+    assert encoder.text([]).shape == (0, encoder.dimension)
 
 
 def test_vectors_are_those_of_the_librarys_own_path(
@@ -191,5 +191,5 @@ def test_vectors_are_those_of_the_librarys_own_path(
 
 
 def test_clip_refuses_to_listen(clip_folder: Path) -> None:
-    with pytest.raises(EncoderError, match="embeds frames and no audio"):
+    with pytest.raises(EncoderError, match="embeds frames, not audio"):
         encoders.load(f"clip:{clip_folder}", AUDIO)

@@ -9,7 +9,7 @@ import torch
 from tests.encoders.conftest import noise, video
 from vaplan import encoders
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.encoders.compute import AUTO_COMPUTE, CPU_FP32, Compute
+from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
 from vaplan.errors import EncoderError
 
 HALF = Compute("cpu", "bf16")
@@ -30,7 +30,7 @@ def test_in_bf16_a_segment_gives_the_same_bytes_whatever_its_neighbours(
     encoder, whole = encoders.load(*name_and_modality, compute=HALF), noise(13)
     together = encoder.embed(whole)
     for t in (0, 5, 12):
-        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = encoder.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
 
 
@@ -38,8 +38,7 @@ def test_bf16_turns_a_vector_by_less_than_two_degrees(
     name_and_modality: tuple[str, int],
 ) -> None:
     plain, half = (
-        encoders.load(*name_and_modality, compute=compute)
-        for compute in (CPU_FP32, HALF)
+        encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF)
     )
     cosine = (plain.embed(noise(6)) * half.embed(noise(6))).sum(axis=1)
     assert cosine.min() > np.cos(np.radians(2))
@@ -50,20 +49,19 @@ def test_sentences_have_the_same_bytes_in_every_precision(
     name_and_modality: tuple[str, int],
 ) -> None:
     plain, half = (
-        encoders.load(*name_and_modality, compute=compute)
-        for compute in (CPU_FP32, HALF)
+        encoders.load(*name_and_modality, compute=compute) for compute in (PLAIN, HALF)
     )
     assert (
-        plain.embed_text(["a bell", "a dog"]).tobytes()
-        == half.embed_text(["a bell", "a dog"]).tobytes()
+        plain.text(["a bell", "a dog"]).tobytes()
+        == half.text(["a bell", "a dog"]).tobytes()
     )
 
 
 def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
-    settled = AUTO_COMPUTE.resolve()
+    settled = AUTOMATIC.resolve()
     assert settled.device == ("cuda" if torch.cuda.is_available() else "cpu")
     assert settled.precision in ("fp32", "bf16")
-    assert Compute("cpu", "fp32").resolve() == CPU_FP32
+    assert Compute("cpu", "fp32").resolve() == PLAIN
     assert Compute("cpu", "bf16").resolve() == HALF
 
 
@@ -82,15 +80,11 @@ def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
 def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
     name_and_modality: tuple[str, int],
 ) -> None:
-    for compute in (CPU_FP32, HALF):
+    for compute in (PLAIN, HALF):
         provenance = encoders.load(*name_and_modality, compute=compute).provenance
+        assert AUTOMATIC.with_defaults(Compute.of(provenance)) == compute
         assert (
-            AUTO_COMPUTE.with_defaults(Compute.from_provenance(provenance)) == compute
-        )
-        assert (
-            Compute(precision="fp32")
-            .with_defaults(Compute.from_provenance(provenance))
-            .precision
+            Compute(precision="fp32").with_defaults(Compute.of(provenance)).precision
             == "fp32"
         )
 
@@ -99,7 +93,7 @@ def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise()
     None
 ):
     assert (
-        encoders.load("embedded", AUDIO, compute=AUTO_COMPUTE).provenance
+        encoders.load("embedded", AUDIO, compute=AUTOMATIC).provenance
         == encoders.load("embedded", AUDIO).provenance
     )
     assert (
@@ -113,8 +107,8 @@ def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise()
         ("gpu", "auto", "unknown device 'gpu'"),
         ("cuda:x", "auto", "unknown device 'cuda:x'"),
         ("cpu", "fp8", "unknown precision 'fp8'"),
-        ("cpu", "fp16", "processors do not multiply in fp16"),
-        ("openvino", "fp16", "processors do not multiply in fp16"),
+        ("cpu", "fp16", "a CPU does not multiply in fp16"),
+        ("openvino", "fp16", "a CPU does not multiply in fp16"),
         ("cuda:99", "auto", "there is no cuda:99"),
     ],
 )

@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("modality", [AUDIO, VISUAL])
 def fresh_world(modality: int) -> tuple[np.ndarray, np.ndarray]:
     """The cosine of every segment with every class's prompt, and the truth."""
     encoder = encoders.load("embedded", modality)
-    prompts = encoder.embed_text(
+    prompts = encoder.text(
         [p for (p,) in synthetic.TAXONOMY.prompts(MODALITIES[modality])]
     )
     cosines, truth = [], []
@@ -64,8 +64,8 @@ def test_a_segment_with_nothing_in_it_is_near_no_class(modality: int) -> None:
 @BOTH
 def test_a_sentence_may_be_worded_freely(modality: int) -> None:
     encoder = encoders.load("embedded", modality)
-    plain = encoder.embed_text([name.lower() for name in synthetic.TAXONOMY.classes])
-    worded = encoder.embed_text(
+    plain = encoder.text([name.lower() for name in synthetic.TAXONOMY.classes])
+    worded = encoder.text(
         [
             f"One can notice a {name.upper()} quite well!"
             for name in synthetic.TAXONOMY.classes
@@ -83,7 +83,7 @@ def test_the_shipped_folder_is_what_any_other_encoder_is_loaded_from(
     folder = encoders.load(
         f"{kind}:{WEIGHTS / kind}", modality, compute=encoders.Compute("cpu", "fp32")
     )
-    assert shipped.embed_text(["dog"]).tobytes() == folder.embed_text(["dog"]).tobytes()
+    assert shipped.text(["dog"]).tobytes() == folder.text(["dog"]).tobytes()
     assert shipped.provenance | {"name": ""} == folder.provenance | {"name": ""}
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from vaplan import encoders
 from vaplan.arrays import VISUAL
 from vaplan.encoders import hub, inventory
-from vaplan.encoders.compute import CPU_FP32, Compute
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, MachineError, UsageError
 
 
@@ -28,7 +28,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_embedded_encoders_are_always_here_and_whole() -> None:
-    assert [model.name for model in inventory.list_encoders()] == ["embedded"]
+    assert [model.name for model in inventory.list_models()] == ["embedded"]
     assert [about["modality"] for about in inventory.check("embedded")] == [
         "audio",
         "visual",
@@ -96,9 +96,9 @@ def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_networ
 
 def test_names_that_are_none_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown encoder 'clpi'; did you mean 'clip'"):
-        inventory.model_source("clpi:x")
+        inventory.source("clpi:x")
     with pytest.raises(UsageError, match="names no model"):
-        inventory.model_source("clip:")
+        inventory.source("clip:")
 
 
 def test_a_device_that_is_not_there_and_a_precision_that_is_none_are_refused() -> None:
@@ -113,7 +113,7 @@ def test_the_precision_is_in_the_provenance_and_plain_is_the_default(
 ) -> None:
     name = f"clip:{clip_folder}"
     plain = encoders.load(name, VISUAL)
-    assert plain.provenance == encoders.load(name, VISUAL, compute=CPU_FP32).provenance
+    assert plain.provenance == encoders.load(name, VISUAL, compute=PLAIN).provenance
     half = encoders.load(name, VISUAL, compute=Compute("cpu", "bf16"))
     assert half.provenance["precision"] == "bf16"
     assert "precision" not in plain.provenance

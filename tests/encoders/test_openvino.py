@@ -17,7 +17,7 @@ from tests.encoders.conftest import noise, video
 from vaplan import encoders
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.encoders import openvino
-from vaplan.encoders.compute import AUTO_COMPUTE, CPU_FP32, Compute
+from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
 from vaplan.errors import MachineError, MissingExtra
 
 # Not importorskip: to import it without our precaution would report to its makers.
@@ -68,7 +68,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_a_part_is_converted_once_for_batches_of_a_shape(
     stand_in: SimpleNamespace,
 ) -> None:
-    run = openvino.ConvertedParts("bf16")
+    run = openvino.OpenVINORunner("bf16")
     for rows in (3, 3, 2):
         assert torch.equal(
             run(doubled, torch.ones(rows, 4)), torch.full((rows, 4), 2.0)
@@ -82,17 +82,14 @@ def test_the_tower_is_converted_and_the_text_is_not(
 ) -> None:
     plain, converted = (
         encoders.load("embedded", modality, compute=compute)
-        for compute in (CPU_FP32, EXACT)
+        for compute in (PLAIN, EXACT)
     )
     assert np.allclose(plain.embed(noise(2)), converted.embed(noise(2)), atol=1e-6)
-    assert (
-        plain.embed_text(["a bell"]).tobytes()
-        == converted.embed_text(["a bell"]).tobytes()
-    )
+    assert plain.text(["a bell"]).tobytes() == converted.text(["a bell"]).tobytes()
 
 
 def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
-    openvino.compile_part(doubled, torch.ones(2, 2), precision="fp32")
+    openvino.convert_part(doubled, torch.ones(2, 2), precision="fp32")
     with pytest.raises(ImportError, match="openvino_telemetry"):
         importlib.import_module("openvino_telemetry")
 
@@ -101,8 +98,8 @@ def test_a_program_that_does_something_else_than_the_model_is_refused(
     stand_in: SimpleNamespace,
 ) -> None:
     stand_in.told = torch.cos
-    with pytest.raises(MachineError, match="computes other outputs than this model"):
-        openvino.compile_part(doubled, torch.linspace(0, 3, 8), precision="fp32")
+    with pytest.raises(MachineError, match="gives other vectors than this model"):
+        openvino.convert_part(doubled, torch.linspace(0, 3, 8), precision="fp32")
 
 
 def test_a_program_that_multiplies_in_another_precision_is_refused(
@@ -110,7 +107,7 @@ def test_a_program_that_multiplies_in_another_precision_is_refused(
 ) -> None:
     stand_in.able = "f32"
     with pytest.raises(MachineError, match="this processor does not multiply in bf16"):
-        openvino.compile_part(doubled, torch.ones(2, 2), precision="bf16")
+        openvino.convert_part(doubled, torch.ones(2, 2), precision="bf16")
 
 
 def test_what_cannot_be_converted_is_no_fault_of_the_video(
@@ -118,7 +115,7 @@ def test_what_cannot_be_converted_is_no_fault_of_the_video(
 ) -> None:
     stand_in.convert_model = lambda *_, **__: 1 / 0
     with pytest.raises(MachineError, match="cannot convert this model"):
-        openvino.compile_part(doubled, torch.ones(2, 2), precision="fp32")
+        openvino.convert_part(doubled, torch.ones(2, 2), precision="fp32")
 
 
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,14 +130,11 @@ def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_its_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) -> None:
     plain, converted = (
         encoders.load("embedded", modality, compute=compute)
-        for compute in (CPU_FP32, Compute("openvino", precision))
+        for compute in (PLAIN, Compute("openvino", precision))
     )
     cosine = (plain.embed(noise(4)) * converted.embed(noise(4))).sum(axis=1)
     assert cosine.min() > (0.999999 if precision == "fp32" else 0.999)
-    assert (
-        plain.embed_text(["a bell"]).tobytes()
-        == converted.embed_text(["a bell"]).tobytes()
-    )
+    assert plain.text(["a bell"]).tobytes() == converted.text(["a bell"]).tobytes()
 
 
 @installed
@@ -153,7 +147,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_wor
     )
     together = one.embed(whole)
     for t in (0, 5, 12):
-        alone = other.embed(video(np.stack(whole.frames[t : t + 1]), whole.sound(t)))
+        alone = other.embed(video(np.stack(whole.frames[t : t + 1]), whole.audio(t)))
         assert alone.tobytes() == together[t].tobytes()
 
 
@@ -162,7 +156,7 @@ def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) 
     name = f"clap:{clap_folder}?context=clip"
     plain, converted = (
         encoders.load(name, AUDIO, compute=compute).embed(noise(3))
-        for compute in (CPU_FP32, EXACT)
+        for compute in (PLAIN, EXACT)
     )
     assert np.allclose(plain, converted, atol=1e-4)
 
@@ -170,5 +164,5 @@ def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) 
 @installed
 def test_it_is_in_the_provenance_and_asking_for_nothing_goes_on_with_it() -> None:
     provenance = encoders.load("embedded", VISUAL, compute=EXACT).provenance
-    assert AUTO_COMPUTE.with_defaults(Compute.from_provenance(provenance)) == EXACT
+    assert AUTOMATIC.with_defaults(Compute.of(provenance)) == EXACT
     assert provenance["versions"].keys() >= {"torch", "openvino"}

@@ -101,7 +101,7 @@ def test_a_broken_configuration_is_refused_by_name(folder: Path) -> None:
 
 
 def test_a_model_of_another_kind_is_refused(clap_folder: Path) -> None:
-    assert "names a 'clap' model, which is no 'clip' encoder" in refusal(clap_folder)
+    assert "it is a 'clap' model, expected 'clip'" in refusal(clap_folder)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_hub_name_without_cache_or_network_is_one_line(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert "'some/model' is not a folder, is not in the Hub's cache" in refusal(
+    assert "'some/model' is no folder, is not in the Hub's cache" in refusal(
         "some/model"
     )
 

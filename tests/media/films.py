@@ -155,7 +155,7 @@ def greys(found: media.Segments) -> list[int | None]:
 
 def levels(found: media.Segments) -> list[float]:
     return [
-        float(np.sqrt(np.mean(np.square(found.sound(t))))) for t in range(len(found))
+        float(np.sqrt(np.mean(np.square(found.audio(t))))) for t in range(len(found))
     ]
 
 
@@ -170,7 +170,7 @@ def assert_each_second_in_its_segment(
             assert picture is not None
             assert abs(float(picture.mean()) - grey(second)) < 4
         if found.mask[t, AUDIO]:
-            level = float(np.sqrt(np.mean(np.square(found.sound(t)))))
+            level = float(np.sqrt(np.mean(np.square(found.audio(t)))))
             assert level == pytest.approx(loud(second), rel=within)
 
 

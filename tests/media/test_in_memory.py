@@ -12,7 +12,7 @@ from tests.media.films import Film, make
 from vaplan import media
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import UsageError
-from vaplan.media import CENTRE, Cut, MediaArrays, Segments
+from vaplan.media import CENTRE, MediaArrays, Sampling, Segments
 
 LOSSLESS = Film(audio="flac", rate_hz=44_100, layout="stereo", bitrate=0)
 FILMS = {
@@ -28,11 +28,11 @@ FILMS = {
     "longer than a chunk": Film(audio="flac", bitrate=0, seconds=43, fps=2),
 }
 CUTS = {
-    "48 kHz": Cut(),
-    "16 kHz, three frames a segment": Cut(16_000, 3),
-    "segments of half a second": Cut(segment_seconds=0.5),
-    "HAN": Cut(sampling="han"),
-    "VALOR": Cut(sampling="valor"),
+    "48 kHz": Sampling(),
+    "16 kHz, three frames a segment": Sampling(16_000, 3),
+    "segments of half a second": Sampling(segment_seconds=0.5),
+    "HAN": Sampling(rule="han"),
+    "VALOR": Sampling(rule="valor"),
 }
 
 
@@ -88,8 +88,8 @@ def test_the_arrays_of_a_decoded_file_give_the_segments_of_the_file(
 
 def test_large_frames_are_scaled_down_as_those_of_a_file(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mkv", Film(seconds=2, fps=2, size=(2400, 1200), audio=""))
-    (file,) = media.stream(path, Cut())
-    (arrays,) = media.stream(decode(path), Cut())
+    (file,) = media.stream(path, Sampling())
+    (arrays,) = media.stream(decode(path), Sampling())
     for ours, theirs in zip(arrays.frames, file.frames, strict=True):
         assert ours is not None
         assert theirs is not None
@@ -109,7 +109,7 @@ def sound(seconds: float) -> np.ndarray:
 
 
 def cut(**arrays: Any) -> Segments:
-    (segments,) = media.stream(MediaArrays(**arrays), Cut())
+    (segments,) = media.stream(MediaArrays(**arrays), Sampling())
     return segments
 
 
@@ -175,8 +175,8 @@ def test_lists_integers_and_double_precision_are_taken_as_numbers() -> None:
         frames=frames(), times=np.arange(4), waveform=sound(4.0).astype(np.float64),
         rate_hz=48_000, name="dog",
     )  # fmt: skip
-    assert levels(next(media.stream(arrays, Cut()))) == [0, 10, 20, 30]
-    assert repr(arrays) == ("MediaArrays 'dog': 4 frames of 8 x 6 pixels, 4 s of sound")
+    assert levels(next(media.stream(arrays, Sampling()))) == [0, 10, 20, 30]
+    assert repr(arrays) == ("MediaArrays 'dog': 4 frames of 8 x 6 pixels, 4 s of audio")
 
 
 NAN = np.array([0.0, np.nan, np.inf], np.float32)
@@ -292,4 +292,4 @@ def test_an_error_names_the_value_and_what_is_expected(case: str) -> None:
 
 def test_good_arrays_have_no_error() -> None:
     assert MediaArrays(**GOOD).name == "arrays"
-    assert Cut().sampling == CENTRE
+    assert Sampling().rule == CENTRE

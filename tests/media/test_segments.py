@@ -30,8 +30,8 @@ from tests.media.films import (
 from vaplan import media
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import MediaError
-from vaplan.media import Cut, Limits, audio, decoding
-from vaplan.media.decoding import Timed
+from vaplan.media import Limits, Sampling, audio, decoding
+from vaplan.media.decoding import TimedFrame
 
 
 @pytest.mark.parametrize(("name", "film"), KINDS.values(), ids=KINDS.keys())
@@ -202,8 +202,10 @@ def test_the_longer_track_decides_how_many_segments_there_are(tmp_path):
 
 def test_several_frames_a_segment_are_the_centres_of_its_equal_parts(tmp_path):
     film = Film(seconds=2, fps=20, audio="")
-    single = media.segments(make(tmp_path / "a.mp4", film), Cut(segment_seconds=0.25))
-    several = media.segments(tmp_path / "a.mp4", Cut(frames_per_segment=4))
+    single = media.segments(
+        make(tmp_path / "a.mp4", film), Sampling(segment_seconds=0.25)
+    )
+    several = media.segments(tmp_path / "a.mp4", Sampling(frames_per_segment=4))
     assert [picture.shape for picture in several.frames] == [(4, 48, 64, 3)] * 2
     assert np.array_equal(np.concatenate(several.frames), np.concatenate(single.frames))
 
@@ -211,7 +213,7 @@ def test_several_frames_a_segment_are_the_centres_of_its_equal_parts(tmp_path):
 def test_a_partly_seen_segment_repeats_its_nearest_picture(tmp_path):
     found = media.segments(
         make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))),
-        Cut(frames_per_segment=4),
+        Sampling(frames_per_segment=4),
     )
     assert found.frames[0].shape[0] == 4
     assert found.frames[1] is None
@@ -309,7 +311,7 @@ def test_samples_that_are_no_numbers_are_missing_and_said(tmp_path):
             container.mux(packet)
     found = media.segments(path)
     assert found.mask[:, AUDIO].tolist() == [True, False, True]
-    assert not found.sound(1).any()
+    assert not found.audio(1).any()
     assert "audio: samples that are not numbers: 32000" in found.warnings
 
 
@@ -483,7 +485,7 @@ def test_what_is_longer_than_the_limit_is_not_read_and_said(tmp_path):
         make(tmp_path / "a.mp4", Film(audio="")), limits=Limits(max_seconds=2.0)
     )
     assert len(found) == 2
-    assert "video: longer than 2 s: what follows is not read" in found.warnings
+    assert "video: longer than 2 s: the rest is not read" in found.warnings
 
 
 def test_frame_times_stretched_a_thousandfold_are_said_and_cost_nothing(tmp_path):
@@ -516,10 +518,10 @@ def test_a_last_picture_of_days_is_cut_at_the_limit(tmp_path, every_frame):
         packets[-1].duration = round(100_000 / packets[-1].time_base)
         container.mux(packets)
     found = media.segments(
-        path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0)
+        path, Sampling(every_frame=every_frame), limits=Limits(max_seconds=100.0)
     )
     assert len(found) == 100
-    assert "video: longer than 100 s: what follows is not read" in found.warnings
+    assert "video: longer than 100 s: the rest is not read" in found.warnings
 
 
 @pytest.mark.parametrize("every_frame", [True, False])
@@ -529,13 +531,13 @@ def test_a_picture_in_the_far_future_costs_nothing(tmp_path, every_frame):
         Film(seconds=2, audio="", times=(0.0, 0.1, 1.0, 2_000_000.0)),
     )
     found = media.segments(
-        path, Cut(every_frame=every_frame), limits=Limits(max_seconds=100.0)
+        path, Sampling(every_frame=every_frame), limits=Limits(max_seconds=100.0)
     )
     assert len(found) <= 100
     assert any("longer than 100 s" in warning for warning in found.warnings)
 
 
-def test_a_track_of_one_sample_a_second_is_no_sound(tmp_path):
+def test_a_track_of_one_sample_a_second_is_no_audio(tmp_path):
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -544,11 +546,11 @@ def test_a_track_of_one_sample_a_second_is_no_sound(tmp_path):
     found = media.segments(tmp_path / "a.wav")
     assert not found.mask.any()
     assert any(
-        "1 samples a second are not sound" in warning for warning in found.warnings
+        "1 samples a second are no audio" in warning for warning in found.warnings
     )
 
 
-def test_a_declared_length_of_a_century_is_not_believed(tmp_path):
+def test_a_declared_length_of_a_century_is_ignored(tmp_path):
     path = make(tmp_path / "a.mkv", Film(seconds=2))
     content = bytearray(path.read_bytes())
     place = (
@@ -558,7 +560,7 @@ def test_a_declared_length_of_a_century_is_not_believed(tmp_path):
     path.write_bytes(content)
     found = media.segments(path)
     assert len(found) == 2
-    assert any("not believed" in warning for warning in found.warnings)
+    assert any("is ignored" in warning for warning in found.warnings)
 
 
 def test_warnings_of_one_file_do_not_depend_on_the_file_before(tmp_path):
@@ -602,16 +604,17 @@ def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
     ordered = sorted(starts)
     ends = [*ordered[1:], ordered[-1] + last_seconds]
     frames = [
-        Timed(frame, start, until) for start, until in zip(ordered, ends, strict=True)
+        TimedFrame(frame, start, until)
+        for start, until in zip(ordered, ends, strict=True)
     ]
     times = [t + 0.5 for t in range(30)]
-    shown = list(decoding.on_screen(frames, times))
+    shown = list(decoding.frames_at(frames, times))
     assert [time for time, _ in shown] == times[: len(shown)]
     for time, timed in shown:
         begun = [f for f in frames if f.start <= time + decoding.TICK]
         assert timed is (begun[-1] if begun else None)
     assert len(shown) == max(
-        1, sum(time <= frames[-1].until + decoding.TICK for time in times)
+        1, sum(time <= frames[-1].end + decoding.TICK for time in times)
     )
 
 
@@ -622,14 +625,14 @@ def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
 def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, step):
     settled = [min(place for place, _ in places[i:]) for i in range(len(places))]
     blocks = [
-        audio.Block(place, np.full(length, i + 1, np.float32), settled[i])
+        audio.AudioBlock(place, np.full(length, i + 1, np.float32), settled[i])
         for i, (place, length) in enumerate(places)
     ]
     expected = np.zeros(300)
     for block in blocks:
         for sample in range(max(block.place, 0), max(block.end, 0)):
             expected[sample] = block.samples[0]
-    cut = list(audio.laid_out(blocks, range(0, 1000, step)))
+    cut = list(audio.cut_blocks(blocks, range(0, 1000, step)))
     waveform = np.concatenate([np.zeros(0), *(wave for wave, _ in cut)])
     there = np.concatenate([np.zeros(0, bool), *(there for _, there in cut)])
     assert waveform.tolist() == expected[: len(waveform)].tolist()

@@ -16,7 +16,7 @@ from tests.oracles import pictures as oracle
 from vaplan import encoders, media
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import MediaError, UsageError
-from vaplan.media import Cut, Limits, frame_skipping
+from vaplan.media import Limits, Sampling, frame_skipping
 from vaplan.media.sampling import PUBLISHED
 
 UNEVEN = (0.0, 0.1, 0.2, 0.9, 1.0, 1.4, 4.0, 4.6)
@@ -94,17 +94,17 @@ def assert_same(one: media.Segments, other: media.Segments) -> None:
 @pytest.fixture
 def shortcut(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What became of each attempt to leave pictures out."""
-    ended, attempt = list[str](), frame_skipping.shown
+    ended, attempt = list[str](), frame_skipping.frames_at
 
     def watched(*args: object, **options: object) -> Iterator[object]:
         try:
             yield from attempt(*args, **options)
-        except frame_skipping.Unsure:
+        except frame_skipping.CannotSkip:
             ended.append("gave up")
             raise
         ended.append("done")
 
-    monkeypatch.setattr(frame_skipping, "shown", watched)
+    monkeypatch.setattr(frame_skipping, "frames_at", watched)
     return ended
 
 
@@ -114,7 +114,9 @@ def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(
     tmp_path, name, film, every_frame
 ):
     path = make(tmp_path / name, grainy(film))
-    found = media.segments(path, Cut(frames_per_segment=3, every_frame=every_frame))
+    found = media.segments(
+        path, Sampling(frames_per_segment=3, every_frame=every_frame)
+    )
     times = [t + (part + 0.5) / 3 for t in range(len(found)) for part in range(3)]
     expected, end = oracle.on_screen(path, times), oracle.ends(path)[1]
     for t, pictures in enumerate(found.frames):
@@ -131,7 +133,10 @@ def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(
 @pytest.mark.parametrize(("name", "film"), CASES.values(), ids=CASES.keys())
 def test_leaving_out_what_nobody_sees_changes_nothing(tmp_path, shortcut, name, film):
     path = make(tmp_path / name, grainy(film))
-    whole, spared = media.segments(path), media.segments(path, Cut(every_frame=False))
+    whole, spared = (
+        media.segments(path),
+        media.segments(path, Sampling(every_frame=False)),
+    )
     assert_same(whole, spared)
     assert whole.warnings == spared.warnings
     assert whole.seconds == spared.seconds
@@ -141,15 +146,15 @@ def test_leaving_out_what_nobody_sees_changes_nothing(tmp_path, shortcut, name, 
 def test_pictures_that_no_other_builds_on_are_left_out(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", grainy(Film(fps=25)))
     decoded = list[float]()
-    attempt = frame_skipping.decoded
+    attempt = frame_skipping.decode
 
     def counted(*args: object, **options: object) -> Iterator[object]:
         for timed in attempt(*args, **options):
             decoded.append(timed.start)
             yield timed
 
-    monkeypatch.setattr(frame_skipping, "decoded", counted)
-    media.segments(path, Cut(every_frame=False))
+    monkeypatch.setattr(frame_skipping, "decode", counted)
+    media.segments(path, Sampling(every_frame=False))
     assert 5 < len(decoded) < 0.7 * 5 * 25  # of three pictures, two are between others
 
 
@@ -167,7 +172,7 @@ def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
     path = make(
         tmp_path / name, grainy(Film(fps=25, video=video, size=size, coding=coding))
     )
-    given, attempt = list[int](), frame_skipping.decoded
+    given, attempt = list[int](), frame_skipping.decode
 
     def counted(
         *args: object, packets: Iterator[av.Packet], **options: object
@@ -179,8 +184,11 @@ def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
 
         return attempt(*args, packets=through(), **options)
 
-    monkeypatch.setattr(frame_skipping, "decoded", counted)
-    whole, spared = media.segments(path), media.segments(path, Cut(every_frame=False))
+    monkeypatch.setattr(frame_skipping, "decode", counted)
+    whole, spared = (
+        media.segments(path),
+        media.segments(path, Sampling(every_frame=False)),
+    )
     assert_same(whole, spared)
     assert (
         5 * 12 < len(given) < 5 * 20
@@ -200,21 +208,19 @@ def test_only_an_idr_picture_starts_anew(codec):
     parameters, idr, other = (
         b"\0\0\0\2" + kind[codec] + b"\0" for kind in (PARAMETERS, IDR, OTHER)
     )
-    assert frame_skipping.starts_anew(
-        parameters + parameters + idr + other, codec, header
-    )
-    assert not frame_skipping.starts_anew(
+    assert frame_skipping.is_idr(parameters + parameters + idr + other, codec, header)
+    assert not frame_skipping.is_idr(
         parameters + other + idr, codec, header
     )  # for example an open group's first
-    assert not frame_skipping.starts_anew(parameters, codec, header)
-    assert not frame_skipping.starts_anew(b"\0\0\0\1" + idr, codec, b"\0\0\0\1")
+    assert not frame_skipping.is_idr(parameters, codec, header)
+    assert not frame_skipping.is_idr(b"\0\0\0\1" + idr, codec, b"\0\0\0\1")
 
 
 @given(
     st.binary(max_size=60), st.sampled_from(["h264", "hevc"]), st.binary(max_size=40)
 )
 def test_a_packet_may_lie_of_its_lengths(packet, codec, header):
-    assert frame_skipping.starts_anew(packet, codec, header) in (True, False)
+    assert frame_skipping.is_idr(packet, codec, header) in (True, False)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -226,7 +232,7 @@ def test_a_damaged_file_is_decoded_whole_whatever_was_asked(tmp_path, shortcut, 
     path.write_bytes(content)
     whole = media.segments(path)
     for chunk in (1, 5, None):
-        spared = joined(media.stream(path, Cut(every_frame=False), chunk=chunk))
+        spared = joined(media.stream(path, Sampling(every_frame=False), chunk=chunk))
         assert_same(whole, spared)
     assert whole.warnings
     assert "gave up" in shortcut
@@ -236,8 +242,8 @@ def test_chunks_joined_are_the_whole(tmp_path):
     for number, (name, film) in enumerate(CASES.values()):
         path = make(tmp_path / f"{number}{name}", film)
         for cut in (
-            Cut(),
-            Cut(
+            Sampling(),
+            Sampling(
                 rate_hz=16_000,
                 frames_per_segment=2,
                 segment_seconds=0.3,
@@ -253,15 +259,18 @@ def test_chunks_joined_are_the_whole(tmp_path):
                     parts.warnings,
                 )
                 for t in (0, len(whole) - 1):
-                    assert np.array_equal(whole.sound(t), parts.sound(t))
+                    assert np.array_equal(whole.audio(t), parts.audio(t))
 
 
 def test_a_segment_of_a_chunk_has_its_own_sound(tmp_path):
-    path, cut = make(tmp_path / "a.mp4"), Cut(rate_hz=44_100, segment_seconds=1 / 3)
+    path, cut = (
+        make(tmp_path / "a.mp4"),
+        Sampling(rate_hz=44_100, segment_seconds=1 / 3),
+    )
     whole = media.segments(path, cut)
     for part in media.stream(path, cut, chunk=4):
         for t in range(len(part)):
-            assert np.array_equal(part.sound(t), whole.sound(part.first + t))
+            assert np.array_equal(part.audio(t), whole.audio(part.first + t))
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 4])
@@ -296,7 +305,7 @@ def test_the_limit_of_bytes_is_of_what_is_kept_at_once(tmp_path):
         Limits(max_bytes=6 * second),
     )
     assert sum(len(part) for part in media.stream(path, chunk=3, limits=limits)) == 12
-    with pytest.raises(MediaError, match="bytes at once"):
+    with pytest.raises(MediaError, match="bytes at one time"):
         media.segments(path, limits=limits)
 
 
@@ -313,7 +322,7 @@ def test_vectors_do_not_depend_on_chunks(tmp_path, monkeypatch):
         encoders.load("embedded", AUDIO),
         encoders.load("embedded", VISUAL, frames_per_segment=2),
     ]
-    whole = media.segments(path, Cut(listeners[0].rate_hz, 2))
+    whole = media.segments(path, Sampling(listeners[0].rate_hz, 2))
     monkeypatch.setattr(encoders, "stream", lambda *args: media.stream(*args, chunk=2))
     encoded = encoders.encode(path, listeners)
     assert np.array_equal(encoded.mask, whole.mask)
@@ -332,13 +341,13 @@ def test_a_published_sampling_takes_the_pictures_it_names(
     tmp_path, name, seconds, sampling
 ):
     path = make(tmp_path / name, grainy(Film(seconds=seconds, fps=16)))
-    groups, each = PUBLISHED[sampling].groups, PUBLISHED[sampling].pictures
+    groups, each = PUBLISHED[sampling].groups, PUBLISHED[sampling].frames
     begin, end = oracle.ends(path)
     there = round((end - begin) * 8)
     numbers = np.round(np.linspace(0, there - 1, groups * each))
     expected = oracle.on_screen(path, [begin + number / 8 for number in numbers])
     for every_frame in (True, False):
-        found = media.segments(path, Cut(sampling=sampling, every_frame=every_frame))
+        found = media.segments(path, Sampling(rule=sampling, every_frame=every_frame))
         assert len(found) == groups
         assert np.array_equal(np.concatenate(found.frames), np.stack(expected))
 
@@ -372,10 +381,10 @@ def test_valor_on_ten_seconds_takes_the_published_indices():
 
 def test_with_a_published_sampling_sound_beyond_the_last_group_is_said(tmp_path):
     short, long = (make(tmp_path / f"{s}.mp4", Film(seconds=s)) for s in (10, 15))
-    assert media.segments(short, Cut(sampling="valor")).warnings == ()
+    assert media.segments(short, Sampling(rule="valor")).warnings == ()
     assert any(
         "leaves out" in warning
-        for warning in media.segments(long, Cut(sampling="valor")).warnings
+        for warning in media.segments(long, Sampling(rule="valor")).warnings
     )
 
 
@@ -383,7 +392,7 @@ def test_a_sampling_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(
         UsageError, match="unknown sampling 'valour'; did you mean 'valor'"
     ):
-        Cut(sampling="valour")
+        Sampling(rule="valour")
 
 
 # Shapes of pictures and tracks
@@ -414,7 +423,10 @@ def test_interlaced_pictures_are_counted_as_pictures_not_as_fields(tmp_path):
         container.mux(track.encode(None))
     with av.open(str(path)) as container:
         assert any(frame.interlaced_frame for frame in container.decode(video=0))
-    whole, spared = media.segments(path), media.segments(path, Cut(every_frame=False))
+    whole, spared = (
+        media.segments(path),
+        media.segments(path, Sampling(every_frame=False)),
+    )
     assert len(whole) == 4
     assert whole.mask[:, VISUAL].all()
     assert whole.warnings == ("no audio",)
@@ -443,7 +455,7 @@ def test_of_several_tracks_one_of_each_kind_is_read(tmp_path):
             frame.sample_rate, frame.time_base, frame.pts = 8_000, Fraction(1, 8_000), 0
             packets += [*track.encode(frame), *track.encode(None)]
         container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
-    found = media.segments(path, Cut(rate_hz=8_000))
+    found = media.segments(path, Sampling(rate_hz=8_000))
     assert found.mask.all()
     assert set(np.round(found.waveform, 3)) == {0.5}  # the first, not a mix of both
 

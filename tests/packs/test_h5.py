@@ -42,7 +42,7 @@ def test_rows_are_read_as_they_were_written(
         assert (read == ROWS[1]).all()
         assert read.dtype.name == np.dtype(dtype).name
         assert read.dtype.isnative
-        with pytest.raises(PackError, match="it has 2 rows, but row 2 is needed"):
+        with pytest.raises(PackError, match="it has no row 2, only 2 rows"):
             h5.read_row(rows, 2, path)
 
 
@@ -82,7 +82,7 @@ def test_nothing_outside_the_file_is_read(tmp_path: Path) -> None:
         external = [(str(tmp_path / "numbers.raw"), 0, ROWS.nbytes)]
         file.create_dataset(h5.KEY, ROWS.shape, ROWS.dtype, external=external)
     for name in ("external", "soft"):
-        refused(tmp_path / f"{name}.h5", "is a link to another place")
+        refused(tmp_path / f"{name}.h5", "is a link")
     for name in ("virtual", "raw"):
         refused(tmp_path / f"{name}.h5", "its numbers are in other files")
 
@@ -93,7 +93,7 @@ def test_numbers_that_were_never_written_are_not_zeros(tmp_path: Path) -> None:
             rows = file.create_dataset(h5.KEY, ROWS.shape, ROWS.dtype, chunks=chunks)
             if chunks:
                 rows[0] = ROWS[0]
-        refused(tmp_path / name, "a part of its numbers was never written")
+        refused(tmp_path / name, "a part of its numbers is missing")
 
 
 def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(
@@ -111,10 +111,10 @@ def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(
 def test_what_is_no_such_file_is_said(tmp_path: Path) -> None:
     refused(tmp_path / "none.h5", "no such file")
     (tmp_path / "text.h5").write_text("no numbers")
-    refused(tmp_path / "text.h5", "no whole HDF5 file")
+    refused(tmp_path / "text.h5", "no valid HDF5 file")
     whole = written(tmp_path / "whole.h5", np.zeros((100, *SHAPE))).read_bytes()
     (tmp_path / "torn.h5").write_bytes(whole[: len(whole) // 2])
-    refused(tmp_path / "torn.h5", "no whole HDF5 file")
+    refused(tmp_path / "torn.h5", "no valid HDF5 file")
     os.mkfifo(tmp_path / "pipe.h5")
     refused(tmp_path / "pipe.h5", "no regular file")
     with h5py.File(tmp_path / "group.h5", "w") as file:
@@ -122,7 +122,7 @@ def test_what_is_no_such_file_is_said(tmp_path: Path) -> None:
     refused(tmp_path / "group.h5", "is a group, expected a data set")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["labels"] = ROWS
-    refused(tmp_path / "other.h5", "no data set 'avadataset' in it, it holds labels")
+    refused(tmp_path / "other.h5", "no data set 'avadataset' in it, only labels")
 
 
 def test_a_damaged_row_leaves_the_others_readable(tmp_path: Path) -> None:

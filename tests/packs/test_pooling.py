@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.oracles import packs as oracle
-from vaplan.packs.pooling import concatenate, mean, mean_of_tokens
+from vaplan.packs.pooling import mean, mean_of_tokens, side_by_side
 
 
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
@@ -59,7 +59,7 @@ def test_tokens_count_most_in_their_own_second_whatever_their_frequency() -> Non
 
 def test_kept_whole_nothing_is_lost_and_channels_stay_last() -> None:
     maps = np.arange(2 * 3 * 3 * 4, dtype=np.float32).reshape(2, 3, 3, 4)
-    whole = concatenate(maps, 2)
+    whole = side_by_side(maps, 2)
     assert (whole.reshape(maps.shape) == maps).all()
     assert whole[1, :4].tolist() == maps[1, 0, 0].tolist()
 

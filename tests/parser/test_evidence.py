@@ -75,7 +75,7 @@ def test_logits_are_cosines_at_the_scale_of_each_encoder() -> None:
     )
     for m, encoder in enumerate(LOADED):
         cosine = (
-            feature @ encoders.embed_classes(encoder, taxonomy.prompts(MODALITIES[m])).T
+            feature @ encoders.class_vectors(encoder, taxonomy.prompts(MODALITIES[m])).T
         )
         assert torch.allclose(logits[0, :, m], encoder.logit_scale * cosine, atol=1e-4)
 
@@ -86,7 +86,7 @@ def test_a_class_described_by_several_sentences_is_their_mean_direction() -> Non
         ("Bell",), own_prompts={m: {"Bell": (one, other)} for m in MODALITIES}
     )
     text = ZeroShotClassifier(both, LOADED, strategy="logit").text[AUDIO]
-    mean = LOADED[AUDIO].embed_text([one, other]).mean(axis=0)
+    mean = LOADED[AUDIO].text([one, other]).mean(axis=0)
     assert np.allclose(text.numpy(), mean / np.linalg.norm(mean), atol=1e-6)
 
 

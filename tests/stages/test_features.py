@@ -73,7 +73,7 @@ def test_a_bad_file_is_recorded_and_the_rest_is_done(
     reasons = dict(outcome.failed)
     assert f"{bad.video}.mp4" in reasons[bad.video]
     assert "no file for" in reasons[gone.video]
-    statuses = Store.open(tmp_path / "store", "audio:embedded").read_statuses()
+    statuses = Store.open(tmp_path / "store", "audio:embedded").statuses()
     assert {video for video, (status, _) in statuses.items() if status == "failed"} == {
         bad.video,
         gone.video,
@@ -136,7 +136,7 @@ def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(
         some(world, 1), world.folder, tmp_path, encoders=EMBEDDED, workers=1
     )
     with (
-        Store.open(tmp_path, "audio:embedded").open_writer(),
+        Store.open(tmp_path, "audio:embedded").writing(),
         pytest.raises(MachineError, match="locked by pid"),
     ):
         stages.features(
@@ -155,6 +155,6 @@ def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(
 
 def test_a_store_of_another_encoder_is_refused(world: World) -> None:
     with pytest.raises(
-        StoreError, match=r"store of another encoder: asked for audio:clap:x"
+        StoreError, match=r"store of another encoder: it has no audio:clap:x"
     ):
         read_inputs(world.store, (("clap:x",), ("embedded",)), world.data.ids)

@@ -32,7 +32,9 @@ TINY: Mapping[str, tuple[Source, ...]] = {
     "tiny": (
         Source("labels.csv", "someone/tiny", "c0ffee1", of(LABELS)),
         Source("events.csv", "someone/tiny", "c0ffee1", of(EVENTS)),
-        Source("events.csv", "someone/tiny", "bada551", of(OLDER), beside="-legacy"),
+        Source(
+            "events.csv", "someone/tiny", "bada551", of(OLDER), folder_suffix="-legacy"
+        ),
     )
 }
 
@@ -158,7 +160,7 @@ def test_what_a_user_has_under_the_name_is_never_written_over(
         path.symlink_to(tmp_path / "nowhere")
     with pytest.raises(
         UsageError,
-        match=r"events\.csv: there is another file than the official events\.csv",
+        match=r"events\.csv: it is not the official events\.csv",
     ):
         fetch_tiny(site, tmp_path)
     assert contents(tmp_path) == (
@@ -215,7 +217,7 @@ def test_a_download_that_is_always_torn_leaves_no_short_file(
         (200, {"Content-Length": "4000"})
     ] * 3
     with pytest.raises(
-        MachineError, match=f"torn off after {len(EVENTS)} of 4000 bytes"
+        MachineError, match=f"the connection ended after {len(EVENTS)} of 4000 bytes"
     ):
         fetch_tiny(site, tmp_path)
     assert contents(tmp_path) == {"labels.csv": LABELS}

@@ -1,13 +1,19 @@
 """A finished run is never replaced in silence by a run on other tags."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from vaplan import stages
+from tests.conftest import World
+from vaplan import recipe, stages
+from vaplan.annotations import Video, read_table
 from vaplan.annotations.table import write_rows
 from vaplan.annotations.tags import read_tags
-from vaplan.errors import RunError
+from vaplan.errors import RunError, UsageError
+from vaplan.runs import Run
+from vaplan.workers import Progress
 
 EMBEDDED = (("embedded",), ("embedded",))
 
@@ -25,3 +31,118 @@ def test_other_tags_do_not_replace_a_finished_run(tmp_path: Path) -> None:
         stages.fit(now, tmp_path, run, encoders=EMBEDDED)
     kept = write_rows(tmp_path / "again.csv", read_tags(before)).read_bytes()
     assert (run / "annotations.csv").read_bytes() == kept
+
+
+@pytest.fixture
+def one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = recipe.read
+    small = ("training.epochs=1", "model.settings.hidden=8")
+
+    def read_small(name: str, *, changes: Sequence[str] = ()) -> recipe.Recipe:
+        return read(name, changes=[*changes, *small])
+
+    monkeypatch.setattr(recipe, "read", read_small)
+
+
+def write_tags(path: Path, videos: Sequence[Video]) -> Path:
+    lines = [f"{video.path},{';'.join(video.tags)}" for video in videos]
+    path.write_text("\n".join(["path,tags", *lines]) + "\n")
+    return path
+
+
+def test_videos_are_added_to_a_finished_run(
+    world: World, tmp_path: Path, one_epoch: None
+) -> None:
+    run = tmp_path / "run"
+    videos = world.data.videos
+    first = write_tags(tmp_path / "tags.csv", videos[:6])
+    more = write_tags(tmp_path / "more.csv", videos[5:8])
+    messages = list[str]()
+    encoded = list[tuple[int, int]]()
+
+    def bars(name: str, _unit: str) -> Progress | None:
+        def count(done: int, total: int, _problem: str) -> None:
+            if name == "features":
+                encoded.append((done, total))
+
+        return count
+
+    def fit(tags: Path, **options: bool) -> Run:
+        encoded.clear()
+        messages.clear()
+        trained, _ = stages.fit(
+            tags,
+            world.folder,
+            run,
+            encoders=EMBEDDED,
+            workers=1,
+            message=messages.append,
+            bars=bars,
+            **options,
+        )
+        return trained
+
+    fit(first)
+    assert encoded[-1] == (6, 6)
+    weights = (run / "model.safetensors").read_bytes()
+    fit(first)
+    assert encoded == []  # nothing has changed
+    assert (run / "model.safetensors").read_bytes() == weights
+    with pytest.raises(RunError, match="--add"):
+        fit(more)
+    fit(more, add=True)
+    assert "2 videos are new, 1 get new tags, 5 stay as they are" in messages
+    assert any("trained again" in message for message in messages)
+    assert encoded[-1] == (2, 2)
+    ids = {video.path.removesuffix(".mp4") for video in videos[:8]}
+    assert set(read_table(run / "annotations.csv").ids) == ids
+    assert (run / "model.safetensors").read_bytes() != weights
+    fit(first, overwrite=True)
+    assert (run / "model.safetensors").read_bytes() == weights
+
+
+def test_folders_are_tags(world: World, tmp_path: Path) -> None:
+    media = tmp_path / "videos"
+    for name, video in zip(("Bell/a", "Dog/b"), world.data.videos[:2], strict=True):
+        file = media / f"{name}.mp4"
+        file.parent.mkdir(parents=True)
+        shutil.copy(world.folder / video.path, file)
+    shutil.copy(media / "Bell" / "a.mp4", media / "Dog" / "a.mp4")
+    shutil.copy(media / "Bell" / "a.mp4", media / "loose.mp4")
+    said = list[str]()
+    run, failed = stages.fit(
+        media,
+        None,
+        tmp_path / "run",
+        encoders=EMBEDDED,
+        tags_from_folders=True,
+        workers=1,
+        message=said.append,
+    )
+    assert failed == ()
+    data = read_table(run.folder / "annotations.csv")
+    assert {video.video: video.tags for video in data.videos} == {
+        "Bell/a": ("Bell", "Dog"),
+        "Dog/b": ("Dog",),
+    }
+    assert said[:2] == [
+        "note: 1 media files lie in no class folder and are left out",
+        "note: 1 files are copies of others; each content is one video",
+    ]
+
+
+def test_a_folder_is_no_table_and_needs_no_other_folder(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    with pytest.raises(UsageError, match="add --tags-from-folders"):
+        stages.fit(videos, None, tmp_path / "run", encoders=EMBEDDED)
+    with pytest.raises(UsageError, match="leave --media out"):
+        stages.fit(
+            videos,
+            tmp_path,
+            tmp_path / "run",
+            encoders=EMBEDDED,
+            tags_from_folders=True,
+        )
+    with pytest.raises(UsageError, match="add --media FOLDER"):
+        stages.fit(tmp_path / "tags.csv", None, tmp_path / "run", encoders=EMBEDDED)

@@ -16,7 +16,7 @@ from vaplan.packs import LAYOUTS, PackError
 from vaplan.packs.h5 import KEY
 from vaplan.packs.pooling import mean_of_tokens
 from vaplan.stages.import_features import Imported, import_pack
-from vaplan.store import Store, find_stores
+from vaplan.store import Store, stores
 from vaplan.taxonomy import LLP, Taxonomy
 
 IDS = ("-ABCDEFGHIJ_0_10", "abcdefghijk_30_40", "zz_y-xwvuts_101.8_111.8")
@@ -69,7 +69,7 @@ def stored(store: Path, name: str, *ids: str) -> np.ndarray:
 
 
 def hashes(store: Path) -> dict[str, str]:
-    return {name: found.content_hash() for name, found in find_stores(store).items()}
+    return {name: found.content_hash() for name, found in stores(store).items()}
 
 
 def test_han_features_come_in_with_frames_averaged_to_segments(tmp_path: Path) -> None:
@@ -96,8 +96,7 @@ def test_frames_are_kept_whole_under_another_name(tmp_path: Path) -> None:
     )
     assert (stored(tmp_path / "store", names[1]).reshape(frames.shape) == frames).all()
     assert (
-        find_stores(tmp_path / "store")[names[1]].card.provenance["frames_per_segment"]
-        == 8
+        stores(tmp_path / "store")[names[1]].card.provenance["frames_per_segment"] == 8
     )
 
 
@@ -111,7 +110,7 @@ def test_tokens_become_segments_and_cannot_be_kept_whole(tmp_path: Path) -> None
     assert (stored(tmp_path / "store", "audio:legacy:clap") == expected).all()
     with pytest.raises(
         UsageError,
-        match="legacy:clap cannot be kept whole: its vectors do not belong to one second",
+        match="legacy:clap cannot be imported whole: its vectors do not belong to single",
     ):
         import_pack("valor", pack, videos(), tmp_path / "other", whole=True)
 
@@ -122,7 +121,7 @@ def test_both_packs_share_the_features_that_both_publish(tmp_path: Path) -> None
     before = hashes(tmp_path / "store")[HAN[2]]
     import_pack("valor", pack, videos(), tmp_path / "store")
     assert hashes(tmp_path / "store")[HAN[2]] == before
-    assert len(find_stores(tmp_path / "store")) == 5
+    assert len(stores(tmp_path / "store")) == 5
 
 
 @pytest.mark.parametrize("place", [".", "feats", "feats/res152", "feats/res152/.."])
@@ -149,7 +148,7 @@ def test_nothing_found_names_what_was_looked_for(tmp_path: Path) -> None:
         ("ave", r"visual_feature\.h5"),
     ):
         with pytest.raises(
-            PackError, match=rf"nothing of the {layout} pack is there: .*{place}"
+            PackError, match=rf"it contains no part of the {layout} pack: .*{place}"
         ):
             import_pack(layout, tmp_path, videos("x@0"), tmp_path / "store")
     assert not (tmp_path / "store").exists()
@@ -215,9 +214,9 @@ FAULTS = {
     "missing": "no such file",
     "shape": "shape 79 x 2048, expected 80 x 2048",
     "whole": "numbers of type int64, expected floating point numbers",
-    "wider": "numbers of type float64, the other files hold float32",
+    "wider": "numbers of type float64, the other files have float32",
     "pickle": "numbers of type object, expected floating point numbers",
-    "short": "bytes, but its header says",
+    "short": "by its header",
     "nan": "NaN, infinite or too large numbers for segment 1 of 'abcdefghijk_30_40'",
     "inf": "NaN, infinite or too large numbers for segment 1 of 'abcdefghijk_30_40'",
     "link": "no regular file",
@@ -239,7 +238,7 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
     assert FAULTS[fault] in reason
     assert "\n" not in reason
     store = Store.open(tmp_path / "store", HAN[1])
-    assert store.read_statuses()[IDS[1]] == ("failed", reason)
+    assert store.statuses()[IDS[1]] == ("failed", reason)
     told = list[tuple[int, int, str]]()
     again = import_pack(
         "han",
@@ -274,7 +273,7 @@ def test_numbers_too_large_for_single_precision_do_not_stop_the_others(
 def test_the_store_keeps_the_type_of_the_pack(tmp_path: Path, dtype: str) -> None:
     save(tmp_path / "vggish", (10, 128), dtype=dtype)
     import_pack("han", tmp_path, videos(), tmp_path / "store")
-    assert find_stores(tmp_path / "store")[HAN[0]].card.dtype == dtype
+    assert stores(tmp_path / "store")[HAN[0]].card.dtype == dtype
 
 
 def test_a_pack_without_one_sound_file_makes_no_store(tmp_path: Path) -> None:
@@ -368,7 +367,10 @@ def test_labels_stay_within_the_classes_of_the_data_set(tmp_path: Path) -> None:
     mark(pack, "CLIP", IDS[1], (0, DOG))
     data, out = videos(taxonomy=Taxonomy(("Cat", "Dog"))), tmp_path / "labels.csv"
     done = import_pack("valor", pack, data, tmp_path / "store", labels=out)
-    assert "marks 'Speech', no class of the data set" in dict(done.failed)[IDS[0]]
+    assert (
+        "labels 'Speech', which is no class of the data set"
+        in dict(done.failed)[IDS[0]]
+    )
     assert f"{IDS[1]},visual,Dog,0,1," in out.read_text()
 
 
@@ -434,7 +436,7 @@ def test_maps_are_kept_whole_under_another_name(tmp_path: Path) -> None:
     whole = stored(tmp_path / "store", "visual:legacy:ave-vgg19-maps", *CLIPS[:2])
     assert names[1] == "visual:legacy:ave-vgg19-maps"
     assert (whole.reshape(2, *maps.shape[1:]) == maps[[2, 0]].astype(np.float32)).all()
-    assert find_stores(tmp_path / "store")[names[1]].card.provenance["map_shape"] == [
+    assert stores(tmp_path / "store")[names[1]].card.provenance["map_shape"] == [
         7,
         7,
         512,
@@ -453,7 +455,7 @@ def test_a_row_that_the_file_lacks_and_a_row_with_nan_fail_alone(
         "audio_feature.h5: NaN, infinite or too large numbers for segment 4 of 'b@1'"
         in reasons["b@1"]
     )
-    assert "audio_feature.h5: it has 3 rows, but row 3 is needed" in reasons["c@3"]
+    assert "audio_feature.h5: it has no row 3, only 3 rows" in reasons["c@3"]
     assert done.done == 1
 
 
@@ -462,7 +464,7 @@ def test_a_large_file_that_is_not_what_it_should_be_stops_before_anything_is_wri
 ) -> None:
     ave(tmp_path)
     (tmp_path / "visual_feature.h5").write_bytes(b"torn")
-    with pytest.raises(PackError, match=r"visual_feature\.h5: no whole HDF5 file"):
+    with pytest.raises(PackError, match=r"visual_feature\.h5: no valid HDF5 file"):
         import_pack("ave", tmp_path, videos(*CLIPS), tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -504,7 +506,7 @@ def test_imported_features_have_no_encoder_and_labelling_says_so(
     import_pack("han", han(tmp_path / "pack"), videos(), tmp_path / "store")
     with pytest.raises(
         EncoderError,
-        match="legacy:vggish are imported features: no encoder computes them",
+        match="legacy:vggish are imported features: no encoder here makes them",
     ):
         stages.label(
             videos(),

@@ -11,7 +11,7 @@ from vaplan import encoders, parser, stages
 from vaplan import recipe as recipes
 from vaplan.arrays import VISUAL
 from vaplan.dataset import input_hashes
-from vaplan.encoders import EncodedVideo
+from vaplan.encoders import Encoded
 from vaplan.errors import StoreError, UsageError
 from vaplan.parser import Parser
 from vaplan.store import Store
@@ -46,7 +46,7 @@ def test_a_store_of_another_sampling_is_refused(
     world: World, valor: Path, other: str
 ) -> None:
     with pytest.raises(
-        StoreError, match=f"begun with --sampling valor, not {other}"
+        StoreError, match=f"started with --sampling valor, not {other}"
     ) as caught:
         stages.features(
             world.data,
@@ -102,7 +102,7 @@ def test_a_parser_takes_the_pictures_as_its_run_did(
 
     def watched(
         path: Path, listeners: list[encoders.Encoder], *, sampling: str
-    ) -> EncodedVideo:
+    ) -> Encoded:
         asked.append(sampling)
         return attempt(path, listeners, sampling=sampling)
 

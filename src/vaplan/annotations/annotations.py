@@ -1,4 +1,4 @@
-"""Annotations: the videos of a data set with tags and events, whatever file they came from."""
+"""Annotations of a data set: tags, splits and events of its videos."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ class Video:
 
     Attributes:
         video: Id.
-        tags: Classes that occur somewhere in the video.
-        path: Path of the media file in the table; may be empty.
-        split: Name of the split; may be empty.
+        tags: Names of the classes that occur in it.
+        path: Path of the media file; may be empty.
+        split: Name of its split; may be empty.
         line: Line of its first row.
     """
 
@@ -37,13 +37,16 @@ class Video:
 class Annotations:
     """Tags of every video, and events of the densely labelled videos.
 
-    The attributes that are not listed are those of `AnnotationRows`.
-
     Attributes:
         taxonomy: Classes.
         videos: Videos in file order.
-        events: Events by video. A video with an empty tuple is densely labelled and has no
-            event; a video that is not in the mapping is not densely labelled.
+        events: Events of each densely labelled video. An empty tuple means that a video has no
+            event; a video without an entry is not densely labelled.
+        source: File of the data set.
+        version: Version of the annotations.
+        files: All files of the data set.
+        segments: Number of segments of every video, if fixed.
+        localisation: Whether every segment has one class or background.
     """
 
     taxonomy: Taxonomy
@@ -57,25 +60,24 @@ class Annotations:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the videos in file order."""
+        """Return the ids in file order."""
         return tuple(video.video for video in self.videos)
 
     def by_split(self) -> dict[str, "Annotations"]:
-        """Return the videos of each split in file order; videos without a split have the name ""."""
-        names = dict.fromkeys(video.split for video in self.videos)
-        return {
-            name: self._of(tuple(video for video in self.videos if video.split == name))
-            for name in names
-        }
+        """Return the videos of each split in file order; the name of no split is empty."""
+        videos_of = defaultdict[str, list[Video]](list)
+        for video in self.videos:
+            videos_of[video.split].append(video)
+        return {split: self._of(tuple(videos)) for split, videos in videos_of.items()}
 
     def select(self, split: str) -> "Annotations":
-        """Select the videos of one split.
+        """Return the videos of a split.
 
         Args:
             split: Name of the split; empty for all videos.
 
         Raises:
-            UsageError: No video is in the split.
+            UsageError: There is no such split.
         """
         if not split:
             return self
@@ -86,7 +88,11 @@ class Annotations:
         return self._of(videos)
 
     def select_videos(self, ids: Sequence[str]) -> "Annotations":
-        """Select the videos with these ids, in this order."""
+        """Return the videos with these ids, in this order.
+
+        Args:
+            ids: Ids of the videos.
+        """
         by_id = {video.video: video for video in self.videos}
         return self._of(tuple(by_id[video] for video in ids))
 
@@ -99,7 +105,11 @@ class Annotations:
         return np.array([multi_hot(video.tags, self.taxonomy) for video in self.videos])
 
     def reference(self, segments: int) -> Bool[np.ndarray, "video time modality class"]:
-        """Return the dense labels on a grid; segments beyond the end of a video are empty."""
+        """Return the dense labels on a grid; segments beyond the end of a video are empty.
+
+        Args:
+            segments: Length of the grid.
+        """
         grids = [
             to_grid(self.events.get(video.video, ()), self.taxonomy, segments)
             for video in self.videos
@@ -107,7 +117,11 @@ class Annotations:
         return np.stack(grids)
 
     def dense_indices(self, split: str) -> list[int]:
-        """List the indices of the densely labelled videos of a split."""
+        """List the indices of the densely labelled videos of a split.
+
+        Args:
+            split: Name of the split.
+        """
         return [
             index
             for index, video in enumerate(self.videos)
@@ -124,11 +138,13 @@ class Annotations:
 
 
 def merge_rows(sheet: AnnotationRows) -> Annotations:
-    """Merge the rows of a data set into annotations; rows without an effect are left out."""
-    tags, events = (
-        defaultdict[str, list[str]](list),
-        defaultdict[str, list[Event]](list),
-    )
+    """Merge the rows of a data set into annotations; rows without an effect are left out.
+
+    Args:
+        sheet: Rows of a data set.
+    """
+    tags = defaultdict[str, list[str]](list)
+    events = defaultdict[str, list[Event]](list)
     first_row = dict[str, Row]()
     for row in sheet.own():
         first = first_row.setdefault(row.video, row)

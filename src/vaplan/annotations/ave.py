@@ -1,19 +1,20 @@
-"""AVE (audio-visual events): 4,143 clips of ten seconds, each with one audio-visual event.
+"""AVE (audio-visual events): 4,143 ten-second clips, each with one event that is audible and
+visible.
 
-A clip's id is `<YouTube id>@<line>`: the line of Annotations.txt, counted from 0, by which the
-orders of the splits name a clip. 45 YouTube ids occur in more than one line.
-
-Source: Tian, Shi, Li, Duan, Xu, ECCV 2018, arXiv 1803.08842; the files published with it.
+A clip's id is `<YouTube id>@<line>`, the 0-based line of Annotations.txt that the split orders
+index, because 45 YouTube ids occur in more than one line.
+Source: Tian, Shi, Li, Duan, Xu, ECCV 2018 (arXiv 1803.08842); the files published with it.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.fields import check_id, number
 from vaplan.annotations.rows import BOTH, AnnotationRows, Issue, Row
-from vaplan.annotations.table import check_id, number
 from vaplan.errors import AnnotationError, MissingExtra, UsageError, unknown
 from vaplan.reading import plain_text
 from vaplan.taxonomy import AVE
@@ -22,7 +23,10 @@ ANNOTATIONS = "Annotations.txt"
 SPLITS = ("train", "val", "test")
 FIELDS = ("class", "YouTube id", "quality", "onset", "offset")
 CLIP_SECONDS = 10
-# `background@<row>`: clips without an event, published as features only
+LONGEST_LINE_NUMBER = 9  # digits
+MOST_CLIPS = 1_000_000  # in one file
+FETCH = "fetch it again: `vaplan data fetch ave DIR`"
+# `background@<row>`: clips that hold no event, published as features alone
 BACKGROUND = "background"
 BACKGROUND_FILES = (
     "labels_noisy.h5",
@@ -35,18 +39,14 @@ VERSIONS = {
 
 
 def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
-    """Read Annotations.txt and the orders of the splits, `*_order.h5` or `*_order.txt`.
+    """Read Annotations.txt and the orders of the splits (`*_order.h5` or `*_order.txt`) of a
+    folder.
 
-    The background clips are in split `train` if one of their h5 files is in the folder.
+    The background clips belong to split `train` where one of their h5 files lies in the folder.
 
     Args:
         folder: Folder of the official files.
         annotations: Must be empty: there is one version.
-
-    Raises:
-        AnnotationError: A file is missing or has another format.
-        UsageError: A version is given.
-        MissingExtra: A file is h5, and h5py is not installed.
     """
     if annotations:
         raise UsageError(
@@ -98,13 +98,13 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
 
 
 def recording(video: str) -> str:
-    """Return the YouTube id of a clip; a background clip is its own recording."""
+    """The YouTube id of a clip; a background clip is its own."""
     name, _, _ = video.rpartition("@")
     return video if name == BACKGROUND else name
 
 
 def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
-    """Yield the rows of one line: the clip's weak label, and its event in both modalities."""
+    """One line: the clip's weak label, and its event in both modalities."""
     line, fields = index + 1, text.split("&")
     if len(fields) != len(FIELDS):
         what = f"{len(fields)} fields, expected {len(FIELDS)}: {'&'.join(FIELDS)}"
@@ -128,7 +128,7 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
 
 
 def _order_file(folder: Path, split: str) -> Path:
-    """Return the file with the order of a split: the published one (h5), or text."""
+    """The order of a split, as published (h5) or as text."""
     paths = [
         path
         for suffix in ("h5", "txt")
@@ -145,7 +145,7 @@ def _order_file(folder: Path, split: str) -> Path:
 
 
 def _splits(orders: dict[str, Path], clips: int) -> list[str]:
-    """Return the split of every line; each line belongs to exactly one."""
+    """The split of every line; each belongs to exactly one."""
     splits: list[str] = [""] * clips
     for split, path in orders.items():
         for position, index in enumerate(read_order(path), start=1):
@@ -169,10 +169,14 @@ def _splits(orders: dict[str, Path], clips: int) -> list[str]:
 
 
 def read_order(path: Path) -> list[int]:
-    """Read the lines of Annotations.txt that form a split, counted from 0."""
+    """The 0-based lines of Annotations.txt that make a split."""
     if path.suffix == ".h5":
         with _dataset(path, "order") as order:
-            return [int(index) for index in order]
+            if len(order.shape) != 1 or order.dtype.kind not in "iu":
+                raise AnnotationError(
+                    "'order' is no list of whole numbers", file=path, fix=FETCH
+                )
+            return [int(index) for index in order[:]]
     lines = plain_text(path).splitlines()
     return [
         _whole(path, number, text)
@@ -182,7 +186,9 @@ def read_order(path: Path) -> list[int]:
 
 
 def _whole(path: Path, line: int, text: str) -> int:
-    if not text.strip().isdecimal():
+    digits = text.strip()
+    is_whole = digits.isascii() and digits.isdecimal()
+    if not is_whole or len(digits) > LONGEST_LINE_NUMBER:
         raise AnnotationError(
             f"{text.strip()!r} is no line number",
             file=path,
@@ -198,8 +204,8 @@ def _count(path: Path) -> int:
 
 
 @contextmanager
-def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
-    """Open one data set of an h5 file."""
+def _dataset(path: Path, key: str) -> Iterator[Any]:
+    """Yield a data set of an h5 file, which is not read yet and has an entry a clip."""
     try:
         import h5py
     except ImportError as error:
@@ -208,16 +214,22 @@ def _dataset(path: Path, key: str) -> Iterator[Sequence[int]]:
         ) from error
     try:
         with h5py.File(path, "r") as file:
-            yield file[key]
-    except (OSError, KeyError) as error:
-        fix = "fetch it again: `vaplan data fetch ave DIR`"
+            link = file.get(key, getlink=True)
+            dataset: Any = file[key] if isinstance(link, h5py.HardLink) else None
+            is_dataset = isinstance(dataset, h5py.Dataset) and bool(dataset.shape)
+            if not is_dataset or dataset.is_virtual or dataset.external:
+                raise ValueError("it is not an array in this file")
+            if len(dataset) > MOST_CLIPS:
+                raise ValueError(f"it has more than {MOST_CLIPS:,} entries")
+            yield dataset
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise AnnotationError(
-            f"no dataset {key!r} can be read: {error}", file=path, fix=fix
+            f"no dataset {key!r} can be read: {error}", file=path, fix=FETCH
         ) from error
 
 
 def _several(path: Path, rows: Sequence[Row]) -> Iterator[Issue]:
-    """List YouTube ids that occur in more than one line."""
+    """YouTube ids in more than one line."""
     lines: dict[str, list[int]] = {}
     for row in rows:
         if row.modality:

@@ -1,21 +1,27 @@
-"""Issues of a data set, each with its file and line. Nothing is repaired, nothing is hidden."""
+"""Issues of a data set, by kind, with the file and the line; nothing is changed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations
+from pathlib import Path
 
 from vaplan.annotations.rows import AnnotationRows, Issue, Row
 
 
 def find_issues(sheet: AnnotationRows) -> tuple[Issue, ...]:
-    """List the issues of the rows, after the issues that the reader found."""
+    """List the issues of the reader and of the rows.
+
+    Args:
+        sheet: Rows of a data set.
+    """
     events = [row for row in sheet.rows if row.modality]
     return (
         *sheet.issues,
         *unknown_ids(sheet),
         *empty_events(events),
         *late_events(events, sheet.segments),
-        *repeated(sheet.rows),
+        *times_without_modality(sheet.rows),
+        *repeated_rows(sheet.rows),
         *self_overlaps(events),
         *outside_tags(sheet.own()),
         *tags_without_event(sheet),
@@ -24,21 +30,27 @@ def find_issues(sheet: AnnotationRows) -> tuple[Issue, ...]:
 
 
 def unknown_ids(sheet: AnnotationRows) -> Iterator[Issue]:
-    """List videos that have rows but are not in the data set; their rows are left out."""
-    strangers = defaultdict[str, list[Row]](list)
+    """Yield videos that the data set does not list; their rows are left out.
+
+    Args:
+        sheet: Rows of a data set.
+    """
+    unknown = defaultdict[str, list[Row]](list)
     for row in sheet.rows:
         if sheet.listed is not None and row.video not in sheet.listed:
-            strangers[row.video].append(row)
-    for video, rows in strangers.items():
-        lines_by_file = "; ".join(
-            f"{name}: {lines}" for name, lines in _lines(rows).items()
-        )
-        what = f"{video} is in no split and its rows are left out ({lines_by_file})"
+            unknown[row.video].append(row)
+    for video, rows in unknown.items():
+        lines = [f"{name}: {text}" for name, text in _lines(rows).items()]
+        what = f"{video} is in no split and its rows are left out ({'; '.join(lines)})"
         yield Issue("unknown id", what, video, rows[0].file, rows[0].line)
 
 
 def empty_events(events: Iterable[Row]) -> Iterator[Issue]:
-    """List events that end at their onset or before; they mark nothing."""
+    """Yield events without a duration; they mark no segment.
+
+    Args:
+        events: Rows of events.
+    """
     for row in events:
         onset, offset = row.span
         if onset >= offset:
@@ -47,7 +59,7 @@ def empty_events(events: Iterable[Row]) -> Iterator[Issue]:
 
 
 def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Issue]:
-    """List events that exceed the end of the video; they are cut there.
+    """Yield events that exceed the end of the video; they are cut there.
 
     Args:
         events: Rows of events.
@@ -62,25 +74,52 @@ def late_events(events: Iterable[Row], segments: int | None) -> Iterator[Issue]:
             )
 
 
-def repeated(rows: Iterable[Row]) -> Iterator[Issue]:
-    """List rows that repeat an event, or a tag of a video."""
-    first: dict[tuple[object, ...], Row] = {}
+def times_without_modality(rows: Iterable[Row]) -> Iterator[Issue]:
+    """Yield files whose events have no modality; they are tags of their videos.
+
+    Args:
+        rows: Rows of a data set.
+    """
+    rows_of = defaultdict[Path, list[Row]](list)
     for row in rows:
-        if row.class_name:
-            earlier_row = first.setdefault(
-                (row.video, row.modality, row.class_name, row.onset, row.offset), row
-            )
-            if earlier_row is not row:
-                kind = "duplicate event" if row.modality else "repeated tag"
-                yield _at(row, kind, f"as in line {earlier_row.line}")
+        if row.onset is not None and not row.modality:
+            rows_of[row.file].append(row)
+    for file, timed in rows_of.items():
+        what = (
+            f"{len(timed)} rows have times and no modality, so they count as tags of their "
+            "videos; for dense labels add a column modality with audio, visual or both"
+        )
+        yield Issue(
+            "times without a modality", what, timed[0].video, file, timed[0].line
+        )
+
+
+def repeated_rows(rows: Iterable[Row]) -> Iterator[Issue]:
+    """Yield events and tags that are repeated.
+
+    Args:
+        rows: Rows of a data set.
+    """
+    first = dict[tuple[object, ...], Row]()
+    for row in rows:
+        if not row.class_name:
+            continue
+        content = (row.video, row.modality, row.class_name, row.onset, row.offset)
+        earlier = first.setdefault(content, row)
+        if earlier is not row:
+            kind = "duplicate event" if row.modality else "repeated tag"
+            yield _at(row, kind, f"as in line {earlier.line}")
 
 
 def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
-    """List events that overlap or touch another of the same class; they are merged.
+    """Yield events of one class, modality and video that overlap or touch; they are merged.
 
-    The events of a class in one modality of a video are sorted by onset and offset, without
-    duplicates and events of no length. An event overlaps if it begins before the latest end
-    so far; it touches if it begins there.
+    The events are ordered by onset and offset, without exact duplicates and events without a
+    duration. An event that starts before the latest end so far overlaps; one that starts at it
+    touches.
+
+    Args:
+        events: Rows of events.
     """
     groups = defaultdict[tuple[str, str, str], dict[tuple[float, float], Row]](dict)
     for row in events:
@@ -91,48 +130,57 @@ def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
         for (onset, offset), row in sorted(spans.items(), key=lambda item: item[0]):
             if onset <= end:
                 kind = "self-overlap" if onset < end else "touching events"
-                yield _at(
-                    row,
-                    kind,
-                    f"from {onset:g} s on, where another goes on until {end:g} s",
-                )
+                what = f"starts at {onset:g} s, another one ends at {end:g} s"
+                yield _at(row, kind, what)
             end = max(end, offset)
 
 
 def outside_tags(rows: Iterable[Row]) -> Iterator[Issue]:
-    """List events of classes outside the tags of their video."""
+    """Yield events of classes outside the tags of their video.
+
+    Args:
+        rows: Rows of a data set.
+    """
     rows = list(rows)
     tags = _tags(rows)
     for row in rows:
-        if row.modality and row.video in tags and row.class_name not in tags[row.video]:
-            yield _at(
-                row,
-                "class outside the tags",
-                f"the tags are {', '.join(tags[row.video])}",
-            )
+        if not row.modality or row.video not in tags:
+            continue
+        names = tags[row.video]
+        if row.class_name not in names:
+            yield _at(row, "class outside the tags", f"the tags are {', '.join(names)}")
 
 
 def tags_without_event(sheet: AnnotationRows) -> Iterator[Issue]:
-    """List tags of densely labelled videos without an event of that class."""
+    """Yield tags of densely labelled videos without an event of that class.
+
+    Args:
+        sheet: Rows of a data set.
+    """
     rows = sheet.own()
     split = {row.video: row.split for row in rows if row.split}
-    labelled = {
-        row.video
-        for row in rows
-        if row.modality or not row.class_name or split.get(row.video) in sheet.labelled
-    }
-    marked = {(row.video, row.class_name) for row in rows if row.marks}
-    for row in {
-        (row.video, row.class_name): row
-        for row in rows
-        if not row.modality and row.class_name
-    }.values():
-        if row.video in labelled and (row.video, row.class_name) not in marked:
-            yield _at(row, "tag without an event", "nowhere heard or seen")
+    labelled = set[str]()
+    with_event = set[tuple[str, str]]()
+    tags = dict[tuple[str, str], Row]()
+    for row in rows:
+        key = row.video, row.class_name
+        if row.modality or not row.class_name or split.get(row.video) in sheet.labelled:
+            labelled.add(row.video)
+        if row.marks:
+            with_event.add(key)
+        if row.class_name and not row.modality:
+            tags[key] = row
+    for key, row in tags.items():
+        if row.video in labelled and key not in with_event:
+            yield _at(row, "tag without an event", "no event in either modality")
 
 
 def leaks(sheet: AnnotationRows) -> Iterator[Issue]:
-    """List recordings with clips in two splits."""
+    """Yield recordings with clips in two splits.
+
+    Args:
+        sheet: Rows of a data set.
+    """
     clips = defaultdict[str, dict[str, Row]](dict)
     for row in sheet.own():
         if row.split:
@@ -154,14 +202,15 @@ def _tags(rows: Iterable[Row]) -> dict[str, list[str]]:
 
 
 def _lines(rows: Iterable[Row]) -> dict[str, str]:
-    """Return the lines of rows as text, by file name."""
+    """Describe the lines of rows, by file name."""
     lines = defaultdict[str, list[int]](list)
     for row in rows:
         lines[row.file.name].append(row.line)
-    return {
-        name: f"line{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-        for name, numbers in lines.items()
-    }
+    texts = dict[str, str]()
+    for name, numbers in lines.items():
+        word = "lines" if len(numbers) > 1 else "line"
+        texts[name] = f"{word} {', '.join(map(str, numbers))}"
+    return texts
 
 
 def _at(row: Row, kind: str, what: str) -> Issue:

@@ -6,7 +6,6 @@ that the label is 1. The second is not an estimate: its rows include absent clas
 file of the same name marks it, so that it is never read as labels.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from vaplan.annotations.table import read as read_table
 from vaplan.annotations.table import read_rows, write_rows
 from vaplan.errors import AnnotationError
 from vaplan.modalities import MODALITIES
+from vaplan.reading import json_object
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_json
 
@@ -71,7 +71,7 @@ def read_labels(
         AnnotationError: The table holds label probabilities, or lacks a video.
     """
     refuse_label_probability(table)
-    labels = read_table(table, taxonomy=data.taxonomy)
+    labels = read_table(table, taxonomy=data.taxonomy, needs_modality=True)
     missing = [video for video in data.ids if video not in labels.events]
     if missing:
         raise AnnotationError(
@@ -110,7 +110,13 @@ def refuse_label_probability(table: Path) -> None:
     details = details_path(table)
     if not details.is_file():
         return
-    if json.loads(details.read_text(encoding="utf-8")).get(PROBABILITY_KEY):
+    content = json_object(
+        details,
+        what="the description of a table of labels",
+        fix="delete it, or make the labels again",
+        error=AnnotationError,
+    )
+    if content.get(PROBABILITY_KEY):
         raise AnnotationError(
             "it holds label probabilities: a row for every tag and segment",
             file=table,
@@ -139,7 +145,7 @@ def read_label_probability(
     probability = np.full(shape, np.nan, dtype=np.float32)
     index_of = {video: index for index, video in enumerate(data.ids)}
     videos = set[str]()
-    for row in read_rows(table, taxonomy=data.taxonomy).rows:
+    for row in read_rows(table, taxonomy=data.taxonomy, needs_modality=True).rows:
         videos.add(row.video)
         if row.video in index_of and row.modality:
             if row.score is None or not 0 <= row.score <= 1:
@@ -149,10 +155,20 @@ def read_label_probability(
                     line=row.line,
                     fix="make the table with `vaplan label --label-probability`",
                 )
-            modality = MODALITIES.index(row.modality)
             segment = int(row.onset or 0)
+            if segment >= mask.shape[1]:
+                raise AnnotationError(
+                    f"segment {segment} is past the end: the longest video has "
+                    f"{mask.shape[1]} segments",
+                    file=table,
+                    line=row.line,
+                    fix="make the table again on this data set and store",
+                )
             class_index = data.taxonomy.index(row.class_name)
-            probability[index_of[row.video], segment, modality, class_index] = row.score
+            for modality in map(MODALITIES.index, row.modalities):
+                probability[index_of[row.video], segment, modality, class_index] = (
+                    row.score
+                )
     _check_complete(table, data, videos, ~np.isnan(probability))
     return torch.from_numpy(np.nan_to_num(probability))
 

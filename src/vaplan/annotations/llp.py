@@ -1,10 +1,9 @@
-"""LLP (Look, Listen and Parse): 11,849 clips of ten seconds.
+"""LLP (Look, Listen and Parse): 11,849 ten-second clips, weak labels for all, dense labels for
+val and test.
 
-All clips have weak labels; those of val and test have dense labels too. The audio annotations
-exist in two versions: three rows were corrected in April 2024, and earlier papers used the
-older ones.
-
-Source: Tian, Li, Xu, ECCV 2020, arXiv 2007.10558; the files published with it.
+Source: Tian, Li, Xu, ECCV 2020 (arXiv 2007.10558); the files published with it. Its audio
+annotations exist in two
+versions: three rows were corrected in April 2024, papers from before used the older ones.
 """
 
 import hashlib
@@ -13,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations
+from vaplan.annotations.fields import check_id, seconds
 from vaplan.annotations.media_files import YOUTUBE_ID_LENGTH
 from vaplan.annotations.rows import AnnotationRows, Issue, Row
-from vaplan.annotations.table import check_text, seconds
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.reading import csv_text
 from vaplan.taxonomy import LLP
@@ -27,7 +26,7 @@ SPLITS = {
 }
 LABELLED = ("val", "test")
 DENSE = {"audio": "AVVP_eval_audio.csv", "visual": "AVVP_eval_visual.csv"}
-FULL = "AVVP_dataset_full.csv"  # all clips again; some copies of LLP lack it
+FULL = "AVVP_dataset_full.csv"  # all clips again; not everybody ships it
 CLIP_SECONDS = 10
 VERSIONS = {
     "corrected": "c422c2f5b759dc34edfafc472f63ac8f411055048140ba11e480a66451c5f840",
@@ -40,14 +39,9 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     """Read the official files of a folder.
 
     Args:
-        folder: Folder of the official files.
-        annotations: Version of the audio annotations: `corrected` or `legacy`, in the folder
-            or in its sibling `FOLDER-legacy`; or a file of the same format. By default those
-            of the folder.
-
-    Raises:
-        AnnotationError: A file is missing or has another format.
-        UsageError: The version does not exist.
+        annotations: Which audio annotations: `corrected` or `legacy`, in the folder or in its
+            sibling `FOLDER-legacy`; or a file of the same format. By default those of the folder,
+            whichever they are.
     """
     if not folder.is_dir():
         raise AnnotationError(
@@ -173,7 +167,7 @@ def _events(path: Path, modality: str) -> Iterator[Row]:
 
 
 def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and fields of a tab-separated file with exactly these columns."""
+    """The rows of a tab-separated file with exactly these columns."""
     header, lines = csv_text(path, delimiter="\t")
     if tuple(header) != columns:
         what = f"the columns are {', '.join(header)}; expected {', '.join(columns)}, apart by tabs"
@@ -189,17 +183,18 @@ def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str
             raise AnnotationError(
                 what, file=path, line=line, fix="separate the fields by tabs"
             )
-        if not values[0]:
-            raise AnnotationError(
-                "a row without a video id", file=path, line=line, fix="name the video"
-            )
-        check_text("filename", values[0], file=path, line=line)
+        check_id(values[0], file=path, line=line)
         yield line, values
 
 
 def _check_class(name: str, path: Path, line: int) -> None:
     if name not in LLP.classes:
-        raise AnnotationError(unknown("class", name, LLP.classes), file=path, line=line)
+        raise AnnotationError(
+            unknown("class", name, LLP.classes),
+            file=path,
+            line=line,
+            fix="fetch the official file: `vaplan data fetch llp DIR`",
+        )
 
 
 def _refuse_conflicts(listed: Iterable[Row]) -> None:
@@ -218,7 +213,7 @@ def _refuse_conflicts(listed: Iterable[Row]) -> None:
 
 
 def _odd_ids(listed: Iterable[Row]) -> Iterator[Issue]:
-    """List ids that are not `<YouTube id>_<start>_<end>` in whole seconds; they are unchanged."""
+    """Ids that are not `<YouTube id>_<start>_<end>` in whole seconds; they are kept as they are."""
     for row in {row.video: row for row in listed}.values():
         parts = ID.fullmatch(row.video)
         if parts is None:

@@ -1,7 +1,8 @@
-"""Rows of a data set before they are merged: the common form that every reader returns."""
+"""What the files of a data set say, row by row, before anything is merged: the common form that
+every reader makes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vaplan.modalities import MODALITIES
@@ -14,8 +15,9 @@ BOTH = "both"  # stands for one row in each modality
 class Row:
     """One row; `file` and `line` are where it was read.
 
-    With a modality and times it is an event, with a class alone a weak label; without a class it
-    says that the video was looked at.
+    With a modality and times it is an event. Without a modality it is a weak label, even with
+    times, which then say when the class occurs but not whether it is heard or seen. Without a
+    class it says that the video was looked at.
     """
 
     video: str
@@ -31,7 +33,7 @@ class Row:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Onset and offset of an event, in seconds."""
+        """Onset and offset in seconds, of an event."""
         assert self.onset is not None
         assert self.offset is not None
         return self.onset, self.offset
@@ -43,7 +45,7 @@ class Row:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities of an event."""
+        """The modalities an event is in."""
         return MODALITIES if self.modality == BOTH else (self.modality,)
 
 
@@ -77,6 +79,7 @@ class AnnotationRows:
             localisation).
         recording: Which recording a video was cut from, to tell whether two splits share one.
         issues: What the reader itself noticed.
+        columns: What the columns of a table mean, by their names; "" for one that is not used.
     """
 
     source: Path
@@ -90,9 +93,10 @@ class AnnotationRows:
     localisation: bool = False
     recording: Callable[[str], str] = itself
     issues: tuple[Issue, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def own(self) -> list[Row]:
-        """Return the rows of videos that belong to the data set."""
+        """The rows of videos that belong to the data set."""
         return [
             row for row in self.rows if self.listed is None or row.video in self.listed
         ]

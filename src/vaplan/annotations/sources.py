@@ -9,7 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from vaplan.annotations import ave, llp, table
+from vaplan.annotations import (
+    activitynet,
+    audioset,
+    ave,
+    dcase,
+    llp,
+    ovave,
+    table,
+    vggsound,
+    vggsounder,
+)
 from vaplan.annotations.annotations import Annotations, merge_rows
 from vaplan.annotations.rows import AnnotationRows
 from vaplan.errors import UsageError, unknown
@@ -31,7 +41,17 @@ def _read_table(path: Path, *, annotations: str = "") -> AnnotationRows:
     return table.read_rows(path)
 
 
-READERS: Mapping[str, Reader] = {"ave": ave.read, "llp": llp.read, "table": _read_table}
+READERS: Mapping[str, Reader] = {
+    "activitynet": activitynet.read,
+    "audioset": audioset.read,
+    "ave": ave.read,
+    "dcase": dcase.read,
+    "llp": llp.read,
+    "ovave": ovave.read,
+    "table": _read_table,
+    "vggsound": vggsound.read,
+    "vggsounder": vggsounder.read,
+}
 
 
 def read_source(

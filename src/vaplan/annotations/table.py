@@ -1,23 +1,23 @@
-"""The one table: `video, modality, class, onset, offset, score`, and optionally `path, split`;
-CSV or Parquet.
+"""The one table: `video, modality, class, onset, offset, score, path, split`; CSV or Parquet.
 
-A row with a modality and times is an event; a row with a class alone is a weak label; a row with
-no class says that the video was looked at. Every field is read as text first, so nothing turns
-into a missing value by chance.
+Only the video and the class (or a list of tags) must be there; `columns` lists the header names
+that are understood. A row with a modality and times is an event; a row with a class alone is a
+weak label, and so is a row with times in a table without modalities; a row with no class says
+that the video was looked at.
 """
 
 import csv
 import io
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations, merge_rows
+from vaplan.annotations.columns import TIMES, Cells, Columns, read_columns, video_id
+from vaplan.annotations.fields import check_id, check_text, number, seconds
 from vaplan.annotations.rows import BOTH, AnnotationRows, Row
+from vaplan.annotations.tags import read_tags
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.modalities import MODALITIES
-from vaplan.reading import csv_text
 from vaplan.taxonomy import Taxonomy, from_names, read_task, read_taxonomy
 from vaplan.timeline import Event
 from vaplan.writing import write_atomically, write_text
@@ -25,12 +25,6 @@ from vaplan.writing import write_atomically, write_text
 COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 OPTIONAL = ("path", "split")
 SUFFIXES = (".csv", ".parquet")
-DELIMITERS = ",;\t|"
-NOT_A_NAME = frozenset(
-    "nan null none na n/a #n/a <na>".split()
-)  # what other programs write for an empty cell
-LONGEST_ID = 1_000
-LONGEST_SECONDS = 48 * 3600.0  # of a video; larger times are typing errors
 TAXONOMY_SUFFIXES = (".taxonomy.yaml", ".taxonomy.yml", ".taxonomy.csv")
 
 
@@ -40,9 +34,7 @@ def event_rows(
     """Make the rows of one video; a video without events has one empty row.
 
     Args:
-        video: Id of the video.
-        events: Events of the video.
-        together: Write one row for the two modalities; every event must be in both.
+        together: Every event is in both modalities alike; write one row for the two.
     """
     written_events = [e for e in events if not together or e.modality == MODALITIES[0]]
     rows = [
@@ -60,7 +52,7 @@ def event_rows(
 
 
 def check_suffix(path: Path) -> Path:
-    """Check that the name of a table ends with `.csv` or `.parquet`, and return its path."""
+    """The path of a table that is to be written, or an error."""
     if path.suffix not in SUFFIXES:
         raise UsageError(
             f"a table cannot end with {path.suffix!r}",
@@ -115,28 +107,56 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), path)
 
 
-def read(path: Path | str, *, taxonomy: Taxonomy | None = None) -> Annotations:
+def read(
+    path: Path | str,
+    *,
+    taxonomy: Taxonomy | None = None,
+    needs_modality: bool = False,
+) -> Annotations:
     """Read a table as annotations; see `read_rows`.
 
     Args:
         path: Table, CSV or Parquet.
         taxonomy: Classes to expect; by default from the taxonomy file or the rows.
+        needs_modality: The table must say in which modality its events are.
+
+    Raises:
+        AnnotationError: A column is missing, or a row cannot be right.
     """
-    return merge_rows(read_rows(Path(path), taxonomy=taxonomy))
+    return merge_rows(
+        read_rows(Path(path), taxonomy=taxonomy, needs_modality=needs_modality)
+    )
 
 
 def read_rows(
-    path: Path, *, taxonomy: Taxonomy | None = None, may_be_empty: bool = False
+    path: Path,
+    *,
+    taxonomy: Taxonomy | None = None,
+    may_be_empty: bool = False,
+    needs_modality: bool = False,
 ) -> AnnotationRows:
     """Read and check every row; errors give the file, the line, the value and a fix.
 
     Args:
+        path: Table, CSV or Parquet.
         taxonomy: The classes to expect. Without it they come from the file beside the table with
             the same name and the ending `.taxonomy.yaml` or `.taxonomy.csv`, which also says
             whether the task is localisation; without that, they are the table's own, sorted.
         may_be_empty: A table of results may hold a header alone.
+        needs_modality: A table of results or of labels of segments must say in which modality
+            its events are.
+
+    Raises:
+        AnnotationError: A column is missing, or a row cannot be right.
     """
-    rows = list(_rows(path))
+    columns, rows = _rows(path)
+    if needs_modality and "modality" not in columns:
+        raise AnnotationError(
+            f"column 'modality' is missing; columns: {', '.join(columns.header)}",
+            file=path,
+            line=1,
+            fix=f"add it, with {MODALITIES[0]}, {MODALITIES[1]} or {BOTH} for each event",
+        )
     if not rows and not may_be_empty:
         raise AnnotationError(
             "the table has no rows", file=path, fix="add one row per label"
@@ -159,6 +179,7 @@ def read_rows(
         localisation=taxonomy_path is not None
         and read_task(taxonomy_path) == "localisation",
         recording=lambda video: path_of.get(video, video),
+        columns=columns.names(),
     )
 
 
@@ -232,67 +253,22 @@ def _check_agreement(path: Path, rows: Iterable[Row]) -> None:
                 )
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    """Yield every checked row (Parquet: lines count from 2, as in a CSV)."""
-    header, lines = (
-        _parquet_text(path) if path.suffix == ".parquet" else _delimited(path)
-    )
-    absent = [name for name in COLUMNS if name not in header]
-    if absent:
-        what = f"column {absent[0]!r} is missing; found: {', '.join(header)}"
-        raise AnnotationError(
-            what, file=path, line=1, fix=f"name the columns {','.join(COLUMNS)}"
-        )
-    twice = [name for name in (*COLUMNS, *OPTIONAL) if header.count(name) > 1]
-    if twice:
-        raise AnnotationError(
-            f"column {twice[0]!r} stands there twice",
-            file=path,
-            line=1,
-            fix="keep one of the two",
-        )
-    for line, values in lines:
-        if len(values) != len(header):
-            what = f"{len(values)} fields where the header has {len(header)}"
-            raise AnnotationError(
-                what, file=path, line=line, fix="quote fields that hold commas"
-            )
-        yield _row(path, line, dict(zip(header, values, strict=True)))
+def _rows(path: Path) -> tuple[Columns, Sequence[Row]]:
+    """Read the columns and every checked row."""
+    columns, lines = read_columns(path)
+    if "tags" in columns:
+        return columns, read_tags(path)
+    has_modality = "modality" in columns
+    rows = [_row(path, line, cells, has_modality) for line, cells in lines]
+    return columns, rows
 
 
-def _delimited(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The file by the first delimiter that shows the column `video`; spreadsheets write several."""
-    for delimiter in DELIMITERS:
-        header, lines = csv_text(path, delimiter=delimiter)
-        if len(header) > 1 and COLUMNS[0] in header:
-            return header, lines
-    return csv_text(path)
-
-
-def _parquet_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowException) as error:
-        raise AnnotationError(
-            f"not a Parquet table: {error}", file=path, fix="check the path"
-        ) from error
-    columns = [
-        ["" if v is None else str(v) for v in column.to_pylist()]
-        for column in table.columns
-    ]
-    return table.column_names, (
-        (n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=2)
-    )
-
-
-def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
+def _row(path: Path, line: int, cells: Cells, has_modality: bool) -> Row:
     def fail(what: str, fix: str) -> AnnotationError:
         return AnnotationError(what, file=path, line=line, fix=fix)
 
-    video, modality, name = cells["video"], cells["modality"], cells["class"]
+    video, name = video_id(cells), cells["class"]
+    modality = cells.get("modality", "")
     check_id(video, file=path, line=line)
     for column in ("class", *OPTIONAL):
         check_text(column, cells.get(column, ""), file=path, line=line)
@@ -302,148 +278,35 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
             "leave it empty for a weak label",
         )
     onset, offset = (
-        seconds(key, cells[key], file=path, line=line) for key in ("onset", "offset")
+        seconds(key, cells.get(key, ""), file=path, line=line) for key in TIMES
     )
-    score = (
-        number("score", cells["score"], file=path, line=line)
-        if cells["score"]
-        else None
-    )
-    if modality:
+    has_times = onset is not None or offset is not None
+    if modality or has_times:
         if not name or onset is None or offset is None:
             raise fail(
                 "an event needs class, onset and offset",
-                "fill them, or empty the modality for a weak label",
+                "fill them, or empty modality and times for a weak label",
             )
         if onset >= offset:
             raise fail(
                 f"onset {onset:g} s must come before offset {offset:g} s",
                 "swap them or delete the row",
             )
-    elif onset is not None or offset is not None:
+    if has_times and has_modality and not modality:
         raise fail(
             "times without a modality",
             f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}",
         )
+    score = cells.get("score", "")
     return Row(
         video,
         modality,
         name,
         onset,
         offset,
-        score,
+        number("score", score, file=path, line=line) if score else None,
         cells.get("path", ""),
         cells.get("split", ""),
         line,
         path,
     )
-
-
-def check_id(video: str, *, file: Path, line: int) -> None:
-    """Check the grammar of a video id.
-
-    An id is printable text of at most 1,000 characters. It may be a path such as
-    `2019/beach/0001`, but it does not begin or end with `/` and has no part `.` or `..`.
-
-    Args:
-        video: Id of the video.
-        file: File, for errors.
-        line: Line, for errors.
-
-    Raises:
-        AnnotationError: The id cannot be used.
-    """
-    if not video:
-        raise AnnotationError(
-            "a row without a video id", file=file, line=line, fix="name the video"
-        )
-    has_wrong_part = any(part in ("", ".", "..") for part in video.split("/"))
-    is_usable = video.isprintable() and "\\" not in video and not has_wrong_part
-    if not is_usable or len(video) > LONGEST_ID:
-        raise AnnotationError(
-            f"video id {video[:60]!r} cannot be used",
-            file=file,
-            line=line,
-            fix="use letters, digits, '-', '_' and '.', and '/' between folders",
-        )
-    if video.casefold() in NOT_A_NAME:
-        raise AnnotationError(
-            f"video id {video!r} stands for an empty cell",
-            file=file,
-            line=line,
-            fix="name the video",
-        )
-
-
-def check_text(column: str, text: str, *, file: Path, line: int) -> None:
-    """A class, a path or a split is printable and not another program's word for nothing.
-
-    Args:
-        column: Name of the column, for errors.
-        text: Text of the field.
-        file: File, for errors.
-        line: Line, for errors.
-    """
-    if not text.isprintable():
-        what = f"{column} {text[:60]!r} holds control characters"
-        raise AnnotationError(what, file=file, line=line, fix="write plain text")
-    if text.casefold() in NOT_A_NAME:
-        what = f"{column} is {text!r}, which other programs write for an empty cell"
-        raise AnnotationError(
-            what, file=file, line=line, fix="leave it empty, or use another name"
-        )
-
-
-def seconds(column: str, text: str, *, file: Path, line: int) -> float | None:
-    """Read a time in seconds from a field that may be empty.
-
-    Args:
-        column: Name of the column, for errors.
-        text: Text of the field.
-        file: File, for errors.
-        line: Line, for errors.
-
-    Raises:
-        AnnotationError: The time is negative, longer than 48 hours, or not a number.
-    """
-    if not text:
-        return None
-    expected = f"a number of seconds from 0 to {LONGEST_SECONDS:,.0f} (48 hours)"
-    value = number(column, text, file=file, line=line, expected=expected)
-    if not 0 <= value <= LONGEST_SECONDS:
-        raise AnnotationError(
-            f"{column} is {text!r}, expected {expected}",
-            file=file,
-            line=line,
-            fix="write a plain number such as 3.5",
-        )
-    return value
-
-
-def number(
-    column: str, text: str, *, file: Path, line: int, expected: str = "a number"
-) -> float:
-    """Read a finite number, written with ASCII digits.
-
-    Args:
-        column: Name of the column, for errors.
-        text: Text of the field.
-        file: File, for errors.
-        line: Line, for errors.
-        expected: Description of valid values, for errors.
-
-    Raises:
-        AnnotationError: The text is not a finite number.
-    """
-    value = math.nan
-    if text.isascii() and "_" not in text:  # Python would also read １ and 1_0
-        with suppress(ValueError):
-            value = float(text)
-    if not math.isfinite(value):
-        raise AnnotationError(
-            f"{column} is {text!r}, expected {expected}",
-            file=file,
-            line=line,
-            fix="write a plain number such as 3.5",
-        )
-    return value

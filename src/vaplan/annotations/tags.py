@@ -1,4 +1,4 @@
-"""Tags of a user's own videos: a CSV of `path,tags` or `video,tags`."""
+"""Tags of a user's own videos: a table of `path,tags` or `video,tags`."""
 
 import re
 from collections import Counter, defaultdict
@@ -7,22 +7,26 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
+from vaplan.annotations.columns import Cells, read_columns, video_id
+from vaplan.annotations.fields import check_id, check_text
 from vaplan.annotations.media_files import MediaFile
 from vaplan.annotations.rows import Row
-from vaplan.annotations.table import check_id, check_text
 from vaplan.errors import AnnotationError, unknown
-from vaplan.reading import csv_text
 from vaplan.taxonomy import Taxonomy
 
 MIN_LETTERS = 4  # of names in which one wrong letter is taken for a slip
 
 
 def read_tags(path: Path) -> list[Row]:
-    """Read a CSV of tags: one video a line, its tags separated by `;`, `,` or `|`.
+    """Read a table of tags: one video a line, its tags separated by `;`, `,` or `|`.
 
-    The columns are `path,tags` or `video,tags`, and optionally `split` (default `train`).
-    The id of a video without a column `video` is its path without the ending, so files with
-    equal names in different folders are different videos.
+    The columns are `path,tags` or `video,tags`, and optionally `split` (default `train`);
+    `columns` lists the other names that are understood. The id of a video without a column
+    `video` is its path without the ending, so files with equal names in different folders are
+    different videos.
+
+    Args:
+        path: Table, CSV or Parquet.
 
     Returns:
         One row for each tag of each video.
@@ -31,28 +35,17 @@ def read_tags(path: Path) -> list[Row]:
         AnnotationError: A column, an id or the tags of a video are missing, or a video
             occurs twice. The error names the line.
     """
-    header, lines = csv_text(path)
-    id_column = "video" if "video" in header else "path"
-    for name in (id_column, "tags"):
-        if name not in header:
-            raise AnnotationError(
-                f"column {name!r} is missing; the columns are: {', '.join(header)}",
-                file=path,
-                line=1,
-                fix="start the file with path,tags",
-            )
+    columns, lines = read_columns(path)
+    if "tags" not in columns:
+        raise AnnotationError(
+            f"column 'tags' is missing; the columns are: {', '.join(columns.header)}",
+            file=path,
+            line=1,
+            fix="start the file with path,tags",
+        )
     rows = list[Row]()
     line_of = dict[str, int]()
-    for line, values in lines:
-        if len(values) != len(header):
-            raise AnnotationError(
-                f"{len(values)} fields where the header has {len(header)}",
-                file=path,
-                line=line,
-                fix="quote tags that contain commas, as in "
-                'dog.mp4,"Dog,Speech", or separate tags by ;',
-            )
-        cells = dict(zip(header, values, strict=True))
+    for line, cells in lines:
         row, tags = _parse_line(cells, file=path, line=line)
         if row.video in line_of:
             raise AnnotationError(
@@ -177,24 +170,10 @@ def _are_similar(first: str, second: str) -> bool:
     return is_swap and first[i] == second[i + 1] and first[i + 1] == second[i]
 
 
-def _id_of_path(path: str) -> str:
-    """Return a path without its ending, root and `.` or `..` parts.
-
-    >>> _id_of_path("../2019/beach/0001.mp4")
-    '2019/beach/0001'
-    """
-    if not path:
-        return ""
-    parts = PurePosixPath(path).with_suffix("").parts
-    return "/".join(part for part in parts if part not in ("/", ".", ".."))
-
-
-def _parse_line(
-    cells: Mapping[str, str], *, file: Path, line: int
-) -> tuple[Row, list[str]]:
+def _parse_line(cells: Cells, *, file: Path, line: int) -> tuple[Row, list[str]]:
     """Return the row of a line without its class, and the tags of the line."""
     media_path = cells.get("path", "")
-    video = cells.get("video") or _id_of_path(media_path)
+    video = video_id(cells)
     check_id(video, file=file, line=line)
     tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
     if not tags:

@@ -1,14 +1,13 @@
-"""Suites of trainings side by side: one folder of files, tables with deviations and intervals,
-and figures."""
+"""Benches: suites of trainings with several seeds, and tables and figures of their results."""
 
 from vaplan.bench.compare_runs import compare_runs
 from vaplan.bench.run import Bench, bench
-from vaplan.bench.suite import Swept, read, shipped
+from vaplan.bench.suite import Suite, read, shipped
 from vaplan.bench.tables import tables, times
 
 __all__ = [
     "Bench",
-    "Swept",
+    "Suite",
     "bench",
     "compare_runs",
     "read",

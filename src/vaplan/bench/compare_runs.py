@@ -1,5 +1,4 @@
-"""Finished runs on one page: their numbers, what differs in their recipes, their training and
-their classes."""
+"""Report page of finished runs: scores, differing settings, training curves and classes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,65 +11,71 @@ import yaml
 from vaplan import recipe as recipes
 from vaplan import report, runs
 from vaplan.bench.results import (
-    SHORT,
-    TEN,
-    decision_of,
-    flat,
-    numbers_in,
-    selection_of,
-    signed,
+    describe_decision,
+    describe_selection,
+    flatten_numbers,
+    format_signed,
+    score_entries,
 )
+from vaplan.bench.tables import column_headings
 from vaplan.errors import UsageError
-from vaplan.metrics.llp import KINDS, LEVELS
-from vaplan.plots import plot_class_scores, plot_training_curves
+from vaplan.metrics.llp import KINDS
+from vaplan.plots import per_class_f, training_curves
 from vaplan.report import Picture, Table
 from vaplan.report.tables import Cell
 from vaplan.runs import Run
 
-MOST_BARS = 6  # runs whose classes fit beside one another
+MAX_BARS = 6  # runs whose bars fit beside one another
+FIGURES = {  # keys of the scores by class, by title
+    "Segment-level F by class, audio": ("segment", "audio"),
+    "Segment-level F by class, visual": ("segment", "visual"),
+    "Accuracy by class": (),
+}
 
 
 def compare_runs(folders: Sequence[Path], out: Path) -> Path:
-    """Write one self-contained page; the first run is the one the others are compared with.
+    """Write a report page that compares runs.
 
     Args:
-        folders: Run folders; the first is the baseline.
-        out: Folder or file to write.
+        folders: Run folders; the others are compared with the first.
+        out: HTML file to write.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        RunError: A folder is not a run.
+        UsageError: A folder is given twice.
     """
-    run_of = dict(zip(names_of(folders), map(runs.load, folders), strict=True))
-    abouts = {
-        name: vars(runs.read_description(run.folder)) for name, run in run_of.items()
+    names = shorten_paths(folders)
+    loaded = dict(zip(names, map(runs.load, folders), strict=True))
+    descriptions = {
+        name: vars(runs.read_description(run.folder)) for name, run in loaded.items()
     }
-    tables = [*_numbers(run_of, abouts), *_settings(run_of)]
-    curves = plot_training_curves({name: run.history for name, run in run_of.items()})
-    pictures = [
-        Picture(
-            "Training",
-            "Each run's own objective; different objectives have different losses.",
-            curves,
-        )
-    ]
+    curves = training_curves({name: run.history for name, run in loaded.items()})
+    caption = "Each run's own objective; different objectives have different losses."
+    details = dict[str, str]()
+    for name, run in loaded.items():
+        details[f"{name}: folder"] = str(run.folder)
+        details[f"{name}: versions"] = _format_versions(descriptions[name])
+        details[f"{name}: recipe"] = recipes.dump(run.recipe)
+    title = f"{len(loaded)} runs" if len(loaded) > 1 else names[0]
     return report.write(
         out,
-        title=f"vaplan report: {len(run_of)} runs"
-        if len(run_of) > 1
-        else f"vaplan report: {next(iter(run_of))}",
-        lead="What each run says of the splits with dense labels, and how it was made. Differences are of single "
-        "trainings; several seeds and intervals are for vaplan bench and vaplan compare.",
-        tables=tables,
-        pictures=[*pictures, *_classes(run_of)],
-        details={
-            f"{name}: {title}": text
-            for name, run in run_of.items()
-            for title, text in _details(run, abouts[name])
-        },
+        title=f"vaplan report: {title}",
+        lead="Scores of each run on the splits with dense labels, and its settings. Differences "
+        "are of single trainings; use vaplan bench for several seeds and vaplan compare for "
+        "intervals.",
+        tables=[*_score_tables(loaded, descriptions), *_setting_tables(loaded)],
+        pictures=[Picture("Training", caption, curves), *_class_figures(loaded)],
+        details=details,
     )
 
 
-def names_of(folders: Sequence[Path]) -> list[str]:
+def shorten_paths(folders: Sequence[Path]) -> list[str]:
     """Shorten the paths of folders by their common parent.
 
-    >>> names_of([Path("runs/a/han"), Path("runs/b/han")])
+    >>> shorten_paths([Path("runs/a/han"), Path("runs/b/han")])
     ['a/han', 'b/han']
     """
     if len(set(folders)) < len(folders):
@@ -81,106 +86,87 @@ def names_of(folders: Sequence[Path]) -> list[str]:
     if len(folders) == 1:
         return [folders[0].resolve().name]
     absolute = [folder.resolve() for folder in folders]
-    shared = commonpath(absolute)
-    return [str(folder.relative_to(shared)) for folder in absolute]
+    parent = commonpath(absolute)
+    return [str(folder.relative_to(parent)) for folder in absolute]
 
 
-def _numbers(
-    run_of: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]]
+def _score_tables(
+    loaded: Mapping[str, Run], descriptions: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Table]:
-    """A table a split: every run's numbers, and under them how far it is ahead of the first."""
-    for split in dict.fromkeys(
-        split for run in run_of.values() for split in run.metrics
-    ):
-        scored = {
-            name: flat(numbers_in(run.metrics[split]))
-            for name, run in run_of.items()
+    """Yield, for every split, the scores of the runs and their lead over the first run."""
+    splits = dict.fromkeys(split for run in loaded.values() for split in run.metrics)
+    for split in splits:
+        scores = {
+            name: flatten_numbers(score_entries(run.metrics[split]))
+            for name, run in loaded.items()
             if split in run.metrics
         }
-        first, *others = scored
+        first, *others = scores
         columns = [
-            n for n in scored[first] if all(n in numbers for numbers in scored.values())
+            name for name in scores[first] if all(name in s for s in scores.values())
         ]
-        rows: list[tuple[Cell, ...]] = [
-            (name, *map(numbers.get, columns)) for name, numbers in scored.items()
-        ]
-        ahead = [
-            (
-                f"{name} − {first}",
-                *(signed(scored[name][n] - scored[first][n]) for n in columns),
-            )
-            for name in others
-        ]
-        ten = columns == [*TEN]
-        heads = (
-            [SHORT[kind] for _ in LEVELS for kind in KINDS]
-            if ten
-            else [n.replace("_", " ") for n in columns]
-        )
-        groups = (
-            (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS))
-            if ten
-            else ()
-        )
-        yield Table(
-            f"Split {split}",
-            ("run", *heads),
-            tuple(rows),
-            _note(run_of, abouts, split),
-            groups,
-        )
-        if ahead:
+        headings, groups = column_headings(columns, KINDS)
+        rows: list[tuple[Cell, ...]] = []
+        for name, numbers in scores.items():
+            rows.append((name, *(numbers[column] for column in columns)))
+        note = _note(loaded, descriptions, split)
+        yield Table(f"Split {split}", ("run", *headings), tuple(rows), note, groups)
+        leads: list[tuple[Cell, ...]] = []
+        for name in others:
+            differences = [
+                format_signed(scores[name][column] - scores[first][column])
+                for column in columns
+            ]
+            leads.append((f"{name} − {first}", *differences))
+        if leads:
             yield Table(
                 f"Differences, split {split}",
-                ("", *heads),
-                tuple(ahead),
-                "",
-                groups,
+                ("", *headings),
+                tuple(leads),
+                groups=groups,
                 highlight=False,
             )
 
 
 def _note(
-    run_of: Mapping[str, Run], abouts: Mapping[str, Mapping[str, Any]], split: str
+    loaded: Mapping[str, Run],
+    descriptions: Mapping[str, Mapping[str, Any]],
+    split: str,
 ) -> str:
     names_by_text = defaultdict[str, list[str]](list)
-    for name, run in run_of.items():
+    for name, run in loaded.items():
         if metrics := run.metrics.get(split):
-            what = (
-                f"{metrics['videos']} videos of {metrics['data']}, annotations "
-                f"{metrics['annotations']}"
+            videos, source, version = (
+                metrics.get(key, "unknown") for key in ("videos", "data", "annotations")
             )
-            names_by_text[
-                f"{what}; {decision_of(abouts[name])}; {selection_of(abouts[name])}"
-            ].append(name)
-    alone = len(names_by_text) == 1
-    texts = (
-        f"{text}." if alone else f"{', '.join(names)}: {text}."
-        for text, names in names_by_text.items()
-    )
+            data = f"{videos} videos of {source}"
+            annotations = f"annotations {version}"
+            decision = describe_decision(descriptions[name])
+            selection = describe_selection(descriptions[name])
+            text = f"{data}, {annotations}; {decision}; {selection}."
+            names_by_text[text].append(name)
+    if len(names_by_text) == 1:
+        return " ".join(("In percent.", *names_by_text))
+    texts = [f"{', '.join(names)}: {text}" for text, names in names_by_text.items()]
     return " ".join(("In percent.", *texts))
 
 
-def _settings(run_of: Mapping[str, Run]) -> Iterator[Table]:
-    """The settings in which the recipes differ."""
-    settings_of = {
+def _setting_tables(loaded: Mapping[str, Run]) -> Iterator[Table]:
+    """Yield the table of the settings in which the recipes differ, if any do."""
+    settings = {
         name: dict(_leaves(yaml.safe_load(recipes.dump(run.recipe))))
-        for name, run in run_of.items()
+        for name, run in loaded.items()
     }
-    keys = dict.fromkeys(key for settings in settings_of.values() for key in settings)
-    differing = [
-        key
-        for key in keys
-        if len({str(settings.get(key)) for settings in settings_of.values()}) > 1
-    ]
-    rows = [
-        (key, *(str(settings.get(key, "–")) for settings in settings_of.values()))
-        for key in differing
-    ]
+    keys = dict.fromkeys(key for of_run in settings.values() for key in of_run)
+    rows = list[tuple[str, ...]]()
+    for key in keys:
+        values = [str(of_run.get(key, "–")) for of_run in settings.values()]
+        if len({str(of_run.get(key)) for of_run in settings.values()}) > 1:
+            rows.append((key, *values))
     if rows:
         yield Table(
             "Where the recipes differ",
-            ("setting", *settings_of),
+            ("setting", *settings),
             tuple(rows),
             highlight=False,
         )
@@ -194,55 +180,38 @@ def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-def _classes(run_of: Mapping[str, Run]) -> Iterator[Picture]:
-    """F, or accuracy, of every class, as far as the runs noted it."""
-    noted = {
+def _class_figures(loaded: Mapping[str, Run]) -> Iterator[Picture]:
+    """Yield the F or the accuracy of every class, for runs that recorded them."""
+    recorded = {
         name: run.metrics.get("test", {}).get("per_class")
-        for name, run in run_of.items()
+        for name, run in loaded.items()
     }
-    shown = {name: by for name, by in list(noted.items())[:MOST_BARS] if by}
-    note = f" The first {MOST_BARS} runs." if len(noted) > MOST_BARS else ""
-    for title, keys in BARS.items():
-        series = {name: _at(by, keys) for name, by in shown.items()}
-        scores = {
-            name: {c: f for c, f in by.items() if f is not None}
-            for name, by in series.items()
-            if by
-        }
+    first = dict(list(recorded.items())[:MAX_BARS])
+    note = f" The first {MAX_BARS} runs." if len(recorded) > MAX_BARS else ""
+    for title, keys in FIGURES.items():
+        scores = dict[str, dict[str, float]]()
+        for name, by_class in first.items():
+            if by_class and (values := _select(by_class, keys)):
+                scores[name] = {c: f for c, f in values.items() if f is not None}
         if any(scores.values()):
-            figure = plot_class_scores(
-                scores, title=title, measure="F-score" if keys else "accuracy"
-            )
-            yield Picture(
-                title, f"Test videos, counts summed over videos.{note}", figure
-            )
+            measure = "F-score" if keys else "accuracy"
+            figure = per_class_f(scores, title=title, measure=measure)
+            caption = f"Test videos, counts summed over videos.{note}"
+            yield Picture(title, caption, figure)
 
 
-BARS = {
-    "Segment-level F by class, audio": ("segment", "audio"),
-    "Segment-level F by class, visual": ("segment", "visual"),
-    "Accuracy by class": (),
-}
-
-
-def _at(by_class: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, float | None]:
+def _select(
+    by_class: Mapping[str, Any], keys: tuple[str, ...]
+) -> dict[str, float | None]:
+    """Return the values below the keys; nothing if they are no numbers."""
     values: Any = by_class
     for key in keys:
         values = values.get(key, {}) if isinstance(values, Mapping) else {}
-    return (
-        {}
-        if any(isinstance(value, Mapping) for value in values.values())
-        else dict(values)
-    )
+    if any(isinstance(value, Mapping) for value in values.values()):
+        return {}
+    return dict(values)
 
 
-def _details(run: Run, description: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "folder", str(run.folder)
-    yield (
-        "versions",
-        ", ".join(
-            f"{name} {version}"
-            for name, version in description.get("versions", {}).items()
-        ),
-    )
-    yield "recipe", recipes.dump(run.recipe)
+def _format_versions(description: Mapping[str, Any]) -> str:
+    versions = description.get("versions", {})
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

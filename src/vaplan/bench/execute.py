@@ -1,6 +1,5 @@
-"""Do jobs: here or in several processes, each once, and say which failed and why."""
+"""Execution of jobs, in this process or in several, with the reasons of failures."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from vaplan import stages
 from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import event_rows, write_rows
 from vaplan.arrays import MODALITIES
-from vaplan.bench.jobs import Desk, Job
+from vaplan.bench.jobs import Job, Workspace
 from vaplan.bench.steps import (
     Denoise,
     Exchange,
@@ -24,159 +23,171 @@ from vaplan.bench.steps import (
     Step,
     Train,
 )
-from vaplan.errors import UsageError
-from vaplan.store import find_stores
+from vaplan.errors import RunError, UsageError
+from vaplan.reading import json_object
+from vaplan.store import stores
 from vaplan.workers import Progress, run_supervised
 from vaplan.workers.faults import Failed, Guarded
 from vaplan.writing import write_json
 
-Failures = dict[str, str]  # by the name of a job
+LONGEST_SECONDS = 1e9  # that a job may have taken
+Failures = dict[str, str]  # reasons by the name of the job
 
 
-def work_through(
+def execute(
     jobs: Sequence[Job],
-    desk: Desk,
+    workspace: Workspace,
     *,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> Failures:
-    """Execute the jobs that are not done yet; `jobs` are ordered by dependency.
+    """Execute the jobs that have no result yet.
 
-    What needs a job that failed fails with it; everything else goes on.
+    A job fails if one of its inputs failed; all other jobs go on.
 
     Args:
         jobs: Jobs in order of dependency.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
         processes: Number of worker processes.
         progress: Called after every job.
+
+    Returns:
+        Reasons of the failed jobs.
     """
     failures = Failures()
-    due = [job for job in jobs if not is_done(job, desk)]
-    tell, done = progress or (lambda *_: None), len(jobs) - len(due)
-    tell(done, len(jobs), "")
+    due = [job for job in jobs if not is_done(job, workspace)]
+    done = len(jobs) - len(due)
+    report = progress or (lambda *_: None)
+    report(done, len(jobs), "")
     for _, level in groupby(due, key=lambda job: job.depth):
-        able = list[Job]()
+        ready = list[Job]()
         for job in level:
-            broken = [
-                needed.name for needed in job.inputs.values() if needed.name in failures
-            ]
-            if broken:
-                failures[job.name] = f"needs {broken[0]}, which failed"
+            if name := _failed_input(job, failures):
+                failures[job.name] = f"needs {name}, which failed"
                 done += 1
             else:
-                able.append(job)
-        for job, result in _results(able, desk, processes):
+                ready.append(job)
+        for job, result in _run_jobs(ready, workspace, processes):
             done += 1
+            message = ""
             if isinstance(result, Failed):
                 failures[job.name] = result.reason
-            tell(
-                done,
-                len(jobs),
-                f"{job.name}: {result.reason}" if isinstance(result, Failed) else "",
-            )
+                message = f"{job.name}: {result.reason}"
+            report(done, len(jobs), message)
     return failures
 
 
-def _results(
-    jobs: Sequence[Job], desk: Desk, processes: int
+def _failed_input(job: Job, failures: Failures) -> str | None:
+    """Return the name of the first input that failed."""
+    names = [one.name for one in job.inputs.values() if one.name in failures]
+    return names[0] if names else None
+
+
+def _run_jobs(
+    jobs: Sequence[Job], workspace: Workspace, processes: int
 ) -> Iterator[tuple[Job, Path | Failed]]:
-    function = partial(do, desk=desk)
+    function = partial(run_job, workspace=workspace)
     if processes > 1 and len(jobs) > 1:
         return run_supervised(function, jobs, workers=processes, seconds=float("inf"))
     return ((job, Guarded(function)(job)) for job in jobs)
 
 
-def is_done(job: Job, desk: Desk) -> bool:
-    """Whether the file that is written last is there.
+def is_done(job: Job, workspace: Workspace) -> bool:
+    """Return whether a job has its result: the file that it writes last.
 
     Args:
         job: Job of the bench.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
     """
-    return _last(job, desk).is_file()
+    if isinstance(job.step, Train):
+        return prediction_path(job, workspace).is_file()
+    return job.output(workspace.work).with_suffix(".json").is_file()
 
 
-def _last(job: Job, desk: Desk) -> Path:
-    path = job.place(desk.work)
-    return (
-        prediction(job, desk)
-        if isinstance(job.step, Train)
-        else path.with_suffix(".json")
-    )
-
-
-def prediction(job: Job, desk: Desk) -> Path:
+def prediction_path(job: Job, workspace: Workspace) -> Path:
     """Return the path of a parser's predictions for the split.
 
     Args:
         job: Job of the bench.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
     """
-    return job.place(desk.work) / f"{desk.split or 'all'}.csv"
+    return job.output(workspace.work) / f"{workspace.split or 'all'}.csv"
 
 
-def do(job: Job, desk: Desk) -> Path:
+def run_job(job: Job, workspace: Workspace) -> Path:
     """Execute one job and return the path of its result.
 
     Args:
         job: Job of the bench.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
     """
-    path = job.place(desk.work)
-    inputs = {key: needed.place(desk.work) for key, needed in job.inputs.items()}
+    path = job.output(workspace.work)
+    inputs = {key: one.output(workspace.work) for key, one in job.inputs.items()}
     wall_start = time.perf_counter()
     cpu_start = time.process_time()
-    DOERS[type(job.step)](job, desk, path, inputs)
+    EXECUTORS[type(job.step)](job, workspace, path, inputs)
     seconds = {
         "wall": time.perf_counter() - wall_start,
         "cpu": time.process_time() - cpu_start,
     }
-    write_json(cost_path(job, desk), seconds)
+    write_json(cost_path(job, workspace), seconds)
     return path
 
 
-def cost_path(job: Job, desk: Desk) -> Path:
+def cost_path(job: Job, workspace: Workspace) -> Path:
     """Return the path of the seconds that a job took.
 
     Args:
         job: Job of the bench.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
     """
-    return desk.work / "costs" / f"{job.name}.json"
+    return workspace.work / "costs" / f"{job.name}.json"
 
 
-def read_cost(job: Job, desk: Desk) -> Mapping[str, float]:
+def read_cost(job: Job, workspace: Workspace) -> Mapping[str, float]:
     """Read the seconds that a job took by the clock (`wall`) and on all cores (`cpu`).
 
     Args:
         job: Job of the bench.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
 
     Returns:
-        No entries if the job was done by other means.
+        The seconds; empty if they were not measured.
     """
-    path = cost_path(job, desk)
+    path = cost_path(job, workspace)
     if not path.is_file():
         return {}
-    cost: Mapping[str, float] = json.loads(path.read_text(encoding="utf-8"))
-    return cost
+    content = json_object(
+        path,
+        what="the seconds of a job",
+        fix="delete it: nothing else depends on it",
+        error=RunError,
+    )
+    return {
+        name: float(seconds)
+        for name, seconds in content.items()
+        if type(seconds) in (int, float) and 0 <= seconds < LONGEST_SECONDS
+    }
 
 
-Inputs = Mapping[str, Path]
+Inputs = Mapping[str, Path]  # results of the input jobs by field of the step
 
 
-def _label(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
+def _label(job: Job, workspace: Workspace, path: Path, _: Inputs) -> None:
     assert isinstance(job.step, Label)
-    data, kind = desk.annotations, job.step.label
-    if desk.labels and kind != "chance":
-        write_rows(path, _rows(read_table(desk.labels, taxonomy=data.taxonomy)))
-        return _note(path, {"labels": str(desk.labels)})
+    data = workspace.annotations
+    kind = job.step.label
+    if workspace.labels and kind != "chance":
+        write_rows(
+            path, _event_rows(read_table(workspace.labels, taxonomy=data.taxonomy))
+        )
+        return _write_details(path, {"labels": str(workspace.labels)})
     share = 1 / len(data.taxonomy) if kind == "chance" else 1.0
     thresholds = {name: value * share for name, value in job.step.thresholds.items()}
-    names = speaking(desk.store)
+    names = zero_shot_encoders(workspace.store)
     stages.label(
         data,
-        desk.store,
+        workspace.store,
         path,
         encoders=names,
         thresholds=thresholds or None,
@@ -192,47 +203,58 @@ def probability_path(table: Path) -> Path:
     return table.with_suffix(".probability.csv")
 
 
-def speaking(store: Path) -> tuple[list[str], list[str]]:
-    """Per modality the encoders of a store that can be compared with sentences."""
+def zero_shot_encoders(store: Path) -> tuple[list[str], list[str]]:
+    """List the encoders of a store that have a text encoder, per modality.
+
+    Args:
+        store: Feature store.
+
+    Raises:
+        UsageError: A modality has no such encoder.
+    """
     names: list[list[str]] = [[], []]
-    for name in find_stores(store):
+    for name in stores(store):
         modality, _, encoder = name.partition(":")
         if not encoder.startswith("legacy:"):
             names[MODALITIES.index(modality)].append(encoder)
-    for modality, group in zip(MODALITIES, names, strict=True):
-        if not group:
-            what = (
-                f"no {modality} features of an encoder that can be compared with the "
-                "classes' names"
-            )
+    for modality, encoders in zip(MODALITIES, names, strict=True):
+        if not encoders:
             raise UsageError(
-                what, file=store, fix="give pseudo labels with --labels TABLE"
+                f"it has no {modality} features that can be compared with class names",
+                file=store,
+                fix="give pseudo labels with --labels TABLE",
             )
     return names[0], names[1]
 
 
-def _reference(job: Job, desk: Desk, path: Path, _: Inputs) -> None:
+def _reference(job: Job, workspace: Workspace, path: Path, _: Inputs) -> None:
     assert isinstance(job.step, Reference)
-    write_rows(path, _rows(truth(desk, job.step.reference)))
-    _note(path, {"truth": str(desk.truth or desk.data), "split": job.step.reference})
+    write_rows(path, _event_rows(read_dense_labels(workspace, job.step.reference)))
+    _write_details(
+        path,
+        {"truth": str(workspace.truth or workspace.data), "split": job.step.reference},
+    )
 
 
-def truth(desk: Desk, split: str) -> Annotations:
-    """Return the densely labelled videos of a split, from the data set or from `truth`.
+def read_dense_labels(workspace: Workspace, split: str) -> Annotations:
+    """Return the densely labelled videos of a split.
 
     Args:
-        desk: Data, store and folders of the bench.
+        workspace: Workspace; its table `truth` replaces the labels of the data set.
         split: Split of the videos.
+
+    Raises:
+        UsageError: No video of the split has dense labels.
     """
-    annotations = desk.annotations.select(split)
-    if desk.truth:
+    annotations = workspace.annotations.select(split)
+    if workspace.truth:
         annotations = replace(
             annotations,
-            events=read_table(desk.truth, taxonomy=annotations.taxonomy).events,
+            events=read_table(workspace.truth, taxonomy=annotations.taxonomy).events,
         )
     labelled = [video for video in annotations.ids if video in annotations.events]
     if not labelled:
-        source = desk.truth or annotations.source
+        source = workspace.truth or annotations.source
         raise UsageError(
             f"no video of split {split} has dense labels",
             file=source,
@@ -241,76 +263,77 @@ def truth(desk: Desk, split: str) -> Annotations:
     return annotations.select_videos(labelled)
 
 
-def _rows(table: Annotations) -> Iterator[Any]:
+def _event_rows(table: Annotations) -> Iterator[Any]:
     for video in table.ids:
         if video in table.events:
             yield from event_rows(video, table.events[video])
 
 
-def _note(path: Path, details: Mapping[str, Any]) -> None:
+def _write_details(path: Path, details: Mapping[str, Any]) -> None:
     write_json(path.with_suffix(".json"), details)
 
 
-def _train(job: Job, desk: Desk, path: Path, inputs: Inputs) -> None:
+def _train(job: Job, workspace: Workspace, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Train)
-    recipe = desk.recipe(job.step, job.seed)
+    recipe = workspace.recipe(job.step, job.seed)
     if "labels" in inputs:
         table = inputs["labels"]
-        recipe = replace(
-            recipe,
-            labels=str(table),
-            label_probability=str(probability_path(table))
-            if job.step.label_probability
-            else "",
-        )
+        recipe = replace(recipe, labels=str(table))
+        if job.step.label_probability:
+            path_of_table = str(probability_path(table))
+            recipe = replace(recipe, label_probability=path_of_table)
     if "ratios" in inputs:
         if recipe.removal is None:
             raise UsageError(
-                f"recipe {job.step.train} removes nothing", fix="give it no ratios"
+                f"recipe {job.step.train} removes no labels",
+                fix="delete `ratios` from the step",
             )
-        recipe = replace(
-            recipe, removal=replace(recipe.removal, ratios=str(inputs["ratios"]))
-        )
+        removal = replace(recipe.removal, ratios=str(inputs["ratios"]))
+        recipe = replace(recipe, removal=removal)
     stages.train(recipe, path, resume=True)
     stages.predict(
-        path, desk.annotations, desk.store, prediction(job, desk), split=desk.split
+        path,
+        workspace.annotations,
+        workspace.store,
+        prediction_path(job, workspace),
+        split=workspace.split,
     )
 
 
-def _denoise(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:
+def _denoise(job: Job, _: Workspace, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Denoise)
     stages.denoise(
         inputs["denoise"], inputs["labels"], path, settings=job.step.settings
     )
 
 
-def _refine(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:
+def _refine(job: Job, _: Workspace, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Refine)
-    labels, step = inputs["labels"], job.step
+    labels = inputs["labels"]
     probability = probability_path(labels)
     stages.refine(
         inputs["refine"],
         labels,
         path,
-        rule=step.rule,
+        rule=job.step.rule,
         label_probability=probability if probability.is_file() else None,
-        parser_weight=step.parser_weight,
-        folds=step.folds,
+        parser_weight=job.step.parser_weight,
+        folds=job.step.folds,
         out_probability=probability_path(path),
     )
 
 
-def _exchange(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all doers
+def _exchange(job: Job, _: Workspace, path: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all executors
     stages.exchange(inputs["exchange"], path)
 
 
-def _noise(job: Job, _: Desk, path: Path, inputs: Inputs) -> None:
+def _noise(job: Job, _: Workspace, path: Path, inputs: Inputs) -> None:
     assert isinstance(job.step, Noise)
     stages.noise_ratios(inputs["noise"], path, settings=job.step.settings)
 
 
-Doer = Callable[[Job, Desk, Path, Inputs], None]
-DOERS: Mapping[type[Step], Doer] = {
+Executor = Callable[[Job, Workspace, Path, Inputs], None]
+EXECUTORS: Mapping[type[Step], Executor] = {
     Label: _label,
     Reference: _reference,
     Train: _train,

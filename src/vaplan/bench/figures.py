@@ -1,143 +1,176 @@
-"""A bench's figures by name: labels by class, timelines of several methods, and the curve of a
-sweep."""
+"""Figures of a bench: labels by class, timelines of several methods, curves of a sweep."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from vaplan import plots
+from vaplan.annotations import Annotations
 from vaplan.arrays import MODALITIES
 from vaplan.bench.label_quality import f_by_class
-from vaplan.bench.results import SHORT, TEN, Results, estimate
+from vaplan.bench.results import SHORT, TEN, Results, read_predictions
 from vaplan.metrics.llp import LEVELS
 from vaplan.report import Picture
 from vaplan.timeline import Event, Timeline
 
-SHOWN = 4  # videos with timelines
+EXAMPLES = 4  # videos with timelines
 LEVEL = "segment"
+Point = tuple[float, float, float]  # value of the sweep, mean, standard deviation
 
 
-def pictures(results: Results) -> dict[str, Picture]:
-    """By file name the figures that these results have."""
-    swept = (
-        (_sweep, _sweep_of_labels)
-        if results.plan.suite.parameter
-        else (_classes, _timelines)
-    )
-    return {name: picture for draw in swept for name, picture in draw(results)}
+def figures(results: Results) -> dict[str, Picture]:
+    """Draw the figures of a bench.
+
+    Args:
+        results: Results of a bench.
+
+    Returns:
+        Figures by file name: curves for a suite with a sweep, else classes and timelines.
+    """
+    if results.plan.suite.parameter:
+        return {**_sweep(results), **_sweep_of_labels(results)}
+    return {**class_figures(results), **_timelines(results)}
 
 
-def _sweep(results: Results) -> Iterator[tuple[str, Picture]]:
-    swept = [
-        method
-        for method in results.methods
-        if method.value is not None and method.scores
-    ]
-    names = [f"{level} {kind}" for level in LEVELS for kind in ("type", "event")]
-    names = names if results.numbers == TEN else [*results.numbers]
-    spoken = (
-        [f"{level} {SHORT[kind]}" for level, kind in map(str.split, names)]
-        if len(names) > 1
-        else names
-    )
+def _sweep(results: Results) -> dict[str, Picture]:
+    methods = [m for m in results.methods if m.value is not None and m.scores]
+    names = {name: name for name in results.numbers}
+    if results.numbers == TEN:
+        names = {
+            f"{level} {SHORT[kind]}": f"{level} {kind}"
+            for level in LEVELS
+            for kind in ("type", "event")
+        }
     lines = {
-        title: [_point(m.value, m.of(name)) for m in swept]
-        for name, title in zip(names, spoken, strict=True)
+        title: [_point(method.value, method.values(name)) for method in methods]
+        for title, name in names.items()
     }
-    yield from _curve(
-        results, "sweep", lines, what="F" if results.numbers == TEN else "accuracy"
-    )
+    measure = "F" if results.numbers == TEN else "accuracy"
+    return _curve(results, "sweep", lines, measure=measure)
 
 
-def _sweep_of_labels(results: Results) -> Iterator[tuple[str, Picture]]:
-    split, lines = results.desk.split, dict[str, list[Point]]()
+def _sweep_of_labels(results: Results) -> dict[str, Picture]:
+    split = results.workspace.split
+    lines = dict[str, list[Point]]()
     for row in results.plan.labels:
-        qualities = [
-            quality.f[split]
-            for quality in results.labels.get(row.title, ())
-            if split in quality.f
-        ]
-        for m, level in (
-            product(MODALITIES, LEVELS) if qualities and row.value is not None else ()
-        ):
-            lines.setdefault(f"{m} {level}", []).append(
-                _point(row.value, [f[m][level] for f in qualities])
-            )
-    yield from _curve(results, "sweep_labels", lines, what="F of the pseudo labels")
+        qualities = results.labels.get(row.title, [])
+        scores = [quality.f[split] for quality in qualities if split in quality.f]
+        if row.value is None or not scores:
+            continue
+        for modality in MODALITIES:
+            for level in LEVELS:
+                values = [seed[modality][level] for seed in scores]
+                line = lines.setdefault(f"{modality} {level}", [])
+                line.append(_point(row.value, values))
+    return _curve(results, "sweep_labels", lines, measure="F of the pseudo labels")
 
 
-Point = tuple[float, float, float]
-
-
-def _point(value: float | None, numbers: Sequence[float]) -> Point:
-    return value or 0.0, float(np.mean(numbers)), float(np.std(numbers))
+def _point(value: float | None, scores: Sequence[float]) -> Point:
+    return value or 0.0, float(np.mean(scores)), float(np.std(scores))
 
 
 def _curve(
-    results: Results, file: str, lines: Mapping[str, Sequence[Point]], *, what: str
-) -> Iterator[tuple[str, Picture]]:
-    if any(lines.values()):
-        parameter = results.plan.suite.parameter
-        caption = f"Mean over seeds; bars are one standard deviation. {results.videos} {results.desk.split} videos."
-        figure = plots.plot_curves(lines, x_label=parameter, y_label=f"{what}, percent")
-        yield file, Picture(f"{what.capitalize()} by {parameter}", caption, figure)
-
-
-def _classes(results: Results) -> Iterator[tuple[str, Picture]]:
-    data = results.desk.annotations
-    test = data.select(results.desk.split).labelled_ids()
-    tables = {title: group[0].table for title, group in results.labels.items() if group}
-    by_title = {title: f_by_class(data, table, test) for title, table in tables.items()}
-    for m, modality in enumerate(MODALITIES if by_title else ()):
-        scores = {}
-        for title, quality in by_title.items():
-            row = zip(
-                data.taxonomy.classes,
-                quality[list(LEVELS).index(LEVEL), m],
-                strict=True,
-            )
-            scores[title] = {name: float(f) for name, f in row if not np.isnan(f)}
-        title = f"{LEVEL.capitalize()}-level F of the {modality} pseudo labels by class"
-        caption = f"Videos of split {results.desk.split}, counts summed over videos; first seed."
-        yield (
-            f"labels_{modality}",
-            Picture(title, caption, plots.plot_class_scores(scores, title=title)),
-        )
-
-
-def _timelines(results: Results) -> Iterator[tuple[str, Picture]]:
-    """Draw the reference and the first seed of every method for some videos."""
-    data = results.desk.annotations.select(results.desk.split)
-    shown = [method for method in results.methods if method.scores]
-    jobs = {row.title: row.jobs for row in results.plan.rows}
-    said = {
-        m.title: estimate(jobs[m.title][next(iter(m.scores))], results.desk).events
-        for m in shown
-    }
-    for number, video in enumerate(_eventful(data.events), start=1):
-        lanes: dict[str, tuple[Event, ...]] = {"reference": data.events[video]}
-        lanes |= {title: events.get(video, ()) for title, events in said.items()}
-        end = data.segments or max(
-            1.0, *(event.offset for lane in lanes.values() for event in lane), 1.0
-        )
-        lines = {
-            name: Timeline(video, float(end), events) for name, events in lanes.items()
-        }
-        figure = plots.plot(lines, taxonomy=data.taxonomy)
-        yield (
-            f"timelines_{number}",
-            Picture(
-                video, "The reference, and the first seed of every method.", figure
-            ),
-        )
-
-
-def _eventful(events: Mapping[str, tuple[Event, ...]]) -> list[str]:
-    """Select videos: one half with the most classes, the other half the first ones."""
-    order = sorted(
-        events,
-        key=lambda video: -len({(e.class_name, e.modality) for e in events[video]}),
+    results: Results, file: str, lines: Mapping[str, Sequence[Point]], *, measure: str
+) -> dict[str, Picture]:
+    if not any(lines.values()):
+        return {}
+    parameter = results.plan.suite.parameter
+    caption = (
+        "Mean over seeds; bars are one standard deviation. "
+        f"{results.videos} {results.workspace.split} videos."
     )
-    many = order[: SHOWN // 2]
-    return [*many, *(video for video in events if video not in many)][:SHOWN]
+    figure = plots.curves(lines, across=parameter, up=f"{measure}, percent")
+    return {file: Picture(f"{measure.capitalize()} by {parameter}", caption, figure)}
+
+
+def class_figures(results: Results) -> dict[str, Picture]:
+    """Draw the F of the pseudo labels by class, a figure a modality; first seed.
+
+    Args:
+        results: Results of a bench.
+
+    Returns:
+        Figures by file name.
+    """
+    data = results.workspace.annotations
+    videos = data.select(results.workspace.split).labelled_ids()
+    tables = {title: group[0].table for title, group in results.labels.items() if group}
+    f = {title: f_by_class(data, table, videos) for title, table in tables.items()}
+    drawings = dict[str, Picture]()
+    for m, modality in enumerate(MODALITIES if f else ()):
+        scores = dict[str, dict[str, float]]()
+        for title, values in f.items():
+            of_class = values[list(LEVELS).index(LEVEL), m]
+            by_class = zip(data.taxonomy.classes, of_class, strict=True)
+            scores[title] = {
+                c: float(value) for c, value in by_class if not np.isnan(value)
+            }
+        title = f"{LEVEL.capitalize()}-level F of the {modality} pseudo labels by class"
+        caption = (
+            f"Videos of split {results.workspace.split}, counts summed over videos; "
+            "first seed."
+        )
+        figure = plots.per_class_f(scores, title=title)
+        drawings[f"labels_{modality}"] = Picture(title, caption, figure)
+    return drawings
+
+
+def _timelines(results: Results) -> dict[str, Picture]:
+    """Draw the reference and the first seed of every method for some videos."""
+    data = results.workspace.annotations.select(results.workspace.split)
+    predictions = first_predictions(results)
+    drawings = dict[str, Picture]()
+    for number, video in enumerate(_example_videos(data.events), start=1):
+        lanes: dict[str, tuple[Event, ...]] = {"reference": data.events[video]}
+        for title, events in predictions.items():
+            lanes[title] = events.get(video, ())
+        end = timeline_end(data, lanes)
+        lines = {name: Timeline(video, end, events) for name, events in lanes.items()}
+        figure = plots.plot(lines, taxonomy=data.taxonomy)
+        caption = "The reference, and the first seed of every method."
+        drawings[f"timelines_{number}"] = Picture(video, caption, figure)
+    return drawings
+
+
+def first_predictions(
+    results: Results,
+) -> dict[str, Mapping[str, tuple[Event, ...]]]:
+    """Read the events that each method predicts with its first seed.
+
+    Args:
+        results: Results of a bench.
+
+    Returns:
+        Events by video id, by title of the method.
+    """
+    jobs = {row.title: row.jobs for row in results.plan.rows}
+    predictions = dict[str, Mapping[str, tuple[Event, ...]]]()
+    for method in results.methods:
+        for seed in [*method.scores][:1]:
+            job = jobs[method.title][seed]
+            table = read_predictions(job, results.workspace)
+            predictions[method.title] = table.events
+    return predictions
+
+
+def timeline_end(data: Annotations, lanes: Mapping[str, Sequence[Event]]) -> float:
+    """Return the end of a video's timelines in seconds.
+
+    Args:
+        data: Data set; its number of segments is the end if it is known.
+        lanes: Events by name of the timeline; otherwise their last offset is the end.
+    """
+    offsets = [event.offset for events in lanes.values() for event in events]
+    return float(data.segments or max(1.0, *offsets, 1.0))
+
+
+def _example_videos(events: Mapping[str, tuple[Event, ...]]) -> list[str]:
+    """Select videos: one half with the most classes, the other half the first ones."""
+    order = sorted(events, key=lambda video: -_count_classes(events[video]))
+    rich = order[: EXAMPLES // 2]
+    others = [video for video in events if video not in rich]
+    return [*rich, *others][:EXAMPLES]
+
+
+def _count_classes(events: Sequence[Event]) -> int:
+    return len({(event.class_name, event.modality) for event in events})

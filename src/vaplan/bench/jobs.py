@@ -1,8 +1,7 @@
-"""What a suite's rows need, as jobs: steps with their seeds and inputs, named by everything they
-depend on.
+"""Jobs: steps of a suite with their seed and their input jobs.
 
-Two rows, two suites, or two values of a sweep that need the same file share it: its name ends
-with a hash of the step's settings, its seed, its inputs and the data's content.
+The name of a job ends with a hash of the step's settings, the seed, the input jobs and the
+content of the data. Rows, suites and values of a sweep that need the same result share it.
 """
 
 import hashlib
@@ -23,26 +22,27 @@ from vaplan.bench.steps import (
     Refine,
     Step,
     Train,
-    reads,
+    input_steps,
 )
 from vaplan.recipe import Recipe
-from vaplan.store import find_stores
+from vaplan.store import stores
 from vaplan.writing import sha256
 
-HASH = 10  # characters of it in a name
+HASH_LENGTH = 10  # characters of the hash in a name
 
 
 @dataclass(frozen=True)
-class Desk:
-    """The data, the store and the folders that every job of a bench uses.
+class Workspace:
+    """The data, the feature store and the folder of all jobs of a bench.
 
     Attributes:
-        data: A data set, as on the command line.
-        work: The folder of all that jobs write.
-        split: The split whose numbers are asked for.
-        changes: Of every recipe, before the changes of the suite, and after them.
-        labels: A table that stands in for every fitted or given PLG.
-        truth: A table with the dense labels of the training videos, for an oracle.
+        data: Data set, `KIND:PATH`.
+        store: Feature store.
+        work: Folder of the results of the jobs.
+        split: Split on which parsers are scored.
+        changes: Changes of every recipe: those before and those after the suite's changes.
+        labels: Table of pseudo labels that replaces all `label` steps.
+        truth: Table of the dense labels of the training videos, for an oracle.
     """
 
     data: str
@@ -55,43 +55,48 @@ class Desk:
 
     @cached_property
     def annotations(self) -> Annotations:
+        """Read the data set."""
         return read_data(self.data)
 
     @cached_property
-    def content(self) -> str:
-        """A hash of everything that is given."""
-        files = [
-            *self.annotations.files,
-            *(path for path in (self.labels, self.truth) if path),
-        ]
+    def content_hash(self) -> str:
+        """Hash the content of the data set, the labels and the features."""
+        files = [*self.annotations.files]
+        files += [path for path in (self.labels, self.truth) if path]
         hashes = [sha256(path) for path in files]
-        hashes += [
-            f"{name} {folder.content_hash()}"
-            for name, folder in find_stores(self.store).items()
-        ]
+        for name, folder in stores(self.store).items():
+            hashes.append(f"{name} {folder.content_hash()}")
         return _digest([hashes, self.annotations.version])
 
     def recipe(self, step: Train, seed: int) -> Recipe:
-        """The recipe of a training, with no labels or ratios yet.
+        """Read the recipe of a training, without its labels and noise ratios.
 
         Args:
             step: Step of the suite.
             seed: Seed of the training.
+
+        Raises:
+            RecipeError: The recipe or a change is not valid.
         """
-        step_changes = [
-            f"{key}={json.dumps(value, ensure_ascii=False)}"
-            for key, value in step.set.items()
-        ]
-        inputs = [f"data={self.data}", f"store={self.store}", f"training.seed={seed}"]
-        return recipes.read(
-            step.train,
-            changes=[*self.changes[0], *step_changes, *self.changes[1], *inputs],
-        )
+        before, after = self.changes
+        changes = [*before]
+        for key, value in step.set.items():
+            changes.append(f"{key}={json.dumps(value, ensure_ascii=False)}")
+        changes += after
+        changes += [f"data={self.data}", f"store={self.store}", f"training.seed={seed}"]
+        return recipes.read(step.train, changes=changes)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A step to be done once: with one seed, on the files of other jobs."""
+    """A step of a suite with one seed, which reads the results of other jobs.
+
+    Attributes:
+        step: Step of the suite.
+        seed: Seed of the training.
+        inputs: Jobs whose results it reads, by field of the step.
+        name: Name of the result; it ends with a hash of everything that the result depends on.
+    """
 
     step: Step
     seed: int
@@ -100,17 +105,21 @@ class Job:
 
     @property
     def depth(self) -> int:
-        """How many jobs have to be done before it, one after the other."""
+        """Return the number of jobs on the longest chain of inputs."""
         return 1 + max((job.depth for job in self.inputs.values()), default=-1)
 
-    def place(self, work: Path) -> Path:
-        """The run folder, the table, or the JSON file that it makes."""
+    def output(self, work: Path) -> Path:
+        """Return the path of its run folder, its table or its JSON file.
+
+        Args:
+            work: Folder of the results of the jobs.
+        """
         return work / f"{self.name}{SUFFIXES[type(self.step)]}"
 
-    def needed(self) -> Iterator["Job"]:
-        """It and all that it needs, inputs first."""
+    def with_inputs(self) -> Iterator["Job"]:
+        """Yield all jobs that it depends on, inputs first, and itself."""
         for job in self.inputs.values():
-            yield from job.needed()
+            yield from job.with_inputs()
         yield self
 
 
@@ -121,39 +130,41 @@ SUFFIXES: Mapping[type[Step], str] = {
 }
 
 
-def make_job(steps: Mapping[str, Step], name: str, *, seed: int, desk: Desk) -> Job:
-    """The job that a step is with this seed; its recipes are read and checked.
+def make_job(
+    steps: Mapping[str, Step], name: str, *, seed: int, workspace: Workspace
+) -> Job:
+    """Make the job of a step and the jobs of its inputs.
 
     Args:
         steps: Steps of the suite by name.
         name: Name of the step.
         seed: Seed of the training.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
+
+    Raises:
+        RecipeError: A recipe or a change is not valid.
     """
     step = steps[name]
-    inputs = {
-        key: make_job(steps, other, seed=seed, desk=desk)
-        for key, other in reads(step).items()
-    }
+    inputs = dict[str, Job]()
+    for key, other in input_steps(step).items():
+        inputs[key] = make_job(steps, other, seed=seed, workspace=workspace)
     settings: object = asdict(step)
     prefix = type(step).__name__.lower()
     if isinstance(step, Train):
-        recipe = replace(desk.recipe(step, seed), data="", store="")
-        settings, prefix = (
-            [recipes.dump(recipe), step.label_probability],
-            f"{Path(step.train).stem}-{seed}",
-        )
-    identity = [settings, {key: job.name for key, job in inputs.items()}, desk.content]
-    return Job(step, seed, inputs, f"{prefix}-{_digest(identity)[:HASH]}")
+        recipe = replace(workspace.recipe(step, seed), data="", store="")
+        settings = [recipes.dump(recipe), step.label_probability]
+        prefix = f"{Path(step.train).stem}-{seed}"
+    input_names = {key: job.name for key, job in inputs.items()}
+    identity = [settings, input_names, workspace.content_hash]
+    return Job(step, seed, inputs, f"{prefix}-{_digest(identity)[:HASH_LENGTH]}")
 
 
 def unique(jobs: Iterable[Job]) -> list[Job]:
     """List the jobs and their dependencies, each once and in order of dependency."""
-    named = {needed.name: needed for job in jobs for needed in job.needed()}
-    return sorted(named.values(), key=lambda job: job.depth)
+    by_name = {one.name: one for job in jobs for one in job.with_inputs()}
+    return sorted(by_name.values(), key=lambda job: job.depth)
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha256(
-        json.dumps(value, sort_keys=True, default=str).encode()
-    ).hexdigest()
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,13 +1,16 @@
-"""How good pseudo labels are against dense ones, and what PLD changed in them."""
+"""Quality of pseudo labels against dense labels, and the changes that denoising made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
+from numpy import ndarray
+
 from vaplan.annotations import Annotations, read_table
-from vaplan.bench.execute import truth
-from vaplan.bench.jobs import Desk
+from vaplan.bench.execute import read_dense_labels
+from vaplan.bench.jobs import Workspace
 from vaplan.evaluation import align
 from vaplan.metrics.llp import class_f, label_f
 
@@ -16,68 +19,80 @@ TRAIN = "train"
 
 @dataclass(frozen=True)
 class Flips:
-    """Number of labels that PLD set and removed, and number of right changes."""
+    """Numbers of labels that denoising or refinement changed.
+
+    Attributes:
+        set: Labels changed from 0 to 1.
+        removed: Labels changed from 1 to 0.
+        right: Changes that agree with the dense labels.
+    """
 
     set: int
     removed: int
     right: int
 
     @property
-    def share_right(self) -> float:
-        """In percent; NaN without flips."""
-        return (
-            100 * self.right / (self.set + self.removed)
-            if self.set + self.removed
-            else float("nan")
-        )
+    def percent_right(self) -> float:
+        """Return the share of right changes in percent; NaN without any change."""
+        changes = self.set + self.removed
+        return 100 * self.right / changes if changes else float("nan")
 
 
 @dataclass(frozen=True)
-class Quality:
-    """A table of pseudo labels against dense labels, by the name of the videos it was compared
-    on."""
+class LabelQuality:
+    """Scores of a table of pseudo labels on splits with dense labels.
+
+    Attributes:
+        table: Table of pseudo labels.
+        f: F in percent by split, modality and level.
+        flips: Changes by split, for denoised and refined labels.
+    """
 
     table: Path
     f: dict[str, dict[str, dict[str, float]]]
     flips: dict[str, Flips]
 
     def document(self) -> dict[str, Any]:
+        """Return the scores as JSON values."""
         flips = {
-            name: {"set": counts.set, "removed": counts.removed, "right": counts.right}
-            for name, counts in self.flips.items()
+            split: {"set": counts.set, "removed": counts.removed, "right": counts.right}
+            for split, counts in self.flips.items()
         }
         return {"table": str(self.table), "f": self.f, "flips": flips}
 
 
-def quality(desk: Desk, table: Path, *, before: Path | None = None) -> Quality:
-    """Compare labels with the dense labels of the split and, if given, of the training videos.
+def measure_quality(
+    workspace: Workspace, table: Path, *, original: Path | None = None
+) -> LabelQuality:
+    """Score pseudo labels on the split of the bench and, if possible, the training videos.
 
     Args:
-        desk: Data, store and folders of the bench.
-        table: Table of labels.
-        before: Labels before the change.
+        workspace: Data, store and folder of the bench.
+        table: Table of pseudo labels.
+        original: Table of the labels before denoising or refinement.
     """
-    data = desk.annotations
-    references = {desk.split: data.select(desk.split)}
-    if desk.truth:
-        references[TRAIN] = truth(desk, TRAIN)
+    data = workspace.annotations
+    references = {workspace.split: data.select(workspace.split)}
+    if workspace.truth:
+        references[TRAIN] = read_dense_labels(workspace, TRAIN)
     labels = read_table(table, taxonomy=data.taxonomy)
-    old = read_table(before, taxonomy=data.taxonomy) if before else None
-    f, changed = {}, {}
-    for name, reference in references.items():
-        if videos := [
-            video for video in reference.labelled_ids() if video in labels.events
-        ]:
-            f[name] = label_f(*align(reference, labels, videos))
-            if old:
-                changed[name] = flips(reference, old, labels, videos)
-    return Quality(table, f, changed)
+    old_labels = read_table(original, taxonomy=data.taxonomy) if original else None
+    f = dict[str, dict[str, dict[str, float]]]()
+    changes = dict[str, Flips]()
+    for split, reference in references.items():
+        videos = [id_ for id_ in reference.labelled_ids() if id_ in labels.events]
+        if not videos:
+            continue
+        f[split] = label_f(*align(reference, labels, videos))
+        if old_labels:
+            changes[split] = count_flips(reference, old_labels, labels, videos)
+    return LabelQuality(table, f, changes)
 
 
-def flips(
-    data: Annotations, before: Annotations, after: Annotations, videos: list[str]
+def count_flips(
+    data: Annotations, before: Annotations, after: Annotations, videos: Sequence[str]
 ) -> Flips:
-    """Compare labels before and after PLD with the dense labels of these videos.
+    """Count the changed labels and those that agree with the dense labels.
 
     Args:
         data: Data set with dense labels.
@@ -85,24 +100,25 @@ def flips(
         after: Labels after the change.
         videos: Ids of the videos.
     """
-    truth, old = align(data, before, videos)
-    new = after.select_videos(videos).reference(truth.shape[1])
+    reference, old = align(data, before, list(videos))
+    new = after.select_videos(videos).reference(reference.shape[1])
     changed = new ^ old
     return Flips(
         int((changed & new).sum()),
         int((changed & old).sum()),
-        int((changed & (new == truth)).sum()),
+        int((changed & (new == reference)).sum()),
     )
 
 
-def f_by_class(data: Annotations, table: Path, videos: Sequence[str]) -> Any:
-    """Compute the F of each class in percent by level and modality; NaN without any label.
+def f_by_class(
+    data: Annotations, table: Path, videos: Sequence[str]
+) -> Float[ndarray, "level modality class"]:
+    """Compute the F of each class in percent; NaN for a class without any label.
 
     Args:
         data: Data set with dense labels.
         table: Table of labels.
         videos: Ids of the videos.
     """
-    return class_f(
-        *align(data, read_table(table, taxonomy=data.taxonomy), list(videos))
-    )
+    labels = read_table(table, taxonomy=data.taxonomy)
+    return class_f(*align(data, labels, list(videos)))

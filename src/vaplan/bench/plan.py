@@ -1,19 +1,24 @@
-"""A suite's rows as jobs: which parsers and which pseudo labels its tables are made of."""
+"""The plan of a bench: the jobs behind the rows of its tables."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vaplan.bench.execute import truth
-from vaplan.bench.jobs import Desk, Job, make_job, unique
+from vaplan.bench.execute import read_dense_labels
+from vaplan.bench.jobs import Job, Workspace, make_job, unique
 from vaplan.bench.steps import Reference
-from vaplan.bench.suite import Suite, Swept
+from vaplan.bench.suite import Suite, Variant
 from vaplan.errors import UsageError, unknown
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: one job for every seed, and the value of the sweep, if it depends on
-    that."""
+    """A row of a table.
+
+    Attributes:
+        title: Title of the row.
+        jobs: Job of every seed; one job if its result does not depend on the seed.
+        value: Value of the sweep; none for a row that all values share.
+    """
 
     title: str
     jobs: Mapping[int, Job]
@@ -22,10 +27,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a suite asks for. `left_out` are titles that cannot be had from this data, and
-    why."""
+    """Rows and comparisons of a suite.
 
-    suite: Swept
+    Attributes:
+        suite: Suite to run.
+        seeds: Seeds of the trainings.
+        rows: Rows of the table of parsers.
+        labels: Rows of the table of pseudo labels.
+        differences: Pairs of row titles to compare: the better one and its baseline.
+        left_out: Reasons why rows are not possible with this data, by title.
+    """
+
+    suite: Suite
     seeds: tuple[int, ...]
     rows: tuple[Row, ...]
     labels: tuple[Row, ...]
@@ -34,86 +47,117 @@ class Plan:
 
     def jobs(self) -> list[Job]:
         """List all jobs, each once and in order of dependency."""
-        return unique(
-            job for row in (*self.rows, *self.labels) for job in row.jobs.values()
-        )
+        rows = (*self.rows, *self.labels)
+        return unique(job for row in rows for job in row.jobs.values())
 
 
 def plan(
-    suite: Swept, desk: Desk, *, seeds: Sequence[int], rows: Sequence[str] = ()
+    suite: Suite,
+    workspace: Workspace,
+    *,
+    seeds: Sequence[int],
+    rows: Sequence[str] = (),
 ) -> Plan:
-    """Find every job; a recipe that cannot be is an error here, before anything runs.
+    """Plan the jobs of a suite and check all recipes before the first job starts.
 
     Args:
         suite: Suite to run.
-        desk: Data, store and folders of the bench.
+        workspace: Data, store and folder of the bench.
         seeds: Seeds of the trainings.
         rows: Titles of the rows to run; by default all.
+
+    Raises:
+        UsageError: A title is unknown, or no row is possible with this data.
+        RecipeError: A recipe or a change is not valid.
     """
-    numbers = tuple(dict.fromkeys(seeds))
-    left_out = dict[str, str]()
+    distinct_seeds = tuple(dict.fromkeys(seeds))
     _check_titles(suite, rows)
+    left_out = dict[str, str]()
 
-    def made(titles: Callable[[Suite], Mapping[str, str]]) -> Iterator[Row]:
-        titles_done = set[str]()
-        for variant in suite.variants:
-            for title, name in titles(variant).items():
-                if title in titles_done:
-                    continue
-                titles_done.add(title)
-                if rows and title in variant.rows and title not in rows:
-                    continue
-                everywhere = all(title in titles(other) for other in suite.variants)
-                row = _row(title, variant, name, numbers, desk)
-                row = replace(row, value=None if everywhere else variant.value)
-                if reason := _impossible(row, desk):
-                    left_out[title] = reason
-                else:
-                    yield row
+    def possible_rows(titles: Callable[[Variant], Mapping[str, str]]) -> Iterator[Row]:
+        for row in _plan_rows(suite, titles, distinct_seeds, workspace):
+            is_parser = any(row.title in variant.rows for variant in suite.variants)
+            if rows and is_parser and row.title not in rows:
+                continue
+            if reason := _reason_to_leave_out(row, workspace):
+                left_out[row.title] = reason
+            else:
+                yield row
 
-    selected = tuple(made(lambda variant: variant.rows))
-    labels = tuple(made(lambda variant: variant.labels))
-    if not selected:
+    parsers = tuple(possible_rows(lambda variant: variant.rows))
+    labels = tuple(possible_rows(lambda variant: variant.labels))
+    if not parsers:
         raise UsageError(
-            "no row of the suite can be had from this data", fix="give --truth TABLE"
+            "no row of the suite is possible with this data", fix="give --truth TABLE"
         )
-    return Plan(
-        suite, numbers, selected, labels, _differences(suite, selected), left_out
-    )
+    differences = _plan_differences(suite, parsers)
+    return Plan(suite, distinct_seeds, parsers, labels, differences, left_out)
 
 
-def _check_titles(suite: Swept, rows: Sequence[str]) -> None:
+def _check_titles(suite: Suite, rows: Sequence[str]) -> None:
     titles = {title for variant in suite.variants for title in variant.rows}
     for title in rows:
         if title not in titles:
             raise UsageError(unknown("row", title, titles))
 
 
-def _row(
-    title: str, suite: Suite, name: str, seeds: tuple[int, ...], desk: Desk
+def _plan_rows(
+    suite: Suite,
+    titles: Callable[[Variant], Mapping[str, str]],
+    seeds: tuple[int, ...],
+    workspace: Workspace,
+) -> Iterator[Row]:
+    """Yield the rows of all variants; a title that several variants share comes once."""
+    planned = set[str]()
+    for variant in suite.variants:
+        for title, step in titles(variant).items():
+            if title in planned:
+                continue
+            planned.add(title)
+            row = _plan_row(title, variant, step, seeds, workspace)
+            if not all(title in titles(other) for other in suite.variants):
+                row = replace(row, value=variant.value)
+            yield row
+
+
+def _plan_row(
+    title: str,
+    variant: Variant,
+    step: str,
+    seeds: tuple[int, ...],
+    workspace: Workspace,
 ) -> Row:
-    jobs = {seed: make_job(suite.steps, name, seed=seed, desk=desk) for seed in seeds}
-    distinct = {
-        job.name: seed for seed, job in reversed(jobs.items())
-    }  # labels may not depend on the seed
-    return Row(title, {seed: jobs[seed] for seed in sorted(distinct.values())})
+    jobs = dict[int, Job]()
+    names = set[str]()
+    for seed in sorted(seeds):
+        job = make_job(variant.steps, step, seed=seed, workspace=workspace)
+        if job.name not in names:  # pseudo labels may not depend on the seed
+            jobs[seed] = job
+        names.add(job.name)
+    return Row(title, jobs)
 
 
-def _impossible(row: Row, desk: Desk) -> str:
-    """Return the reason for which a row with dense labels cannot be computed."""
-    for job in next(iter(row.jobs.values())).needed():
-        if isinstance(job.step, Reference) and desk.truth is None:
+def _reason_to_leave_out(row: Row, workspace: Workspace) -> str:
+    """Return why a row is not possible: its dense labels do not exist; else nothing."""
+    for job in next(iter(row.jobs.values())).with_inputs():
+        if isinstance(job.step, Reference) and workspace.truth is None:
             try:
-                truth(desk, job.step.reference)
+                read_dense_labels(workspace, job.step.reference)
             except UsageError as error:
                 return str(error)
     return ""
 
 
-def _differences(suite: Swept, rows: tuple[Row, ...]) -> tuple[tuple[str, str], ...]:
+def _plan_differences(
+    suite: Suite, rows: tuple[Row, ...]
+) -> tuple[tuple[str, str], ...]:
     titles = [row.title for row in rows]
-    requested = [
-        (pair[0], pair[1]) for variant in suite.variants for pair in variant.differences
-    ]
-    pairs = requested or [(title, titles[0]) for title in titles[1:]]
-    return tuple(dict.fromkeys((a, b) for a, b in pairs if a in titles and b in titles))
+    pairs = list[tuple[str, str]]()
+    for variant in suite.variants:
+        pairs += [(better, worse) for better, worse in variant.differences]
+    pairs = pairs or [(title, titles[0]) for title in titles[1:]]
+    return tuple(
+        (better, worse)
+        for better, worse in dict.fromkeys(pairs)
+        if better in titles and worse in titles
+    )

@@ -1,7 +1,5 @@
-"""Jobs that are done, as numbers: every seed's, their mean and deviation, and differences with
-intervals."""
+"""Results of a bench: scores of every seed, means, deviations and paired differences."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,15 +10,15 @@ from jaxtyping import Float
 
 from vaplan import __version__
 from vaplan.annotations import Annotations, merge_rows, read_rows
-from vaplan.bench.execute import Failures, prediction
-from vaplan.bench.jobs import Desk, Job
-from vaplan.bench.label_quality import Quality, quality
+from vaplan.bench.execute import Failures, prediction_path
+from vaplan.bench.jobs import Job, Workspace
+from vaplan.bench.label_quality import LabelQuality, measure_quality
 from vaplan.bench.plan import Plan, Row
 from vaplan.bench.steps import Denoise, Refine
 from vaplan.evaluation import SEED, evaluate
 from vaplan.metrics.intervals import Interval, bootstrap_over_seeds
 from vaplan.metrics.llp import KINDS, LEVELS
-from vaplan.runs import METRICS, read_description
+from vaplan.runs import read_description, read_metrics
 
 SHORT = {
     "audio": "A",
@@ -35,7 +33,12 @@ TEN = tuple(f"{level} {kind}" for level in LEVELS for kind in KINDS)
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one seed in percent, by name and for every video."""
+    """Scores of one seed in percent.
+
+    Attributes:
+        numbers: Scores of the split by name, such as `segment audio`.
+        per_video: Scores of every video, in the order of `Results.numbers`.
+    """
 
     numbers: dict[str, float]
     per_video: Float[np.ndarray, "video number"]
@@ -43,7 +46,18 @@ class Scores:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table: the scores of every seed that succeeded."""
+    """A row of the table of parsers.
+
+    Attributes:
+        title: Title of the row.
+        value: Value of the sweep, if the row depends on it.
+        scores: Scores by seed.
+        val: Scores on split `val` by seed, where that split has dense labels.
+        runs: Run folder by seed.
+        decision: Decision rule of the predictions.
+        selection: Epoch whose weights were kept.
+        failed: Reasons of failed trainings by seed.
+    """
 
     title: str
     value: float | None
@@ -54,258 +68,296 @@ class Method:
     selection: str
     failed: dict[int, str]
 
-    def of(self, name: str) -> list[float]:
-        """A number of every seed."""
-        return [scores.numbers[name] for scores in self.scores.values()]
+    def values(self, number: str) -> list[float]:
+        """List a score of all seeds.
+
+        Args:
+            number: Name of the score.
+        """
+        return [scores.numbers[number] for scores in self.scores.values()]
 
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a bench found out. `differences` are (better, worse, intervals by number's
-    name)."""
+    """All results of a bench.
+
+    Attributes:
+        plan: Rows and comparisons.
+        workspace: Data, store and folder.
+        methods: Rows of the table of parsers.
+        labels: Quality of pseudo labels by title, one entry a seed.
+        differences: The better row, its baseline, and the intervals by name of the score.
+        failures: Reasons of failed jobs by name.
+    """
 
     plan: Plan
-    desk: Desk
+    workspace: Workspace
     methods: tuple[Method, ...]
-    labels: dict[str, list[Quality]]
+    labels: dict[str, list[LabelQuality]]
     differences: tuple[tuple[str, str, dict[str, Interval]], ...]
     failures: Failures = field(default_factory=Failures)
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The names of the numbers that videos have."""
-        return LOCALISATION if self.desk.annotations.localisation else TEN
+        """Return the names of the scores that every video has."""
+        return LOCALISATION if self.workspace.annotations.localisation else TEN
 
     @property
     def videos(self) -> int:
-        return len(self.desk.annotations.select(self.desk.split).labelled_ids())
+        """Return the number of videos with dense labels in the split."""
+        return len(
+            self.workspace.annotations.select(self.workspace.split).labelled_ids()
+        )
 
     def document(self) -> dict[str, Any]:
-        """All of it, as JSON values."""
-        data = self.desk.annotations
-        document: dict[str, Any] = {
+        """Return all results as JSON values."""
+        parameter = self.plan.suite.parameter
+        changes = [change for group in self.workspace.changes for change in group]
+        return {
             "suite": self.plan.suite.name,
             "about": self.plan.suite.about,
             "vaplan": __version__,
-        }
-        document |= {
-            "data": self.desk.data,
-            "annotations": data.version,
-            "store": str(self.desk.store),
-        }
-        document |= {
-            "split": self.desk.split,
+            "data": self.workspace.data,
+            "annotations": self.workspace.annotations.version,
+            "store": str(self.workspace.store),
+            "split": self.workspace.split,
             "videos": self.videos,
             "seeds": list(self.plan.seeds),
-        }
-        document |= {
-            "changes": [change for group in self.desk.changes for change in group]
-        }
-        return document | {
-            "rows": {
-                method.title: _spoken(method, self.plan.suite.parameter)
-                for method in self.methods
-            },
+            "changes": changes,
+            "rows": {m.title: _method_document(m, parameter) for m in self.methods},
             "labels": {
-                title: [quality.document() for quality in group]
-                for title, group in self.labels.items()
+                title: [quality.document() for quality in qualities]
+                for title, qualities in self.labels.items()
             },
             "differences": [
-                {
-                    "of": better,
-                    "to": worse,
-                    "numbers": {
-                        name: asdict(interval) for name, interval in by_name.items()
-                    },
-                }
-                for better, worse, by_name in self.differences
+                _difference_document(*difference) for difference in self.differences
             ],
             "left_out": dict(self.plan.left_out),
             "failed": dict(self.failures),
         }
 
 
-def collect(plan: Plan, desk: Desk, failures: Failures) -> Results:
+def collect(plan: Plan, workspace: Workspace, failures: Failures) -> Results:
     """Score the results of the jobs.
 
     Args:
-        plan: Rows and jobs of the suite.
-        desk: Data, store and folders of the bench.
+        plan: Rows and comparisons of the suite.
+        workspace: Data, store and folder of the bench.
         failures: Reasons of failed jobs by name.
     """
-    methods = tuple(_method(row, desk, failures) for row in plan.rows)
+    methods = tuple(_score_row(row, workspace, failures) for row in plan.rows)
     by_title = {method.title: method for method in methods}
-    differences = [
-        (better, worse, difference(by_title[better], by_title[worse]))
-        for better, worse in plan.differences
-    ]
-    labels = (
-        {}
-        if desk.annotations.localisation
-        else {row.title: _quality(row, desk, failures) for row in plan.labels}
-    )
-    return Results(
-        plan, desk, methods, labels, tuple(d for d in differences if d[2]), failures
-    )
+    differences = list[tuple[str, str, dict[str, Interval]]]()
+    for better, worse in plan.differences:
+        if intervals := difference(by_title[better], by_title[worse]):
+            differences.append((better, worse, intervals))
+    labels = dict[str, list[LabelQuality]]()
+    if not workspace.annotations.localisation:
+        for row in plan.labels:
+            labels[row.title] = _measure_row(row, workspace, failures)
+    return Results(plan, workspace, methods, labels, tuple(differences), failures)
 
 
 def difference(better: Method, worse: Method) -> dict[str, Interval]:
-    """By number's name `better - worse` of the seeds that both have, in points, with 95 %
-    intervals.
+    """Compute `better - worse` in points, with 95 % bootstrap intervals.
+
+    The videos and the seeds that both methods have are resampled.
 
     Args:
         better: Method whose lead is computed.
-        worse: Method to compare with.
+        worse: Baseline.
+
+    Returns:
+        Intervals by name of the score; empty if the methods share no seed.
     """
     seeds = [seed for seed in better.scores if seed in worse.scores]
     if not seeds:
         return {}
-    first, second = (
-        np.stack([method.scores[seed].per_video for seed in seeds])
-        for method in (better, worse)
-    )
-    names = LOCALISATION if first.shape[-1] == len(LOCALISATION) else TEN
-    return dict(
-        zip(names, bootstrap_over_seeds(first - second, seed=SEED), strict=True)
-    )
+    ahead = np.stack([better.scores[seed].per_video for seed in seeds])
+    behind = np.stack([worse.scores[seed].per_video for seed in seeds])
+    names = LOCALISATION if ahead.shape[-1] == len(LOCALISATION) else TEN
+    intervals = bootstrap_over_seeds(ahead - behind, seed=SEED)
+    return dict(zip(names, intervals, strict=True))
 
 
-def estimate(job: Job, desk: Desk) -> Annotations:
+def read_predictions(job: Job, workspace: Workspace) -> Annotations:
     """Read the events that a parser predicts for the split.
 
     Args:
-        job: Job of the bench.
-        desk: Data, store and folders of the bench.
+        job: Training of the bench.
+        workspace: Data, store and folder of the bench.
     """
-    return merge_rows(
-        read_rows(
-            prediction(job, desk), taxonomy=desk.annotations.taxonomy, may_be_empty=True
-        )
+    rows = read_rows(
+        prediction_path(job, workspace),
+        taxonomy=workspace.annotations.taxonomy,
+        may_be_empty=True,
+        needs_modality=True,
     )
+    return merge_rows(rows)
 
 
-def _method(row: Row, desk: Desk, failures: Failures) -> Method:
-    failed = {
-        seed: failures[job.name]
-        for seed, job in row.jobs.items()
-        if job.name in failures
-    }
-    done = {seed: job for seed, job in row.jobs.items() if seed not in failed}
-    runs = {seed: job.place(desk.work) for seed, job in done.items()}
-    abouts = [vars(read_description(run)) for run in runs.values()]
+def _score_row(row: Row, workspace: Workspace, failures: Failures) -> Method:
+    failed = dict[int, str]()
+    scores = dict[int, Scores]()
+    val = dict[int, dict[str, Any]]()
+    runs = dict[int, Path]()
+    descriptions = list[Mapping[str, Any]]()
+    for seed, job in row.jobs.items():
+        if job.name in failures:
+            failed[seed] = failures[job.name]
+            continue
+        runs[seed] = job.output(workspace.work)
+        scores[seed] = _score(job, workspace)
+        val[seed] = _read_val_scores(runs[seed])
+        descriptions.append(vars(read_description(runs[seed])))
+    decisions = dict.fromkeys(map(describe_decision, descriptions))
+    selections = dict.fromkeys(map(describe_selection, descriptions))
     return Method(
         row.title,
         row.value,
-        {seed: _scores(job, desk) for seed, job in done.items()},
-        {seed: _of_val(run) for seed, run in runs.items()},
+        scores,
+        val,
         runs,
-        ", ".join(dict.fromkeys(map(decision_of, abouts))),
-        ", ".join(dict.fromkeys(map(selection_of, abouts))),
+        ", ".join(decisions),
+        ", ".join(selections),
         failed,
     )
 
 
-def _scores(job: Job, desk: Desk) -> Scores:
-    evaluation = evaluate(desk.annotations, estimate(job, desk), split=desk.split)
-    if desk.annotations.localisation:
+def _score(job: Job, workspace: Workspace) -> Scores:
+    data = workspace.annotations
+    evaluation = evaluate(data, read_predictions(job, workspace), split=workspace.split)
+    if data.localisation:
         return Scores(evaluation.numbers(), 100 * evaluation.ave.per_video[:, None])
-    return Scores(
-        flat(evaluation.numbers()),
-        100 * evaluation.llp.per_video.reshape(len(evaluation.llp), len(TEN)),
-    )
+    per_video = evaluation.llp.per_video.reshape(len(evaluation.llp), len(TEN))
+    return Scores(flatten_numbers(evaluation.numbers()), 100 * per_video)
 
 
-def _of_val(run: Path) -> dict[str, Any]:
-    """The numbers on split val that the training left, where there are dense labels."""
-    metrics = json.loads((run / METRICS).read_text(encoding="utf-8")).get("val", {})
-    return flat(numbers_in(metrics))
+def _read_val_scores(run: Path) -> dict[str, Any]:
+    """Read the scores on split val, if the training had dense labels there."""
+    metrics = read_metrics(run).get("val", {})
+    return flatten_numbers(score_entries(metrics))
 
 
-def _quality(row: Row, desk: Desk, failures: Failures) -> list[Quality]:
-    """Measure the labels of each seed and, for denoised and refined labels, the changes."""
-    qualities = []
+def _measure_row(
+    row: Row, workspace: Workspace, failures: Failures
+) -> list[LabelQuality]:
+    """Measure the pseudo labels of every seed."""
+    qualities = list[LabelQuality]()
     for job in row.jobs.values():
-        if job.name not in failures:
-            original = (
-                job.inputs["labels"].place(desk.work)
-                if isinstance(job.step, Denoise | Refine)
-                else None
-            )
-            qualities.append(quality(desk, job.place(desk.work), before=original))
+        if job.name in failures:
+            continue
+        original = None
+        if isinstance(job.step, Denoise | Refine):
+            original = job.inputs["labels"].output(workspace.work)
+        table = job.output(workspace.work)
+        qualities.append(measure_quality(workspace, table, original=original))
     return qualities
 
 
-def decision_of(description: Mapping[str, Any]) -> str:
-    """`global_gate 0.5`, for example."""
+def describe_decision(description: Mapping[str, Any]) -> str:
+    """Name the decision rule of a run, such as `global_gate 0.5`.
+
+    Args:
+        description: Content of `run.json`.
+    """
     rule = description["decision"]
+    if not rule:
+        return "unknown decision"
     fitted = ", fitted segments" if isinstance(rule["segments"], dict) else ""
     return f"{rule['rule']} {rule['threshold']:g}{fitted}"
 
 
-def selection_of(description: Mapping[str, Any]) -> str:
-    """Describe the selected epoch: `last epoch`, or the criterion of the best one."""
+def describe_selection(description: Mapping[str, Any]) -> str:
+    """Name the epoch whose weights were kept: `last epoch`, or the criterion of the best one.
+
+    Args:
+        description: Content of `run.json`.
+    """
     selection = description["selection"]
-    on = f" on {selection['on']}" if "on" in selection else ""
-    return (
-        f"best {selection['by']}{on}"
-        if selection["select"] == "best" and "by" in selection
-        else f"{selection['select']} epoch"
-    )
+    if not selection:
+        return "unknown epoch"
+    if selection["select"] == "best" and "by" in selection:
+        videos = f" on {selection['on']}" if "on" in selection else ""
+        return f"best {selection['by']}{videos}"
+    return f"{selection['select']} epoch"
 
 
-def _spoken(method: Method, parameter: str) -> dict[str, Any]:
-    names = list(next(iter(method.scores.values())).numbers) if method.scores else []
-    document: dict[str, Any] = {
+def _method_document(method: Method, parameter: str) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    if method.value is not None:
+        document[parameter] = method.value
+    first_scores = next(iter(method.scores.values()), None)
+    names = list(first_scores.numbers) if first_scores else []
+    document |= {
         "decision": method.decision,
         "selection": method.selection,
+        "mean": {name: float(np.mean(method.values(name))) for name in names},
+        "std": {name: float(np.std(method.values(name))) for name in names},
+        "seeds": {},
+        "failed": {str(seed): reason for seed, reason in method.failed.items()},
     }
-    document |= {"mean": {name: float(np.mean(method.of(name))) for name in names}}
-    document |= {"std": {name: float(np.std(method.of(name))) for name in names}}
-    seeds = {
-        str(seed): {
+    for seed, scores in method.scores.items():
+        document["seeds"][str(seed)] = {
             "run": str(method.runs[seed]),
             "numbers": scores.numbers,
             "val": method.val[seed],
         }
-        for seed, scores in method.scores.items()
-    }
-    failed = {str(seed): reason for seed, reason in method.failed.items()}
-    of_sweep = {} if method.value is None else {parameter: method.value}
-    return of_sweep | document | {"seeds": seeds, "failed": failed}
+    return document
 
 
-def numbers_in(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scores of a split of `metrics.json` without its other entries."""
+def _difference_document(
+    better: str, worse: str, intervals: Mapping[str, Interval]
+) -> dict[str, Any]:
+    numbers = {name: asdict(interval) for name, interval in intervals.items()}
+    return {"of": better, "to": worse, "numbers": numbers}
+
+
+def score_entries(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the scores of a split in `metrics.json` and leave out its other entries.
+
+    Args:
+        metrics: Entries of one split.
+    """
     return {
-        name: metrics[name]
-        for name in metrics
+        name: value
+        for name, value in metrics.items()
         if name in LEVELS or name.endswith("accuracy")
     }
 
 
-def flat(numbers: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers by one name each: `segment audio`, or `accuracy`."""
-    flat: dict[str, float] = {}
+def flatten_numbers(numbers: Mapping[str, Any]) -> dict[str, float]:
+    """Name each score by its level and kind.
+
+    >>> flatten_numbers({"segment": {"audio": 60.5}, "accuracy": 70.0})
+    {'segment audio': 60.5, 'accuracy': 70.0}
+    """
+    result = dict[str, float]()
     for name, value in numbers.items():
-        flat |= (
-            {f"{name} {kind}": v for kind, v in value.items()}
-            if isinstance(value, Mapping)
-            else {name: value}
-        )
-    return flat
+        if isinstance(value, Mapping):
+            result |= {f"{name} {kind}": number for kind, number in value.items()}
+        else:
+            result[name] = value
+    return result
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean ± deviation of several seeds; one number as it is."""
+def format_mean_std(values: Sequence[float]) -> str:
+    """Format the mean and the standard deviation over seeds.
+
+    >>> format_mean_std([60.0, 61.0]), format_mean_std([60.0]), format_mean_std([])
+    ('60.5 ± 0.5', '60.0', '')
+    """
     if not values:
         return ""
-    return (
-        f"{np.mean(values):.1f} ± {np.std(values):.1f}"
-        if len(values) > 1
-        else f"{values[0]:.1f}"
-    )
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    return f"{np.mean(values):.1f} ± {np.std(values):.1f}"
 
 
-def signed(points: float) -> str:
-    """Format a difference with its sign; small values are +0.0."""
+def format_signed(points: float) -> str:
+    """Format a difference with its sign; a difference that rounds to zero is +0.0.
+
+    >>> format_signed(1.25), format_signed(-0.04)
+    ('+1.2', '+0.0')
+    """
     return f"{round(points, 1) + 0.0:+.1f}"

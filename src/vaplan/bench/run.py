@@ -1,4 +1,4 @@
-"""A suite from its file to its results: what `vaplan bench` does."""
+"""Benches: run a suite on a data set and write its tables, figures and report page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,20 @@ from pathlib import Path
 import matplotlib
 
 from vaplan import report
-from vaplan.bench.execute import work_through
-from vaplan.bench.figures import pictures
-from vaplan.bench.jobs import Desk
+from vaplan.bench.execute import execute
+from vaplan.bench.figures import figures
+from vaplan.bench.jobs import Workspace
 from vaplan.bench.plan import plan
 from vaplan.bench.results import Results, collect
-from vaplan.bench.suite import Swept
+from vaplan.bench.suite import Suite
+from vaplan.bench.synthetic_data import TRUTH, Bars, make_data
 from vaplan.bench.tables import csv_table, latex, markdown, tables, times
-from vaplan.bench.world import TRUTH, Bars, make_world
 from vaplan.errors import UsageError
 from vaplan.report import Picture
-from vaplan.stages import read_data
 from vaplan.writing import write_atomically, write_json, write_text
 
-# networks, batches and trainings of the drawn world's size, alike for all methods
-WORLD_CHANGES = (
+# networks, batches and trainings of the size of the synthetic data, alike for all methods
+SYNTHETIC_CHANGES = (
     "model.settings.hidden=128",
     "model.settings.feedforward=128",
     "training.epochs=20",
@@ -36,11 +35,21 @@ DOTS_PER_INCH = 160
 
 @dataclass(frozen=True)
 class Bench:
-    """Data, folders and settings that a suite runs with.
+    """Data, folders and settings of a bench.
 
-    Without `data` and `store` it is the drawn world of so many `videos`. `work` is where the
-    files of all jobs are
-    kept: suites that share it share them.
+    Without `data` and `store` the bench renders and encodes synthetic videos first.
+
+    Attributes:
+        out: Folder of tables, figures and the report page.
+        work: Folder of the results of all jobs; suites that share it share the results.
+        data: Data set, `KIND:PATH`.
+        store: Feature store of the data set.
+        split: Split on which parsers are scored.
+        labels: Table of pseudo labels that replaces all `label` steps.
+        truth: Table of the dense labels of the training videos, for oracle rows.
+        changes: Changes of every recipe, `KEY=VALUE`.
+        videos: Number of synthetic videos.
+        synthetic_seed: Seed of the synthetic videos.
     """
 
     out: Path
@@ -52,18 +61,24 @@ class Bench:
     truth: Path | None = None
     changes: tuple[str, ...] = ()
     videos: int = 600
-    world_seed: int = 1
+    synthetic_seed: int = 1
 
-    def desk(self, bars: Bars) -> Desk:
-        """Return data and features; synthetic data are rendered and encoded first."""
+    def workspace(self, bars: Bars) -> Workspace:
+        """Return the workspace of the bench; synthetic videos are rendered and encoded first.
+
+        Args:
+            bars: Makes a progress callback from a name.
+
+        Raises:
+            UsageError: Only one of `data` and `store` is given.
+        """
         if self.data and self.store:
-            no_defaults = ((), self.changes)
-            return Desk(
+            return Workspace(
                 self.data,
                 self.store,
                 self.work,
                 self.split,
-                no_defaults,
+                ((), self.changes),
                 self.labels,
                 self.truth,
             )
@@ -72,31 +87,28 @@ class Bench:
                 "data and a store belong together",
                 fix="give --data and --store, or neither",
             )
-        folder = self.work / f"world-{self.world_seed}-{self.videos}"
-        table = make_world(
-            folder / "world",
-            folder / "store",
+        folder = self.work / f"synthetic-{self.synthetic_seed}-{self.videos}"
+        store = folder / "store"
+        table = make_data(
+            folder / "data",
+            store,
             videos=self.videos,
-            seed=self.world_seed,
+            seed=self.synthetic_seed,
             bars=bars,
         )
-        truth, changes = (
-            self.truth or table.parent / TRUTH,
-            (WORLD_CHANGES, self.changes),
-        )
-        return Desk(
+        return Workspace(
             f"table:{table}",
-            folder / "store",
+            store,
             self.work,
             self.split,
-            changes,
+            (SYNTHETIC_CHANGES, self.changes),
             self.labels,
-            truth,
+            self.truth or table.parent / TRUTH,
         )
 
 
 def bench(
-    suite: Swept,
+    suite: Suite,
     on: Bench,
     *,
     seeds: Sequence[int],
@@ -104,90 +116,91 @@ def bench(
     rows: Sequence[str] = (),
     processes: int = 1,
 ) -> Results:
-    """Run the steps of a suite that are not done yet and write the results.
+    """Run the steps of a suite that have no result yet, and write tables and figures.
 
     Args:
         suite: Suite to run.
-        on: Data and folders.
+        on: Data, folders and settings.
         seeds: Seeds of the trainings.
         rows: Titles of the rows to run; by default all.
         bars: Makes a progress callback from a name.
-        processes: Number of worker processes.
+        processes: Number of trainings at the same time.
+
+    Returns:
+        The results, including the reasons of failed steps.
+
+    Raises:
+        UsageError: The suite and the data set are for different tasks, or the split is unknown.
     """
     localises = suite.variants[0].localisation
     if localises and not on.data:
-        what = (
-            f"suite {suite.name} is about localisation, and no such world is drawn here"
-        )
-        raise UsageError(what, fix="give --data and --store, such as --data ave:DIR")
-    desk = on.desk(bars)
-    if localises and not desk.annotations.localisation:
-        what = f"suite {suite.name} is about localisation, and this data set is not"
         raise UsageError(
-            what,
-            file=desk.annotations.source,
+            f"suite {suite.name} is for localisation; there are no such synthetic data",
+            fix="give --data and --store, such as --data ave:DIR",
+        )
+    workspace = on.workspace(bars)
+    if localises and not workspace.annotations.localisation:
+        raise UsageError(
+            f"suite {suite.name} is for localisation; this data set is not",
+            file=workspace.annotations.source,
             fix="write `task: localisation` into its taxonomy file",
         )
-    read_data(desk.data).select(desk.split)  # an unknown split is an error now
-    planned = plan(suite, desk, seeds=seeds, rows=rows)
-    failures = work_through(
-        planned.jobs(), desk, processes=processes, progress=bars("jobs")
+    workspace.annotations.select(workspace.split)  # raises if the split is unknown
+    planned = plan(suite, workspace, seeds=seeds, rows=rows)
+    failures = execute(
+        planned.jobs(), workspace, processes=processes, progress=bars("jobs")
     )
-    results = collect(planned, desk, failures)
+    results = collect(planned, workspace, failures)
     write(results, on.out)
     return results
 
 
 def write(results: Results, out: Path) -> None:
-    """Write the results as JSON, tables, a report page and figures.
+    """Write the results as JSON, tables, figures and a report page.
 
-    Times are in a file of their own, `times.md`, so that the same trainings give the same
-    bytes in all others.
+    The times of the rows have a file of their own, `times.md`; all other files are the same
+    bytes for the same trainings.
 
     Args:
         results: Results of the bench.
-        out: Folder or file to write.
+        out: Folder of the files.
     """
     write_json(out / "results.json", results.document())
-    result_tables, figures = tables(results), pictures(results)
+    result_tables = tables(results)
+    drawings = figures(results)
     title = f"vaplan bench {results.plan.suite.name}"
     lead = results.plan.suite.about
-    write_text(
-        out / "table.md",
-        f"# {title}\n\n{lead}\n\n" + "\n".join(map(markdown, result_tables)),
-    )
-    write_text(
-        out / "table.tex",
-        "% needs \\usepackage{booktabs}\n" + "\n".join(map(latex, result_tables)),
-    )
+    markdown_tables = "\n".join(map(markdown, result_tables))
+    latex_tables = "\n".join(map(latex, result_tables))
+    write_text(out / "table.md", f"# {title}\n\n{lead}\n\n{markdown_tables}")
+    write_text(out / "table.tex", f"% needs \\usepackage{{booktabs}}\n{latex_tables}")
     write_text(out / "table.csv", csv_table(results))
     write_text(out / "times.md", markdown(times(results)))
-    for name, picture in figures.items():
+    for name, picture in drawings.items():
         save(picture, out / "figures" / name)
     report.write(
         out / "report.html",
         title=title,
         lead=lead,
         tables=result_tables,
-        pictures=list(figures.values()),
-        taxonomy=results.desk.annotations.taxonomy,
+        pictures=list(drawings.values()),
+        taxonomy=results.workspace.annotations.taxonomy,
     )
 
 
 def save(picture: Picture, path: Path) -> None:
-    """A figure as PNG and as PDF, the same bytes for the same figure.
+    """Save a figure as PNG and as PDF; the same figure gives the same bytes.
 
     Args:
         picture: Figure to save.
         path: File to write, without its ending.
     """
     picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine(
-        "none"
-    )  # which it has done: it takes as long as drawing, every time
+    # The layout is computed by now. Computing it again takes as long as drawing.
+    picture.figure.set_layout_engine("none")
     for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):
         draw = partial(
             picture.figure.savefig, format=kind, dpi=DOTS_PER_INCH, metadata=metadata
         )
-        with matplotlib.rc_context({"pdf.fonttype": 42}):  # letters as letters
+        with matplotlib.rc_context({"pdf.fonttype": 42}):  # text stays text
             write_atomically(path.with_suffix(f".{kind}"), draw)

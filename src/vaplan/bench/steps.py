@@ -1,7 +1,6 @@
-"""The steps a suite can name: each is a stage, its settings, and the names of the steps whose
-files it reads.
+"""Steps of a suite: a stage, its settings, and the names of the steps whose results it reads.
 
-In a suite's file the first key of a step is its verb: `{train: ple, labels: refined}`.
+In the file of a suite the first key of a step names the stage: `{train: ple, labels: refined}`.
 """
 
 from collections.abc import Mapping
@@ -15,28 +14,34 @@ from vaplan.pseudo_labels.jomold import NoiseEstimate
 from vaplan.recipe import build
 from vaplan.stages.refine import AUTO, RULES
 
-THRESHOLDS = ("fitted", "mixture", "given", "chance")
+THRESHOLD_RULES = ("fitted", "mixture", "given", "chance")
 
 
 @dataclass(frozen=True)
 class Label:
-    """PLG. Thresholds are `fitted` as by `vaplan label`, by `mixture` (from tags alone), `given`,
-    or given in multiples of chance, 1 / classes (`chance`)."""
+    """Pseudo labels of the encoders (PLG).
+
+    Attributes:
+        label: Rule of the thresholds: `fitted` as `vaplan label` fits them, `mixture` (from tags
+            alone), `given`, or `chance`: given in multiples of 1 / classes.
+        smooth: Weight of the neighbouring segments, 0 to 1.
+        thresholds: Given thresholds by modality.
+    """
 
     label: str
     smooth: float = 0.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.label not in THRESHOLDS:
-            raise RecipeError(unknown("kind of thresholds", self.label, THRESHOLDS))
-        if (self.label in ("given", "chance")) != bool(self.thresholds):
-            fix = (
-                "write {label: fitted}, or "
-                "{label: given, thresholds: {audio: 0.04, visual: 0.04}}"
-            )
+        if self.label not in THRESHOLD_RULES:
             raise RecipeError(
-                f"{self.label} thresholds, and these: {dict(self.thresholds)}", fix=fix
+                unknown("kind of thresholds", self.label, THRESHOLD_RULES)
+            )
+        if (self.label in ("given", "chance")) != bool(self.thresholds):
+            raise RecipeError(
+                f"label: {self.label} does not go with thresholds: {dict(self.thresholds)}",
+                fix="write {label: fitted}, or "
+                "{label: given, thresholds: {audio: 0.04, visual: 0.04}}",
             )
         for name in self.thresholds:
             if name not in MODALITIES:
@@ -45,17 +50,21 @@ class Label:
 
 @dataclass(frozen=True)
 class Reference:
-    """The dense labels of a split as if they were pseudo labels, for an oracle."""
+    """The dense labels of a split in place of pseudo labels, for an oracle."""
 
     reference: str
 
 
 @dataclass(frozen=True)
 class Train:
-    """A recipe, trained with every seed; `set` changes its settings, `labels` and `ratios` are
-    steps.
+    """A training, repeated with every seed.
 
-    With `label_probability` it also reads the probability of each label.
+    Attributes:
+        train: Recipe.
+        labels: Step whose pseudo labels it learns.
+        ratios: Step whose noise ratios it reads.
+        label_probability: Read the probability of each label too.
+        set: Changed settings of the recipe.
     """
 
     train: str
@@ -67,7 +76,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Denoise:
-    """PLD: denoise the labels of a step with the parser of another step."""
+    """Pseudo labels of one step, denoised with the parser of another step (PLD)."""
 
     denoise: str
     labels: str
@@ -76,10 +85,8 @@ class Denoise:
 
 @dataclass(frozen=True)
 class Refine:
-    """Refine the labels of a step with the encoder and out-of-fold parsers.
-
-    See `stages.refine`.
-    """
+    """Pseudo labels of a step, refined by encoders and out-of-fold parsers; see
+    `stages.refine`."""
 
     refine: str
     labels: str
@@ -94,14 +101,14 @@ class Refine:
 
 @dataclass(frozen=True)
 class Exchange:
-    """MA's second step, on a parser."""
+    """Labels of the modalities from exchanged tracks (MA), with the parser of a step."""
 
     exchange: str
 
 
 @dataclass(frozen=True)
 class Noise:
-    """JoMoLD's second step, on a parser."""
+    """Noise ratios of the modalities (JoMoLD), with the parser of a step."""
 
     noise: str
     settings: NoiseEstimate = NoiseEstimate()
@@ -117,7 +124,7 @@ VERBS: Mapping[str, type[Step]] = {
     "exchange": Exchange,
     "noise": Noise,
 }
-READS: Mapping[type[Step], tuple[str, ...]] = {  # which fields name other steps
+INPUT_FIELDS: Mapping[type[Step], tuple[str, ...]] = {  # fields that name other steps
     Train: ("labels", "ratios"),
     Denoise: ("denoise", "labels"),
     Refine: ("refine", "labels"),
@@ -125,7 +132,9 @@ READS: Mapping[type[Step], tuple[str, ...]] = {  # which fields name other steps
     Noise: ("noise",),
 }
 TABLES = (Label, Reference, Denoise, Refine, Exchange)
-KINDS: Mapping[str, tuple[type[Step], ...]] = {  # which steps such a field may name
+INPUT_KINDS: Mapping[
+    str, tuple[type[Step], ...]
+] = {  # steps that such a field may name
     "labels": TABLES,
     "ratios": (Noise,),
     "denoise": (Train,),
@@ -136,11 +145,14 @@ KINDS: Mapping[str, tuple[type[Step], ...]] = {  # which steps such a field may 
 
 
 def read_step(name: str, value: Any) -> Step:
-    """A step from its YAML.
+    """Make a step from its YAML value.
 
     Args:
         name: Name of the step.
         value: YAML value of the step.
+
+    Raises:
+        RecipeError: The value is not a valid step.
     """
     verb = str(next(iter(value), "")) if isinstance(value, Mapping) else ""
     if verb not in VERBS:
@@ -150,10 +162,7 @@ def read_step(name: str, value: Any) -> Step:
     return step
 
 
-def reads(step: Step) -> dict[str, str]:
-    """Return the steps that a step depends on, by field."""
-    return {
-        key: getattr(step, key)
-        for key in READS.get(type(step), ())
-        if getattr(step, key)
-    }
+def input_steps(step: Step) -> dict[str, str]:
+    """Return the names of the steps whose results a step reads, by field."""
+    names = {key: getattr(step, key) for key in INPUT_FIELDS.get(type(step), ())}
+    return {key: name for key, name in names.items() if name}

@@ -1,4 +1,4 @@
-"""A suite: steps by name, and which of them are the rows of a table. Strict YAML, like a recipe.
+"""Suites: YAML files with named steps and the rows of a table.
 
     about: What one learns from it.
     steps:
@@ -10,8 +10,9 @@
     sweep: {K: [1, 3, 5, 7, 9]}
     set: {training.epochs: 10}
 
-`set` changes all recipes, before what a step sets itself; a step takes it back with `~`. A suite
-with a sweep is made once for every value, which then stands wherever `$` and the name stand.
+`set` changes the settings of all recipes. The `set` of a step comes after it and takes a
+setting back with `~`. A suite with a `sweep` has one variant for every value; the value replaces
+`$` and the name of the sweep in all keys and texts.
 """
 
 from collections.abc import Mapping
@@ -21,24 +22,28 @@ from pathlib import Path
 from typing import Any
 
 from vaplan import recipe as recipes
-from vaplan.bench.steps import KINDS, TABLES, Step, Train, read_step, reads
+from vaplan.bench.steps import INPUT_KINDS, TABLES, Step, Train, input_steps, read_step
 from vaplan.errors import RecipeError, unknown
 from vaplan.reading import plain_text, yaml_document
 from vaplan.recipe import build
 
 
 @dataclass(frozen=True)
-class Suite:
-    """The steps of a suite and the rows of its tables.
+class Variant:
+    """The steps and rows of a suite for one value of its sweep.
 
-    `rows` and `labels` map titles to steps, the parsers of the table and the pseudo labels whose
-    quality is shown. `differences` are pairs of titles, by default every row against the first.
-    `value` is that of the sweep. `localisation` says that all this is about data sets of
-    localisation, and of no others.
+    Attributes:
+        about: One or two sentences on the question that the suite answers.
+        steps: Steps by name; each is a `Step`.
+        rows: Parsers of the table: names of `train` steps by title.
+        labels: Pseudo labels whose quality is measured: names of steps by title.
+        differences: Pairs of row titles to compare; by default each row with the first.
+        value: Value of the sweep.
+        localisation: Whether the suite is for data sets of audio-visual event localisation.
     """
 
     about: str
-    steps: Mapping[str, Any]  # each a Step
+    steps: Mapping[str, Any]
     rows: Mapping[str, str]
     labels: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[tuple[str, ...], ...] = ()
@@ -47,8 +52,8 @@ class Suite:
 
     def __post_init__(self) -> None:
         for name, step in self.steps.items():
-            for key, other in reads(step).items():
-                self._check(f"{key} of step {name!r}", other, KINDS[key])
+            for key, other in input_steps(step).items():
+                self._check(f"{key} of step {name!r}", other, INPUT_KINDS[key])
         for title, name in self.rows.items():
             self._check(f"row {title!r}", name, (Train,))
         for title, name in self.labels.items():
@@ -79,32 +84,45 @@ class Suite:
             raise RecipeError(
                 f"step {name!r} needs itself: {' → '.join((*above, name))}"
             )
-        for other in reads(self.steps[name]).values():
+        for other in input_steps(self.steps[name]).values():
             self._refuse_circles(other, (*above, name))
 
 
 @dataclass(frozen=True)
-class Swept:
-    """A suite with all the values of its sweep; a suite without one has one variant, and no
-    `parameter`."""
+class Suite:
+    """A suite with one variant for every value of its sweep.
+
+    Attributes:
+        name: File name of the suite without its ending.
+        parameter: Name of the sweep; empty without a sweep.
+        variants: One variant for every value; a single one without a sweep.
+    """
 
     name: str
     parameter: str
-    variants: tuple[Suite, ...]
+    variants: tuple[Variant, ...]
 
     @property
     def about(self) -> str:
+        """Return the sentences on the question that the suite answers."""
         return self.variants[0].about
 
 
 def shipped() -> dict[str, Path]:
-    """The suites that come with vaplan, by name."""
+    """Return the paths of the suites that come with vaplan, by name."""
     folder = Path(str(resources.files("vaplan"))) / "suites"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def read(name: str | Path) -> Swept:
-    """Read a suite file, or a shipped suite by its name."""
+def read(name: str | Path) -> Suite:
+    """Read a suite.
+
+    Args:
+        name: Name of a suite that comes with vaplan, or path of a YAML file.
+
+    Raises:
+        RecipeError: There is no such suite, or the file is not a valid suite.
+    """
     path = Path(name)
     if not path.is_file():
         if str(name) not in shipped():
@@ -123,68 +141,76 @@ def read(name: str | Path) -> Swept:
         ) from None
 
 
-def parse(text: str, *, name: str, folder: Path = Path()) -> Swept:
-    """Parse the text of a suite; its own recipe files are in `folder`.
+def parse(text: str, *, name: str, folder: Path = Path()) -> Suite:
+    """Parse the text of a suite.
 
     Args:
-        text: Text of the suite.
-        name: Name of the step.
-        folder: Folder of the files.
+        text: YAML text.
+        name: Name of the suite.
+        folder: Folder of the recipe files that the suite names.
+
+    Raises:
+        RecipeError: The text is not a valid suite.
     """
     tree = yaml_document(text, error=RecipeError).value
     if not isinstance(tree, dict) or not isinstance(tree.get("steps"), dict):
         raise RecipeError(
             "a suite is a mapping with about, steps and rows", fix="copy a shipped one"
         )
+    tree["steps"] = build(Mapping[str, Any], tree["steps"], "steps")
     sweep = build(Mapping[str, Any], tree.pop("sweep", {}), "sweep")
     if not sweep:
-        return Swept(name, "", (_variant(tree, folder),))
+        return Suite(name, "", (_variant(tree, folder),))
     (parameter, values), *others = sweep.items()
     if others or not isinstance(values, list) or not values:
         raise RecipeError(
             "a sweep has one name and its values", fix="write sweep: {keep: [1, 3, 5]}"
         )
     numbers = [build(float, value, parameter) for value in values]
-    filled = [
-        _filled(tree, f"${parameter}", v) | {"value": n}
-        for v, n in zip(values, numbers, strict=True)
-    ]
-    return Swept(name, parameter, tuple(_variant(one, folder) for one in filled))
+    variants = list[Variant]()
+    for value, number in zip(values, numbers, strict=True):
+        variant_tree = _substitute(tree, f"${parameter}", value)
+        variants.append(_variant(variant_tree | {"value": number}, folder))
+    return Suite(name, parameter, tuple(variants))
 
 
-def _variant(tree: Mapping[str, Any], folder: Path) -> Suite:
+def _variant(tree: Mapping[str, Any], folder: Path) -> Variant:
     common = build(Mapping[str, Any], tree.get("set", {}), "set")
     steps = {
-        name: _placed(read_step(name, value), folder, common)
+        name: _with_recipe_path(read_step(name, value), folder, common)
         for name, value in tree["steps"].items()
     }
     rest = {key: value for key, value in tree.items() if key != "set"}
-    suite: Suite = build(Suite, {**rest, "steps": steps}, "suite")
-    return suite
+    variant: Variant = build(Variant, {**rest, "steps": steps}, "suite")
+    return variant
 
 
-def _placed(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
-    """Resolve the recipe path of a step and add the common changes."""
+def _with_recipe_path(step: Step, folder: Path, common: Mapping[str, Any]) -> Step:
+    """Replace the recipe's name by its path and add the common changes."""
     if not isinstance(step, Train):
         return step
     path = recipes.shipped().get(step.train, folder / step.train)
-    merged = {**common, **step.set}
-    return replace(
-        step,
-        train=str(path),
-        set={k: v for k, v in merged.items() if v is not None or k not in common},
-    )
+    changes = {**common, **step.set}
+    for key in common:
+        if changes[key] is None:
+            del changes[key]
+    return replace(step, train=str(path), set=changes)
 
 
-def _filled(tree: Any, mark: str, value: Any) -> Any:
-    """The tree with the value in place of the mark; in a longer text its digits."""
+def _substitute(tree: Any, mark: str, value: Any) -> Any:
+    """Replace a mark by a value; within a longer text by the digits of the value."""
     if isinstance(tree, dict):
         return {
-            _filled(key, mark, value): _filled(item, mark, value)
+            _substitute_in_key(key, mark, value): _substitute(item, mark, value)
             for key, item in tree.items()
         }
     if isinstance(tree, list):
-        return [_filled(item, mark, value) for item in tree]
+        return [_substitute(item, mark, value) for item in tree]
     if isinstance(tree, str):
         return value if tree == mark else tree.replace(mark, str(value))
     return tree
+
+
+def _substitute_in_key(key: Any, mark: str, value: Any) -> Any:
+    """Replace a mark in a name, which stays a text."""
+    return key.replace(mark, str(value)) if isinstance(key, str) else key

@@ -1,30 +1,31 @@
-"""A bench's tables, and their text in Markdown, LaTeX and CSV."""
+"""Tables of a bench, and their text in Markdown, LaTeX and CSV."""
 
 import csv
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from vaplan.arrays import MODALITIES
 from vaplan.bench.execute import read_cost
 from vaplan.bench.jobs import unique
-from vaplan.bench.label_quality import Flips
 from vaplan.bench.results import (
     LOCALISATION,
     SHORT,
     TEN,
     Method,
     Results,
-    signed,
-    spread,
+    format_mean_std,
+    format_signed,
 )
+from vaplan.metrics.intervals import Interval
 from vaplan.metrics.llp import KINDS, LEVELS
 from vaplan.report import Table
 
 COSTS = ("wall", "cpu")
-SHOWN = ("type", "event")  # of the ten, in differences
+DIFFERENCES = ("type", "event")  # kinds of F in the table of differences
 TEX = str.maketrans(
     {
         **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -43,7 +44,11 @@ TEX = str.maketrans(
 
 
 def tables(results: Results) -> list[Table]:
-    """The methods, their differences, and the pseudo labels."""
+    """Make the tables of the methods, of their differences and of the pseudo labels.
+
+    Args:
+        results: Results of a bench.
+    """
     result = [_methods(results)]
     if results.differences:
         result.append(_differences(results))
@@ -57,17 +62,19 @@ def times(results: Results) -> Table:
 
     `training` is the last training of a row; `all steps` includes everything it needs, such
     as labels and earlier trainings.
+
+    Args:
+        results: Results of a bench.
     """
-    rows = []
+    rows = list[tuple[str | None, ...]]()
     for row in results.plan.rows:
-        own = [read_cost(job, results.desk) for job in row.jobs.values()]
-        everything = [
-            _sum_costs([read_cost(needed, results.desk) for needed in unique([job])])
-            for job in row.jobs.values()
-        ]
-        cells = [
-            _mean_seconds(costs, key) for costs in (own, everything) for key in COSTS
-        ]
+        own = list[Mapping[str, float]]()
+        total = list[Mapping[str, float]]()
+        for job in row.jobs.values():
+            steps = [read_cost(one, results.workspace) for one in unique([job])]
+            own.append(read_cost(job, results.workspace))
+            total.append({key: sum(s.get(key, 0.0) for s in steps) for key in COSTS})
+        cells = [_mean_seconds(costs, key) for costs in (own, total) for key in COSTS]
         rows.append((row.title, *cells))
     return Table(
         "seconds",
@@ -77,70 +84,84 @@ def times(results: Results) -> Table:
     )
 
 
-def _sum_costs(costs: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    return {key: sum(cost.get(key, 0.0) for cost in costs) for key in COSTS}
-
-
 def _mean_seconds(costs: Sequence[Mapping[str, float]], key: str) -> str | None:
     seconds = [cost[key] for cost in costs if key in cost]
     return f"{np.mean(seconds):.1f}" if seconds else None
 
 
 def _methods(results: Results) -> Table:
-    ten = results.numbers == TEN
-    names = TEN if ten else tuple(_numbers(results))
-    heads = (
-        [SHORT[kind] for _ in LEVELS for kind in KINDS]
-        if ten
-        else [name.replace("_", " ") for name in names]
-    )
-    rows = [
-        (m.title, *(spread(m.of(name)) if m.scores else None for name in names))
-        for m in results.methods
-    ]
-    groups = (
-        (("", 1), *((f"{level}-level F", len(KINDS)) for level in LEVELS))
-        if ten
-        else ()
-    )
+    names = _score_names(results)
+    rows = list[tuple[str | None, ...]]()
+    for method in results.methods:
+        cells = [
+            format_mean_std(method.values(name)) if method.scores else None
+            for name in names
+        ]
+        rows.append((method.title, *cells))
+    headings, groups = column_headings(names, KINDS)
     return Table(
         results.plan.suite.name,
-        ("", *heads),
+        ("", *headings),
         tuple(rows),
         note=note(results),
         groups=groups,
     )
 
 
-def _numbers(results: Results) -> list[str]:
-    return next(
-        (list(s.numbers) for m in results.methods for s in m.scores.values()),
-        list(LOCALISATION),
-    )
+def _score_names(results: Results) -> tuple[str, ...]:
+    """Return the names of all scores; localisation has more than one for the split."""
+    if results.numbers == TEN:
+        return TEN
+    for method in results.methods:
+        for scores in method.scores.values():
+            return tuple(scores.numbers)
+    return LOCALISATION
+
+
+def column_headings(
+    names: Sequence[str], kinds: Sequence[str]
+) -> tuple[list[str], tuple[tuple[str, int], ...]]:
+    """Return the headings of score columns and of the groups above them.
+
+    Args:
+        names: Names of the scores.
+        kinds: Kinds of F-scores in each level.
+
+    Returns:
+        A heading for every score, and for the scores of LLP the groups (heading, columns) of
+        the levels with one column for titles before them.
+    """
+    if len(names) != len(LEVELS) * len(kinds):
+        return [name.replace("_", " ") for name in names], ()
+    groups = [("", 1)]
+    groups += [(f"{level}-level F", len(kinds)) for level in LEVELS]
+    return [SHORT[kind] for _ in LEVELS for kind in kinds], tuple(groups)
 
 
 def note(results: Results) -> str:
-    """Describe the data, seeds, decision rules and weights of the scores."""
-    data, seeds = results.desk.annotations, len(results.plan.seeds)
-    seeds_text = (
+    """Describe the data, seeds, decision rules and weights behind the scores.
+
+    Args:
+        results: Results of a bench.
+    """
+    data = results.workspace.annotations
+    seeds = len(results.plan.seeds)
+    measure = "Accuracy" if data.localisation else "F"
+    videos = f"{results.videos} {results.workspace.split} videos"
+    of_seeds = (
         f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     )
-    what = "Accuracy" if data.localisation else "F"
     parts = [
-        f"{what} in percent on the {results.videos} {results.desk.split} videos of {results.desk.data}, {seeds_text}"
+        f"{measure} in percent on the {videos} of {results.workspace.data}, {of_seeds}"
     ]
     parts.append(f"annotations: {data.version}")
     parts.append(f"decision rule: {_grouped(results, lambda method: method.decision)}")
     parts.append(f"weights: {_grouped(results, lambda method: method.selection)}")
-    parts += [
-        f"{method.title}: {_failures(method)}"
-        for method in results.methods
-        if method.failed
-    ]
-    parts += [
-        f"{title} is left out: {reason}"
-        for title, reason in results.plan.left_out.items()
-    ]
+    for method in results.methods:
+        if method.failed:
+            parts.append(f"{method.title}: {_describe_failures(method)}")
+    for title, reason in results.plan.left_out.items():
+        parts.append(f"{title} is left out: {reason}")
     return "; ".join(part.rstrip(".") for part in parts) + "."
 
 
@@ -152,144 +173,160 @@ def _grouped(results: Results, describe: Callable[[Method], str]) -> str:
             titles[describe(method)].append(method.title)
     if len(titles) <= 1:
         return next(iter(titles), "none")
-    return ", ".join(f"{what} ({', '.join(names)})" for what, names in titles.items())
+    groups = [f"{text} ({', '.join(methods)})" for text, methods in titles.items()]
+    return ", ".join(groups)
 
 
-def _failures(method: Method) -> str:
+def _describe_failures(method: Method) -> str:
     seeds = ", ".join(map(str, method.failed))
-    return f"seeds {seeds} failed ({next(iter(method.failed.values()))})"
+    reason = next(iter(method.failed.values()))
+    return f"seeds {seeds} failed ({reason})"
 
 
 def _differences(results: Results) -> Table:
-    ten = results.numbers == TEN
-    names = (
-        [f"{level} {kind}" for level in LEVELS for kind in SHOWN]
-        if ten
-        else list(LOCALISATION)
-    )
-    rows = [
-        (
-            f"{better} − {worse}",
-            *(f"{signed(n[k].value)} [{n[k].low:.1f}, {n[k].high:.1f}]" for k in names),
-        )
-        for better, worse, n in results.differences
-    ]
-    heads = [SHORT[kind] for _ in LEVELS for kind in SHOWN] if ten else names
-    groups = (
-        (("", 1), *((f"{level}-level F", len(SHOWN)) for level in LEVELS))
-        if ten
-        else ()
-    )
+    names: tuple[str, ...] = LOCALISATION
+    if results.numbers == TEN:
+        names = tuple(f"{level} {kind}" for level in LEVELS for kind in DIFFERENCES)
+    rows = list[tuple[str, ...]]()
+    for better, worse, intervals in results.differences:
+        cells = [format_interval(intervals[name]) for name in names]
+        rows.append((difference_title(better, worse), *cells))
+    headings, groups = column_headings(names, DIFFERENCES)
     note = (
         "In points, with 95 % bootstrap intervals over videos and seeds; an interval "
         "without 0 is a difference."
     )
     return Table(
-        "Paired differences", ("", *heads), tuple(rows), note, groups, highlight=False
+        "Paired differences",
+        ("", *headings),
+        tuple(rows),
+        note,
+        groups,
+        highlight=False,
     )
+
+
+def difference_title(better: str, worse: str) -> str:
+    """Name the difference of two rows.
+
+    >>> difference_title("+ PLD", "+ PLE")
+    'PLD − PLE'
+    """
+    return f"{better.removeprefix('+ ')} − {worse.removeprefix('+ ')}"
+
+
+def format_interval(interval: Interval) -> str:
+    """Format a difference with its interval, such as `+3.1 [1.8, 4.4]`.
+
+    Args:
+        interval: Difference in points.
+    """
+    return f"{format_signed(interval.value)} [{interval.low:.1f}, {interval.high:.1f}]"
 
 
 def _labels(results: Results) -> Iterator[Table]:
-    for split in dict.fromkeys(
-        split
-        for group in results.labels.values()
-        for quality in group
-        for split in quality.f
-    ):
-        rows, flips = [], []
-        for title, group in results.labels.items():
-            f = [quality.f[split] for quality in group if split in quality.f]
-            rows.append(
-                (
-                    title,
-                    *(
-                        spread([seed[m][level] for seed in f])
-                        for m in MODALITIES
-                        for level in LEVELS
-                    ),
-                )
-            )
-            changed = [
-                quality.flips[split] for quality in group if split in quality.flips
-            ]
-            flips += [(title, *_of_flips(changed))] if changed else []
-        groups = (("", 1), *((modality, len(LEVELS)) for modality in MODALITIES))
-        note = (
-            "Filtered by the videos' tags, as for training; never used as predictions."
-        )
-        columns = ("", *(level for _ in MODALITIES for level in LEVELS))
-        yield Table(
-            f"Pseudo labels of the {split} videos, F",
-            columns,
-            tuple(rows),
-            note,
-            groups,
-        )
+    """Yield a table of the quality of labels and a table of flips for every split."""
+    qualities = [one for group in results.labels.values() for one in group]
+    for split in dict.fromkeys(split for one in qualities for split in one.f):
+        yield _label_quality(results, split)
+        flips = _flips(results, split)
+        if flips.rows:
+            yield flips
+
+
+def _label_quality(results: Results, split: str) -> Table:
+    rows = list[tuple[str, ...]]()
+    for title, group in results.labels.items():
+        f = [one.f[split] for one in group if split in one.f]
+        cells = [
+            format_mean_std([seed[modality][level] for seed in f])
+            for modality in MODALITIES
+            for level in LEVELS
+        ]
+        rows.append((title, *cells))
+    return Table(
+        f"Pseudo labels of the {split} videos, F",
+        ("", *(level for _ in MODALITIES for level in LEVELS)),
+        tuple(rows),
+        "Filtered by the videos' tags, as for training; never used as predictions.",
+        (("", 1), *((modality, len(LEVELS)) for modality in MODALITIES)),
+    )
+
+
+def _flips(results: Results, split: str) -> Table:
+    rows = list[tuple[str, ...]]()
+    for title, group in results.labels.items():
+        flips = [one.flips[split] for one in group if split in one.flips]
         if flips:
-            columns = ("", "set (0→1)", "removed (1→0)", "right, %")
-            yield Table(
-                f"What PLD flips, {split} videos",
-                columns,
-                tuple(flips),
-                highlight=False,
+            cells = (
+                format_mean_std([float(counts.set) for counts in flips]),
+                format_mean_std([float(counts.removed) for counts in flips]),
+                format_mean_std([counts.percent_right for counts in flips]),
             )
-
-
-def _of_flips(changed: list[Flips]) -> tuple[str, ...]:
-    counts = [[float(f.set) for f in changed], [float(f.removed) for f in changed]]
-    return *map(spread, counts), spread([f.share_right for f in changed])
+            rows.append((title, *cells))
+    return Table(
+        f"Changed labels, {split} videos",
+        ("", "set (0→1)", "removed (1→0)", "right, %"),
+        tuple(rows),
+        highlight=False,
+    )
 
 
 def markdown(table: Table) -> str:
-    """The table, its groups' names in the heads of their columns."""
-    groups = [
-        name.split("-")[0] for name, span in table.groups for _ in range(span)
-    ] or [""] * len(table.columns)
-    heads = [
-        f"{group} {head}".strip()
-        for group, head in zip(groups, table.columns, strict=True)
+    """Write a table in Markdown; the headings of groups stand before those of their columns.
+
+    Args:
+        table: Table to write.
+    """
+    groups = [""] * len(table.columns)
+    if table.groups:
+        groups = [
+            name.split("-")[0] for name, span in table.groups for _ in range(span)
+        ]
+    headings = [
+        f"{group} {column}".strip()
+        for group, column in zip(groups, table.columns, strict=True)
     ]
-    lines = [
-        heads,
-        ["---", *["---:"] * (len(heads) - 1)],
-        *([_cell(cell) for cell in row] for row in table.rows),
-    ]
-    body = "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
-        for line in lines
-    )
-    return f"## {table.title}\n\n{body}\n" + (f"\n{table.note}\n" if table.note else "")
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)]]
+    lines += [[_cell(cell) for cell in row] for row in table.rows]
+    body = "\n".join(f"| {' | '.join(map(_escape_pipe, line))} |" for line in lines)
+    note = f"\n{table.note}\n" if table.note else ""
+    return f"## {table.title}\n\n{body}\n{note}"
+
+
+def _escape_pipe(cell: str) -> str:
+    return cell.replace("|", "\\|")
 
 
 def latex(table: Table) -> str:
-    r"""The table as a `booktabs` float; the columns' groups span them.
+    r"""Write a table as a `booktabs` float; the headings of groups span their columns.
 
     >>> print(latex(Table("F", ("", "A"), (("PLE_1", "61.2 ± 0.4"),))).splitlines()[5])
     PLE\_1 & 61.2 $\pm$ 0.4 \\
     """
-    heads = [_line(table.columns)]
+    headings = [_line(table.columns)]
     if table.groups:
-        heads.insert(
-            0,
-            " & ".join(
-                rf"\multicolumn{{{n}}}{{c}}{{{_tex(name)}}}" for name, n in table.groups
-            )
-            + r" \\",
-        )
+        cells = [
+            rf"\multicolumn{{{span}}}{{c}}{{{_tex(name)}}}"
+            for name, span in table.groups
+        ]
+        headings.insert(0, " & ".join(cells) + r" \\")
     body = [_line([_cell(cell) for cell in row]) for row in table.rows]
     caption = _tex(f"{table.title}. {table.note}".strip())
-    frame = rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}"
     lines = [
         r"\begin{table}",
-        frame,
+        rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
         r"\toprule",
-        *heads,
+        *headings,
         r"\midrule",
         *body,
         r"\bottomrule",
         r"\end{tabular}",
+        rf"\caption{{{caption}}}",
+        r"\end{table}",
+        "",
     ]
-    return "\n".join([*lines, rf"\caption{{{caption}}}", r"\end{table}", ""])
+    return "\n".join(lines)
 
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
@@ -305,31 +342,31 @@ def _cell(cell: object) -> str:
 
 
 def csv_table(results: Results) -> str:
-    """A line a method: every number's mean and deviation, unrounded, and how it was decided and
-    selected."""
-    names = _numbers(results)
+    """Write the methods as CSV: the mean and deviation of every score, unrounded.
+
+    Args:
+        results: Results of a bench.
+    """
+    names = _score_names(results)
     parameter = results.plan.suite.parameter
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    heads = [head for name in names for head in (name, f"{name} std")]
-    writer.writerow(
-        [
-            "method",
-            *([parameter] if parameter else []),
-            "seeds",
-            "decision",
-            "selection",
-            *heads,
-        ]
-    )
-    for m in results.methods:
-        numbers = [
-            f"{f(m.of(name)):.6g}" if m.scores else ""
-            for name in names
-            for f in (np.mean, np.std)
-        ]
-        value = [m.value] if parameter else []
-        writer.writerow(
-            [m.title, *value, len(m.scores), m.decision, m.selection, *numbers]
-        )
+    columns = ["method", *([parameter] if parameter else [])]
+    columns += ["seeds", "decision", "selection"]
+    for name in names:
+        columns += [name, f"{name} std"]
+    writer.writerow(columns)
+    for method in results.methods:
+        row: list[object] = [method.title]
+        if parameter:
+            row.append(method.value)
+        row += [len(method.scores), method.decision, method.selection]
+        for name in names:
+            values = method.values(name)
+            row += [_number(np.mean, values), _number(np.std, values)]
+        writer.writerow(row)
     return text.getvalue()
+
+
+def _number(function: Callable[[list[float]], Any], values: list[float]) -> str:
+    return f"{function(values):.6g}" if values else ""

@@ -100,9 +100,9 @@ def bench(
         int,
         typer.Option("--videos", min=40, help="Number of synthetic videos."),
     ] = 600,
-    world: Annotated[
+    seed: Annotated[
         int,
-        typer.Option("--world", min=0, max=9999, help="Seed of the synthetic data."),
+        typer.Option("--seed", min=0, max=9999, help="Seed of the synthetic data."),
     ] = 1,
     show: Annotated[
         bool, typer.Option("--list", help="List the shipped suites.")
@@ -141,7 +141,7 @@ def bench(
         truth=truth,
         changes=tuple(changes or ()),
         videos=videos,
-        world_seed=world,
+        synthetic_seed=seed,
     )
     with progress_bars() as bars:
         results = benches.bench(

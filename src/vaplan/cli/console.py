@@ -1,4 +1,4 @@
-"""What the command line shows: results on standard output, everything else on standard error."""
+"""Output of the command line: results to standard output, everything else to standard error."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from vaplan.annotations.media_files import MediaList
     from vaplan.stages import Imported, Outcome
 
-SPEED_SECONDS = (
-    300.0  # over which the rate is a mean: a slow encoder takes long for one video
-)
+SPEED_SECONDS = 300.0  # the rate is a mean over this time, because encoders can be slow
 
 Report = Callable[[int, int, str], None]  # a `workers.Progress`
 
@@ -83,7 +81,7 @@ def progress_bars() -> Iterator[Callable[..., Report]]:
 
 
 class _Rate(ProgressColumn):
-    """How many are done in a second, or how many seconds one takes."""
+    """Column with the number of units a second, or of seconds a unit."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -100,6 +98,13 @@ class _Rate(ProgressColumn):
 def new_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> Table:
+    """Make a table for the screen; the first column is left-aligned, all others right.
+
+    Args:
+        title: Title above the table.
+        columns: Headings.
+        rows: Cells of each row.
+    """
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
@@ -109,66 +114,88 @@ def new_table(
 
 
 def print_json(value: Any) -> None:
+    """Print a JSON value to standard output.
+
+    Args:
+        value: JSON value.
+    """
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
-def print_seen(seen: dict[str, Any]) -> None:
+def print_probe(document: dict[str, Any]) -> None:
+    """Print the brightness and loudness of every second of a file, and its warnings.
+
+    Args:
+        document: Result of `media.probe`.
+    """
     seconds = ", ".join(
         f"{name} {f'{value:.2f} s' if value else 'none'}"
-        for name, value in seen["seconds"].items()
+        for name, value in document["seconds"].items()
     )
     stderr.print(
-        f"{seen['segments']} segments; {seconds}", highlight=False, markup=False
+        f"{document['segments']} segments; {seconds}", highlight=False, markup=False
     )
-    luma, rms = (
-        (seen[track] or {}).get(key) or []
-        for track, key in (("video", "luma"), ("audio", "rms"))
-    )
-    rows = [
-        [
-            str(t),
-            *(
-                "missing" if v is None else f"{v:.{digits}f}"
-                for v, digits in zip(cells, (0, 4), strict=True)
-            ),
-        ]
-        for t, cells in enumerate(
-            zip(_filled(luma, seen), _filled(rms, seen), strict=True)
-        )
-    ]
-    Console().print(new_table(seen["file"], ["second", "brightness", "loudness"], rows))
-    for warning in seen["warnings"]:
-        stderr.print(
-            f"warning: {warning}",
-            style="yellow",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+    missing = [None] * document["segments"]
+    luma = document["video"]["luma"] or missing
+    rms = document["audio"]["rms"] or missing
+    rows = list[list[str]]()
+    for second, (brightness, loudness) in enumerate(zip(luma, rms, strict=True)):
+        rows.append([str(second), _cell(brightness, 0), _cell(loudness, 4)])
+    columns = ["second", "brightness", "loudness"]
+    Console().print(new_table(document["file"], columns, rows))
+    for warning in document["warnings"]:
+        print_warning(warning)
 
 
-def _filled(values: list[float | None], seen: dict[str, Any]) -> list[float | None]:
-    return values or [None] * seen["segments"]
+def _cell(value: float | None, digits: int) -> str:
+    return "missing" if value is None else f"{value:.{digits}f}"
+
+
+def print_warning(text: str) -> None:
+    """Print a warning to standard error.
+
+    Args:
+        text: One line.
+    """
+    stderr.print(
+        f"warning: {text}",
+        style="yellow",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def finish(outcome: "Outcome | Imported", verb: str) -> None:
-    """Say what was done, and leave with the exit code of a batch."""
+    """Print the numbers of videos by result, and exit with the code of a batch.
+
+    Args:
+        outcome: Result of a stage.
+        verb: Verb of a finished video, such as `encoded`.
+
+    Raises:
+        typer.Exit: A video failed.
+    """
     already = f", {outcome.already} already done" if outcome.already else ""
     stderr.print(
         f"{outcome.done} {verb}{already}, {len(outcome.failed)} failed", highlight=False
     )
     if outcome.failed:
-        nothing = not outcome.done and not outcome.already
-        raise typer.Exit(Exit.NOTHING_DONE if nothing else Exit.SOME_FAILED)
+        is_any_done = outcome.done or outcome.already
+        raise typer.Exit(Exit.SOME_FAILED if is_any_done else Exit.NOTHING_DONE)
 
 
 def warn_skipped(videos: Sequence[str]) -> None:
+    """Warn of videos without features.
+
+    Args:
+        videos: Ids of the videos.
+    """
     if videos:
-        what = (
-            f"warning: {len(videos)} videos have no features and were left out, the "
-            f"first is {videos[0]}"
+        print_warning(
+            f"{len(videos)} videos have no features and were left out, the first is "
+            f"{videos[0]}"
         )
-        stderr.print(what, style="yellow", highlight=False, markup=False)
 
 
 def warn_media(media: "MediaList") -> None:
@@ -190,16 +217,15 @@ def warn_media(media: "MediaList") -> None:
         ]
         problems += [f"{path}: {reason}" for path, reason in tree.unreadable]
     for problem in problems:
-        stderr.print(
-            f"warning: {problem}",
-            style="yellow",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_warning(problem)
 
 
 def warn_embedded(encoders: Sequence[Sequence[str]]) -> None:
+    """Note that the embedded encoders recognise synthetic data only, if they are used.
+
+    Args:
+        encoders: Names of the encoders per modality.
+    """
     if any(name == "embedded" for group in encoders for name in group):
         what = (
             "note: the embedded encoders recognise only the synthetic data of "

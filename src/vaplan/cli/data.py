@@ -65,7 +65,7 @@ def check(
     if media is not None:
         stages.write_manifest(missing, result)
         stderr.print(
-            f"{len(result.gone())} videos without media: {missing}",
+            f"{len(result.media_issues())} videos without media: {missing}",
             highlight=False,
             markup=False,
         )
@@ -152,6 +152,8 @@ def _show(summary: dict[str, Any], result: "Check") -> None:
     files = ", ".join(f"{name} {rows}" for name, rows in summary["files"].items())
     _say(f"{summary['data']}: {summary['videos']} videos, {summary['classes']} classes")
     _say(f"annotations: {summary['annotations']}; rows: {files}")
+    if summary["columns"]:
+        _say(f"columns: {_columns(summary['columns'])}")
     console = Console()
     console.print(new_table("splits", ["", *splits], _split_rows(splits)))
     console.print(
@@ -183,6 +185,21 @@ def _show(summary: dict[str, Any], result: "Check") -> None:
             "media: "
             + ", ".join(f"{count} {what}" for what, count in summary["media"].items())
         )
+
+
+def _columns(meanings: dict[str, str]) -> str:
+    """Say what each column means, where its name is another, and which are not used.
+
+    >>> _columns({"filename": "video", "onset": "onset", "note": ""})
+    'filename (video), onset; not used: note'
+    """
+    used = [
+        name if name == meaning else f"{name} ({meaning})"
+        for name, meaning in meanings.items()
+        if meaning
+    ]
+    unused = [name for name, meaning in meanings.items() if not meaning]
+    return ", ".join(used) + (f"; not used: {', '.join(unused)}" if unused else "")
 
 
 def _say(text: str, *, style: str = "") -> None:

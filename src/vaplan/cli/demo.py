@@ -1,5 +1,6 @@
 """Command `vaplan demo`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from vaplan.cli.console import (
 from vaplan.cli.options import (
     JsonOption,
 )
+
+MAX_JOBS = 4
 
 
 def demo(
@@ -36,37 +39,43 @@ def demo(
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=9999, help="Seed of the synthetic data.")
     ] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            help="Number of trainings at the same time, each with one thread. "
+            "[default: the number of cores, at most 4]",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run all stages on a small synthetic data set.
 
-    Renders videos, trains HAN and the steps of VAPLAN with three seeds, and writes tables and
-    a report page. Needs no download and takes a few minutes. The same command continues an
+    Renders videos, trains HAN, the steps of VAPLAN and our default with three seeds, and writes
+    tables and a report page. Needs no download and takes several minutes. The same command continues an
     interrupted run.
 
     Example: `vaplan demo --out demo`
     """
-    from vaplan import demo as demonstration
+    from vaplan.bench.demo import run_demo
     from vaplan.metrics.llp import LEVELS
 
+    processes = jobs or min(os.cpu_count() or 1, MAX_JOBS)
     with progress_bars() as bars:
-        result = demonstration.demo(out, videos=videos, seed=seed, bars=bars)
+        result = run_demo(out, videos=videos, seed=seed, bars=bars, processes=processes)
     if as_json:
         return print_json(result.numbers())
-    table = new_table(
-        demonstration.summary(result), ["", "A", "V", "AV", "Type@AV", "Event@AV"], []
-    )
+    table = new_table(result.summary(), ["", "A", "V", "AV", "Type@AV", "Event@AV"], [])
     for level in LEVELS:
         table.add_section()
         table.add_row(f"[bold]{level}-level")
-        for row in demonstration.method_rows(result, [level]):
-            table.add_row(
-                *(cell.replace(" ± ", "±") for cell in row)
-            )  # fits 80 columns
+        for title, *scores in result.method_rows(level):
+            table.add_row(title, *(score.replace(" ± ", "±") for score in scores))
     table.add_section()
     table.add_row("[bold]pseudo labels", "segment", "event")
-    for row in demonstration.label_rows(result):
-        table.add_row(*row)
+    for title, *scores in result.label_rows():
+        table.add_row(title, *(score.replace(" ± ", "±") for score in scores))
     Console().print(table)
     stderr.print(f"Report page: {result.page}", soft_wrap=True, highlight=False)
     return None

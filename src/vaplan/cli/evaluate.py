@@ -158,7 +158,9 @@ def _scored(
 
         left_out = read_manifest(without)
     estimate = merge_rows(
-        read_rows(table, taxonomy=reference.taxonomy, may_be_empty=True)
+        read_rows(
+            table, taxonomy=reference.taxonomy, may_be_empty=True, needs_modality=True
+        )
     )
     return score(reference, estimate, split=split, without=left_out)
 

@@ -13,7 +13,6 @@ from vaplan.cli.options import (
     AllowOutsideOption,
     AudioOption,
     DeviceOption,
-    MediaOption,
     PrecisionOption,
     RunOption,
     SamplingOption,
@@ -27,11 +26,28 @@ def fit(
     tags: Annotated[
         Path,
         typer.Argument(
-            help="CSV with the columns `path,tags` or `video,tags`; tags separated by `;`."
+            help="Table with the columns `path,tags` or `video,tags`, tags separated by `;`. "
+            "With --tags-from-folders the folder of the videos."
         ),
     ],
-    media: MediaOption,
     run: RunOption,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            "--media",
+            help="The folder with the media files. [default with --tags-from-folders: "
+            "the folder of the videos]",
+        ),
+    ] = None,
+    tags_from_folders: Annotated[
+        bool,
+        typer.Option(
+            "--tags-from-folders",
+            help="A video's tag is the first folder it lies in, as in "
+            "`videos/Dog/a.mp4`; copies of one file in two folders are one video "
+            "with two tags.",
+        ),
+    ] = False,
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
@@ -39,6 +55,14 @@ def fit(
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
     allow_outside: AllowOutsideOption = False,
+    add: Annotated[
+        bool,
+        typer.Option(
+            "--add",
+            help="Add these videos to those of the run and train again; only new videos are "
+            "encoded.",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -49,20 +73,25 @@ def fit(
 ) -> None:
     """Train a parser on your own tagged videos in one command.
 
-    Runs features, label, train, refine and train. Reads a CSV of tags and a folder of media
-    files; writes a run folder, which also contains the feature store and the labels. The same
-    command continues where an interrupted one stopped.
+    Runs features, label, train, refine and train. Reads a table of tags and a folder of media
+    files, or folders of media files that are named by tags. Writes a run folder, which also
+    contains the feature store and the labels. The same command continues where an interrupted
+    one stopped.
 
     For real videos give real encoders:
 
         vaplan fit tags.csv --media videos --run run
             --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
+
+    Without a table: `vaplan fit videos --tags-from-folders --run run`
+
+    More videos later: `vaplan fit more.csv --media videos --run run --add`
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
 
     def print_message(text: str) -> None:
-        stderr.print(text, highlight=False)
+        stderr.print(text, highlight=False, markup=False)
 
     warn_embedded((audio, visual))
     with progress_bars() as bars:
@@ -71,10 +100,12 @@ def fit(
             media,
             run,
             encoders=(audio, visual),
+            tags_from_folders=tags_from_folders,
             workers=workers,
             compute=Compute(device, precision),
             sampling=sampling,
             allow_outside=allow_outside,
+            add=add,
             overwrite=overwrite,
             message=print_message,
             bars=bars,

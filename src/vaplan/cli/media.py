@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vaplan.cli.console import print_seen, stderr
+from vaplan.cli.console import print_probe, stderr
 from vaplan.cli.options import JsonOption, TimeoutOption
 from vaplan.errors import Exit
 
@@ -31,7 +31,7 @@ def probe(
         if as_json:
             typer.echo(json.dumps(seen, ensure_ascii=False))
         elif seen["error"] is None:
-            print_seen(seen)
+            print_probe(seen)
         if seen["error"]:
             stderr.print(
                 f"error: {seen['error']}",

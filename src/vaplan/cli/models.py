@@ -31,7 +31,7 @@ def models_list(as_json: JsonOption = False) -> None:
     """
     from vaplan.encoders import inventory
 
-    models = list(inventory.list_encoders())
+    models = list(inventory.list_models())
     if as_json:
         documents = [
             {
@@ -75,8 +75,8 @@ def models_fetch(
     """
     from vaplan.encoders import folders, hub, inventory
 
-    source = inventory.model_source(encoder)
-    if to is None and (folder := folders.find_folder(source)):
+    source = inventory.source(encoder)
+    if to is None and (folder := folders.find(source)):
         stderr.print(f"already available: {folder}", highlight=False, soft_wrap=True)
     else:
         folder = hub.fetch(source, to=to)

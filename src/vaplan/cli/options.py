@@ -34,7 +34,10 @@ def apart(**paths: Path | None) -> None:
             )
 
 
-DATA_HELP = "The data set: `table:FILE` (CSV or Parquet), `llp:DIR` or `ave:DIR`."
+DATA_HELP = (
+    "The data set: `table:FILE` (CSV or Parquet), `llp:DIR`, `ave:DIR`, or another KIND:PATH "
+    "(dcase, audioset, vggsound, vggsounder, activitynet, ovave)."
+)
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 AnnotationsOption = Annotated[
@@ -43,7 +46,8 @@ AnnotationsOption = Annotated[
         "--annotations",
         metavar="corrected|legacy|FILE",
         help="Version of LLP's audio annotations: corrected, legacy (for example in the "
-        "sibling folder `DIR-legacy`), or a file. [default: the version in the folder]",
+        "sibling folder `DIR-legacy`), or a file. [default: the version in the folder] For "
+        "`activitynet:` the modality of its events: audio, visual or both.",
     ),
 ]
 StoreOption = Annotated[
@@ -118,10 +122,9 @@ PrecisionOption = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="Of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: as the store "
-        "was begun or the parser trained, "
-        "else bf16 where the device multiplies in it. The embedded ones are fp32 "
-        "unless you say otherwise.",
+        help="Precision of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: that of the "
+        "store or of the parser's training, else bf16 if the device multiplies in it. `auto` is "
+        "fp32 for the embedded encoders.",
     ),
 ]
 SamplingOption = Annotated[
@@ -136,7 +139,7 @@ EMBEDDED, AUTO, CENTRE = ["embedded"], "auto", "centre"
 
 
 class Modality(StrEnum):
-    """Which track."""
+    """Names of the modalities."""
 
     audio = "audio"
     visual = "visual"
@@ -145,7 +148,18 @@ class Modality(StrEnum):
 def thresholds(
     options: Sequence[str], *, example: str = "audio=0.05 or visual=0.06"
 ) -> dict[str, float] | None:
-    """What `--threshold audio=0.05 --threshold visual=0.06` says; None if it was not given."""
+    """Read `--threshold audio=0.05 --threshold visual=0.06`.
+
+    Args:
+        options: Values of the option.
+        example: Example for errors.
+
+    Returns:
+        Thresholds by modality; None without any.
+
+    Raises:
+        UsageError: A value is not valid.
+    """
     spec = {}
     for text in options:
         modality, _, value = text.partition("=")

@@ -1,14 +1,11 @@
 """Command `vaplan report`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from vaplan.cli.console import stderr
-
-if TYPE_CHECKING:
-    pass
 
 
 def report(

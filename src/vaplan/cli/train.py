@@ -9,6 +9,7 @@ from vaplan.cli.console import (
     stderr,
 )
 from vaplan.cli.options import (
+    DATA_HELP,
     RunOption,
 )
 
@@ -24,9 +25,7 @@ def train(
     run: RunOption,
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data", help="The data set: `table:FILE`, `llp:DIR` or `ave:DIR`."
-        ),
+        typer.Option("--data", help=DATA_HELP),
     ] = None,
     store: Annotated[
         str | None, typer.Option("--store", help="The feature store.")

@@ -1,7 +1,7 @@
-"""Encoders embed the segments of a video, and text prompts, as vectors of one space.
+"""Encoders: segments of a video, and text prompts, to vectors of one space.
 
-To add an encoder, write a file beside these with a function
-`load(source, modality, *, frames_per_segment, compute)`, and add a line to `ENCODERS`.
+To add an encoder, write a module with `load(source, modality, *, frames_per_segment, compute)`
+and add a line to `ENCODERS`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,13 @@ from torch.nn import functional
 
 from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
-from vaplan.encoders.compute import CPU_FP32, Compute
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError, unknown
-from vaplan.media import CENTRE, Cut, Media, Segments, stream
+from vaplan.media import CENTRE, Media, Sampling, Segments, stream
 
-DEFAULT_RATE_HZ = 8_000  # without an encoder of audio: a low rate, which is fast
+DEFAULT_RATE_HZ = (
+    8_000  # of the waveform if no encoder reads it; the cheapest usual rate
+)
 
 
 @runtime_checkable
@@ -29,39 +31,45 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """The name by which it was loaded: `embedded`, `clip:…`, `clap:…`."""
+        """Return the name it was loaded by: `embedded`, `clip:…`, `clap:…`."""
 
     @property
     def modality(self) -> int:
-        """AUDIO or VISUAL."""
+        """Return AUDIO or VISUAL."""
 
     @property
     def dimension(self) -> int:
-        """The dimension of a vector."""
+        """Return the size of a vector."""
 
     @property
     def rate_hz(self) -> int | None:
-        """The sample rate that segments must have; None if it embeds no audio."""
+        """Return the sample rate that it requires; None if it reads no audio."""
 
     @property
     def frames_per_segment(self) -> int:
-        """The number of frames that it embeds of a segment."""
+        """Return the number of frames that it reads of a segment."""
 
     @property
     def logit_scale(self) -> float:
-        """The factor of a cosine in the training of the model."""
+        """Return the factor of cosines in the model's training."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """All that an embedding depends on: weights, preprocessing, versions."""
+        """Return the weights, preprocessing and versions that an embedding depends on."""
 
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
-        """Embed each segment as a unit vector; zeros where the modality is missing."""
+        """Embed each segment as a unit vector; zeros where the modality is missing.
 
-    def embed_text(
-        self, prompts: Sequence[str]
-    ) -> Float32[np.ndarray, "prompt feature"]:
-        """Embed each prompt as a unit vector."""
+        Args:
+            segments: Segments of one video.
+        """
+
+    def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
+        """Embed each prompt as a unit vector.
+
+        Args:
+            prompts: Sentences.
+        """
 
 
 @runtime_checkable
@@ -74,9 +82,9 @@ class Loader(Protocol):
         """Load an encoder.
 
         Args:
-            source: Part of the encoder's name after the colon; empty without one.
+            source: Part of the encoder's name after the colon.
             modality: AUDIO or VISUAL.
-            frames_per_segment: Number of frames of a segment that are averaged.
+            frames_per_segment: Number of frames of a segment whose vectors are averaged.
             compute: Device and precision.
 
         Raises:
@@ -93,73 +101,65 @@ ENCODERS: Mapping[str, Loader] = {
 
 
 def load(
-    name: str,
-    modality: int,
-    *,
-    frames_per_segment: int = 1,
-    compute: Compute = CPU_FP32,
+    name: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
 ) -> Encoder:
     """Load an encoder by its name.
 
     Args:
-        name: `embedded`, or `clip:` or `clap:` and a folder or a Hugging Face Hub id. The
-            docstring of `vaplan.encoders.clap` lists the options that may follow.
+        name: `embedded`, or `clip:` or `clap:` with a folder or a Hugging Face id.
         modality: AUDIO or VISUAL.
-        frames_per_segment: Number of frames of a segment that are averaged; encoders of
-            audio ignore it.
-        compute: Device and precision; both are in the provenance. For the embedded encoders
-            `auto` is the CPU and fp32.
+        frames_per_segment: Number of frames of a segment whose vectors are averaged; audio
+            encoders ignore it.
+        compute: Device and precision, which are recorded in the provenance. For the embedded
+            encoders, `auto` is the CPU and fp32.
 
     Raises:
-        EncoderError: The kind of encoder is unknown, or the encoder cannot be loaded.
+        EncoderError: The encoder is unknown or cannot be loaded.
     """
     kind, _, source = name.partition(":")
     if kind not in ENCODERS:
         raise EncoderError(
             unknown("encoder", kind, ENCODERS),
-            fix="write embedded, clip:FOLDER or clap:FOLDER",
+            fix="use embedded, clip:FOLDER or clap:FOLDER",
         )
-    load_kind = ENCODERS[kind]
-    return load_kind(
+    return ENCODERS[kind](
         source, modality, frames_per_segment=frames_per_segment, compute=compute
     )
 
 
 def store_name(name: str, modality: int) -> str:
-    """Return the name of an encoder's features in a store, such as `audio:embedded`.
+    """Return the name of an encoder's features in a store.
 
-    Args:
-        name: Name of the encoder; one name may load an encoder of each modality.
-        modality: AUDIO or VISUAL.
+    >>> store_name("embedded", 0)
+    'audio:embedded'
     """
     return f"{MODALITIES[modality]}:{name}"
 
 
-def embed_classes(
+def class_vectors(
     encoder: Encoder, prompts: Sequence[Sequence[str]]
 ) -> Float[Tensor, "class feature"]:
-    """Compute one unit vector for each class: the mean of its prompts' vectors.
+    """Average the vectors of each class's prompts to one unit vector.
 
     Args:
         encoder: Encoder of the prompts.
-        prompts: Prompts of each class, at least one.
+        prompts: Prompts of each class.
     """
-    all_prompts = [prompt for group in prompts for prompt in group]
-    group_sizes = [len(group) for group in prompts]
-    vectors = torch.from_numpy(encoder.embed_text(all_prompts))
-    groups = torch.split(vectors, group_sizes)
+    texts = [prompt for group in prompts for prompt in group]
+    vectors = torch.from_numpy(encoder.text(texts))
+    groups = torch.split(vectors, [len(group) for group in prompts])
     means = [group.mean(dim=0) for group in groups]
     return functional.normalize(torch.stack(means), dim=-1)
 
 
 @dataclass(frozen=True)
-class EncodedVideo:
-    """Features of one media file.
+class Encoded:
+    """Features of one media file by several encoders.
 
     Attributes:
-        vectors: Vectors of the segments by each encoder; zeros where a modality is missing.
-        mask: Whether a segment has the modality.
-        warnings: Problems of the decoder.
+        vectors: Features by each encoder; zeros where its modality is missing.
+        mask: Whether a segment has content in a modality.
+        warnings: Damage and absent content of the file.
     """
 
     vectors: tuple[Float32[np.ndarray, "time _"], ...]
@@ -168,77 +168,71 @@ class EncodedVideo:
 
 
 def encode(
-    media: Media, encoders: Sequence[Encoder], *, sampling: str = CENTRE
-) -> EncodedVideo:
-    """Decode a media file once and encode it with every encoder.
+    media: Media, models: Sequence[Encoder], *, sampling: str = CENTRE
+) -> Encoded:
+    """Decode a media file once and encode it with several encoders.
 
-    The file is decoded in chunks, so that the memory does not depend on its length.
+    It is decoded in chunks, so that memory does not grow with its length.
 
     Args:
         media: Media file, or arrays in memory.
-        encoders: Encoders of the segments.
-        sampling: Name of the frame sampling.
+        models: Encoders of the segments.
+        sampling: Rule of the sampling times of frames.
+
+    Raises:
+        MediaError: The file cannot be decoded.
     """
-    chunks = decode(media, encoders, sampling=sampling)
-    return encode_segments(chunks, encoders)
+    return encode_segments(decode(media, models, sampling=sampling), models)
 
 
 def decode(
-    media: Media, encoders: Sequence[Encoder], *, sampling: str = CENTRE
+    media: Media, models: Sequence[Encoder], *, sampling: str = CENTRE
 ) -> Iterator[Segments]:
-    """Yield the segments of a media file in chunks, sampled as the encoders need them.
+    """Yield the segments of a media file in chunks, sampled as the encoders require.
 
-    Frames that no encoder needs are not decoded where this does not change other frames;
-    damage in them is not reported.
+    Frames that are not sampled are skipped if no other frame refers to them; damage in them
+    stays unknown.
 
     Args:
         media: Media file, or arrays in memory.
-        encoders: Encoders of the segments.
-        sampling: Name of the frame sampling.
+        models: Encoders of the segments.
+        sampling: Rule of the sampling times of frames.
     """
-    cut = _make_cut(encoders, sampling)
-    return stream(media, cut)
+    media_sampling = replace(_sampling(models, sampling), every_frame=False)
+    return stream(media, media_sampling)
 
 
-def encode_segments(
-    chunks: Iterable[Segments], encoders: Sequence[Encoder]
-) -> EncodedVideo:
+def encode_segments(chunks: Iterable[Segments], models: Sequence[Encoder]) -> Encoded:
     """Encode the segments of one video with every encoder.
 
     Args:
         chunks: All segments in order, in chunks of any length.
-        encoders: Encoders of the segments.
+        models: Encoders.
     """
     masks = list[np.ndarray]()
-    vectors = [list[np.ndarray]() for _ in encoders]
+    rows = [list[np.ndarray]() for _ in models]
     warnings = list[str]()
     for chunk in chunks:
         masks.append(chunk.mask)
         warnings += chunk.warnings
-        for encoder, encoder_vectors in zip(encoders, vectors, strict=True):
-            encoder_vectors.append(_embed_chunk(encoder, chunk))
-    return EncodedVideo(
-        vectors=tuple(np.concatenate(chunk_vectors) for chunk_vectors in vectors),
-        mask=np.concatenate(masks),
-        warnings=tuple(warnings),
+        for encoder, vectors in zip(models, rows, strict=True):
+            if chunk.mask[:, encoder.modality].any():
+                vectors.append(encoder.embed(chunk))
+            else:
+                vectors.append(np.zeros((len(chunk), encoder.dimension), np.float32))
+    return Encoded(
+        tuple(np.concatenate(vectors) for vectors in rows),
+        np.concatenate(masks),
+        tuple(warnings),
     )
 
 
-def _embed_chunk(
-    encoder: Encoder, chunk: Segments
-) -> Float32[np.ndarray, "time feature"]:
-    if chunk.mask[:, encoder.modality].any():
-        return encoder.embed(chunk)
-    return np.zeros((len(chunk), encoder.dimension), np.float32)
-
-
-def _make_cut(encoders: Sequence[Encoder], sampling: str) -> Cut:
-    rates = sorted({encoder.rate_hz for encoder in encoders if encoder.rate_hz})
+def _sampling(models: Sequence[Encoder], sampling: str) -> Sampling:
+    rates = sorted({encoder.rate_hz for encoder in models if encoder.rate_hz})
     if len(rates) > 1:
         raise EncoderError(
-            f"the encoders need audio at {rates} Hz", fix="choose encoders of one rate"
+            f"the encoders require audio at {rates} Hz",
+            fix="choose encoders of one rate",
         )
-    rate_hz = rates[0] if rates else DEFAULT_RATE_HZ
-    frame_counts = [encoder.frames_per_segment for encoder in encoders]
-    cut = Cut(rate_hz, max(frame_counts, default=1), sampling=sampling)
-    return replace(cut, every_frame=False)
+    frames = max((encoder.frames_per_segment for encoder in models), default=1)
+    return Sampling(rates[0] if rates else DEFAULT_RATE_HZ, frames, rule=sampling)

@@ -1,6 +1,6 @@
-"""CLIP models: vectors of frames and prompts (Radford et al. 2021, arXiv 2103.00020).
+"""CLIP and SigLIP models: frames and prompts to vectors.
 
-Any CLIPModel or SiglipModel of the transformers library can be loaded.
+Source: Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +16,14 @@ from torch.nn import functional
 
 from vaplan.arrays import VISUAL
 from vaplan.encoders import pretrained
-from vaplan.encoders.compute import AUTO_COMPUTE, Compute
+from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.encoders.pretrained import Pretrained
 from vaplan.errors import EncoderError
 from vaplan.media import Segments
 
-FILTERS = {2: "bilinear", 3: "bicubic"}  # by Pillow's number in the settings
-# of red, green and blue in CLIP's training images
+# Pillow's numbers of the filters, which are in preprocessor_config.json.
+FILTERS = {2: "bilinear", 3: "bicubic"}
+# Of red, green and blue in the training images of CLIP.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 BATCH_SIZE = 10
@@ -30,17 +31,15 @@ BATCH_SIZE = 10
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """Settings of the conversion of a frame to the model's input.
-
-    A frame is resized, cropped to its centre, scaled to [0, 1] and normalised.
+    """Preprocessing of a frame: resize, crop the centre, scale to [0, 1], normalise.
 
     Attributes:
-        size: Size after resizing: of the shorter edge, or height and width; in pixels.
-        crop: Height and width of the centre that is cut out, in pixels.
+        size: Length of the shorter edge, or height and width, after resizing.
+        crop: Height and width of the crop.
         filter: Interpolation, `bilinear` or `bicubic`.
         scale: Factor of the pixel values.
-        mean: Mean of each channel, subtracted after scaling.
-        deviation: Standard deviation of each channel, the divisor.
+        mean: Mean that is subtracted from each channel.
+        deviation: Standard deviation by which each channel is divided.
     """
 
     size: int | tuple[int, int]
@@ -52,40 +51,41 @@ class ImagePreprocessing:
 
     @classmethod
     def from_config(
-        cls, config: Mapping[str, Any], *, default_crop: bool = True
+        cls, config: Mapping[str, Any], *, crops: bool = True
     ) -> "ImagePreprocessing":
-        """Read the library's settings; missing values are the library's for CLIP.
+        """Read the settings of the library; missing values are the library's CLIP defaults.
 
         Args:
-            config: Settings of the library's image processor.
-            default_crop: Whether frames are cropped where the settings are silent; the
-                library's processor of SigLIP does not.
+            config: Content of preprocessor_config.json.
+            crops: Whether frames are cropped if the settings do not say so; the library's
+                processor of SigLIP does not crop.
 
         Raises:
-            EncoderError: A setting is not supported.
+            EncoderError: The settings are not supported.
         """
-        size = _parse_size(config.get("size", 224))
+        size = _edge_or_sides(config.get("size", 224))
         resample = config.get("resample", 3)
         smallest = (size, size) if isinstance(size, int) else size
-        has_crop = config.get("do_center_crop", default_crop)
-        crop = _parse_sides(config.get("crop_size", 224)) if has_crop else smallest
-        # resized by the shorter edge alone, frames of several shapes would result
-        has_one_shape = has_crop or not isinstance(size, int)
-        crop_fits = crop[0] <= smallest[0] and crop[1] <= smallest[1]
-        has_resize = config.get("do_resize", True)
-        is_supported = resample in FILTERS and has_one_shape and crop_fits
-        if not is_supported or not has_resize:
+        has_crop = config.get("do_center_crop", crops)
+        crop = _sides(config.get("crop_size", 224)) if has_crop else smallest
+        has_many_shapes = isinstance(size, int) and not has_crop
+        is_crop_too_large = crop[0] > smallest[0] or crop[1] > smallest[1]
+        if (
+            resample not in FILTERS
+            or has_many_shapes
+            or is_crop_too_large
+            or not config.get("do_resize", True)
+        ):
             raise EncoderError(
                 f"preprocessing with resample={resample}, size={size}, crop={crop} "
                 "is not supported",
-                fix="name a model whose images are resized (bilinear or bicubic), "
-                "then cropped",
+                fix="name a model whose images are resized (bilinear or bicubic), then cropped",
             )
         scale = 1.0
         if config.get("do_rescale", True):
             scale = float(config.get("rescale_factor", 1 / 255))
-        mean: tuple[float, ...] = (0.0,) * 3
-        deviation: tuple[float, ...] = (1.0,) * 3
+        mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+        deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
         if config.get("do_normalize", True):
             mean = tuple(map(float, config.get("image_mean", CLIP_MEAN)))
             deviation = tuple(map(float, config.get("image_std", CLIP_DEVIATION)))
@@ -103,14 +103,14 @@ def preprocess(
     frames: UInt8[np.ndarray, "frame height width channel"],
     settings: ImagePreprocessing,
 ) -> Float32[Tensor, "frame channel cropped_height cropped_width"]:
-    """Resize and normalise frames as the library's processor does, to within one grey level.
+    """Resize and normalise frames like the library's processor, to within one grey level.
 
     Args:
-        frames: Frames of one size, RGB.
-        settings: Settings of the conversion.
+        frames: RGB frames.
+        settings: Settings of the preprocessing.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    resized = _resize(pixels, settings)
+    resized = _resized(pixels, settings)
     height, width = settings.crop
     top = (resized.shape[2] - height) // 2
     left = (resized.shape[3] - width) // 2
@@ -120,17 +120,27 @@ def preprocess(
     return (cropped * settings.scale - mean) / deviation
 
 
-def scale_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[int, int]:
-    """Return the height and width of an image after resizing.
+def _resized(pixels: Tensor, settings: ImagePreprocessing) -> Tensor:
+    old_height, old_width = pixels.shape[2:]
+    new_height, new_width = resized_sides((old_height, old_width), settings.size)
+    resize = partial(functional.interpolate, mode=settings.filter, antialias=True)
+    if old_height > max(2 * old_width, new_height):
+        # Pillow resizes the height of a tall image first, and rounds in between.
+        pixels = resize(pixels, size=(new_height, old_width))
+    return resize(pixels, size=(new_height, new_width))
 
-    The longer edge is cut to whole pixels as in the library, not rounded.
 
-    >>> scale_sides((241, 321), 224)
+def resized_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width after resizing.
+
+    Like in the library, the longer edge is rounded down.
+
+    >>> resized_sides((241, 321), 224)
     (224, 298)
 
     Args:
-        sides: Height and width, in pixels.
-        size: As in `ImagePreprocessing`.
+        sides: Height and width of a frame.
+        size: Length of the shorter edge, or height and width.
     """
     if not isinstance(size, int):
         return size
@@ -139,30 +149,9 @@ def scale_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[int,
     return (longer, size) if height > width else (size, longer)
 
 
-def _resize(pixels: Tensor, settings: ImagePreprocessing) -> Tensor:
-    height, width = pixels.shape[2:]
-    new_height, new_width = scale_sides((height, width), settings.size)
-    resize = partial(functional.interpolate, mode=settings.filter, antialias=True)
-    is_tall = height > max(2 * width, new_height)
-    if is_tall:
-        # Pillow shrinks the height of a tall image first, and rounds in between
-        pixels = resize(pixels, size=(new_height, width))
-    return resize(pixels, size=(new_height, new_width))
-
-
 @dataclass(frozen=True, eq=False)
 class ClipEncoder:
-    """A CLIPModel or SiglipModel that embeds the frames of each segment.
-
-    Attributes:
-        name: Name by which it was loaded.
-        pretrained: The model.
-        preprocessing: Conversion of frames to the model's input.
-        frames_per_segment: Number of frames of a segment that are averaged.
-        batch_size: Number of frames, or prompts, of a batch.
-        modality: VISUAL.
-        rate_hz: None, as it embeds no audio.
-    """
+    """A CLIP or SigLIP model that embeds the frames of each segment; see `Encoder`."""
 
     name: str
     pretrained: Pretrained
@@ -174,18 +163,17 @@ class ClipEncoder:
 
     @property
     def dimension(self) -> int:
-        """The dimension of a vector."""
+        """Return the size of a vector."""
         return self.pretrained.dimension
 
     @property
     def logit_scale(self) -> float:
-        """The factor of a cosine in the training of the model."""
-        scale = self.pretrained.model.logit_scale.exp()
-        return float(scale)
+        """Return the factor of cosines in the model's training."""
+        return float(self.pretrained.model.logit_scale.exp())
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """All that an embedding depends on."""
+        """Return the weights, preprocessing and versions that an embedding depends on."""
         return self.pretrained.provenance(
             name=self.name,
             frames_per_segment=self.frames_per_segment,
@@ -195,37 +183,40 @@ class ClipEncoder:
     def embed(self, segments: Segments) -> Float32[np.ndarray, "time feature"]:
         """Embed each segment as a unit vector; zeros where frames are missing.
 
-        Each frame is encoded alone; the unit vectors of a segment's frames are averaged and
-        scaled to length one.
+        Each frame is encoded separately. The unit vectors of a segment's frames are averaged and
+        normalised.
+
+        Args:
+            segments: Segments of one video.
         """
-        present = np.flatnonzero(segments.mask[:, VISUAL]).tolist()
+        present = np.flatnonzero(segments.mask[:, VISUAL])
         rows = np.zeros((len(segments), self.dimension), np.float32)
-        if present:
-            frame_counts = [len(_get_frames(segments, t)) for t in present]
-            segment_of_frame = np.repeat(present, frame_counts)
-            vectors = self.pretrained.embed_rows(
-                self._embed_batch,
-                self._preprocess_frames(segments, present),
+        if len(present):
+            counts = [len(_frames(segments, t)) for t in present.tolist()]
+            vectors = self.pretrained.vectors(
+                self._encode_images,
+                self._inputs(segments, present),
                 batch_size=self.batch_size,
             )
-            np.add.at(rows, segment_of_frame, vectors)
-        return pretrained.normalise_rows(rows)
+            np.add.at(rows, np.repeat(present, counts), vectors)
+        return pretrained.unit_rows(rows)
 
-    def embed_text(
-        self, prompts: Sequence[str]
-    ) -> Float32[np.ndarray, "prompt feature"]:
-        """Embed each prompt as a unit vector."""
-        return self.pretrained.embed_text(prompts, batch_size=self.batch_size)
+    def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
+        """Embed each prompt as a unit vector.
 
-    def _preprocess_frames(
-        self, segments: Segments, present: Sequence[int]
-    ) -> Iterator[Tensor]:
-        for t in present:
-            yield from preprocess(_get_frames(segments, t), self.preprocessing)
+        Args:
+            prompts: Sentences.
+        """
+        return self.pretrained.text(prompts, batch_size=self.batch_size)
 
-    def _embed_batch(self, batch: Tensor) -> Tensor:
-        output = self.pretrained.model.get_image_features(pixel_values=batch)
-        return pretrained.unwrap_features(output)
+    def _inputs(self, segments: Segments, present: np.ndarray) -> Iterator[Tensor]:
+        for t in present.tolist():
+            yield from preprocess(_frames(segments, t), self.preprocessing)
+
+    def _encode_images(self, batch: Tensor) -> Tensor:
+        return pretrained.projected_vectors(
+            self.pretrained.model.get_image_features(pixel_values=batch)
+        )
 
 
 def load(
@@ -233,57 +224,53 @@ def load(
     modality: int,
     *,
     frames_per_segment: int = 1,
-    compute: Compute = AUTO_COMPUTE,
+    compute: Compute = AUTOMATIC,
     name: str = "",
 ) -> ClipEncoder:
-    """Load a CLIPModel or SiglipModel.
+    """Load a CLIP or SigLIP model; see `Loader`.
 
     Args:
-        source: Folder or Hub id.
+        source: Folder or Hugging Face id.
         modality: VISUAL.
-        frames_per_segment: Number of frames of a segment that are averaged.
+        frames_per_segment: Number of frames of a segment whose vectors are averaged.
         compute: Device and precision.
-        name: Name of the encoder; by default `clip:` and the source.
+        name: Name of the encoder, if it is not `clip:` and the source.
 
     Raises:
-        EncoderError: The modality is audio, or the model cannot be loaded.
+        EncoderError: The model cannot be loaded.
     """
     if modality != VISUAL:
         raise EncoderError(
-            "a CLIP encoder embeds frames and no audio",
+            "a CLIP encoder embeds frames, not audio",
             fix="name a clap: encoder for the audio",
         )
-    model = pretrained.load(source, "clip", compute=compute)
-    preprocessing = ImagePreprocessing.from_config(
-        model.preprocessing, default_crop=model.model_type == "clip"
-    )
+    loaded = pretrained.load(source, "clip", compute=compute)
     return ClipEncoder(
         name=name or f"clip:{source}",
-        pretrained=model,
-        preprocessing=preprocessing,
+        pretrained=loaded,
+        preprocessing=ImagePreprocessing.from_config(
+            loaded.preprocessing, crops=loaded.model_type == "clip"
+        ),
         frames_per_segment=frames_per_segment,
     )
 
 
-def _get_frames(
+def _frames(
     segments: Segments, t: int
 ) -> UInt8[np.ndarray, "frame height width channel"]:
     frames = segments.frames[t]
     if frames is None:
-        raise ValueError(f"the mask of segment {t} is true, but it has no frames")
+        raise ValueError(f"segment {t} is marked as present and has no frames")
     return frames
 
 
-def _parse_size(size: Any) -> int | tuple[int, int]:
-    """Read the size of the shorter edge, or height and width."""
-    if isinstance(size, int):
-        return int(size)
+def _edge_or_sides(size: Any) -> int | tuple[int, int]:
     if isinstance(size, Mapping) and "shortest_edge" in size:
         return int(size["shortest_edge"])
-    return _parse_sides(size)
+    return int(size) if isinstance(size, int) else _sides(size)
 
 
-def _parse_sides(size: Any) -> tuple[int, int]:
+def _sides(size: Any) -> tuple[int, int]:
     if isinstance(size, Mapping):
         return int(size["height"]), int(size["width"])
     return int(size), int(size)

@@ -1,7 +1,4 @@
-"""The two small encoders that vaplan contains.
-
-They are trained on the classes of `vaplan.synthetic` and on nothing else.
-"""
+"""The small CLIP and CLAP that come with vaplan, trained on the classes of `vaplan.synthetic`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,27 +7,25 @@ from vaplan.arrays import VISUAL
 from vaplan.encoders import clap, clip
 from vaplan.encoders.clap import ClapEncoder
 from vaplan.encoders.clip import ClipEncoder
-from vaplan.encoders.compute import CPU_FP32, Compute
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.errors import EncoderError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 
 def load(
-    source: str,
-    modality: int,
-    *,
-    frames_per_segment: int = 1,
-    compute: Compute = CPU_FP32,
+    source: str, modality: int, *, frames_per_segment: int = 1, compute: Compute = PLAIN
 ) -> ClipEncoder | ClapEncoder:
-    """Load the CLIPModel or ClapModel of the package.
+    """Load the embedded CLIP or CLAP by the code that loads all others; see `Loader`.
+
+    The models are so small that `auto` is the CPU and fp32, which gives the same features on
+    every machine.
 
     Args:
-        source: Empty; the embedded encoders have no source.
-        modality: AUDIO for the ClapModel, VISUAL for the CLIPModel.
-        frames_per_segment: Number of frames of a segment that are averaged.
-        compute: Device and precision. `auto` is the CPU and fp32: the models are small, and
-            these settings give the same features on every machine.
+        source: Empty.
+        modality: AUDIO or VISUAL.
+        frames_per_segment: Number of frames of a segment whose vectors are averaged.
+        compute: Device and precision.
 
     Raises:
         EncoderError: A source is given.
@@ -38,11 +33,11 @@ def load(
     if source:
         raise EncoderError(
             f"'embedded:{source}' names a source",
-            fix="write embedded, or clip:… or clap:…",
+            fix="use embedded, or clip:… or clap:…",
         )
     settings: Any = {
         "frames_per_segment": frames_per_segment,
-        "compute": compute.with_defaults(CPU_FP32),
+        "compute": compute.with_defaults(PLAIN),
         "name": "embedded",
     }
     if modality == VISUAL:

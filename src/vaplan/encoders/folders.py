@@ -1,4 +1,4 @@
-"""Find the folder of a model, and check that it has the files that are needed.
+"""Folders of pretrained models and the files in them.
 
 Only safetensors, JSON and the text files of the tokenizer are read.
 """
@@ -14,30 +14,31 @@ from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import EncoderError
 
 FILES = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]
-SUBFOLDERS = "*/*"  # of a Hub repository; their files are for other programs
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
+SUBFOLDERS = "*/*"  # of a Hub repository; they are for other programs
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
 BRING_A_FOLDER = (
-    "bring a folder with config.json, model.safetensors, preprocessor_config.json "
-    "and the tokenizer's files"
+    "bring a folder with config.json, model.safetensors, preprocessor_config.json and the "
+    "tokenizer's files"
 )
 COPY_AGAIN = "copy the file again"
-# a revision may follow after @
+# A revision may follow after an @.
 HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"
-BLOCK_BYTES = 1 << 20
 
 
-def find_folder(source: str) -> Path | None:
-    """Find the folder of a model on this machine, without requests.
+def find(source: str) -> Path | None:
+    """Return the folder of a model: the given one, or that of a Hub id in the Hub's cache.
+
+    No request is made.
 
     Args:
-        source: Path of a folder, or Hub id with an optional `@revision`.
+        source: Folder or Hub id.
 
     Returns:
-        The folder itself, or the one in the Hub's cache; None if the cache has none.
+        The folder; None if the Hub id is not in the cache.
 
     Raises:
-        EncoderError: The source is neither a folder nor a possible Hub id.
+        EncoderError: It is no folder and no valid Hub id.
     """
     folder = Path(source).expanduser()
     if source and folder.is_dir():
@@ -49,7 +50,7 @@ def find_folder(source: str) -> Path | None:
     name, _, revision = source.partition("@")
     try:
         with silence_transformers():
-            snapshot = snapshot_download(
+            cached = snapshot_download(
                 name,
                 revision=revision or None,
                 allow_patterns=FILES,
@@ -58,43 +59,85 @@ def find_folder(source: str) -> Path | None:
             )
     except (OSError, ValueError):
         return None
-    has_weights = any(Path(snapshot).glob("model*.safetensors"))
-    return Path(snapshot) if has_weights else None
+    return Path(cached) if any(Path(cached).glob("model*.safetensors")) else None
 
 
-def list_weight_files(folder: Path) -> list[Path]:
-    """List the safetensors files of a model after a check that each can be opened.
+def weight_files(folder: Path) -> list[Path]:
+    """List the safetensors files of a model.
+
+    Args:
+        folder: Folder of the model.
 
     Raises:
-        EncoderError: A file is missing or damaged; the message names it.
+        EncoderError: A file is missing or damaged; the error names it.
     """
-    if (folder / SINGLE_FILE).exists():
-        names = [SINGLE_FILE]
-    elif (folder / INDEX_FILE).exists():
-        names = _read_shard_names(folder / INDEX_FILE)
-    else:
-        has_pickle = any(folder.glob("*.bin"))
-        note = "; pickled weights are not read" if has_pickle else ""
-        raise EncoderError(f"no {SINGLE_FILE} in {folder}{note}", fix=BRING_A_FOLDER)
-    files = [folder / name for name in names]
-    for file in files:
-        _check_safetensors(file)
-    return files
+    names = [WEIGHTS]
+    if not (folder / WEIGHTS).exists():
+        if not (folder / INDEX).exists():
+            has_pickle = any(folder.glob("*.bin"))
+            note = "; pickled weights are not read" if has_pickle else ""
+            raise EncoderError(f"no {WEIGHTS} in {folder}{note}", fix=BRING_A_FOLDER)
+        names = _shard_names(folder / INDEX)
+    for name in names:
+        _check_safetensors(folder / name)
+    return [folder / name for name in names]
+
+
+def _shard_names(index: Path) -> list[str]:
+    tensors = read_json(index).get("weight_map")
+    names = sorted(set(tensors.values())) if isinstance(tensors, dict) else []
+    if not names or not all(map(_is_file_name, names)):
+        raise EncoderError(
+            "it does not list the safetensors files of the weights",
+            fix=COPY_AGAIN,
+            file=index,
+        )
+    return names
+
+
+def _is_file_name(name: object) -> bool:
+    """Return whether a value names a safetensors file in the same folder."""
+    return (
+        isinstance(name, str)
+        and name == Path(name).name
+        and name.endswith(".safetensors")
+    )
+
+
+def _check_safetensors(file: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as content:
+            content.keys()
+    except FileNotFoundError:
+        raise EncoderError(
+            "is missing", fix=f"bring it; {INDEX} names it", file=file
+        ) from None
+    except (OSError, SafetensorError) as error:
+        raise EncoderError(
+            f"cannot be loaded as safetensors ({error})",
+            fix=f"{COPY_AGAIN}, it may be incomplete",
+            file=file,
+        ) from None
 
 
 def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """Read the settings of the preprocessor from the older or the newer of its files.
+    """Read the settings of the preprocessor from either of its files.
+
+    Args:
+        folder: Folder of the model.
 
     Raises:
-        EncoderError: The folder has neither file, or it is damaged.
+        EncoderError: There is no such file, or it is no JSON object.
     """
-    older_file = folder / "preprocessor_config.json"
-    if older_file.exists():
-        return read_json(older_file)
-    newer_file = folder / "processor_config.json"
-    if not newer_file.exists():
-        raise EncoderError(f"no {older_file.name} in {folder}", fix=BRING_A_FOLDER)
-    document = read_json(newer_file)
+    if (folder / "preprocessor_config.json").exists():
+        return read_json(folder / "preprocessor_config.json")
+    if not (folder / "processor_config.json").exists():
+        raise EncoderError(
+            f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER
+        )
+    document = read_json(folder / "processor_config.json")
     settings: dict[str, Any] = (
         document.get("image_processor") or document.get("feature_extractor") or {}
     )
@@ -104,8 +147,11 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
+    Args:
+        path: JSON file.
+
     Raises:
-        EncoderError: The file is missing, damaged, or another JSON value.
+        EncoderError: The file does not exist or is no JSON object; the error names it.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -122,49 +168,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def hash_files(files: Iterable[Path]) -> str:
-    """Return the SHA-256 hash of the joined contents of files."""
+def sha256(files: Iterable[Path]) -> str:
+    """Hash the bytes of files, one after the other.
+
+    Args:
+        files: Files in order.
+    """
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
-            while block := stream.read(BLOCK_BYTES):
+            while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _read_shard_names(index: Path) -> list[str]:
-    """Read the names of a model's safetensors files from its index."""
-    weight_map = read_json(index).get("weight_map")
-    names = sorted(set(weight_map.values())) if isinstance(weight_map, dict) else []
-    if not names or not all(_is_shard_name(name) for name in names):
-        raise EncoderError(
-            "does not name the safetensors files of the weights",
-            fix=COPY_AGAIN,
-            file=index,
-        )
-    return names
-
-
-def _is_shard_name(name: object) -> bool:
-    """Return whether a value of an index is a safetensors file of the same folder."""
-    if not isinstance(name, str):
-        return False
-    return name == Path(name).name and name.endswith(".safetensors")
-
-
-def _check_safetensors(file: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "pt") as content:
-            content.keys()
-    except FileNotFoundError:
-        raise EncoderError(
-            "is missing", fix=f"bring it; {INDEX_FILE} names it", file=file
-        ) from None
-    except (OSError, SafetensorError) as error:
-        raise EncoderError(
-            f"cannot be loaded as safetensors ({error})",
-            fix=f"{COPY_AGAIN}, it may be incomplete",
-            file=file,
-        ) from None

@@ -1,4 +1,4 @@
-"""Fetch models from the Hugging Face Hub, and list the models in its cache."""
+"""The Hugging Face Hub: download models, and list the models in its cache."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,32 +6,30 @@ from pathlib import Path
 from vaplan.encoders.folders import BRING_A_FOLDER, FILES, SUBFOLDERS, read_json
 from vaplan.errors import EncoderError, MachineError
 
-# by the kind of encoder: classes of the transformers library by `model_type` of config.json
-KINDS = {
+KINDS = {  # classes of the library by `model_type` of config.json, by kind of encoder
     "clip": {"clip": "CLIPModel", "siglip": "SiglipModel"},
     "clap": {"clap": "ClapModel"},
 }
-FETCH_BY_HAND = (
+BY_HAND = (
     "on a machine with a network run `hf download {name} --local-dir FOLDER`, "
-    "copy the folder to this machine and write its path instead of the Hub id; "
-    "of its files config.json, model.safetensors, preprocessor_config.json and the "
-    "tokenizer's are read"
+    "bring the folder here and give it in place of the Hub id; vaplan reads its "
+    "config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
 )
 
 
 def fetch(source: str, *, to: Path | None = None) -> Path:
-    """Download the files of a model that an encoder reads.
+    """Download the files of a model that vaplan reads.
 
     Args:
         source: Hub id, `owner/name` or `owner/name@revision`.
-        to: Folder to write instead of the Hub's cache.
+        to: Folder of the files; by default the Hub's cache.
 
     Returns:
         The folder of the files.
 
     Raises:
-        MachineError: The Hub cannot be reached.
-        EncoderError: The Hub does not have the model, or not as safetensors.
+        MachineError: The download failed.
+        EncoderError: The Hub has no such model, or it has no safetensors file.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -42,7 +40,7 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
 
     name, _, revision = source.partition("@")
     try:
-        snapshot = snapshot_download(
+        path = snapshot_download(
             name,
             revision=revision or None,
             allow_patterns=FILES,
@@ -57,55 +55,51 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
     except OSError as error:
         reason = str(error).strip().partition("\n")[0]
         raise MachineError(
-            f"{source!r} cannot be fetched ({reason})",
-            fix=FETCH_BY_HAND.format(name=name),
+            f"{source!r} cannot be fetched ({reason})", fix=BY_HAND.format(name=name)
         ) from None
-    folder = Path(snapshot)
+    folder = Path(path)
     if not any(folder.glob("model*.safetensors")):
         raise EncoderError(
             f"{source!r} has no model.safetensors, and pickled weights are not read",
-            fix=f"name a revision that has one, often a pull request: {name}@refs/pr/1",
+            fix=f"give a revision that has one, often a pull request: {name}@refs/pr/1",
         )
     return folder
 
 
-def list_cached() -> Iterator[tuple[str, Path]]:
-    """Yield the CLIP-like and CLAP-like models in the Hub's cache, without requests.
+def cached() -> Iterator[tuple[str, Path]]:
+    """Yield the names and folders of the CLIP and CLAP models in the Hub's cache.
 
-    Yields:
-        Name of the encoder, such as `clip:owner/name`, and folder of its files.
+    No request is made. A name is `clip:owner/name` or `clap:owner/name`.
     """
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
-        cache = scan_cache_dir()
+        repositories = sorted(
+            scan_cache_dir().repos, key=lambda repository: repository.repo_id
+        )
     except CacheNotFound:
         return
-    for repository in sorted(cache.repos, key=lambda repository: repository.repo_id):
-        if repository.repo_type != "model":
-            continue
+    for repository in repositories:
         for revision in repository.revisions:
-            kind = _encoder_kind(revision.snapshot_path)
-            if kind:
-                suffix = _revision_suffix(revision.refs)
-                name = f"{kind}:{repository.repo_id}{suffix}"
-                yield name, revision.snapshot_path
+            kind = _kind(revision.snapshot_path)
+            if repository.repo_type == "model" and kind:
+                yield (
+                    f"{kind}:{repository.repo_id}{_suffix(revision.refs)}",
+                    revision.snapshot_path,
+                )
 
 
-def _encoder_kind(folder: Path) -> str:
-    """Return the kind of encoder of a model; empty if there is none for it."""
+def _kind(folder: Path) -> str:
+    """Return the kind of encoder that loads a model; empty if there is none."""
     try:
-        config = read_json(folder / "config.json")
+        model_type = str(read_json(folder / "config.json").get("model_type"))
     except EncoderError:
         return ""
-    model_type = str(config.get("model_type"))
     for kind, architectures in KINDS.items():
         if model_type in architectures:
             return kind
     return ""
 
 
-def _revision_suffix(refs: frozenset[str]) -> str:
-    if not refs or "main" in refs:
-        return ""
-    return f"@{min(refs)}"
+def _suffix(refs: frozenset[str]) -> str:
+    return "" if "main" in refs or not refs else f"@{min(refs)}"

@@ -1,4 +1,5 @@
-"""Names of published features, which are imported into a store and have no encoder."""
+"""Names for features that came as a published pack: they are read from a store, and no model here
+makes them."""
 
 from typing import NoReturn
 
@@ -13,20 +14,10 @@ def load(
     frames_per_segment: int,  # noqa: ARG001
     compute: Compute,  # noqa: ARG001
 ) -> NoReturn:
-    """Raise an error: imported features have no encoder for media or prompts.
-
-    Args:
-        source: Name of the imported features.
-        modality: Not used.
-        frames_per_segment: Not used.
-        compute: Not used.
-
-    Raises:
-        EncoderError: Always.
-    """
+    """Say why there is nothing to load: an imported feature has no encoder, neither for media nor
+    for sentences."""
     raise EncoderError(
-        f"legacy:{source} are imported features: no encoder computes them or "
+        f"legacy:{source} are imported features: no encoder here makes them or "
         "compares them with sentences",
-        fix="train and predict on the imported store; "
-        "to label or parse media, use clip:… and clap:… or embedded",
+        fix="train and predict on the imported store; to label or parse media, use clip:… and clap:… or embedded",
     )

@@ -1,4 +1,4 @@
-"""Silence the transformers library while it loads a model."""
+"""Silence the logs, progress bars and warnings of the transformers library."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,10 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def silence_transformers() -> Iterator[None]:
-    """Switch off logs, progress bars and warnings of the transformers library.
-
-    Faults of a model are not hidden: the code inside the block checks and raises them.
-    """
+    """Silence the library in a context; vaplan checks the loaded models itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from transformers.utils import logging

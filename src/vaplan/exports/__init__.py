@@ -1,4 +1,4 @@
-"""Timelines as text. `EXPORTS` maps a file suffix to the function that formats a timeline."""
+"""Export formats of timelines: `EXPORTS` maps the ending of a file to a function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,18 +14,17 @@ EXPORTS: dict[str, Callable[[Timeline], str]] = {"json": to_json, "csv": to_csv}
 
 
 def export(timeline: Timeline, path: Path | str) -> Path:
-    """Write a timeline in the format of the file's suffix: all of it, or nothing.
+    """Write a timeline in the format of the file's ending.
 
     Args:
         timeline: Timeline to write.
-        path: File to write; its suffix is the format.
+        path: File to write.
 
     Returns:
         The path.
 
     Raises:
-        UsageError: The suffix is not a format.
-        MachineError: The file cannot be written.
+        UsageError: No format has this ending.
     """
     path = Path(path)
     suffix = path.suffix.removeprefix(".").lower()
@@ -35,5 +34,4 @@ def export(timeline: Timeline, path: Path | str) -> Path:
             file=path,
             fix="name the file with one of these",
         )
-    format_timeline = EXPORTS[suffix]
-    return write_text(path, format_timeline(timeline))
+    return write_text(path, EXPORTS[suffix](timeline))

@@ -1,6 +1,6 @@
-"""A media file as segments: what is seen and heard in each, on one clock, and what is missing.
+"""Media files as segments: the frames and the audio of each, on one clock.
 
-Time zero is the container's start. The only user of the codec library (PyAV).
+Time zero is the container's start. Only this package uses the codec library (PyAV).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,33 +9,33 @@ from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from vaplan.errors import MediaError
 from vaplan.media.container import (
     CONVERT,
     Kind,
     Limits,
-    listening,
-    opened,
-    regular_file,
+    capture_messages,
+    check_regular_file,
+    open_media,
 )
-from vaplan.media.decoding import decoded, tallied
+from vaplan.media.decoding import decode, select_track
 from vaplan.media.in_memory import ArraySegmenter, MediaArrays
-from vaplan.media.sampling import CENTRE, Cut
-from vaplan.media.segmenter import Film, Seconds, Segments
+from vaplan.media.sampling import CENTRE, Sampling
+from vaplan.media.segmenter import Seconds, Segmenter, Segments
 from vaplan.modalities import AUDIO
 from vaplan.workers import SECONDS_PER_ITEM, Failed, TimeLimit, run_supervised
 
 __all__ = [
     "CENTRE",
-    "Cut",
     "Limits",
     "Media",
     "MediaArrays",
+    "Sampling",
     "Seconds",
     "Segments",
-    "glance",
+    "check_decodable",
     "probe",
     "probes",
     "segments",
@@ -43,105 +43,123 @@ __all__ = [
     "time_limit",
 ]
 
-CHUNK = 20  # segments: 120 MB of 1080p pictures; a multiple of the encoders' batches
-CUT = Cut()
+CHUNK = 20  # segments: 120 MB of 1080p frames; a multiple of the encoders' batches
+SAMPLING = Sampling()
 LIMITS = Limits()
 Media: TypeAlias = Path | str | MediaArrays
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
-def segments(path: Path | str, cut: Cut = CUT, *, limits: Limits = LIMITS) -> Segments:
-    """Decode a file, once for pictures and once for sound, and cut it into segments.
+def segments(
+    path: Path | str, sampling: Sampling = SAMPLING, *, limits: Limits = LIMITS
+) -> Segments:
+    """Decode a file and cut it into segments.
 
-    A picture is the one on the screen at the sampling time: the segment's centre, or the centres
-    of equal parts of it, or as a published sampling says. A segment is seen if it has a picture,
-    heard if at least half of it was decoded. A tail shorter than half a segment is dropped; there
-    is always one segment; the longer track decides how many, and seconds that the file declares
-    but does not give count as missing.
+    The frames of a segment are those visible at its sampling times. A segment has video if it
+    has a frame, and audio if at least half of its samples were decoded. The longer track decides
+    the number of segments, which is at least one; a tail shorter than half a segment is dropped.
+    Seconds that the file declares but does not contain are missing segments.
 
-    Raises: MediaError.
+    Args:
+        path: Media file.
+        sampling: Sampling of frames and waveform.
+        limits: Limits of the file's cost.
+
+    Raises:
+        MediaError: The file cannot be decoded or exceeds a limit.
     """
-    return next(stream(path, cut, chunk=None, limits=limits))
+    return next(stream(path, sampling, chunk=None, limits=limits))
 
 
 def stream(
     media: Media,
-    cut: Cut = CUT,
+    sampling: Sampling = SAMPLING,
     *,
     chunk: int | None = CHUNK,
     limits: Limits = LIMITS,
 ) -> Iterator[Segments]:
-    """The same segments, some at a time, decoded while they are asked for: memory does not grow
-    with length.
+    """Yield the same segments in chunks, which are decoded as they are read.
 
-    The limit of bytes then is of one chunk. Only the last one has warnings, and its seconds are
-    the file's.
+    Memory does not grow with the length of the file; the limit of bytes holds for each chunk.
+    Only the last chunk has warnings and the seconds of the whole file.
 
     Args:
-        media: A file, or arrays in memory, which have no limits.
-        chunk: How many segments at a time; None: all at once.
+        media: A file, or arrays in memory.
+        sampling: Sampling of frames and waveform.
+        chunk: Number of segments a chunk; None for all.
+        limits: Limits of the cost of a file.
 
-    Raises: MediaError, before the first chunk or, of a file that costs too much, later.
+    Raises:
+        MediaError: The file cannot be decoded, raised before the first chunk, or it exceeds a
+            limit, raised at that chunk.
     """
     if isinstance(media, MediaArrays):
-        yield from ArraySegmenter(media, cut).chunks(chunk)
+        yield from ArraySegmenter(media, sampling).chunks(chunk)
         return
     try:
-        yield from Film(regular_file(media), cut, limits).chunks(chunk)
+        file = check_regular_file(media)
+        yield from Segmenter(file, sampling, limits).chunks(chunk)
     except MediaError as error:
         raise MediaError(error.what, fix=error.fix, file=media) from error
 
 
-def glance(path: Path | str, *, limits: Limits = LIMITS) -> None:
-    """Decode the first frame of a file: quick, and enough to tell whether anything in it can be
-    read.
+def check_decodable(path: Path | str, *, limits: Limits = LIMITS) -> None:
+    """Decode the first frame of a file.
 
-    Raises: MediaError.
+    It is fast, and it finds the files from which nothing can be decoded.
+
+    Args:
+        path: Media file.
+        limits: Limits of the file's cost.
+
+    Raises:
+        MediaError: Nothing can be decoded.
     """
-    file = regular_file(path)
+    file = check_regular_file(path)
     for kind in get_args(Kind):
-        with listening(), opened(file, limits) as container:
-            stream, tally = tallied(container, kind, limits)
-            if (
-                stream is not None
-                and next(decoded(container, stream, tally, limits=limits), None)
-                is not None
-            ):
+        with capture_messages(), open_media(file, limits) as container:
+            stream, stats = select_track(container, kind, limits)
+            if stream is None:
+                continue
+            frames = decode(container, stream, stats, limits=limits)
+            if next(frames, None) is not None:
                 return
     raise MediaError("nothing in it can be decoded", file=path, fix=CONVERT)
 
 
 def probe(path: Path | str) -> dict[str, Any]:
-    """What vaplan sees in a file, as plain JSON values; a file that cannot be read has an
-    `error`."""
-    document = _unseen(path)
-    video, audio = document["video"], document["audio"]
+    """Describe the segments of a file as JSON values.
+
+    A file that cannot be decoded has an `error`.
+
+    Args:
+        path: Media file.
+    """
+    document = _empty_document(path)
+    video = document["video"]
+    audio = document["audio"]
     try:
-        for found in stream(path):
-            video["luma"] += [
-                None if f is None else round(float((f @ LUMA).mean()), 3)
-                for f in found.frames
-            ]
-            audio["rms"] += [
-                _rms(found.sound(t)) if heard else None
-                for t, heard in enumerate(found.mask[:, AUDIO])
-            ]
-            size = next((f.shape[1:3] for f in found.frames if f is not None), None)
-            video["height"], video["width"] = (
-                (video["height"], video["width"]) if size is None else size
-            )
-            document |= {
-                "segments": len(video["luma"]),
-                "seconds": asdict(found.seconds),
-            }
-            document |= {"warnings": list(found.warnings)}
+        for chunk in stream(path):
+            video["luma"] += map(_mean_luma, chunk.frames)
+            for t, has_audio in enumerate(chunk.mask[:, AUDIO]):
+                audio["rms"].append(_rms(chunk.audio(t)) if has_audio else None)
+            sizes = [frames.shape[1:3] for frames in chunk.frames if frames is not None]
+            if sizes:
+                video["height"], video["width"] = sizes[0]
+            document["segments"] = len(video["luma"])
+            document["seconds"] = asdict(chunk.seconds)
+            document["warnings"] = list(chunk.warnings)
     except MediaError as error:
         document["error"] = str(error)
     return document
 
 
 def time_limit(path: Path | str) -> float:
-    """Return the seconds that decoding a file may take: ten minutes, and one second per MB."""
+    """Return the seconds that decoding a file may take: ten minutes, and one second per MB.
+
+    Args:
+        path: Media file.
+    """
     try:
         size = Path(path).stat().st_size
     except OSError:  # the decoder reports the reason
@@ -155,34 +173,40 @@ def probes(
     look: Callable[[Path], dict[str, Any]] = probe,
     seconds: TimeLimit = time_limit,
 ) -> Iterator[dict[str, Any]]:
-    """Probe every file in another process: one that crashes or hangs the decoder costs that file
-    only.
+    """Probe files in another process, so that a crash of the decoder costs one file only.
 
-    A file whose process died comes last, as it is tried twice.
+    A file whose process died comes last, because it is tried twice.
 
     Args:
         paths: Media files.
-        look: What probes one file.
+        look: Probes one file.
         seconds: Time limit of one file, or a function of the path that returns it.
     """
-    for path, seen in run_supervised(look, paths, workers=1, seconds=seconds):
-        if isinstance(seen, Failed):
-            yield _unseen(path) | {
-                "error": str(MediaError(seen.reason, file=path, fix=CONVERT))
-            }
+    for path, document in run_supervised(look, paths, workers=1, seconds=seconds):
+        if isinstance(document, Failed):
+            error = MediaError(document.reason, file=path, fix=CONVERT)
+            yield _empty_document(path) | {"error": str(error)}
         else:
-            yield seen
+            yield document
 
 
-def _unseen(path: Path | str) -> dict[str, Any]:
-    nothing = {"declared": None, "video": None, "audio": None}
-    document: dict[str, Any] = {"file": str(path), "segments": 0, "seconds": nothing}
-    document |= {
+def _empty_document(path: Path | str) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "segments": 0,
+        "seconds": {"declared": None, "video": None, "audio": None},
         "video": {"luma": [], "height": None, "width": None},
         "audio": {"rms": []},
+        "warnings": [],
+        "error": None,
     }
-    return document | {"warnings": [], "error": None}
 
 
-def _rms(sound: Float32[np.ndarray, " sample"]) -> float:
-    return round(float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))), 6)
+def _mean_luma(
+    frames: UInt8[np.ndarray, "frame height width 3"] | None,
+) -> float | None:
+    return None if frames is None else round(float((frames @ LUMA).mean()), 3)
+
+
+def _rms(waveform: Float32[np.ndarray, " sample"]) -> float:
+    return round(float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))), 6)

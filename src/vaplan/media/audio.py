@@ -1,10 +1,9 @@
-"""The audio track: mono samples at one rate, each at its place on the container's clock."""
+"""The audio track: mono samples at one rate, at their place on the container's clock."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, groupby, pairwise
-from operator import itemgetter
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from av.audio.fifo import AudioFifo
@@ -13,182 +12,232 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from jaxtyping import Bool, Float32
 
-from vaplan.media.container import DECODER_ERRORS, Kept, Limits
-from vaplan.media.decoding import Tally, decoded, tallied
-from vaplan.media.sampling import Cut
+from vaplan.media.container import DECODER_ERRORS, Limits, MemoryBudget
+from vaplan.media.decoding import DecodeStats, decode, select_track
+from vaplan.media.sampling import Sampling
 
-LOWEST_HZ = (
-    1000  # of a track; what says less is no sound, and would grow a thousandfold
-)
-# seconds that a frame's stated time may differ from its place behind the samples before
-# it
-SLIP = 0.03
-# samples that are resampled together: enough to be cheap, and still within the
-# processor's cache
+# Rates below this one are no audio, and resampling would make them a thousand times longer.
+LOWEST_HZ = 1000
+# Seconds by which the time stamp of a frame may differ from its place after the samples
+# before it.
+MAX_DRIFT = 0.03
+# Samples that are resampled together: enough to be fast, and within the processor's cache.
 BATCH = 8192
-MIX = {
-    "rematrix_maxval": "1.0"
-}  # channels mixed to mono never grow louder than the loudest of them
+# Mixed to mono, channels never become louder than the loudest of them.
+MIX = {"rematrix_maxval": "1.0"}
 
 
 @dataclass(frozen=True)
-class Block:
-    """Some samples and their place in the file's waveform; no later block begins before
-    `settled`."""
+class AudioBlock:
+    """Consecutive samples and their place in the file's waveform.
+
+    Attributes:
+        place: Index of the first sample in the waveform.
+        samples: Mono samples.
+        final_until: No later block starts before this index.
+    """
 
     place: int
     samples: Float32[np.ndarray, " sample"]
-    settled: int
+    final_until: int
 
     @property
     def end(self) -> int:
-        """The place behind its last sample."""
+        """Return the index after its last sample."""
         return self.place + len(self.samples)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """The sound of one segment, zeros where there was none, and how many of its samples were
-    decoded."""
+class SegmentAudio:
+    """The audio of one segment.
+
+    Attributes:
+        waveform: Samples; zeros where none was decoded.
+        decoded: Number of decoded samples.
+    """
 
     waveform: Float32[np.ndarray, " sample"]
     decoded: int
 
 
+class AudioBatch(NamedTuple):
+    """Frames that are resampled together.
+
+    Attributes:
+        run: Number of the run of frames without a gap.
+        run_start: Start of the run in seconds.
+        last_start: Start of the batch's last frame in seconds.
+        frame: The samples of all frames.
+    """
+
+    run: int
+    run_start: float
+    last_start: float
+    frame: AudioFrame
+
+
 class AudioTrack:
-    """The main audio track of an open file, decoded in order while its segments are asked for."""
+    """The main audio track of an open file, decoded in order while its segments are read.
+
+    Args:
+        container: Open file.
+        sampling: Sample rate and length of the segments.
+        limits: Limits of the file's cost.
+        budget: Bytes in memory.
+    """
 
     def __init__(
-        self, container: InputContainer, cut: Cut, limits: Limits, kept: Kept
+        self,
+        container: InputContainer,
+        sampling: Sampling,
+        limits: Limits,
+        budget: MemoryBudget,
     ) -> None:
-        self._container, self._cut, self._limits, self._kept = (
-            container,
-            cut,
-            limits,
-            kept,
-        )
-        self._stream, self.tally = tallied(container, "audio", limits)
+        self._container = container
+        self._sampling = sampling
+        self._limits = limits
+        self._budget = budget
+        self._stream, self.stats = select_track(container, "audio", limits)
 
-    def segments(self) -> Iterator[Heard]:
-        """The sound of each segment up to the track's end; samples that are no numbers count as
-        not decoded."""
-        unsound = 0
-        for waveform, there in laid_out(self._blocks(), map(self._cut.edge, count())):
-            if not (finite := np.isfinite(waveform)).all():
-                unsound += int(np.count_nonzero(~finite))
-                waveform, there = np.where(finite, waveform, 0), there & finite
-            self._kept.add(waveform.nbytes)
-            yield Heard(waveform, int(np.count_nonzero(there)))
-        if unsound:
-            self.tally.notes.append(f"samples that are not numbers: {unsound}")
+    def segments(self) -> Iterator[SegmentAudio]:
+        """Yield the audio of each segment up to the track's end.
 
-    def _blocks(self) -> Iterator[Block]:
+        Samples that are not finite count as not decoded.
+        """
+        invalid = 0
+        edges = map(self._sampling.edge, count())
+        for waveform, is_decoded in cut_blocks(self._blocks(), edges):
+            is_finite = np.isfinite(waveform)
+            if not is_finite.all():
+                invalid += int(np.count_nonzero(~is_finite))
+                waveform = np.where(is_finite, waveform, 0)
+                is_decoded = is_decoded & is_finite
+            self._budget.reserve(waveform.nbytes)
+            yield SegmentAudio(waveform, int(np.count_nonzero(is_decoded)))
+        if invalid:
+            self.stats.notes.append(f"samples that are not numbers: {invalid}")
+
+    def _blocks(self) -> Iterator[AudioBlock]:
         if self._stream is None:
             return
-        timed = decoded(self._container, self._stream, self.tally, limits=self._limits)
-        frames = ((t.start, cast(AudioFrame, t.frame)) for t in timed)
-        rate_hz = self._cut.rate_hz
-        for (_, begin), run in groupby(gathered(frames), key=itemgetter(0, 1)):
-            place = round(begin * rate_hz)
-            for start, samples in mono(
-                ((start, sound) for *_, start, sound in run), rate_hz, self.tally
-            ):
+        timed = decode(self._container, self._stream, self.stats, limits=self._limits)
+        frames = ((one.start, cast(AudioFrame, one.frame)) for one in timed)
+        rate_hz = self._sampling.rate_hz
+        for (_, run_start), batches in groupby(
+            batch_frames(frames), key=lambda batch: (batch.run, batch.run_start)
+        ):
+            place = round(run_start * rate_hz)
+            pieces = ((batch.last_start, batch.frame) for batch in batches)
+            for last_start, samples in resample_to_mono(pieces, rate_hz, self.stats):
                 end = place + len(samples)
-                yield Block(
-                    place, samples, settled=min(end, round((start - SLIP) * rate_hz))
-                )
+                final_until = min(end, round((last_start - MAX_DRIFT) * rate_hz))
+                yield AudioBlock(place, samples, final_until)
                 place = end
 
 
-def gathered(
-    frames: Iterable[tuple[float, AudioFrame]],
-) -> Iterator[tuple[int, float, float, AudioFrame]]:
-    """Put together, some at a time, the frames that follow one another without a gap and in one
-    format.
+def batch_frames(frames: Iterable[tuple[float, AudioFrame]]) -> Iterator[AudioBatch]:
+    """Join frames that follow one another without a gap and in one format into batches.
 
-    Such a run is numbered; each batch comes with its run's number and start, and the start of its
-    last frame. Within a run the samples tell the time, not the frames' stamps, which containers
-    round.
+    Within such a run the number of samples gives the time, because containers round the time
+    stamps of frames.
+
+    Args:
+        frames: Frames with their start in seconds.
     """
-    number, begin, expected, last, form = 0, 0.0, 0.0, 0.0, None
-    waiting = AudioFifo()
+    run = 0
+    run_start = expected = last_start = 0.0
+    run_format = None
+    queue = AudioFifo()
+
+    def flush() -> AudioBatch:
+        return AudioBatch(run, run_start, last_start, cast(AudioFrame, queue.read()))
+
     for start, frame in frames:
-        now = frame.format.name, frame.layout.name, frame.sample_rate
-        if now != form or abs(start - expected) > SLIP:
-            if waiting.samples:
-                yield number, begin, last, cast(AudioFrame, waiting.read())
-            number, begin, expected, form, waiting = (
-                number + 1,
-                start,
-                start,
-                now,
-                AudioFifo(),
-            )
-        expected, last, frame.pts = (
-            expected + frame.samples / frame.sample_rate,
-            start,
-            None,
-        )
-        waiting.write(frame)
-        if waiting.samples >= BATCH:
-            yield number, begin, last, cast(AudioFrame, waiting.read())
-    if waiting.samples:
-        yield number, begin, last, cast(AudioFrame, waiting.read())
+        frame_format = frame.format.name, frame.layout.name, frame.sample_rate
+        if frame_format != run_format or abs(start - expected) > MAX_DRIFT:
+            if queue.samples:
+                yield flush()
+            run += 1
+            run_start = expected = start
+            run_format = frame_format
+            queue = AudioFifo()
+        expected += frame.samples / frame.sample_rate
+        last_start = start
+        frame.pts = None
+        queue.write(frame)
+        if queue.samples >= BATCH:
+            yield flush()
+    if queue.samples:
+        yield flush()
 
 
-def mono(
-    run: Iterable[tuple[float, AudioFrame]], rate_hz: int, tally: Tally
+def resample_to_mono(
+    pieces: Iterable[tuple[float, AudioFrame]], rate_hz: int, stats: DecodeStats
 ) -> Iterator[tuple[float, Float32[np.ndarray, " sample"]]]:
-    """Mix and resample a run; each piece comes with the start of the last frame that it may come
-    from."""
-    resampler, last = AudioResampler("fltp", "mono", rate_hz, options=MIX), 0.0
-    for start, sound in chain(
-        run, [(None, None)]
-    ):  # None lets out what the resampler still holds
-        if sound is not None and sound.sample_rate < LOWEST_HZ:
-            tally.notes.append(f"{sound.sample_rate} samples a second are not sound")
+    """Mix and resample the pieces of one run.
+
+    Args:
+        pieces: Samples with the start of their last frame in seconds.
+        rate_hz: Sample rate of the result.
+        stats: Statistics of the track, which are updated.
+
+    Yields:
+        Start of the last frame that the samples may come from, and mono samples.
+    """
+    resampler = AudioResampler("fltp", "mono", rate_hz, options=MIX)
+    last_start = 0.0
+    flush = [(None, None)]
+    for start, piece in chain(pieces, flush):
+        if piece is not None and piece.sample_rate < LOWEST_HZ:
+            stats.notes.append(f"{piece.sample_rate} samples a second are no audio")
             return
-        last = last if start is None else start
+        if start is not None:
+            last_start = start
         try:
-            for block in resampler.resample(sound):
-                yield (
-                    last,
-                    np.frombuffer(
-                        memoryview(block.planes[0]), np.float32, block.samples
-                    ),
-                )
+            for block in resampler.resample(piece):
+                plane = memoryview(block.planes[0])
+                yield last_start, np.frombuffer(plane, np.float32, block.samples)
         except DECODER_ERRORS:  # for example a layout that cannot be mixed
-            tally.errors += 1
+            stats.errors += 1
 
 
-def laid_out(
-    blocks: Iterable[Block], edges: Iterable[int]
+def cut_blocks(
+    blocks: Iterable[AudioBlock], edges: Iterable[int]
 ) -> Iterator[tuple[Float32[np.ndarray, " sample"], Bool[np.ndarray, " sample"]]]:
-    """Place blocks of sound, the later over the earlier, and cut between edges; beside it, where
-    there was any."""
-    waiting, spans = list[Block](), pairwise(edges)
+    """Place blocks of samples, later ones over earlier ones, and cut them at edges.
+
+    Args:
+        blocks: Blocks of samples.
+        edges: First sample of each segment.
+
+    Yields:
+        Waveform of each segment up to the last block, and which samples were decoded.
+    """
+    queue = list[AudioBlock]()
+    spans = pairwise(edges)
     start, stop = next(spans)
     for block in blocks:
         if block.end > start:
-            waiting.append(block)
-        while block.settled >= stop:
-            yield _placed(waiting, start, stop)
-            waiting = [block for block in waiting if block.end > stop]
+            queue.append(block)
+        while block.final_until >= stop:
+            yield _place_blocks(queue, start, stop)
+            queue = [other for other in queue if other.end > stop]
             start, stop = next(spans)
-    while waiting := [block for block in waiting if block.end > start]:
-        yield _placed(waiting, start, stop)
+    while queue := [block for block in queue if block.end > start]:
+        yield _place_blocks(queue, start, stop)
         start, stop = next(spans)
 
 
-def _placed(
-    blocks: Sequence[Block], start: int, stop: int
+def _place_blocks(
+    blocks: Sequence[AudioBlock], start: int, stop: int
 ) -> tuple[Float32[np.ndarray, " sample"], Bool[np.ndarray, " sample"]]:
-    waveform, there = np.zeros(stop - start, np.float32), np.zeros(stop - start, bool)
+    waveform = np.zeros(stop - start, np.float32)
+    is_decoded = np.zeros(stop - start, bool)
     for block in blocks:
-        first, last = max(block.place, start), min(block.end, stop)
+        first = max(block.place, start)
+        last = min(block.end, stop)
         if first < last:
-            waveform[first - start : last - start] = block.samples[
-                first - block.place : last - block.place
-            ]
-            there[first - start : last - start] = True
-    return waveform, there
+            samples = block.samples[first - block.place : last - block.place]
+            waveform[first - start : last - start] = samples
+            is_decoded[first - start : last - start] = True
+    return waveform, is_decoded

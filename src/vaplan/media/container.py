@@ -1,7 +1,8 @@
-"""Which files may be opened, and how: everything that comes through this door is untrusted.
+"""Opening of media files, which are untrusted input.
 
-Only regular files of known containers and codecs; no other file and no socket is opened on a
-file's word. What a decoder says while it works is kept, because damage is otherwise silent.
+Only regular files with containers and codecs on the allow-lists are opened. A file cannot make
+vaplan open another file or a socket. Messages of the decoder are collected, because FFmpeg does
+not report all damage by errors.
 """
 
 import os
@@ -35,13 +36,9 @@ CODECS = frozenset(
     "pcm_alaw pcm_mulaw adpcm_ms adpcm_ima_wav adpcm_swf".split()
 )
 CONVERT = "convert it with a video tool, for example to H.264 and AAC in .mp4"
-GUESSED = "duration from bitrate"  # FFmpeg says so when no header declares a duration
-DECODER_ERRORS = (
-    FFmpegError,
-    OSError,
-    EOFError,
-    ValueError,
-)  # a resampler or a text field raises ValueError
+ESTIMATED = "duration from bitrate"  # message of FFmpeg if no header has a duration
+# A resampler or a text field raises ValueError.
+DECODER_ERRORS = (FFmpegError, OSError, EOFError, ValueError)
 
 Kind: TypeAlias = Literal["video", "audio"]
 Stream: TypeAlias = VideoStream | AudioStream
@@ -49,48 +46,69 @@ Stream: TypeAlias = VideoStream | AudioStream
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may cost."""
+    """Limits of the memory and time that one file may cost.
 
-    max_pixels: int = 8192 * 4320  # of one picture, asked before it is allocated
-    max_seconds: float = (
-        14_400.0  # of a track; also the longest duration a header is believed
-    )
-    max_bytes: int = 2**31  # of the pictures and the sound kept at once
-    max_short_side: int = (
-        1080  # in pixels, of a frame that is kept; larger ones are scaled
-    )
-    read_seconds: float = 30.0  # for opening a file, and for finding its next packet
+    Attributes:
+        max_pixels: Pixels of one frame; checked before the frame is allocated.
+        max_seconds: Length of a track; a longer declared duration is ignored.
+        max_bytes: Bytes of frames and audio in memory at one time.
+        max_short_side: Short side of a frame in memory, in pixels; larger frames are scaled
+            down.
+        read_seconds: Seconds for opening a file, and for reading its next packet.
+    """
+
+    max_pixels: int = 8192 * 4320
+    max_seconds: float = 14_400.0
+    max_bytes: int = 2**31
+    max_short_side: int = 1080
+    read_seconds: float = 30.0
 
 
 @dataclass
-class Kept:
-    """How many bytes of pictures and sound are kept, and how many may be."""
+class MemoryBudget:
+    """Bytes of frames and audio in memory, and their limit.
+
+    Attributes:
+        limit: Largest number of bytes.
+        used: Number of bytes in memory.
+    """
 
     limit: int
-    held: int = 0
+    used: int = 0
 
-    def add(self, size: int) -> None:
-        """Count some more.
+    def reserve(self, size: int) -> None:
+        """Count more bytes.
 
-        Raises: MediaError if they are too many.
+        Args:
+            size: Number of bytes.
+
+        Raises:
+            MediaError: The limit is exceeded.
         """
-        self.held += size
-        if self.held > self.limit:
-            what = f"its pictures and sound need more than {self.limit:,} bytes at once"
-            raise MediaError(what, fix="cut it into shorter files or scale it down")
+        self.used += size
+        if self.used > self.limit:
+            raise MediaError(
+                f"its frames and audio need more than {self.limit:,} bytes at one time",
+                fix="cut it into shorter files or scale it down",
+            )
 
 
-def regular_file(path: Path | str) -> Path:
-    """The path of a file that can be read to its end.
+def check_regular_file(path: Path | str) -> Path:
+    """Return the path of a file that can be read to its end.
 
-    Raises: MediaError naming the cause; nothing is opened that could hang (FIFO) or never end
-    (device).
+    The file is not opened: a pipe can hang, and a device can be endless.
+
+    Args:
+        path: Path of a media file.
+
+    Raises:
+        MediaError: It is no regular file, it is empty, or it cannot be read.
     """
     try:
         status = Path(path).stat()
     except (OSError, ValueError) as error:
         raise MediaError(
-            _unreachable(path, error), file=path, fix="check the path"
+            _describe_unreachable(path, error), file=path, fix="check the path"
         ) from error
     if stat.S_ISDIR(status.st_mode):
         raise MediaError("is a directory", file=path, fix="name a media file")
@@ -109,7 +127,7 @@ def regular_file(path: Path | str) -> Path:
     return Path(path)
 
 
-def _unreachable(path: Path | str, error: OSError | ValueError) -> str:
+def _describe_unreachable(path: Path | str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114  # may be bytes-like text
         return "a link to a file that does not exist"
     if isinstance(error, OSError):
@@ -118,10 +136,17 @@ def _unreachable(path: Path | str, error: OSError | ValueError) -> str:
 
 
 @contextmanager
-def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
-    """Open a media file for reading, with the allow-lists and the pixel limit in force from the
-    first byte."""
-    safe = {
+def open_media(file: Path, limits: Limits) -> Iterator[InputContainer]:
+    """Open a media file for reading, with the allow-lists and the pixel limit.
+
+    Args:
+        file: Path of the file.
+        limits: Limits of its cost.
+
+    Raises:
+        MediaError: It is no media file, or its container or codec is not on the lists.
+    """
+    allowed = {
         "format_whitelist": FORMATS,
         "codec_whitelist": ",".join(sorted(CODECS)),
         "protocol_whitelist": "file",
@@ -129,7 +154,7 @@ def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
     try:
         container = av.open(
             f"file:{os.path.abspath(file)}",  # noqa: PTH100  # a link stays; `pipe:0.mp4` is a name
-            container_options=safe,
+            container_options=allowed,
             options={"max_pixels": str(limits.max_pixels)},
             metadata_errors="replace",
             timeout=limits.read_seconds,
@@ -143,59 +168,73 @@ def opened(file: Path, limits: Limits) -> Iterator[InputContainer]:
         yield container
 
 
-def tracks(container: InputContainer, kind: Kind) -> Sequence[Stream]:
-    """All tracks of a kind but cover pictures."""
-    every = container.streams.video if kind == "video" else container.streams.audio
-    return [
-        track for track in every if not track.disposition & Disposition.attached_pic
-    ]
+def list_tracks(container: InputContainer, kind: Kind) -> Sequence[Stream]:
+    """List the tracks of a kind, without cover pictures.
+
+    Args:
+        container: Open file.
+        kind: `video` or `audio`.
+    """
+    streams = container.streams.video if kind == "video" else container.streams.audio
+    return [one for one in streams if not one.disposition & Disposition.attached_pic]
 
 
-def track(container: InputContainer, kind: Kind) -> Stream | None:
-    """The file's main track of a kind, of those with a codec on the list."""
-    usable = [track for track in tracks(container, kind) if codec(track) in CODECS]
+def main_track(container: InputContainer, kind: Kind) -> Stream | None:
+    """Return the main track of a kind, of those with a codec on the list.
+
+    Args:
+        container: Open file.
+        kind: `video` or `audio`.
+    """
+    known = [one for one in list_tracks(container, kind) if codec_name(one) in CODECS]
     best = container.streams.best(kind)
-    return next(
-        (track for track in usable if track is best), usable[0] if usable else None
-    )
+    preferred = [one for one in known if one is best]
+    return next(iter([*preferred, *known]), None)
 
 
-def codec(stream: Stream) -> str:
-    """The decoder's name; empty where there is none."""
+def codec_name(stream: Stream) -> str:
+    """Return the name of a track's decoder; empty if there is none.
+
+    Args:
+        stream: Track of a file.
+    """
     return stream.codec_context.name if stream.codec_context else ""
 
 
 @contextmanager
-def listening() -> Iterator[list[str]]:
-    """Collect what FFmpeg says at the level of an error, and its few warnings that mean loss.
+def capture_messages() -> Iterator[list[str]]:
+    """Collect the messages of FFmpeg that mean loss: errors and a few warnings.
 
-    Decoding is single-threaded, so what this thread hears is about this thread's file.
+    Decoding is single-threaded, so the messages of this thread are about this thread's file.
+
+    Yields:
+        A list, which is filled at the end of the context.
     """
     messages: list[str] = []
-    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    level = av.logging.get_level()
+    skips_repeated = av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.WARNING)
-    av.logging.set_skip_repeated(
-        False
-    )  # else a message equal to the last file's last one is swallowed
+    # By default FFmpeg drops a message that equals the one before it, even of another file.
+    av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture() as logs:
             yield messages
         messages.extend(
             f"{name}: {text.strip()}"
-            for level, name, text in logs
-            if _means_loss(level, text)
+            for message_level, name, text in logs
+            if _means_loss(message_level, text)
         )
     finally:
-        av.logging.set_level(before[0])
-        av.logging.set_skip_repeated(before[1])
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips_repeated)
 
 
 def _means_loss(level: int, text: str) -> bool:
-    """Return whether a message of FFmpeg means that something of a track is lost.
+    """Return whether a message of FFmpeg means that a part of a track is lost.
 
     A refused decoder of a track that is not needed, such as subtitles, is no loss; a refused
     audio or video track has a note of its own.
     """
     if "whitelist" in text:
         return False
-    return level <= av.logging.ERROR or "prematurely" in text or GUESSED in text
+    return level <= av.logging.ERROR or "prematurely" in text or ESTIMATED in text

@@ -1,13 +1,13 @@
-"""Decoding one track in order, on the container's clock, with a tally of what could not be
-decoded."""
+"""Decoding of one track in order, on the container's clock, with statistics of its loss."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import av
+from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -18,234 +18,283 @@ from vaplan.media.container import (
     Kind,
     Limits,
     Stream,
-    codec,
-    track,
-    tracks,
+    codec_name,
+    list_tracks,
+    main_track,
 )
 from vaplan.media.gaps import Frame, Gap
 
 TICK = 1e-6  # seconds; container start times are whole microseconds
-# seconds by which a track may end before it says: padding, a last frame of unknown
-# duration
-LOST = 0.25
+# Seconds by which a track may end before its declared end without a warning, because of
+# padding and of a last frame of unknown duration.
+END_TOLERANCE = 0.25
 
 
-class Timed(NamedTuple):
-    """A decoded frame, and from when until when it lasts, in seconds from the container's start."""
+class TimedFrame(NamedTuple):
+    """A decoded frame with its start and end in seconds from the container's start."""
 
     frame: Frame
     start: float
-    until: float
+    end: float
 
 
-class Stamp(NamedTuple):
-    """A frame before it is decoded: its stamp on the track's own clock, and from when until when
-    it lasts."""
+class FrameTime(NamedTuple):
+    """The time of a frame before it is decoded.
+
+    Attributes:
+        pts: Presentation time stamp on the track's own clock.
+        start: Start in seconds from the container's start.
+        end: End in seconds from the container's start.
+    """
 
     pts: int
     start: float
-    until: float
+    end: float
 
 
-Shown = TypeVar("Shown", Timed, Stamp)
+AnyFrame = TypeVar("AnyFrame", TimedFrame, FrameTime)
 
 
-def on_screen(
-    frames: Iterable[Shown], times: Iterable[float]
-) -> Iterator[tuple[float, Shown | None]]:
-    """Yield each time up to the track's end with the last frame that began by then (None before
-    the first).
+def frames_at(
+    frames: Iterable[AnyFrame], times: Iterable[float]
+) -> Iterator[tuple[float, AnyFrame | None]]:
+    """Yield each sampling time up to the track's end with the frame that is visible then.
 
-    A track that ends before the first time shows its last frame there.
+    The visible frame is the last one that starts at that time or before; there is none before
+    the first frame. A track that ends before the first sampling time gives its last frame there.
+
+    Args:
+        frames: Frames in order.
+        times: Sampling times in seconds, ascending.
     """
-    clock, last, asked = iter(times), None, 0
+    clock = iter(times)
     time = next(clock, math.inf)
+    answers = 0
+    last = None
     for frame in frames:
         while time < frame.start - TICK:
             yield time, last
-            time, asked = next(clock, math.inf), asked + 1
+            answers += 1
+            time = next(clock, math.inf)
         last = frame
-    while last is not None and (time <= last.until + TICK or not asked):
+    while last is not None and (time <= last.end + TICK or not answers):
         yield time, last
-        time, asked = next(clock, math.inf), asked + 1
+        answers += 1
+        time = next(clock, math.inf)
 
 
 @dataclass
-class Tally:
-    """What one track declares, what decoding it gave, and what it could not give."""
+class DecodeStats:
+    """Declared and decoded length of one track, and its loss.
+
+    Attributes:
+        kind: `video` or `audio`.
+        exists: Whether the file has such a track.
+        declared: Declared end in seconds from the container's start.
+        packets: Number of packets.
+        frames: Number of decoded frames.
+        begin: Start of the first frame in seconds.
+        end: End of the last frame in seconds.
+        frame_seconds: Sum of the durations of all frames.
+        errors: Number of packets that cannot be decoded.
+        corrupt: Number of corrupt frames.
+        notes: Other warnings.
+    """
 
     kind: Kind
     exists: bool = False
-    declared: float | None = (
-        None  # where the track says it ends, in seconds from the container's start
-    )
+    declared: float | None = None
     packets: int = 0
     frames: int = 0
     begin: float = 0.0
     end: float = 0.0
-    played: float = 0.0
+    frame_seconds: float = 0.0
     errors: int = 0
     corrupt: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
     def damaged(self) -> bool:
-        """Whether something that stood in the file did not come out."""
+        """Return whether a part of the track is lost."""
         return bool(self.errors or self.corrupt)
 
     @property
     def seconds(self) -> float | None:
-        """How much was decoded: from begin to end, or, with holes, the sum of the frames."""
+        """Return the decoded length: from begin to end or, with loss, the sum of the frames."""
         if not self.exists:
             return None
-        return self.played if self.damaged else self.end - self.begin
+        return self.frame_seconds if self.damaged else self.end - self.begin
 
-    def add(self, timed: Timed | Stamp) -> None:
-        """Count a frame."""
-        _, start, until = timed
+    def add(self, timed: TimedFrame | FrameTime) -> None:
+        """Count a frame.
+
+        Args:
+            timed: Frame with its start and end.
+        """
+        _, start, end = timed
         if start < self.begin or not self.frames:
             self.begin = start
-        if until > self.end:  # asked so often that `max` would cost
-            self.end = until
-        self.played += until - start
+        if end > self.end:  # faster than `max`, and called for every frame
+            self.end = end
+        self.frame_seconds += end - start
         self.frames += 1
 
     def warnings(self) -> list[str]:
-        """What is absent or was lost, in numbers."""
+        """Describe what is absent or lost, with numbers."""
         messages = list(self.notes)
         if self.errors:
             messages.append(f"packets that cannot be decoded: {self.errors}")
         if self.corrupt:
             messages.append(f"corrupt frames left out: {self.corrupt}")
-        if (
-            3 * self.frames < self.packets and self.kind == "video"
-        ):  # two packets may hold one interlaced frame
+        # Two packets may hold one interlaced frame.
+        if self.kind == "video" and 3 * self.frames < self.packets:
             messages.append(f"frames decoded of {self.packets} packets: {self.frames}")
-        if self.declared is not None and self.declared - self.end > LOST:
-            messages.append(lost(self.end, self.declared))
-        none = [] if self.exists else [f"no {self.kind}"]
-        return none + [f"{self.kind}: {text}" for text in messages]
+        if self.declared is not None and self.declared - self.end > END_TOLERANCE:
+            messages.append(describe_loss(self.end, self.declared))
+        absent = [] if self.exists else [f"no {self.kind}"]
+        return absent + [f"{self.kind}: {text}" for text in messages]
 
 
-def lost(decoded: float, declared: float) -> str:
-    """Say how many seconds are missing at the end."""
+def describe_loss(decoded: float, declared: float) -> str:
+    """Describe the seconds that are lost at the end.
+
+    >>> describe_loss(8.0, 10.0)
+    '2.00 s lost: declared 10.00 s, decoded 8.00 s'
+    """
     return f"{declared - decoded:.2f} s lost: declared {declared:.2f} s, decoded {decoded:.2f} s"
 
 
-def zero(container: InputContainer) -> float:
-    """The container's start, in seconds of its own clock: our time zero."""
+def start_seconds(container: InputContainer) -> float:
+    """Return the container's start in seconds of its own clock; it is time zero of vaplan.
+
+    Args:
+        container: Open file.
+    """
     return (container.start_time or 0) / av.time_base
 
 
-def tallied(
+def select_track(
     container: InputContainer, kind: Kind, limits: Limits
-) -> tuple[Stream | None, Tally]:
-    """The file's main track of a kind and a tally for it, with what the track declares."""
-    stream, declared = track(container, kind), declared_end(container, kind)
-    tally = Tally(kind, exists=stream is not None)
+) -> tuple[Stream | None, DecodeStats]:
+    """Return the main track of a kind and its statistics, with its declared end.
+
+    Args:
+        container: Open file.
+        kind: `video` or `audio`.
+        limits: Limits of the file's cost.
+    """
+    stream = main_track(container, kind)
+    stats = DecodeStats(kind, exists=stream is not None)
     if stream is None:
-        others = {
-            codec(t) or "unknown"
-            for t in tracks(container, kind)
-            if codec(t) not in CODECS
-        }
-        tally.notes += [
-            f"codec {name} is not one vaplan decodes" for name in sorted(others)
-        ]
-    tally.declared = (
-        declared if declared is not None and declared <= limits.max_seconds else None
-    )
-    return stream, tally
+        names = {codec_name(one) for one in list_tracks(container, kind)} - CODECS
+        for name in sorted(name or "unknown" for name in names):
+            stats.notes.append(f"codec {name} is not one vaplan decodes")
+    declared = declared_end(container, kind)
+    if declared is not None and declared <= limits.max_seconds:
+        stats.declared = declared
+    return stream, stats
 
 
 def declared_end(container: InputContainer, kind: Kind) -> float | None:
-    """Where a track says it ends, in seconds from the container's start; Matroska's tracks say
-    nothing."""
-    stream = track(container, kind)
+    """Return the declared end of a track in seconds from the container's start.
+
+    Tracks of Matroska declare none.
+
+    Args:
+        container: Open file.
+        kind: `video` or `audio`.
+    """
+    stream = main_track(container, kind)
     if stream is None or not stream.duration or not stream.time_base:
         return None
-    return float(
-        ((stream.start_time or 0) + stream.duration) * stream.time_base
-    ) - zero(container)
+    end = ((stream.start_time or 0) + stream.duration) * stream.time_base
+    return float(end) - start_seconds(container)
 
 
 def declared_seconds(container: InputContainer) -> float | None:
-    """Where the file says it ends: its longer track, or, if no track says anything, the file as a
-    whole."""
-    streams = [
-        end
-        for end in (declared_end(container, "video"), declared_end(container, "audio"))
-        if end is not None
-    ]
-    if streams or not container.duration:
-        return max(streams, default=None)
-    before = (
-        max(zero(container), 0) if "matroska" in container.format.name else 0
-    )  # which counts from its own zero
-    return container.duration / av.time_base - before
+    """Return the declared end of the longer track or, without any, of the whole file.
+
+    Args:
+        container: Open file.
+    """
+    ends = [declared_end(container, "video"), declared_end(container, "audio")]
+    known = [end for end in ends if end is not None]
+    if known or not container.duration:
+        return max(known, default=None)
+    seconds = container.duration / av.time_base
+    if "matroska" in container.format.name:  # its duration counts from its own zero
+        seconds -= max(start_seconds(container), 0)
+    return seconds
 
 
-def decoded(
+def decode(
     container: InputContainer,
     stream: Stream,
-    tally: Tally,
+    stats: DecodeStats,
     *,
     limits: Limits,
     packets: Iterable["Packet[Stream]"] | None = None,
-) -> Iterator[Timed]:
-    """Decode a track in order on the container's clock, going on past what cannot be decoded.
+) -> Iterator[TimedFrame]:
+    """Decode a track in order on the container's clock and skip what cannot be decoded.
 
-    Corrupt frames, and frames that jump back in time, are counted and not given.
+    Corrupt frames, and frames that jump back in time, are counted and left out.
 
     Args:
-        packets: Those of the track, as they come from `demuxed` or selected.
+        container: Open file.
+        stream: Track of the file.
+        stats: Statistics of the track, which are updated.
+        limits: Limits of the file's cost.
+        packets: Packets of the track; by default all of them.
     """
-    begin, last = zero(container), -math.inf
-    lasts = _duration(stream)
-    for frame in _frames(packets or demuxed(container, stream, tally), stream, tally):
-        start = tally.end if frame.time is None else frame.time - begin
-        if start < last:
-            tally.corrupt += 1
+    begin = start_seconds(container)
+    duration_of = _duration_function(stream)
+    last_start = -math.inf
+    for frame in _frames(packets or demux(container, stream, stats), stream, stats):
+        start = stats.end if frame.time is None else frame.time - begin
+        if start < last_start:
+            stats.corrupt += 1
             continue
-        last, until = start, start + lasts(frame)
+        last_start = start
+        end = start + duration_of(frame)
         if start < limits.max_seconds:
-            timed = Timed(frame, start, min(until, limits.max_seconds))
-            tally.add(timed)
+            timed = TimedFrame(frame, start, min(end, limits.max_seconds))
+            stats.add(timed)
             yield timed
-        if until > limits.max_seconds:
-            tally.notes.append(
-                f"longer than {limits.max_seconds:g} s: what follows is not read"
+        if end > limits.max_seconds:
+            stats.notes.append(
+                f"longer than {limits.max_seconds:g} s: the rest is not read"
             )
             return
 
 
-def clock(
+def packet_clock(
     container: InputContainer, stream: Stream
-) -> Callable[["Packet[Stream]"], Stamp | None]:
-    """What tells when the frame of a packet begins and ends, before it is decoded; None if the
-    packet does not say."""
-    begin, tick, usual = (
-        zero(container),
-        stream.time_base or Fraction(0),
-        _usual_duration(stream),
-    )
-    up, down, seconds = tick.numerator, tick.denominator, float(tick)
+) -> Callable[["Packet[Stream]"], FrameTime | None]:
+    """Return a function that gives the time of a packet's frame before it is decoded.
 
-    def stamp(packet: "Packet[Stream]") -> Stamp | None:
+    The function returns None for a packet without a time stamp.
+
+    Args:
+        container: Open file.
+        stream: Track of the file.
+    """
+    begin = start_seconds(container)
+    default_seconds = _default_duration(stream)
+    tick = stream.time_base or Fraction(0)
+    up, down, tick_seconds = tick.numerator, tick.denominator, float(tick)
+
+    def frame_time(packet: "Packet[Stream]") -> FrameTime | None:
         if packet.pts is None or not up:
             return None
-        start = (
-            packet.pts * up / down - begin
-        )  # to the last digit the time that the decoded frame will have
-        return Stamp(
-            packet.pts, start, start + ((packet.duration or 0) * seconds or usual)
-        )
+        start = packet.pts * up / down - begin  # exactly the time of the decoded frame
+        seconds = (packet.duration or 0) * tick_seconds or default_seconds
+        return FrameTime(packet.pts, start, start + seconds)
 
-    return stamp
+    return frame_time
 
 
 def _frames(
-    packets: Iterable["Packet[Stream]"], stream: Stream, tally: Tally
+    packets: Iterable["Packet[Stream]"], stream: Stream, stats: DecodeStats
 ) -> Iterator[Frame]:
     stream.codec_context.thread_type = "NONE"
     stream.codec_context.thread_count = 1
@@ -257,38 +306,52 @@ def _frames(
         except EOFError:
             return
         except DECODER_ERRORS:
-            tally.errors += 1
-            gap.failed(packet)
+            stats.errors += 1
+            gap.add_failure(packet)
             continue
         for frame in frames:
-            if frame.is_corrupt or (gap.start < math.inf and gap.holds(frame)):
-                tally.corrupt += 1
+            if frame.is_corrupt or (gap.start < math.inf and gap.contains(frame)):
+                stats.corrupt += 1
             else:
                 yield frame
 
 
-def demuxed(
-    container: InputContainer, stream: Stream, tally: Tally
+def demux(
+    container: InputContainer, stream: Stream, stats: DecodeStats
 ) -> Iterator["Packet[Stream]"]:
-    """The packets of a track in the order of decoding; the last one is empty and lets out what
-    the decoder holds."""
+    """Yield the packets of a track in the order of decoding.
+
+    The last packet is empty and flushes the decoder.
+
+    Args:
+        container: Open file.
+        stream: Track of the file.
+        stats: Statistics of the track, which are updated.
+    """
     try:
         for packet in container.demux(stream):
-            tally.packets += bool(packet.size) and not packet.is_discard
+            stats.packets += bool(packet.size) and not packet.is_discard
             yield cast("Packet[Stream]", packet)
     except DECODER_ERRORS:
-        tally.errors += 1
+        stats.errors += 1
 
 
-def _duration(stream: Stream) -> Callable[[Any], float]:
-    usual, tick = _usual_duration(stream), float(stream.time_base or 0)
-    if isinstance(stream, VideoStream):
-        return lambda picture: picture.duration * tick or usual
-    return lambda sound: sound.samples / sound.sample_rate
+def _duration_function(stream: Stream) -> Callable[[Frame], float]:
+    """Return a function that gives the duration of a frame in seconds."""
+    default_seconds = _default_duration(stream)
+    tick = float(stream.time_base or 0)
+
+    def duration(frame: Frame) -> float:
+        if isinstance(frame, AudioFrame):
+            return frame.samples / frame.sample_rate
+        return (frame.duration or 0) * tick or default_seconds
+
+    return duration
 
 
-def _usual_duration(stream: Stream) -> float:
-    rate = isinstance(stream, VideoStream) and (
-        stream.average_rate or stream.guessed_rate
-    )
+def _default_duration(stream: Stream) -> float:
+    """Return the duration of a video frame by the track's frame rate; else 0."""
+    if not isinstance(stream, VideoStream):
+        return 0.0
+    rate = stream.average_rate or stream.guessed_rate
     return float(1 / rate) if rate else 0.0

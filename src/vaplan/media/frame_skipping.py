@@ -1,5 +1,4 @@
-"""The pictures at the sampling times, without decoding those that nobody sees and no other
-picture builds on."""
+"""Frame skipping: decode only the sampled frames and the frames that they refer to."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,201 +10,225 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vaplan.media.container import Limits, Stream, codec
+from vaplan.media import decoding
+from vaplan.media.container import Limits, Stream, codec_name
 from vaplan.media.decoding import (
     TICK,
-    Stamp,
-    Tally,
-    Timed,
-    clock,
-    decoded,
-    demuxed,
-    on_screen,
+    DecodeStats,
+    FrameTime,
+    TimedFrame,
+    decode,
+    demux,
+    packet_clock,
 )
 
-EXACT = frozenset(
-    {"h264", "hevc"}
-)  # the decoders that leave out a picture and give the others unchanged
-# packets; H.264 and HEVC show a picture at most 16 later than they decode it, each of
-# two fields
-REORDERED = 32
-IDLE = 300  # packets that wait for the next picture asked for, of a film that never starts anew
+# Decoders that can leave out frames and give all others unchanged.
+EXACT_DECODERS = frozenset({"h264", "hevc"})
+# Packets. A frame of H.264 and HEVC is displayed at most 16 frames, each of two fields, after
+# it is decoded.
+MAX_REORDERING = 32
+# Packets that are held back until the next sampled frame, in a video without key frames.
+MAX_HELD_BACK = 300
+# Types of network abstraction layer units: ITU-T H.264 and H.265, each table 7-1.
+H264_SLICES = range(1, 6)
+H264_IDR = frozenset({5})
+HEVC_SLICES = range(32)
+HEVC_IDR = frozenset({19, 20})
 
 
-class Unsure(Exception):
-    """The same pictures cannot be promised: every frame must be decoded."""
+class CannotSkip(Exception):
+    """The same frames are not guaranteed with skipping: every frame must be decoded."""
 
 
-def shown(
+def frames_at(
     container: InputContainer,
     stream: VideoStream,
-    tally: Tally,
+    stats: DecodeStats,
     times: Iterable[float],
     *,
     limits: Limits,
-) -> Iterator[tuple[float, Timed | None]]:
-    """What `on_screen` says of the decoded track, at a part of the cost.
+) -> Iterator[tuple[float, TimedFrame | None]]:
+    """Yield the same as `decoding.frames_at` of all frames, at a part of the cost.
 
-    From the stamps of the packets it is known which pictures will be asked for. Each must come
-    out of the decoder with that very stamp; the tally is of stamps.
+    The time stamps of the packets tell which frames are sampled. The decoder must give each of
+    them with that very time stamp. The statistics count time stamps.
 
-    Raises: Unsure, before anything doubtful is given, where a codec cannot do it or anything is
-    odd or damaged.
+    Args:
+        container: Open file.
+        stream: Track of the file.
+        stats: Statistics of the track, which are updated.
+        times: Sampling times in seconds, ascending.
+        limits: Limits of the file's cost.
+
+    Raises:
+        CannotSkip: The codec does not allow it, or the file is damaged or unusual; raised
+            before any doubtful frame.
     """
-    if codec(stream) not in EXACT:
-        raise Unsure
-    needs, found, last = Needs(container, stream, tally, limits), Tally("video"), None
-    packets = needs.packets(times)
-    for timed in chain(
-        decoded(container, stream, found, limits=limits, packets=packets), [None]
-    ):
-        if tally.damaged or found.damaged or found.notes:
-            raise Unsure
-        while needs.expected and _same(last, needs.expected[0][1]):
-            time, stamp = needs.expected.popleft()
-            yield time, last if stamp else None
-        if needs.expected and _late(last, needs.expected[0][1]):
-            raise Unsure
+    if codec_name(stream) not in EXACT_DECODERS:
+        raise CannotSkip
+    selector = PacketSelector(container, stream, stats, limits)
+    decode_stats = DecodeStats("video")
+    packets = selector.packets(times)
+    frames = decode(container, stream, decode_stats, limits=limits, packets=packets)
+    expected = selector.expected
+    last = None
+    for timed in chain(frames, [None]):
+        if stats.damaged or decode_stats.damaged or decode_stats.notes:
+            raise CannotSkip
+        while expected and _is_frame(last, expected[0][1]):
+            time, frame_time = expected.popleft()
+            yield time, last if frame_time else None
+        if expected and _is_late(last, expected[0][1]):
+            raise CannotSkip
         last = timed
-    if needs.expected:
-        raise Unsure
+    if expected:
+        raise CannotSkip
 
 
-def _same(timed: Timed | None, stamp: Stamp | None) -> bool:
-    if timed is None or stamp is None:
-        return stamp is None
-    whole = (
-        isinstance(timed.frame, VideoFrame) and not timed.frame.interlaced_frame
-    )  # else half of it may be left out
-    return (
-        whole and timed.frame.pts == stamp.pts and abs(timed.until - stamp.until) < TICK
-    )
+def _is_frame(timed: TimedFrame | None, time: FrameTime | None) -> bool:
+    """Return whether a frame is the expected one; no frame is expected without a time."""
+    if timed is None or time is None:
+        return time is None
+    frame = timed.frame
+    if not isinstance(frame, VideoFrame) or frame.interlaced_frame:
+        return False  # one half of an interlaced frame may be left out
+    return frame.pts == time.pts and abs(timed.end - time.end) < TICK
 
 
-def _late(timed: Timed | None, stamp: Stamp | None) -> bool:
-    return (
-        timed is not None
-        and stamp is not None
-        and (timed.frame.pts is None or timed.frame.pts >= stamp.pts)
-    )
+def _is_late(timed: TimedFrame | None, time: FrameTime | None) -> bool:
+    """Return whether a frame comes at or after an expected frame that it is not."""
+    if timed is None or time is None:
+        return False
+    return timed.frame.pts is None or timed.frame.pts >= time.pts
 
 
-class Needs:
-    """The packets of a track that are needed for the pictures asked for.
+class PacketSelector:
+    """Selects the packets of a track that are needed for the sampled frames.
+
+    Args:
+        container: Open file.
+        stream: Track of the file.
+        stats: Statistics of the track, which are updated.
+        limits: Limits of the file's cost.
 
     Attributes:
-        expected: The sampling times that are not answered yet, each with the stamp of its picture.
+        expected: Sampling times without an answer, each with the time of its frame.
     """
 
     def __init__(
         self,
         container: InputContainer,
         stream: VideoStream,
-        tally: Tally,
+        stats: DecodeStats,
         limits: Limits,
     ) -> None:
-        self.expected: deque[tuple[float, Stamp | None]] = deque()
-        self._container, self._stream, self._tally, self._limits = (
-            container,
-            stream,
-            tally,
-            limits,
-        )
-        self._wanted = set[int]()
-        self._waiting: deque[Packet[Stream]] = (
-            deque()
-        )  # it is not known yet whether their pictures are asked for
-        self._idle: deque[Packet[Stream]] = (
-            deque()
-        )  # not asked for, but what follows may build on them
+        self.expected: deque[tuple[float, FrameTime | None]] = deque()
+        self._container = container
+        self._stream = stream
+        self._stats = stats
+        self._limits = limits
+        self._sampled = set[int]()  # time stamps of sampled frames
+        # Packets for which it is not known yet whether their frame is sampled.
+        self._undecided: deque[Packet[Stream]] = deque()
+        # Packets whose frame is not sampled; a later frame may refer to it.
+        self._held_back: deque[Packet[Stream]] = deque()
 
     def packets(self, times: Iterable[float]) -> Iterator["Packet[Stream]"]:
-        """The packets in order, without those between a picture asked for and the next from which
-        all starts anew.
+        """Yield the needed packets in order of decoding.
 
-        Those of the other pictures come with the decoder told to leave them out if no other
-        builds on them.
+        Packets between a sampled frame and the next IDR frame are not needed. For packets of
+        other frames that are not sampled, the decoder skips frames without references.
+
+        Args:
+            times: Sampling times in seconds, ascending.
         """
         self._stream.codec_context.skip_frame = "NONREF"
-        for time, stamp in on_screen(self._stamps(), times):
-            self.expected.append((time, stamp))
-            if stamp is not None:
-                self._wanted.add(stamp.pts)
-                while self._waiting and (self._waiting[0].pts or 0) <= stamp.pts:
-                    yield from self._released()
-        while self._waiting:
-            yield from self._released()
-        yield from (
-            packet for packet in self._idle if not packet.size
-        )  # it lets out what the decoder holds
+        for time, frame_time in decoding.frames_at(self._frame_times(), times):
+            self.expected.append((time, frame_time))
+            if frame_time is None:
+                continue
+            self._sampled.add(frame_time.pts)
+            while self._undecided and (self._undecided[0].pts or 0) <= frame_time.pts:
+                yield from self._decide()
+        while self._undecided:
+            yield from self._decide()
+        for packet in self._held_back:
+            if not packet.size:  # an empty packet flushes the decoder
+                yield packet
 
-    def _released(self) -> Iterator["Packet[Stream]"]:
-        packet = self._waiting.popleft()
-        if packet.pts in self._wanted:
-            self._wanted.remove(packet.pts)
-            yield from self._idle
-            self._idle.clear()
-            self._stream.codec_context.skip_frame = "DEFAULT"
-            yield packet
-            self._stream.codec_context.skip_frame = "NONREF"
-            return
+    def _decide(self) -> Iterator["Packet[Stream]"]:
+        """Yield the next undecided packet with those before it, or hold it back."""
         context = self._stream.codec_context
-        if packet.is_keyframe and starts_anew(
-            bytes(packet), context.name, context.extradata or b""
-        ):
-            self._idle.clear()
-        self._idle.append(packet)
-        if len(self._idle) > IDLE:
-            yield self._idle.popleft()
+        packet = self._undecided.popleft()
+        if packet.pts in self._sampled:
+            self._sampled.remove(packet.pts)
+            yield from self._held_back
+            self._held_back.clear()
+            context.skip_frame = "DEFAULT"
+            yield packet
+            context.skip_frame = "NONREF"
+            return
+        header = context.extradata or b""
+        if packet.is_keyframe and is_idr(bytes(packet), context.name, header):
+            self._held_back.clear()
+        self._held_back.append(packet)
+        if len(self._held_back) > MAX_HELD_BACK:
+            yield self._held_back.popleft()
 
-    def _stamps(self) -> Iterator[Stamp]:
-        """Read packets, put them to those that wait, and yield their stamps sorted."""
-        heap, last, stamped = list[Stamp](), None, clock(self._container, self._stream)
-        for packet in demuxed(self._container, self._stream, self._tally):
-            self._waiting.append(packet)
+    def _frame_times(self) -> Iterator[FrameTime]:
+        """Read packets into the queue and yield the times of their frames in order."""
+        heap = list[FrameTime]()
+        last = None
+        time_of = packet_clock(self._container, self._stream)
+        for packet in demux(self._container, self._stream, self._stats):
+            self._undecided.append(packet)
             if packet.is_discard or not packet.size:
                 continue
-            stamp = stamped(packet)
-            if (
-                stamp is None
-                or stamp.until > self._limits.max_seconds
-                or (last is not None and stamp < last)
-            ):
-                raise Unsure
-            heappush(heap, stamp)
-            if len(heap) > REORDERED:
+            time = time_of(packet)
+            if time is None or time.end > self._limits.max_seconds:
+                raise CannotSkip
+            if last is not None and time < last:
+                raise CannotSkip
+            heappush(heap, time)
+            if len(heap) > MAX_REORDERING:
                 last = heappop(heap)
-                self._tally.add(last)
+                self._stats.add(last)
                 yield last
         while heap:
-            self._tally.add(heap[0])
+            self._stats.add(heap[0])
             yield heappop(heap)
 
 
-def starts_anew(packet: bytes, name: str, header: bytes) -> bool:
-    """Whether neither this picture nor one after it builds on one before: an IDR picture.
+def is_idr(packet: bytes, name: str, header: bytes) -> bool:
+    """Return whether a frame is an IDR frame: no frame from it on refers to a frame before it.
 
-    Told only where each unit of a packet has its length before it, as in MP4, Matroska and Flash.
+    It is known only where each unit of a packet follows its length, as in MP4, Matroska and
+    Flash.
 
     Args:
-        name: Of the codec, `h264` or `hevc`.
-        header: The track's, which says how long the lengths are.
+        packet: Content of the frame's packet.
+        name: Name of the codec, `h264` or `hevc`.
+        header: Header of the track, which has the size of the lengths.
 
     Source: ITU-T H.264 and H.265, each table 7-1, for the types of units; ISO/IEC 14496-15 for
     their lengths.
     """
-    older, position = name == "h264", 0
-    lengths = header[4:5] if older else header[21:22]
-    if not lengths or header[0] != 1:
+    is_h264 = name == "h264"
+    size_field = header[4:5] if is_h264 else header[21:22]
+    if not size_field or header[0] != 1:
         return False
-    size = 1 + (lengths[0] & 3)
-    while position + size < len(packet):
-        unit = (
-            packet[position + size] & 31 if older else packet[position + size] >> 1 & 63
-        )
-        if (
-            1 <= unit <= 5 if older else unit < 32
-        ):  # a part of the picture; before it come parameters
-            return unit == 5 if older else unit in (19, 20)
-        position += size + int.from_bytes(packet[position : position + size])
+    length_size = 1 + (size_field[0] & 3)
+    position = 0
+    while position + length_size < len(packet):
+        first_byte = packet[position + length_size]
+        if is_h264:
+            unit_type = first_byte & 31
+            slices, idr = H264_SLICES, H264_IDR
+        else:
+            unit_type = first_byte >> 1 & 63
+            slices, idr = HEVC_SLICES, HEVC_IDR
+        if unit_type in slices:  # units before the first slice are parameters
+            return unit_type in idr
+        length = int.from_bytes(packet[position : position + length_size])
+        position += length_size + length
     return False

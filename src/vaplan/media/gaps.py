@@ -1,4 +1,4 @@
-"""What is lost behind a packet that cannot be decoded."""
+"""Frames that depend on lost data, after a packet that cannot be decoded."""
 
 import math
 from dataclasses import dataclass
@@ -15,28 +15,39 @@ Frame: TypeAlias = VideoFrame | AudioFrame
 
 @dataclass
 class Gap:
-    """Pictures that build on what is lost look whole, and no decoder says so.
+    """The span in which frames depend on lost data.
 
-    They do from a key frame that cannot be decoded, or the second of several packets in a row,
-    until the next key frame. After a single lost packet the decoder's concealment is good enough.
+    Decoders do not mark such frames as corrupt. A gap starts at a key frame that cannot be
+    decoded, or at the second of several undecodable packets in a row, and ends at the next key
+    frame. After a single lost packet the decoder's concealment is good enough.
+
+    Attributes:
+        start: Start of the gap as a time stamp of the track; infinity outside a gap.
+        failures: Number of undecodable packets in a row.
     """
 
-    start: float = math.inf  # in the track's own stamps
+    start: float = math.inf
     failures: int = 0
 
-    def failed(self, packet: "Packet[Stream]") -> None:
-        """Note a packet that cannot be decoded."""
+    def add_failure(self, packet: "Packet[Stream]") -> None:
+        """Count a packet that cannot be decoded.
+
+        Args:
+            packet: The packet.
+        """
         self.failures += 1
         if packet.pts is not None and (packet.is_keyframe or self.failures > 1):
             self.start = min(self.start, packet.pts)
 
-    def holds(self, frame: Frame) -> bool:
-        """Whether a frame builds on what is lost; a key frame ends the gap."""
-        if (
-            not isinstance(frame, VideoFrame)
-            or frame.pts is None
-            or frame.pts < self.start
-        ):
+    def contains(self, frame: Frame) -> bool:
+        """Return whether a frame depends on lost data. A key frame ends the gap.
+
+        Args:
+            frame: Decoded frame.
+        """
+        if not isinstance(frame, VideoFrame):
+            return False
+        if frame.pts is None or frame.pts < self.start:
             return False
         if frame.key_frame:
             self.start = math.inf

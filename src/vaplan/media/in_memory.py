@@ -14,12 +14,12 @@ from av.video.frame import VideoFrame
 from jaxtyping import Float, UInt8
 
 from vaplan.errors import UsageError
-from vaplan.media.audio import LOWEST_HZ, AudioTrack, Block, mono
-from vaplan.media.container import Kept, Limits
-from vaplan.media.decoding import Stamp, Tally, Timed, on_screen
-from vaplan.media.sampling import Cut
-from vaplan.media.segmenter import Film
-from vaplan.media.video import Lab, Picture, VideoTrack
+from vaplan.media.audio import LOWEST_HZ, AudioBlock, AudioTrack, resample_to_mono
+from vaplan.media.container import Limits, MemoryBudget
+from vaplan.media.decoding import DecodeStats, FrameTime, TimedFrame, frames_at
+from vaplan.media.sampling import Sampling
+from vaplan.media.segmenter import Segmenter
+from vaplan.media.video import FrameArray, FrameConverter, VideoTrack
 
 MAX_AMPLITUDE = 10.0  # decoders overshoot full scale by a little; integers by 32768
 HIGHEST_HZ = 768_000
@@ -35,7 +35,7 @@ class MediaArrays:
     Either track may be absent. The arrays of a decoded file give the segments of the file.
 
     >>> MediaArrays(waveform=np.zeros(96_000, np.float32), rate_hz=48_000)
-    MediaArrays 'arrays': no frames, 2 s of sound
+    MediaArrays 'arrays': no frames, 2 s of audio
 
     Attributes:
         frames: UInt8 "frame height width 3": upright RGB frames with square pixels.
@@ -80,24 +80,24 @@ class MediaArrays:
                 f"seconds is {self.seconds:g}",
                 fix=f"give a length above 0 and below {LIMITS.max_seconds:g} s",
             )
-        if self.waveform is None and not self.stamps:
+        if self.waveform is None and not self.frame_times:
             raise UsageError(
                 f"no frame appears before the end: seconds is {self.seconds}",
                 fix="give a greater length, or times from the start of the clip",
             )
 
     def __repr__(self) -> str:
-        tracks = ["no frames", "no sound"]
+        tracks = ["no frames", "no audio"]
         if self.frames is not None:
             count, height, width, _ = self.frames.shape
             tracks[0] = f"{count} frames of {width} x {height} pixels"
         if self.waveform is not None and self.rate_hz is not None:
-            tracks[1] = f"{self.waveform.shape[-1] / self.rate_hz:g} s of sound"
+            tracks[1] = f"{self.waveform.shape[-1] / self.rate_hz:g} s of audio"
         return f"MediaArrays {self.name!r}: {', '.join(tracks)}"
 
     @cached_property
-    def stamps(self) -> list[Stamp]:
-        """The index, start and end of every frame."""
+    def frame_times(self) -> list[FrameTime]:
+        """Return the index, start and end of every frame."""
         if self.times is None:
             return []
         end = float("inf") if self.seconds is None else self.seconds
@@ -107,12 +107,12 @@ class MediaArrays:
         last_duration = starts[-1] - starts[-2] if len(starts) > 1 else 1.0
         ends = [*starts[1:], min(starts[-1] + last_duration, end)]
         return [
-            Stamp(index, start, until)
+            FrameTime(index, start, until)
             for index, (start, until) in enumerate(zip(starts, ends, strict=True))
         ]
 
     def channels(self) -> Float[np.ndarray, "channel sample"] | None:
-        """The waveform up to `seconds`, channels first."""
+        """Return the waveform up to `seconds`, channels first."""
         if self.waveform is None or self.rate_hz is None:
             return None
         samples = None
@@ -121,23 +121,23 @@ class MediaArrays:
         return np.atleast_2d(self.waveform)[:, :samples]
 
 
-class ArraySegmenter(Film):
-    """Cut arrays into segments as files are cut.
+class ArraySegmenter(Segmenter):
+    """Cuts arrays into segments as files are cut.
 
     Args:
         arrays: Frames and waveform.
-        cut: Sampling of frames and waveform.
+        sampling: Sampling of frames and waveform.
     """
 
-    def __init__(self, arrays: MediaArrays, cut: Cut) -> None:
-        super().__init__(Path(arrays.name), cut, LIMITS)
+    def __init__(self, arrays: MediaArrays, sampling: Sampling) -> None:
+        super().__init__(Path(arrays.name), sampling, LIMITS)
         self._arrays = arrays
-        self.video = FrameTrack(arrays, cut, self.kept)
+        self.video = FrameTrack(arrays, sampling, self.budget)
 
     def open_tracks(self, stack: ExitStack) -> None:  # noqa: ARG002 - nothing to close
         """Set the declared length and the audio track."""
         self.declared = self._arrays.seconds
-        self.audio = WaveformTrack(self._arrays, self.cut, self.kept)
+        self.audio = WaveformTrack(self._arrays, self.sampling, self.budget)
 
 
 class FrameTrack(VideoTrack):
@@ -145,35 +145,37 @@ class FrameTrack(VideoTrack):
 
     Args:
         arrays: Frames and their times.
-        cut: Sampling of frames.
-        kept: Counter of the bytes in memory.
+        sampling: Sampling of frames.
+        budget: Counter of the bytes in memory.
     """
 
-    def __init__(self, arrays: MediaArrays, cut: Cut, kept: Kept) -> None:
+    def __init__(
+        self, arrays: MediaArrays, sampling: Sampling, budget: MemoryBudget
+    ) -> None:
         self._arrays = arrays
-        self._cut = cut
-        self._lab = Lab(kept, LIMITS.max_short_side)
-        self.tally = Tally("video", exists=arrays.frames is not None)
-        for stamp in arrays.stamps:
-            self.tally.add(stamp)
+        self._sampling = sampling
+        self._converter = FrameConverter(budget, LIMITS.max_short_side)
+        self.stats = DecodeStats("video", exists=arrays.frames is not None)
+        for time in arrays.frame_times:
+            self.stats.add(time)
 
-    def _pictures(self) -> Iterator[Picture | None]:
+    def _frames(self) -> Iterator[FrameArray | None]:
         frames = self._arrays.frames
         if frames is None:
             return
-        times = self._cut.times((self.tally.begin, self.tally.end))
-        for _, stamp in on_screen(self._arrays.stamps, times):
-            yield None if stamp is None else self._convert(frames[stamp.pts], stamp)
+        times = self._sampling.times((self.stats.begin, self.stats.end))
+        for _, time in frames_at(self._arrays.frame_times, times):
+            yield None if time is None else self._convert(frames[time.pts], time)
 
     def _convert(
-        self, picture: Picture, stamp: Stamp
-    ) -> UInt8[np.ndarray, "new_height new_width channel"] | None:
+        self, array: FrameArray, time: FrameTime
+    ) -> UInt8[np.ndarray, "new_height new_width channel"]:
         """Return a contiguous writable frame, scaled down as a frame of a file is."""
-        picture = np.require(picture, requirements=["C", "W"])  # copies if needed
-        if min(picture.shape[:2]) <= LIMITS.max_short_side:
-            return picture
-        frame = VideoFrame.from_ndarray(picture, format="rgb24")
-        return self._lab.picture(Timed(frame, stamp.start, stamp.until))
+        array = np.require(array, requirements=["C", "W"])  # copies if needed
+        if min(array.shape[:2]) <= LIMITS.max_short_side:
+            return array
+        frame = VideoFrame.from_ndarray(array, format="rgb24")
+        return self._converter.convert(TimedFrame(frame, time.start, time.end))
 
 
 class WaveformTrack(AudioTrack):
@@ -181,25 +183,29 @@ class WaveformTrack(AudioTrack):
 
     Args:
         arrays: Waveform and its rate.
-        cut: Sample rate of the segments.
-        kept: Counter of the bytes in memory.
+        sampling: Sample rate of the segments.
+        budget: Counter of the bytes in memory.
     """
 
-    def __init__(self, arrays: MediaArrays, cut: Cut, kept: Kept) -> None:
-        self._cut = cut
-        self._kept = kept
+    def __init__(
+        self, arrays: MediaArrays, sampling: Sampling, budget: MemoryBudget
+    ) -> None:
+        self._sampling = sampling
+        self._budget = budget
         self._channels = arrays.channels()
         self._rate_hz = int(arrays.rate_hz or 0)
-        self.tally = Tally("audio", exists=self._channels is not None)
+        self.stats = DecodeStats("audio", exists=self._channels is not None)
         if self._channels is not None:
             seconds = self._channels.shape[1] / self._rate_hz
-            self.tally.add(Stamp(0, 0.0, seconds))
+            self.stats.add(FrameTime(0, 0.0, seconds))
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self) -> Iterator[AudioBlock]:
         place = 0
-        for _, samples in mono(self._frames(), self._cut.rate_hz, self.tally):
+        for _, samples in resample_to_mono(
+            self._frames(), self._sampling.rate_hz, self.stats
+        ):
             end = place + len(samples)
-            yield Block(place, samples, settled=end)
+            yield AudioBlock(place, samples, final_until=end)
             place = end
 
     def _frames(self) -> Iterator[tuple[float, AudioFrame]]:

@@ -1,5 +1,4 @@
-"""How a file is cut: at which seconds the pictures of a segment are taken, and what its sound is
-resampled to."""
+"""Sampling of a file: the times of the frames of each segment and the rate of the waveform."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,34 +11,43 @@ from vaplan.errors import MediaError, UsageError, unknown
 from vaplan.media.decoding import TICK
 
 CENTRE = "centre"
-PUBLISHED_RATE_HZ = 8  # of the pictures that the published rules choose from
+PUBLISHED_RATE_HZ = 8  # of the frames that the published rules choose from
 
 
 @dataclass(frozen=True)
-class Published:
-    """A rule that spreads a fixed number of pictures evenly over the whole video, its first and
-    last included."""
+class PublishedRule:
+    """A fixed number of frames, spread evenly over the whole video from first to last frame.
+
+    Attributes:
+        groups: Number of segments.
+        frames: Number of frames a segment.
+    """
 
     groups: int
-    pictures: int  # in each group
+    frames: int
 
     def times(self, begin: float, end: float) -> list[float]:
-        """The sampling times in a video track: those of some of its pictures at 8 a second, ties
-        to the even one.
+        """Return the sampling times in seconds.
 
-        >>> Published(groups=5, pictures=1).times(0.0, 1.0)
+        The rule chooses from frames at 8 Hz and rounds ties to the even frame.
+
+        >>> PublishedRule(groups=5, frames=1).times(0.0, 1.0)
         [0.0, 0.25, 0.5, 0.625, 0.875]
+
+        Args:
+            begin: Start of the video track in seconds.
+            end: End of the video track in seconds.
         """
-        there = max(1, math.ceil((end - begin) * PUBLISHED_RATE_HZ - TICK))
-        indices = np.round(np.linspace(0, there - 1, self.groups * self.pictures))
-        return [begin + float(number) / PUBLISHED_RATE_HZ for number in indices]
+        available = max(1, math.ceil((end - begin) * PUBLISHED_RATE_HZ - TICK))
+        indices = np.round(np.linspace(0, available - 1, self.groups * self.frames))
+        return [begin + float(index) / PUBLISHED_RATE_HZ for index in indices]
 
 
-PUBLISHED: Mapping[str, Published] = {
-    "han": Published(
-        groups=10, pictures=8
-    ),  # Tian et al. 2020, arXiv 2007.10558: the features shipped with LLP
-    "valor": Published(groups=10, pictures=1),  # Lai et al. 2023, arXiv 2305.17343
+PUBLISHED: Mapping[str, PublishedRule] = {
+    # Tian et al. 2020, arXiv 2007.10558: the features that come with LLP
+    "han": PublishedRule(groups=10, frames=8),
+    # Lai et al. 2023, arXiv 2305.17343
+    "valor": PublishedRule(groups=10, frames=1),
 }
 
 
@@ -57,60 +65,73 @@ class Centres:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """How a file is cut into segments.
+class Sampling:
+    """How a file is sampled.
 
     Attributes:
-        rate_hz: Of the waveform.
-        frames_per_segment: How many pictures a segment has; a published sampling has its own
-            number.
-        sampling: `centre`, or `valor` or `han`: ten groups of pictures spread over the whole
-            video however long it is, beside the first ten segments of its sound.
-        every_frame: Decode also the pictures that nobody will see, and so find all damage.
-            Without it, pictures of H.264 and HEVC that no other builds on are left out: the same
-            result in less time, but damage in those left out stays unknown.
+        rate_hz: Sample rate of the waveform.
+        frames_per_segment: Number of frames a segment; a published rule has its own number.
+        segment_seconds: Length of a segment.
+        rule: `centre`: frames at the centres of equal parts of each segment. `valor` or `han`:
+            ten groups of frames spread over the whole video, whatever its length, beside the
+            first ten segments of its audio.
+        every_frame: Decode also frames that are not sampled, and so find all damage. Without
+            it, frames of H.264 and HEVC that no other frame refers to are skipped: the result
+            is the same in less time, but damage in skipped frames stays unknown.
+
+    Raises:
+        UsageError: The rule is unknown.
     """
 
     rate_hz: int = 48_000
     frames_per_segment: int = 1
     segment_seconds: float = 1.0
-    sampling: str = CENTRE
+    rule: str = CENTRE
     every_frame: bool = True
 
     def __post_init__(self) -> None:
         names = (CENTRE, *PUBLISHED)
-        if self.sampling not in names:
+        if self.rule not in names:
             raise UsageError(
-                unknown("sampling", self.sampling, names), fix=f"say {', '.join(names)}"
+                unknown("sampling", self.rule, names),
+                fix=f"choose one of {', '.join(names)}",
             )
 
     @property
     def groups(self) -> int | None:
-        """How many segments there are whatever the length; None if the length decides."""
-        return PUBLISHED[self.sampling].groups if self.sampling in PUBLISHED else None
+        """Return the fixed number of segments; None if the length of the file decides."""
+        published = PUBLISHED.get(self.rule)
+        return published.groups if published else None
 
     @property
-    def pictures(self) -> int:
-        """How many pictures a segment has."""
-        return (
-            PUBLISHED[self.sampling].pictures
-            if self.sampling in PUBLISHED
-            else self.frames_per_segment
-        )
+    def frames(self) -> int:
+        """Return the number of frames a segment."""
+        published = PUBLISHED.get(self.rule)
+        return published.frames if published else self.frames_per_segment
 
     def times(self, span: tuple[float, float] | None) -> Iterable[float]:
-        """The sampling times, rising, in a video track of this begin and end (which `centre` need
-        not know)."""
-        if self.sampling == CENTRE:
+        """Return the sampling times in seconds, ascending.
+
+        Args:
+            span: Start and end of the video track; rule `centre` does not need it.
+
+        Raises:
+            MediaError: A published rule has no span.
+        """
+        if self.rule == CENTRE:
             return Centres(self.frames_per_segment, self.segment_seconds)
         if span is None:
-            what = (
-                f"sampling {self.sampling} needs the length of the video, and its "
-                "packets carry no time stamps"
+            raise MediaError(
+                f"sampling {self.rule} needs the length of the video, and its packets have no "
+                "time stamps",
+                fix=f"use sampling {CENTRE}, or convert it to .mp4",
             )
-            raise MediaError(what, fix=f"say sampling {CENTRE}, or convert it to .mp4")
-        return PUBLISHED[self.sampling].times(*span)
+        return PUBLISHED[self.rule].times(*span)
 
     def edge(self, t: int) -> int:
-        """The first sample of segment `t`."""
+        """Return the first sample of a segment.
+
+        Args:
+            t: Index of the segment.
+        """
         return round(t * self.segment_seconds * self.rate_hz)

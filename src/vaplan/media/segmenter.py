@@ -1,5 +1,4 @@
-"""A file while it is decoded: both tracks side by side, segment by segment, and what is known of
-it so far."""
+"""Segments of a file: both tracks decoded side by side, segment by segment."""
 
 import math
 from collections import deque
@@ -15,24 +14,36 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from vaplan.errors import MediaError
-from vaplan.media.audio import AudioTrack, Heard
-from vaplan.media.container import CONVERT, GUESSED, Kept, Limits, listening, opened
-from vaplan.media.decoding import LOST, declared_seconds, lost
-from vaplan.media.sampling import Cut
-from vaplan.media.video import Pictures, VideoTrack
+from vaplan.media.audio import AudioTrack, SegmentAudio
+from vaplan.media.container import (
+    CONVERT,
+    ESTIMATED,
+    Limits,
+    MemoryBudget,
+    capture_messages,
+    open_media,
+)
+from vaplan.media.decoding import END_TOLERANCE, declared_seconds, describe_loss
+from vaplan.media.sampling import Sampling
+from vaplan.media.video import Frames, VideoTrack
 from vaplan.modalities import AUDIO, MODALITIES, VISUAL
 
 ROUNDING = 0.002  # seconds; containers round times to a millisecond
-BEYOND = 1.0  # seconds of which a file may hold more than it says
+EXCESS = 1.0  # seconds by which a file may exceed its declared length without a warning
 
-Row: TypeAlias = tuple[Pictures | None, Heard | None]  # one segment
-Tracks: TypeAlias = tuple[Iterator[Pictures | None], Iterator[Heard]]
+Content: TypeAlias = tuple[Frames | None, SegmentAudio | None]  # of one segment
+Tracks: TypeAlias = tuple[Iterator[Frames | None], Iterator[SegmentAudio]]
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """How long the file says it is, and how much of each track was decoded (None: there is no
-    such track)."""
+    """Declared length of a file and decoded length of its tracks, in seconds.
+
+    Attributes:
+        declared: Declared length; None if the file declares none.
+        video: Decoded length of the video track; None if there is no such track.
+        audio: Decoded length of the audio track; None if there is no such track.
+    """
 
     declared: float | None
     video: float | None
@@ -44,14 +55,15 @@ class Segments:
     """Consecutive segments of one video, of equal length.
 
     Attributes:
-        frames: Per segment its pictures: upright RGB, square pixels, else as large as in the
-            file; None: nothing seen.
-        waveform: Mono at `rate_hz`, full scale 1; zeros where nothing was heard.
-        mask: Which segments hold something in which modality.
-        seconds: Of the file up to here.
-        warnings: What is odd, absent or damaged in the file, in words and numbers; known with the
-            last segment.
-        first: The number of the first one in the file.
+        frames: Frames of each segment: upright RGB with square pixels; None if the segment has
+            no video.
+        waveform: Mono audio at `rate_hz` with full scale 1; zeros where there is none.
+        rate_hz: Sample rate of the waveform.
+        mask: Whether a segment has content in a modality.
+        seconds: Declared and decoded lengths up to here.
+        warnings: Damage and absent content of the file; known with the last segment.
+        segment_seconds: Length of a segment.
+        first: Index of the first of these segments in the file.
     """
 
     frames: tuple[UInt8[np.ndarray, "frame height width channel"] | None, ...]
@@ -66,187 +78,228 @@ class Segments:
     def __len__(self) -> int:
         return len(self.mask)
 
-    def sound(self, t: int) -> Float32[np.ndarray, " sample"]:
-        """The waveform of segment `t` of these."""
-        numbers = self.first, self.first + t, self.first + t + 1
-        zero, start, stop = (
-            round(i * self.segment_seconds * self.rate_hz) for i in numbers
-        )
-        return self.waveform[start - zero : stop - zero]
+    def audio(self, t: int) -> Float32[np.ndarray, " sample"]:
+        """Return the waveform of one segment.
+
+        Args:
+            t: Index among these segments.
+        """
+        origin = self._edge(self.first)
+        start = self._edge(self.first + t) - origin
+        stop = self._edge(self.first + t + 1) - origin
+        return self.waveform[start:stop]
+
+    def _edge(self, index: int) -> int:
+        return round(index * self.segment_seconds * self.rate_hz)
 
 
 @dataclass
-class Messages:
-    """What the decoder said: how often, and one saying, the same whatever the order of decoding."""
+class DecoderMessages:
+    """Messages of the decoder about one file.
+
+    Attributes:
+        count: Number of messages.
+        example: The first message in alphabetical order, so that it does not depend on the
+            order of decoding.
+        is_estimated: Whether the declared length is an estimate from the bit rate.
+    """
 
     count: int = 0
     example: str = ""
-    guessed: bool = False  # whether the declared duration is only an estimate
+    is_estimated: bool = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Count what is said meanwhile."""
-        with listening() as said:
+    def capture(self) -> Iterator[None]:
+        """Collect the messages that come inside the context."""
+        with capture_messages() as messages:
             yield
-        self.guessed = self.guessed or any(GUESSED in text for text in said)
-        told = [text for text in said if GUESSED not in text]
-        self.example = min(filter(None, [self.example, *told]), default="")
-        self.count += len(told)
+        if any(ESTIMATED in text for text in messages):
+            self.is_estimated = True
+        losses = [text for text in messages if ESTIMATED not in text]
+        self.example = min(filter(None, [self.example, *losses]), default="")
+        self.count += len(losses)
 
     def warnings(self) -> list[str]:
-        """One message and how many more there were."""
+        """Return one message and the number of others."""
+        if not self.count:
+            return []
         more = f" (and {self.count - 1} more messages)" if self.count > 1 else ""
-        return [f"decoder: {self.example}{more}"] if self.count else []
+        return [f"decoder: {self.example}{more}"]
 
 
-class Film:
-    """A file while it is decoded, and what is known of it so far."""
+class Segmenter:
+    """Decodes a file and cuts it into segments.
 
-    def __init__(self, file: Path, cut: Cut, limits: Limits) -> None:
-        self.file, self.cut, self.limits = file, cut, limits
-        self.messages = Messages()
-        self.missing = np.zeros(len(MODALITIES), dtype=int)  # segments
+    Args:
+        file: Path of the file.
+        sampling: Sampling of frames and waveform.
+        limits: Limits of the file's cost.
+    """
+
+    def __init__(self, file: Path, sampling: Sampling, limits: Limits) -> None:
+        self.file = file
+        self.sampling = sampling
+        self.limits = limits
+        self.messages = DecoderMessages()
+        self.missing_segments = np.zeros(len(MODALITIES), dtype=int)
         self.declared: float | None = None
-        self.kept = Kept(limits.max_bytes)
-        self.video = VideoTrack(partial(opened, file, limits), cut, limits, self.kept)
+        self.budget = MemoryBudget(limits.max_bytes)
+        self.video = VideoTrack(
+            partial(open_media, file, limits), sampling, limits, self.budget
+        )
 
     def chunks(self, size: int | None) -> Iterator[Segments]:
-        """Decode the file and yield so many segments at a time (None: all); only the last ones
-        have warnings.
+        """Yield the segments of the file in chunks; only the last chunk has warnings.
 
-        Two segments more than a chunk are looked at: if there is the second one, the first cannot
-        be a tail to be dropped, and so the chunk is not the last.
+        Two segments more than a chunk are decoded in advance. If the second one exists, the
+        first one is no short tail that is dropped, and so the chunk is not the last.
+
+        Args:
+            size: Number of segments a chunk; None for all.
+
+        Raises:
+            MediaError: Nothing can be decoded, or the file exceeds a limit.
         """
-        size = None if self.cut.groups else size  # so few segments are one chunk
+        if self.sampling.groups:  # a fixed number of segments is one chunk
+            size = None
         with ExitStack() as stack:
-            with self.messages.listening():
+            with self.messages.capture():
                 self.open_tracks(stack)
             tracks = self.video.segments(), self.audio.segments()
-            held, given = (
-                self._decoded(tracks, self.cut.groups or (size and size + 2)),
-                0,
-            )
-            while size and len(held) == size + 2:
-                yield self._segments(held[:size], given)
-                self.kept.held, given = 0, given + size
-                held = held[size:] + self._decoded(tracks, size)
-            with self.messages.listening():
-                deque(
-                    chain(*tracks), maxlen=0
-                )  # what a fixed number of segments leaves over counts for the warnings
-        yield from self._last(held, given, size)
+            ahead = size + 2 if size else None
+            pending = self._decode(tracks, self.sampling.groups or ahead)
+            first = 0
+            while size and len(pending) == size + 2:
+                yield self._join(pending[:size], first)
+                self.budget.used = 0
+                first += size
+                pending = pending[size:] + self._decode(tracks, size)
+            with self.messages.capture():
+                # The rest after a fixed number of segments counts for the warnings.
+                deque(chain(*tracks), maxlen=0)
+        yield from self._last_chunks(pending, first, size)
 
     def open_tracks(self, stack: ExitStack) -> None:
-        """Open the file until `stack` ends, and set the declared length and the audio track."""
-        container = stack.enter_context(opened(self.file, self.limits))
+        """Open the file and set the declared length and the audio track.
+
+        Args:
+            stack: Closes the file at its end.
+        """
+        container = stack.enter_context(open_media(self.file, self.limits))
         self.declared = declared_seconds(container)
-        self.audio = AudioTrack(container, self.cut, self.limits, self.kept)
+        self.audio = AudioTrack(container, self.sampling, self.limits, self.budget)
 
-    def _decoded(self, tracks: Tracks, number: int | None) -> list[Row]:
-        """So many segments of one track after the other: in turn, they would take the processor's
-        cache each time."""
-        with self.messages.listening():
+    def _decode(self, tracks: Tracks, count: int | None) -> list[Content]:
+        """Decode segments of one track, then of the other.
+
+        To alternate between the tracks would be slower: each would evict the other from the
+        processor's cache.
+        """
+        with self.messages.capture():
             video, audio = tracks
-            pictures = list(islice(video, number))
-            return list(zip_longest(pictures, islice(audio, number)))
+            frames = list(islice(video, count))
+            return list(zip_longest(frames, islice(audio, count)))
 
-    def _last(
-        self, held: list[Row], given: int, size: int | None
+    def _last_chunks(
+        self, pending: list[Content], first: int, size: int | None
     ) -> Iterator[Segments]:
-        self._refuse_nothing()
-        if self.messages.guessed:
+        self._check_content()
+        if self.messages.is_estimated:
             self.declared = None
-        ends = math.floor((self.length + ROUNDING) / self.cut.segment_seconds + 0.5)
-        total = self.cut.groups or max(given + 1, ends)
-        left = (held + [(None, None)] * total)[: total - given]
-        for start in range(0, len(left), size or total):
-            found = self._segments(
-                left[start:][:size], given + start, length=self.length
-            )
-            last = found.first + len(found) == total
-            yield replace(found, warnings=self._warnings(total)) if last else found
+        segment_seconds = self.sampling.segment_seconds
+        ends = math.floor((self.length + ROUNDING) / segment_seconds + 0.5)
+        total = self.sampling.groups or max(first + 1, ends)
+        padded = pending + [(None, None)] * total
+        rest = padded[: total - first]
+        for start in range(0, len(rest), size or total):
+            content = rest[start:][:size]
+            segments = self._join(content, first + start, length=self.length)
+            if segments.first + len(segments) == total:
+                segments = replace(segments, warnings=self._warnings(total))
+            yield segments
 
-    def _refuse_nothing(self) -> None:
-        tallies = self.video.tally, self.audio.tally
-        if not any(tally.frames for tally in tallies):
-            there = any(tally.exists for tally in tallies)
-            what = (
-                "nothing in it can be decoded"
-                if there
-                else "it has no video and no audio"
-            )
-            notes = [note for tally in tallies for note in tally.notes]
-            raise MediaError(
-                "; ".join(filter(None, [what, *notes, self.messages.example])),
-                fix=CONVERT,
-            )
+    def _check_content(self) -> None:
+        tracks = self.video.stats, self.audio.stats
+        if any(stats.frames for stats in tracks):
+            return
+        problem = "it has no video and no audio"
+        if any(stats.exists for stats in tracks):
+            problem = "nothing in it can be decoded"
+        notes = [note for stats in tracks for note in stats.notes]
+        parts = [problem, *notes, self.messages.example]
+        raise MediaError("; ".join(filter(None, parts)), fix=CONVERT)
 
     @property
-    def decoded(self) -> float:
-        """Where the longer track ends."""
-        return max(self.video.tally.end, self.audio.tally.end)
+    def decoded_end(self) -> float:
+        """Return the decoded end of the longer track in seconds."""
+        return max(self.video.stats.end, self.audio.stats.end)
 
     @property
     def length(self) -> float:
-        """Where the longer track ends or, if the header can be believed, should have ended."""
+        """Return the length in seconds: the declared one if it is longer and within limits."""
         declared = self.declared or 0.0
-        return (
-            declared
-            if self.decoded + LOST < declared <= self.limits.max_seconds
-            else self.decoded
-        )
+        if self.decoded_end + END_TOLERANCE < declared <= self.limits.max_seconds:
+            return declared
+        return self.decoded_end
 
-    def _segments(
-        self, rows: Sequence[Row], first: int, *, length: float = math.inf
+    def _join(
+        self, content: Sequence[Content], first: int, *, length: float = math.inf
     ) -> Segments:
-        """Put segments together; of the file's last one only what there is can be heard."""
-        edges = [self.cut.edge(t) for t in range(first, first + len(rows) + 1)]
+        """Join segments; a segment has audio if at least half of it is decoded.
+
+        The part of a segment behind the end of the file does not count.
+        """
+        edges = [self.sampling.edge(first + t) for t in range(len(content) + 1)]
         waveform = np.zeros(edges[-1] - edges[0], np.float32)
-        mask = np.zeros((len(rows), len(MODALITIES)), dtype=bool)
-        for t, (pictures, heard) in enumerate(rows):
+        mask = np.zeros((len(content), len(MODALITIES)), dtype=bool)
+        file_end = max(length * self.sampling.rate_hz, 1)
+        for t, (frames, audio) in enumerate(content):
+            mask[t, VISUAL] = frames is not None
             start, stop = edges[t : t + 2]
-            there = min(stop, max(length * self.cut.rate_hz, 1)) - start
-            mask[t, VISUAL] = pictures is not None
-            if (
-                heard
-                and heard.decoded
-                and heard.decoded >= there / 2 - 0.01 * (stop - start)
-            ):
+            expected = min(stop, file_end) - start
+            required = expected / 2 - 0.01 * (stop - start)
+            if audio and audio.decoded and audio.decoded >= required:
                 mask[t, AUDIO] = True
-                waveform[start - edges[0] : stop - edges[0]] = heard.waveform
-        self.missing += np.count_nonzero(~mask, axis=0)
+                waveform[start - edges[0] : stop - edges[0]] = audio.waveform
+        self.missing_segments += np.count_nonzero(~mask, axis=0)
+        seconds = Seconds(
+            self.declared, self.video.stats.seconds, self.audio.stats.seconds
+        )
         return Segments(
-            frames=tuple(pictures for pictures, _ in rows),
+            frames=tuple(frames for frames, _ in content),
             waveform=waveform,
-            rate_hz=self.cut.rate_hz,
+            rate_hz=self.sampling.rate_hz,
             mask=mask,
-            seconds=Seconds(
-                self.declared, self.video.tally.seconds, self.audio.tally.seconds
-            ),
-            segment_seconds=self.cut.segment_seconds,
+            seconds=seconds,
+            segment_seconds=self.sampling.segment_seconds,
             first=first,
         )
 
     def _warnings(self, total: int) -> tuple[str, ...]:
-        video, audio = self.video.tally, self.audio.tally
-        warnings = []
-        for tally, modality in ((video, VISUAL), (audio, AUDIO)):
-            warnings += tally.warnings()
-            if tally.exists and self.missing[modality]:
+        video = self.video.stats
+        audio = self.audio.stats
+        warnings = list[str]()
+        for stats, modality in ((video, VISUAL), (audio, AUDIO)):
+            warnings += stats.warnings()
+            missing = self.missing_segments[modality]
+            if stats.exists and missing:
                 warnings.append(
-                    f"{tally.kind}: missing in {self.missing[modality]} of {total} segments"
+                    f"{stats.kind}: missing in {missing} of {total} segments"
                 )
-        if self.declared and self.declared > self.limits.max_seconds:
-            warnings.append(f"declared {self.declared:g} s are not believed")
-        elif self.declared and self.decoded > self.declared + BEYOND:
+        declared = self.declared
+        if declared and declared > self.limits.max_seconds:
+            warnings.append(f"declared length of {declared:g} s is ignored")
+        elif declared and self.decoded_end > declared + EXCESS:
             warnings.append(
-                f"decodes to {self.decoded:.2f} s, declared {self.declared:.2f} s"
+                f"decodes to {self.decoded_end:.2f} s, declared {declared:.2f} s"
             )
-        elif self.length > self.decoded and video.declared is audio.declared is None:
-            warnings.append(lost(self.decoded, self.length))
-        if self.cut.groups and audio.end > (total + 0.5) * self.cut.segment_seconds:
+        elif (
+            self.length > self.decoded_end and video.declared is audio.declared is None
+        ):
+            warnings.append(describe_loss(self.decoded_end, self.length))
+        sampled_end = (total + 0.5) * self.sampling.segment_seconds
+        if self.sampling.groups and audio.end > sampled_end:
             warnings.append(
-                f"audio: sampling {self.cut.sampling} leaves out what is heard "
-                f"after segment {total}"
+                f"audio: sampling {self.sampling.rule} leaves out the audio after segment {total}"
             )
         return (*warnings, *self.messages.warnings())

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vaplan.arrays import AUDIO, VISUAL, FeatureSizes, Inputs
 from vaplan.errors import RecipeError, unknown
 from vaplan.localisation import Localisation, make_localisation
-from vaplan.models.layers import existing_streams, single_stream_sizes
+from vaplan.models.layers import check_size, existing_streams, single_stream_sizes
 from vaplan.models.recurrent import BiLSTM
 
 FUSIONS = ("concat", "dmrn")
@@ -47,9 +47,7 @@ class AVEAttentionSettings:
 
     def __post_init__(self) -> None:
         for name in ("positions", "attention", "regions", "hidden", "classifier"):
-            value = getattr(self, name)
-            if value < 1:
-                raise RecipeError(f"{name} must be at least 1, not {value}")
+            check_size(name, getattr(self, name))
         if self.hidden % 2:
             raise RecipeError(f"hidden must be even, not {self.hidden}")
         if self.fusion not in FUSIONS:

@@ -16,7 +16,13 @@ from torch import Tensor, nn
 
 from vaplan.arrays import MODALITIES, FeatureSizes, Inputs, Prediction
 from vaplan.errors import RecipeError, unknown
-from vaplan.models.layers import NORMS, UPDATES, HybridAttention, Projection
+from vaplan.models.layers import (
+    NORMS,
+    UPDATES,
+    HybridAttention,
+    Projection,
+    check_size,
+)
 from vaplan.models.pooling import POOLINGS, AttentiveMMIL
 
 CHOICES = {
@@ -72,9 +78,7 @@ class HANSettings:
 
     def __post_init__(self) -> None:
         for name in ("hidden", "heads", "feedforward", "layers"):
-            size = getattr(self, name)
-            if size < 1:
-                raise RecipeError(f"{name} must be at least 1, not {size}")
+            check_size(name, getattr(self, name))
         if self.hidden % self.heads:
             raise RecipeError(
                 f"hidden size {self.hidden} does not divide into {self.heads} heads"

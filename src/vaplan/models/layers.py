@@ -10,10 +10,26 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from vaplan.arrays import FeatureSizes, Inputs
-from vaplan.errors import UsageError
+from vaplan.errors import RecipeError, UsageError
 
 UPDATES = ("parallel", "sequential")
 NORMS = ("post", "pre")
+MAX_SIZE = 2**20  # of a layer; a typing error must not fill the memory
+MAX_LAYERS = 1000
+
+
+def check_size(name: str, size: int) -> None:
+    """Raise RecipeError for a setting that cannot be a size or a number of layers.
+
+    Args:
+        name: Name of the setting.
+        size: Its value.
+    """
+    if size < 1:
+        raise RecipeError(f"{name} must be at least 1, not {size}")
+    most = MAX_LAYERS if name == "layers" else MAX_SIZE
+    if size > most:
+        raise RecipeError(f"{name} must be at most {most:,}, not {size}")
 
 
 def existing_streams(

@@ -1,11 +1,10 @@
-"""Published features: the layout of each pack on disk, checked readers, and poolings.
+"""Published features: the files of each pack, checked readers, and pooling to segments.
 
-A pack is a value in `LAYOUTS`; the conversion of its arrays to one vector for each segment is a
-function in `POOLINGS`.
+A pack is a value in `LAYOUTS`; a pooling is a function in `POOLINGS`.
 """
 
 from vaplan.packs.files import PackError
-from vaplan.packs.layouts import LAYOUTS, LabelPack, Layout, Pack, find_path
+from vaplan.packs.layouts import LAYOUTS, LabelPack, Layout, Pack, find
 from vaplan.packs.pooling import POOLINGS
 from vaplan.packs.sources import ArrayFiles, RowFiles, Source
 
@@ -19,5 +18,5 @@ __all__ = [
     "PackError",
     "RowFiles",
     "Source",
-    "find_path",
+    "find",
 ]

@@ -1,4 +1,4 @@
-"""Checks of a published file that come before any read."""
+"""Checks that the readers of all packs share."""
 
 import stat
 from pathlib import Path
@@ -9,14 +9,17 @@ DOWNLOAD = "download it again"
 
 
 class PackError(VaplanError):
-    """A published file that is damaged or has another format than expected."""
+    """A published file that does not have the content of its pack."""
 
 
-def regular_file_size(path: Path) -> int:
+def regular_size(path: Path) -> int:
     """Return the size of a regular file in bytes.
 
+    Args:
+        path: Path of the file, which is not opened.
+
     Raises:
-        PackError: The path is missing, or a link, pipe or folder; it is not opened.
+        PackError: It does not exist, or it is a link, a pipe or a folder.
     """
     try:
         status = path.lstat()
@@ -32,7 +35,7 @@ def regular_file_size(path: Path) -> int:
 
 
 def format_shape(shape: tuple[int, ...]) -> str:
-    """Format a shape for a message.
+    """Format a shape.
 
     >>> format_shape((80, 2048))
     '80 x 2048'

@@ -1,7 +1,7 @@
-"""Read an HDF5 file with one data set, which has one row for each video.
+"""Checked reader of an HDF5 file with one row a video.
 
-An HDF5 file may point to other files, contain Python objects, or unpack into far more than its
-size. Such a file is refused before a number is read.
+An HDF5 file may refer to other files, contain Python objects, or unpack to far more than its size.
+Such files are refused before a number is read.
 """
 
 import math
@@ -13,25 +13,24 @@ from typing import Any
 import numpy as np
 
 from vaplan.errors import MissingExtra
-from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_file_size
+from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
 
 KEY = "avadataset"
-CHUNK_BYTES = 1 << 28  # of the largest chunk that is unpacked
-MAX_NUMBER_BYTES = np.dtype(np.float64).itemsize
-MAX_NAMES = 5  # data sets in an error message
+CHUNK_BYTES = 1 << 28  # largest chunk that is unpacked
+DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError)
 
 
 @contextmanager
 def open_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
-    """Open the data set of a file and check it, except for its numbers.
+    """Open the data set of a file and check everything except its numbers.
 
     Args:
-        path: File of the pack.
-        shape: Shape of one row.
+        path: HDF5 file.
+        shape: Expected shape of a row.
 
     Raises:
-        PackError: The file is not as expected; the message names the difference.
-        MissingExtra: h5py is not installed.
+        PackError: The file is not valid; the error names the file and the expected value.
+        MissingExtra: `h5py` is not installed.
     """
     try:
         import h5py
@@ -40,75 +39,52 @@ def open_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Any]:
             "h5py, which reads .h5 files, is not installed",
             fix="pip install 'vaplan[h5]'",
         ) from None
-    regular_file_size(path)
+    regular_size(path)
     try:
         file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CHUNK_BYTES)
     except OSError as error:
         raise PackError(
-            f"no whole HDF5 file ({error})", file=path, fix=DOWNLOAD
+            f"no valid HDF5 file ({error})", file=path, fix=DOWNLOAD
         ) from error
-    with file:
-        rows = _get_data_set(file, path)
-        _check_rows(rows, path, shape)
-        yield rows
+    with file, _structure_errors(path):
+        link = file.get(KEY, getlink=True)
+        if link is None:
+            names = ", ".join(sorted(file)[:5]) or "nothing"
+            raise PackError(
+                f"no data set {KEY!r} in it, only {names}", file=path, fix=DOWNLOAD
+            )
+        if not isinstance(link, h5py.HardLink):
+            raise PackError(f"{KEY!r} is a link", file=path, fix=DOWNLOAD)
+        if not isinstance(file[KEY], h5py.Dataset):
+            raise PackError(
+                f"{KEY!r} is a group, expected a data set", file=path, fix=DOWNLOAD
+            )
+        _check(file[KEY], path, shape)
+        yield file[KEY]
 
 
-def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
-    """Read the array of one video.
-
-    Args:
-        rows: Data set, from `open_rows`.
-        row: Index of the row.
-        path: File that errors name.
-
-    Raises:
-        PackError: The row does not exist or is damaged.
-    """
-    if row >= len(rows):
-        raise PackError(
-            f"it has {len(rows)} rows, but row {row} is needed",
-            file=path,
-            fix="use the data set that the file was made from",
-        )
+@contextmanager
+def _structure_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of `h5py` on a damaged file into a `PackError`."""
     try:
-        array: np.ndarray = rows[row]
-    except OSError as error:
+        yield
+    except DAMAGED as error:
         raise PackError(
-            f"row {row} cannot be unpacked ({error})", file=path, fix=DOWNLOAD
+            f"no valid HDF5 file ({error})", file=path, fix=DOWNLOAD
         ) from error
-    native_dtype = array.dtype.newbyteorder("=")
-    return array.astype(native_dtype, copy=False)
 
 
-def _get_data_set(file: Any, path: Path) -> Any:
-    import h5py
-
-    link = file.get(KEY, getlink=True)
-    if link is None:
-        names = ", ".join(sorted(file)[:MAX_NAMES]) or "nothing"
-        raise PackError(
-            f"no data set {KEY!r} in it, it holds {names}", file=path, fix=DOWNLOAD
-        )
-    if not isinstance(link, h5py.HardLink):
-        raise PackError(f"{KEY!r} is a link to another place", file=path, fix=DOWNLOAD)
-    if not isinstance(file[KEY], h5py.Dataset):
-        raise PackError(
-            f"{KEY!r} is a group, expected a data set", file=path, fix=DOWNLOAD
-        )
-    return file[KEY]
-
-
-def _check_rows(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
-    if rows.dtype.kind != "f" or rows.dtype.itemsize > MAX_NUMBER_BYTES:
+def _check(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
+    if rows.dtype.kind != "f" or rows.dtype.itemsize > np.dtype(np.float64).itemsize:
         raise PackError(
             f"numbers of type {rows.dtype}, expected floating point numbers",
             file=path,
             fix=DOWNLOAD,
         )
     if rows.shape is None or rows.shape[1:] != shape:
+        shape_text = format_shape(rows.shape or ())
         raise PackError(
-            f"shape {format_shape(rows.shape or ())}, "
-            f"expected videos x {format_shape(shape)}",
+            f"shape {shape_text}, expected videos x {format_shape(shape)}",
             file=path,
             fix=DOWNLOAD,
         )
@@ -120,21 +96,46 @@ def _check_rows(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
         )
     if rows.chunks and math.prod(rows.chunks) * rows.dtype.itemsize > CHUNK_BYTES:
         raise PackError(
-            f"packed in chunks of {format_shape(rows.chunks)} numbers, "
-            "too large to unpack",
+            f"its chunks of {format_shape(rows.chunks)} numbers are too large to unpack",
             file=path,
-            fix="pack one video in a chunk",
+            fix="write it with one video a chunk",
         )
-    if not _is_complete(rows):
+    if not _complete(rows):
+        raise PackError("a part of its numbers is missing", file=path, fix=DOWNLOAD)
+
+
+def _complete(rows: Any) -> bool:
+    """Return whether all numbers are in the file; HDF5 reads missing ones as zeros."""
+    if rows.chunks:
+        counts = [
+            math.ceil(size / chunk)
+            for size, chunk in zip(rows.shape, rows.chunks, strict=True)
+        ]
+        return bool(rows.id.get_num_chunks() == math.prod(counts))
+    return bool(rows.id.get_storage_size() == rows.nbytes)
+
+
+def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
+    """Read the array of one video.
+
+    Args:
+        rows: Data set of an open file.
+        row: Index of the video.
+        path: Path of the file, for errors.
+
+    Raises:
+        PackError: There is no such row, or it is damaged.
+    """
+    if row >= len(rows):
         raise PackError(
-            "a part of its numbers was never written", file=path, fix=DOWNLOAD
+            f"it has no row {row}, only {len(rows)} rows",
+            file=path,
+            fix="give the data set of this file",
         )
-
-
-def _is_complete(rows: Any) -> bool:
-    """Return whether every number is in the file; a missing one would be read as zero."""
-    if not rows.chunks:
-        return bool(rows.id.get_storage_size() == rows.nbytes)
-    sizes = zip(rows.shape, rows.chunks, strict=True)
-    chunk_counts = [-(-size // chunk_size) for size, chunk_size in sizes]  # rounded up
-    return bool(rows.id.get_num_chunks() == math.prod(chunk_counts))
+    try:
+        array: np.ndarray = rows[row]
+    except DAMAGED as error:
+        raise PackError(
+            f"row {row} cannot be unpacked ({error})", file=path, fix=DOWNLOAD
+        ) from error
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -1,10 +1,10 @@
-"""The published packs as values: paths of their files, shape of one video, and pooling."""
+"""The published packs: folders of their files, the shape of a video's array, and its pooling."""
 
 import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,94 +13,91 @@ from vaplan.errors import UsageError
 from vaplan.taxonomy import LLP
 
 SEGMENTS = 10  # of every clip of these data sets
-CONCATENATION = "side by side"  # the pooling that keeps all numbers
+WHOLE = "side by side"  # the pooling that keeps all numbers
 
 
 @dataclass(frozen=True)
 class Pack:
-    """The published features of one encoder.
+    """The features of one encoder.
 
     Attributes:
-        encoder: Name of the features in a store, without the modality.
-        modality: AUDIO or VISUAL.
-        paths: Possible paths below the pack's folder, the most likely first: a folder of
+        encoder: Name of the encoder in a store, without the modality.
+        modality: Modality of the features.
+        places: Possible paths below the pack's folder, the most likely first: a folder of
             `.npy` files, or an `.h5` file.
-        shape: Shape of one video's array on disk.
-        description: Network and input of the features.
-        pooling: Name in `POOLINGS` of the conversion to one vector for each segment.
-        unpooled_suffix: Suffix of the encoder's name if nothing is averaged; empty if the
-            pooling averages nothing, or must average.
-        background: Like `paths`, for the clips with background only.
-        segments: Number of segments of a video.
+        shape: Shape of the array of one video.
+        about: Description of the encoder.
+        pooling: Name of the pooling to one vector a segment, one of `POOLINGS`.
+        whole_suffix: Suffix of the encoder's name if all numbers are kept; empty if nothing
+            is averaged anyway, or if an average is the only possibility.
+        background: Like `places`, for clips with background only.
+        segments: Number of segments.
     """
 
     encoder: str
     modality: int
-    paths: tuple[str, ...]
+    places: tuple[str, ...]
     shape: tuple[int, ...]
-    description: str
-    pooling: str = CONCATENATION
-    unpooled_suffix: str = ""
+    about: str
+    pooling: str = WHOLE
+    whole_suffix: str = ""
     background: tuple[str, ...] = ()
     segments: int = SEGMENTS
 
-    def without_pooling(self) -> "Pack":
-        """Return the same pack with nothing averaged.
+    def kept_whole(self) -> "Pack":
+        """Return the pack without averages.
 
         Raises:
-            UsageError: The vectors do not belong to single segments.
+            UsageError: Its vectors do not belong to single segments.
         """
-        if self.pooling != CONCATENATION and not self.unpooled_suffix:
+        if self.pooling != WHOLE and not self.whole_suffix:
             raise UsageError(
-                f"{self.encoder} cannot be kept whole: its vectors do not belong to "
-                "one second each",
-                fix="import it without keeping it whole",
+                f"{self.encoder} cannot be imported whole: its vectors do not belong to "
+                "single seconds",
+                fix="omit --whole",
             )
-        encoder = self.encoder + self.unpooled_suffix
-        return replace(self, encoder=encoder, pooling=CONCATENATION)
+        return replace(self, encoder=self.encoder + self.whole_suffix, pooling=WHOLE)
 
     @property
     def dimension(self) -> int:
-        """The dimension of a segment's vector in the store."""
-        if self.pooling == CONCATENATION:
+        """Return the size of a segment's vector in the store."""
+        if self.pooling == WHOLE:
             return math.prod(self.shape) // self.segments
         return self.shape[-1]
 
     def provenance(self) -> dict[str, Any]:
-        """Return the provenance of the features, as JSON values.
+        """Return the provenance of the features.
 
-        There are no weights here: a hash of the other values takes their place.
+        There are no weights, so a hash of the description replaces their hash.
         """
-        provenance: dict[str, Any] = {
-            "encoder": self.encoder,
-            "about": self.description,
-            "shape": self.shape,
-            "pooling": self.pooling,
-            "segments": self.segments,
-        }
-        if self.unpooled_suffix:
+        keys = ("encoder", "about", "shape", "pooling", "segments")
+        fields = asdict(self)
+        provenance = {key: fields[key] for key in keys}
+        if self.whole_suffix:
             frames, *map_shape = self.shape
-            provenance["frames_per_segment"] = frames // self.segments
-            provenance["map_shape"] = map_shape
-        content = json.dumps(provenance, sort_keys=True).encode()
-        digest = hashlib.sha256(content).hexdigest()
+            provenance |= {
+                "frames_per_segment": frames // self.segments,
+                "map_shape": map_shape,
+            }
+        text = json.dumps(provenance, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
         return {**provenance, "dimension": self.dimension, "weights_sha256": digest}
 
 
 @dataclass(frozen=True)
 class LabelPack:
-    """The published segment pseudo labels of one modality.
+    """Published pseudo labels of the segments of one modality.
 
-    Each video has a `.npy` file of zeros and ones, with the classes in the order of LLP.
+    There is one `.npy` file of zeros and ones a video, with the classes in LLP's order.
 
     Attributes:
-        modality: AUDIO or VISUAL.
-        paths: Possible paths below the pack's folder, the most likely first.
-        shape: Shape of one video's array.
+        modality: Modality of the labels.
+        places: Possible folders below the pack's folder.
+        shape: Shape of the array of one video.
     """
 
     modality: int
-    paths: tuple[str, ...]
+    places: tuple[str, ...]
     shape: tuple[int, ...] = (SEGMENTS, len(LLP))
 
 
@@ -117,40 +114,41 @@ class Layout:
     labels: tuple[LabelPack, ...] = ()
 
 
-def find_path(folder: Path, paths: Sequence[str]) -> Path | None:
-    """Find the first of some paths that exists.
+def find(folder: Path, places: Sequence[str]) -> Path | None:
+    """Return the first existing path of a pack.
 
     Args:
-        folder: Folder of the pack. It may also be one of the paths, or a folder on the way to
-            one.
-        paths: Possible paths below the folder.
+        folder: Folder of the pack, or one of the folders on the way to its files.
+        places: Possible paths below the pack's folder.
+
+    Returns:
+        The path; None if none exists.
     """
-    for path in paths:
-        for candidate in _candidates(folder, path):
-            if candidate.exists():
-                return candidate
+    for place in places:
+        for path in _candidates(folder, place):
+            if path.exists():
+                return path
     return None
 
 
-def _candidates(folder: Path, path: str) -> Iterator[Path]:
-    """Yield the path below the folder, without the first parts that end the folder's path."""
-    parts = PurePosixPath(path).parts
+def _candidates(folder: Path, pattern: str) -> Iterator[Path]:
+    """Yield a path below a folder that may end with the first parts of the path."""
+    parts = PurePosixPath(pattern).parts
     folder_parts = folder.absolute().parts
-    for count in range(len(parts) + 1):
-        last_parts = folder_parts[len(folder_parts) - count :]
-        if last_parts == parts[:count]:
-            yield folder.joinpath(*parts[count:])
+    for shared in range(len(parts) + 1):
+        if folder_parts[len(folder_parts) - shared :] == parts[:shared]:
+            yield folder.joinpath(*parts[shared:])
 
 
-def _with_data_folder(*paths: str) -> tuple[str, ...]:
-    """Add the same paths below `data`, the folder of all files in the published repositories."""
+def _places(*paths: str) -> tuple[str, ...]:
+    """Add the folder `data`, which contains the files in the published repositories."""
     return (*paths, *(f"data/{path}" for path in paths))
 
 
 _R2PLUS1D = Pack(
     "legacy:r2plus1d_18",
     VISUAL,
-    _with_data_folder("feats/r2plus1d_18", "r2plus1d_18"),
+    _places("feats/r2plus1d_18", "r2plus1d_18"),
     (SEGMENTS, 512),
     "R(2+1)D-18 trained on Kinetics-400, 8 frames a segment; LLP's published features",
 )
@@ -161,18 +159,18 @@ LAYOUTS: Mapping[str, Layout] = {
             Pack(
                 "legacy:vggish",
                 AUDIO,
-                _with_data_folder("feats/vggish", "vggish"),
+                _places("feats/vggish", "vggish"),
                 (SEGMENTS, 128),
                 "VGGish, one second of sound a segment; LLP's published features",
             ),
             Pack(
                 "legacy:res152",
                 VISUAL,
-                _with_data_folder("feats/res152", "res152"),
+                _places("feats/res152", "res152"),
                 (80, 2048),
                 "ResNet-152 trained on ImageNet, 8 frames a second; LLP's published features",
                 pooling="mean",
-                unpooled_suffix="-frames",
+                whole_suffix="-frames",
             ),
             _R2PLUS1D,
         )
@@ -182,7 +180,7 @@ LAYOUTS: Mapping[str, Layout] = {
             Pack(
                 "legacy:clap",
                 AUDIO,
-                _with_data_folder("CLAP/features"),
+                _places("CLAP/features"),
                 (64, 768),
                 "CLAP HTSAT-tiny 630k-fusion-best, last hidden tokens of the whole "
                 "clip; VALOR's published features",
@@ -191,15 +189,15 @@ LAYOUTS: Mapping[str, Layout] = {
             Pack(
                 "legacy:clip",
                 VISUAL,
-                _with_data_folder("CLIP/features"),
+                _places("CLIP/features"),
                 (SEGMENTS, 768),
                 "CLIP ViT-L/14, one frame a segment, unit length; VALOR's published features",
             ),
             _R2PLUS1D,
         ),
         labels=(
-            LabelPack(AUDIO, _with_data_folder("CLAP/segment_pseudo_labels")),
-            LabelPack(VISUAL, _with_data_folder("CLIP/segment_pseudo_labels")),
+            LabelPack(AUDIO, _places("CLAP/segment_pseudo_labels")),
+            LabelPack(VISUAL, _places("CLIP/segment_pseudo_labels")),
         ),
     ),
     "ave": Layout(  # Tian et al., ECCV 2018, arXiv 1803.08842
@@ -207,21 +205,21 @@ LAYOUTS: Mapping[str, Layout] = {
             Pack(
                 "legacy:ave-vggish",
                 AUDIO,
-                _with_data_folder("audio_feature.h5"),
+                _places("audio_feature.h5"),
                 (SEGMENTS, 128),
                 "VGGish, one second of sound a segment; AVE's published features",
-                background=_with_data_folder("audio_feature_noisy.h5"),
+                background=_places("audio_feature_noisy.h5"),
             ),
             Pack(
                 "legacy:ave-vgg19",
                 VISUAL,
-                _with_data_folder("visual_feature.h5"),
+                _places("visual_feature.h5"),
                 (SEGMENTS, 7, 7, 512),
                 "VGG-19 trained on ImageNet, last pooling layer, mean of 16 "
                 "frames; AVE's published features",
                 pooling="mean",
-                unpooled_suffix="-maps",
-                background=_with_data_folder("visual_feature_noisy.h5"),
+                whole_suffix="-maps",
+                background=_places("visual_feature_noisy.h5"),
             ),
         )
     ),

@@ -1,7 +1,7 @@
-"""Read a `.npy` file of a known shape.
+"""Checked reader of `.npy` files with a known shape.
 
-The file is trusted only after its header and its size agree. The header is read from the first
-bytes of the file alone, so that false values in it cost nothing before they are checked.
+The header is read from the first bytes of the file and checked against the shape and the size of
+the file before anything is allocated.
 """
 
 import io
@@ -13,15 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_file_size
+from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
 
-HEAD_BYTES = 1 << 14  # the header of an ordinary array has 128
-MAX_NUMBER_BYTES = np.dtype(np.float64).itemsize
-HEADER_READERS = {
-    (1, 0): npy.read_array_header_1_0,
-    (2, 0): npy.read_array_header_2_0,
-}
-HEADER_ERRORS = (
+HEAD_BYTES = 1 << 14  # the header of a plain array takes 128
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+MALFORMED = (
     ValueError,
     TypeError,
     SyntaxError,
@@ -32,8 +28,8 @@ HEADER_ERRORS = (
 )
 
 
-def read_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dtype:
-    """Read the type of a file's numbers, and check all but the numbers themselves.
+def stored_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dtype:
+    """Return the number type of a file and check everything except the numbers.
 
     Args:
         path: File of the array.
@@ -41,13 +37,12 @@ def read_dtype(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.dt
         kinds: Accepted kinds of numbers, as in `np.dtype.kind`.
 
     Raises:
-        PackError: The file is not as expected; the message names the difference.
+        PackError: The file is not valid; the error names the file and the expected value.
     """
-    dtype, _, _ = _read_header(path, shape, kinds)
-    return dtype
+    return _header(path, shape, kinds)[0]
 
 
-def read_array(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.ndarray:
+def read(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.ndarray:
     """Read the array of a file.
 
     Args:
@@ -56,9 +51,9 @@ def read_array(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.nd
         kinds: Accepted kinds of numbers, as in `np.dtype.kind`.
 
     Raises:
-        PackError: The file is not as expected; the message names the difference.
+        PackError: The file is not valid.
     """
-    dtype, is_column_order, start = _read_header(path, shape, kinds)
+    dtype, column_order, start = _header(path, shape, kinds)
     size = math.prod(shape) * dtype.itemsize
     with path.open("rb") as file:
         file.seek(start)
@@ -69,20 +64,16 @@ def read_array(path: Path, shape: tuple[int, ...], *, kinds: str = "f") -> np.nd
             file=path,
             fix="import again when no program writes it",
         )
-    values = np.frombuffer(content, dtype)
-    array = values.reshape(shape, order="F" if is_column_order else "C")
+    numbers = np.frombuffer(content, dtype)
+    array = numbers.reshape(shape, order="F" if column_order else "C")
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_header(
+def _header(
     path: Path, shape: tuple[int, ...], kinds: str
 ) -> tuple[np.dtype, bool, int]:
-    """Read and check a header.
-
-    Returns:
-        The type, whether columns come first, and the position of the first number.
-    """
-    size = regular_file_size(path)
+    """Return the number type, whether columns come first, and the offset of the numbers."""
+    size = regular_size(path)
     try:
         with path.open("rb") as file:
             head = io.BytesIO(file.read(HEAD_BYTES))
@@ -92,29 +83,24 @@ def _read_header(
         ) from error
     try:
         with warnings.catch_warnings():
-            # a header by Python 2 causes a warning, but its numbers are as good
-            warnings.simplefilter("ignore")
-            read_header = HEADER_READERS[npy.read_magic(head)]
-            header_shape, is_column_order, dtype = read_header(head)
-    except HEADER_ERRORS as error:
+            warnings.simplefilter("ignore")  # files of Python 2 are as good
+            shape_read, column_order, dtype = HEADERS[npy.read_magic(head)](head)
+    except MALFORMED as error:
         raise PackError("no .npy array", file=path, fix=DOWNLOAD) from error
-    if dtype.kind not in kinds or dtype.itemsize > MAX_NUMBER_BYTES:
+    if dtype.kind not in kinds or dtype.itemsize > np.dtype(np.float64).itemsize:
         kind = "floating point" if kinds == "f" else "whole"
         raise PackError(
             f"numbers of type {dtype}, expected {kind} numbers", file=path, fix=DOWNLOAD
         )
-    if header_shape != shape:
+    if shape_read != shape:
         raise PackError(
-            f"shape {format_shape(header_shape)}, expected {format_shape(shape)}",
+            f"shape {format_shape(shape_read)}, expected {format_shape(shape)}",
             file=path,
             fix=DOWNLOAD,
         )
-    start = head.tell()
-    expected_size = start + math.prod(shape) * dtype.itemsize
-    if size != expected_size:
+    expected = head.tell() + math.prod(shape) * dtype.itemsize
+    if size != expected:
         raise PackError(
-            f"{size} bytes, but its header says {expected_size}",
-            file=path,
-            fix=DOWNLOAD,
+            f"{size} bytes, {expected} by its header", file=path, fix=DOWNLOAD
         )
-    return dtype, is_column_order, start
+    return dtype, column_order, head.tell()

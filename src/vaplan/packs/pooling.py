@@ -1,8 +1,7 @@
-"""Poolings: from the array of a pack to one vector for each segment.
+"""Pooling of a pack's array to one vector a segment: a mean, or all vectors side by side.
 
-A segment with several vectors gets their mean, or all of them in one vector. Every mean is
-linear, as are the first projections of the published networks: the mean before the projection
-equals the mean after it, which those networks compute.
+A mean is linear, and so are the projections in the first layer of the published networks.
+Averaging before the projection therefore equals averaging after it.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,89 +13,79 @@ from jaxtyping import Float
 from torch.nn import functional
 
 FREQUENCY_BINS = 2  # of CLAP's tokens
-TIME_STEPS = 1024  # of VALOR's interpolation
+FINE_STEPS = 1024  # of the time axis that VALOR pools
 
 Array = Float[np.ndarray, "*frame channel"]
 Segments = Float[np.ndarray, "time feature"]
 
 
-def concatenate(array: Array, segments: int) -> Segments:
-    """Join all numbers of a segment: its frames, or the positions of its feature map.
-
-    >>> concatenate(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
-    [[0.0, 2.0], [4.0, 6.0]]
+def side_by_side(array: Array, segments: int) -> Segments:
+    """Concatenate the vectors of a segment: those of its frames or of the regions of a map.
 
     Args:
-        array: Array of one video.
-        segments: Number of segments; it divides the number of frames.
+        array: Array of a video.
+        segments: Number of segments.
+
+    >>> side_by_side(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
+    [[0.0, 2.0], [4.0, 6.0]]
     """
     return array.reshape(segments, -1)
 
 
 def mean(array: Array, segments: int) -> Segments:
-    """Average the frames of a segment as HAN's network does, or the positions of its map.
+    """Average the vectors of a segment, as the network of HAN does.
+
+    Args:
+        array: Array of a video, with equally many vectors for each segment.
+        segments: Number of segments.
+
+    Source: Tian et al., ECCV 2020, arXiv 2007.10558.
 
     >>> mean(np.array([[0.0], [2.0], [4.0], [6.0]]), 2).tolist()
     [[1.0], [5.0]]
-
-    Args:
-        array: Array of one video.
-        segments: Number of segments; it divides the number of frames.
-
-    Source: Tian et al., ECCV 2020, arXiv 2007.10558.
     """
-    channels = array.shape[-1]
-    vectors = array.reshape(segments, -1, channels)
-    pooled: np.ndarray = vectors.mean(axis=1, dtype=_sum_dtype(array))
+    vectors = array.reshape(segments, -1, array.shape[-1])
+    pooled: np.ndarray = vectors.mean(axis=1, dtype=_wide(array))
     return pooled
 
 
 def mean_of_tokens(
     tokens: Float[np.ndarray, "frame feature"], segments: int
 ) -> Segments:
-    """Average CLAP's tokens over segments as VALOR's network does.
+    """Average CLAP's tokens over segments, as the network of VALOR does.
 
     The map of tokens is interpolated in time (bicubic), averaged over frequency, and averaged
-    over each segment's share of the time axis.
+    over the time of each segment.
 
     Args:
-        tokens: Tokens of one video, by frequency bin and then by time.
+        tokens: Tokens of a video, one frequency bin after the other, each in time order.
         segments: Number of segments.
 
     Source: Lai et al., NeurIPS 2023, arXiv 2305.17343.
     """
-    weights = _token_weights(len(tokens), segments)
-    pooled: np.ndarray = weights @ tokens
-    return pooled.astype(_sum_dtype(tokens))
+    pooled: np.ndarray = _token_weights(len(tokens), segments) @ tokens
+    return pooled.astype(_wide(tokens))
 
 
 @cache
 def _token_weights(tokens: int, segments: int) -> Float[np.ndarray, "time frame"]:
-    """Compute the weight of each token in each segment.
-
-    The weights of a token are the pooled map that is one at this token and zero elsewhere.
-    """
-    unit_vectors = torch.eye(tokens, dtype=torch.float64)
-    unit_maps = unit_vectors.reshape(tokens, FREQUENCY_BINS, -1)
-    fine_maps = functional.interpolate(
-        unit_maps[None],
-        (FREQUENCY_BINS, TIME_STEPS),
-        mode="bicubic",
-        align_corners=False,
+    """Compute the weight of each token in each segment, from maps that are 1 at one token."""
+    units = torch.eye(tokens, dtype=torch.float64).reshape(tokens, FREQUENCY_BINS, -1)
+    fine = functional.interpolate(
+        units[None], (FREQUENCY_BINS, FINE_STEPS), mode="bicubic", align_corners=False
     )
-    time_lines = fine_maps.mean(dim=2)
-    segment_means = functional.adaptive_avg_pool1d(time_lines, segments)
-    weights: np.ndarray = segment_means[0].T.numpy()
+    pooled = functional.adaptive_avg_pool1d(fine.mean(dim=2), segments)
+    weights: np.ndarray = pooled[0].T.numpy()
     return weights
 
 
-def _sum_dtype(array: np.ndarray) -> np.dtype:
-    """Return at least single precision; half precision is too coarse for sums."""
+def _wide(array: np.ndarray) -> np.dtype:
+    """Return a number type for sums; half precision is too coarse."""
     return np.result_type(array, np.float32)
 
 
 POOLINGS: Mapping[str, Callable[[np.ndarray, int], Segments]] = {
-    "side by side": concatenate,
+    "side by side": side_by_side,
     "mean": mean,
     "mean of tokens": mean_of_tokens,
 }

@@ -1,4 +1,4 @@
-"""What a data set holds, what is odd in it, and which media files are missing or cannot be read."""
+"""`vaplan data check`: the content of a data set, its issues, and its missing media files."""
 
 import csv
 import io
@@ -20,48 +20,55 @@ from vaplan.annotations.issues import find_issues
 from vaplan.annotations.media_files import MediaFolder
 from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import last_segment
-from vaplan.media import glance, time_limit
+from vaplan.media import check_decodable, time_limit
 from vaplan.modalities import AUDIO, VISUAL, audio_visual
 from vaplan.reading import csv_text
 from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import write_text
 
-GONE = ("missing media", "unreadable media")
+MEDIA_ISSUES = ("missing media", "unreadable media")
 MANIFEST = ("video", "split", "kind", "reason")
 
 
 @dataclass(frozen=True)
 class Check:
-    """What `check` found."""
+    """Result of `check`.
+
+    Attributes:
+        sheet: Rows of the data set.
+        data: Annotations of the data set.
+        issues: Issues of the rows and of the media files.
+        has_media: Whether media files were checked.
+    """
 
     sheet: AnnotationRows
     data: Annotations
     issues: tuple[Issue, ...]
-    looked: bool  # whether media files were looked at
+    has_media: bool
 
-    def gone(self) -> list[Issue]:
-        """The videos without a media file that can be opened."""
-        return [issue for issue in self.issues if issue.kind in GONE]
+    def media_issues(self) -> list[Issue]:
+        """List the videos whose media file is missing or cannot be decoded."""
+        return [issue for issue in self.issues if issue.kind in MEDIA_ISSUES]
 
     def summary(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        gone = Counter(issue.kind for issue in self.gone())
-        counted = {
-            "found": len(self.data.videos) - sum(gone.values()),
-            **{kind.split()[0]: gone[kind] for kind in GONE},
-        }
+        """Return the result as JSON values."""
+        counts = Counter(issue.kind for issue in self.media_issues())
+        media = {"found": len(self.data.videos) - sum(counts.values())}
+        for kind in MEDIA_ISSUES:
+            media[kind.split()[0]] = counts[kind]
+        lines = _count_lines(self.sheet)
         return {
             "annotations": self.sheet.version,
-            "files": {
-                path.name: rows for path, rows in _rows_by_file(self.sheet).items()
-            },
+            "files": {path.name: count for path, count in lines.items()},
+            "columns": dict(self.sheet.columns),
             "videos": len(self.data.videos),
             "classes": len(self.data.taxonomy),
             "splits": {
-                split: about_split(data) for split, data in self.data.by_split().items()
+                split: describe_split(data)
+                for split, data in self.data.by_split().items()
             },
-            "issues": by_kind(self.issues),
-            "media": counted if self.looked else None,
+            "issues": group_by_kind(self.issues),
+            "media": media if self.has_media else None,
         }
 
 
@@ -85,30 +92,30 @@ def check(
         progress: Called after every file.
     """
     sheet = read_source(data, annotations=annotations)
-    read = merge_rows(sheet)
+    videos = merge_rows(sheet)
     issues = find_issues(sheet)
     if media is not None:
-        folder = MediaFolder(media, table=read.source, allow_outside=allow_outside)
-        issues += tuple(check_media(read, folder, workers=workers, progress=progress))
-    return Check(sheet, read, issues, media is not None)
+        folder = MediaFolder(media, table=videos.source, allow_outside=allow_outside)
+        issues += tuple(check_media(videos, folder, workers=workers, progress=progress))
+    return Check(sheet, videos, issues, media is not None)
 
 
-def about_split(data: Annotations) -> dict[str, Any]:
-    """Counts of one split: videos, tags, and, where there are dense labels, events; by class and
-    modality."""
+def describe_split(data: Annotations) -> dict[str, Any]:
+    """Count the videos, tags and events of a split, by class and modality.
+
+    Args:
+        data: Videos of the split.
+    """
     tags = Counter(tag for video in data.videos for tag in video.tags)
-    events = Counter(
-        (event.class_name, event.modality)
-        for video_events in data.events.values()
-        for event in video_events
-    )
+    events = Counter[tuple[str, str]]()
+    for of_video in data.events.values():
+        events.update((event.class_name, event.modality) for event in of_video)
+    tag_counts = Counter(str(len(video.tags)) for video in data.videos)
     return {
         "videos": len(data.videos),
         "densely labelled": len(data.events),
-        "videos by number of tags": dict(
-            sorted(Counter(str(len(video.tags)) for video in data.videos).items())
-        ),
-        "without an event": without_event(data),
+        "videos by number of tags": dict(sorted(tag_counts.items())),
+        "without an event": count_without_event(data),
         "per_class": {
             name: {
                 "videos": tags[name],
@@ -120,8 +127,15 @@ def about_split(data: Annotations) -> dict[str, Any]:
     }
 
 
-def without_event(data: Annotations) -> dict[str, int] | None:
-    """How many of the densely labelled videos hold nothing in a modality."""
+def count_without_event(data: Annotations) -> dict[str, int] | None:
+    """Count the densely labelled videos without an event, by modality.
+
+    Args:
+        data: Videos.
+
+    Returns:
+        Counts for audio, visual, audio-visual and all; None without densely labelled videos.
+    """
     ids = data.labelled_ids()
     if not ids:
         return None
@@ -134,10 +148,12 @@ def without_event(data: Annotations) -> dict[str, int] | None:
         "visual": grid[:, :, VISUAL],
         "audio_visual": audio_visual(grid),
     }
-    empty = {
-        kind: int((~cells.any(axis=(1, 2))).sum()) for kind, cells in kinds.items()
-    }
-    return {**empty, "any": int((~grid.any(axis=(1, 2, 3))).sum())}
+    counts = dict[str, int]()
+    for kind, cells in kinds.items():
+        is_empty = ~cells.any(axis=(1, 2))
+        counts[kind] = int(is_empty.sum())
+    is_empty = ~grid.any(axis=(1, 2, 3))
+    return {**counts, "any": int(is_empty.sum())}
 
 
 def check_media(
@@ -160,41 +176,52 @@ def check_media(
         try:
             videos_of.setdefault(folder.find(video), []).append(video)
         except MediaError as error:
-            yield _gone(GONE[0], error.what, video, data)
+            yield _make_issue(MEDIA_ISSUES[0], error.what, video, data)
     results = run_supervised(
-        glance, list(videos_of), workers=workers, seconds=time_limit
+        check_decodable, list(videos_of), workers=workers, seconds=time_limit
     )
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:
             progress(done, len(videos_of), "")
         if reason:
-            yield from (
-                _gone(GONE[1], reason, video, data) for video in videos_of[path]
-            )
+            for video in videos_of[path]:
+                yield _make_issue(MEDIA_ISSUES[1], reason, video, data)
 
 
-def _gone(kind: str, reason: str, video: Video, data: Annotations) -> Issue:
+def _make_issue(kind: str, reason: str, video: Video, data: Annotations) -> Issue:
     return Issue(kind, reason, video.video, data.files[0], video.line)
 
 
 def write_manifest(path: Path, check: Check) -> Path:
-    """List the videos without media, for `evaluate --without` and for whoever looks for them."""
+    """Write a CSV of the videos without media, for `evaluate --without`.
+
+    Args:
+        path: File to write.
+        check: Result of `check`.
+    """
     splits = {video.video: video.split for video in check.data.videos}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(MANIFEST)
-    writer.writerows((f.video, splits[f.video], f.kind, f.what) for f in check.gone())
+    for issue in check.media_issues():
+        writer.writerow((issue.video, splits[issue.video], issue.kind, issue.what))
     return write_text(path, text.getvalue())
 
 
 def read_manifest(path: Path) -> tuple[str, ...]:
-    """The videos that a CSV with a column `video` names."""
+    """Read the ids in the column `video` of a CSV.
+
+    Args:
+        path: CSV file.
+
+    Raises:
+        AnnotationError: The file has no such column.
+    """
     header, lines = csv_text(path)
     if MANIFEST[0] not in header:
-        what = f"column {MANIFEST[0]!r} is missing; found: {', '.join(header)}"
         raise AnnotationError(
-            what,
+            f"column {MANIFEST[0]!r} is missing; columns: {', '.join(header)}",
             file=path,
             line=1,
             fix="give the missing.csv of `vaplan data check --media`",
@@ -203,8 +230,12 @@ def read_manifest(path: Path) -> tuple[str, ...]:
     return tuple(values[column] for _, values in lines if len(values) > column)
 
 
-def by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
-    """The issues, grouped."""
+def group_by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
+    """Return the issues of each kind as JSON values.
+
+    Args:
+        issues: Issues of a data set.
+    """
     kinds = dict[str, list[dict[str, Any]]]()
     for issue in issues:
         document = asdict(issue) | {"file": str(issue.file)}
@@ -212,14 +243,9 @@ def by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
     return kinds
 
 
-def _rows_by_file(sheet: AnnotationRows) -> dict[Path, int]:
-    """How many lines of each file hold something."""
-    lines = {(row.file, row.line) for row in sheet.rows}
-    return dict(
-        Counter(
-            file
-            for file, _ in sorted(
-                lines, key=lambda at: (sheet.files.index(at[0]), at[1])
-            )
-        )
-    )
+def _count_lines(sheet: AnnotationRows) -> dict[Path, int]:
+    """Count the lines with content in each file; in JSON, the rows."""
+    lines = {(row.file, row.line) for row in sheet.rows if row.line}
+    counts = Counter(file for file, _ in lines)
+    counts.update(row.file for row in sheet.rows if not row.line)
+    return {file: counts[file] for file in sheet.files if file in counts}

@@ -1,6 +1,9 @@
-"""Media files to feature vectors: every file is decoded once and encoded by every encoder that
-lacks it."""
+"""`vaplan features`: encode media files and write their features into a store.
 
+Each file is decoded once and encoded by every encoder whose features it lacks.
+"""
+
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,11 +19,12 @@ from vaplan.annotations import Annotations
 from vaplan.annotations.media_files import NO_FILE, MediaFolder
 from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
-from vaplan.encoders import EncodedVideo, Encoder
-from vaplan.encoders.compute import AUTO_COMPUTE, Compute
+from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import MediaError, StoreError
-from vaplan.media import CENTRE, Cut, time_limit
-from vaplan.store import Entry, Store, Writer, find_stores
+from vaplan.media import CENTRE, Sampling, time_limit
+from vaplan.store import Entry, Store, Writer
+from vaplan.store import stores as open_stores
 from vaplan.workers import Engine, Failed, Progress, run_supervised
 from vaplan.workers.processes import run_in_order
 from vaplan.writing import delay_interruptions
@@ -28,12 +32,21 @@ from vaplan.writing import delay_interruptions
 Pair = tuple[int, str]  # modality and encoder name
 Entries = dict[Pair, Entry]
 
-SHARD = 64  # videos written together; what an interruption can cost
+SHARD = (
+    64  # videos in a shard; an interruption loses none of them, a kill at most these
+)
+SHARD_SECONDS = 30.0  # a shard is written after this time, even with fewer videos
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to the videos of a data set; `failed` holds ids and one-line reasons."""
+    """Numbers of videos by result.
+
+    Attributes:
+        done: Number of videos that were encoded now.
+        already: Number of videos that were encoded before.
+        failed: Ids of the videos that failed, with one-line reasons.
+    """
 
     done: int
     already: int
@@ -42,7 +55,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """One file to decode, and the encoders to run on it."""
+    """A file to decode and the encoders to run on it.
+
+    Attributes:
+        video: Id of the video.
+        path: Media file.
+        encoders: Modality and name of each encoder.
+    """
 
     video: str
     path: Path
@@ -60,63 +79,72 @@ def features(
     limit: int | None = None,
     progress: Progress | None = None,
     engine: Engine = run_in_order,
-    compute: Compute = AUTO_COMPUTE,
+    compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     allow_outside: bool = False,
     timeout: float | None = None,
 ) -> Outcome:
-    """Bring the store up to date with the data set; what is there already is not touched.
+    """Encode the videos of a data set that the store lacks.
 
     Args:
+        data: Videos.
+        media: Folder of the media files.
+        store: Feature store; it is created if it does not exist.
         encoders: Names of the encoders per modality, in modality order.
-        retry: Try those again whose recorded failure contains this text; files that were not
-            there are looked for again in any case.
-        limit: Decode at most so many files now.
-        engine: What runs the workers.
-        compute: Where and how exactly the encoders run; what is left open is as it was when a
-            store was begun.
-        sampling: When pictures are taken; see `media.Cut`.
+        workers: Number of worker processes.
+        retry: Try videos again whose recorded failure contains this text. Files that did not
+            exist are always looked for again.
+        limit: Largest number of files to decode now.
+        progress: Called after every video.
+        engine: Runs the workers.
+        compute: Device and precision of the encoders. A value that is not given is the one
+            that the store was started with.
+        sampling: Rule of the sampling times of frames; see `media.Sampling`.
         allow_outside: Accept paths of videos that lead out of the media folder.
         timeout: Seconds that one file may take; by default ten minutes and one second per
             MB.
+
+    Returns:
+        Numbers of videos by result, and the failures.
+
+    Raises:
+        StoreError: The store was started with another encoder or sampling.
+        UsageError: The sampling rule is unknown.
     """
-    Cut(sampling=sampling)  # refuses a name that does not exist
+    Sampling(rule=sampling)  # raises if the rule is unknown
     pairs = [
-        (modality, name) for modality, group in enumerate(encoders) for name in group
+        (modality, name) for modality, names in enumerate(encoders) for name in names
     ]
-    store_folder = Path(store)
     folder = MediaFolder(Path(media), table=data.source, allow_outside=allow_outside)
-    stores = {
-        pair: _create(
-            store_folder, pair, planned=data.ids, compute=compute, sampling=sampling
+    stores = dict[Pair, Store]()
+    computes = dict[Pair, Compute]()
+    for pair in pairs:
+        stores[pair] = _create_store(
+            Path(store), pair, planned=data.ids, compute=compute, sampling=sampling
         )
-        for pair in pairs
-    }
-    computes = {
-        pair: compute.with_defaults(Compute.from_provenance(open_store.card.provenance))
-        for pair, open_store in stores.items()
-    }
-    with (
-        ExitStack() as stack
-    ):  # another job on this store has to wait until this one ends
+        started_with = Compute.of(stores[pair].card.provenance)
+        computes[pair] = compute.with_defaults(started_with)
+    with ExitStack() as stack:  # another job on this store waits until this one ends
         writers = {
-            pair: stack.enter_context(store.open_writer())
-            for pair, store in stores.items()
+            pair: stack.enter_context(pair_store.writing())
+            for pair, pair_store in stores.items()
         }
-        jobs, unfound = _plan(data, folder, stores, retry=retry)
-        already, jobs = len(data.ids) - len(jobs) - len(unfound), jobs[:limit]
-        total = len(jobs) + len(unfound)
-        work = partial(encode, sampling=sampling)
+        jobs, not_found = _plan(data, folder, stores, retry=retry)
+        already = len(data.ids) - len(jobs) - len(not_found)
+        jobs = jobs[:limit]
+        total = len(jobs) + len(not_found)
         results = run_supervised(
-            work,
+            partial(encode, sampling=sampling),
             jobs,
             workers=workers,
-            prepare=_prepare,
+            prepare=_load_encoders,
             arguments=[computes],
             seconds=timeout or _time_limit,
             engine=engine,
         )
-        failed = _fill(writers, chain(unfound, results), total=total, progress=progress)
+        failed = _write_results(
+            writers, chain(not_found, results), total=total, progress=progress
+        )
     return Outcome(total - len(failed), already, tuple(failed))
 
 
@@ -124,38 +152,40 @@ def _time_limit(job: Job) -> float:
     return time_limit(job.path)
 
 
-def _create(
+def _create_store(
     root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str
 ) -> Store:
-    """Make or find a store; one that is there says by its provenance what is left open of
-    `compute`."""
-    name = encoder_models.store_name(pair[1], pair[0])
-    if begun := find_stores(root).get(name):
-        _refuse_other_sampling(begun, sampling)
-        was = Compute.from_provenance(begun.card.provenance)
-        compute = compute.with_defaults(was)
-        if compute.provenance != was.provenance:
-            options = f"--device {was.device} --precision {was.precision}"
-            what = f"store of another encoder: {name} was begun with {options}"
-            raise StoreError(
-                what,
-                file=begun.folder,
-                fix="leave the two options out, or give another --store",
+    """Create the store of an encoder, or open it and compare its provenance."""
+    modality, encoder_name = pair
+    name = encoder_models.store_name(encoder_name, modality)
+    if store := open_stores(root).get(name):
+        _check_sampling(store, sampling)
+        started_with = Compute.of(store.card.provenance)
+        compute = compute.with_defaults(started_with)
+        if compute.provenance != started_with.provenance:
+            options = (
+                f"--device {started_with.device} --precision {started_with.precision}"
             )
-    encoder = encoder_models.load(pair[1], pair[0], compute=compute)
+            raise StoreError(
+                f"store of another encoder: {name} was started with {options}",
+                file=store.folder,
+                fix="omit the two options, or give another --store",
+            )
+    encoder = encoder_models.load(encoder_name, modality, compute=compute)
     provenance = {**encoder.provenance, "dimension": encoder.dimension}
-    provenance |= {} if sampling == CENTRE else {"sampling": sampling}
+    if sampling != CENTRE:
+        provenance["sampling"] = sampling
     return Store.create(root, name, provenance, planned=planned)
 
 
-def _refuse_other_sampling(begun: Store, sampling: str) -> None:
-    was = begun.card.provenance.get("sampling", CENTRE)
-    if was != sampling:
-        what = f"store of another sampling: {begun.card.encoder} was begun with --sampling {was}, not {sampling}"
+def _check_sampling(store: Store, sampling: str) -> None:
+    started_with = store.card.provenance.get("sampling", CENTRE)
+    if started_with != sampling:
         raise StoreError(
-            what,
-            file=begun.folder,
-            fix=f"say --sampling {was}, or give another --store",
+            f"store of another sampling: {store.card.encoder} was started with --sampling "
+            f"{started_with}, not {sampling}",
+            file=store.folder,
+            fix=f"use --sampling {started_with}, or give another --store",
         )
 
 
@@ -166,79 +196,92 @@ def _plan(
     *,
     retry: str | None,
 ) -> tuple[list[Job], list[tuple[Job, Failed]]]:
-    """What to decode, and what cannot be found, which is recorded once."""
-    new = {pair: set(store.list_missing(data.ids)) for pair, store in stores.items()}
-    again = [text for text in (retry, NO_FILE) if text is not None]
-    lacking = {
-        pair: new[pair].union(
-            *(store.list_missing(data.ids, retry=text) for text in again)
-        )
-        for pair, store in stores.items()
-    }
-    jobs, unfound = list[Job](), list[tuple[Job, Failed]]()
+    """Return the files to decode, and the videos whose file does not exist.
+
+    A file that does not exist is recorded once.
+    """
+    retried_reasons = [text for text in (retry, NO_FILE) if text is not None]
+    not_tried = dict[Pair, set[str]]()
+    due = dict[Pair, set[str]]()
+    for pair, store in stores.items():
+        not_tried[pair] = set(store.lacking(data.ids))
+        again = [store.lacking(data.ids, retry=text) for text in retried_reasons]
+        due[pair] = not_tried[pair].union(*again)
+    jobs = list[Job]()
+    not_found = list[tuple[Job, Failed]]()
     for video in data.videos:
-        if not any(video.video in ids for ids in lacking.values()):
+        pairs = _pairs(due, video.video)
+        if not pairs:
             continue
         try:
-            jobs.append(
-                Job(video.video, folder.find(video), _pairs(lacking, video.video))
-            )
+            jobs.append(Job(video.video, folder.find(video), pairs))
         except MediaError as error:
-            unfound.append(
-                (Job(video.video, Path(), _pairs(new, video.video)), Failed(str(error)))
-            )
-    return jobs, unfound
+            job = Job(video.video, Path(), _pairs(not_tried, video.video))
+            not_found.append((job, Failed(str(error))))
+    return jobs, not_found
 
 
-def _pairs(missing: dict[Pair, set[str]], video: str) -> tuple[Pair, ...]:
-    return tuple(pair for pair, videos in missing.items() if video in videos)
+def _pairs(videos_of: dict[Pair, set[str]], video: str) -> tuple[Pair, ...]:
+    return tuple(pair for pair, videos in videos_of.items() if video in videos)
 
 
-def _fill(
+def _write_results(
     writers: dict[Pair, Writer],
     results: Iterator[tuple[Job, Entries | Failed]],
     *,
     total: int,
     progress: Progress | None,
 ) -> list[tuple[str, str]]:
-    """Write what comes, shard by shard; return the videos that failed, with the reasons."""
-    waiting, failed = _Waiting(writers), list[tuple[str, str]]()
+    """Write results shard by shard; return the videos that failed, with the reasons."""
+    buffer = _ShardBuffer(writers)
+    failed = list[tuple[str, str]]()
     try:
         for done, (job, result) in enumerate(results, start=1):
-            reason = result.reason if isinstance(result, Failed) else ""
-            waiting.add(
-                _all_failed(job, reason) if isinstance(result, Failed) else result
-            )
-            if reason:
+            reason = ""
+            if isinstance(result, Failed):
+                reason = result.reason
                 failed.append((job.video, reason))
+                result = _failed_entries(job, reason)
+            buffer.add(result)
             if progress:
                 progress(done, total, reason)
-    finally:  # an interruption keeps what is finished
-        waiting.write()
+    finally:  # an interruption loses no finished video
+        buffer.write()
     return failed
 
 
-def _all_failed(job: Job, reason: str) -> Entries:
-    nothing = np.zeros(0, dtype=bool)
+def _failed_entries(job: Job, reason: str) -> Entries:
+    mask = np.zeros(0, dtype=bool)
     return {
-        pair: Entry(job.video, None, nothing, "failed", reason) for pair in job.encoders
+        pair: Entry(job.video, None, mask, "failed", reason) for pair in job.encoders
     }
 
 
 @dataclass
-class _Waiting:
-    """Videos that wait until there are enough for a shard."""
+class _ShardBuffer:
+    """Encoded videos that are not in a shard yet.
+
+    Attributes:
+        writers: Writer of each encoder's features.
+        videos: Entries of each video.
+        started: Time of the first of these videos, in seconds of the monotonic clock.
+    """
 
     writers: dict[Pair, Writer]
     videos: list[Entries] = field(default_factory=list)
+    started: float = 0.0
 
     def add(self, entries: Entries) -> None:
+        """Add a video; write a shard if it is full or old enough."""
+        now = time.monotonic()
+        if not self.videos:
+            self.started = now
         self.videos.append(entries)
-        if len(self.videos) >= SHARD:
+        if len(self.videos) >= SHARD or now - self.started >= SHARD_SECONDS:
             self.write()
 
     def write(self) -> None:
-        """Write the videos; those that cannot be written once are not tried again."""
+        """Write the videos. Videos that cannot be written are not tried again."""
         with delay_interruptions():
             videos = self.videos
             self.videos = []
@@ -248,37 +291,47 @@ class _Waiting:
                     writer.add(rows)
 
 
-_LOADED: dict[Pair, Encoder] = {}  # a worker's encoders
+_ENCODERS: dict[Pair, Encoder] = {}  # of this worker process
 
 
-def _prepare(computes: dict[Pair, Compute]) -> None:
+def _load_encoders(computes: dict[Pair, Compute]) -> None:
+    """Load the encoders of a worker process."""
     torch.set_num_threads(1)
-    _LOADED.update(
-        {
-            pair: encoder_models.load(pair[1], pair[0], compute=compute)
-            for pair, compute in computes.items()
-        }
-    )
+    for pair, compute in computes.items():
+        modality, name = pair
+        _ENCODERS[pair] = encoder_models.load(name, modality, compute=compute)
 
 
 def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
-    """Decode one file and encode it with the worker's encoders."""
-    encoded = encoder_models.encode(
-        job.path, [_LOADED[pair] for pair in job.encoders], sampling=sampling
-    )
+    """Decode a file and encode it with the encoders of this worker process.
+
+    Args:
+        job: File and encoders.
+        sampling: Rule of the sampling times of frames.
+
+    Raises:
+        MediaError: The file cannot be decoded.
+    """
+    models = [_ENCODERS[pair] for pair in job.encoders]
+    encoded = encoder_models.encode(job.path, models, sampling=sampling)
     return {
-        pair: entry(job.video, encoded, number, pair[0])
+        pair: make_entry(job.video, encoded, number, pair[0])
         for number, pair in enumerate(job.encoders)
     }
 
 
-def entry(video: str, encoded: EncodedVideo, number: int, modality: int) -> Entry:
-    """One video's row in the store of the encoder of this number; a modality that the file lacks
-    is absent."""
+def make_entry(video: str, encoded: Encoded, number: int, modality: int) -> Entry:
+    """Make the store entry of a video; it is `absent` if the file lacks the modality.
+
+    Args:
+        video: Id of the video.
+        encoded: Features of all encoders.
+        number: Index of the encoder.
+        modality: Modality of the encoder.
+    """
     mask = encoded.mask[:, modality]
     if not mask.any():
-        kind = "sound" if modality == AUDIO else "picture"
-        return Entry(
-            video, None, mask, "absent", f"the file has no {kind}", encoded.warnings
-        )
+        track = "audio" if modality == AUDIO else "video"
+        reason = f"the file has no {track}"
+        return Entry(video, None, mask, "absent", reason, encoded.warnings)
     return Entry(video, encoded.vectors[number], mask, "ok", "", encoded.warnings)

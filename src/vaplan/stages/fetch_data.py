@@ -1,8 +1,7 @@
-"""Download the official annotation files, at the commits and with the contents that this page
-names.
+"""`vaplan data fetch`: download the official annotation files of a data set.
 
-Nothing is put in place before its content was checked, and no file that is there already is
-written over.
+The commits and hashes of the files are fixed here. A file is written after its content was
+checked, and an existing file is never replaced.
 """
 
 import hashlib
@@ -25,63 +24,70 @@ from vaplan.writing import write_bytes
 
 PUBLIC = "https://raw.githubusercontent.com"
 PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
-PATIENCE = 20.0  # seconds of silence
-LONGEST = 120.0  # seconds for one file
+READ_TIMEOUT = 20.0  # seconds without any data
+FILE_TIMEOUT = 120.0  # seconds for one file
 MAX_BYTES = 4 * 1024 * 1024
-PIECE = 64 * 1024
-BUSY = (
-    408,
-    429,
-)  # answers of a server that may say otherwise a moment later, besides 500 and above
+CHUNK_BYTES = 64 * 1024
+BUSY = (408, 429)  # status codes that are worth another attempt, besides 500 and above
 ORDER = "order"  # the only array of AVE's split files
 
 
 @dataclass(frozen=True)
 class Source:
-    """One official file, at a commit of a GitHub repository.
+    """One official file at a commit of a GitHub repository.
 
-    `sha256` is that of the bytes; of an HDF5 file, whose bytes depend on the library that wrote
-    it, it is that of its numbers as lines of text. `beside` is added to the folder's name for
-    files that must not mix with the others.
+    Attributes:
+        name: Name of the file.
+        repository: Owner and name of the repository.
+        commit: Commit of the file.
+        sha256: Hash of the bytes. For an HDF5 file, whose bytes depend on the library that
+            wrote it, it is the hash of its numbers as lines of text.
+        folder_suffix: Added to the folder's name for files that must not mix with the others.
     """
 
     name: str
     repository: str
     commit: str
     sha256: str
-    beside: str = ""
+    folder_suffix: str = ""
 
     @property
     def page(self) -> str:
-        """Where a person can look at the file and get it by hand."""
+        """Return the web page of the file, for a download by hand."""
         return f"https://github.com/{self.repository}/tree/{self.commit}/data"
 
     def address(self, base: str) -> str:
-        """Where a program gets it."""
+        """Return the address of the file.
+
+        Args:
+            base: Address of the server, or of a mirror with the same paths.
+        """
         return f"{base.rstrip('/')}/{self.repository}/{self.commit}/data/{self.name}"
 
     def fingerprint(self, data: bytes) -> str:
-        """The sha256 of these bytes, or of their numbers, to compare with that of the official
-        file."""
-        return hashlib.sha256(
-            _numbers(data) if self.name.endswith(".h5") else data
-        ).hexdigest()
+        """Return the hash of a file's content, to compare with `sha256`.
+
+        Args:
+            data: Content of the file.
+        """
+        content = _order_as_text(data) if self.name.endswith(".h5") else data
+        return hashlib.sha256(content).hexdigest()
 
     def within(self, folder: Path) -> Path:
-        """Its place for a data set that is kept in this folder."""
+        """Return the path of the file for a data set in a folder.
+
+        Args:
+            folder: Folder of the data set.
+        """
+        if not self.folder_suffix:
+            return folder / self.name
         absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - links stay, `.` and `..` get a name
-        return (
-            absolute.parent / f"{absolute.name}{self.beside}" / self.name
-            if self.beside
-            else folder / self.name
-        )
+        return absolute.parent / f"{absolute.name}{self.folder_suffix}" / self.name
 
 
 FULL_LIST = "YapengTian/AVVP-ECCV20", "37a09e1f6486aa5b22550fb2096df0d3c20d7386"
-CORRECTED = (
-    "YapengTian/AVVP-ECCV20",
-    "fde5611",
-)  # 2024-04-16, the corrected audio annotations
+# 2024-04-16, the corrected audio annotations
+CORRECTED = "YapengTian/AVVP-ECCV20", "fde5611"
 FIRST = "YapengTian/AVVP-ECCV20", "0b28c1a7eafbd952d8ed5aac67a722fb09306ae4"
 EVENTS = "YapengTian/AVE-ECCV18", "607f15965eb1141c2fd48bbe461f1703cc426c45"
 SPLITS = "YapengTian/AVE-ECCV18", "a331390ab3e834fbc2d5477ffc57d6d75dbd463b"
@@ -122,7 +128,7 @@ SOURCES: Mapping[str, tuple[Source, ...]] = {
             "AVVP_eval_audio.csv",
             *FIRST,
             "249122f65501d8d611c0027a48643798fe622bedee60f7e6224b5a8e3c02f886",
-            beside="-legacy",
+            folder_suffix="-legacy",
         ),
     ),
     "ave": (
@@ -159,16 +165,23 @@ def fetch(
     pauses: Sequence[float] = PAUSES,
     progress: Progress | None = None,
 ) -> tuple[Path, ...]:
-    """Bring the official annotation files of a data set into `folder`; what is there already is
-    not fetched again.
+    """Download the official annotation files of a data set that do not exist yet.
 
     Args:
-        base: A mirror with the paths of raw.githubusercontent.com; only a mirror may be without
-            https.
-        pauses: Seconds to wait before each further attempt after a fault that may pass.
+        name: Name of the data set, one of `sources`.
+        folder: Folder of the files.
+        base: Address of the server, or of a mirror with the same paths.
+        sources: Official files by data set.
+        pauses: Seconds to wait before each further attempt after a transient fault.
+        progress: Called after every file.
 
     Returns:
         The files of the data set, in the order of `sources`.
+
+    Raises:
+        UsageError: The data set is unknown, or another file has the name of an official one.
+        MachineError: A download failed, or its content is not the official one.
+        MissingExtra: The data set needs `h5py`.
     """
     if name not in sources:
         raise UsageError(unknown("public data set", name, sources))
@@ -177,20 +190,15 @@ def fetch(
     if any(source.name.endswith(".h5") for source in sources[name]):
         _require_h5py()
     source_of = {source.within(folder): source for source in sources[name]}
-    missing = {
-        path: source
+    missing = [
+        (path, source)
         for path, source in source_of.items()
-        if not _is_there(path, source)
-    }
+        if not _is_present(path, source)
+    ]
     present = len(source_of) - len(missing)
-    for done, path in enumerate(missing):
-        _bring(
-            path,
-            missing[path],
-            base=base,
-            pauses=pauses,
-            by_hand=_by_hand(list(missing.items())[done:]),
-        )
+    for done, (path, source) in enumerate(missing):
+        advice = _advise_download_by_hand(missing[done:])
+        _fetch_file(path, source, base=base, pauses=pauses, advice=advice)
         if progress:
             progress(present + done + 1, len(source_of), "")
     return tuple(source_of)
@@ -205,11 +213,11 @@ def _require_h5py() -> None:
         ) from error
 
 
-def _is_there(path: Path, source: Source) -> bool:
+def _is_present(path: Path, source: Source) -> bool:
     if not os.path.lexists(path):
         return False
     try:
-        official = (
+        is_official = (
             path.is_file()
             and path.stat().st_size <= MAX_BYTES
             and source.fingerprint(path.read_bytes()) == source.sha256
@@ -218,15 +226,18 @@ def _is_there(path: Path, source: Source) -> bool:
         raise MachineError(
             f"cannot read: {error.strerror}", file=path, fix="check its permissions"
         ) from error
-    if not official:
-        what = f"there is another file than the official {source.name}"
-        raise UsageError(what, file=path, fix="move it away, or give another folder")
+    if not is_official:
+        raise UsageError(
+            f"it is not the official {source.name}",
+            file=path,
+            fix="move it away, or give another folder",
+        )
     return True
 
 
-def _by_hand(missing: Sequence[tuple[Path, Source]]) -> str:
-    """What a person can do instead."""
-    steps = []
+def _advise_download_by_hand(missing: Sequence[tuple[Path, Source]]) -> str:
+    """Describe how to download the missing files by hand."""
+    steps = list[str]()
     for (page, folder), group in groupby(
         missing, key=lambda item: (item[1].page, item[0].parent)
     ):
@@ -235,94 +246,94 @@ def _by_hand(missing: Sequence[tuple[Path, Source]]) -> str:
     return "try again, or by hand: " + "; ".join(steps)
 
 
-def _bring(
-    path: Path, source: Source, *, base: str, pauses: Sequence[float], by_hand: str
+def _fetch_file(
+    path: Path, source: Source, *, base: str, pauses: Sequence[float], advice: str
 ) -> None:
-    """Download, check, and only then put in place."""
+    """Download a file, check its content and write it."""
     address = source.address(base)
     try:
         data = _download(address, pauses)
     except MachineError as error:
-        raise MachineError(error.what, file=address, fix=by_hand) from error
+        raise MachineError(error.what, file=address, fix=advice) from error
     fingerprint = source.fingerprint(data)
     if fingerprint != source.sha256:
-        what = (
+        raise MachineError(
             f"not the official {source.name}: its sha256 is {fingerprint}, expected "
-            f"{source.sha256}"
+            f"{source.sha256}",
+            file=address,
+            fix=advice,
         )
-        raise MachineError(what, file=address, fix=by_hand)
     write_bytes(path, data)
 
 
-def _numbers(data: bytes) -> bytes:
-    """The order in an HDF5 file, one number a line; nothing if it holds no such thing."""
+def _order_as_text(data: bytes) -> bytes:
+    """Return the numbers of an HDF5 file, one a line; empty if it has no such array."""
     import h5py
 
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             order = file[ORDER]
-            if (
-                not isinstance(order, h5py.Dataset)
-                or order.ndim != 1
-                or order.nbytes > MAX_BYTES
-            ):
+            if not isinstance(order, h5py.Dataset):
+                return b""
+            if order.ndim != 1 or order.nbytes > MAX_BYTES:
                 return b""
             return "".join(f"{number}\n" for number in order[:]).encode()
-    except (
-        OSError,
-        KeyError,
-        RuntimeError,
-        ValueError,
-    ):  # what the library says of damaged files
+    except (OSError, KeyError, RuntimeError, ValueError):  # of damaged files
         return b""
 
 
 def _download(address: str, pauses: Sequence[float]) -> bytes:
-    """What is at an address; a fault that may pass gets another attempt after each pause."""
+    """Download a file; after a transient fault and a pause there is another attempt."""
     for pause in pauses:
         try:
             return _receive(address)
-        except _Passing:
+        except _TransientError:
             time.sleep(pause)
     return _receive(address)
 
 
-class _Passing(MachineError):
-    """A fault that may be gone a moment later."""
+class _TransientError(MachineError):
+    """A fault that another attempt may not have."""
 
 
 def _receive(address: str) -> bytes:
     request = Request(address, headers={"User-Agent": "vaplan"})
     try:
-        with build_opener(_OnlyToHttps).open(request, timeout=PATIENCE) as response:
+        with build_opener(_HttpsRedirects).open(
+            request, timeout=READ_TIMEOUT
+        ) as response:
             return _body(response)
     except HTTPError as error:
         error.close()
-        kind = _Passing if error.code >= 500 or error.code in BUSY else MachineError
+        is_transient = error.code >= 500 or error.code in BUSY
+        kind = _TransientError if is_transient else MachineError
         raise kind(f"cannot download: {error}") from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise _Passing(f"cannot download: {reason}") from error
+        raise _TransientError(f"cannot download: {reason}") from error
 
 
 def _body(response: HTTPResponse) -> bytes:
-    ends, data = time.monotonic() + LONGEST, bytearray()
-    while piece := response.read1(PIECE):
-        data += piece
+    deadline = time.monotonic() + FILE_TIMEOUT
+    data = bytearray()
+    while chunk := response.read1(CHUNK_BYTES):
+        data += chunk
         if len(data) > MAX_BYTES:
             raise MachineError(
                 f"larger than {MAX_BYTES} bytes, which no official file is"
             )
-        if time.monotonic() > ends:
-            raise TimeoutError(f"not finished after {LONGEST:g} s")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not finished after {FILE_TIMEOUT:g} s")
     announced = response.headers["Content-Length"]
     if announced and announced != str(len(data)):
-        raise _Passing(f"torn off after {len(data)} of {announced} bytes")
+        raise _TransientError(
+            f"the connection ended after {len(data)} of {announced} bytes"
+        )
     return bytes(data)
 
 
-class _OnlyToHttps(HTTPRedirectHandler):
-    """Follows redirects, but not out of https."""
+class _HttpsRedirects(HTTPRedirectHandler):
+    """Follows redirects to https addresses only."""
 
     def redirect_request(
         self,

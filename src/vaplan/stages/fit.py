@@ -11,12 +11,13 @@ from pathlib import Path
 from vaplan import recipe as recipes
 from vaplan import runs
 from vaplan.annotations import Annotations, read_data
+from vaplan.annotations.folders import read_folder_tags
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
-from vaplan.encoders.compute import AUTO_COMPUTE, Compute
-from vaplan.errors import RunError
+from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.errors import RunError, UsageError
 from vaplan.media import CENTRE
 from vaplan.runs import Run
 from vaplan.stages.features import features
@@ -37,34 +38,40 @@ def _ignore_message(_: str) -> None:
 
 def fit(
     tags: Path | str,
-    media: Path | str,
+    media: Path | str | None,
     run: Path | str,
     *,
     encoders: Encoders,
+    tags_from_folders: bool = False,
     workers: int | None = None,
-    compute: Compute = AUTO_COMPUTE,
+    compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     allow_outside: bool = False,
+    add: bool = False,
     overwrite: bool = False,
     message: Message = _ignore_message,
     progress: Progress | None = None,
     bars: ProgressBars | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
-    """Train a parser with the recipe `default` on a CSV of `path,tags` or `video,tags`.
+    """Train a parser with the recipe `default` on a table of tags, or on folders named by tags.
 
     The run folder also keeps the intermediate files: `annotations.csv`, `store`,
     `labels.csv`, `label_probability.csv`, `labels_refined.csv` and the first training in
     `first`. The same call continues where an interrupted one stopped.
 
     Args:
-        tags: CSV of tags; see `annotations.tags.read_tags`.
-        media: Folder of the media files.
+        tags: Table of tags; see `annotations.tags.read_tags`. With `tags_from_folders` the
+            folder of the videos; see `annotations.folders.read_folder_tags`.
+        media: Folder of the media files; None with `tags_from_folders`.
         run: Run folder to write.
         encoders: Names of the encoders per modality.
+        tags_from_folders: The tags are the names of the folders that the videos lie in.
         workers: Number of worker processes for decoding and encoding.
         compute: Device and precision of the encoders.
         sampling: Name of the frame sampling.
         allow_outside: Accept paths that lead out of the media folder.
+        add: Add the videos to those of the run and train again; a video that the run has
+            already gets its new tags. Only new videos are encoded.
         overwrite: Replace a finished run that was trained on other tags.
         message: Called with lines about the data and the steps.
         progress: Called after every video of `features`, then after every epoch of each
@@ -76,8 +83,9 @@ def fit(
         The run, and the ids of unreadable files with reasons.
 
     Raises:
+        UsageError: `media` is missing, or given beside folders that are the tags.
         RunError: The folder contains a finished run that was trained on other tags, and
-            `overwrite` is false.
+            both `add` and `overwrite` are false.
     """
     if bars is None:
 
@@ -85,9 +93,13 @@ def fit(
             return progress
 
     run = Path(run)
-    rows = read_tags(Path(tags))
+    rows, media = _read_tags_and_media(
+        Path(tags), media, tags_from_folders=tags_from_folders, message=message
+    )
     table = run / "annotations.csv"
-    if not overwrite:
+    if add:
+        rows = _add_to_run(table, rows, message)
+    elif not overwrite:
         _refuse_other_tags(table, rows)
     write_rows(table, rows)
     data = read_data(f"table:{table}")
@@ -130,7 +142,9 @@ def fit(
     )
     if probability:
         message("training, refining the labels by out-of-fold parsers, training again")
-        first_run = train(recipe, run / "first", progress=bars("train", "epochs"))
+        first_run = _train(
+            recipe, run / "first", message=message, progress=bars("train", "epochs")
+        )
         refined = refine(
             first_run.folder,
             labelling.table,
@@ -139,8 +153,66 @@ def fit(
             progress=bars("refine", "epochs"),
         )
         recipe = replace(recipe, labels=str(refined.table))
-    trained = train(recipe, run, progress=bars("train", "epochs"))
+    trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
     return trained, outcome.failed
+
+
+def _train(
+    recipe: recipes.Recipe, run: Path, *, message: Message, progress: Progress | None
+) -> Run:
+    """Train, unless the folder contains this very training; say if another one is replaced."""
+    description = run / runs.DESCRIPTION
+    before = description.read_bytes() if description.is_file() else None
+    trained = train(recipe, run, overwrite=True, progress=progress)
+    if before is not None and before != description.read_bytes():
+        message(f"run {run}: trained again, because its videos, tags or labels changed")
+    return trained
+
+
+def _add_to_run(table: Path, rows: Sequence[Row], message: Message) -> Sequence[Row]:
+    """Return the rows of a run's table and the given ones, which replace those of their videos."""
+    if not table.is_file():
+        return rows
+    old_rows = read_rows(table).rows
+    old_ids = {row.video for row in old_rows}
+    new_ids = {row.video for row in rows}
+    message(
+        f"{len(new_ids - old_ids)} videos are new, {len(new_ids & old_ids)} get new tags, "
+        f"{len(old_ids - new_ids)} stay as they are"
+    )
+    return [*(row for row in old_rows if row.video not in new_ids), *rows]
+
+
+def _read_tags_and_media(
+    tags: Path,
+    media: Path | str | None,
+    *,
+    tags_from_folders: bool,
+    message: Message,
+) -> tuple[Sequence[Row], Path]:
+    """Read the tags, and return them with the folder of the media files."""
+    if tags_from_folders:
+        if media is not None and Path(media).resolve() != tags.resolve():
+            raise UsageError(
+                f"the tags are the folders of {tags}, so its videos are used",
+                file=media,
+                fix="leave --media out",
+            )
+        found = read_folder_tags(tags)
+        for note in found.notes:
+            message(f"note: {note}")
+        return found.rows, tags
+    if tags.is_dir():
+        raise UsageError(
+            "this is a folder and no table of tags",
+            file=tags,
+            fix="add --tags-from-folders if its folders are named by tags",
+        )
+    if media is None:
+        raise UsageError(
+            "the folder of the media files is missing", fix="add --media FOLDER"
+        )
+    return read_tags(tags), Path(media)
 
 
 def _refuse_other_tags(table: Path, rows: Sequence[Row]) -> None:
@@ -161,8 +233,8 @@ def _refuse_other_tags(table: Path, rows: Sequence[Row]) -> None:
             f"it contains a finished run that was trained on other tags: {added} videos "
             f"are new, {removed} are gone and {changed} have other tags",
             file=run,
-            fix="give another folder with --run, or add --overwrite to train again; "
-            "features of the videos that stay are kept",
+            fix="give another folder with --run; add --add to add these videos to the run's, or "
+            "--overwrite to train on these tags alone. Features are not computed again",
         )
 
 

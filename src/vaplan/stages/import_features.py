@@ -1,5 +1,7 @@
-"""Published features to a store: every array is checked, brought to segments, and kept in its own
-type."""
+"""`vaplan import features`: published features of a data set into a store.
+
+Every array is checked, pooled to segments and stored in its own number type.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -22,29 +24,27 @@ from vaplan.packs import (
     PackError,
     RowFiles,
     Source,
-    find_path,
+    find,
 )
 from vaplan.stages.features import SHARD
 from vaplan.stages.import_labels import import_labels
-from vaplan.store import Entry, Store, Writer, find_stores
+from vaplan.store import Entry, Store, Writer, stores
 from vaplan.workers import Progress
 
-SHARD_BYTES = (
-    1 << 25
-)  # features that are kept whole are written before there are SHARD of them
+SHARD_BYTES = 1 << 25  # a shard of large features has fewer videos than SHARD
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What happened to the videos of a data set.
+    """Result of `import_pack`.
 
     Attributes:
-        done: Videos that got features now.
-        already: Videos that had all features before.
-        failed: Ids and one-line reasons, one for every file that is not what it should be.
-        stores: The features there are, as the store names them.
-        absent: What else belongs to the pack and is not there, one line each.
-        zeros: Videos with a feature array of zeros only, one line per encoder.
+        done: Number of videos that were imported now.
+        already: Number of videos that were imported before.
+        failed: Ids and one-line reasons of videos with a missing or damaged file.
+        stores: Names of the imported features in the store.
+        absent: One line for each part of the pack that does not exist.
+        zeros: One line for each encoder that has videos with zeros only.
     """
 
     done: int
@@ -56,8 +56,14 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A pack that is there; `dtype` is None if none of its files can be read."""
+class LocatedPack:
+    """A pack whose files exist.
+
+    Attributes:
+        pack: Description of the pack.
+        source: Reads the files.
+        dtype: Number type of the arrays; None if no file can be read.
+    """
 
     pack: Pack
     source: Source
@@ -66,11 +72,22 @@ class Found:
 
 @dataclass(frozen=True)
 class Job:
-    """A pack and its store, which is None while no file says what type of number it keeps."""
+    """A pack to import.
 
-    found: Found
+    Attributes:
+        located: The pack.
+        store: Its store; None if the number type is unknown.
+        lacking: Ids of the videos that the store lacks.
+    """
+
+    located: LocatedPack
     store: Store | None
     lacking: tuple[str, ...]
+
+    @property
+    def dtype(self) -> str | None:
+        """Return the number type of the store."""
+        return self.store.card.dtype if self.store else None
 
 
 def import_pack(
@@ -83,18 +100,22 @@ def import_pack(
     whole: bool = False,
     progress: Progress | None = None,
 ) -> Imported:
-    """Bring published features of a data set into the store; what the store has is not read again.
+    """Import published features of the videos that the store lacks.
 
     Args:
-        layout: A name of `LAYOUTS`.
-        folder: The pack, the folder that holds it, or one of its own folders.
-        labels: Write the pack's segment pseudo labels as this table.
-        whole: Keep every frame, or every position of a map, as numbers of its segment.
+        layout: Name of a layout in `LAYOUTS`.
+        folder: Folder of the pack, its parent, or one of its sub-folders.
+        data: Videos.
+        store: Feature store; it is created if it does not exist.
+        labels: Table to write with the pack's pseudo labels of segments.
+        whole: Store all frames of a segment, or all regions of a map, instead of their mean.
+        progress: Called after every video.
 
-    Raises: AnnotationError for ids that cannot name the pack's files; PackError if nothing of the
-    pack is there, or
-        if a file that holds many videos is not what it should be. All of that before anything is
-        written.
+    Raises:
+        UsageError: The layout is unknown, or the folder does not exist.
+        AnnotationError: An id cannot name a file of the pack.
+        PackError: No part of the pack exists, or a file with many videos is damaged. Nothing
+            has been written then.
     """
     if layout not in LAYOUTS:
         raise UsageError(unknown("layout", layout, LAYOUTS))
@@ -102,100 +123,92 @@ def import_pack(
         raise UsageError(
             "no such folder", file=folder, fix="give the folder of the published files"
         )
-    located, absent = _find(LAYOUTS[layout], folder, data, whole=whole)
+    located, absent = _locate_packs(LAYOUTS[layout], folder, data, whole=whole)
     if not located and not labels:
         raise PackError(
-            f"nothing of the {layout} pack is there: {'; '.join(absent)}",
+            f"it contains no part of the {layout} pack: {'; '.join(absent)}",
             file=folder,
             fix="check DIR",
         )
-    unusable = list[tuple[str, str]]()
+    failed = list[tuple[str, str]]()
     if labels:
-        unusable, without = import_labels(LAYOUTS[layout], folder, data, labels)
-        absent += without
-    jobs = [_job(pack, data.ids, store) for pack in located]
-    failed, zeros = _fill_all(jobs, progress)
-    touched = {video for job in jobs for video in job.lacking}
+        failed, absent_labels = import_labels(LAYOUTS[layout], folder, data, labels)
+        absent += absent_labels
+    jobs = [_plan_job(pack, data.ids, store) for pack in located]
+    failed_features, zeros = _import_all(jobs, progress)
+    due = {video for job in jobs for video in job.lacking}
     return Imported(
-        done=len(touched - {video for video, _ in failed}),
-        already=len(data.ids) - len(touched) if jobs else 0,
-        failed=(*unusable, *failed),
+        done=len(due - {video for video, _ in failed_features}),
+        already=len(data.ids) - len(due) if jobs else 0,
+        failed=(*failed, *failed_features),
         stores=tuple(job.store.card.encoder for job in jobs if job.store),
         absent=tuple(absent),
         zeros=tuple(zeros),
     )
 
 
-def _find(
+def _locate_packs(
     layout: Layout, folder: Path, data: Annotations, *, whole: bool
-) -> tuple[list[Found], list[str]]:
-    """The packs that are there, and a line for each that is not."""
-    located, absent = list[Found](), list[str]()
+) -> tuple[list[LocatedPack], list[str]]:
+    """Return the packs whose files exist, and a line for each other pack."""
+    located = list[LocatedPack]()
+    absent = list[str]()
     for published in layout.packs:
-        source = (_rows if published.background else _files)(published, folder, data)
+        make_source = _row_files if published.background else _array_files
+        source = make_source(published, folder, data)
         if source:
-            pack = published.without_pooling() if whole else published
-            located.append(Found(pack, source, source.find_dtype(data.ids)))
+            pack = published.kept_whole() if whole else published
+            located.append(LocatedPack(pack, source, source.dtype(data.ids)))
         else:
-            absent.append(
-                f"no {published.encoder}, looked for {' and '.join(published.paths)}"
-            )
+            places = " and ".join(published.places)
+            absent.append(f"no {published.encoder}, looked for {places}")
     return located, absent
 
 
-def _files(pack: Pack, folder: Path, data: Annotations) -> ArrayFiles | None:
-    """A file a video, named by the first characters of its id."""
-    pack_folder = find_path(folder, pack.paths)
+def _array_files(pack: Pack, folder: Path, data: Annotations) -> ArrayFiles | None:
+    """Return a source with one file a video, named by the first characters of its id."""
+    pack_folder = find(folder, pack.places)
     names = youtube_names(data)
-    return (
-        ArrayFiles(
-            {video: pack_folder / f"{name}.npy" for video, name in names.items()},
-            pack.shape,
-        )
-        if pack_folder
-        else None
-    )
-
-
-def _rows(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
-    """A row a video, of the data set's own file or of that of the background clips."""
-    own, background = (
-        find_path(folder, places) for places in (pack.paths, pack.background)
-    )
-    if not own and not background:
+    if not pack_folder:
         return None
-    names = {
-        False: own or folder / pack.paths[0],
+    files = {video: pack_folder / f"{name}.npy" for video, name in names.items()}
+    return ArrayFiles(files, pack.shape)
+
+
+def _row_files(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
+    """Return a source with one row a video, in the file of the events or of the background."""
+    events = find(folder, pack.places)
+    background = find(folder, pack.background)
+    if not events and not background:
+        return None
+    files = {
+        False: events or folder / pack.places[0],
         True: background or folder / pack.background[0],
     }
-    keys = {video: pack_row(data, video) for video in data.ids}
-    return RowFiles(
-        {
-            video: (names[is_background], row)
-            for video, (is_background, row) in keys.items()
-        },
-        pack.shape,
-    )
+    rows = dict[str, tuple[Path, int]]()
+    for video in data.ids:
+        is_background, row = pack_row(data, video)
+        rows[video] = files[is_background], row
+    return RowFiles(rows, pack.shape)
 
 
-def _job(located: Found, videos: Sequence[str], root: Path) -> Job:
-    """The store of a pack, made or found, and the videos it lacks; what failed before is tried
-    again."""
+def _plan_job(located: LocatedPack, videos: Sequence[str], root: Path) -> Job:
+    """Create or open the store of a pack; videos that failed before are tried again."""
     name = store_name(located.pack.encoder, located.pack.modality)
-    existing_store = find_stores(root).get(name)
+    existing_store = stores(root).get(name)
     dtype = existing_store.card.dtype if existing_store else located.dtype
     if dtype is None:
         return Job(located, None, tuple(videos))
     store = Store.create(
         root, name, located.pack.provenance(), planned=videos, dtype=dtype
     )
-    return Job(located, store, tuple(store.list_missing(videos, retry="")))
+    return Job(located, store, tuple(store.lacking(videos, retry="")))
 
 
-def _fill_all(
+def _import_all(
     jobs: Sequence[Job], progress: Progress | None
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """Bring every store up to date.
+    """Import the features of all packs.
 
     Returns:
         The videos that cannot be read with the reasons, and a line for each encoder that has
@@ -207,8 +220,8 @@ def _fill_all(
     done = 0
     for job in jobs:
         zeros = list[str]()
-        with job.store.open_writer() if job.store else nullcontext() as writer:
-            for entry in _fill(job, writer):
+        with job.store.writing() if job.store else nullcontext() as writer:
+            for entry in _import_videos(job, writer):
                 done += 1
                 if progress:
                     progress(done, total, entry.reason)
@@ -219,27 +232,29 @@ def _fill_all(
         if zeros:
             notes.append(
                 f"{len(zeros)} of {len(job.lacking)} videos have only zeros as features "
-                f"of {job.found.pack.encoder}, the first is {zeros[0]!r}; "
+                f"of {job.located.pack.encoder}, the first is {zeros[0]!r}; "
                 "check the published files"
             )
     return failed, notes
 
 
-def _fill(job: Job, writer: Writer | None) -> Iterator[Entry]:
-    """Bring the videos that lack into the store, shard by shard; a failure that it records
-    already is not repeated."""
-    statuses = job.store.read_statuses() if job.store else {}
-    buffer, buffered_bytes = list[Entry](), 0
-    for video, array in job.found.source.read_arrays(
-        job.lacking, job.store.card.dtype if job.store else None
-    ):
-        entry = _entry(job, video, array)
+def _import_videos(job: Job, writer: Writer | None) -> Iterator[Entry]:
+    """Import the missing videos of a pack, shard by shard.
+
+    A failure that is recorded already is not recorded again.
+    """
+    statuses = job.store.statuses() if job.store else {}
+    buffer = list[Entry]()
+    buffer_bytes = 0
+    for video, array in job.located.source.arrays(job.lacking, job.dtype):
+        entry = _make_entry(job, video, array)
         if statuses.get(video) != (entry.status, entry.reason):
             buffer.append(entry)
-            buffered_bytes += entry.feature.nbytes if entry.feature is not None else 0
-        if len(buffer) == SHARD or buffered_bytes > SHARD_BYTES:
+            buffer_bytes += 0 if entry.feature is None else entry.feature.nbytes
+        if len(buffer) == SHARD or buffer_bytes > SHARD_BYTES:
             _write(writer, buffer)
-            buffer, buffered_bytes = [], 0
+            buffer = []
+            buffer_bytes = 0
         yield entry
     _write(writer, buffer)
 
@@ -249,34 +264,29 @@ def _write(writer: Writer | None, entries: Sequence[Entry]) -> None:
         writer.add(entries)
 
 
-def _entry(job: Job, video: str, array: np.ndarray | PackError) -> Entry:
-    """One row of the store."""
+def _make_entry(job: Job, video: str, array: np.ndarray | PackError) -> Entry:
     try:
         if isinstance(array, PackError):
             raise array
-        feature = _segments(job, video, array)
+        feature = _pool_segments(job, video, array)
     except PackError as error:
         return Entry(video, None, np.zeros(0, dtype=bool), "failed", str(error))
     mask = np.ones(len(feature), dtype=bool)
-    return Entry(video, feature, mask, source=job.found.source.path_of(video).name)
+    return Entry(video, feature, mask, source=job.located.source.place(video).name)
 
 
-def _segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
-    """An array as one vector a segment, in the store's type."""
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # what is not finite is named below
-        pooled = POOLINGS[job.found.pack.pooling](array, job.found.pack.segments)
-        stored = pooled.astype(job.store.card.dtype if job.store else array.dtype)
-        bad = np.flatnonzero(
-            ~np.isfinite(stored.astype(np.float32)).all(axis=1)
-        )  # as the store gives it back
-    if len(bad):
-        what = (
-            "NaN, infinite or too large numbers for segment "
-            f"{', '.join(map(str, bad))} of {video!r}"
-        )
+def _pool_segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
+    """Pool an array to one vector a segment, in the number type of the store."""
+    pack = job.located.pack
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        pooled = POOLINGS[pack.pooling](array, pack.segments)
+        stored = pooled.astype(job.dtype or array.dtype)
+        is_finite = np.isfinite(stored.astype(np.float32)).all(axis=1)
+    if not is_finite.all():
+        segments = ", ".join(map(str, np.flatnonzero(~is_finite)))
         raise PackError(
-            what, file=job.found.source.path_of(video), fix="download it again"
+            f"NaN, infinite or too large numbers for segment {segments} of {video!r}",
+            file=job.located.source.place(video),
+            fix="download it again",
         )
     return stored

@@ -1,4 +1,4 @@
-"""Published segment pseudo labels to a table."""
+"""`vaplan import features --labels`: published pseudo labels of segments as a table."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,81 +13,87 @@ from vaplan.annotations.llp import youtube_names
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.errors import UsageError
-from vaplan.packs import LabelPack, Layout, PackError, find_path, npy
+from vaplan.packs import LabelPack, Layout, PackError, find, npy
 from vaplan.taxonomy import LLP
 
-Failures = list[tuple[str, str]]
+Failures = list[tuple[str, str]]  # ids and reasons
 
 
 def import_labels(
     layout: Layout, folder: Path, data: Annotations, out: Path
 ) -> tuple[Failures, list[str]]:
-    """Write the labels of every video whose files are sound, one row a segment, without scores.
+    """Write the published labels of every video, one row a segment, without scores.
 
-    A video one of whose files is missing or wrong gets no row, as an empty one would say that it
-    holds nothing.
+    A video with a missing or damaged file gets no row, because an empty row would mean that
+    it contains no event.
 
-    Returns: Ids with one-line reasons, and a line for each modality that has no labels.
+    Args:
+        layout: Files of the pack.
+        folder: Folder of the pack.
+        data: Videos.
+        out: Table to write.
+
+    Returns:
+        Ids with one-line reasons, and a line for each modality that has no labels.
+
+    Raises:
+        UsageError: The pack has no labels.
+        PackError: No video has valid labels.
     """
-    folder_of = {pack: find_path(folder, pack.paths) for pack in layout.labels}
-    folders = {pack: place for pack, place in folder_of.items() if place}
-    absent = [_absence(pack) for pack in layout.labels if pack not in folders]
+    folders = dict[LabelPack, Path]()
+    absent = list[str]()
+    for pack in layout.labels:
+        if pack_folder := find(folder, pack.places):
+            folders[pack] = pack_folder
+        else:
+            places = " and ".join(pack.places)
+            modality = MODALITIES[pack.modality]
+            absent.append(f"no {modality} segment labels, looked for {places}")
     if not folders:
-        looked = "; ".join(absent) or "this pack was published without any"
+        reason = "; ".join(absent) or "this pack was published without any"
         raise UsageError(
-            f"no segment labels to write: {looked}",
-            file=folder,
-            fix="leave --labels out",
+            f"no segment labels to write: {reason}", file=folder, fix="omit --labels"
         )
-    grids, failed = dict[str, np.ndarray](), Failures()
+    grids = dict[str, np.ndarray]()
+    failed = Failures()
     for video, name in youtube_names(data).items():
+        files = {pack: place / f"{name}.npy" for pack, place in folders.items()}
         try:
-            grids[video] = _grid(
-                {pack: place / f"{name}.npy" for pack, place in folders.items()}, data
-            )
+            grids[video] = _read_grid(files, data)
         except PackError as error:
             failed.append((video, str(error)))
     if not grids:
         raise PackError(
-            f"no video has sound labels; the first: {failed[0][1]}", file=folder
+            f"no video has valid labels; the first: {failed[0][1]}", file=folder
         )
     labels = np.stack([*grids.values()])
-    unscored = np.broadcast_to(np.float32(0), labels.shape)
-    write_rows(
-        out,
-        (
-            replace(row, score=None)
-            for row in label_rows(tuple(grids), labels, unscored, LLP)
-        ),
-    )
+    scores = np.broadcast_to(np.float32(0), labels.shape)
+    rows = label_rows(tuple(grids), labels, scores, LLP)
+    write_rows(out, (replace(row, score=None) for row in rows))
     return failed, absent
 
 
-def _absence(pack: LabelPack) -> str:
-    return f"no {MODALITIES[pack.modality]} segment labels, looked for {' and '.join(pack.paths)}"
-
-
-def _grid(
+def _read_grid(
     files: Mapping[LabelPack, Path], data: Annotations
 ) -> Bool[np.ndarray, "time modality class"]:
-    """The labels of one video; a modality without a file has none."""
-    shape = next(iter(files)).shape
-    grid = np.zeros((shape[0], len(MODALITIES), *shape[1:]), dtype=bool)
+    """Read the labels of one video; a modality without a file has none."""
+    segments, *classes = next(iter(files)).shape
+    grid = np.zeros((segments, len(MODALITIES), *classes), dtype=bool)
     for pack, path in files.items():
-        label = npy.read_array(path, pack.shape, kinds="iub")
-        odd = label[(label != 0) & (label != 1)]
-        if odd.size:
+        label = npy.read(path, pack.shape, kinds="iub")
+        invalid = label[(label != 0) & (label != 1)]
+        if invalid.size:
             raise PackError(
-                f"a label is {odd[0]}, expected 0 or 1",
+                f"a label is {invalid[0]}, expected 0 or 1",
                 file=path,
                 fix="download it again",
             )
         grid[:, pack.modality] = label
-        marked = [LLP.classes[c] for c in np.flatnonzero(label.any(axis=0))]
-        foreign = [name for name in marked if name not in data.taxonomy.classes]
-        if foreign:
+        names = [LLP.classes[c] for c in np.flatnonzero(label.any(axis=0))]
+        unknown = [name for name in names if name not in data.taxonomy.classes]
+        if unknown:
             raise PackError(
-                f"marks {foreign[0]!r}, no class of the data set",
+                f"labels {unknown[0]!r}, which is no class of the data set",
                 file=path,
                 fix="use LLP's classes",
             )

@@ -315,9 +315,9 @@ def draw_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
         diagnostics: Diagnostics per modality and class.
         out: PNG file to write.
     """
-    from vaplan.report.label_diagnostics import plot_label_diagnostics
+    from vaplan.report import label_diagnostics
 
-    figure = plot_label_diagnostics(diagnostics)
+    figure = label_diagnostics.draw_diagnostics(diagnostics)
 
     def save(path: Path) -> None:
         figure.savefig(path, format="png", dpi=FIGURE_DPI, metadata={"Software": None})

@@ -1,8 +1,8 @@
-"""The feature store: for one encoder, one row a video, with features or the reason for none.
+"""The feature store: for each encoder, one row a video with its features or a reason.
 
-A store is a folder of Parquet shards. The planned videos are written first. A shard is written
-beside its final name and then renamed, so that a shard that exists is complete, and a job that
-was killed continues with the missing videos. Of several rows of one video the latest counts.
+A store is a folder of Parquet shards and a list of planned videos. A shard is written to a
+temporary file and renamed, so an existing shard is complete, and a job that was killed continues
+with the missing videos. Of several rows of one video the latest counts.
 """
 
 import json
@@ -20,22 +20,21 @@ from jaxtyping import Bool, Float32
 from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
 from vaplan.store import shards
-from vaplan.store.card import Card, encode_json, normalise_json, read_json, short_hash
-from vaplan.store.rows import Entry, from_row, is_intact, to_row
+from vaplan.store.card import Card, canonical, changed, digest, plain, read_json
+from vaplan.store.rows import STATUSES, Entry, from_row, intact, to_row
 from vaplan.writing import write_bytes
 
-__all__ = ["Card", "Entry", "Store", "Writer", "find_stores"]
+__all__ = ["Card", "Entry", "Store", "Writer", "stores"]
 
-CARD_FILE = "provenance.json"
-PLAN_FILE = "plan.json"
+CARD, PLAN = "provenance.json", "plan.json"
 
 
 @dataclass(frozen=True)
 class Store:
-    """The features of one encoder, from `Store.create` or `Store.open`.
+    """The features of one encoder; see `Store.create` and `Store.open`.
 
     Attributes:
-        folder: Folder of the store.
+        folder: Folder of the shards.
         card: Provenance of the features.
     """
 
@@ -52,29 +51,31 @@ class Store:
         planned: Sequence[str],
         dtype: str = "float16",
     ) -> "Store":
-        """Create or open the store of an encoder, and plan videos for it.
+        """Create or open the store of an encoder and plan videos.
 
         Args:
-            root: Folder of the stores.
-            encoder: Store name of the encoder.
-            provenance: All that the features depend on: hash of the weights, preprocessing,
-                versions, and "dimension"; JSON values.
-            planned: Ids of the videos.
-            dtype: Type of the stored numbers: "float16" for features of length one, else
-                that of the source.
+            root: Folder of all stores.
+            encoder: Name of the encoder with its modality, such as `audio:embedded`.
+            provenance: JSON values that identify the encoder: hash of the weights,
+                preprocessing, versions, and its "dimension".
+            planned: Ids of the videos to plan.
+            dtype: Number type; "float16" for L2-normalised features, else that of the source.
 
         Raises:
-            StoreError: The store is of another encoder with this name.
+            StoreError: The store was filled by another encoder of this name.
         """
-        provenance = normalise_json(provenance)
-        store = find_stores(root).get(encoder)
-        if store is not None:
-            store.card.check_provenance(provenance, dtype=dtype, file=store.folder)
+        provenance = plain(provenance)
+        card = Card(encoder, provenance["dimension"], dtype, provenance)
+        existing_stores = stores(root)
+        if encoder in existing_stores:
+            existing_stores[encoder].card.refuse_other(
+                provenance, dtype=dtype, file=existing_stores[encoder].folder
+            )
+            store = existing_stores[encoder]
         else:
-            card = Card(encoder, provenance["dimension"], dtype, provenance)
             store = cls(Path(root) / card.folder_name, card)
             with lock_folder(store.folder, kind="store"):
-                write_bytes(store.folder / CARD_FILE, card.to_bytes())
+                write_bytes(store.folder / CARD, card.sealed())
         store.plan(planned)
         return store
 
@@ -85,87 +86,90 @@ class Store:
         """Open the store of an encoder.
 
         Args:
-            root: Folder of the stores.
-            encoder: Store name of the encoder.
-            provenance: Provenance of the encoder, to check that it is still the same.
+            root: Folder of all stores.
+            encoder: Name of the encoder with its modality.
+            provenance: Provenance of the encoder, to compare with that of the store.
 
         Raises:
-            StoreError: There is no store of the encoder, or the encoder is another one.
-            MachineError: A store has another format.
+            StoreError: There is no such store, or another encoder filled it.
+            MachineError: The store has another format.
         """
-        stores = find_stores(root)
-        if encoder not in stores:
+        existing_stores = stores(root)
+        if encoder not in existing_stores:
+            names = ", ".join(existing_stores) or "nothing"
             raise StoreError(
-                f"store of another encoder: asked for {encoder}, it holds "
-                f"{', '.join(stores) or 'nothing'}",
+                f"store of another encoder: it has no {encoder}, only {names}",
                 file=root,
-                fix="name one it holds, or run `vaplan features` with that encoder",
+                fix="name one of these, or run `vaplan features` with that encoder",
             )
-        store = stores[encoder]
         if provenance is not None:
-            store.card.check_provenance(normalise_json(provenance), file=store.folder)
-        return store
+            existing_stores[encoder].card.refuse_other(
+                plain(provenance), file=existing_stores[encoder].folder
+            )
+        return existing_stores[encoder]
 
     @property
     def planned(self) -> list[str]:
-        """Ids of the planned videos, in order."""
-        path = self.folder / PLAN_FILE
+        """Return the ids of the planned videos in order."""
+        path = self.folder / PLAN
         videos: list[str] = read_json(path) if path.exists() else []
+        if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
+            raise changed(path)
         return videos
 
     def plan(self, videos: Iterable[str]) -> None:
-        """Add videos to the planned ones."""
-        path = self.folder / PLAN_FILE
+        """Add videos to the planned ones.
+
+        Args:
+            videos: Ids of the videos.
+        """
+        path = self.folder / PLAN
         videos = list(videos)
         if path.exists() and set(videos) <= set(self.planned):
             return
         with lock_folder(self.folder, kind="store"):
-            all_videos = list(dict.fromkeys([*self.planned, *videos]))
-            write_bytes(path, encode_json(all_videos))
+            ids = dict.fromkeys([*self.planned, *videos])
+            write_bytes(path, canonical(list(ids)))
 
     @contextmanager
-    def open_writer(self) -> Iterator["Writer"]:
-        """Lock the store, and write shards inside the block.
+    def writing(self) -> Iterator["Writer"]:
+        """Lock the store and yield its only writer.
 
         Raises:
-            MachineError: Another process writes the store; the message names it.
+            MachineError: Another process writes into the store; the error names it.
         """
         with lock_folder(self.folder, kind="store"):
-            existing_shards = shards.list_shards(self.folder)
-            numbers = [shards.shard_number(shard) for shard in existing_shards]
-            next_number = max(numbers, default=-1) + 1
-            yield Writer(self, frozenset(self.planned), next_number)
+            numbers = map(shards.number, shards.list_shards(self.folder))
+            last = max(numbers, default=-1)
+            yield Writer(self, frozenset(self.planned), last + 1)
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write one shard; see `Writer.add`."""
-        with self.open_writer() as writer:
+        """Write one shard; see `Writer.add`.
+
+        Args:
+            entries: Entries of planned videos.
+        """
+        with self.writing() as writer:
             writer.add(entries)
 
-    def read_statuses(self) -> dict[str, tuple[str, str]]:
-        """Read the status of every video that has a row, and the reason for it.
+    def statuses(self) -> dict[str, tuple[str, str]]:
+        """Return the status and reason of each video with a row.
 
-        This is fast: no feature is read.
+        It is fast, because no features are read.
         """
-        table = self._read_latest(["video", "status", "reason"])
-        videos = table["video"].to_pylist()
-        statuses = table["status"].to_pylist()
-        reasons = table["reason"].to_pylist()
-        values = zip(statuses, reasons, strict=True)
-        return dict(zip(videos, values, strict=True))
+        rows = self._latest(["video", "status", "reason"]).to_pylist()
+        return {row["video"]: (row["status"], row["reason"]) for row in rows}
 
-    def list_missing(
-        self, videos: Iterable[str], *, retry: str | None = None
-    ) -> list[str]:
-        """List videos without a row, and failures that are to be repeated.
+    def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
+        """List videos without a row, or with a failure whose reason contains `retry`.
 
         Args:
             videos: Ids of the videos.
-            retry: Text in the reason of failures to repeat, in any case; None for no
-                failure.
+            retry: Text in the reason of failures to list as well.
         """
-        statuses = self.read_statuses()
+        statuses = self.statuses()
 
-        def is_missing(video: str) -> bool:
+        def is_lacking(video: str) -> bool:
             if video not in statuses:
                 return True
             status, reason = statuses[video]
@@ -173,19 +177,25 @@ class Store:
                 return False
             return retry.casefold() in reason.casefold()
 
-        return [video for video in dict.fromkeys(videos) if is_missing(video)]
+        return list(filter(is_lacking, dict.fromkeys(videos)))
 
-    def read_entries(self) -> Iterator[Entry]:
-        """Yield every video's entry in the order of writing, with one shard in memory."""
-        table = self._read_latest(["video"])
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entry of every video in the order of writing, one shard in memory at a time.
+
+        Raises:
+            StoreError: A row has changed.
+        """
+        table = self._latest(["video"])
         paths = shards.list_shards(self.folder)
-        videos = table["video"].to_pylist()
-        for shard, rows, _ in shards.group_by_shard(videos, table):
-            shard_table, _ = shards.read_shard(paths[shard])
-            latest_rows = shard_table.take(pa.array(np.sort(rows)))
-            for row in latest_rows.to_pylist():
+        dimension = self.card.dimension
+        for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
+            content, _ = shards.load_all_columns(paths[shard])
+            for row in content.take(pa.array(np.sort(rows))).to_pylist():
                 yield from_row(
-                    row, dimension=self.card.dimension, dtype=self.card.dtype
+                    row,
+                    dimension=dimension,
+                    dtype=self.card.dtype,
+                    file=paths[shard],
                 )
 
     def read(
@@ -193,61 +203,64 @@ class Store:
     ) -> tuple[
         Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]
     ]:
-        """Read the features of videos, with one shard in memory.
+        """Read the features of videos, padded to the longest, and their mask.
+
+        One shard is in memory at a time.
 
         Args:
             videos: Ids of the videos.
-            zeros: Function that allocates the array of the features, for example in a file.
+            zeros: Makes the array of the features, for example in a file.
 
         Returns:
-            Features and mask of the videos in this order, padded to the longest; zeros and
-            False where masked.
+            Features, 0 where masked, and the mask.
 
         Raises:
-            StoreError: A video has no row, or features were changed.
+            StoreError: A video has no row, or its features have changed.
         """
-        table = self._read_latest(["video", "segments"])
-        segment_counts = dict(
-            zip(table["video"].to_pylist(), table["segments"].to_pylist(), strict=True)
-        )
-        self._check_rows_exist(videos, segment_counts)
+        table = self._latest(["video", "segments"])
         paths = shards.list_shards(self.folder)
-        length = max((segment_counts[video] for video in videos), default=0)
-        feature = zeros((len(videos), length, self.card.dimension), np.float32)
-        mask = np.zeros((len(videos), length), dtype=bool)
-        for shard, rows, indices in shards.group_by_shard(videos, table):
+        ids = table["video"].to_pylist()
+        segments = dict(zip(ids, table["segments"].to_pylist(), strict=True))
+        lacking = [video for video in videos if video not in segments]
+        if lacking:
+            raise StoreError(
+                f"{len(lacking)} of {len(videos)} videos are not in the store, the first is "
+                f"{lacking[0]}",
+                file=self.folder,
+                fix="run `vaplan features` to fill it",
+            )
+        longest = max((segments[video] for video in videos), default=0)
+        feature = zeros((len(videos), longest, self.card.dimension), np.float32)
+        mask = np.zeros((len(videos), longest), dtype=bool)
+        for shard, rows, positions in shards.by_shard(videos, table):
             block = shards.read_block(paths[shard], rows, self.card)
-            is_segment = np.arange(length) < block.segments[:, None]
-            video, time = np.nonzero(is_segment)
-            mask[indices[video], time] = block.mask
-            has_feature = is_segment & block.has_feature[:, None]
-            video, time = np.nonzero(has_feature)
-            feature[indices[video], time] = block.feature
+            exists = np.arange(longest) < block.segments[:, None]
+            video, time = np.nonzero(exists)
+            mask[positions[video], time] = block.mask
+            video, time = np.nonzero(exists & block.has_feature[:, None])
+            feature[positions[video], time] = block.feature
         return feature, mask
 
     def content_hash(self) -> str:
-        """Compute a hash of all features that does not depend on order and shards."""
-        return _content_hash(self._read_latest(["video", "checksum"]))
+        """Compute a digest of all features that does not depend on order and shards."""
+        return _content_hash(self._latest(["video", "checksum"]))
 
-    def describe(self) -> dict[str, Any]:
+    def info(self) -> dict[str, Any]:
         """Describe the content of the store as JSON values."""
         columns = ["video", "status", "reason", "segments", "checksum"]
-        table = self._read_latest(columns)
+        table = self._latest(columns)
         paths = shards.list_shards(self.folder)
+        counts = Counter(table["status"].to_pylist())
+        reasons = Counter(reason for reason in table["reason"].to_pylist() if reason)
         planned = self.planned
-        missing = set(planned) - set(table["video"].to_pylist())
-        status_counts = Counter(table["status"].to_pylist())
-        reasons = [reason for reason in table["reason"].to_pylist() if reason]
         return {
             **asdict(self.card),
             "folder": str(self.folder),
             "planned": len(planned),
-            "lacking": len(missing),
-            "ok": status_counts["ok"],
-            "absent": status_counts["absent"],
-            "failed": status_counts["failed"],
+            "lacking": len({*planned} - {*table["video"].to_pylist()}),
+            **{status: counts[status] for status in STATUSES},
             "segments": sum(table["segments"].to_pylist()),
-            "reasons": dict(Counter(reasons)),
+            "reasons": dict(reasons),
             "shards": len(paths),
             "bytes": sum(path.stat().st_size for path in paths),
             "content_hash": _content_hash(table),
@@ -256,68 +269,53 @@ class Store:
     def verify(self) -> list[str]:
         """Read every byte and describe each change since it was written.
 
-        A planned video without a row is no damage; see `list_missing`. A store can be
-        verified while a job writes into it.
+        A planned video without a row is not damage; see `lacking`. A store can be verified
+        while a job writes into it.
         """
         problems = list[str]()
-        videos = set[str]()
+        verified = set[str]()
         for shard in shards.list_shards(self.folder):
             try:
-                table, is_unchanged = shards.read_shard(shard)
+                table, is_intact = shards.load_all_columns(shard)
             except VaplanError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
-            videos.update(table["video"].to_pylist())
-            if not is_unchanged:
+            verified.update(table["video"].to_pylist())
+            if not is_intact:
                 problems.append(f"{shard.name}: changed since it was written")
                 for row in table.to_pylist():
-                    if not is_intact(row):
+                    if not intact(row):
                         problems.append(
                             f"{shard.name}: the row of {row['video']} changed"
                         )
-        if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
-            problems.append(f"{CARD_FILE}: changed since it was written")
-        if not self._is_plan_intact(videos):
-            problems.append(f"{PLAN_FILE}: missing, or changed since it was written")
+        if (self.folder / CARD).read_bytes() != self.card.sealed():
+            problems.append(f"{CARD}: changed since it was written")
+        if not self._plan_is_intact(verified):
+            problems.append(f"{PLAN}: missing, or changed since it was written")
         return problems
 
-    def _is_plan_intact(self, videos: set[str]) -> bool:
-        """Return whether the plan is unchanged and contains the videos.
-
-        A job may extend the plan meanwhile: it is read once, and after the videos.
-        """
-        path = self.folder / PLAN_FILE
+    def _plan_is_intact(self, videos: set[str]) -> bool:
+        """Return whether the plan contains the videos; it is read after them, and once."""
+        path = self.folder / PLAN
         if not path.exists():
             return not videos
         content = path.read_bytes()
         try:
             planned = json.loads(content)
-        except ValueError:
+            return content == canonical(planned) and videos <= {*planned}
+        except (ValueError, TypeError, RecursionError):
             return False
-        return content == encode_json(planned) and videos <= {*planned}
 
-    def _check_rows_exist(
-        self, videos: Sequence[str], segment_counts: dict[str, int]
-    ) -> None:
-        missing = [video for video in videos if video not in segment_counts]
-        if missing:
-            raise StoreError(
-                f"{len(missing)} of {len(videos)} videos are not in the store, "
-                f"the first is {missing[0]}",
-                file=self.folder,
-                fix="run `vaplan features` to fill it",
-            )
-
-    def _read_latest(self, columns: list[str]) -> pa.Table:
-        return shards.read_latest(self.folder, columns)
+    def _latest(self, columns: list[str]) -> pa.Table:
+        return shards.latest(self.folder, columns)
 
 
 @dataclass
 class Writer:
-    """The only writer of a store while it has the lock, from `Store.open_writer`.
+    """The only writer of a locked store; see `Store.writing`.
 
     Attributes:
-        store: The store.
+        store: Store to write into.
         planned: Ids of the planned videos.
         number: Number of the next shard.
     """
@@ -327,10 +325,13 @@ class Writer:
     number: int
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Write the rows of planned videos as one new shard: all of them or none.
+        """Write entries as one new shard: all of them or, if killed, none.
+
+        Args:
+            entries: Entries of planned videos.
 
         Raises:
-            StoreError: A video is not planned, or a feature is not one of the encoder.
+            StoreError: A video is not planned, or its features are not valid.
         """
         unplanned = sorted({entry.video for entry in entries} - self.planned)
         if unplanned:
@@ -344,24 +345,27 @@ class Writer:
             to_row(entry, dimension=card.dimension, dtype=card.dtype)
             for entry in entries
         ]
-        shards.write_shard(self.store.folder, self.number, rows)
+        shards.write(self.store.folder, self.number, rows)
         self.number += 1
 
 
-def find_stores(root: Path | str) -> dict[str, Store]:
-    """Find the stores below a folder, by store name of the encoder.
+def _content_hash(table: pa.Table) -> str:
+    return digest(b"".join(table["checksum"].to_pylist()))
+
+
+def stores(root: Path | str) -> dict[str, Store]:
+    """Open the stores of all encoders in a folder.
+
+    Args:
+        root: Folder of all stores.
+
+    Returns:
+        Stores by the name of the encoder with its modality.
 
     Raises:
         MachineError: A store has another format.
     """
-    stores = dict[str, Store]()
-    card_files = sorted(Path(root).glob(f"*/{CARD_FILE}"))
-    for path in card_files:
-        card = Card.read(path)
-        stores[card.encoder] = Store(path.parent, card)
-    return stores
-
-
-def _content_hash(table: pa.Table) -> str:
-    checksums = table["checksum"].to_pylist()
-    return short_hash(b"".join(checksums))
+    cards = {
+        path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))
+    }
+    return {card.encoder: Store(folder, card) for folder, card in cards.items()}

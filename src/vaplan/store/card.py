@@ -1,4 +1,4 @@
-"""The card of a store: the encoder of its features, and bytes and hashes of JSON values."""
+"""Provenance of the features in a store, and the plain bytes by which it is compared."""
 
 import hashlib
 import json
@@ -11,7 +11,8 @@ from typing import Any
 from vaplan.errors import MachineError, StoreError
 
 FORMAT = 1
-MAX_FOLDER_NAME = 40  # characters before the hash
+DTYPES = ("float16", "float32", "float64")
+MAX_DIMENSION = 2**24
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,12 @@ class Card:
     """Provenance of the features of a store, written once to provenance.json.
 
     Attributes:
-        encoder: Store name of the encoder.
-        dimension: Dimension of a segment's vector.
-        dtype: Type of the stored numbers.
-        provenance: All that the features depend on, as JSON values.
-        format: Version of the store's format.
-        vaplan: Version of vaplan that made the store.
+        encoder: Name of the encoder with its modality.
+        dimension: Number of values of a segment.
+        dtype: Number type of the features.
+        provenance: JSON values that identify the encoder.
+        format: Version of the format of the store.
+        vaplan: Version of vaplan that created the store.
     """
 
     encoder: str
@@ -36,99 +37,138 @@ class Card:
 
     @classmethod
     def read(cls, path: Path) -> "Card":
-        """Read a card.
+        """Read the card of a store.
+
+        Args:
+            path: File of the card.
 
         Raises:
             MachineError: The store has another format.
-            StoreError: The file was changed.
+            StoreError: The file has changed.
         """
         document = read_json(path)
+        if not isinstance(document, dict):
+            raise changed(path)
         if document.get("format") != FORMAT:
             raise MachineError(
-                f"store of format {document.get('format')}; "
-                f"this vaplan reads format {FORMAT}",
+                f"store of format {document.get('format')}; this vaplan reads format {FORMAT}",
                 file=path,
                 fix=f"use vaplan {document.get('vaplan')} or make a new store",
             )
         document.pop("digest", None)
         try:
-            return cls(**document)
+            card = cls(**document)
         except TypeError as error:
-            raise _changed(path) from error
+            raise changed(path) from error
+        if not card.is_valid():
+            raise changed(path)
+        return card
 
-    def to_bytes(self) -> bytes:
-        """Return the content of the card's file, which contains its own hash."""
-        document = asdict(self)
-        file_hash = short_hash(encode_json(document))
-        return encode_json(document | {"digest": file_hash})
+    def is_valid(self) -> bool:
+        """Return whether every value has the type and the range of its field."""
+        texts = (self.encoder, self.dtype, self.vaplan)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and self.dtype in DTYPES
+            and type(self.dimension) is int
+            and 1 <= self.dimension <= MAX_DIMENSION
+            and isinstance(self.provenance, dict)
+        )
+
+    def sealed(self) -> bytes:
+        """Return the content of its file, which includes its digest."""
+        return canonical(asdict(self) | {"digest": digest(canonical(asdict(self)))})
 
     @property
     def folder_name(self) -> str:
-        """A readable name, with a hash so that no two encoders share it."""
+        """Return a readable name with a digest, so that no two encoders share it."""
         identity = [self.encoder, self.dimension, self.dtype, self.provenance]
-        suffix = short_hash(encode_json(identity))[:8]
-        head, _, source = self.encoder.lower().rpartition(":")
-        source_name = source.rstrip("/").rpartition("/")[2]
-        name = re.sub("[^a-z0-9]+", "-", f"{head}-{source_name}").strip("-")
-        return f"{name[:MAX_FOLDER_NAME]}-{suffix}"
+        short = digest(canonical(identity))[:8]
+        kind, _, source = self.encoder.lower().rpartition(":")
+        model = source.rstrip("/").rpartition("/")[2]
+        name = re.sub("[^a-z0-9]+", "-", f"{kind}-{model}").strip("-")
+        return f"{name[:40]}-{short}"
 
-    def check_provenance(
+    def refuse_other(
         self, provenance: dict[str, Any], *, dtype: str = "", file: Path
     ) -> None:
-        """Check that an encoder is the one of the store.
+        """Compare an encoder with the one that filled the store.
 
         Args:
-            provenance: Provenance of the encoder, as JSON values.
-            dtype: Type of the numbers; empty if any is accepted.
-            file: File or folder that the error names.
+            provenance: Provenance of the encoder.
+            dtype: Number type of its features; by default that of the store.
+            file: Folder of the store, for errors.
 
         Raises:
-            StoreError: The encoder is another one; the message names the first difference.
+            StoreError: They differ; the error names the first difference.
         """
-        stored = {**self.provenance, "dtype": self.dtype}
-        current = {**provenance, "dtype": dtype or self.dtype}
-        for key in sorted(stored.keys() | current.keys()):
-            if stored.get(key) != current.get(key):
+        old = {**self.provenance, "dtype": self.dtype}
+        new = {**provenance, "dtype": dtype or self.dtype}
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
                 raise StoreError(
-                    f"store of another encoder: {self.encoder} had {key} "
-                    f"{stored.get(key)!r}, now {current.get(key)!r}",
+                    f"store of another encoder: {self.encoder} had {key} {old.get(key)!r}, "
+                    f"now {new.get(key)!r}",
                     file=file,
                     fix="give another --store, or use the former encoder",
                 )
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON value that the store wrote.
+    """Read a JSON file of a store.
+
+    Args:
+        path: JSON file.
 
     Raises:
-        StoreError: The file was changed.
+        StoreError: The file has changed.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise _changed(path) from error
+        value = json.loads(path.read_text("utf-8"))
+        canonical(value)  # refuses numbers and texts that no writer makes
+    except (ValueError, RecursionError) as error:
+        raise changed(path) from error
+    return value
 
 
-def encode_json(value: Any) -> bytes:
-    """Encode a JSON value; equal values give equal bytes."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return text.encode()
+def changed(path: Path) -> StoreError:
+    """Make the error for a file that is not what the store wrote.
 
-
-def normalise_json(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a value as it is read back from JSON: tuples become lists."""
-    copy: dict[str, Any] = json.loads(encode_json(value))
-    return copy
-
-
-def short_hash(content: bytes) -> str:
-    """Return a hash of 16 hexadecimal digits."""
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
-
-
-def _changed(path: Path) -> StoreError:
+    Args:
+        path: File of the store.
+    """
     return StoreError(
         "changed since it was written",
         file=path,
-        fix="bring it back from a copy, or make a new store",
+        fix="restore it from a copy, or make a new store",
     )
+
+
+def canonical(value: Any) -> bytes:
+    """Format a JSON value; equal values give equal bytes.
+
+    Args:
+        value: JSON value.
+    """
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def plain(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value as it is read from JSON, with lists in place of tuples.
+
+    Args:
+        value: Value that JSON can represent.
+    """
+    copy: dict[str, Any] = json.loads(canonical(value))
+    return copy
+
+
+def digest(content: bytes) -> str:
+    """Compute a short digest of bytes.
+
+    Args:
+        content: Bytes.
+    """
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Arrays of features that may be larger than the memory."""
+"""Room for features that are larger than the memory."""
 
 import math
 import os
@@ -10,36 +10,32 @@ import numpy as np
 
 from vaplan.errors import MachineError
 
-MEMORY_SHARE = 0.25  # of the machine's memory, for the features of one encoder
+MEMORY_SHARE = 0.25  # of the machine's, for the features of one encoder
 
 
 def mapped_zeros(shape: tuple[int, ...], dtype: Any, *, folder: Path) -> np.ndarray:
-    """Allocate an array of zeros, in a file if it would fill much of the memory.
+    """An array of zeros; one that would fill much of the memory lies in a file instead, of which
+    only parts are held.
 
-    The file has no name and is removed with the process, however the process ends.
+    The file in `folder` has no name and goes with the process, however that ends.
 
     Args:
         shape: Shape of the array.
         dtype: Type of the numbers.
-        folder: Folder of the file; it is made.
-
-    Raises:
-        MachineError: The disk has no room for the file.
+        folder: Folder of the files.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if size <= MEMORY_SHARE * memory:
+    if size <= MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
         return np.zeros(shape, dtype)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            # without space for all bytes, a later write to the array would end the process
-            os.posix_fallocate(file.fileno(), 0, size)
+            os.posix_fallocate(
+                file.fileno(), 0, size
+            )  # a disk that is full only later would end the process
             return np.memmap(file, dtype, "w+", shape=shape)
     except OSError as error:
-        reason = error.strerror or error
+        what = f"no room for {size / 1e9:.1f} GB of features: {error.strerror or error}"
         raise MachineError(
-            f"no room for {size / 1e9:.1f} GB of features: {reason}",
-            file=folder,
-            fix="free space there, or train on fewer videos",
+            what, file=folder, fix="free space there, or train on fewer videos"
         ) from error

@@ -1,8 +1,9 @@
-"""One row of a shard: an entry as plain columns, checked when it is written and read."""
+"""Rows of a shard: entries as plain columns, checked when written and when read."""
 
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ from jaxtyping import Bool, Float
 from vaplan.errors import StoreError
 
 REWRITE = (
-    "delete this shard, then run the command that filled the store again: "
-    "it writes the missing videos"
+    "delete this shard and run the command that filled the store again: it writes the "
+    "missing videos"
 )
 VERIFY = (
-    "find its shard with `vaplan store verify` and delete it; "
-    "the command that filled the store writes it again"
+    "find its shard with `vaplan store verify` and delete it; the command that filled the "
+    "store writes it again"
 )
 STATUSES = ("ok", "absent", "failed")
 SCHEMA = pa.schema(
@@ -42,15 +43,14 @@ class Entry:
 
     Attributes:
         video: Id of the video.
-        feature: One vector for each segment, zeros where masked; None unless the status is
-            "ok".
-        mask: Whether a segment has a vector; as long as the video, also where its modality
-            is absent.
-        status: "ok"; "absent": the file has no such track; "failed": the file cannot be
-            read.
-        reason: Why there is no feature; empty otherwise.
-        warnings: Problems of the decoder.
-        source: Identity of the input, for example the hash of the media file.
+        feature: One vector a segment, 0 where masked; None unless the status is "ok".
+        mask: Whether a segment has a vector; as long as the video, also if the modality is
+            absent.
+        status: "ok", "absent" (the file has no such track) or "failed" (the file cannot be
+            decoded).
+        reason: Reason of an absence or a failure.
+        warnings: Damage and absent content of the file.
+        source: Source of the features, for example the content hash of the file.
     """
 
     video: str
@@ -63,25 +63,29 @@ class Entry:
 
 
 def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
-    """Convert an entry to the columns of SCHEMA.
+    """Convert an entry to the columns of `SCHEMA`.
 
     Args:
         entry: Entry of one video.
-        dimension: Dimension of a segment's vector.
-        dtype: Type of the stored numbers.
+        dimension: Number of values of a segment.
+        dtype: Number type of the store.
 
     Raises:
-        StoreError: The status contradicts the feature, or the feature is not one of the
-            encoder.
+        StoreError: The status does not fit the features, or the features are not valid.
     """
     has_feature = entry.feature is not None
-    should_have_feature = entry.status == "ok"
-    if entry.status not in STATUSES or should_have_feature != has_feature:
+    if entry.status not in STATUSES or (entry.status == "ok") != has_feature:
         raise StoreError(
-            f"{entry.video}: status {entry.status!r} with "
-            f"{'a' if has_feature else 'no'} feature",
+            f"{entry.video}: status {entry.status!r} with {'a' if has_feature else 'no'} feature",
             fix=f"an entry with a feature is 'ok', one without is {STATUSES[1:]}",
         )
+    embedding = None
+    if entry.feature is not None:
+        check(entry.video, entry.feature, entry.mask, dimension)
+        with np.errstate(over="ignore"):  # becomes infinite, which the check reports
+            stored = np.where(entry.mask[:, None], entry.feature, 0).astype(dtype)
+        check(entry.video, stored.astype(np.float32), entry.mask, dimension)
+        embedding = stored.tobytes()
     row = {
         "video": entry.video,
         "status": entry.status,
@@ -91,43 +95,48 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
         "segments": len(entry.mask),
         "dtype": dtype,
         "mask": entry.mask.tobytes(),
-        "embedding": _encode_feature(entry, dimension, dtype),
+        "embedding": embedding,
     }
     return row | {"checksum": checksum(row)}
 
 
-def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
-    """Read the entry of a row.
+def from_row(
+    row: dict[str, Any], *, dimension: int, dtype: str, file: Path | None = None
+) -> Entry:
+    """Convert a row to an entry.
 
     Args:
         row: Row of a shard.
-        dimension: Dimension of a segment's vector.
-        dtype: Type of the stored numbers.
+        dimension: Number of values of a segment.
+        dtype: Number type of the store.
+        file: Shard of the row, for errors.
 
     Raises:
-        StoreError: The row was changed; the message names the video.
+        StoreError: The row has changed.
     """
     video = row["video"]
     segments = row["segments"]
-    is_expected = is_intact(row) and row["dtype"] == dtype
-    if not is_expected or len(row["mask"]) != segments:
+    if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
         raise StoreError(
-            f"the features of {video} changed since they were written", fix=VERIFY
+            f"the features of {video} changed since they were written",
+            file=file,
+            fix=VERIFY,
         )
     mask = np.frombuffer(row["mask"], dtype=bool)
     feature = None
     if row["embedding"] is not None:
-        values = np.frombuffer(row["embedding"], dtype=dtype)
-        if values.size != segments * dimension:
+        flat = np.frombuffer(row["embedding"], dtype=dtype)
+        if flat.size != segments * dimension:
             raise StoreError(
-                f"the features of {video} are {values.size} numbers, "
-                f"expected {segments} x {dimension}",
+                f"the features of {video} are {flat.size} numbers, expected {segments} x "
+                f"{dimension}",
+                file=file,
                 fix=VERIFY,
             )
-        feature = values.reshape(segments, dimension).astype(np.float32)
-        check_feature(video, feature, mask, dimension)
+        feature = flat.reshape(segments, dimension).astype(np.float32)
+        check(video, feature, mask, dimension, file=file)
     return Entry(
-        video=video,
+        video=row["video"],
         feature=feature,
         mask=mask,
         status=row["status"],
@@ -137,60 +146,60 @@ def from_row(row: dict[str, Any], *, dimension: int, dtype: str) -> Entry:
     )
 
 
-def check_feature(
+def check(
     video: str,
     feature: Float[np.ndarray, "time feature"],
     mask: Bool[np.ndarray, " time"],
     dimension: int,
+    *,
+    file: Path | None = None,
 ) -> None:
-    """Check the shape of a feature, and that its values are finite.
+    """Check the shape and the values of features.
 
     Args:
         video: Id of the video.
         feature: Features of the video.
         mask: Segments that exist.
-        dimension: Dimension of a segment's vector.
+        dimension: Number of values of a segment.
+        file: Shard of the video, for errors.
 
     Raises:
         StoreError: The shape is another one, or a value is not finite.
     """
-    expected_shape = (len(mask), dimension)
-    if feature.shape != expected_shape:
+    expected = len(mask), dimension
+    if feature.shape != expected:
         raise StoreError(
-            f"the features of {video} have shape {feature.shape}, "
-            f"expected {expected_shape} (time, feature)",
+            f"the features of {video} have shape {feature.shape}, expected {expected} "
+            "(time, feature)",
+            file=file,
             fix=VERIFY,
         )
-    is_finite = np.isfinite(feature[mask])
-    invalid_count = int(np.count_nonzero(~is_finite))
-    if invalid_count:
+    not_finite = int(np.count_nonzero(~np.isfinite(feature[mask])))
+    if not_finite:
         raise StoreError(
-            f"{invalid_count} of the features of {video} are not finite numbers",
+            f"{not_finite} of the features of {video} are not finite numbers",
+            file=file,
             fix=VERIFY,
         )
 
 
-def is_intact(row: dict[str, Any]) -> bool:
-    """Return whether the data of a row are unchanged."""
+def intact(row: dict[str, Any]) -> bool:
+    """Return whether a row is unchanged.
+
+    Args:
+        row: Row of a shard.
+    """
     return bool(checksum(row) == row["checksum"])
 
 
 def checksum(row: dict[str, Any]) -> bytes:
-    """Compute a hash of the data of a row, without reasons and warnings."""
+    """Compute a digest of the data of a row, without reasons and warnings.
+
+    Args:
+        row: Row of a shard.
+    """
     head = [row[key] for key in ("video", "status", "segments", "dtype")]
     digest = hashlib.blake2b(json.dumps(head).encode(), digest_size=16)
     for key in ("mask", "embedding"):
         digest.update(row[key] or b"")
     return digest.digest()
-
-
-def _encode_feature(entry: Entry, dimension: int, dtype: str) -> bytes | None:
-    if entry.feature is None:
-        return None
-    check_feature(entry.video, entry.feature, entry.mask, dimension)
-    masked_feature = np.where(entry.mask[:, None], entry.feature, 0)
-    # a value too large for the type becomes infinite, and the second check names it
-    with np.errstate(over="ignore"):
-        stored = masked_feature.astype(dtype)
-    check_feature(entry.video, stored.astype(np.float32), entry.mask, dimension)
-    return stored.tobytes()

@@ -67,13 +67,21 @@ class Checkpoints:
         fix = "train again without resuming"
         try:
             with safe_open(self.path, framework="pt") as file:
-                state = json.loads(file.metadata()["about"])
+                state = dict(json.loads(file.metadata()["about"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            fingerprint = state.pop("of")
+        except (
+            SafetensorError,
+            OSError,
+            KeyError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ) as error:
             raise RunError(
                 f"not a checkpoint: {error}", file=self.path, fix=fix
             ) from None
-        if state.pop("of") != self.fingerprint:
+        if fingerprint != self.fingerprint:
             raise RunError(
                 "the checkpoint of another training", file=self.path, fix=fix
             )

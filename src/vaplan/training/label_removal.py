@@ -1,6 +1,5 @@
 """JoMoLD's training: remove noisy tags of each batch per modality before each step."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from vaplan.arrays import MODALITIES, Inputs, Target
 from vaplan.errors import RecipeError, unknown
 from vaplan.pseudo_labels.jomold import noisy_tags
+from vaplan.reading import json_object
 from vaplan.taxonomy import Taxonomy
 
 WARM_UPS = ("ramp", "official")
@@ -146,16 +146,18 @@ def load_removal(settings: Removal, taxonomy: Taxonomy) -> Remover:
             "the recipe names no noise ratios", fix="give --set removal.ratios=FILE"
         )
     path = Path(settings.ratios)
+    fix = "make them with `vaplan noise` on this data set"
+    content = json_object(path, what="noise ratios", fix=fix, error=RecipeError)
     try:
-        ratios = json.loads(path.read_text(encoding="utf-8"))["ratios"]
+        ratios = content["ratios"]
         rows = [
             [float(ratios[modality][name]) for name in taxonomy.classes]
             for modality in MODALITIES
         ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RecipeError(
-            f"no noise ratios of these classes: {error!r}",
-            file=path,
-            fix="make them with `vaplan noise` on this data set",
+            f"no noise ratios of these classes: {error!r}", file=path, fix=fix
         ) from None
+    if not all(0 <= ratio <= 1 for row in rows for ratio in row):
+        raise RecipeError("a noise ratio is not in [0, 1]", file=path, fix=fix)
     return Remover(settings, torch.tensor(rows, dtype=torch.float64))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vaplan import losses as objectives
 from vaplan.arrays import Inputs, Target
-from vaplan.errors import RecipeError
+from vaplan.errors import RecipeError, RunError
 from vaplan.losses import Objective
 from vaplan.training.checkpoints import (
     Checkpoints,
@@ -132,6 +132,18 @@ class _State:
     history: list[Epoch] = field(default_factory=list)
     best: float | None = None
     since_best: int = 0
+
+    def check(self) -> None:
+        """Raise ValueError for values that no training has; they may come from a file."""
+        counts = (self.epoch, self.steps, self.since_best)
+        are_counts = all(type(count) is int and count >= 0 for count in counts)
+        has_best = self.best is None or type(self.best) in (int, float)
+        has_history = isinstance(self.history, list) and all(
+            isinstance(entry, dict) and type(entry.get("epoch")) is int
+            for entry in self.history
+        )
+        if not (are_counts and has_best and has_history):
+            raise ValueError("its position or history is damaged")
 
 
 class _Objective(nn.Module):
@@ -364,11 +376,21 @@ class _Loop:
     def resume(self) -> None:
         """Restore the last checkpoint, if there is one to resume from."""
         checkpoint = self.checkpoints.read() if self.checkpoints else None
-        if checkpoint is None:
+        if self.checkpoints is None or checkpoint is None:
             return
-        tensors, state = checkpoint
+        try:
+            self._restore(*checkpoint)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise RunError(
+                f"the checkpoint does not fit the training: {error}",
+                file=self.checkpoints.path,
+                fix="train again without resuming",
+            ) from None
+
+    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         device = self.fabric.device
         self.state = _State(**state)
+        self.state.check()
         self.model.load_state_dict(_without_prefix("model", tensors))
         if self.average is not None:
             self.average.load_state_dict(_without_prefix("average", tensors))
@@ -378,6 +400,9 @@ class _Loop:
         self.best = _without_prefix("best", tensors) or self.best
         self.order.set_state(tensors["order"])
         self.shuffled = tensors["shuffled"].to(self.inputs.mask.device)
+        videos = torch.arange(len(self.inputs), device=self.shuffled.device)
+        if not torch.equal(self.shuffled.sort().values, videos):
+            raise ValueError("it holds another number of videos")
         torch.set_rng_state(tensors["random"])
         if "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"], device)

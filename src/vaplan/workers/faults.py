@@ -13,12 +13,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MACHINE = frozenset(
-    "EACCES EPERM EAGAIN EIO ENOMEM ENOSPC EDQUOT EROFS EMFILE ENFILE "
+    "EACCES EPERM EAGAIN EIO ENOMEM ENOSPC EDQUOT EFBIG EROFS EMFILE ENFILE "
     "ESTALE ENOTCONN ETIMEDOUT EHOSTDOWN".split()
 )
 
 
-OUT_OF_MEMORY = ("memory", "bad_alloc", "failed to map", "start new thread")
+OUT_OF_MEMORY = (
+    "memory",
+    "bad_alloc",
+    "failed to map",
+    "start new thread",
+    "error return without exception set",
+)
 
 
 @dataclass(frozen=True)
@@ -83,9 +89,9 @@ def machine_fault(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(
-        error, RuntimeError | ImportError
-    ):  # the types of torch and the linker
+    # PyTorch raises RuntimeError, the linker ImportError. Extension modules that ignore a
+    # failed allocation end in SystemError.
+    if isinstance(error, RuntimeError | ImportError | SystemError):
         text = str(error).casefold()
         return any(sign in text for sign in OUT_OF_MEMORY)
     return isinstance(error, MemoryError)

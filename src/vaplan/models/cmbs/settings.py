@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vaplan.errors import RecipeError
+from vaplan.models.layers import check_size
 
 SIZES = (
     "positions",
@@ -60,9 +61,8 @@ class CMBSSettings:
 
     def __post_init__(self) -> None:
         for name in SIZES:
-            size = getattr(self, name)
-            if size < 1:
-                raise RecipeError(f"{name} must be at least 1, not {size}")
+            check_size(name, getattr(self, name))
+        check_size("map_hidden", self.map_hidden)
         for name in ("heads", "fusion_heads"):
             heads = getattr(self, name)
             if self.hidden % heads:

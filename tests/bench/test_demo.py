@@ -1,36 +1,45 @@
-"""The demo as a whole: what it promises to print and to leave behind."""
+"""The demo runs the suite `components`; its document and its page show the numbers of its files."""
 
 import json
 import re
+from pathlib import Path
 
-import numpy as np
 import pytest
 
-from vaplan import demo as demonstration
 from vaplan import read_table
-from vaplan.demo.numbers import NAMES, Demo
-from vaplan.demo.page import SHOWN
+from vaplan.bench import demo
+from vaplan.bench.demo import EXAMPLES, Demo, run_demo
 from vaplan.errors import UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.llp import KINDS, LEVELS
 
+FEW_EPOCHS = tuple(c.replace("epochs=20", "epochs=3") for c in demo.CHANGES)
+
+
+def run_small_demo(out: Path, *, seed: int = 3) -> Demo:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "CHANGES", FEW_EPOCHS)
+        return run_demo(
+            out, videos=40, seed=seed, bars=lambda _: lambda *_: None, seeds=2
+        )
+
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    out = tmp_path_factory.mktemp("demo")
-    return demonstration.demo(
-        out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2
-    )
+    return run_small_demo(tmp_path_factory.mktemp("demo"))
 
 
 def test_its_document_has_the_promised_form(result: Demo) -> None:
     numbers = json.loads(json.dumps(result.numbers()))
     assert list(numbers) == ["labels", "methods"]
     assert {m: list(states) for m, states in numbers["labels"].items()} == {
-        "audio": ["before"],
-        "visual": ["before", "after"],
+        "audio": ["before", "refined"],
+        "visual": ["before", "after", "refined"],
     }
-    assert list(numbers["methods"]) == ["han", "plg", "segment_bce", "ple", "pld"]
+    assert list(numbers["methods"]) == [
+        *("han", "plg", "segment_bce", "ple", "pld"),
+        "default",
+    ]
     for levels in numbers["methods"].values():
         assert list(levels) == list(LEVELS)
         for kinds in levels.values():
@@ -40,22 +49,25 @@ def test_its_document_has_the_promised_form(result: Demo) -> None:
 
 def test_its_numbers_are_those_of_its_files(result: Demo) -> None:
     out = result.page.parent
-    data = read_table(out / "world" / "annotations.csv")
-    for name in NAMES:
-        paths = [out / "predictions" / f"{name}-{seed}.csv" for seed in range(2)]
-        tables = [read_table(path, taxonomy=data.taxonomy) for path in paths]
+    data = read_table(out / "data" / "annotations.csv")
+    for method in result.results.methods:
+        tables = [
+            read_table(run / "test.csv", taxonomy=data.taxonomy)
+            for run in method.runs.values()
+        ]
         scores = [
             evaluate(data, table, split="test").scores.percent()["segment"]["type"]
             for table in tables
         ]
-        assert result.mean(name, "segment", "type") == pytest.approx(np.mean(scores))
+        assert len(scores) == 2
+        assert method.values("segment type") == pytest.approx(scores)
 
 
 def test_no_stage_reads_the_truth_of_the_training_videos(result: Demo) -> None:
     out = result.page.parent
-    data = read_table(out / "world" / "annotations.csv")
+    data = read_table(out / "data" / "annotations.csv")
     assert set(data.select("train").ids).isdisjoint(data.events)
-    assert set(read_table(out / "world" / "train_truth.csv").ids) <= set(
+    assert set(read_table(out / "data" / "train_truth.csv").ids) <= set(
         data.select("train").ids
     )
     assert not any("train_truth" in path.read_text() for path in out.rglob("run.json"))
@@ -63,9 +75,9 @@ def test_no_stage_reads_the_truth_of_the_training_videos(result: Demo) -> None:
 
 def test_the_page_holds_the_table_the_figures_and_the_videos(result: Demo) -> None:
     page = result.page.read_text(encoding="utf-8")
-    for title in NAMES.values():
+    for title in (method.title for method in result.results.methods):
         assert title in page
-    assert page.count("<video") == SHOWN
+    assert page.count("<video") == EXAMPLES
     assert page.count("data:image/svg+xml") >= 3
     assert not re.search(r'(src|href)="https?:', page)
 
@@ -78,15 +90,11 @@ def test_running_it_again_renders_and_trains_nothing_and_says_the_same(
         path: path.stat().st_mtime_ns
         for path in [*out.rglob("*.mp4"), *out.rglob("*.safetensors")]
     }
-    again = demonstration.demo(
-        out, videos=60, seed=3, bars=lambda _: lambda *_: None, seeds=2
-    )
+    again = run_small_demo(out)
     assert again.numbers() == result.numbers()
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_folder_with_videos_of_another_seed_is_refused(result: Demo) -> None:
     with pytest.raises(UsageError, match="contains videos of seed 3, not 4"):
-        demonstration.demo(
-            result.page.parent, videos=60, seed=4, bars=lambda _: lambda *_: None
-        )
+        run_small_demo(result.page.parent, seed=4)

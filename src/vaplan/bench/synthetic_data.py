@@ -1,5 +1,4 @@
-"""The drawn world as a data set with features, for whoever has no data at hand: rendered once,
-encoded once."""
+"""Synthetic videos as a data set with features: rendered once and encoded once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +9,12 @@ from vaplan.workers import Progress
 
 Bars = Callable[[str], Progress]
 
-SPLITS = {"train": 18, "val": 2, "test": 10}  # parts of the videos
+SPLITS = {"train": 18, "val": 2, "test": 10}  # shares of the videos
 EMBEDDED = (("embedded",), ("embedded",))
-TRUTH = "train_truth.csv"  # which no stage reads
+TRUTH = "train_truth.csv"  # dense labels of the training videos; no stage reads them
 
 
-def make_world(
-    folder: Path, store: Path, *, videos: int, seed: int, bars: Bars
-) -> Path:
+def make_data(folder: Path, store: Path, *, videos: int, seed: int, bars: Bars) -> Path:
     """Render and encode missing videos; return the table of annotations.
 
     Args:
@@ -36,8 +33,11 @@ def make_world(
         data, folder, store, encoders=EMBEDDED, progress=bars("features")
     )
     if outcome.failed:
-        what = f"{len(outcome.failed)} rendered videos cannot be read"
-        raise UsageError(what, fix=f"delete {folder.parent} and start again")
+        raise UsageError(
+            f"{len(outcome.failed)} rendered videos cannot be decoded",
+            file=folder,
+            fix="delete this folder and start again",
+        )
     return table
 
 
@@ -56,7 +56,7 @@ def _refuse_other_seed(folder: Path, seed: int) -> None:
 
 def _render(folder: Path, videos: int, seed: int, bar: Progress) -> Path:
     _refuse_other_seed(folder, seed)
-    parts = sum(SPLITS.values())
-    counts = {split: videos * part // parts for split, part in SPLITS.items()}
+    shares = sum(SPLITS.values())
+    counts = {split: videos * share // shares for split, share in SPLITS.items()}
     clips = synthetic.plan_clips(counts, seed=seed)
     return synthetic.render(clips, folder, progress=bar)
