@@ -150,7 +150,7 @@ def test_what_the_format_cannot_hold_is_not_written(tmp_path):
         write_scores(tmp_path, ["v"], one, here, Taxonomy(("a\tb",)))
     with pytest.raises(ValueError, match="probabilities lie in"):
         write_scores(tmp_path, ["v"], 2 * one, here, Taxonomy(("Dog",)))
-    with pytest.raises(ValueError, match="named twice"):
+    with pytest.raises(ValueError, match="an id is repeated"):
         write_scores(
             tmp_path,
             ["v", "v"],
