@@ -26,7 +26,7 @@ def entry(video: str, feature: np.ndarray) -> Entry:
 
 
 def write(store: Store, videos: list[str], feature: np.ndarray) -> None:
-    with store.writing() as writer:
+    with store.open_writer() as writer:
         for start in range(0, len(videos), SHARD):
             writer.add(
                 [entry(video, feature) for video in videos[start : start + SHARD]]
@@ -63,7 +63,7 @@ def rows(count: int) -> list[str]:
             "write all": lambda: write(store, videos, feature),
             "read all, shuffled": lambda: store.read(shuffled),
             "read a tenth of them": lambda: store.read(shuffled[: count // 10]),
-            "find what is lacking": lambda: store.lacking(videos),
+            "find what is lacking": lambda: store.list_missing(videos),
             "content hash": store.content_hash,
             "verify": store.verify,
         }

@@ -260,7 +260,7 @@ def _fill(
         if video in lacking
     ]
     store = Store.create(root, name, about, planned=data.ids)
-    with store.writing() as writer:
+    with store.open_writer() as writer:
         for block in _blocks(entries):
             writer.add(block)
 

@@ -73,8 +73,8 @@ from vaplan.exports.sed_scores import read_scores, write_scores
 from vaplan.packs import h5, npy
 from vaplan.runs import Run
 from vaplan.stages.check_data import read_manifest
-from vaplan.store import Entry, Store, shards, stores
-from vaplan.store.card import digest
+from vaplan.store import Entry, Store, find_stores, shards
+from vaplan.store.card import short_hash
 from vaplan.taxonomy import Taxonomy, read_task, read_taxonomy
 from vaplan.taxonomy.files import with_prompts
 from vaplan.training.checkpoints import Checkpoints
@@ -483,12 +483,14 @@ def seal_shard(folder: Path) -> None:
     content = (folder / "shard").read_bytes()
     for old in shards.list_shards(folder / "store"):
         old.unlink()
-    (folder / "store" / f"shard-000000-{digest(content)}.parquet").write_bytes(content)
+    (folder / "store" / f"shard-000000-{short_hash(content)}.parquet").write_bytes(
+        content
+    )
 
 
 def read_store(folder: Path) -> None:
     """Call everything that reads; what one call refuses, others may read."""
-    found = stores(folder)
+    found = find_stores(folder)
     first: VaplanError | None = None
     for store in found.values():
         calls: list[Callable[[], object]] = [
@@ -496,8 +498,8 @@ def read_store(folder: Path) -> None:
             store.verify,
             store.statuses,
             store.content_hash,
-            lambda store=store: store.lacking(IDS, retry="such"),
-            lambda store=store: [*store.entries()],
+            lambda store=store: store.list_missing(IDS, retry="such"),
+            lambda store=store: [*store.read_entries()],
             lambda store=store: store.read(IDS),
         ]
         for call in calls:

@@ -108,8 +108,8 @@ def test_no_class_or_method_name_breaks_a_figure(name):
         text and name.startswith(text.split("\N{REPLACEMENT CHARACTER}")[0].rstrip("…"))
         for text in shown
     )
-    words(plots.per_class_f({name: {name: 50.0}}, title=name))
-    words(plots.training_curves({name: [{"epoch": 0, "loss": 1.0}]}))
+    words(plots.plot_class_scores({name: {name: 50.0}}, title=name))
+    words(plots.plot_training_curves({name: [{"epoch": 0, "loss": 1.0}]}))
 
 
 def test_the_same_timelines_give_the_same_picture():
@@ -134,7 +134,7 @@ def test_a_taxonomy_keeps_colours_between_figures():
 
 @given(st.lists(EVENTS, max_size=12))
 def test_packing_keeps_every_event_and_overlaps_no_two_classes(events):
-    rows = plots.packed(events)
+    rows = plots.arrange_rows(events)
     assert sorted(event for row in rows for event in row) == sorted(events)
     for row in rows:
         clashes = [(a, b) for a in row for b in row if a.class_name != b.class_name]
@@ -143,7 +143,7 @@ def test_packing_keeps_every_event_and_overlaps_no_two_classes(events):
 
 @given(st.lists(EVENTS, max_size=12))
 def test_a_class_keeps_to_one_row(events):
-    homes = [{event.class_name for event in row} for row in plots.packed(events)]
+    homes = [{event.class_name for event in row} for row in plots.arrange_rows(events)]
     assert sum(map(len, homes)) == len({event.class_name for event in events})
 
 
@@ -157,13 +157,13 @@ def test_names_on_bars_are_readable_on_any_colour(colour):
         ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    dark, light = sorted((luminance(colour), luminance(plots.ink_on(colour))))
+    dark, light = sorted((luminance(colour), luminance(plots.text_colour(colour))))
     assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2, level AA
 
 
 def test_training_curves_show_each_epoch_of_each_method():
     history = [{"epoch": 0, "loss": 2.0, "validation": 40.0}, {"epoch": 1, "loss": 1.0}]
-    figure = plots.training_curves({"HAN": history, "PLE": history[:1]})
+    figure = plots.plot_training_curves({"HAN": history, "PLE": history[:1]})
     loss, val = (
         [line.get_xydata().tolist() for line in panel.lines] for panel in figure.axes
     )
@@ -173,11 +173,13 @@ def test_training_curves_show_each_epoch_of_each_method():
 
 
 def test_training_without_validation_has_one_panel():
-    assert len(plots.training_curves({"HAN": [{"epoch": 0, "loss": 2.0}]}).axes) == 1
+    assert (
+        len(plots.plot_training_curves({"HAN": [{"epoch": 0, "loss": 2.0}]}).axes) == 1
+    )
 
 
 def test_classes_stand_by_their_f_best_first():
-    figure = plots.per_class_f(
+    figure = plots.plot_class_scores(
         {"PLG": {"Dog": 20.0, "Cat": 90.0}, "PLD": {"Dog": 30.0}}, title="Visual"
     )
     panel = figure.axes[0]
@@ -189,13 +191,13 @@ def test_classes_stand_by_their_f_best_first():
 def test_all_classes_of_the_data_set_fit_a_figure():
     scores = {name: float(3 * c) for c, name in enumerate(LLP.classes)}
     assert set(LLP.classes) <= words(
-        plots.per_class_f({"PLG": scores, "PLD": scores}, title="F")
+        plots.plot_class_scores({"PLG": scores, "PLD": scores}, title="F")
     )
 
 
 def test_a_curve_has_every_mean_at_its_setting_and_a_bar_as_long_as_its_spread():
-    figure = plots.curves(
-        {"F": [(1.0, 50.0, 2.0), (100.0, 60.0, 0.5)]}, across="α", up="percent"
+    figure = plots.plot_curves(
+        {"F": [(1.0, 50.0, 2.0), (100.0, 60.0, 0.5)]}, x_label="α", y_label="percent"
     )
     panel = figure.axes[0]
     assert [(x, y) for x, y in panel.lines[0].get_xydata().tolist()] == [
@@ -212,10 +214,10 @@ def test_a_curve_has_every_mean_at_its_setting_and_a_bar_as_long_as_its_spread()
 
 
 def test_a_setting_that_one_curve_lacks_leaves_no_point_there():
-    figure = plots.curves(
+    figure = plots.plot_curves(
         {"A": [(1.0, 5.0, 0.0), (2.0, 6.0, 0.0)], "B": [(2.0, 7.0, 0.0)]},
-        across="K",
-        up="F",
+        x_label="K",
+        y_label="F",
     )
     curves = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [[round(x) for x, _ in line.get_xydata().tolist()] for line in curves] == [

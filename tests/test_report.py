@@ -72,13 +72,15 @@ def content(text: str = "Dog", media: Path | None = None) -> dict:
 
 
 def figure() -> Figure:
-    return plots.per_class_f({"PLG": {"Dog": 50.0, "Cat": 70.0}}, title="F")
+    return plots.plot_class_scores({"PLG": {"Dog": 50.0, "Cat": 70.0}}, title="F")
 
 
 def table_cells(*rows: tuple, highlight: bool = True) -> str:
     table = report.Table("t", ("Method", "F"), rows, highlight=highlight)
     return (
-        report.page(title="t", tables=[table]).split("<tbody>")[1].split("</tbody>")[0]
+        report.render_page(title="t", tables=[table])
+        .split("<tbody>")[1]
+        .split("</tbody>")[0]
     )
 
 
@@ -88,8 +90,8 @@ def table_cells(*rows: tuple, highlight: bool = True) -> str:
 def test_hostile_names_stay_text():
     media = Path(f"/nowhere/{HOSTILE.replace('/', '')}.mp4")
     hostile, harmless = (
-        Reader(report.page(**content(HOSTILE, media))),
-        Reader(report.page(**content("Dog", media))),
+        Reader(report.render_page(**content(HOSTILE, media))),
+        Reader(report.render_page(**content("Dog", media))),
     )
     assert hostile.tags == harmless.tags
     assert HOSTILE in hostile.text["h3"]
@@ -100,13 +102,15 @@ def test_hostile_names_stay_text():
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1))
 def test_no_text_changes_the_structure_of_the_page(text):
     assert (
-        Reader(report.page(**content(f"x{text}"))).tags
-        == Reader(report.page(**content())).tags
+        Reader(report.render_page(**content(f"x{text}"))).tags
+        == Reader(report.render_page(**content())).tags
     )
 
 
 def test_a_file_name_that_is_no_unicode_can_be_shown():
-    assert "a?.mp4" in report.page(**content("Dog", Path("/nowhere/a\udcff.mp4")))
+    assert "a?.mp4" in report.render_page(
+        **content("Dog", Path("/nowhere/a\udcff.mp4"))
+    )
 
 
 def test_only_markup_is_left_as_it_is():
@@ -122,7 +126,7 @@ def test_only_markup_is_left_as_it_is():
 
 def test_the_policy_names_the_one_style_and_the_one_script_and_nothing_else():
     page = Reader(
-        report.page(**content(), pictures=[report.Picture("a", "b", figure())])
+        report.render_page(**content(), pictures=[report.Picture("a", "b", figure())])
     )
     policy = next(
         value
@@ -148,7 +152,7 @@ def test_the_policy_names_the_one_style_and_the_one_script_and_nothing_else():
 def test_no_element_carries_a_style_or_a_handler(tmp_path):
     (media := tmp_path / "v.mp4").write_bytes(b"frames")
     page = Reader(
-        report.page(
+        report.render_page(
             **content("Dog", media), pictures=[report.Picture("a", "b", figure())]
         )
     )
@@ -159,7 +163,7 @@ def test_no_element_carries_a_style_or_a_handler(tmp_path):
 
 def test_the_page_refers_to_nothing_outside_itself(tmp_path):
     (media := tmp_path / "v.mp4").write_bytes(b"frames")
-    page = report.page(
+    page = report.render_page(
         **content("Dog", media), pictures=[report.Picture("a", "b", figure())]
     )
     assert not re.search(
@@ -172,7 +176,7 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path):
 
 
 def test_every_link_inside_the_page_has_its_target():
-    page = Reader(report.page(**content()))
+    page = Reader(report.render_page(**content()))
     targets = {value for _, key, value in page.attributes if key == "id"}
     links = {value[1:] for _, key, value in page.attributes if key == "href"}
     assert links == {"results", "examples", "details"}
@@ -221,7 +225,7 @@ def test_a_table_with_a_missing_cell_is_refused():
 
 def test_a_picture_is_an_image_that_says_what_it_shows():
     page = Reader(
-        report.page(
+        report.render_page(
             title="t", pictures=[report.Picture("Curves", "The loss falls.", figure())]
         )
     )
@@ -236,7 +240,7 @@ def test_a_picture_is_an_image_that_says_what_it_shows():
 
 def test_a_small_video_is_inside_the_page(tmp_path):
     (media := tmp_path / "v.mp4").write_bytes(b"the frames")
-    page = Reader(report.page(**content("Dog", media)))
+    page = Reader(report.render_page(**content("Dog", media)))
     video = {key: value for tag, key, value in page.attributes if tag == "video"}
     assert (
         base64.b64decode(video["src"].removeprefix("data:video/mp4;base64,"))
@@ -251,27 +255,31 @@ def test_a_small_video_is_inside_the_page(tmp_path):
 def test_what_is_too_large_or_no_media_is_named_and_left_out(tmp_path, name, limit):
     for file in ("v.mp4", "v.svg"):
         (tmp_path / file).write_bytes(b"the frames")
-    page = Reader(report.page(**content("Dog", tmp_path / name), max_embed_bytes=limit))
+    page = Reader(
+        report.render_page(**content("Dog", tmp_path / name), max_embed_bytes=limit)
+    )
     assert "video" not in page.tags
     assert name in page.text["p"]
 
 
 def test_each_event_stands_at_its_time_and_says_what_it_is():
-    page = report.page(**content())
+    page = report.render_page(**content())
     assert 'x="0%" width="25%" data-onset="0.0" data-offset="2.5"' in page
     assert "<title>Dog, 0–2.5 s, score 0.75</title>" in page
     assert 'aria-label="Dog, audio: Dog, 0–2.5 s, score 0.75"' in page
 
 
 def test_missing_spans_are_hatched():
-    page = report.page(**content())
+    page = report.render_page(**content())
     assert 'fill="url(#hatch)" x="60%" width="20%"' in page
     assert page.count('id="hatch"') == 1
 
 
 def test_every_lane_stands_once_in_each_modality():
     lines = tuple((name, Timeline("v", 4.0)) for name in ("reference", "HAN", "PLE"))
-    page = report.page(title="t", examples=[report.Example("v", None, (), lines)])
+    page = report.render_page(
+        title="t", examples=[report.Example("v", None, (), lines)]
+    )
     assert re.findall(r'aria-label="(\w+), (\w+): nothing"', page) == [
         (name, modality) for modality in ("audio", "visual") for name, _ in lines
     ]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vaplan.errors import Exit, MachineError, StoreError, VaplanError
-from vaplan.store import Entry, Store, shards, stores
+from vaplan.store import Entry, Store, find_stores, shards
 
 DIMENSION = 4
 ABOUT = {"dimension": DIMENSION, "weights": "a1b2"}
@@ -86,7 +86,7 @@ def test_entries_come_back_whole(tmp_path):
         ("no audio",),
     )
     store.add([entry(IDS[0]), absent, failed(IDS[2])])
-    first, second, third = store.entries()
+    first, second, third = store.read_entries()
     assert (first.video, first.status, first.warnings, first.source) == (
         IDS[0],
         "ok",
@@ -107,11 +107,11 @@ def test_a_store_knows_what_it_lacks_and_a_failure_counts_as_done_unless_asked_f
 ):
     store = Store.create(tmp_path, "clip:x", ABOUT, planned=IDS)
     store.add([entry(IDS[0]), failed(IDS[1]), failed(IDS[2], "Empty file")])
-    assert store.lacking(IDS) == IDS[3:]
-    assert store.lacking(IDS, retry="empty") == IDS[2:]
+    assert store.list_missing(IDS) == IDS[3:]
+    assert store.list_missing(IDS, retry="empty") == IDS[2:]
     store.add([entry(IDS[2])])
-    assert store.lacking(IDS, retry="empty") == IDS[3:]
-    assert store.statuses() == {
+    assert store.list_missing(IDS, retry="empty") == IDS[3:]
+    assert store.read_statuses() == {
         IDS[0]: ("ok", ""),
         IDS[1]: ("failed", "worker died"),
         IDS[2]: ("ok", ""),
@@ -150,7 +150,7 @@ def test_features_no_encoder_can_have_made_are_refused(tmp_path, feature, cause)
     store = Store.create(tmp_path, "clip:x", ABOUT, planned=IDS)
     with pytest.raises(StoreError, match=cause):
         store.add([Entry(IDS[0], feature, np.ones(3, dtype=bool))])
-    assert store.lacking(IDS) == IDS
+    assert store.list_missing(IDS) == IDS
 
 
 def test_an_encoder_of_the_same_name_but_other_weights_is_refused(tmp_path):
@@ -161,7 +161,7 @@ def test_an_encoder_of_the_same_name_but_other_weights_is_refused(tmp_path):
     assert caught.value.exit == Exit.USAGE
     with pytest.raises(StoreError, match="had weights 'a1b2', now 'ffff'"):
         Store.open(tmp_path, "clip:x", provenance=other)
-    assert Store.open(tmp_path, "clip:x", provenance=ABOUT).lacking(IDS) == []
+    assert Store.open(tmp_path, "clip:x", provenance=ABOUT).list_missing(IDS) == []
 
 
 def test_an_encoder_that_has_no_store_is_named_with_those_that_have(tmp_path):
@@ -187,7 +187,11 @@ def test_each_encoder_has_a_folder_of_its_own_and_no_path_is_made_from_an_id(tmp
             [Entry(video, None, np.zeros(1, dtype=bool), "absent") for video in videos]
         )
         assert store.read(videos)[1].shape == (4, 1)
-    assert set(stores(tmp_path / "s")) == {"clip:/models/ViT/", "clap:x", "../../up"}
+    assert set(find_stores(tmp_path / "s")) == {
+        "clip:/models/ViT/",
+        "clap:x",
+        "../../up",
+    }
     assert {path.name for path in tmp_path.iterdir()} == {"s"}
     assert len(list((tmp_path / "s").iterdir())) == 3
 
@@ -230,18 +234,18 @@ def test_a_store_that_is_not_filled_yet_is_not_damaged(tmp_path):
     assert filled(tmp_path / "whole").verify() == []
     part = filled(tmp_path / "part", groups=(tuple(IDS[:5]),))
     assert part.verify() == []
-    assert part.lacking(part.planned) == ["video5"]
+    assert part.list_missing(part.planned) == ["video5"]
 
 
 def test_a_store_can_be_verified_while_its_plan_grows(tmp_path, monkeypatch):
     store = filled(tmp_path)
-    load_all_columns = shards.load_all_columns
+    read_shard = shards.read_shard
 
     def grow(shard):
         store.plan(["a new video"])
-        return load_all_columns(shard)
+        return read_shard(shard)
 
-    monkeypatch.setattr(shards, "load_all_columns", grow)
+    monkeypatch.setattr(shards, "read_shard", grow)
     assert store.verify() == []
 
 
@@ -266,7 +270,7 @@ def test_verify_finds_any_changed_byte_of_what_stands_beside_the_shards(tmp_path
         try:
             problems = [
                 problem
-                for found in stores(tmp_path).values()
+                for found in find_stores(tmp_path).values()
                 for problem in found.verify()
             ]
         except VaplanError as error:
@@ -315,7 +319,7 @@ def test_a_changed_feature_is_named_and_not_read(tmp_path):
 def test_a_second_writer_is_told_who_holds_the_lock(tmp_path):
     store = filled(tmp_path)
     with (
-        store.writing(),
+        store.open_writer(),
         pytest.raises(
             MachineError, match=f"the store is locked by pid {os.getpid()} on .* since"
         ) as caught,
@@ -357,12 +361,12 @@ def test_a_killed_writer_leaves_every_acknowledged_row_and_a_free_lock(tmp_path,
     assert done.returncode == -signal.SIGKILL
     store = Store.open(tmp_path, "clip:x")
     acknowledged = [f"video{line}" for line in done.stdout.split()]
-    assert not set(acknowledged) & set(store.lacking(IDS))
+    assert not set(acknowledged) & set(store.list_missing(IDS))
     assert store.verify() == []
     store.add(
         [
             Entry(v, np.full((2, 4), int(v[-1]), np.float32), np.ones(2, dtype=bool))
-            for v in store.lacking(IDS)
+            for v in store.list_missing(IDS)
         ]
     )
     assert store.verify() == []
@@ -385,7 +389,7 @@ def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(
         ) as caught:
             store.add([entry(IDS[2])])
         assert str(store.folder) in str(caught.value)
-    assert store.lacking(IDS) == IDS[2:]
+    assert store.list_missing(IDS) == IDS[2:]
     store.add([entry(video) for video in IDS[2:]])
     assert store.content_hash() == filled(tmp_path / "unbroken").content_hash()
 
@@ -393,7 +397,7 @@ def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(
 def test_info_counts_what_is_there(tmp_path):
     store = filled(tmp_path, groups=(tuple(IDS[:2]),))
     store.add([failed(IDS[2])])
-    info = json.loads(json.dumps(store.info()))
+    info = json.loads(json.dumps(store.describe()))
     counts = {
         key: info[key]
         for key in (

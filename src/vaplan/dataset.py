@@ -78,7 +78,7 @@ class Dataset:
         store = Path(store)
         unreadable = set[str]()
         for features in chain(*open_features(store, encoders)):
-            for video, (status, _) in features.statuses().items():
+            for video, (status, _) in features.read_statuses().items():
                 if status == "failed":
                     unreadable.add(video)
         readable = [video for video in annotations.ids if video not in unreadable]

@@ -58,7 +58,7 @@ def test_its_suite_is_run_and_its_runs_are_compared(
     assert (
         (tmp_path / "runs.html")
         .read_text(encoding="utf-8")
-        .startswith(report.page(title="")[:15])
+        .startswith(report.render_page(title="")[:15])
     )
 
 

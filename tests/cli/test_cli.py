@@ -14,7 +14,7 @@ from tests.cli.conftest import Call
 from tests.conftest import World
 from vaplan import recipe as recipes
 from vaplan import runs, stages
-from vaplan.store import stores
+from vaplan.store import find_stores
 
 
 @pytest.fixture(scope="session")
@@ -426,7 +426,7 @@ def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(
     assert code == 0
     assert {info["ok"] for info in json.loads(out).values()} == {len(world.data.videos)}
     assert call("store", "verify", store)[0] == 0
-    for features in stores(store).values():
+    for features in find_stores(store).values():
         features.plan(["a video that comes later"])
     code, _, err = call("store", "verify", store)
     assert code == 0

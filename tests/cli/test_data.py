@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import Call
 from tests.conftest import World
 from tests.official import REAL, write_ave, write_llp
-from vaplan.store import stores
+from vaplan.store import find_stores
 
 
 def test_everything_odd_is_named_and_nothing_of_it_is_an_error(
@@ -162,7 +162,7 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
     assert code == 3
     assert "JfZEqeLZqWk.npy: shape 9 x 128, expected 10 x 128" in err
     assert "5 imported, 1 failed" in err
-    assert list(stores(tmp_path / "store")) == ["audio:legacy:vggish"]
+    assert list(find_stores(tmp_path / "store")) == ["audio:legacy:vggish"]
     code, _, err = call(
         "import",
         "valor",

@@ -14,7 +14,7 @@ from tests.cli.conftest import Call
 from tests.conftest import World
 from vaplan import stages
 from vaplan.errors import Exit
-from vaplan.store import stores
+from vaplan.store import find_stores
 from vaplan.writing import delay_interruptions
 
 
@@ -45,11 +45,11 @@ def test_an_interrupted_job_keeps_every_encoded_video(
     ended, _, err = call(*command, *options)
     assert ended == code
     assert "the same command continues where it stopped" in err
-    for store in stores(tmp_path).values():
-        assert len(store.statuses()) == 3
+    for store in find_stores(tmp_path).values():
+        assert len(store.read_statuses()) == 3
     monkeypatch.setattr(stages, "features", features)
     assert call(*command, *options)[0] == 0
-    for store in stores(tmp_path).values():
+    for store in find_stores(tmp_path).values():
         assert store.verify() == []
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.workers.fake_encoder import DIMENSION, PAIRS, Dying, There, here
 from vaplan.annotations import Annotations, Video
-from vaplan.store import Store, Writer, stores
+from vaplan.store import Store, Writer, find_stores
 from vaplan.taxonomy import Taxonomy
 from vaplan.workers import Engine, Work
 
@@ -126,12 +126,12 @@ def killed(root: Path, steps: int) -> None:
 
 def held(root: Path) -> dict[str, Any]:
     """What the stores hold."""
-    found: dict[str, Store] = stores(root / "store")
+    found: dict[str, Store] = find_stores(root / "store")
     return {
         "rows": [
             f"{name} {video}"
             for name, store in found.items()
-            for video in store.statuses()
+            for video in store.read_statuses()
         ],
         "hashes": [store.content_hash() for store in found.values()],
         "problems": [problem for store in found.values() for problem in store.verify()],

@@ -73,7 +73,7 @@ def test_a_bad_file_is_recorded_and_the_rest_is_done(
     reasons = dict(outcome.failed)
     assert f"{bad.video}.mp4" in reasons[bad.video]
     assert "no file for" in reasons[gone.video]
-    statuses = Store.open(tmp_path / "store", "audio:embedded").statuses()
+    statuses = Store.open(tmp_path / "store", "audio:embedded").read_statuses()
     assert {video for video, (status, _) in statuses.items() if status == "failed"} == {
         bad.video,
         gone.video,
@@ -136,7 +136,7 @@ def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(
         some(world, 1), world.folder, tmp_path, encoders=EMBEDDED, workers=1
     )
     with (
-        Store.open(tmp_path, "audio:embedded").writing(),
+        Store.open(tmp_path, "audio:embedded").open_writer(),
         pytest.raises(MachineError, match="locked by pid"),
     ):
         stages.features(

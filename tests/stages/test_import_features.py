@@ -16,7 +16,7 @@ from vaplan.packs import LAYOUTS, PackError
 from vaplan.packs.h5 import KEY
 from vaplan.packs.pooling import mean_of_tokens
 from vaplan.stages.import_features import Imported, import_pack
-from vaplan.store import Store, stores
+from vaplan.store import Store, find_stores
 from vaplan.taxonomy import LLP, Taxonomy
 
 IDS = ("-ABCDEFGHIJ_0_10", "abcdefghijk_30_40", "zz_y-xwvuts_101.8_111.8")
@@ -69,7 +69,7 @@ def stored(store: Path, name: str, *ids: str) -> np.ndarray:
 
 
 def hashes(store: Path) -> dict[str, str]:
-    return {name: found.content_hash() for name, found in stores(store).items()}
+    return {name: found.content_hash() for name, found in find_stores(store).items()}
 
 
 def test_han_features_come_in_with_frames_averaged_to_segments(tmp_path: Path) -> None:
@@ -96,7 +96,8 @@ def test_frames_are_kept_whole_under_another_name(tmp_path: Path) -> None:
     )
     assert (stored(tmp_path / "store", names[1]).reshape(frames.shape) == frames).all()
     assert (
-        stores(tmp_path / "store")[names[1]].card.provenance["frames_per_segment"] == 8
+        find_stores(tmp_path / "store")[names[1]].card.provenance["frames_per_segment"]
+        == 8
     )
 
 
@@ -121,7 +122,7 @@ def test_both_packs_share_the_features_that_both_publish(tmp_path: Path) -> None
     before = hashes(tmp_path / "store")[HAN[2]]
     import_pack("valor", pack, videos(), tmp_path / "store")
     assert hashes(tmp_path / "store")[HAN[2]] == before
-    assert len(stores(tmp_path / "store")) == 5
+    assert len(find_stores(tmp_path / "store")) == 5
 
 
 @pytest.mark.parametrize("place", [".", "feats", "feats/res152", "feats/res152/.."])
@@ -238,7 +239,7 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
     assert FAULTS[fault] in reason
     assert "\n" not in reason
     store = Store.open(tmp_path / "store", HAN[1])
-    assert store.statuses()[IDS[1]] == ("failed", reason)
+    assert store.read_statuses()[IDS[1]] == ("failed", reason)
     told = list[tuple[int, int, str]]()
     again = import_pack(
         "han",
@@ -273,7 +274,7 @@ def test_numbers_too_large_for_single_precision_do_not_stop_the_others(
 def test_the_store_keeps_the_type_of_the_pack(tmp_path: Path, dtype: str) -> None:
     save(tmp_path / "vggish", (10, 128), dtype=dtype)
     import_pack("han", tmp_path, videos(), tmp_path / "store")
-    assert stores(tmp_path / "store")[HAN[0]].card.dtype == dtype
+    assert find_stores(tmp_path / "store")[HAN[0]].card.dtype == dtype
 
 
 def test_a_pack_without_one_sound_file_makes_no_store(tmp_path: Path) -> None:
@@ -436,7 +437,7 @@ def test_maps_are_kept_whole_under_another_name(tmp_path: Path) -> None:
     whole = stored(tmp_path / "store", "visual:legacy:ave-vgg19-maps", *CLIPS[:2])
     assert names[1] == "visual:legacy:ave-vgg19-maps"
     assert (whole.reshape(2, *maps.shape[1:]) == maps[[2, 0]].astype(np.float32)).all()
-    assert stores(tmp_path / "store")[names[1]].card.provenance["map_shape"] == [
+    assert find_stores(tmp_path / "store")[names[1]].card.provenance["map_shape"] == [
         7,
         7,
         512,

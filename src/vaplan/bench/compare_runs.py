@@ -20,7 +20,7 @@ from vaplan.bench.results import (
 from vaplan.bench.tables import column_headings
 from vaplan.errors import UsageError
 from vaplan.metrics.llp import KINDS
-from vaplan.plots import per_class_f, training_curves
+from vaplan.plots import plot_class_scores, plot_training_curves
 from vaplan.report import Picture, Table
 from vaplan.report.tables import Cell
 from vaplan.runs import Run
@@ -52,7 +52,7 @@ def compare_runs(folders: Sequence[Path], out: Path) -> Path:
     descriptions = {
         name: vars(runs.read_description(run.folder)) for name, run in loaded.items()
     }
-    curves = training_curves({name: run.history for name, run in loaded.items()})
+    curves = plot_training_curves({name: run.history for name, run in loaded.items()})
     caption = "Each run's own objective; different objectives have different losses."
     details = dict[str, str]()
     for name, run in loaded.items():
@@ -195,7 +195,7 @@ def _class_figures(loaded: Mapping[str, Run]) -> Iterator[Picture]:
                 scores[name] = {c: f for c, f in values.items() if f is not None}
         if any(scores.values()):
             measure = "F-score" if keys else "accuracy"
-            figure = per_class_f(scores, title=title, measure=measure)
+            figure = plot_class_scores(scores, title=title, measure=measure)
             caption = f"Test videos, counts summed over videos.{note}"
             yield Picture(title, caption, figure)
 

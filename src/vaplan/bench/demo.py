@@ -23,7 +23,7 @@ from vaplan.bench.synthetic_data import TRUTH, Bars, make_data
 from vaplan.bench.tables import note, tables
 from vaplan.errors import VaplanError
 from vaplan.metrics.llp import KINDS, LEVELS
-from vaplan.plots import training_curves
+from vaplan.plots import plot_training_curves
 from vaplan.report import Example, Picture
 from vaplan.timeline import Event, Timeline
 from vaplan.writing import write_json
@@ -180,7 +180,9 @@ def _write_page(results: Results, path: Path) -> Path:
     methods, *others = tables(results)
     methods = replace(methods, title="Parsers", note=note(results))
     first_run = {method.title: runs.load(method.runs[0]) for method in results.methods}
-    curves = training_curves({title: run.history for title, run in first_run.items()})
+    curves = plot_training_curves(
+        {title: run.history for title, run in first_run.items()}
+    )
     caption = "Seed 0. The objectives differ, so do their losses."
     details = {
         f"Recipe of {title}": recipes.dump(run.recipe)

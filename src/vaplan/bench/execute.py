@@ -25,7 +25,7 @@ from vaplan.bench.steps import (
 )
 from vaplan.errors import RunError, UsageError
 from vaplan.reading import json_object
-from vaplan.store import stores
+from vaplan.store import find_stores
 from vaplan.workers import Progress, run_supervised
 from vaplan.workers.faults import Failed, Guarded
 from vaplan.writing import write_json
@@ -213,7 +213,7 @@ def zero_shot_encoders(store: Path) -> tuple[list[str], list[str]]:
         UsageError: A modality has no such encoder.
     """
     names: list[list[str]] = [[], []]
-    for name in stores(store):
+    for name in find_stores(store):
         modality, _, encoder = name.partition(":")
         if not encoder.startswith("legacy:"):
             names[MODALITIES.index(modality)].append(encoder)

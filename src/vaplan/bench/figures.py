@@ -79,7 +79,7 @@ def _curve(
         "Mean over seeds; bars are one standard deviation. "
         f"{results.videos} {results.workspace.split} videos."
     )
-    figure = plots.curves(lines, across=parameter, up=f"{measure}, percent")
+    figure = plots.plot_curves(lines, x_label=parameter, y_label=f"{measure}, percent")
     return {file: Picture(f"{measure.capitalize()} by {parameter}", caption, figure)}
 
 
@@ -110,7 +110,7 @@ def class_figures(results: Results) -> dict[str, Picture]:
             f"Videos of split {results.workspace.split}, counts summed over videos; "
             "first seed."
         )
-        figure = plots.per_class_f(scores, title=title)
+        figure = plots.plot_class_scores(scores, title=title)
         drawings[f"labels_{modality}"] = Picture(title, caption, figure)
     return drawings
 

@@ -25,7 +25,7 @@ from vaplan.bench.steps import (
     input_steps,
 )
 from vaplan.recipe import Recipe
-from vaplan.store import stores
+from vaplan.store import find_stores
 from vaplan.writing import sha256
 
 HASH_LENGTH = 10  # characters of the hash in a name
@@ -64,7 +64,7 @@ class Workspace:
         files = [*self.annotations.files]
         files += [path for path in (self.labels, self.truth) if path]
         hashes = [sha256(path) for path in files]
-        for name, folder in stores(self.store).items():
+        for name, folder in find_stores(self.store).items():
             hashes.append(f"{name} {folder.content_hash()}")
         return _digest([hashes, self.annotations.version])
 

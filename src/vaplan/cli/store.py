@@ -22,7 +22,7 @@ def store_info(
 
     Example: `vaplan store info store`
     """
-    print_json({name: folder.info() for name, folder in _stores(store).items()})
+    print_json({name: folder.describe() for name, folder in _stores(store).items()})
 
 
 def store_verify(
@@ -41,7 +41,7 @@ def store_verify(
         for problem in problems:
             stderr.print(f"error: {name}: {problem}", style="red", highlight=False)
         is_damaged = is_damaged or bool(problems)
-        lacking = 0 if problems else len(features.lacking(features.planned))
+        lacking = 0 if problems else len(features.list_missing(features.planned))
         if lacking:
             stderr.print(
                 f"{name}: {lacking} planned videos have no features yet; "
@@ -54,9 +54,9 @@ def store_verify(
 
 
 def _stores(root: Path) -> dict[str, "Store"]:
-    from vaplan.store import stores
+    from vaplan.store import find_stores
 
-    if not (features := stores(root)):
+    if not (features := find_stores(root)):
         raise UsageError(
             "this is no feature store",
             file=root,

@@ -1,4 +1,4 @@
-"""Export formats of timelines: `EXPORTS` maps the ending of a file to a function."""
+"""Timelines as text. `EXPORTS` maps a file suffix to the function that formats a timeline."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,17 +14,18 @@ EXPORTS: dict[str, Callable[[Timeline], str]] = {"json": to_json, "csv": to_csv}
 
 
 def export(timeline: Timeline, path: Path | str) -> Path:
-    """Write a timeline in the format of the file's ending.
+    """Write a timeline in the format of the file's suffix: all of it, or nothing.
 
     Args:
         timeline: Timeline to write.
-        path: File to write.
+        path: File to write; its suffix is the format.
 
     Returns:
         The path.
 
     Raises:
-        UsageError: No format has this ending.
+        UsageError: The suffix is not a format.
+        MachineError: The file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.removeprefix(".").lower()
@@ -34,4 +35,5 @@ def export(timeline: Timeline, path: Path | str) -> Path:
             file=path,
             fix="name the file with one of these",
         )
-    return write_text(path, EXPORTS[suffix](timeline))
+    format_timeline = EXPORTS[suffix]
+    return write_text(path, format_timeline(timeline))

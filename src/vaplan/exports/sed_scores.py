@@ -1,10 +1,9 @@
-"""Score files of sed_scores_eval: probabilities of segments as text.
+"""Probabilities of segments in the format of sed_scores_eval, a tool of sound event detection.
 
-Each modality has a folder with one tab-separated file a video. A row is a segment: onset and offset
-in seconds, then the probability of each class; there are no gaps between rows.
+Each modality has a folder, and each video a tab-separated file in it: onset and offset in
+seconds, then one column a class; one row a segment, without gaps.
 
-Source: Ebbers, Serizel, Haeb-Umbach, ICASSP 2022 (arXiv 2201.13148), and the format in the README
-of its package.
+Source: Ebbers, Serizel, Haeb-Umbach, ICASSP 2022, arXiv 2201.13148, and the README of the package.
 """
 
 from collections.abc import Sequence
@@ -20,9 +19,11 @@ from vaplan.reading import plain_text
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
 
-TIMES = ("onset", "offset")
-NO_SCORE = -1.0  # of a missing segment; below every threshold
-SAFE = " @+=,()"  # characters of an id that stay in its file name, besides letters, digits and _.-~
+TIME_COLUMNS = ("onset", "offset")
+MISSING_SCORE = -1.0  # below every probability, so that no threshold marks it
+# of an id, unchanged in its file name, like letters, digits and _.-~
+SAFE_CHARACTERS = " @+=,()"
+FORBIDDEN_CHARACTERS = '\t\n\r"\\'  # in the name of a column
 
 
 def write_scores(
@@ -36,8 +37,9 @@ def write_scores(
 ) -> None:
     """Write `folder/audio/<id>.tsv` and `folder/visual/<id>.tsv` of every video.
 
-    A file ends with the last segment of either modality and has at least one row. The scores of
-    missing segments are -1. Numbers have nine digits, which distinguish all values of float32.
+    A file ends with the last segment that either modality has, and has at least one row; the
+    scores of missing segments before it are -1. Numbers have nine digits, which distinguish
+    any two float32.
 
     Args:
         folder: Folder of the files.
@@ -46,20 +48,20 @@ def write_scores(
         mask: Segments that exist.
         taxonomy: Names of the classes.
         segment_seconds: Length of a segment in seconds.
+
+    Raises:
+        AnnotationError: The name of a class cannot be the name of a column.
+        ValueError: An id occurs twice, or a value is no probability.
     """
     _check(ids, probability[mask], taxonomy)
-    header = "\t".join((*TIMES, *taxonomy.classes))
     for video, scores, exists in zip(ids, probability, mask, strict=True):
-        segments = int(np.flatnonzero(exists.any(axis=1)).max(initial=0)) + 1
-        values = np.where(exists[..., None], scores, NO_SCORE)[:segments]
-        times = [f"{t * segment_seconds:.9g}" for t in range(segments + 1)]
+        has_segment = exists.any(axis=1)
+        last_segment = int(np.flatnonzero(has_segment).max(initial=0))
+        all_scores = np.where(exists[..., None], scores, MISSING_SCORE)
+        video_scores = all_scores[: last_segment + 1]
         for m, modality in enumerate(MODALITIES):
-            lines = [header]
-            for t, row in enumerate(values[:, m].tolist()):
-                cells = [times[t], times[t + 1], *(f"{score:.9g}" for score in row)]
-                lines.append("\t".join(cells))
-            path = folder / modality / file_name(video)
-            write_text(path, "\n".join(lines) + "\n")
+            text = _format_file(video_scores[:, m], taxonomy, segment_seconds)
+            write_text(folder / modality / file_name(video), text)
 
 
 def read_scores(
@@ -71,42 +73,38 @@ def read_scores(
 ]:
     """Read the files of `write_scores`.
 
-    The grid is as long as the longest video. A video without a file for a modality is masked in
-    that modality.
-
     Args:
         folder: Folder of the files.
         taxonomy: Names of the classes.
 
     Returns:
-        Ids in alphabetical order, probabilities, and mask.
+        Ids in alphabetical order, probabilities, and mask. The grid is as long as the longest
+        video; a video with a file of one modality only is masked in the other.
 
     Raises:
         AnnotationError: A file has another format or other classes.
     """
-    files = {
-        (path.name, m): path
-        for m, name in enumerate(MODALITIES)
-        for path in (folder / name).glob("*.tsv")
-    }
-    if not files:
+    tables = dict[tuple[str, int], np.ndarray]()
+    for m, modality in enumerate(MODALITIES):
+        for path in (folder / modality).glob("*.tsv"):
+            video = unquote(path.name.removesuffix(".tsv"))
+            tables[video, m] = _read_file(path, taxonomy)
+    if not tables:
         raise AnnotationError(
             "no score files",
             file=folder,
-            fix="name a folder that contains audio/*.tsv or visual/*.tsv",
+            fix="name a folder that holds audio/*.tsv or visual/*.tsv",
         )
-    tables = {
-        (unquote(name.removesuffix(".tsv")), m): _read(path, taxonomy)
-        for (name, m), path in files.items()
-    }
     ids = sorted({video for video, _ in tables})
-    shape = len(ids), max(map(len, tables.values())), len(MODALITIES), len(taxonomy)
-    grid = np.full(shape, NO_SCORE, dtype=np.float32)
-    index_of = {video: v for v, video in enumerate(ids)}
+    index_of = {video: index for index, video in enumerate(ids)}
+    segments = max(len(table) for table in tables.values())
+    shape = (len(ids), segments, len(MODALITIES), len(taxonomy))
+    grid = np.full(shape, MISSING_SCORE, dtype=np.float32)
     for (video, m), table in tables.items():
         grid[index_of[video], : len(table), m] = table
-    mask = (grid != NO_SCORE).any(axis=3)
-    return ids, np.where(mask[..., None], grid, np.float32(0)), mask
+    mask = (grid != MISSING_SCORE).any(axis=3)
+    probability = np.where(mask[..., None], grid, np.float32(0))
+    return ids, probability, mask
 
 
 def file_name(video: str) -> str:
@@ -115,58 +113,78 @@ def file_name(video: str) -> str:
     >>> file_name("-DSN_30_40"), file_name("a/b")
     ('-DSN_30_40.tsv', 'a%2Fb.tsv')
     """
-    return f"{quote(video, safe=SAFE)}.tsv"
+    return f"{quote(video, safe=SAFE_CHARACTERS)}.tsv"
 
 
 def _check(
     ids: Sequence[str], scores: Float[np.ndarray, "cell class"], taxonomy: Taxonomy
 ) -> None:
     for name in taxonomy.classes:
-        if any(letter in '\t\n\r"\\' for letter in name):
+        if any(character in FORBIDDEN_CHARACTERS for character in name):
             raise AnnotationError(
                 f"class {name!r} cannot name a column of score files",
                 fix="rename the class",
             )
     if len(set(ids)) < len(ids):
         raise ValueError("an id is repeated")
-    if not ((scores >= 0) & (scores <= 1)).all():
+    is_probability = (scores >= 0) & (scores <= 1)
+    if not is_probability.all():
         raise ValueError("probabilities lie in [0, 1]")
 
 
-def _read(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
-    """Read the scores of one file, with the classes in the order of the taxonomy."""
+def _format_file(
+    scores: Float[np.ndarray, "time class"], taxonomy: Taxonomy, segment_seconds: float
+) -> str:
+    lines = ["\t".join((*TIME_COLUMNS, *taxonomy.classes))]
+    for t, row in enumerate(scores.tolist()):
+        times = (t * segment_seconds, (t + 1) * segment_seconds)
+        cells = [f"{number:.9g}" for number in (*times, *row)]
+        lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _read_file(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"]:
+    """Read the scores of one file, with columns in the order of the taxonomy."""
     text = plain_text(path)
-    header, *lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
-    expected = [*TIMES, *taxonomy.classes]
-    if sorted(header) != sorted(expected) or tuple(header[:2]) != TIMES:
-        raise AnnotationError(
-            f"columns are {', '.join(header) or 'missing'}; expected {', '.join(expected)}",
-            file=path,
-            line=1,
-            fix="use the taxonomy of the scores",
-        )
-    order = [header.index(name) for name in taxonomy.classes]
-    end = None
+    lines = text.removesuffix("\n").split("\n")
+    header = lines[0].split("\t")
+    _check_header(header, path, taxonomy)
+    class_columns = [header.index(name) for name in taxonomy.classes]
     rows = list[list[float]]()
-    for line, cells in enumerate(lines, start=2):
-        numbers = _read_numbers(cells, len(header), path, line)
-        onset, offset = numbers[: len(TIMES)]
-        if (end is not None and onset != end) or not onset < offset:
+    last_offset: float | None = None
+    for number, line in enumerate(lines[1:], start=2):
+        values = _parse_row(line.split("\t"), len(header), path, number)
+        onset, offset = values[: len(TIME_COLUMNS)]
+        is_next = last_offset is None or onset == last_offset
+        if not is_next or not onset < offset:
             raise AnnotationError(
                 f"the segment from {onset:g} to {offset:g} s leaves a gap or goes back",
                 file=path,
-                line=line,
+                line=number,
                 fix="write one row a segment, in order",
             )
-        end = offset
-        rows.append([numbers[column] for column in order])
+        last_offset = offset
+        rows.append([values[column] for column in class_columns])
     if not rows:
         raise AnnotationError("no segments", file=path, fix="write one row a segment")
     return np.array(rows, dtype=np.float32)
 
 
-def _read_numbers(cells: list[str], columns: int, path: Path, line: int) -> list[float]:
-    """Read the cells of a row; its scores are all probabilities or all -1."""
+def _check_header(header: list[str], path: Path, taxonomy: Taxonomy) -> None:
+    expected = [*TIME_COLUMNS, *taxonomy.classes]
+    first_columns = tuple(header[: len(TIME_COLUMNS)])
+    if sorted(header) != sorted(expected) or first_columns != TIME_COLUMNS:
+        columns = ", ".join(header) or "missing"
+        raise AnnotationError(
+            f"columns are {columns}; expected {', '.join(expected)}",
+            file=path,
+            line=1,
+            fix="use the taxonomy of the scores",
+        )
+
+
+def _parse_row(cells: list[str], columns: int, path: Path, line: int) -> list[float]:
+    """Parse the numbers of a row; its scores are all probabilities or all -1."""
     try:
         numbers = [float(cell) for cell in cells]
     except ValueError as error:
@@ -180,10 +198,10 @@ def _read_numbers(cells: list[str], columns: int, path: Path, line: int) -> list
             line=line,
             fix="separate the cells by tabs",
         )
-    scores = numbers[len(TIMES) :]
+    scores = numbers[len(TIME_COLUMNS) :]
     are_probabilities = all(0 <= score <= 1 for score in scores)
-    is_missing = all(score == NO_SCORE for score in scores)
-    if not are_probabilities and not is_missing:
+    are_missing = all(score == MISSING_SCORE for score in scores)
+    if not are_probabilities and not are_missing:
         raise AnnotationError(
             "a score is no probability",
             file=path,

@@ -1,4 +1,4 @@
-"""The report page."""
+"""The page of a report: head, sections and file."""
 
 import base64
 import hashlib
@@ -8,74 +8,78 @@ from pathlib import Path
 from typing import Any
 
 from vaplan.plots import class_colours
-from vaplan.report import examples as videos
-from vaplan.report import pictures as figures
-from vaplan.report import tables as results
+from vaplan.report.examples import HATCH, Example, render_example
 from vaplan.report.markup import Markup, tag
+from vaplan.report.pictures import Picture, render_picture
+from vaplan.report.tables import Table, render_table
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
 
-EMBED_BYTES = 2_000_000  # largest media file in the page
+EMBED_BYTES = 2_000_000  # of one media file
 
 
 def write(path: Path, **content: Any) -> Path:
-    """Write a report page to a file.
+    """Write a page to a file: all of it, or nothing.
 
     Args:
-        path: HTML file to write.
-        content: Arguments of `page`.
+        path: File to write.
+        content: Arguments of `render_page`.
 
     Returns:
         The path.
     """
-    return write_text(path, page(**content))
+    return write_text(path, render_page(**content))
 
 
-def page(
+def render_page(
     *,
     title: str,
     lead: str = "",
-    tables: Sequence[results.Table] = (),
-    pictures: Sequence[figures.Picture] = (),
-    examples: Sequence[videos.Example] = (),
+    tables: Sequence[Table] = (),
+    pictures: Sequence[Picture] = (),
+    examples: Sequence[Example] = (),
     details: Mapping[str, str] | None = None,
     taxonomy: Taxonomy | None = None,
     max_embed_bytes: int = EMBED_BYTES,
 ) -> str:
-    """Write a report page as HTML; equal arguments give equal text.
+    """Render a page as HTML; the same arguments give the same text.
 
     Args:
         title: Title of the page.
-        lead: Introduction in plain text; an empty line starts a paragraph.
+        lead: Introduction, in plain text; an empty line starts a paragraph.
         tables: Tables of results.
-        pictures: Figures with captions.
-        examples: Videos with their timelines.
-        details: Settings and versions by name; texts of several lines are folded.
-        taxonomy: Fixes the colours of the classes, as in `vaplan.plot`.
-        max_embed_bytes: Largest media file that is embedded; a larger one is only named.
+        pictures: Figures.
+        examples: Videos with timelines.
+        details: Settings and versions by name; a text of several lines is collapsed.
+        taxonomy: Fixes the colour of each class, as in `vaplan.plot`.
+        max_embed_bytes: A larger media file is named, but not put into the page.
     """
-    colours = class_colours((line for e in examples for _, line in e.lanes), taxonomy)
+    timelines = [line for example in examples for _, line in example.lanes]
+    colours = class_colours(timelines, taxonomy)
     sections = {
-        "Results": [results.render(table) for table in tables],
-        "Figures": [figures.render(picture) for picture in pictures],
+        "Results": [render_table(table) for table in tables],
+        "Figures": [render_picture(picture) for picture in pictures],
         "Examples": [
-            videos.render(e, colours, max_embed_bytes=max_embed_bytes) for e in examples
+            render_example(example, colours, max_embed_bytes=max_embed_bytes)
+            for example in examples
         ],
-        "Details": _details(details or {}),
+        "Details": _render_details(details or {}),
     }
     sections = {name: parts for name, parts in sections.items() if parts}
     paragraphs = [tag("p", text) for text in lead.split("\n\n") if text.strip()]
-    links = [tag("li", tag("a", name, href=f"#{name.lower()}")) for name in sections]
-    return _document(
+    links = [tag("a", name, href=f"#{name.lower()}") for name in sections]
+    items = [tag("li", link) for link in links]
+    main = [_render_section(name, parts) for name, parts in sections.items()]
+    return _render_document(
         title,
         tag("header", tag("h1", title), *paragraphs),
-        tag("nav", tag("ul", *links), aria_label="Sections"),
-        tag("main", *(_section(name, parts) for name, parts in sections.items())),
-        videos.HATCH,
+        tag("nav", tag("ul", *items), aria_label="Sections"),
+        tag("main", *main),
+        HATCH,
     )
 
 
-def _section(name: str, parts: Sequence[Markup]) -> Markup:
+def _render_section(name: str, parts: Sequence[Markup]) -> Markup:
     anchor = name.lower()
     return tag(
         "section",
@@ -86,47 +90,47 @@ def _section(name: str, parts: Sequence[Markup]) -> Markup:
     )
 
 
-def _details(details: Mapping[str, str]) -> list[Markup]:
-    short = {name: text for name, text in details.items() if "\n" not in text}
-    long = {name: text for name, text in details.items() if "\n" in text}
-    entries = [
-        part
-        for name, text in short.items()
-        for part in (tag("dt", name), tag("dd", text))
-    ]
-    folded = [
-        tag("details", tag("summary", name), tag("pre", text))
-        for name, text in long.items()
-    ]
-    return [*([tag("dl", *entries)] if entries else []), *folded]
+def _render_details(details: Mapping[str, str]) -> list[Markup]:
+    """Render a list of short texts, then the texts of several lines, each collapsed."""
+    entries = list[Markup]()
+    collapsed = list[Markup]()
+    for name, text in details.items():
+        if "\n" in text:
+            content = tag("pre", text)
+            collapsed.append(tag("details", tag("summary", name), content))
+        else:
+            entries += [tag("dt", name), tag("dd", text)]
+    if not entries:
+        return collapsed
+    return [tag("dl", *entries), *collapsed]
 
 
-def _document(title: str, *body: Markup) -> str:
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
+def _render_document(title: str, *body: Markup) -> str:
+    style = _read_asset("page.css")
+    script = _read_asset("page.js")
     policy = (
-        "default-src 'none'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src {_source(style)}; script-src {_source(script)}"
+        "default-src 'none'; img-src data:; media-src data:; "
+        "base-uri 'none'; form-action 'none'; "
+        f"style-src {_policy_hash(style)}; script-src {_policy_hash(script)}"
     )
-    head = (
+    head = tag(
+        "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=policy),
         tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         tag("title", title),
         tag("style", style),
     )
-    whole = tag(
-        "html", tag("head", *head), tag("body", *body, tag("script", script)), lang="en"
-    )
-    return f"<!DOCTYPE html>\n{whole}\n"
+    document = tag("html", head, tag("body", *body, tag("script", script)), lang="en")
+    return f"<!DOCTYPE html>\n{document}\n"
 
 
-def _asset(name: str) -> Markup:
-    return Markup(
-        resources.files("vaplan.report").joinpath(name).read_text(encoding="utf-8")
-    )
+def _read_asset(name: str) -> Markup:
+    file = resources.files("vaplan.report").joinpath(name)
+    return Markup(file.read_text(encoding="utf-8"))
 
 
-def _source(text: str) -> str:
-    """Return the hash of a style or script for the policy."""
+def _policy_hash(text: str) -> str:
+    """Return the name of a style or script in a Content-Security-Policy."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

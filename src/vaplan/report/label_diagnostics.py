@@ -1,4 +1,4 @@
-"""Figure of the diagnostics of pseudo labels: one row a class, audio left and visual right."""
+"""The figure of label diagnostics: one row a class, audio on the left and visual on the right."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,15 @@ from vaplan.plots import FAINT, INK, PALETTE, PAPER, WIDTH
 from vaplan.pseudo_labels.diagnostics import LabelDiagnostics
 
 BLUE, ORANGE, GREEN = PALETTE[:3]
-MAX_LETTERS = 26  # of a name
-MARKS = {"trustworthy": "", "doubtful": "  ✗", "unknown": "  ?"}
+MAX_NAME = 26  # characters
+VERDICT_MARKS = {"trustworthy": "", "doubtful": "  ✗", "unknown": "  ?"}
+BAR_SHIFT = 0.18  # rows between the middle of a class and the middle of a bar
 
 
-def draw_diagnostics(
+def plot_label_diagnostics(
     diagnostics: Mapping[str, Mapping[str, LabelDiagnostics]],
 ) -> Figure:
-    """Draw the rates of each class in tagged and untagged videos, and the share of right labels.
+    """Draw how often each class is labelled, and how many of its labels are right.
 
     Args:
         diagnostics: Diagnostics by modality and class.
@@ -27,8 +28,9 @@ def draw_diagnostics(
     )
     panels = figure.subplots(1, len(diagnostics))
     for panel, (modality, by_class) in zip(panels, diagnostics.items(), strict=True):
-        _draw(panel, by_class)
-        doubtful = sum(one.verdict == "doubtful" for one in by_class.values())
+        _draw_classes(panel, by_class)
+        verdicts = [of_class.verdict for of_class in by_class.values()]
+        doubtful = verdicts.count("doubtful")
         title = f"{modality.capitalize()}: {doubtful} of {len(by_class)} doubtful (✗)"
         panel.set_title(title, loc="left", fontsize=9, color=INK, weight="bold")
     handles, names = panels[0].get_legend_handles_labels()
@@ -44,34 +46,37 @@ def draw_diagnostics(
     return figure
 
 
-def _draw(panel: Axes, by_class: Mapping[str, LabelDiagnostics]) -> None:
-    positions = range(len(by_class))
+def _draw_classes(panel: Axes, by_class: Mapping[str, LabelDiagnostics]) -> None:
     diagnostics = list(by_class.values())
-    tagged_rates = [100 * one.rate for one in diagnostics]
-    untagged_rates = [100 * one.rate_untagged for one in diagnostics]
+    rows = range(len(diagnostics))
     panel.barh(
-        [y - 0.18 for y in positions],
-        tagged_rates,
+        [row - BAR_SHIFT for row in rows],
+        [100 * of_class.rate for of_class in diagnostics],
         0.34,
         color=BLUE,
         label="segments labelled, tagged videos",
     )
     panel.barh(
-        [y + 0.18 for y in positions],
-        untagged_rates,
+        [row + BAR_SHIFT for row in rows],
+        [100 * of_class.rate_untagged for of_class in diagnostics],
         0.34,
         color=ORANGE,
         label="would fire, untagged videos",
     )
-    right = [
-        (y, 100 * one.precision)
-        for y, one in zip(positions, diagnostics, strict=True)
-        if one.rate
+    labelled_rows = [row for row in rows if diagnostics[row].rate]
+    panel.plot(
+        [100 * diagnostics[row].precision for row in labelled_rows],
+        labelled_rows,
+        "D",
+        color=GREEN,
+        ms=4,
+        label="labels that are right, estimated",
+    )
+    names = [
+        _shorten(name) + VERDICT_MARKS[of_class.verdict]
+        for name, of_class in by_class.items()
     ]
-    xs, ys = [x for _, x in right], [y for y, _ in right]
-    panel.plot(xs, ys, "D", color=GREEN, ms=4, label="labels that are right, estimated")
-    names = [_short(name) + MARKS[one.verdict] for name, one in by_class.items()]
-    panel.set_yticks(positions, names, fontsize=7, parse_math=False)
+    panel.set_yticks(rows, names, fontsize=7, parse_math=False)
     panel.set(xlim=(0, 102), ylim=(len(diagnostics) - 0.4, -0.6))
     panel.set_xlabel("percent", color=INK, fontsize=8)
     panel.tick_params(labelsize=7, color=FAINT, labelcolor=INK, length=2)
@@ -82,10 +87,11 @@ def _draw(panel: Axes, by_class: Mapping[str, LabelDiagnostics]) -> None:
     panel.set_facecolor(PAPER)
 
 
-def _short(name: str) -> str:
-    """Return a printable name of limited length."""
-    clean = "".join(
+def _shorten(name: str) -> str:
+    """Return a name as one line of limited length; names come from files."""
+    characters = [
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for letter in name
-    )
-    return clean if len(clean) <= MAX_LETTERS else clean[: MAX_LETTERS - 1] + "…"
+    ]
+    line = "".join(characters)
+    return line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…"

@@ -8,24 +8,24 @@ from itertools import accumulate
 from vaplan.report.markup import Markup, tag
 
 Cell = str | float | int | None
-# A number with its spread: "61.2", "61.2 ± 0.4", "+1.3 [0.2, 2.4]"
+# such as "61.2", "61.2 ± 0.4", "+1.3 [0.2, 2.4]"
 NUMBER = re.compile(r"([+\-−]?\d+(?:\.\d+)?)(?: ?%)?(\s+[±(\[].*)?")
-NOTHING = "–"
+EMPTY_CELL = "–"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Results by row and column; the first column names the rows.
+    """Results by row and column.
 
-    A cell is a number (floats have one decimal), text that may start with a number, such as
-    "61.2 ± 0.4", or None. Numbers are right-aligned.
+    Numbers are aligned right, and the highest of a column is bold.
 
     Attributes:
-        title: Title of the table.
-        columns: Headings of the columns.
-        rows: Cells of each row.
+        title: Title above the table.
+        columns: Headings; the first column names the rows.
+        rows: Cells of each row. A cell is a number (floats have one decimal), text that may
+            start with a number, such as "61.2 ± 0.4", or None for an empty cell.
         note: Text below the table.
-        groups: Headings above the columns, with their number of columns.
+        groups: Headings above the columns, each with its number of columns.
         highlight: Whether the highest number of a column is bold.
     """
 
@@ -37,103 +37,121 @@ class Table:
     highlight: bool = True
 
     def __post_init__(self) -> None:
+        column_count = len(self.columns)
         for row in self.rows:
-            if len(row) != len(self.columns):
+            if len(row) != column_count:
                 raise ValueError(
-                    f"table {self.title!r}: {len(row)} cells for {len(self.columns)} columns"
+                    f"table {self.title!r}: {len(row)} cells for {column_count} columns"
                 )
-        if self.groups and sum(span for _, span in self.groups) != len(self.columns):
+        if self.groups and sum(span for _, span in self.groups) != column_count:
             raise ValueError(
-                f"table {self.title!r}: groups must span its {len(self.columns)} columns"
+                f"table {self.title!r}: groups must span its {column_count} columns"
             )
 
 
-def render(table: Table) -> Markup:
-    """Write a table as HTML, in a frame that scrolls in a narrow window.
-
-    Args:
-        table: Table to write.
-    """
-    columns = [_column(table, index) for index in range(len(table.columns))]
-    rows = [
-        tag("tr", *cells) for cells in zip(*(body for _, body in columns), strict=True)
-    ]
-    head = [tag("tr", *(cell for cell, _ in columns))]
+def render_table(table: Table) -> Markup:
+    """Render a table as HTML, in a frame that scrolls where the window is narrow."""
+    heads = list[Markup]()
+    columns = list[list[Markup]]()
+    for index in range(len(table.columns)):
+        head, cells = _render_column(table, index)
+        heads.append(head)
+        columns.append(cells)
+    head_rows = [tag("tr", *heads)]
     if table.groups:
-        head.insert(0, tag("tr", *_group_heads(table)))
-    inner = tag("table", tag("thead", *head), tag("tbody", *rows))
-    scroll = tag(
-        "div", inner, class_="scroll", tabindex=0, role="region", aria_label=table.title
+        head_rows.insert(0, tag("tr", *_render_group_heads(table)))
+    body_rows = [tag("tr", *cells) for cells in zip(*columns, strict=True)]
+    frame = tag(
+        "div",
+        tag("table", tag("thead", *head_rows), tag("tbody", *body_rows)),
+        class_="scroll",
+        tabindex=0,
+        role="region",
+        aria_label=table.title,
     )
-    note = [tag("p", table.note, class_="note")] if table.note else []
-    return tag("article", tag("h3", table.title), scroll, *note)
+    content = [tag("h3", table.title), frame]
+    if table.note:
+        content.append(tag("p", table.note, class_="note"))
+    return tag("article", *content)
 
 
-def _column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
-    """Return the heading and the cells of a column."""
+def _render_column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
+    """Render the head and the cells of one column."""
     cells = [row[index] for row in table.rows]
-    numbers = [_number(cell) for cell in cells]
-    present_values = [n for n in numbers if n is not None]
-    numeric = bool(present_values) and all(
-        n is not None or _format(c) == NOTHING
-        for c, n in zip(cells, numbers, strict=True)
-    )
-    kinds = list[str]()
-    if numeric and index > 0:
-        kinds.append("number")
-    if index in _edges(table):
-        kinds.append("edge")
-    kind = " ".join(kinds) or None
-    head = tag("th", table.columns[index], scope="col", class_=kind)
+    is_numeric = _is_numeric(cells)
+    classes = list[str]()
+    if is_numeric and index > 0:
+        classes.append("number")
+    if index in _group_starts(table):
+        classes.append("edge")
+    class_names = " ".join(classes) or None
+    head = tag("th", table.columns[index], scope="col", class_=class_names)
     if index == 0:
-        return head, [tag("th", _format(cell), scope="row") for cell in cells]
+        row_heads = [tag("th", _format_cell(cell), scope="row") for cell in cells]
+        return head, row_heads
     best = math.inf
-    if numeric and table.highlight and len(cells) > 1:
-        best = max(present_values)
-    return head, [
-        tag("td", *_parts(cell, bold=number == best), class_=kind)
-        for cell, number in zip(cells, numbers, strict=True)
-    ]
+    if is_numeric and table.highlight and len(cells) > 1:
+        best = max(_present_numbers(cells))
+    body = list[Markup]()
+    for cell in cells:
+        content = _render_cell(cell, bold=_parse_number(cell) == best)
+        body.append(tag("td", *content, class_=class_names))
+    return head, body
 
 
-def _parts(cell: Cell, *, bold: bool) -> list[str]:
-    """Return the text of a cell and, in a smaller size, its spread."""
-    text = _format(cell)
+def _is_numeric(cells: list[Cell]) -> bool:
+    """Return whether a column has numbers, and otherwise only empty cells."""
+    numbers = _present_numbers(cells)
+    empty_cells = [cell for cell in cells if _format_cell(cell) == EMPTY_CELL]
+    return bool(numbers) and len(numbers) + len(empty_cells) == len(cells)
+
+
+def _present_numbers(cells: list[Cell]) -> list[float]:
+    numbers = [_parse_number(cell) for cell in cells]
+    return [number for number in numbers if number is not None]
+
+
+def _render_cell(cell: Cell, *, bold: bool) -> list[str]:
+    """Render a cell's content, with the spread of a number in smaller type."""
+    text = _format_cell(cell)
     match = NUMBER.fullmatch(text)
     spread = match[2] if match and match[2] else ""
     number = text.removesuffix(spread)
-    parts: list[str] = [tag("strong", number) if bold else number]
+    content: list[str] = [tag("strong", number) if bold else number]
     if spread:
-        parts += [" ", tag("span", spread.strip(), class_="spread")]
-    return parts
+        content += [" ", tag("span", spread.strip(), class_="spread")]
+    return content
 
 
-def _group_heads(table: Table) -> list[Markup]:
-    starts = accumulate((span for _, span in table.groups), initial=0)
-    return [
-        tag(
-            "th",
-            title,
-            colspan=span,
-            scope="colgroup",
-            class_="edge" if start in _edges(table) else None,
+def _render_group_heads(table: Table) -> list[Markup]:
+    heads = list[Markup]()
+    start = 0
+    for title, span in table.groups:
+        class_name = "edge" if start in _group_starts(table) else None
+        heads.append(
+            tag("th", title, colspan=span, scope="colgroup", class_=class_name)
         )
-        for (title, span), start in zip(table.groups, starts, strict=False)
-    ]
+        start += span
+    return heads
 
 
-def _edges(table: Table) -> set[int]:
-    """Return the columns that start a group."""
-    return set(accumulate(span for _, span in table.groups))
+def _group_starts(table: Table) -> set[int]:
+    """Return the columns that start a group, except the first group."""
+    spans = [span for _, span in table.groups]
+    return set(accumulate(spans))
 
 
-def _number(cell: Cell) -> float | None:
-    """Return the shown number of a cell, for comparisons."""
-    match = NUMBER.fullmatch(_format(cell))
-    return float(match[1].replace("−", "-")) if match else None
+def _parse_number(cell: Cell) -> float | None:
+    """Return the number of a cell as it is printed; None for text and empty cells."""
+    match = NUMBER.fullmatch(_format_cell(cell))
+    if match is None:
+        return None
+    return float(match[1].replace("−", "-"))
 
 
-def _format(cell: Cell) -> str:
-    if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
-        return NOTHING
-    return f"{cell:.1f}" if isinstance(cell, float) else str(cell)
+def _format_cell(cell: Cell) -> str:
+    if cell is None or cell == "":
+        return EMPTY_CELL
+    if isinstance(cell, float):
+        return EMPTY_CELL if math.isnan(cell) else f"{cell:.1f}"
+    return str(cell)

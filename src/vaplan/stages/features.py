@@ -23,8 +23,7 @@ from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
-from vaplan.store import Entry, Store, Writer
-from vaplan.store import stores as open_stores
+from vaplan.store import Entry, Store, Writer, find_stores
 from vaplan.workers import Engine, Failed, Progress, run_supervised
 from vaplan.workers.processes import run_in_order
 from vaplan.writing import delay_interruptions
@@ -126,7 +125,7 @@ def features(
         computes[pair] = compute.with_defaults(started_with)
     with ExitStack() as stack:  # another job on this store waits until this one ends
         writers = {
-            pair: stack.enter_context(pair_store.writing())
+            pair: stack.enter_context(pair_store.open_writer())
             for pair, pair_store in stores.items()
         }
         jobs, not_found = _plan(data, folder, stores, retry=retry)
@@ -158,7 +157,7 @@ def _create_store(
     """Create the store of an encoder, or open it and compare its provenance."""
     modality, encoder_name = pair
     name = encoder_models.store_name(encoder_name, modality)
-    if store := open_stores(root).get(name):
+    if store := find_stores(root).get(name):
         _check_sampling(store, sampling)
         started_with = Compute.of(store.card.provenance)
         compute = compute.with_defaults(started_with)
@@ -204,8 +203,8 @@ def _plan(
     not_tried = dict[Pair, set[str]]()
     due = dict[Pair, set[str]]()
     for pair, store in stores.items():
-        not_tried[pair] = set(store.lacking(data.ids))
-        again = [store.lacking(data.ids, retry=text) for text in retried_reasons]
+        not_tried[pair] = set(store.list_missing(data.ids))
+        again = [store.list_missing(data.ids, retry=text) for text in retried_reasons]
         due[pair] = not_tried[pair].union(*again)
     jobs = list[Job]()
     not_found = list[tuple[Job, Failed]]()

@@ -28,7 +28,7 @@ from vaplan.packs import (
 )
 from vaplan.stages.features import SHARD
 from vaplan.stages.import_labels import import_labels
-from vaplan.store import Entry, Store, Writer, stores
+from vaplan.store import Entry, Store, Writer, find_stores
 from vaplan.workers import Progress
 
 SHARD_BYTES = 1 << 25  # a shard of large features has fewer videos than SHARD
@@ -195,14 +195,14 @@ def _row_files(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
 def _plan_job(located: LocatedPack, videos: Sequence[str], root: Path) -> Job:
     """Create or open the store of a pack; videos that failed before are tried again."""
     name = store_name(located.pack.encoder, located.pack.modality)
-    existing_store = stores(root).get(name)
+    existing_store = find_stores(root).get(name)
     dtype = existing_store.card.dtype if existing_store else located.dtype
     if dtype is None:
         return Job(located, None, tuple(videos))
     store = Store.create(
         root, name, located.pack.provenance(), planned=videos, dtype=dtype
     )
-    return Job(located, store, tuple(store.lacking(videos, retry="")))
+    return Job(located, store, tuple(store.list_missing(videos, retry="")))
 
 
 def _import_all(
@@ -220,7 +220,7 @@ def _import_all(
     done = 0
     for job in jobs:
         zeros = list[str]()
-        with job.store.writing() if job.store else nullcontext() as writer:
+        with job.store.open_writer() if job.store else nullcontext() as writer:
             for entry in _import_videos(job, writer):
                 done += 1
                 if progress:
@@ -243,7 +243,7 @@ def _import_videos(job: Job, writer: Writer | None) -> Iterator[Entry]:
 
     A failure that is recorded already is not recorded again.
     """
-    statuses = job.store.statuses() if job.store else {}
+    statuses = job.store.read_statuses() if job.store else {}
     buffer = list[Entry]()
     buffer_bytes = 0
     for video, array in job.located.source.arrays(job.lacking, job.dtype):

@@ -156,7 +156,7 @@ def label(
     diagnostics = None
     if diagnose:
         diagnostics = diagnose_dataset(dataset, evidence, threshold, smooth=smooth)
-        draw_diagnostics(diagnostics, figure_path(out))
+        plot_label_diagnostics(diagnostics, figure_path(out))
     return Labelling(out, by_modality, reason, quality, dataset.unreadable, diagnostics)
 
 
@@ -308,7 +308,7 @@ def single_prompt_taxonomies(taxonomy: Taxonomy) -> Iterator[Taxonomy]:
         yield replace(taxonomy, own_prompts=single)
 
 
-def draw_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
+def plot_label_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
     """Write a figure of the diagnostics.
 
     Args:
@@ -317,7 +317,7 @@ def draw_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
     """
     from vaplan.report import label_diagnostics
 
-    figure = label_diagnostics.draw_diagnostics(diagnostics)
+    figure = label_diagnostics.plot_label_diagnostics(diagnostics)
 
     def save(path: Path) -> None:
         figure.savefig(path, format="png", dpi=FIGURE_DPI, metadata={"Software": None})

@@ -21,7 +21,7 @@ from vaplan.metrics.llp import llp_scores
 from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
 from vaplan.stages.evaluate import score_run
-from vaplan.store import stores
+from vaplan.store import find_stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
 from vaplan.workers import Progress
@@ -200,7 +200,7 @@ def with_encoders(recipe: Recipe, store: Path) -> Recipe:
         recipe: Recipe.
         store: Feature store.
     """
-    names = [*stores(store)]
+    names = [*find_stores(store)]
 
     def of_modality(modality: str) -> tuple[str, ...]:
         prefix = f"{modality}:"

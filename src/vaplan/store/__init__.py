@@ -20,13 +20,21 @@ from jaxtyping import Bool, Float32
 from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
 from vaplan.store import shards
-from vaplan.store.card import Card, canonical, changed, digest, plain, read_json
-from vaplan.store.rows import STATUSES, Entry, from_row, intact, to_row
+from vaplan.store.card import (
+    Card,
+    changed_file_error,
+    encode_json,
+    normalise_json,
+    read_json,
+    short_hash,
+)
+from vaplan.store.rows import STATUSES, Entry, from_row, is_intact, to_row
 from vaplan.writing import write_bytes
 
-__all__ = ["Card", "Entry", "Store", "Writer", "stores"]
+__all__ = ["Card", "Entry", "Store", "Writer", "find_stores"]
 
-CARD, PLAN = "provenance.json", "plan.json"
+CARD_FILE = "provenance.json"
+PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -64,18 +72,18 @@ class Store:
         Raises:
             StoreError: The store was filled by another encoder of this name.
         """
-        provenance = plain(provenance)
+        provenance = normalise_json(provenance)
         card = Card(encoder, provenance["dimension"], dtype, provenance)
-        existing_stores = stores(root)
+        existing_stores = find_stores(root)
         if encoder in existing_stores:
-            existing_stores[encoder].card.refuse_other(
+            existing_stores[encoder].card.check_provenance(
                 provenance, dtype=dtype, file=existing_stores[encoder].folder
             )
             store = existing_stores[encoder]
         else:
             store = cls(Path(root) / card.folder_name, card)
             with lock_folder(store.folder, kind="store"):
-                write_bytes(store.folder / CARD, card.sealed())
+                write_bytes(store.folder / CARD_FILE, card.to_bytes())
         store.plan(planned)
         return store
 
@@ -94,7 +102,7 @@ class Store:
             StoreError: There is no such store, or another encoder filled it.
             MachineError: The store has another format.
         """
-        existing_stores = stores(root)
+        existing_stores = find_stores(root)
         if encoder not in existing_stores:
             names = ", ".join(existing_stores) or "nothing"
             raise StoreError(
@@ -103,18 +111,18 @@ class Store:
                 fix="name one of these, or run `vaplan features` with that encoder",
             )
         if provenance is not None:
-            existing_stores[encoder].card.refuse_other(
-                plain(provenance), file=existing_stores[encoder].folder
+            existing_stores[encoder].card.check_provenance(
+                normalise_json(provenance), file=existing_stores[encoder].folder
             )
         return existing_stores[encoder]
 
     @property
     def planned(self) -> list[str]:
         """Return the ids of the planned videos in order."""
-        path = self.folder / PLAN
+        path = self.folder / PLAN_FILE
         videos: list[str] = read_json(path) if path.exists() else []
         if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
-            raise changed(path)
+            raise changed_file_error(path)
         return videos
 
     def plan(self, videos: Iterable[str]) -> None:
@@ -123,25 +131,26 @@ class Store:
         Args:
             videos: Ids of the videos.
         """
-        path = self.folder / PLAN
+        path = self.folder / PLAN_FILE
         videos = list(videos)
         if path.exists() and set(videos) <= set(self.planned):
             return
         with lock_folder(self.folder, kind="store"):
             ids = dict.fromkeys([*self.planned, *videos])
-            write_bytes(path, canonical(list(ids)))
+            write_bytes(path, encode_json(list(ids)))
 
     @contextmanager
-    def writing(self) -> Iterator["Writer"]:
+    def open_writer(self) -> Iterator["Writer"]:
         """Lock the store and yield its only writer.
 
         Raises:
             MachineError: Another process writes into the store; the error names it.
         """
         with lock_folder(self.folder, kind="store"):
-            numbers = map(shards.number, shards.list_shards(self.folder))
-            last = max(numbers, default=-1)
-            yield Writer(self, frozenset(self.planned), last + 1)
+            existing_shards = shards.list_shards(self.folder)
+            numbers = [shards.shard_number(shard) for shard in existing_shards]
+            next_number = max(numbers, default=-1) + 1
+            yield Writer(self, frozenset(self.planned), next_number)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Write one shard; see `Writer.add`.
@@ -149,27 +158,32 @@ class Store:
         Args:
             entries: Entries of planned videos.
         """
-        with self.writing() as writer:
+        with self.open_writer() as writer:
             writer.add(entries)
 
-    def statuses(self) -> dict[str, tuple[str, str]]:
+    def read_statuses(self) -> dict[str, tuple[str, str]]:
         """Return the status and reason of each video with a row.
 
         It is fast, because no features are read.
         """
-        rows = self._latest(["video", "status", "reason"]).to_pylist()
-        return {row["video"]: (row["status"], row["reason"]) for row in rows}
+        table = self._read_latest(["video", "status", "reason"])
+        statuses = dict[str, tuple[str, str]]()
+        for row in table.to_pylist():
+            statuses[row["video"]] = (row["status"], row["reason"])
+        return statuses
 
-    def lacking(self, videos: Iterable[str], *, retry: str | None = None) -> list[str]:
+    def list_missing(
+        self, videos: Iterable[str], *, retry: str | None = None
+    ) -> list[str]:
         """List videos without a row, or with a failure whose reason contains `retry`.
 
         Args:
             videos: Ids of the videos.
             retry: Text in the reason of failures to list as well.
         """
-        statuses = self.statuses()
+        statuses = self.read_statuses()
 
-        def is_lacking(video: str) -> bool:
+        def is_missing(video: str) -> bool:
             if video not in statuses:
                 return True
             status, reason = statuses[video]
@@ -177,20 +191,22 @@ class Store:
                 return False
             return retry.casefold() in reason.casefold()
 
-        return list(filter(is_lacking, dict.fromkeys(videos)))
+        return [video for video in dict.fromkeys(videos) if is_missing(video)]
 
-    def entries(self) -> Iterator[Entry]:
+    def read_entries(self) -> Iterator[Entry]:
         """Yield the entry of every video in the order of writing, one shard in memory at a time.
 
         Raises:
             StoreError: A row has changed.
         """
-        table = self._latest(["video"])
+        table = self._read_latest(["video"])
         paths = shards.list_shards(self.folder)
         dimension = self.card.dimension
-        for shard, rows, _ in shards.by_shard(table["video"].to_pylist(), table):
-            content, _ = shards.load_all_columns(paths[shard])
-            for row in content.take(pa.array(np.sort(rows))).to_pylist():
+        videos = table["video"].to_pylist()
+        for shard, rows, _ in shards.group_by_shard(videos, table):
+            content, _ = shards.read_shard(paths[shard])
+            latest_rows = content.take(pa.array(np.sort(rows)))
+            for row in latest_rows.to_pylist():
                 yield from_row(
                     row,
                     dimension=dimension,
@@ -217,7 +233,7 @@ class Store:
         Raises:
             StoreError: A video has no row, or its features have changed.
         """
-        table = self._latest(["video", "segments"])
+        table = self._read_latest(["video", "segments"])
         paths = shards.list_shards(self.folder)
         ids = table["video"].to_pylist()
         segments = dict(zip(ids, table["segments"].to_pylist(), strict=True))
@@ -232,32 +248,34 @@ class Store:
         longest = max((segments[video] for video in videos), default=0)
         feature = zeros((len(videos), longest, self.card.dimension), np.float32)
         mask = np.zeros((len(videos), longest), dtype=bool)
-        for shard, rows, positions in shards.by_shard(videos, table):
+        for shard, rows, positions in shards.group_by_shard(videos, table):
             block = shards.read_block(paths[shard], rows, self.card)
             exists = np.arange(longest) < block.segments[:, None]
             video, time = np.nonzero(exists)
             mask[positions[video], time] = block.mask
-            video, time = np.nonzero(exists & block.has_feature[:, None])
+            has_feature = exists & block.has_feature[:, None]
+            video, time = np.nonzero(has_feature)
             feature[positions[video], time] = block.feature
         return feature, mask
 
     def content_hash(self) -> str:
         """Compute a digest of all features that does not depend on order and shards."""
-        return _content_hash(self._latest(["video", "checksum"]))
+        return _content_hash(self._read_latest(["video", "checksum"]))
 
-    def info(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe the content of the store as JSON values."""
         columns = ["video", "status", "reason", "segments", "checksum"]
-        table = self._latest(columns)
+        table = self._read_latest(columns)
         paths = shards.list_shards(self.folder)
         counts = Counter(table["status"].to_pylist())
         reasons = Counter(reason for reason in table["reason"].to_pylist() if reason)
         planned = self.planned
+        missing = set(planned) - set(table["video"].to_pylist())
         return {
             **asdict(self.card),
             "folder": str(self.folder),
             "planned": len(planned),
-            "lacking": len({*planned} - {*table["video"].to_pylist()}),
+            "lacking": len(missing),
             **{status: counts[status] for status in STATUSES},
             "segments": sum(table["segments"].to_pylist()),
             "reasons": dict(reasons),
@@ -269,50 +287,50 @@ class Store:
     def verify(self) -> list[str]:
         """Read every byte and describe each change since it was written.
 
-        A planned video without a row is not damage; see `lacking`. A store can be verified
+        A planned video without a row is not damage; see `list_missing`. A store can be verified
         while a job writes into it.
         """
         problems = list[str]()
         verified = set[str]()
         for shard in shards.list_shards(self.folder):
             try:
-                table, is_intact = shards.load_all_columns(shard)
+                table, is_unchanged = shards.read_shard(shard)
             except VaplanError as error:
                 problems.append(f"{shard.name}: {error.what}")
                 continue
             verified.update(table["video"].to_pylist())
-            if not is_intact:
+            if not is_unchanged:
                 problems.append(f"{shard.name}: changed since it was written")
                 for row in table.to_pylist():
-                    if not intact(row):
+                    if not is_intact(row):
                         problems.append(
                             f"{shard.name}: the row of {row['video']} changed"
                         )
-        if (self.folder / CARD).read_bytes() != self.card.sealed():
-            problems.append(f"{CARD}: changed since it was written")
+        if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
+            problems.append(f"{CARD_FILE}: changed since it was written")
         if not self._plan_is_intact(verified):
-            problems.append(f"{PLAN}: missing, or changed since it was written")
+            problems.append(f"{PLAN_FILE}: missing, or changed since it was written")
         return problems
 
     def _plan_is_intact(self, videos: set[str]) -> bool:
         """Return whether the plan contains the videos; it is read after them, and once."""
-        path = self.folder / PLAN
+        path = self.folder / PLAN_FILE
         if not path.exists():
             return not videos
         content = path.read_bytes()
         try:
             planned = json.loads(content)
-            return content == canonical(planned) and videos <= {*planned}
+            return content == encode_json(planned) and videos <= {*planned}
         except (ValueError, TypeError, RecursionError):
             return False
 
-    def _latest(self, columns: list[str]) -> pa.Table:
-        return shards.latest(self.folder, columns)
+    def _read_latest(self, columns: list[str]) -> pa.Table:
+        return shards.read_latest(self.folder, columns)
 
 
 @dataclass
 class Writer:
-    """The only writer of a locked store; see `Store.writing`.
+    """The only writer of a locked store; see `Store.open_writer`.
 
     Attributes:
         store: Store to write into.
@@ -345,15 +363,16 @@ class Writer:
             to_row(entry, dimension=card.dimension, dtype=card.dtype)
             for entry in entries
         ]
-        shards.write(self.store.folder, self.number, rows)
+        shards.write_shard(self.store.folder, self.number, rows)
         self.number += 1
 
 
 def _content_hash(table: pa.Table) -> str:
-    return digest(b"".join(table["checksum"].to_pylist()))
+    checksums = table["checksum"].to_pylist()
+    return short_hash(b"".join(checksums))
 
 
-def stores(root: Path | str) -> dict[str, Store]:
+def find_stores(root: Path | str) -> dict[str, Store]:
     """Open the stores of all encoders in a folder.
 
     Args:
@@ -365,7 +384,8 @@ def stores(root: Path | str) -> dict[str, Store]:
     Raises:
         MachineError: A store has another format.
     """
-    cards = {
-        path.parent: Card.read(path) for path in sorted(Path(root).glob(f"*/{CARD}"))
-    }
-    return {card.encoder: Store(folder, card) for folder, card in cards.items()}
+    stores = dict[str, Store]()
+    for path in sorted(Path(root).glob(f"*/{CARD_FILE}")):
+        card = Card.read(path)
+        stores[card.encoder] = Store(path.parent, card)
+    return stores

@@ -48,7 +48,7 @@ class Card:
         """
         document = read_json(path)
         if not isinstance(document, dict):
-            raise changed(path)
+            raise changed_file_error(path)
         if document.get("format") != FORMAT:
             raise MachineError(
                 f"store of format {document.get('format')}; this vaplan reads format {FORMAT}",
@@ -59,9 +59,9 @@ class Card:
         try:
             card = cls(**document)
         except TypeError as error:
-            raise changed(path) from error
+            raise changed_file_error(path) from error
         if not card.is_valid():
-            raise changed(path)
+            raise changed_file_error(path)
         return card
 
     def is_valid(self) -> bool:
@@ -75,21 +75,23 @@ class Card:
             and isinstance(self.provenance, dict)
         )
 
-    def sealed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return the content of its file, which includes its digest."""
-        return canonical(asdict(self) | {"digest": digest(canonical(asdict(self)))})
+        document = asdict(self)
+        file_hash = short_hash(encode_json(document))
+        return encode_json(document | {"digest": file_hash})
 
     @property
     def folder_name(self) -> str:
         """Return a readable name with a digest, so that no two encoders share it."""
         identity = [self.encoder, self.dimension, self.dtype, self.provenance]
-        short = digest(canonical(identity))[:8]
+        short = short_hash(encode_json(identity))[:8]
         kind, _, source = self.encoder.lower().rpartition(":")
         model = source.rstrip("/").rpartition("/")[2]
         name = re.sub("[^a-z0-9]+", "-", f"{kind}-{model}").strip("-")
         return f"{name[:40]}-{short}"
 
-    def refuse_other(
+    def check_provenance(
         self, provenance: dict[str, Any], *, dtype: str = "", file: Path
     ) -> None:
         """Compare an encoder with the one that filled the store.
@@ -125,13 +127,13 @@ def read_json(path: Path) -> Any:
     """
     try:
         value = json.loads(path.read_text("utf-8"))
-        canonical(value)  # refuses numbers and texts that no writer makes
+        encode_json(value)  # refuses numbers and texts that no writer makes
     except (ValueError, RecursionError) as error:
-        raise changed(path) from error
+        raise changed_file_error(path) from error
     return value
 
 
-def changed(path: Path) -> StoreError:
+def changed_file_error(path: Path) -> StoreError:
     """Make the error for a file that is not what the store wrote.
 
     Args:
@@ -144,28 +146,27 @@ def changed(path: Path) -> StoreError:
     )
 
 
-def canonical(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """Format a JSON value; equal values give equal bytes.
 
     Args:
         value: JSON value.
     """
-    return json.dumps(
-        value, sort_keys=True, ensure_ascii=False, allow_nan=False
-    ).encode()
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode()
 
 
-def plain(value: dict[str, Any]) -> dict[str, Any]:
+def normalise_json(value: dict[str, Any]) -> dict[str, Any]:
     """Return a value as it is read from JSON, with lists in place of tuples.
 
     Args:
         value: Value that JSON can represent.
     """
-    copy: dict[str, Any] = json.loads(canonical(value))
+    copy: dict[str, Any] = json.loads(encode_json(value))
     return copy
 
 
-def digest(content: bytes) -> str:
+def short_hash(content: bytes) -> str:
     """Compute a short digest of bytes.
 
     Args:

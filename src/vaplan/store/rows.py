@@ -81,10 +81,10 @@ def to_row(entry: Entry, *, dimension: int, dtype: str) -> dict[str, Any]:
         )
     embedding = None
     if entry.feature is not None:
-        check(entry.video, entry.feature, entry.mask, dimension)
+        check_feature(entry.video, entry.feature, entry.mask, dimension)
         with np.errstate(over="ignore"):  # becomes infinite, which the check reports
             stored = np.where(entry.mask[:, None], entry.feature, 0).astype(dtype)
-        check(entry.video, stored.astype(np.float32), entry.mask, dimension)
+        check_feature(entry.video, stored.astype(np.float32), entry.mask, dimension)
         embedding = stored.tobytes()
     row = {
         "video": entry.video,
@@ -116,7 +116,7 @@ def from_row(
     """
     video = row["video"]
     segments = row["segments"]
-    if not intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
+    if not is_intact(row) or row["dtype"] != dtype or len(row["mask"]) != segments:
         raise StoreError(
             f"the features of {video} changed since they were written",
             file=file,
@@ -134,7 +134,7 @@ def from_row(
                 fix=VERIFY,
             )
         feature = flat.reshape(segments, dimension).astype(np.float32)
-        check(video, feature, mask, dimension, file=file)
+        check_feature(video, feature, mask, dimension, file=file)
     return Entry(
         video=row["video"],
         feature=feature,
@@ -146,7 +146,7 @@ def from_row(
     )
 
 
-def check(
+def check_feature(
     video: str,
     feature: Float[np.ndarray, "time feature"],
     mask: Bool[np.ndarray, " time"],
@@ -183,7 +183,7 @@ def check(
         )
 
 
-def intact(row: dict[str, Any]) -> bool:
+def is_intact(row: dict[str, Any]) -> bool:
     """Return whether a row is unchanged.
 
     Args:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Integer, Shaped
 
 from vaplan.errors import MachineError, StoreError, VaplanError
-from vaplan.store.card import Card, digest
+from vaplan.store.card import Card, short_hash
 from vaplan.store.rows import REWRITE, SCHEMA, from_row
 from vaplan.writing import write_bytes
 
@@ -26,21 +26,22 @@ def list_shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.parquet"))
 
 
-def number(shard: Path) -> int:
+def shard_number(shard: Path) -> int:
     """Return the position of a shard in the order of writing.
 
     Args:
         shard: File of the shard.
     """
-    return int(shard.name.split("-")[1])
+    parts = shard.name.split("-")
+    return int(parts[1])
 
 
-def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
+def write_shard(folder: Path, number: int, rows: Sequence[dict[str, Any]]) -> Path:
     """Write rows as a new shard: all of them or none.
 
     Args:
         folder: Folder of the shards.
-        at: Number of the shard.
+        number: Number of the shard.
         rows: Rows of the shard.
     """
     sink = pa.BufferOutputStream()
@@ -49,12 +50,12 @@ def write(folder: Path, at: int, rows: Sequence[dict[str, Any]]) -> Path:
         table, sink, compression="none", use_dictionary=False, write_statistics=False
     )
     content = sink.getvalue().to_pybytes()
-    path = folder / f"shard-{at:06d}-{digest(content)}.parquet"
+    path = folder / f"shard-{number:06d}-{short_hash(content)}.parquet"
     write_bytes(path, content)
     return path
 
 
-def load(shard: Path, columns: Sequence[str]) -> pa.Table:
+def read_columns(shard: Path, columns: Sequence[str]) -> pa.Table:
     """Read columns of a shard.
 
     Args:
@@ -68,7 +69,7 @@ def load(shard: Path, columns: Sequence[str]) -> pa.Table:
     return _parse(shard, columns, source=shard)
 
 
-def load_all_columns(shard: Path) -> tuple[pa.Table, bool]:
+def read_shard(shard: Path) -> tuple[pa.Table, bool]:
     """Read a shard and return whether its bytes are unchanged.
 
     Args:
@@ -83,31 +84,34 @@ def load_all_columns(shard: Path) -> tuple[pa.Table, bool]:
     except OSError as error:
         raise _describe_failure(shard, error) from error
     table = _parse(shard, SCHEMA.names, source=pa.BufferReader(content))
-    return table, digest(content) in shard.name
+    return table, short_hash(content) in shard.name
 
 
-def latest(folder: Path, columns: Sequence[str]) -> pa.Table:
+def read_latest(folder: Path, columns: Sequence[str]) -> pa.Table:
     """Return columns of the latest row of every video, with the index of its shard and row.
 
     Args:
         folder: Folder of the shards.
         columns: Names of the columns.
     """
-    tables = [load(shard, columns) for shard in list_shards(folder)]
+    tables = [read_columns(shard, columns) for shard in list_shards(folder)]
     empty = SCHEMA.empty_table().select(columns)
     rows = pa.concat_tables([empty, *tables]).combine_chunks()
-    counts = [len(table) for table in tables]
-    first_rows = np.cumsum([0, *counts])[:-1]
-    shard = np.repeat(np.arange(len(tables)), counts)
-    row = np.arange(len(rows)) - np.repeat(first_rows, counts)
+    row_counts = [len(table) for table in tables]
+    row_in_all = np.arange(len(rows))
+    first_rows = np.cumsum([0, *row_counts])
+    first_row_of_shard = np.repeat(first_rows[:-1], row_counts)
+    shard = np.repeat(np.arange(len(tables)), row_counts)
+    row = row_in_all - first_row_of_shard
     rows = rows.append_column("shard", pa.array(shard))
     rows = rows.append_column("row", pa.array(row))
-    order = pa.table({"video": rows["video"], "order": np.arange(len(rows))})
-    newest = order.group_by("video").aggregate([("order", "max")]).sort_by("video")
-    return rows.take(newest["order_max"])
+    order = pa.table({"video": rows["video"], "order": row_in_all})
+    newest = order.group_by("video").aggregate([("order", "max")])
+    newest_rows = newest.sort_by("video")["order_max"]
+    return rows.take(newest_rows)
 
 
-def by_shard(
+def group_by_shard(
     videos: Sequence[str], table: pa.Table
 ) -> Iterator[tuple[int, Integer[np.ndarray, " row"], Integer[np.ndarray, " row"]]]:
     """Group the latest rows of videos by shard.
@@ -122,11 +126,13 @@ def by_shard(
     if not videos:
         return
     ids = pa.array(videos, pa.string())
-    index = pc.index_in(ids, value_set=table["video"]).to_numpy(zero_copy_only=False)
+    table_rows = pc.index_in(ids, value_set=table["video"])
+    index = table_rows.to_numpy(zero_copy_only=False)
     shard = table["shard"].to_numpy()[index]
     row = table["row"].to_numpy()[index]
     order = np.argsort(shard, kind="stable")
-    edges = np.flatnonzero(np.diff(shard[order])) + 1
+    steps = np.diff(shard[order])
+    edges = np.flatnonzero(steps) + 1
     for positions in np.split(order, edges):
         yield int(shard[positions[0]]), row[positions], positions
 
@@ -159,7 +165,7 @@ def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Bl
     Raises:
         StoreError: One of these rows has changed; the error names the video.
     """
-    table, is_intact = load_all_columns(shard)
+    table, is_unchanged = read_shard(shard)
     table = table.take(pa.array(rows))
     segments = table["segments"].to_numpy().astype(np.int64)
     has_feature = table["embedding"].is_valid().to_numpy()
@@ -167,13 +173,15 @@ def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Bl
     content, sizes = _join_bytes(table["embedding"])
     segment_bytes = card.dimension * np.dtype(card.dtype).itemsize
     expected = np.where(has_feature, segments * segment_bytes, 0)
-    has_expected_sizes = np.array_equal(sizes, expected) and np.array_equal(
-        mask_sizes, segments
-    )
+    features_fit = np.array_equal(sizes, expected)
+    masks_fit = np.array_equal(mask_sizes, segments)
+    has_expected_sizes = features_fit and masks_fit
     feature = np.empty((0, card.dimension))
     if has_expected_sizes:
-        feature = content.view(card.dtype).reshape(-1, card.dimension)
-    if not (is_intact and has_expected_sizes and np.isfinite(feature).all()):
+        values = content.view(card.dtype)
+        feature = values.reshape(-1, card.dimension)
+    is_finite = np.isfinite(feature).all()
+    if not (is_unchanged and has_expected_sizes and is_finite):
         for row in table.to_pylist():  # raises an error that names the changed row
             from_row(row, dimension=card.dimension, dtype=card.dtype, file=shard)
     return Block(segments, mask.view(bool), has_feature, feature)
@@ -182,17 +190,27 @@ def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Bl
 def _join_bytes(
     column: pa.ChunkedArray,
 ) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
-    """Return all bytes of a column without a copy, and their number in each row; 0 for a null."""
+    """Join the cells of a column without a copy.
+
+    Returns:
+        All bytes, and the number of bytes of each row; 0 for a null.
+    """
     cells = column.combine_chunks().cast(pa.large_binary())
     _, offsets, content = cells.buffers()
-    edges = np.frombuffer(offsets, np.int64)[cells.offset :][: len(cells) + 1]
-    values = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
-    return values[edges[0] : edges[-1]], np.diff(edges)
+    first = cells.offset
+    last = first + len(cells)
+    edges = np.frombuffer(offsets, np.int64)[first : last + 1]
+    values = np.empty(0, np.uint8)
+    if content:
+        values = np.frombuffer(content, np.uint8)
+    joined = values[edges[0] : edges[-1]]
+    return joined, np.diff(edges)
 
 
 def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
     try:
-        table = pq.ParquetFile(source).read([*columns], use_threads=False)
+        file = pq.ParquetFile(source)
+        table = file.read([*columns], use_threads=False)
         table.validate(full=True)
         problem = _find_problem(table, columns, size=shard.stat().st_size)
     except (OSError, pa.ArrowException) as error:
