@@ -28,7 +28,7 @@ from vaplan import cli
 from vaplan import recipe as recipes
 from vaplan.annotations.media_files import MediaFolder
 from vaplan.annotations.table import read
-from vaplan.store import Entry, stores
+from vaplan.store import Entry, find_stores
 from vaplan.training import Checkpoints
 from vaplan.training.loop import _Loop
 from vaplan.writing import PART
@@ -206,7 +206,7 @@ def result(root: Path) -> dict[str, str]:
     found = {
         f"store {folder.name}: {name}": store.content_hash()
         for folder in (root / "out", root / "out" / "store")
-        for name, store in stores(folder).items()
+        for name, store in find_stores(folder).items()
     }
     for path in sorted((root / "out").rglob("*")):
         name = str(path.relative_to(root))
@@ -288,9 +288,9 @@ def prepare(inputs: Inputs) -> Any:
     for video in data.videos[:3]:
         shutil.copy(media.find(video), inputs.folder / "media")
     entries = dict[tuple[int, str], dict[str, Entry]]()
-    for name, store in stores(inputs.store).items():
+    for name, store in find_stores(inputs.store).items():
         modality, _, encoder = name.partition(":")
-        by_video = {entry.video: entry for entry in store.entries()}
+        by_video = {entry.video: entry for entry in store.read_entries()}
         entries["audio visual".split().index(modality), encoder] = by_video
     root = inputs.folder / "first"
     root.mkdir()
