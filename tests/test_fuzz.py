@@ -494,9 +494,9 @@ def read_store(folder: Path) -> None:
     first: VaplanError | None = None
     for store in found.values():
         calls: list[Callable[[], object]] = [
-            store.info,
+            store.describe,
             store.verify,
-            store.statuses,
+            store.read_statuses,
             store.content_hash,
             lambda store=store: store.list_missing(IDS, retry="such"),
             lambda store=store: [*store.read_entries()],
