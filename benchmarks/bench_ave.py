@@ -23,7 +23,7 @@ from vaplan import bench as benches
 from vaplan import plots, read_table, stages, synthetic
 from vaplan.arrays import Inputs, Target
 from vaplan.bench import suite as suites
-from vaplan.bench.results import Results, estimate
+from vaplan.bench.results import Results, read_predictions
 from vaplan.bench.tables import markdown
 from vaplan.evaluation import evaluate
 from vaplan.losses import total
@@ -106,7 +106,7 @@ def measure(out: Path, *, seeds: int) -> Results:
         return benches.bench(small_suite(), on, seeds=range(seeds), bars=bar)
 
 
-def small_suite() -> benches.Swept:
+def small_suite() -> benches.Suite:
     """The suite with networks of the world's size."""
     tree = yaml.safe_load(benches.shipped()["ave"].read_text(encoding="utf-8"))
     for step in tree["steps"].values():
@@ -119,7 +119,7 @@ def by_class(results: Results) -> dict[str, dict[str, float]]:
     """The mean accuracy of every label over seeds, by method."""
     found = {}
     for row in results.plan.rows:
-        said = [estimate(job, results.workspace) for job in row.jobs.values()]
+        said = [read_predictions(job, results.workspace) for job in row.jobs.values()]
         accuracies = [
             evaluate(results.workspace.annotations, one, split="test").per_class()
             for one in said
@@ -139,7 +139,7 @@ def label_tables(results: Results) -> dict[str, Path]:
         for job in row.jobs[results.plan.seeds[0]].needed()
     }
     places = {
-        job.name.split("-")[0]: job.place(results.workspace.work)
+        job.name.split("-")[0]: job.output(results.workspace.work)
         for job in jobs.values()
     }
     return {"PLG": places["label"], "PLD": places["denoise"]}
@@ -195,7 +195,7 @@ def picture(results: Results) -> None:
     grids = {"reference": data.reference(SEGMENTS)}
     for name, title in {"CMBS": WEAK, "ours": OURS}.items():
         grids[name] = (
-            estimate(rows[title], results.workspace)
+            read_predictions(rows[title], results.workspace)
             .select_videos(data.ids)
             .reference(SEGMENTS)
         )
