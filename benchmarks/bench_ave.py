@@ -136,7 +136,7 @@ def label_tables(results: Results) -> dict[str, Path]:
     jobs = {
         job.name: job
         for row in results.plan.rows
-        for job in row.jobs[results.plan.seeds[0]].needed()
+        for job in row.jobs[results.plan.seeds[0]].with_inputs()
     }
     places = {
         job.name.split("-")[0]: job.output(results.workspace.work)
