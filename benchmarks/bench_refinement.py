@@ -14,17 +14,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaplan import pseudo_labels, recipe, runs, stages, training
+from vaplan import recipe, runs, stages, training
 from vaplan.annotations import read_table
 from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
-from vaplan.dataset import Dataset, read_inputs
+from vaplan.dataset import Dataset, dense_labels, read_inputs
 from vaplan.metrics.llp import LEVELS, label_f
 from vaplan.pseudo_labels import (
     Denoising,
+    Sources,
     fit_stacking,
     flip_suspicious,
     forward_loss,
 )
+from vaplan.ragged import Ragged, map_fields
 from vaplan.stages.label import compute_dataset_evidence
 from vaplan.training.cross_fitting import predict_out_of_fold
 
@@ -65,16 +67,11 @@ def main() -> None:
     inputs = read_inputs(given.out / "store", LEGACY, data.ids)
     hidden = read_table(given.out / "truth.csv", taxonomy=data.taxonomy)
     known = replace(data, events={**data.events, **hidden.events})
-    truth = torch.from_numpy(known.reference(inputs.mask.shape[1]))
+    truth = dense_labels(known, inputs.lengths).batch()
     learned = torch.tensor([video.split == "train" for video in data.videos])
-    first, threshold = (
-        found.mixture().probability(found.values),
-        found.mixture().thresholds(),
-    )
-    about = found.weak_label, found.mask
-    labels = pseudo_labels.generate_pseudo_labels(
-        found.values, *about, threshold=threshold
-    )
+    first = found.label_probability().batch()
+    about = found.weak_label, found.mask.batch()
+    labels = found.generate(found.mixture().thresholds()).batch()
     shown = labels[learned], truth[learned]
     lines = [
         f"| {' | '.join(['labels', *COLUMNS, 'changed', 'rightly'])} |",
@@ -87,22 +84,20 @@ def main() -> None:
         for name, after in refined(first, labels, said, about).items():
             lines.append(row(f"{name}, {spoken}", after[learned], *shown))
         if spoken != OWN:
-            stack = fit_stacking(
-                first[~learned],
-                said[~learned],
-                found.weak_label[~learned],
-                truth[~learned],
-            )
-            after = stack.probability(first, said, found.weak_label) > 0.5
+            val = Sources(first[~learned], said[~learned], found.weak_label[~learned])
+            stack = fit_stacking([(val, truth[~learned])])
+            after = stack.probability(Sources(first, said, found.weak_label)) > 0.5
             lines.append(row(f"stacked, {spoken}", after[learned], *shown))
     RESULTS.write_text("\n".join([HEAD, "", *lines]) + "\n", encoding="utf-8")
 
 
-def sources(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Prediction]:
+def sources(
+    inputs: Ragged[Inputs], target: Target, learned: Tensor
+) -> dict[str, Prediction]:
     """The parser on its own training videos, and parsers on videos that they have not seen."""
     how = recipe.read("ple", changes=CHANGES)
     model = runs.make_model(
-        how, feature_sizes=inputs.feature_sizes, classes=target.weak.shape[1]
+        how, feature_sizes=inputs.values.feature_sizes, classes=target.weak.shape[1]
     )
     training.fit(
         model,
@@ -111,24 +106,24 @@ def sources(inputs: Inputs, target: Target, learned: Tensor) -> dict[str, Predic
         settings=how.training,
         losses=how.losses,
     )
-    found = {OWN: training.predict(model, inputs)}
+    found = {OWN: training.predict(model, inputs).batch()}
     for length in (1.0, 0.5):
         spoken = f"{FOLDS} folds" + (", half of the epochs" if length < 1 else "")
         found[spoken] = predict_out_of_fold(
             partial(
                 runs.make_model,
                 how,
-                feature_sizes=inputs.feature_sizes,
+                feature_sizes=inputs.values.feature_sizes,
                 classes=target.weak.shape[1],
             ),
             inputs,
-            target,
+            Ragged(map_fields(target, inputs.lengths.flatten), inputs.lengths),
             settings=how.training,
             losses=how.losses,
             folds=FOLDS,
             is_training_video=learned,
             epoch_share=length,
-        )
+        ).batch()
     return found
 
 

@@ -24,7 +24,7 @@ from vaplan.pseudo_labels.thresholds import (
     Thresholds,
     choose_thresholds,
 )
-from vaplan.stages.label import compute_dataset_evidence
+from vaplan.stages.label import compute_dataset_evidence, smooth_evidence
 
 RESULTS = Path(__file__).parent / "results" / "thresholds.md"
 SPLITS = ("val", "test")
@@ -75,9 +75,8 @@ def part(title: str, data: str, folder: Path, names: Encoders) -> str:
             row(name, [scores(found, videos, threshold, split) for split in SPLITS])
         )
     for width in SMOOTH[1:]:
-        smooth = replace(
-            found, values=pseudo_labels.smooth(found.values, found.mask, width=width)
-        )
+        values = smooth_evidence(found.values, found.mask, width=width)
+        smooth = replace(found, values=values)
         threshold, _ = choose_thresholds(smooth, rule="mixture")
         lines.append(
             row(
@@ -109,12 +108,20 @@ def truth_of(
     return dense, videos.reference(segments)
 
 
+def cells_of(
+    found: Evidence, videos: list[int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Evidence, tags and mask of some videos."""
+    tags = found.weak_label[videos]
+    return found.values.batch(videos), tags, found.mask.batch(videos)
+
+
 def scores(
     found: Evidence, data: Annotations, threshold: Thresholds, split: str
 ) -> list[float]:
     """F of the labels above these thresholds, by modality and level."""
-    those, reference = truth_of(data, split, found.values.shape[1])
-    about = found.values[those], found.weak_label[those], found.mask[those]
+    those, reference = truth_of(data, split, found.values.lengths.longest)
+    about = cells_of(found, those)
     f = label_f(
         reference,
         pseudo_labels.generate_pseudo_labels(*about, threshold=threshold).numpy(),
@@ -124,8 +131,8 @@ def scores(
 
 def oracle(found: Evidence, data: Annotations, split: str, kind: str) -> Thresholds:
     """Thresholds fitted on the very labels they are scored on."""
-    those, reference = truth_of(data, split, found.values.shape[1])
-    about = found.values[those], found.weak_label[those], found.mask[those]
+    those, reference = truth_of(data, split, found.values.lengths.longest)
+    about = cells_of(found, those)
     if kind == "a modality":
         names = ("audio", "visual")
         return pseudo_labels.fit_thresholds_to_score(
@@ -158,9 +165,10 @@ def by_class(
 
 def calibration(found: Evidence, data: Annotations) -> str:
     """How far the mixture's probabilities are from the shares that are right, over ten bins of tagged test segments."""
-    those, reference = truth_of(data, "test", found.values.shape[1])
-    tagged = (found.weak_label[:, None, None] & found.mask[..., None])[those]
-    said = found.mixture().probability(found.values)[those][tagged].numpy()
+    those, reference = truth_of(data, "test", found.values.lengths.longest)
+    _, tags, mask = cells_of(found, those)
+    tagged = tags[:, None, None] & mask[..., None]
+    said = found.label_probability().batch(those)[tagged].numpy()
     right, bins = reference[tagged.numpy()], np.minimum((said * 10).astype(int), 9)
     error = sum(abs((said - right)[bins == b].sum()) for b in range(10)) / len(said)
     return f"calibration error of the mixture's probabilities on tagged test segments {100 * error:.1f} points."

@@ -56,10 +56,10 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", encoders=EMBEDDED)
     inputs = read_inputs(folder / "store", EMBEDDED, data.ids)
-    reference, mask = (
-        data.reference(inputs.mask.shape[1]),
-        inputs.mask[..., None].numpy(),
-    )
+    reference = data.labels(inputs.lengths)
+    inputs = inputs.batch()
+    reference = reference.reshape(*inputs.mask.shape, -1)
+    mask = inputs.mask[..., None].numpy()
     loaded = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
     rng, found = np.random.default_rng(0), dict[int, np.ndarray]()
     for size in SIZES:

@@ -360,7 +360,7 @@ def make_probability(folder: Path) -> Path:
 
 def read_labels_of(folder: Path) -> object:
     data = read(make_table(folder / "data.csv"), taxonomy=CLASSES)
-    return read_labels(folder / "t.csv", data, segments=3)
+    return read_labels(folder / "t.csv", data)
 
 
 def read_probability(folder: Path) -> object:

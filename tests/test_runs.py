@@ -67,8 +67,6 @@ def test_a_run_is_loaded_as_it_was_saved(trained: Path) -> None:
         ("classes", ["Dog", "Dog"]),
         ("classes", [1, 2]),
         ("classes", [f"class {i}" for i in range(100_000)]),
-        ("segments", "ten"),
-        ("segments", 0),
         ("weights_sha256", "0" * 64),
         ("weights_sha256", None),
         ("decision", {"segments": {"audio": [0.5]}}),

@@ -62,9 +62,11 @@ def test_what_was_written_is_read_padded_and_zero_where_masked(
         [Entry(IDS[i], feature, mask) for i, (feature, mask) in enumerate(written)]
     )
     order = list(reversed(range(len(written))))
-    feature, mask = store.read([IDS[i] for i in order])
-    longest = max(len(mask) for _, mask in written)
-    assert feature.shape == (len(written), longest, DIMENSION)
+    values, exists, lengths = store.read([IDS[i] for i in order])
+    assert lengths.counts.tolist() == [len(written[i][1]) for i in order]
+    assert values.shape == (lengths.total, DIMENSION)
+    feature, mask = lengths.pad(values), lengths.pad(exists)
+    longest = lengths.longest
     for row, i in enumerate(order):
         there = written[i][1]
         assert mask[row].tolist() == there.tolist() + [False] * (longest - len(there))
@@ -130,9 +132,10 @@ def test_features_that_are_not_there_are_named_with_the_command_that_makes_them(
 
 
 def test_no_video_is_no_feature(tmp_path):
-    feature, mask = filled(tmp_path).read([])
-    assert feature.shape == (0, 0, DIMENSION)
-    assert mask.shape == (0, 0)
+    feature, mask, lengths = filled(tmp_path).read([])
+    assert feature.shape == (0, DIMENSION)
+    assert mask.shape == (0,)
+    assert not len(lengths)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_each_encoder_has_a_folder_of_its_own_and_no_path_is_made_from_an_id(tmp
         store.add(
             [Entry(video, None, np.zeros(1, dtype=bool), "absent") for video in videos]
         )
-        assert store.read(videos)[1].shape == (4, 1)
+        assert store.read(videos)[2].counts.tolist() == [1, 1, 1, 1]
     assert set(find_stores(tmp_path / "s")) == {
         "clip:/models/ViT/",
         "clap:x",
@@ -371,7 +374,8 @@ def test_a_killed_writer_leaves_every_acknowledged_row_and_a_free_lock(tmp_path,
     )
     assert store.verify() == []
     assert not list(store.folder.glob(".*.part"))
-    assert store.read(IDS)[0][:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    feature, _, lengths = store.read(IDS)
+    assert lengths.pad(feature)[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(

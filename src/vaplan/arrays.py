@@ -3,11 +3,15 @@
 Axes have one order everywhere: `video time modality class`. A mask over `time` and
 `modality` marks the segments that exist; values under the mask are zero and change no
 output.
+
+The same classes hold a batch and a collection of videos. In a batch the axes `*segments`
+are "video time", padded to the longest video; in a collection (`ragged.Ragged`) they are
+one axis "segment", the segments of all videos end to end.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,12 +30,12 @@ class Inputs:
 
     Attributes:
         streams: For each modality any number of feature arrays, Float
-            "video time feature". Their feature sizes may differ.
+            "*segments feature". Their feature sizes may differ.
         mask: Which segments of each modality exist.
     """
 
     streams: tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
-    mask: Bool[Tensor, "video time modality"]
+    mask: Bool[Tensor, "*segments modality"]
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -57,6 +61,23 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class SegmentVectors:
+    """Vectors of the segments inside a network, for losses that read them.
+
+    A row is a video, or a window of a video that is longer than a window.
+
+    Attributes:
+        projected: Vectors before the modalities attend to each other.
+        attended: Vectors after the modalities attend to each other.
+        mask: Segments that exist.
+    """
+
+    projected: Float[Tensor, "row time modality hidden"]
+    attended: Float[Tensor, "row time modality hidden"]
+    mask: Bool[Tensor, "row time modality"]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Output of a parser: probabilities of every class.
 
@@ -67,25 +88,31 @@ class Prediction:
             `models.pooling`.
         mask: Which segments exist.
         logit: Segment logits, for losses that read them.
-        projected: Segment vectors before the modalities attend to each other.
-        attended: Segment vectors after the modalities attend to each other.
+        vectors: Segment vectors, for losses that read them.
     """
 
-    segment: Float[Tensor, "video time modality class"]
+    PER_VIDEO: ClassVar[tuple[str, ...]] = ("modality", "video")
+
+    segment: Float[Tensor, "*segments modality class"]
     modality: Float[Tensor, "video modality class"]
     video: Float[Tensor, "video class"]
-    mask: Bool[Tensor, "video time modality"]
-    logit: Float[Tensor, "video time modality class"] | None = None
-    projected: Float[Tensor, "video time modality hidden"] | None = None
-    attended: Float[Tensor, "video time modality hidden"] | None = None
+    mask: Bool[Tensor, "*segments modality"]
+    logit: Float[Tensor, "*segments modality class"] | None = None
+    vectors: SegmentVectors | None = None
 
     def __getitem__(self, index: Any) -> "Prediction":
-        """Select the probabilities of some videos."""
+        """Select the probabilities of some videos of a batch."""
         return Prediction(
             self.segment[index],
             self.modality[index],
             self.video[index],
             self.mask[index],
+        )
+
+    def probabilities(self) -> "Prediction":
+        """Return only the probabilities and the mask, on the CPU."""
+        return Prediction(
+            self.segment.cpu(), self.modality.cpu(), self.video.cpu(), self.mask.cpu()
         )
 
     @classmethod
@@ -110,12 +137,14 @@ class Target:
             read it.
     """
 
+    PER_VIDEO: ClassVar[tuple[str, ...]] = ("weak",)
+
     weak: Bool[Tensor, "video class"]
-    pseudo: Bool[Tensor, "video time modality class"] | None = None
-    label_probability: Float[Tensor, "video time modality class"] | None = None
+    pseudo: Bool[Tensor, "*segments modality class"] | None = None
+    label_probability: Float[Tensor, "*segments modality class"] | None = None
 
     def __getitem__(self, index: Any) -> "Target":
-        """Select the labels of some videos."""
+        """Select the labels of some videos of a batch."""
         return self.map(lambda tensor: tensor[index])
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Target":

@@ -3,7 +3,7 @@
 Every stage that reads features works on a `Dataset`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from vaplan.annotations import Annotations, read_data, read_table
@@ -20,10 +20,11 @@ from vaplan.annotations.label_tables import (
     read_labels,
     refuse_label_probability,
 )
-from vaplan.arrays import Inputs
+from vaplan.arrays import AUDIO, VISUAL, Inputs
 from vaplan.encoders import Encoder, store_name
 from vaplan.errors import AnnotationError, StoreError
 from vaplan.media import CENTRE
+from vaplan.ragged import Lengths, Ragged
 from vaplan.recipe import DENSE
 from vaplan.runs import Run
 from vaplan.store import Store
@@ -117,26 +118,37 @@ class Dataset:
         return self.annotations.ids
 
     @cached_property
-    def inputs(self) -> Inputs:
+    def inputs(self) -> Ragged[Inputs]:
         """Features of the videos, as the input of a parser."""
         return read_inputs(self.store, self.encoders, self.ids, overflow=self.overflow)
 
     @property
-    def segments(self) -> int:
-        """Length of the grid: number of segments of the longest video."""
-        return self.inputs.mask.shape[1]
+    def lengths(self) -> Lengths:
+        """Number of segments of each video."""
+        return self.inputs.lengths
+
+    @property
+    def mask(self) -> Ragged[Tensor]:
+        """Which segments of each modality exist."""
+        return self.inputs.map_values(lambda inputs: inputs.mask)
+
+    @property
+    def present(self) -> Bool[Tensor, "video modality"]:
+        """Which modalities each video has."""
+        present: Tensor = self.mask.per_video(lambda mask: mask.any(dim=1))
+        return present
 
     @cached_property
     def weak_label(self) -> Bool[Tensor, "video class"]:
         """Tags of the videos: classes that occur somewhere in each."""
         return torch.from_numpy(self.annotations.weak_label())
 
-    def reference(self) -> Bool[Tensor, "video time modality class"]:
-        """Return the dense labels on the grid of the features."""
-        return torch.from_numpy(self.annotations.reference(self.segments))
+    def reference(self) -> Ragged[Tensor]:
+        """Return the dense labels of the segments, Bool "segment modality class"."""
+        return dense_labels(self.annotations, self.lengths)
 
-    def labels(self, table: Path) -> Bool[Tensor, "video time modality class"]:
-        """Read pseudo labels on the grid of the features.
+    def labels(self, table: Path) -> Ragged[Tensor]:
+        """Read the pseudo labels of the segments, Bool "segment modality class".
 
         Args:
             table: Table of labels, or `dense` for the dense labels of the data set.
@@ -145,7 +157,7 @@ class Dataset:
             AnnotationError: Labels of a video are missing.
         """
         if str(table) != DENSE:
-            return read_labels(table, self.annotations, segments=self.segments)
+            return dense_labels(read_labels(table, self.annotations), self.lengths)
         events = self.annotations.events
         missing = [video for video in self.ids if video not in events]
         if missing:
@@ -157,15 +169,14 @@ class Dataset:
             )
         return self.reference()
 
-    def label_probability(
-        self, table: Path
-    ) -> Float[Tensor, "video time modality class"]:
-        """Read the probability of every label on the grid of the features.
+    def label_probability(self, table: Path) -> Ragged[Tensor]:
+        """Read the probability of every label, Float "segment modality class".
 
         Args:
             table: Table of label probabilities; see `annotations.label_tables`.
         """
-        return read_label_probability(table, self.annotations, self.inputs.mask)
+        probability = read_label_probability(table, self.annotations, self.lengths)
+        return Ragged(torch.from_numpy(probability), self.lengths)
 
     def select_videos(self, ids: Sequence[str]) -> "Dataset":
         """Select videos by their ids, in this order."""
@@ -234,8 +245,11 @@ def read_inputs(
     videos: Sequence[str],
     *,
     overflow: Path | None = None,
-) -> Inputs:
-    """Read the features of some videos, padded to the longest one and masked.
+) -> Ragged[Inputs]:
+    """Read the features of some videos.
+
+    A video has as many segments as its longest features; a segment exists in a modality
+    if all encoders of the modality have a vector for it.
 
     Args:
         store: Folder of the feature store.
@@ -244,28 +258,33 @@ def read_inputs(
         overflow: Folder for features that exceed the memory; see `store.mapped_zeros`.
     """
     zeros = partial(mapped_zeros, folder=overflow) if overflow else np.zeros
-    arrays = [
-        [features.read(videos, zeros=zeros) for features in group]
-        for group in open_features(store, encoders)
-    ]
-    length = max(mask.shape[1] for streams in arrays for _, mask in streams)
-    audio, visual = (
-        tuple(_pad(feature, length, zeros) for feature, _ in streams)
-        for streams in arrays
-    )
-    masks = [
-        torch.stack([_pad(mask, length, np.zeros) for _, mask in streams]).all(dim=0)
-        for streams in arrays
-    ]
-    return Inputs((audio, visual), torch.stack(masks, dim=-1))
+    groups = open_features(store, encoders)
+    all_lengths = [features.lengths(videos) for features in chain(*groups)]
+    lengths = Lengths(np.max([each.counts for each in all_lengths], axis=0))
+    streams = list[tuple[Tensor, ...]]()
+    masks = list[Tensor]()
+    for group in groups:
+        arrays = [
+            features.read(videos, lengths=lengths, zeros=zeros) for features in group
+        ]
+        streams.append(tuple(torch.from_numpy(feature) for feature, _, _ in arrays))
+        present = np.all([mask for _, mask, _ in arrays], axis=0)
+        masks.append(torch.from_numpy(present))
+    inputs = Inputs((streams[AUDIO], streams[VISUAL]), torch.stack(masks, dim=-1))
+    return Ragged(inputs, lengths)
 
 
-def _pad(array: np.ndarray, length: int, zeros: Callable[..., np.ndarray]) -> Tensor:
-    if length > array.shape[1]:
-        padded = zeros((len(array), length, *array.shape[2:]), array.dtype)
-        padded[:, : array.shape[1]] = array
-        array = padded
-    return torch.from_numpy(array)
+def dense_labels(data: Annotations, lengths: Lengths) -> Ragged[Tensor]:
+    """Return the events of annotations as labels of segments.
+
+    Args:
+        data: Annotations.
+        lengths: Number of segments of each video; segments after the last event are empty.
+
+    Returns:
+        Bool "segment modality class".
+    """
+    return Ragged(torch.from_numpy(data.labels(lengths)), lengths)
 
 
 def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str, str]:

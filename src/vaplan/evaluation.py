@@ -1,14 +1,13 @@
 """Evaluation of tables: put a reference and an estimate on one grid and score them."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from vaplan.annotations import Annotations
 from vaplan.errors import AnnotationError, UsageError, unknown
@@ -16,6 +15,7 @@ from vaplan.metrics.ave import AVEScores, ave_labels, ave_scores
 from vaplan.metrics.intervals import bootstrap, llp_differences, llp_intervals
 from vaplan.metrics.llp import LLPScores, llp_counts, llp_scores
 from vaplan.modalities import audio_visual
+from vaplan.ragged import Lengths, Ragged
 from vaplan.timeline import Event, to_score_grid
 
 SEED = 0  # of resampling: the same tables have the same intervals
@@ -26,13 +26,13 @@ Numbers = dict[
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An estimate and a reference on one grid.
+    """An estimate and a reference in segments of one second.
 
     Attributes:
         data: Videos that are scored.
-        reference: Dense labels.
-        estimate: Estimated labels.
-        confidence: Scores of the estimated labels.
+        reference: Dense labels, Bool "segment modality class".
+        estimate: Estimated labels, Bool "segment modality class".
+        confidence: Scores of the estimated labels, Float "segment modality class".
         table: Table of the estimate.
         missing: Labelled videos without a row in the estimate; they count as empty.
         ignored: Videos of the estimate without dense labels in this split.
@@ -40,9 +40,9 @@ class Evaluation:
     """
 
     data: Annotations
-    reference: Bool[np.ndarray, "video time modality class"]
-    estimate: Bool[np.ndarray, "video time modality class"]
-    confidence: Float[np.ndarray, "video time modality class"]
+    reference: Ragged[np.ndarray]
+    estimate: Ragged[np.ndarray]
+    confidence: Ragged[np.ndarray]
     table: Path = Path()
     missing: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -57,10 +57,11 @@ class Evaluation:
     def ave(self) -> AVEScores:
         """Return the accuracy of every video, for localisation data sets."""
         labels = ave_labels(
-            audio_visual(self.estimate), score=self.confidence.min(axis=2)
+            audio_visual(self.estimate.batch()),
+            score=self.confidence.batch().min(axis=2),
         )
         return ave_scores(
-            ave_labels(audio_visual(self.reference)),
+            ave_labels(audio_visual(self.reference.batch())),
             labels,
             classes=len(self.data.taxonomy),
         )
@@ -143,18 +144,19 @@ def evaluate(
             file=reference.source,
             fix="choose another split, or give its events a modality",
         )
-    length = reference.segments or _longest(videos, reference, estimate)
+    lengths = segment_counts(videos, reference, estimate)
     classes = reference.taxonomy
     grids = [
-        to_score_grid(estimate.events.get(video, ()), classes, length)
-        for video in videos
+        to_score_grid(estimate.events.get(video, ()), classes, segments)
+        for video, segments in zip(videos, lengths.counts.tolist(), strict=True)
     ]
-    score = np.stack(grids)
+    score = np.concatenate(grids)
+    data = reference.select_videos(videos)
     return Evaluation(
-        data=reference.select_videos(videos),
-        reference=reference.select_videos(videos).reference(length),
-        estimate=~np.isnan(score),
-        confidence=np.nan_to_num(score, nan=0.0),
+        data=data,
+        reference=Ragged(data.labels(lengths), lengths),
+        estimate=Ragged(~np.isnan(score), lengths),
+        confidence=Ragged(np.nan_to_num(score, nan=0.0), lengths),
         table=estimate.source,
         missing=tuple(video for video in videos if video not in estimate.events),
         ignored=tuple(sorted({*estimate.ids} - {*labelled})),
@@ -214,34 +216,46 @@ def _check_names(
 
 def align(
     reference: Annotations, estimate: Annotations, videos: list[str]
-) -> tuple[
-    Bool[np.ndarray, "video time modality class"],
-    Bool[np.ndarray, "video time modality class"],
-]:
-    """Put two tables on one grid, as long as the last event of either.
+) -> tuple[Ragged[np.ndarray], Ragged[np.ndarray]]:
+    """Return the labels of two tables for the same segments.
 
     Args:
         reference: Annotations with dense labels.
         estimate: Annotations to compare.
         videos: Ids of the videos.
     """
-    length = reference.segments or _longest(videos, reference, estimate)
+    lengths = segment_counts(videos, reference, estimate)
     same_classes = replace(estimate, taxonomy=reference.taxonomy)
     return (
-        reference.select_videos(videos).reference(length),
-        same_classes.select_videos(videos).reference(length),
+        Ragged(reference.select_videos(videos).labels(lengths), lengths),
+        Ragged(same_classes.select_videos(videos).labels(lengths), lengths),
     )
 
 
-def _longest(videos: Iterable[str], *tables: Annotations) -> int:
-    return max(
-        1,
-        *(
-            last_segment(table.events.get(video, ()))
-            for table in tables
-            for video in videos
-        ),
-    )
+def segment_counts(
+    videos: Sequence[str], reference: Annotations, *estimates: Annotations
+) -> Lengths:
+    """Return the number of segments in which tables are compared.
+
+    It is the length of the data set's videos if the data set defines one. Else a video
+    ends with its last event; segments without any event have no effect on F. For
+    localisation, where they count, every video is as long as the longest.
+
+    Args:
+        videos: Ids of the videos.
+        reference: Annotations with dense labels.
+        estimates: Tables to compare.
+    """
+    if reference.segments:
+        return Lengths.equal(len(videos), reference.segments)
+    tables = (reference, *estimates)
+    counts = [
+        max(last_segment(table.events.get(video, ())) for table in tables)
+        for video in videos
+    ]
+    if reference.localisation:
+        return Lengths.equal(len(videos), max(counts, default=1))
+    return Lengths.of(counts)
 
 
 def last_segment(events: Iterable[Event]) -> int:

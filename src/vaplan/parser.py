@@ -18,12 +18,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vaplan import encoders, runs, training
+from vaplan import encoders, runs
 from vaplan.arrays import AUDIO, Inputs, Prediction
 from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTO, AUTOMATIC, PLAIN, Compute
 from vaplan.errors import MediaError, RunError, UsageError, VaplanError
 from vaplan.media import CENTRE, Media, MediaArrays, Segments
+from vaplan.ragged import Ragged
 from vaplan.runs import Run
 from vaplan.taxonomy import Taxonomy, multi_hot
 from vaplan.timeline import SegmentScores, Timeline, from_grid, missing_spans
@@ -261,43 +262,12 @@ class Parser(MediaParser):
         )
 
     def predict(self, inputs: Inputs) -> Prediction:
-        """Predict one video; a long one in half-overlapping windows.
-
-        Windows have the length of the longest training video. Segment probabilities are
-        averaged over windows; the probabilities of the video are their maximum.
+        """Predict one video; see `Run.predict`.
 
         Args:
             inputs: Features of one video.
         """
-        length = inputs.mask.shape[1]
-        window = self.run.segments
-        if length <= window:
-            return training.predict(self.run.model, inputs)
-        starts = list[int]()
-        predictions = list[Prediction]()
-        for start in window_starts(length, window):
-            view = _cut(inputs, start, window)
-            if view.mask.any():
-                starts.append(start)
-                predictions.append(training.predict(self.run.model, view))
-        return _average_windows(starts, predictions, inputs.mask)
-
-
-def _average_windows(
-    starts: Sequence[int],
-    predictions: Sequence[Prediction],
-    mask: Bool[Tensor, "1 time modality"],
-) -> Prediction:
-    length = mask.shape[1]
-    total = torch.zeros(1, length, *predictions[0].segment.shape[2:])
-    count = torch.zeros(1, length, 1, 1)
-    for start, prediction in zip(starts, predictions, strict=True):
-        span = slice(start, start + prediction.mask.shape[1])
-        total[:, span] += prediction.segment
-        count[:, span] += 1
-    modality = torch.stack([p.modality for p in predictions]).amax(dim=0)
-    video = torch.stack([p.video for p in predictions]).amax(dim=0)
-    return Prediction(total / count.clamp(min=1), modality, video, mask)
+        return self.run.predict(Ragged.of(inputs)).batch()
 
 
 def as_stored_inputs(encoded: Encoded, *, audio_streams: int) -> Inputs:
@@ -351,24 +321,6 @@ def make_timeline(
         encoded.warnings,
         segment_scores,
     )
-
-
-def window_starts(length: int, window: int) -> Iterator[int]:
-    """Yield the starts of half-overlapping windows; the last one ends with the video.
-
-    Args:
-        length: Number of segments of the video, at least `window`.
-        window: Number of segments of a window.
-
-    >>> list(window_starts(12, 5))
-    [0, 2, 4, 6, 7]
-    """
-    yield from range(0, length - window, max(1, window // 2))
-    yield length - window
-
-
-def _cut(inputs: Inputs, start: int, window: int) -> Inputs:
-    return inputs.map(lambda tensor: tensor[:, start : start + window])
 
 
 def _training_compute(run: Run, name: str, modality: int, compute: Compute) -> Compute:

@@ -26,15 +26,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vaplan import recipe as recipes
-from vaplan.arrays import MODALITIES, FeatureSizes, Prediction
+from vaplan.arrays import MODALITIES, FeatureSizes, Inputs, Prediction
 from vaplan.decisions import decide
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.metrics.llp import LEVELS
 from vaplan.models import MODELS
+from vaplan.ragged import Ragged
 from vaplan.reading import json_object, plain_text
 from vaplan.recipe import Recipe
 from vaplan.taxonomy import Taxonomy
-from vaplan.training import Epoch, seeded
+from vaplan.training import Epoch, predict, seeded
 from vaplan.writing import (
     replace_together,
     sha256,
@@ -53,7 +54,7 @@ TENSORBOARD = "tensorboard"
 PER_CLASS = "per_class"  # in the scores of a split
 MAX_BYTES = 64 * 1024 * 1024  # of the log
 MAX_VALUE = 1e100  # of a number in the log
-MAX_SIZE = 2**24  # of a feature, or segments of a video
+MAX_SIZE = 2**24  # of a feature
 LIBRARIES = (
     "vaplan",
     "torch",
@@ -74,7 +75,6 @@ class Description:
     Attributes:
         classes: Names of the classes.
         feature_sizes: Feature size of each stream, per modality.
-        segments: Length of the longest training video.
         weights_sha256: Hash of the weights file.
         decision: Decision rule, gate threshold, and one or all segment thresholds.
         selection: Epoch of the weights and why it was selected.
@@ -85,7 +85,6 @@ class Description:
 
     classes: tuple[str, ...]
     feature_sizes: tuple[tuple[int, ...], ...]
-    segments: int
     weights_sha256: str
     decision: Mapping[str, Any] = field(default_factory=dict)
     selection: Mapping[str, Any] = field(default_factory=dict)
@@ -96,11 +95,9 @@ class Description:
     def __post_init__(self) -> None:
         if len(self.feature_sizes) != len(MODALITIES) or not all(self.feature_sizes):
             raise RecipeError("feature_sizes must name the streams of each modality")
-        numbers = [self.segments, *(n for sizes in self.feature_sizes for n in sizes)]
+        numbers = [n for sizes in self.feature_sizes for n in sizes]
         if min(numbers) < 1 or max(numbers) > MAX_SIZE:
-            raise RecipeError(
-                f"feature_sizes and segments must be from 1 to {MAX_SIZE:,}"
-            )
+            raise RecipeError(f"feature_sizes must be from 1 to {MAX_SIZE:,}")
         rule, threshold = self.decision.get("rule"), self.decision.get("threshold")
         has_decision = isinstance(rule, str) and _are_probabilities([threshold], 1)
         if self.decision and not (has_decision and "segments" in self.decision):
@@ -139,8 +136,6 @@ class Run:
         recipe: Resolved recipe.
         taxonomy: Classes.
         feature_sizes: Feature size of each stream, per modality.
-        segments: Length of the longest training video; longer videos are parsed in
-            windows of this length.
         history: One entry an epoch.
         model: Network with its weights.
         inputs: Content hashes of everything the run was trained on, by name.
@@ -153,13 +148,20 @@ class Run:
     recipe: Recipe
     taxonomy: Taxonomy
     feature_sizes: FeatureSizes
-    segments: int
     history: tuple[Epoch, ...]
     model: nn.Module
     inputs: Mapping[str, str] = field(default_factory=dict)
     thresholds: Float[Tensor, "modality class"] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, inputs: Ragged[Inputs]) -> Ragged[Prediction]:
+        """Predict videos; long ones in the windows of the recipe.
+
+        Args:
+            inputs: Features of the videos.
+        """
+        return predict(self.model, inputs, window=self.recipe.training.window)
 
     def decide(
         self, prediction: Prediction
@@ -208,7 +210,6 @@ def save(run: Run) -> Run:
         description = Description(
             classes=run.taxonomy.classes,
             feature_sizes=run.feature_sizes,
-            segments=run.segments,
             weights_sha256=sha256(folder / WEIGHTS),
             decision=_describe_decision(run),
             selection=_describe_selection(run),
@@ -296,7 +297,6 @@ def load(folder: Path) -> Run:
         recipe,
         taxonomy,
         (audio, visual),
-        description.segments,
         _read_history(folder / LOG),
         model.eval(),
         description.inputs,

@@ -14,6 +14,7 @@ from vaplan.annotations.label_tables import read_label_probability
 from vaplan.annotations.table import read, write_rows
 from vaplan.dataset import Dataset
 from vaplan.errors import AnnotationError
+from vaplan.ragged import Lengths
 from vaplan.stages.label import compute_dataset_evidence
 
 
@@ -41,7 +42,7 @@ def test_a_segment_is_labelled_where_the_probability_exceeds_one_half(
 ) -> None:
     probability = dataset.label_probability(probability_table)
     labels = dataset.labels(probability_table.with_name("labels.csv"))
-    assert torch.equal(labels, probability > 0.5)
+    assert torch.equal(labels.values, probability.values > 0.5)
 
 
 def test_written_probabilities_are_read_again_and_zero_outside_the_tags(
@@ -49,10 +50,10 @@ def test_written_probabilities_are_read_again_and_zero_outside_the_tags(
 ) -> None:
     evidence = compute_dataset_evidence(dataset)
     probability = dataset.label_probability(probability_table)
-    possible = evidence.weak_label[:, None, None] & evidence.mask[..., None]
-    expected = evidence.mixture().probability(evidence.values) * possible
-    assert torch.allclose(probability, expected, atol=1e-6)
-    assert not probability[~possible].any()
+    possible = evidence.weak_label[:, None, None] & evidence.mask.batch()[..., None]
+    expected = evidence.label_probability().batch() * possible
+    assert torch.allclose(probability.batch(), expected, atol=1e-6)
+    assert not probability.batch()[~possible].any()
 
 
 def test_a_training_on_probabilities_differs_from_one_on_labels(
@@ -77,17 +78,17 @@ def test_a_training_on_probabilities_differs_from_one_on_labels(
 def test_a_table_that_lacks_a_video_or_holds_no_probability_is_refused(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    data, mask = dataset.annotations, dataset.inputs.mask
+    data, lengths = dataset.annotations, dataset.lengths
     table = write_rows(tmp_path / "few.csv", [Row(data.ids[0])])
     message = "no label probabilities for 25 of 26 videos"
     with pytest.raises(AnnotationError, match=message):
-        read_label_probability(table, data, mask)
+        read_label_probability(table, data, lengths)
     video, tag = data.videos[0].video, data.videos[0].tags[0]
     row = Row(video, "audio", tag, 0.0, 1.0, 1.5)
     table = write_rows(tmp_path / "large.csv", [row])
     message = r"large.csv:2: score 1.5 is not a probability"
     with pytest.raises(AnnotationError, match=message):
-        read_label_probability(table, data, mask)
+        read_label_probability(table, data, lengths)
 
 
 def test_a_probability_in_both_modalities_is_read_and_one_past_the_end_is_refused(
@@ -95,12 +96,12 @@ def test_a_probability_in_both_modalities_is_read_and_one_past_the_end_is_refuse
 ) -> None:
     rows = [Row("a", "both", "Dog", 0.0, 1.0, 0.25)]
     data = read(write_rows(tmp_path / "t.csv", rows))
-    mask = torch.ones((1, 2, 2), dtype=torch.bool)
-    probability = read_label_probability(tmp_path / "t.csv", data, mask)
-    assert probability[0, :, :, 0].tolist() == [[0.25, 0.25], [0.0, 0.0]]
+    lengths = Lengths.of([2])
+    probability = read_label_probability(tmp_path / "t.csv", data, lengths)
+    assert probability[:, :, 0].tolist() == [[0.25, 0.25], [0.0, 0.0]]
     write_rows(tmp_path / "t.csv", [Row("a", "audio", "Dog", 2.0, 3.0, 0.25)])
     with pytest.raises(AnnotationError, match=r"t\.csv:2: segment 2 is past the end"):
-        read_label_probability(tmp_path / "t.csv", data, mask)
+        read_label_probability(tmp_path / "t.csv", data, lengths)
 
 
 def test_the_description_beside_labels_must_be_a_json_object(

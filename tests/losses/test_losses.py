@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.objectives import HAN_OBJECTIVE
 from tests.oracles import losses as oracle
-from vaplan.arrays import AUDIO, VISUAL, Prediction, Target
+from vaplan.arrays import AUDIO, VISUAL, Prediction, SegmentVectors, Target
 from vaplan.errors import RecipeError
 from vaplan.losses import LOSSES, total
 from vaplan.losses.localisation import LOCALISATION
@@ -31,18 +31,23 @@ def random_case(seed, videos=3, time=4, classes=3, *, missing=0.3):
     target = Target(draw(videos, classes) < 0.5, draw(videos, time, 2, classes) < 0.4)
     logit = 20 * draw(videos, time, 2, classes) - 10
     projected, attended = draw(videos, time, 2, 6) - 0.5, draw(videos, time, 2, 6) - 0.5
-    return Prediction(
-        segment, modality, video, mask, logit, projected, attended
-    ), target
+    vectors = SegmentVectors(projected, attended, mask)
+    return Prediction(segment, modality, video, mask, logit, vectors), target
 
 
 def parts(prediction):
     """The arrays of a prediction, without its mask."""
-    return {
-        field.name: getattr(prediction, field.name)
-        for field in fields(Prediction)
-        if field.name != "mask"
-    }
+    names = ("segment", "modality", "video", "logit")
+    arrays = {name: getattr(prediction, name) for name in names}
+    vectors = prediction.vectors
+    return arrays | {"projected": vectors.projected, "attended": vectors.attended}
+
+
+def joined(arrays, mask):
+    """A prediction of arrays, the opposite of `parts`."""
+    arrays = dict(arrays)
+    vectors = SegmentVectors(arrays.pop("projected"), arrays.pop("attended"), mask)
+    return Prediction(**arrays, mask=mask, vectors=vectors)
 
 
 def existing(mask, name):
@@ -76,9 +81,7 @@ def test_nothing_changes_with_what_lies_under_a_mask(name, value):
             for name, array in parts(prediction).items()
         }
         pseudo = torch.where(mask[..., None], target.pseudo, torch.tensor(fill > 0))
-        loss = LOSSES[name](
-            Prediction(**arrays, mask=mask), Target(target.weak, pseudo)
-        )
+        loss = LOSSES[name](joined(arrays, mask), Target(target.weak, pseudo))
         loss.backward()
         gradients = [x.grad for x in arrays.values() if x.grad is not None]
         results.append((loss, torch.cat([g.flatten() for g in gradients])))
@@ -99,9 +102,7 @@ def test_padding_changes_no_loss(name):
         else torch.nn.functional.pad(array, pad)
         for name, array in parts(prediction).items()
     }
-    padded = Prediction(
-        **arrays, mask=torch.nn.functional.pad(prediction.mask, pad[2:])
-    )
+    padded = joined(arrays, torch.nn.functional.pad(prediction.mask, pad[2:]))
     longer = Target(target.weak, torch.nn.functional.pad(target.pseudo, pad))
     assert torch.allclose(
         LOSSES[name](prediction, target), LOSSES[name](padded, longer)
@@ -245,7 +246,8 @@ def test_unsmoothed_weak_labels_are_pseudo_labels_that_keep_every_tag():
 def test_the_logarithm_outside_the_sum_is_the_smaller_loss():
     """Jensen: the two published forms of one smoothed contrast, on the same vectors."""
     prediction, target = random_case(12, videos=6, time=5, missing=0.0)
-    same = replace(prediction, projected=prediction.attended)
+    vectors = replace(prediction.vectors, projected=prediction.vectors.attended)
+    same = replace(prediction, vectors=vectors)
     assert LOSSES["contrastive_ma"](same, target) > LOSSES["contrastive_jomold"](
         same, target
     )
@@ -262,7 +264,7 @@ def test_a_segment_that_is_alone_contrasts_with_nothing():
 )
 def test_a_loss_that_needs_more_than_probabilities_says_so(name):
     prediction, target = random_case(14)
-    plain = replace(prediction, logit=None, projected=None, attended=None)
+    plain = replace(prediction, logit=None, vectors=None)
     with pytest.raises(RecipeError, match=f"{name} needs a network that returns"):
         LOSSES[name](plain, target)
 

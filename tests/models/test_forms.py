@@ -33,10 +33,14 @@ def agreed_segments(model, form, inputs, *, cross_attention=True):
         said = model(inputs, cross_attention=cross_attention)
     for v in range(len(inputs)):
         expected = oracle.encode(
-            weights, form, *(said.projected[v, :, m].double() for m in (AUDIO, VISUAL))
+            weights,
+            form,
+            *(said.vectors.projected[v, :, m].double() for m in (AUDIO, VISUAL)),
         )
         for m, segments in enumerate(expected):
-            assert torch.allclose(said.attended[v, :, m].double(), segments, atol=1e-5)
+            assert torch.allclose(
+                said.vectors.attended[v, :, m].double(), segments, atol=1e-5
+            )
     return True
 
 
@@ -71,7 +75,8 @@ def test_a_network_without_cross_attention_hears_what_it_would_hear_alone():
     model, both = small(replace(SMALL, cross_attention=False)), videos()
     blind = masked(both, (slice(None), slice(None), VISUAL))
     assert torch.equal(
-        model(both).attended[:, :, AUDIO], model(blind).attended[:, :, AUDIO]
+        model(both).vectors.attended[:, :, AUDIO],
+        model(blind).vectors.attended[:, :, AUDIO],
     )
     assert not any("cross" in name for name in model.state_dict())
 
@@ -85,7 +90,7 @@ def test_dropout_of_the_output_spares_the_other_modality_and_the_evaluation():
     dropped = model(inputs)
     assert torch.equal(dropped.segment[:, :, AUDIO], calm.segment[:, :, AUDIO])
     assert not torch.equal(dropped.segment[:, :, VISUAL], calm.segment[:, :, VISUAL])
-    assert torch.equal(dropped.attended, calm.attended)
+    assert torch.equal(dropped.vectors.attended, calm.vectors.attended)
 
 
 @pytest.mark.parametrize(

@@ -149,14 +149,14 @@ def contrastive_ma(prediction: Prediction, target: Target) -> float:
     def row(wanted, said):
         return -sum(q * math.log(p) for q, p in zip(wanted, said, strict=True))
 
-    return contrastive(prediction, prediction.projected, row)
+    return contrastive(prediction, prediction.vectors.projected, row)
 
 
 def contrastive_jomold(prediction: Prediction, target: Target) -> float:
     def row(wanted, said):
         return -math.log(sum(q * p for q, p in zip(wanted, said, strict=True)))
 
-    return contrastive(prediction, prediction.attended, row)
+    return contrastive(prediction, prediction.vectors.attended, row)
 
 
 def contrastive(prediction: Prediction, seen, row) -> float:
@@ -169,7 +169,9 @@ def contrastive(prediction: Prediction, seen, row) -> float:
         rows = []
         for t in pairs:
             similar = [
-                math.exp(cosine(prediction.attended[v, t, 0], seen[v, u, 1]) / 0.2)
+                math.exp(
+                    cosine(prediction.vectors.attended[v, t, 0], seen[v, u, 1]) / 0.2
+                )
                 for u in pairs
             ]
             others = len(pairs) - 1

@@ -95,7 +95,7 @@ def test_without_tags_or_training_the_margin_finds_much_of_what_is_there(
 ) -> None:
     data = world.data
     said = ZeroShotClassifier(data.taxonomy, LOADED, strategy=MARGIN).evidence(
-        read_inputs(world.store, EMBEDDED, data.ids)
+        read_inputs(world.store, EMBEDDED, data.ids).batch()
     )
     marked = (
         said > pseudo_labels.make_thresholds(len(data.taxonomy), pseudo_labels.MARGINS)

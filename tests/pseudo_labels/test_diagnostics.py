@@ -5,16 +5,20 @@ import torch
 
 from tests.pseudo_labels.test_mixture import videos
 from vaplan.arrays import AUDIO
-from vaplan.pseudo_labels import fit_mixture, generate_pseudo_labels, label_agreement
+from vaplan.pseudo_labels import (
+    MARGIN,
+    Evidence,
+    generate_pseudo_labels,
+    label_agreement,
+)
 from vaplan.pseudo_labels.diagnostics import diagnose_labels
+from vaplan.ragged import Ragged
 
 
 def judged(evidence, weak, mask):
-    mixture = fit_mixture(evidence, weak, mask)
-    threshold = mixture.thresholds()
-    return diagnose_labels(
-        evidence, weak, mask, threshold=threshold, mixture=mixture
-    ), threshold
+    collection = Evidence(Ragged.of(evidence), weak, Ragged.of(mask), strategy=MARGIN)
+    threshold = collection.mixture().thresholds()
+    return diagnose_labels(collection, threshold=threshold), threshold
 
 
 def test_rates_are_shares_of_segments_that_exist():

@@ -8,7 +8,7 @@ import torch
 
 from vaplan.arrays import Prediction
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import fit_stacking
+from vaplan.pseudo_labels import Sources, fit_stacking
 from vaplan.pseudo_labels.fusion import PROBABILITY_CLIP, RIDGE, RIDGE_CLASS
 
 VIDEOS, TIME, MODALITIES, CLASSES = 12, 4, 2, 3
@@ -34,6 +34,10 @@ def drawn(seed):
         torch.rand(VIDEOS, CLASSES, generator=draw),
     )
     return first, Prediction(segment, modality, video, mask), weak, truth
+
+
+def fitted(first, said, weak, truth):
+    return fit_stacking([(Sources(first, said, weak), truth)])
 
 
 def slow_features(first, said, v, t, m, c):
@@ -76,8 +80,8 @@ def cells(weak, mask):
 
 def test_the_probability_is_that_of_a_slow_restatement_and_nought_where_no_label_can_be():
     first, said, weak, truth = drawn(3)
-    stack = fit_stacking(first, said, weak, truth)
-    found = stack.probability(first, said, weak)
+    stack = fitted(first, said, weak, truth)
+    found = stack.probability(Sources(first, said, weak))
     expected = torch.zeros_like(first)
     for v, t, m, c in cells(weak, said.mask):
         expected[v, t, m, c] = 1 / (
@@ -89,7 +93,7 @@ def test_the_probability_is_that_of_a_slow_restatement_and_nought_where_no_label
 
 def test_no_other_weights_fit_better():
     first, said, weak, truth = drawn(4)
-    stack = fit_stacking(first, said, weak, truth)
+    stack = fitted(first, said, weak, truth)
     slope = {
         "weight": RIDGE * stack.weight,
         "bias": torch.zeros_like(stack.bias),
@@ -114,7 +118,7 @@ def test_a_witness_who_only_guesses_is_not_believed(liar):
         said = replace(said, segment=sure)
     else:
         first = sure
-    fused = fit_stacking(first, said, weak, truth).probability(first, said, weak)
+    fused = fitted(first, said, weak, truth).probability(Sources(first, said, weak))
     assert torch.equal(fused > 0.5, truth)
 
 
@@ -123,7 +127,7 @@ def test_segments_that_do_not_exist_have_no_say():
     absent = ~said.mask[..., None].expand_as(first)
     other = replace(said, segment=said.segment.masked_fill(absent, 0.99))
     one, two = (
-        fit_stacking(first, what, weak, truth).probability(first, what, weak)
+        fitted(first, what, weak, truth).probability(Sources(first, what, weak))
         for what in (said, other)
     )
     assert torch.equal(one, two)
@@ -134,4 +138,14 @@ def test_without_a_tagged_segment_there_is_nothing_to_weigh_by():
     with pytest.raises(
         RecipeError, match="no tagged segment to fit the stacking model on"
     ):
-        fit_stacking(first, said, torch.zeros_like(weak), truth)
+        fitted(first, said, torch.zeros_like(weak), truth)
+
+
+def test_videos_in_several_batches_are_fitted_together():
+    first, said, weak, truth = drawn(8)
+    batches = [
+        (Sources(first[part], said[part], weak[part]), truth[part])
+        for part in (slice(0, 5), slice(5, None))
+    ]
+    apart, together = fit_stacking(batches), fitted(first, said, weak, truth)
+    assert torch.allclose(apart.weight, together.weight, atol=1e-4)

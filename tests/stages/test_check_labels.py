@@ -1,10 +1,13 @@
 """Whether pseudo labels help, told from tags of held-out videos."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from vaplan.arrays import Inputs
 from vaplan.metrics.intervals import Interval
+from vaplan.ragged import Ragged
 from vaplan.stages.check_labels import (
     LabelCheck,
     compare_with_and_without,
@@ -34,14 +37,9 @@ def videos():
         + 2.0 * torch.randn(VIDEOS, TIME, SIZE, generator=generator)
         for m in (0, 1)
     ]
-    return (
-        Inputs(
-            ((streams[0],), (streams[1],)),
-            torch.ones(VIDEOS, TIME, 2, dtype=torch.bool),
-        ),
-        tags,
-        truth,
-    )
+    mask = torch.ones(VIDEOS, TIME, 2, dtype=torch.bool)
+    inputs = Inputs(((streams[0],), (streams[1],)), mask)
+    return Ragged.of(inputs), tags, truth
 
 
 def strangers(truth, tags):
@@ -58,11 +56,14 @@ def strangers(truth, tags):
 def test_right_labels_help_and_labels_of_other_videos_do_not(videos):
     inputs, tags, truth = videos
     assert (
-        compare_with_and_without(inputs, tags, truth, folds=2, seed=0).verdict == "help"
+        compare_with_and_without(
+            inputs, tags, Ragged.of(truth), folds=2, seed=0
+        ).verdict
+        == "help"
     )
     assert (
         compare_with_and_without(
-            inputs, tags, strangers(truth, tags), folds=2, seed=0
+            inputs, tags, Ragged.of(strangers(truth, tags)), folds=2, seed=0
         ).verdict
         != "help"
     )
@@ -72,7 +73,7 @@ def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_
     videos,
 ):
     inputs, tags, truth = videos
-    told = segment_attribution(inputs, tags, folds=3, seed=0)
+    told = segment_attribution(inputs, tags, folds=3, seed=0).batch()
     tagged = tags[:, None, None].expand(truth.shape)
     assert told[truth].mean() > 5 * told[tagged & ~truth].mean().abs()
 
@@ -80,14 +81,15 @@ def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_
 def test_places_are_what_a_tag_loses_with_the_likelier_half(videos):
     told = torch.tensor([[1.0, 0.0], [3.0, 0.0]]).reshape(1, 2, 2, 1)
     tags = torch.tensor([[True]])
-    assert localisation_score(told, tags, told).tolist() == [4.0 - 0.0]
-    assert localisation_score(-told, tags, told).tolist() == [-4.0]
+    segments = torch.tensor([2])
+    score = partial(localisation_score, tags=tags, attribution=told, segments=segments)
+    assert score(told).tolist() == [4.0 - 0.0]
+    assert score(-told).tolist() == [-4.0]
     inputs, tags, truth = videos
-    told = segment_attribution(inputs, tags, folds=3, seed=0)
-    assert (
-        localisation_score(truth.float(), tags, told).mean()
-        > localisation_score(strangers(truth, tags).float(), tags, told).mean()
-    )
+    told = segment_attribution(inputs, tags, folds=3, seed=0).batch()
+    segments = torch.full((VIDEOS,), TIME)
+    score = partial(localisation_score, tags=tags, attribution=told, segments=segments)
+    assert score(truth.float()).mean() > score(strangers(truth, tags).float()).mean()
 
 
 def test_the_verdict_follows_the_intervals():

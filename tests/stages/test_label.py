@@ -34,7 +34,7 @@ def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
     confidence = ZeroShotClassifier(
         world.data.taxonomy, LOADED, strategy="confidence"
-    ).evidence(inputs)
+    ).evidence(inputs.batch())
     assert torch.allclose(confidence.sum(dim=-1), torch.ones(()), atol=1e-5)
     about = json.loads(world.labels.with_suffix(".json").read_text())
     position = {video: index for index, video in enumerate(world.data.ids)}
@@ -93,7 +93,7 @@ def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(
     inputs = read_inputs(world.store, EMBEDDED, train.ids)
     confidence = (
         ZeroShotClassifier(train.taxonomy, LOADED, strategy="confidence")
-        .evidence(inputs)
+        .evidence(inputs.batch())
         .numpy()
     )
     untagged = np.broadcast_to(~train.weak_label()[:, None], confidence[:, :, 0].shape)

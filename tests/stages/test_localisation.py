@@ -12,7 +12,7 @@ from tests.conftest import EMBEDDED, World
 from tests.official import REAL, write_ave
 from tests.trainings import LOCALISING
 from vaplan import recipe as recipes
-from vaplan import runs, stages, training
+from vaplan import runs, stages
 from vaplan.annotations import read_table
 from vaplan.annotations.rows import BOTH
 from vaplan.annotations.table import read_rows
@@ -23,6 +23,7 @@ from vaplan.errors import AnnotationError, RecipeError
 from vaplan.evaluation import align, evaluate
 from vaplan.metrics.ave import label_accuracy
 from vaplan.modalities import audio_visual
+from vaplan.ragged import Lengths, Ragged
 from vaplan.recipe import Recipe
 from vaplan.stages.train import make_validation
 
@@ -113,7 +114,7 @@ def test_predictions_are_one_label_a_second_in_rows_of_both(
         read_table(table, taxonomy=ave_world.data.taxonomy),
         split="test",
     )
-    assert (audio_visual(found.estimate).sum(axis=2) <= 1).all()
+    assert (audio_visual(found.estimate.batch()).sum(axis=2) <= 1).all()
     assert run.metrics["test"]["accuracy"] == pytest.approx(found.numbers()["accuracy"])
     assert run.metrics["test"]["per_class"] == found.per_class()
 
@@ -151,9 +152,8 @@ def test_the_threshold_that_is_fitted_is_the_most_accurate_and_is_used(
     trained = stages.train(small(ave_world, "cmbs_weak"), tmp_path / "run")
     again = runs.load(tmp_path / "run")
     val = ave_world.data.select("val")
-    said = training.predict(
-        trained.model, read_inputs(ave_world.store, EMBEDDED, val.ids)
-    )
+    inputs = read_inputs(ave_world.store, EMBEDDED, val.ids)
+    said = trained.predict(inputs).batch()
     reference = val.reference(10)
 
     def accuracy(threshold: float) -> float:
@@ -214,10 +214,11 @@ def test_denoising_is_of_the_labels_that_both_modalities_have(
 def test_dense_labels_are_those_of_the_data_set(tmp_path: Path) -> None:
     data = stages.read_data(f"ave:{write_ave(tmp_path / 'ave')}").select("train")
     dataset = Dataset(data, tmp_path, ((), ()))
-    dataset.__dict__["inputs"] = Inputs(
-        ((), ()), torch.ones(2, 10, 2, dtype=torch.bool)
-    )
-    assert (dataset.labels(Path("dense")).numpy() == data.reference(10)).all()
+    mask = torch.ones(20, 2, dtype=torch.bool)
+    inputs = Inputs(((), ()), mask)
+    dataset.__dict__["inputs"] = Ragged(inputs, Lengths.equal(2, 10))
+    labels = dataset.labels(Path("dense")).numpy().batch()
+    assert (labels == data.reference(10)).all()
 
 
 def test_dense_labels_that_are_not_there_are_asked_for(

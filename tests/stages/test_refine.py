@@ -10,12 +10,12 @@ import torch
 
 from tests.cli.conftest import Call, call  # noqa: F401 - a fixture
 from tests.conftest import EMBEDDED, SMALL, World
-from vaplan import pseudo_labels, runs, stages, training
+from vaplan import pseudo_labels, runs, stages
 from vaplan import recipe as recipes
-from vaplan.annotations.label_tables import read_label_probability, read_labels
 from vaplan.arrays import Target
-from vaplan.dataset import read_inputs
+from vaplan.dataset import Dataset, read_inputs
 from vaplan.errors import RecipeError
+from vaplan.ragged import Ragged
 from vaplan.training.cross_fitting import predict_out_of_fold, split_folds
 
 
@@ -49,19 +49,17 @@ def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(
         parser_weight=1.0,
         folds=0,
     )
-    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
-    first = read_label_probability(made / "soft.csv", world.data, inputs.mask)
+    dataset = Dataset.with_features(world.data, world.store, EMBEDDED)
+    first = dataset.label_probability(made / "soft.csv").batch()
     said = pseudo_labels.condition_on_tags(
-        training.predict(runs.load(made / "run").model, inputs)
+        runs.load(made / "run").predict(dataset.inputs).batch()
     )
-    tags = torch.from_numpy(world.data.weak_label())
-    expected = pseudo_labels.fuse_log_odds(first, said, tags, inputs.mask)
-    assert torch.allclose(
-        read_label_probability(made / "out_soft.csv", world.data, inputs.mask),
-        expected,
-        atol=1e-5,
+    expected = pseudo_labels.fuse_log_odds(
+        first, said, dataset.weak_label, dataset.mask.batch()
     )
-    labels = read_labels(made / "out.csv", world.data, segments=inputs.mask.shape[1])
+    written = dataset.label_probability(made / "out_soft.csv").batch()
+    assert torch.allclose(written, expected, atol=1e-5)
+    labels = dataset.labels(made / "out.csv").batch()
     assert torch.equal(labels, expected > 0.5)
 
 
@@ -70,26 +68,19 @@ def test_without_evidence_the_labels_are_the_first_witness(
 ) -> None:
     about = made / "run", made / "l.csv", made / "told.csv"
     stages.refine(*about, parser_weight=1.0, folds=0)
-    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    dataset = Dataset.with_features(world.data, world.store, EMBEDDED)
     given, found = (
-        read_labels(made / name, world.data, segments=inputs.mask.shape[1])
-        for name in ("l.csv", "told.csv")
+        dataset.labels(made / name).batch() for name in ("l.csv", "told.csv")
     )
     said = pseudo_labels.condition_on_tags(
-        training.predict(runs.load(made / "run").model, inputs)
+        runs.load(made / "run").predict(dataset.inputs).batch()
     )
-    tags = torch.from_numpy(world.data.weak_label())
-    assert torch.equal(
-        found,
-        pseudo_labels.fuse_log_odds(
-            torch.where(given, 0.8, 0.2), said, tags, inputs.mask
-        )
-        > 0.5,
+    expected = pseudo_labels.fuse_log_odds(
+        torch.where(given, 0.8, 0.2), said, dataset.weak_label, dataset.mask.batch()
     )
+    assert torch.equal(found, expected > 0.5)
     assert stages.refine(*about, rule="fusion", parser_weight=0.0).table.read_bytes()
-    assert torch.equal(
-        read_labels(made / "told.csv", world.data, segments=inputs.mask.shape[1]), given
-    )
+    assert torch.equal(dataset.labels(made / "told.csv").batch(), given)
 
 
 def test_a_parser_that_does_not_count_changes_nothing(made: Path) -> None:
@@ -119,13 +110,13 @@ def cross_predict(recipe, inputs, tags, is_training_video=None):
     make_model = partial(
         runs.make_model,
         recipe,
-        feature_sizes=inputs.feature_sizes,
+        feature_sizes=inputs.values.feature_sizes,
         classes=tags.shape[1],
     )
     return predict_out_of_fold(
         make_model,
         inputs,
-        Target(tags),
+        Ragged(Target(tags), inputs.lengths),
         settings=recipe.training,
         losses=recipe.losses,
         folds=2,
@@ -150,8 +141,8 @@ def test_every_video_is_in_one_fold_and_no_label_of_it_reaches_the_parser_that_j
     turned = tags.clone()
     turned[fold] = ~tags[fold]
     one, other = (cross_predict(recipe, inputs, labels) for labels in (tags, turned))
-    assert torch.equal(one.video[fold], other.video[fold])
-    assert one.video.shape == tags.shape
+    assert torch.equal(one.values.video[fold], other.values.video[fold])
+    assert one.values.video.shape == tags.shape
 
 
 def test_videos_outside_the_folds_are_judged_too_and_teach_nobody(world: World) -> None:
@@ -166,8 +157,8 @@ def test_videos_outside_the_folds_are_judged_too_and_teach_nobody(world: World) 
         cross_predict(recipe, inputs, labels, learned) for labels in (tags, turned)
     )
     alone = cross_predict(recipe, inputs[learned], tags[learned])
-    assert torch.equal(one.segment, other.segment)
-    assert torch.allclose(one.segment[learned], alone.segment, atol=1e-6)
+    assert torch.equal(one.values.segment, other.values.segment)
+    assert torch.allclose(one[learned].values.segment, alone.values.segment, atol=1e-6)
 
 
 def test_dense_labels_of_val_weigh_the_witnesses_where_there_are_enough(
@@ -195,9 +186,9 @@ def test_dense_labels_of_val_weigh_the_witnesses_where_there_are_enough(
     ]
     assert tables[0].table.read_bytes() == tables[1].table.read_bytes()
     assert json.loads((made / "auto.json").read_text())["rule"] == "stacking"
-    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
-    rows = read_labels(made / "stacking.csv", world.data, segments=inputs.mask.shape[1])
-    assert not (rows & ~torch.from_numpy(world.data.weak_label())[:, None, None]).any()
+    dataset = Dataset.with_features(world.data, world.store, EMBEDDED)
+    rows = dataset.labels(made / "stacking.csv").batch()
+    assert not (rows & ~dataset.weak_label[:, None, None]).any()
     assert rows.any()
 
 

@@ -37,8 +37,8 @@ def test_the_store_holds_the_pictures_of_its_sampling(
         encoded = encoders.encode(
             world.folder / video.path, [listener], sampling=sampling
         )
-        vectors, _ = Store.open(valor, "visual:embedded").read([video.video])
-        assert np.array_equal(vectors[0], encoded.vectors[0].astype(np.float16)) is same
+        vectors, _, _ = Store.open(valor, "visual:embedded").read([video.video])
+        assert np.array_equal(vectors, encoded.vectors[0].astype(np.float16)) is same
 
 
 @pytest.mark.parametrize("other", ["centre", "han"])

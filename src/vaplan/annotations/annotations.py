@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from vaplan.annotations.rows import AnnotationRows, Row
 from vaplan.errors import UsageError, unknown
+from vaplan.ragged import Lengths
 from vaplan.taxonomy import Taxonomy, multi_hot
 from vaplan.timeline import Event, merge, to_grid
 
@@ -115,6 +116,20 @@ class Annotations:
             for video in self.videos
         ]
         return np.stack(grids)
+
+    def labels(self, lengths: Lengths) -> Bool[np.ndarray, "segment modality class"]:
+        """Return the dense labels of the segments of all videos, end to end.
+
+        Args:
+            lengths: Number of segments of each video.
+        """
+        grids = [
+            to_grid(self.events.get(video.video, ()), self.taxonomy, segments)
+            for video, segments in zip(
+                self.videos, lengths.counts.tolist(), strict=True
+            )
+        ]
+        return np.concatenate(grids)
 
     def dense_indices(self, split: str) -> list[int]:
         """List the indices of the densely labelled videos of a split.

@@ -6,13 +6,12 @@ that the label is 1. The second is not an estimate: its rows include absent clas
 file of the same name marks it, so that it is never read as labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool, Float, Float32
 
 from vaplan.annotations.annotations import Annotations
 from vaplan.annotations.rows import Row
@@ -20,6 +19,7 @@ from vaplan.annotations.table import read as read_table
 from vaplan.annotations.table import read_rows, write_rows
 from vaplan.errors import AnnotationError
 from vaplan.modalities import MODALITIES
+from vaplan.ragged import Lengths, Ragged
 from vaplan.reading import json_object
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_json
@@ -34,38 +34,35 @@ def details_path(table: Path) -> Path:
 
 def label_rows(
     videos: Sequence[str],
-    labels: Bool[np.ndarray, "video time modality class"],
-    score: Float[np.ndarray, "video time modality class"],
+    labels: Iterable[Bool[np.ndarray, "time modality class"]],
+    score: Iterable[Float[np.ndarray, "time modality class"]],
     taxonomy: Taxonomy,
 ) -> Iterator[Row]:
     """Yield one row for each marked segment; a video without labels has one empty row.
 
     Args:
-        videos: Ids of the videos, in the order of the arrays.
-        labels: Marked segments.
+        videos: Ids of the videos.
+        labels: Marked segments of each video.
         score: Score of each marked segment, rounded to six decimals.
         taxonomy: Names of the classes.
     """
-    for index, video in enumerate(videos):
-        cells = np.argwhere(labels[index].transpose(1, 2, 0))
+    for video, grid, scores in zip(videos, labels, score, strict=True):
+        cells = np.argwhere(grid.transpose(1, 2, 0))
         if not len(cells):
             yield Row(video)
         for m, c, t in cells.tolist():
-            value = round(float(score[index, t, m, c]), 6)
+            value = round(float(scores[t, m, c]), 6)
             yield Row(
                 video, MODALITIES[m], taxonomy.classes[c], float(t), float(t + 1), value
             )
 
 
-def read_labels(
-    table: Path, data: Annotations, *, segments: int
-) -> Bool[Tensor, "video time modality class"]:
+def read_labels(table: Path, data: Annotations) -> Annotations:
     """Read the pseudo labels of the videos of a data set.
 
     Args:
         table: Table of labels; it may hold further videos.
         data: Videos and classes.
-        segments: Length of the grid.
 
     Raises:
         AnnotationError: The table holds label probabilities, or lacks a video.
@@ -80,27 +77,30 @@ def read_labels(
             file=table,
             fix="run `vaplan label` on this data set and store",
         )
-    return torch.from_numpy(labels.select_videos(data.ids).reference(segments))
+    return labels.select_videos(data.ids)
 
 
 def write_label_probability(
     out: Path,
-    probability: Float[Tensor, "video time modality class"],
-    weak_label: Bool[Tensor, "video class"],
-    mask: Bool[Tensor, "video time modality"],
+    probability: Ragged[Any],
+    weak_label: Bool[np.ndarray, "video class"],
+    mask: Ragged[Any],
     data: Annotations,
 ) -> Path:
     """Write the probability of every label of the videos' tags.
 
     Args:
         out: Table to write; a JSON file beside it marks the kind of table.
-        probability: Probability that a label is 1.
+        probability: Probability that a label is 1, "segment modality class".
         weak_label: Tags of the videos; other classes get no row.
-        mask: Segments that exist; others get no row.
+        mask: Segments that exist, "segment modality"; others get no row.
         data: Videos and classes, in the order of the arrays.
     """
-    possible = weak_label[:, None, None] & mask[..., None]
-    rows = label_rows(data.ids, possible.numpy(), probability.numpy(), data.taxonomy)
+    possible = (
+        tags & exists[..., None]
+        for tags, exists in zip(weak_label, mask.by_video(), strict=True)
+    )
+    rows = label_rows(data.ids, possible, probability.by_video(), data.taxonomy)
     write_json(details_path(out), {PROBABILITY_KEY: True})
     return write_rows(out, rows)
 
@@ -125,23 +125,23 @@ def refuse_label_probability(table: Path) -> None:
 
 
 def read_label_probability(
-    table: Path, data: Annotations, mask: Bool[Tensor, "video time modality"]
-) -> Float[Tensor, "video time modality class"]:
+    table: Path, data: Annotations, lengths: Lengths
+) -> Float32[np.ndarray, "segment modality class"]:
     """Read the probability of every label of the videos of a data set.
 
     Args:
         table: Table that `write_label_probability` wrote; it may hold further videos.
         data: Videos and classes.
-        mask: Segments that exist.
+        lengths: Number of segments of each video.
 
     Returns:
-        Probabilities on the grid of `mask`, 0 where the table has no row.
+        Probabilities, 0 where the table has no row.
 
     Raises:
         AnnotationError: A score is not a probability, a video is missing, or a segment
             has rows of some of the video's tags only.
     """
-    shape = (*mask.shape, len(data.taxonomy))
+    shape = (lengths.total, len(MODALITIES), len(data.taxonomy))
     probability = np.full(shape, np.nan, dtype=np.float32)
     index_of = {video: index for index, video in enumerate(data.ids)}
     videos = set[str]()
@@ -155,29 +155,26 @@ def read_label_probability(
                     line=row.line,
                     fix="make the table with `vaplan label --label-probability`",
                 )
+            index = index_of[row.video]
             segment = int(row.onset or 0)
-            if segment >= mask.shape[1]:
+            if segment >= lengths.counts[index]:
                 raise AnnotationError(
-                    f"segment {segment} is past the end: the longest video has "
-                    f"{mask.shape[1]} segments",
+                    f"segment {segment} is past the end: {row.video!r} has "
+                    f"{lengths.counts[index]} segments",
                     file=table,
                     line=row.line,
                     fix="make the table again on this data set and store",
                 )
+            position = lengths.starts[index] + segment
             class_index = data.taxonomy.index(row.class_name)
             for modality in map(MODALITIES.index, row.modalities):
-                probability[index_of[row.video], segment, modality, class_index] = (
-                    row.score
-                )
-    _check_complete(table, data, videos, ~np.isnan(probability))
-    return torch.from_numpy(np.nan_to_num(probability))
+                probability[position, modality, class_index] = row.score
+    _check_complete(table, data, videos, Ragged(~np.isnan(probability), lengths))
+    return np.nan_to_num(probability)
 
 
 def _check_complete(
-    table: Path,
-    data: Annotations,
-    videos: set[str],
-    is_present: Bool[np.ndarray, "video time modality class"],
+    table: Path, data: Annotations, videos: set[str], is_present: Ragged[Any]
 ) -> None:
     """Raise AnnotationError if a video has no row, or a segment has rows of some tags only."""
     missing = [video for video in data.ids if video not in videos]
@@ -188,15 +185,16 @@ def _check_complete(
             file=table,
             fix="run `vaplan label --label-probability` on this data set and store",
         )
-    is_tagged = data.weak_label()[:, None, None]
-    has_some = (is_present & is_tagged).any(axis=-1)
-    has_all = (is_present | ~is_tagged).all(axis=-1)
-    incomplete = has_some & ~has_all
-    if incomplete.any():
-        video = data.ids[int(np.argwhere(incomplete)[0, 0])]
-        raise AnnotationError(
-            f"{video!r} has segments with rows of some tags only, "
-            "so these are not label probabilities",
-            file=table,
-            fix="give the table of `vaplan label --label-probability`",
-        )
+    is_tagged = data.weak_label()[:, None]
+    for video, tags, present in zip(
+        data.ids, is_tagged, is_present.by_video(), strict=True
+    ):
+        has_some = (present & tags).any(axis=-1)
+        has_all = (present | ~tags).all(axis=-1)
+        if (has_some & ~has_all).any():
+            raise AnnotationError(
+                f"{video!r} has segments with rows of some tags only, "
+                "so these are not label probabilities",
+                file=table,
+                fix="give the table of `vaplan label --label-probability`",
+            )

@@ -11,7 +11,7 @@ from numpy import ndarray
 from vaplan.annotations import Annotations, read_table
 from vaplan.bench.execute import read_dense_labels
 from vaplan.bench.jobs import Workspace
-from vaplan.evaluation import align
+from vaplan.evaluation import align, segment_counts
 from vaplan.metrics.llp import class_f, label_f
 
 TRAIN = "train"
@@ -100,8 +100,10 @@ def count_flips(
         after: Labels after the change.
         videos: Ids of the videos.
     """
-    reference, old = align(data, before, list(videos))
-    new = after.select_videos(videos).reference(reference.shape[1])
+    lengths = segment_counts(videos, data, before, after)
+    reference, old, new = (
+        table.select_videos(videos).labels(lengths) for table in (data, before, after)
+    )
     changed = new ^ old
     return Flips(
         int((changed & new).sum()),

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from vaplan.errors import AnnotationError
 from vaplan.modalities import MODALITIES
+from vaplan.ragged import Ragged, as_ragged
 from vaplan.reading import plain_text
 from vaplan.taxonomy import Taxonomy
 from vaplan.writing import write_text
@@ -29,8 +30,8 @@ FORBIDDEN_CHARACTERS = '\t\n\r"\\'  # in the name of a column
 def write_scores(
     folder: Path,
     ids: Sequence[str],
-    probability: Float[np.ndarray, "video time modality class"],
-    mask: Bool[np.ndarray, "video time modality"],
+    probability: Float[np.ndarray, "video time modality class"] | Ragged[np.ndarray],
+    mask: Bool[np.ndarray, "video time modality"] | Ragged[np.ndarray],
     taxonomy: Taxonomy,
     *,
     segment_seconds: float = 1.0,
@@ -53,8 +54,10 @@ def write_scores(
         AnnotationError: The name of a class cannot be the name of a column.
         ValueError: An id occurs twice, or a value is no probability.
     """
-    _check(ids, probability[mask], taxonomy)
-    for video, scores, exists in zip(ids, probability, mask, strict=True):
+    grids, masks = as_ragged(probability), as_ragged(mask)
+    _check(ids, grids.values[masks.values], taxonomy)
+    videos = zip(ids, grids.by_video(), masks.by_video(), strict=True)
+    for video, scores, exists in videos:
         has_segment = exists.any(axis=1)
         last_segment = int(np.flatnonzero(has_segment).max(initial=0))
         all_scores = np.where(exists[..., None], scores, MISSING_SCORE)

@@ -2,7 +2,8 @@
 
 The vectors of a segment shall be more similar than vectors of two different segments of
 the video. Only segments with both modalities are used. The loss is the mean over the
-segments of a video, then over the videos with such segments. The network must return
+segments of a video, then over the videos with such segments; a video longer than the
+network's window counts as its windows. The network must return
 its segment vectors.
 
 Source: MA (Wu, Yang, CVPR 2021) and JoMoLD (Cheng et al., ECCV 2022, arXiv 2204.11573),
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from vaplan.arrays import AUDIO, VISUAL, Prediction, Target
+from vaplan.arrays import AUDIO, VISUAL, Prediction, SegmentVectors, Target
 from vaplan.errors import RecipeError
 from vaplan.losses.mil import mean_of_present
 
@@ -37,9 +38,10 @@ def contrastive_ma(
         temperature: Temperature of the softmax.
         smoothing: Share of the target for the other segments of the video.
     """
-    projection = _require_vectors(prediction.projected, "contrastive_ma")
-    attention = _require_vectors(prediction.attended, "contrastive_ma")
-    has_both = prediction.mask.all(dim=-1)
+    vectors = _require_vectors(prediction, "contrastive_ma")
+    projection = vectors.projected.float()
+    attention = vectors.attended.float()
+    has_both = vectors.mask.all(dim=-1)
     probability = _match_probability(
         attention[:, :, AUDIO], projection[:, :, VISUAL], has_both, temperature
     )
@@ -67,8 +69,9 @@ def contrastive_jomold(
         temperature: Temperature of the softmax.
         smoothing: Share of the target for the other segments of the video.
     """
-    attention = _require_vectors(prediction.attended, "contrastive_jomold")
-    has_both = prediction.mask.all(dim=-1)
+    vectors = _require_vectors(prediction, "contrastive_jomold")
+    attention = vectors.attended.float()
+    has_both = vectors.mask.all(dim=-1)
     probability = _match_probability(
         attention[:, :, AUDIO], attention[:, :, VISUAL], has_both, temperature
     )
@@ -78,15 +81,13 @@ def contrastive_jomold(
     return _mean_over_segments(loss, has_both)
 
 
-def _require_vectors(
-    vectors: Tensor | None, loss_name: str
-) -> Float[Tensor, "video time modality hidden"]:
-    if vectors is None:
+def _require_vectors(prediction: Prediction, loss_name: str) -> SegmentVectors:
+    if prediction.vectors is None:
         raise RecipeError(
             f"{loss_name} needs a network that returns its segment vectors",
             fix="leave that loss out",
         )
-    return vectors.float()
+    return prediction.vectors
 
 
 def _match_probability(

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from vaplan.modalities import audio_visual
+from vaplan.ragged import Ragged, as_ragged
 
 
 @dataclass(frozen=True)
@@ -165,18 +166,20 @@ def ave_scores(
 
 
 def label_accuracy(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
+    reference: Bool[np.ndarray, "video time modality class"] | Ragged[np.ndarray],
+    estimate: Bool[np.ndarray, "video time modality class"] | Ragged[np.ndarray],
 ) -> float:
-    """Compute the official accuracy in percent from two grids over modalities.
+    """Compute the official accuracy in percent from labels of both modalities.
 
     Args:
-        reference: Dense labels of the videos.
+        reference: Dense labels of the videos: an array, or a collection of arrays if they
+            differ in length.
         estimate: Estimated labels of the same videos.
     """
-    reference_labels = ave_labels(audio_visual(reference))
-    estimate_labels = ave_labels(audio_visual(estimate))
-    classes = reference.shape[-1]
+    # every segment counts alike, whatever its video
+    reference_labels = ave_labels(audio_visual(as_ragged(reference).rows()))
+    estimate_labels = ave_labels(audio_visual(as_ragged(estimate).rows()))
+    classes = as_ragged(reference).values.shape[-1]
     return ave_scores(reference_labels, estimate_labels, classes=classes).accuracy()
 
 

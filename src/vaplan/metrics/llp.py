@@ -19,7 +19,9 @@ from jaxtyping import Bool, Float, Int, UInt
 
 from vaplan.metrics.counts import Counts, count_cells, count_events, f_score, pack
 from vaplan.modalities import AUDIO, MODALITIES, VISUAL
+from vaplan.ragged import Index, Ragged
 
+Grid = Bool[np.ndarray, "video time modality class"] | Ragged[np.ndarray]
 LEVELS = {"segment": count_cells, "event": count_events}
 KINDS = (*MODALITIES, "audio_visual", "type", "event")
 VIDEOS_AT_ONCE = 256  # fits the processor's cache, and bounds the memory
@@ -178,17 +180,18 @@ class LLPCounts:
 
 
 def llp_scores(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
+    reference: Grid,
+    estimate: Grid,
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> LLPScores:
     """Compute the ten numbers of each video.
 
     Args:
-        reference: Dense labels of the videos.
+        reference: Dense labels of the videos: an array, or a collection of arrays if they
+            differ in length.
         estimate: Estimated labels of the same videos.
-        mask: Segments that exist, if videos differ in length. A segment of which one
+        mask: Segments of the arrays that exist, if videos differ in length. A segment of which one
             modality is absent still counts: its reference events are missed.
 
     >>> reference = np.array([[[[True], [False]], [[True], [False]]]])
@@ -206,8 +209,8 @@ def llp_scores(
 
 
 def llp_counts(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
+    reference: Grid,
+    estimate: Grid,
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> LLPCounts:
@@ -219,7 +222,7 @@ def llp_counts(
         mask: Segments that exist; other segments do not count.
     """
     kinds = len(MODALITIES) + 1
-    classes = reference.shape[3]
+    classes = _values(reference).shape[-1]
     total = np.zeros((3, len(LEVELS), kinds, classes), dtype=np.int64)
     for _, rows in _parts(reference, estimate, mask):
         for level, count in enumerate(LEVELS.values()):
@@ -231,8 +234,8 @@ def llp_counts(
 
 
 def class_f(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
+    reference: Grid,
+    estimate: Grid,
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> Float[np.ndarray, "level modality class"]:
@@ -251,8 +254,8 @@ def class_f(
 
 
 def label_f(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
+    reference: Grid,
+    estimate: Grid,
     *,
     mask: Bool[np.ndarray, "video time"] | None = None,
 ) -> dict[str, dict[str, float]]:
@@ -348,12 +351,10 @@ def _mean_of_numbers(
 
 
 def _parts(
-    reference: Bool[np.ndarray, "video time modality class"],
-    estimate: Bool[np.ndarray, "video time modality class"],
-    mask: Bool[np.ndarray, "video time"] | None,
+    reference: Grid, estimate: Grid, mask: Bool[np.ndarray, "video time"] | None
 ) -> Iterator[
     tuple[
-        slice,
+        Index,
         tuple[
             UInt[np.ndarray, "part kind class word"],
             UInt[np.ndarray, "part kind class word"],
@@ -361,12 +362,22 @@ def _parts(
     ]
 ]:
     """Yield parts of the videos with the packed rows of reference and estimate."""
-    for start in range(0, len(reference), VIDEOS_AT_ONCE):
+    if isinstance(reference, Ragged) and isinstance(estimate, Ragged):
+        for part in reference.lengths.groups(videos=VIDEOS_AT_ONCE):
+            reference_rows = _rows(reference.batch(part), None)
+            yield part, (reference_rows, _rows(estimate.batch(part), None))
+        return
+    references, estimates = np.asarray(reference), np.asarray(estimate)
+    for start in range(0, len(references), VIDEOS_AT_ONCE):
         part = slice(start, start + VIDEOS_AT_ONCE)
         exists = None if mask is None else mask[part]
-        reference_rows = _rows(reference[part], exists)
-        estimate_rows = _rows(estimate[part], exists)
+        reference_rows = _rows(references[part], exists)
+        estimate_rows = _rows(estimates[part], exists)
         yield part, (reference_rows, estimate_rows)
+
+
+def _values(grid: Grid) -> np.ndarray:
+    return grid.values if isinstance(grid, Ragged) else grid
 
 
 def _rows(

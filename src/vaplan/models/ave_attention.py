@@ -11,7 +11,7 @@ multimodal residual network).
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from vaplan.arrays import AUDIO, VISUAL, FeatureSizes, Inputs
@@ -115,6 +115,19 @@ class ResidualFusion(nn.Module):
         return fusion
 
 
+@dataclass(frozen=True)
+class LabelOutputs:
+    """Logits of the labels of each segment, before they are pooled.
+
+    Attributes:
+        logit: Logit of each class and of background.
+        mask: Segments that exist.
+    """
+
+    logit: Float[Tensor, "video time label"]
+    mask: Bool[Tensor, "video time modality"]
+
+
 class AVEAttention(nn.Module):
     """Label segments with audio-guided visual attention.
 
@@ -157,8 +170,20 @@ class AVEAttention(nn.Module):
 
     def forward(self, inputs: Inputs) -> Localisation:
         """Label the segments in which both modalities exist."""
-        present = inputs.mask.all(dim=-1)
-        logit = self.classify(self._fused_segments(inputs))
+        return self.pool_segments(self.parse_segments(inputs))
+
+    def parse_segments(self, inputs: Inputs) -> LabelOutputs:
+        """Compute the logits of the labels of each segment."""
+        return LabelOutputs(self.classify(self._fused_segments(inputs)), inputs.mask)
+
+    def pool_segments(self, outputs: LabelOutputs) -> Localisation:
+        """Label the segments and the video.
+
+        Args:
+            outputs: Outputs of all segments of the videos.
+        """
+        logit = outputs.logit
+        present = outputs.mask.all(dim=-1)
         lowest = torch.finfo(logit.dtype).min
         existing_logit = logit.masked_fill(~present[..., None], lowest)
         video_logit = existing_logit.amax(dim=1)
@@ -166,7 +191,7 @@ class AVEAttention(nn.Module):
         return make_localisation(
             segment_log=logit.log_softmax(dim=-1),
             video=video_probability[:, :-1],
-            mask=inputs.mask,
+            mask=outputs.mask,
             video_logit=video_logit,
         )
 

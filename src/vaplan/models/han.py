@@ -14,7 +14,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from vaplan.arrays import MODALITIES, FeatureSizes, Inputs, Prediction
+from vaplan.arrays import (
+    MODALITIES,
+    FeatureSizes,
+    Inputs,
+    Prediction,
+    SegmentVectors,
+)
 from vaplan.errors import RecipeError, unknown
 from vaplan.models.layers import (
     NORMS,
@@ -97,6 +103,25 @@ class HANSettings:
                 raise RecipeError(unknown(name, value, choices))
 
 
+@dataclass(frozen=True)
+class SegmentOutputs:
+    """Outputs of a `HAN` for each segment, before they are pooled.
+
+    Attributes:
+        logit: Logit of each class.
+        time_logit: Attention logit of each segment within its modality, per class.
+        modality_logit: Attention logit of each modality within its segment, per class.
+        mask: Segments that exist.
+        vectors: Vectors of the segments.
+    """
+
+    logit: Float[Tensor, "video time modality class"]
+    time_logit: Float[Tensor, "video time modality class"]
+    modality_logit: Float[Tensor, "video time modality class"]
+    mask: Bool[Tensor, "video time modality"]
+    vectors: SegmentVectors
+
+
 class HAN(nn.Module):
     """Predict probabilities of segments, modalities and video from feature streams.
 
@@ -137,25 +162,53 @@ class HAN(nn.Module):
             cross_attention: Whether a modality reads the other one; without it, the same
                 weights parse each modality separately.
         """
+        outputs = self.parse_segments(inputs, cross_attention=cross_attention)
+        return self.pool_segments(outputs)
+
+    def parse_segments(
+        self, inputs: Inputs, *, cross_attention: bool = True
+    ) -> SegmentOutputs:
+        """Compute everything that a segment's probability and its pooling need.
+
+        Args:
+            inputs: Features of the videos, or of their windows.
+            cross_attention: Whether a modality reads the other one.
+        """
         projection = self.embed(inputs)
         attention = self.encode(
             projection, inputs.mask, cross_attention=cross_attention
         )
         hidden = self.drop_out(attention).float()
-        absent = ~inputs.mask[..., None]
         # probabilities near 1 need more than the 8 bits of bf16
         with torch.autocast(hidden.device.type, enabled=False):
             logit = self.classify(hidden)
-            segment = logit.sigmoid().masked_fill(absent, 0)
-            modality, video = self.pool(hidden, segment, inputs.mask)
+            time_logit, modality_logit = self.pool.attend(hidden)
+        return SegmentOutputs(
+            logit=logit,
+            time_logit=time_logit,
+            modality_logit=modality_logit,
+            mask=inputs.mask,
+            vectors=SegmentVectors(projection, attention, inputs.mask),
+        )
+
+    def pool_segments(self, outputs: SegmentOutputs) -> Prediction:
+        """Compute the probabilities of segments, modalities and video.
+
+        Args:
+            outputs: Outputs of all segments of the videos.
+        """
+        absent = ~outputs.mask[..., None]
+        segment = outputs.logit.sigmoid().masked_fill(absent, 0)
+        modality, video = self.pool.average(
+            segment, outputs.time_logit, outputs.modality_logit, outputs.mask
+        )
         return Prediction(
             segment=segment,
             modality=modality,
             video=video,
-            mask=inputs.mask,
-            logit=logit,
-            projected=projection,
-            attended=attention,
+            mask=outputs.mask,
+            logit=outputs.logit,
+            vectors=outputs.vectors,
         )
 
     def embed(self, inputs: Inputs) -> Float[Tensor, "video time modality hidden"]:

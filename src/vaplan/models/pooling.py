@@ -100,8 +100,32 @@ class AttentiveMMIL(nn.Module):
             probability: Probability of each class in each segment and modality.
             mask: Segments that exist.
         """
-        time_logit = self.time_attention(hidden)
-        modality_logit = self.modality_attention(hidden)
+        return self.average(probability, *self.attend(hidden), mask)
+
+    def attend(
+        self, hidden: Float[Tensor, "video time modality hidden"]
+    ) -> tuple[
+        Float[Tensor, "video time modality class"],
+        Float[Tensor, "video time modality class"],
+    ]:
+        """Compute the logits of both attentions, over time and over modalities."""
+        return self.time_attention(hidden), self.modality_attention(hidden)
+
+    def average(
+        self,
+        probability: Float[Tensor, "video time modality class"],
+        time_logit: Float[Tensor, "video time modality class"],
+        modality_logit: Float[Tensor, "video time modality class"],
+        mask: Bool[Tensor, "video time modality"],
+    ) -> tuple[Float[Tensor, "video modality class"], Float[Tensor, "video class"]]:
+        """Average the probabilities with the weights of both attentions.
+
+        Args:
+            probability: Probability of each class in each segment and modality.
+            time_logit: Logits of the attention over time.
+            modality_logit: Logits of the attention over modalities.
+            mask: Segments that exist.
+        """
         time_weight = masked_softmax(time_logit, mask, dim=1)
         modality_weight = masked_softmax(modality_logit, mask, dim=2)
         modality = (time_weight * probability).sum(dim=1)

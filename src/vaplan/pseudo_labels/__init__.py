@@ -29,7 +29,12 @@ from vaplan.pseudo_labels.evidence import (
     smooth,
     subtract_background,
 )
-from vaplan.pseudo_labels.fusion import StackingModel, fit_stacking, fuse_log_odds
+from vaplan.pseudo_labels.fusion import (
+    Sources,
+    StackingModel,
+    fit_stacking,
+    fuse_log_odds,
+)
 from vaplan.pseudo_labels.generate import generate_pseudo_labels, video_level
 from vaplan.pseudo_labels.jomold import NoiseEstimate, noise_ratios, noisy_tags
 from vaplan.pseudo_labels.ma import (
@@ -62,6 +67,7 @@ __all__ = [
     "LabelDiagnostics",
     "Mixture",
     "NoiseEstimate",
+    "Sources",
     "StackingModel",
     "ThresholdSpec",
     "choose_thresholds",

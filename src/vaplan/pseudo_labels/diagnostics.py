@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vaplan.pseudo_labels.mixture import Mixture
+from vaplan.pseudo_labels.evidence import Evidence
+from vaplan.ragged import Ragged
 
 MIN_TAGGED_VIDEOS = 5
 MIN_PRECISION = 0.75
@@ -100,34 +101,30 @@ class LabelDiagnostics:
 
 
 def diagnose_labels(
-    evidence: Float[Tensor, "video time modality class"],
-    weak_label: Bool[Tensor, "video class"],
-    mask: Bool[Tensor, "video time modality"],
+    evidence: Evidence,
     *,
     threshold: Float[Tensor, "modality class"],
-    mixture: Mixture,
     prompt_agreement: Float[Tensor, "modality class"] | None = None,
 ) -> list[list[LabelDiagnostics]]:
     """Diagnose the labels above a threshold.
 
     Args:
         evidence: Evidence for each class in each segment.
-        weak_label: Tags of the videos.
-        mask: Segments that exist.
         threshold: Threshold of the labels.
-        mixture: Mixture model of the same evidence.
         prompt_agreement: Agreement of the prompts of each class; see `label_agreement`.
 
     Returns:
         Diagnostics per modality and class.
     """
+    values, weak_label, mask = evidence.rows()
     exists = mask[..., None]
     is_tagged = weak_label[:, None, None]
     tagged_cells = is_tagged & exists
     untagged_cells = ~is_tagged & exists
-    is_above = evidence > threshold
+    is_above = values > threshold
     label = is_above & tagged_cells
-    probability = mixture.probability(evidence)
+    mixture = evidence.mixture()
+    probability = mixture.probability(values)
     if prompt_agreement is None:
         prompt_agreement = torch.full_like(mixture.lift, torch.nan)
     numbers = {
@@ -136,11 +133,11 @@ def diagnose_labels(
         "precision": _mean_over(probability, label),
         "separation": mixture.lift,
         "entropy": _mean_over(_entropy(probability), tagged_cells),
-        "continuity": _continuity(label, exists),
+        "continuity": _continuity(evidence.values.from_rows(label), evidence.mask),
         "prompt_agreement": prompt_agreement,
     }
-    has_modality = mask.any(dim=1)[..., None]
-    videos = (weak_label[:, None] & has_modality).sum(dim=0)
+    present = evidence.mask.per_video(lambda exists: exists.any(dim=1))
+    videos = (evidence.weak_label[:, None] & present[..., None]).sum(dim=0)
     modalities, classes = videos.shape
     return [
         [
@@ -188,17 +185,21 @@ def _entropy(probability: Tensor) -> Tensor:
 
 
 def _continuity(
-    label: Bool[Tensor, "video time modality class"],
-    exists: Bool[Tensor, "video time modality 1"],
+    labels: Ragged[Tensor], mask: Ragged[Tensor]
 ) -> Float[Tensor, "modality class"]:
     """Compute the share of labelled segments among the neighbours of labelled segments."""
-    earlier = label[:, :-1]
-    later = label[:, 1:]
-    both_exist = exists[:, 1:] & exists[:, :-1]
-    labelled_pairs = _count_cells(later & earlier)
-    earlier_neighbours = _count_cells(later & both_exist)
-    later_neighbours = _count_cells(earlier & both_exist)
-    return 2 * labelled_pairs / (earlier_neighbours + later_neighbours)
+    labelled_pairs: Tensor | int = 0
+    neighbours: Tensor | int = 0
+    for videos in labels.lengths.groups():
+        label = labels.batch(videos)
+        exists = mask.batch(videos)[..., None]
+        earlier = label[:, :-1]
+        later = label[:, 1:]
+        both_exist = exists[:, 1:] & exists[:, :-1]
+        labelled_pairs = labelled_pairs + _count_cells(later & earlier)
+        neighbours = neighbours + _count_cells(later & both_exist)
+        neighbours = neighbours + _count_cells(earlier & both_exist)
+    return torch.as_tensor(2 * labelled_pairs / neighbours)
 
 
 def _mean_over(

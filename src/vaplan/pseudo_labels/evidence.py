@@ -4,15 +4,23 @@ Evidence is a confidence (PLG), a logit (VALOR) or a margin over background prom
 threshold turns evidence into pseudo labels; see `thresholds`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vaplan.errors import RecipeError, unknown
+from vaplan.pseudo_labels.generate import generate_pseudo_labels
 from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
+from vaplan.ragged import Ragged
+
+SMOOTHING_BLOCK = (
+    256  # segments smoothed at once, so that memory is linear in the length
+)
+REACH = 15.0  # widths; float32 weights farther away are 0
 
 CONFIDENCE = "confidence"
 LOGIT = "logit"
@@ -21,33 +29,55 @@ MARGIN = "margin"
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence for each class in each segment of some videos.
+    """Evidence for each class in each segment of a collection of videos.
 
     Attributes:
-        values: The evidence; larger means more probable.
+        values: The evidence, Float "segment modality class"; larger means more probable.
         weak_label: Filter of the pseudo labels: the tags, or all classes if the data set
             has no tags.
-        mask: Segments that exist.
+        mask: Segments that exist, Bool "segment modality".
         strategy: Name of the strategy that computed the values.
         has_tags: Whether the data set has tags.
         dense: Indices of densely labelled videos on which thresholds can be fitted.
-        reference: Dense labels of these videos.
+        reference: Dense labels of these videos, Bool "segment modality class".
     """
 
-    values: Float[Tensor, "video time modality class"]
+    values: Ragged[Tensor]
     weak_label: Bool[Tensor, "video class"]
-    mask: Bool[Tensor, "video time modality"]
+    mask: Ragged[Tensor]
     strategy: str = CONFIDENCE
     has_tags: bool = True
     dense: tuple[int, ...] = ()
-    reference: Bool[Tensor, "dense time modality class"] | None = None
+    reference: Ragged[Tensor] | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.values.values.shape[-1]
+
+    def rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return evidence, filter and mask for functions that read each segment alone."""
+        weak_label = self.values.rows_of(self.weak_label)
+        return self.values.rows(), weak_label, self.mask.rows()
+
+    def generate(self, threshold: Float[Tensor, "modality class"]) -> Ragged[Tensor]:
+        """Generate pseudo labels; see `generate_pseudo_labels`.
+
+        Args:
+            threshold: Threshold of each modality and class.
+        """
+        labels = generate_pseudo_labels(*self.rows(), threshold=threshold)
+        return self.values.from_rows(labels)
 
     def mixture(self) -> Mixture:
         """Fit the probability that a label is right, from tagged and untagged videos."""
         use_log_odds = self.strategy == CONFIDENCE
-        return fit_mixture(
-            self.values, self.weak_label, self.mask, log_odds=use_log_odds
-        )
+        return fit_mixture(*self.rows(), log_odds=use_log_odds)
+
+    def label_probability(self) -> Ragged[Tensor]:
+        """Compute the probability of every label of the tags by the mixture model."""
+        probability = self.mixture().probability(self.values.rows())
+        return self.values.from_rows(probability)
 
 
 def similarity(
@@ -162,13 +192,39 @@ def smooth(
         )
     if not width:
         return evidence
-    time = torch.arange(evidence.shape[1], device=evidence.device)
-    distance = (time[:, None] - time) / width
-    weights = (-0.5 * distance.square()).exp()
     exists = mask.to(evidence.dtype)
-    total_weight = torch.einsum("ts,vsm->vtm", weights, exists)[..., None]
     existing_evidence = evidence.masked_fill(~mask[..., None], 0)
-    weighted_sum = torch.einsum("ts,vsmc->vtmc", weights, existing_evidence)
+    reach = math.ceil(width * REACH)
+    means = list[Tensor]()
+    time = evidence.shape[1]
+    for start in range(0, time, SMOOTHING_BLOCK):
+        end = min(time, start + SMOOTHING_BLOCK)
+        near = slice(max(0, start - reach), end + reach)
+        means.append(
+            _weighted_mean(
+                existing_evidence[:, near],
+                exists[:, near],
+                centres=torch.arange(start, end, device=evidence.device) - near.start,
+                width=width,
+            )
+        )
+    mean = torch.cat(means, dim=1)
+    return torch.where(mean.isnan(), evidence, mean)
+
+
+def _weighted_mean(
+    evidence: Float[Tensor, "video near modality class"],
+    exists: Float[Tensor, "video near modality"],
+    *,
+    centres: Int[Tensor, " time"],
+    width: float,
+) -> Float[Tensor, "video time modality class"]:
+    """Average the segments near each centre; NaN where none of them exists."""
+    position = torch.arange(evidence.shape[1], device=evidence.device)
+    distance = (centres[:, None] - position) / width
+    weights = (-0.5 * distance.square()).exp()
+    total_weight = torch.einsum("ts,vsm->vtm", weights, exists)[..., None]
+    weighted_sum = torch.einsum("ts,vsmc->vtmc", weights, evidence)
     smallest = torch.finfo(evidence.dtype).tiny
     mean = weighted_sum / total_weight.clamp(min=smallest)
-    return torch.where(total_weight > 0, mean, evidence)
+    return mean.masked_fill(total_weight <= 0, torch.nan)

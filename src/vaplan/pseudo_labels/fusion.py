@@ -9,6 +9,7 @@ Source of stacking: Wolpert, Stacked generalization, Neural Networks 5, 1992. Th
 sources and their features are our own choice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,21 @@ RIDGE_CLASS = 10.0  # penalty of the class offsets, in tagged segments
 STEPS = 200  # of the fit, which converges far earlier
 
 Cells = tuple[Tensor, ...]  # indices of video, time, modality and class
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Two sources of label probabilities for the same videos.
+
+    Attributes:
+        encoder: Label probability by the encoder, such as `Mixture.probability`.
+        prediction: Out-of-fold prediction of a parser.
+        weak_label: Tags of the videos.
+    """
+
+    encoder: Float[Tensor, "video time modality class"]
+    prediction: Prediction
+    weak_label: Bool[Tensor, "video class"]
 
 
 def fuse_log_odds(
@@ -84,24 +100,18 @@ class StackingModel:
     offset: Float[Tensor, "modality class"]
 
     def probability(
-        self,
-        encoder: Float[Tensor, "video time modality class"],
-        prediction: Prediction,
-        weak_label: Bool[Tensor, "video class"],
+        self, sources: Sources
     ) -> Float[Tensor, "video time modality class"]:
         """Compute the probability of each label, 0 outside the tags and the mask.
 
         Args:
-            encoder: Label probability by the encoder.
-            prediction: Out-of-fold prediction of a parser.
-            weak_label: Tags of the videos.
+            sources: Label probabilities of the videos.
         """
-        cells = _possible_cells(weak_label, prediction.mask)
-        features = _features(encoder, prediction, cells)
+        cells = _possible_cells(sources)
         modality, label = cells[2:]
-        fused = torch.zeros_like(encoder)
-        logit = self.logit(features, modality, label)
-        fused[cells] = logit.sigmoid().to(encoder.dtype)
+        fused = torch.zeros_like(sources.encoder)
+        logit = self.logit(_features(sources, cells), modality, label)
+        fused[cells] = logit.sigmoid().to(fused.dtype)
         return fused
 
     def logit(
@@ -125,10 +135,7 @@ class StackingModel:
 
 
 def fit_stacking(
-    encoder: Float[Tensor, "video time modality class"],
-    prediction: Prediction,
-    weak_label: Bool[Tensor, "video class"],
-    reference: Bool[Tensor, "video time modality class"],
+    batches: Sequence[tuple[Sources, Tensor]],
 ) -> StackingModel:
     """Fit a logistic regression of dense labels on the two sources.
 
@@ -138,25 +145,26 @@ def fit_stacking(
     enough.
 
     Args:
-        encoder: Label probability by the encoder, such as `Mixture.probability`.
-        prediction: Out-of-fold prediction of a parser.
-        weak_label: Tags of the videos.
-        reference: Dense labels of the videos.
+        batches: Label probabilities and dense labels, Bool "video time modality class", of
+            some videos; each batch has videos of similar length.
 
     Raises:
         RecipeError: No video has a tag.
 
     Source: Wolpert, Stacked generalization, Neural Networks 5, 1992.
     """
-    cells = _possible_cells(weak_label, prediction.mask)
-    if not len(cells[0]):
+    cells_of = [_possible_cells(sources) for sources, _ in batches]
+    if not any(len(cells[0]) for cells in cells_of):
         raise RecipeError(
             "no tagged segment to fit the stacking model on",
             fix="give densely labelled videos with tags",
         )
-    features = _features(encoder, prediction, cells)
-    label = reference[cells].double()
-    modalities, classes = reference.shape[2:]
+    pairs = [*zip(batches, cells_of, strict=True)]
+    features = torch.cat([_features(sources, cells) for (sources, _), cells in pairs])
+    label = torch.cat([reference[cells] for (_, reference), cells in pairs]).double()
+    modality = torch.cat([cells[2] for cells in cells_of])
+    class_index = torch.cat([cells[3] for cells in cells_of])
+    modalities, classes = batches[0][1].shape[2:]
     weight = torch.zeros(modalities, features.shape[1], dtype=torch.float64)
     bias = torch.zeros(modalities, 1, dtype=torch.float64)
     offset = torch.zeros(modalities, classes, dtype=torch.float64)
@@ -170,7 +178,7 @@ def fit_stacking(
     def objective() -> Tensor:
         optimiser.zero_grad()
         model = StackingModel(weight, bias[:, 0], offset)
-        logit = model.logit(features, *cells[2:])
+        logit = model.logit(features, modality, class_index)
         loss = binary_cross_entropy_with_logits(logit, label, reduction="sum")
         weight_penalty = RIDGE * weight.square().sum()
         offset_penalty = RIDGE_CLASS * offset.square().sum()
@@ -182,29 +190,24 @@ def fit_stacking(
     return StackingModel(weight.detach(), bias[:, 0].detach(), offset.detach())
 
 
-def _possible_cells(
-    weak_label: Bool[Tensor, "video class"], mask: Bool[Tensor, "video time modality"]
-) -> Cells:
+def _possible_cells(sources: Sources) -> Cells:
     """Return the indices of labels that can be 1: tagged classes in existing segments."""
-    is_tagged = weak_label[:, None, None]
-    exists = mask[..., None]
+    is_tagged = sources.weak_label[:, None, None]
+    exists = sources.prediction.mask[..., None]
     possible = is_tagged & exists
     return possible.nonzero(as_tuple=True)
 
 
-def _features(
-    encoder: Float[Tensor, "video time modality class"],
-    prediction: Prediction,
-    cells: Cells,
-) -> Float[Tensor, "cell feature"]:
+def _features(sources: Sources, cells: Cells) -> Float[Tensor, "cell feature"]:
     """Compute the features of each label; log odds of missing segments are 0."""
+    prediction = sources.prediction
     video, _, modality, label = cells
     columns = [
         _log_odds(prediction.modality[video, modality, label]),
         _log_odds(prediction.video[video, label]),
     ]
     exists = prediction.mask[..., None].double()
-    for source in (encoder, prediction.segment):
+    for source in (sources.encoder, prediction.segment):
         log_odds = _log_odds(source) * exists
         columns += [
             log_odds[cells],

@@ -7,11 +7,13 @@ Source: Wu, Yang, "Exploring Heterogeneous Clues for Weakly-Supervised Audio-Vis
 Parsing", CVPR 2021, and the code published with it.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vaplan.arrays import AUDIO, VISUAL, Inputs
+from vaplan.ragged import Lengths, Ragged
 
 MAX_DRAWS = 100  # then the partners of the remaining videos are listed one by one
 
@@ -51,21 +53,43 @@ def draw_partners(
 
 
 def exchange_modality(
-    inputs: Inputs, partner: Int[Tensor, " video"], modality: int
-) -> Inputs:
+    inputs: Ragged[Inputs], partner: Int[Tensor, " video"], modality: int
+) -> Ragged[Inputs]:
     """Replace the features of one modality by those of each video's partner.
+
+    A video keeps its length: a longer partner is cut, and after the end of a shorter one
+    the modality is absent.
 
     Args:
         inputs: Features of the videos.
         partner: Index of each video's partner.
         modality: Modality to replace.
     """
-    streams = list(inputs.streams)
-    streams[modality] = tuple(stream[partner] for stream in streams[modality])
-    mask_of_partner = inputs.mask[partner]
-    mask = inputs.mask.clone()
-    mask[:, :, modality] = mask_of_partner[:, :, modality]
-    return Inputs((streams[AUDIO], streams[VISUAL]), mask)
+    lengths = inputs.lengths
+    exists, position = partner_segments(lengths, partner.numpy())
+    streams = list(inputs.values.streams)
+    streams[modality] = tuple(stream[position] for stream in streams[modality])
+    mask = inputs.values.mask.clone()
+    mask[:, modality] = mask[position, modality] & torch.from_numpy(exists)
+    return Ragged(Inputs((streams[AUDIO], streams[VISUAL]), mask), lengths)
+
+
+def partner_segments(
+    lengths: Lengths, partner: Int[np.ndarray, " video"]
+) -> tuple[Bool[np.ndarray, " segment"], Int[np.ndarray, " segment"]]:
+    """Find the segment of the partner at the same time as each segment of a video.
+
+    Args:
+        lengths: Number of segments of each video.
+        partner: Index of each video's partner.
+
+    Returns:
+        Whether the partner has that segment, and its position, or else any position.
+    """
+    time = np.arange(lengths.total) - lengths.repeat(lengths.starts)
+    exists = time < lengths.repeat(lengths.counts[partner])
+    position = lengths.repeat(lengths.starts[partner]) + time
+    return exists, np.where(exists, position, 0)
 
 
 def error_rates(

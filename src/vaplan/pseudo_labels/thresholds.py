@@ -81,7 +81,7 @@ def choose_thresholds(
     Raises:
         RecipeError: The rule does not exist or cannot be applied to the data.
     """
-    from_values = make_thresholds(evidence.values.shape[-1], values or {})
+    from_values = make_thresholds(evidence.classes, values or {})
     if values and set(MODALITIES) <= set(values):
         return from_values, "given"
     from_rule, reason = _apply_rule(evidence, rule)
@@ -96,7 +96,7 @@ def _apply_rule(evidence: Evidence, rule: str | None) -> tuple[Thresholds, str]:
     if rule is None:
         has_no_labels = bool(evidence.weak_label.all()) and not evidence.dense
         if has_no_labels and evidence.strategy == MARGIN:
-            thresholds = make_thresholds(evidence.values.shape[-1], MARGINS)
+            thresholds = make_thresholds(evidence.classes, MARGINS)
             return thresholds, "the default margin, because there are no tags"
         rule = "val" if evidence.dense else "mixture"
     if rule not in THRESHOLD_RULES:
@@ -112,19 +112,20 @@ def fit_on_val(evidence: Evidence) -> tuple[Thresholds, str]:
             fix="use --threshold-rule mixture, which needs tags only",
         )
     reference = evidence.reference.numpy()
+    dense = list(evidence.dense)
+    values = evidence.values[dense]
 
     def segment_f(
         labels: Bool[Tensor, "video time modality class"], modality: int
     ) -> float:
-        scores = label_f(reference, labels.numpy())
+        scores = label_f(reference, values.from_rows(labels).numpy())
         of_modality = scores[MODALITIES[modality]]
         return of_modality["segment"]
 
-    dense = list(evidence.dense)
     thresholds = fit_thresholds_to_score(
-        evidence.values[dense],
-        evidence.weak_label[dense],
-        evidence.mask[dense],
+        values.rows(),
+        values.rows_of(evidence.weak_label[dense]),
+        evidence.mask[dense].rows(),
         segment_f,
     )
     return thresholds, f"fitted on {len(dense)} densely labelled videos of split val"
@@ -140,9 +141,7 @@ def fit_by_mixture(evidence: Evidence) -> tuple[Thresholds, str]:
 
 def fit_by_false_positive_rate(evidence: Evidence) -> tuple[Thresholds, str]:
     """Take thresholds that classes outside the tags rarely exceed."""
-    thresholds = thresholds_at_false_positive_rate(
-        evidence.values, evidence.weak_label, evidence.mask
-    )
+    thresholds = thresholds_at_false_positive_rate(*evidence.rows())
     return thresholds, "by the false positive rate of classes outside the tags"
 
 
@@ -153,7 +152,7 @@ def multiply_chance(evidence: Evidence) -> tuple[Thresholds, str]:
             "the threshold rule chance does not apply to logits",
             fix="use --threshold-rule mixture, or give --threshold",
         )
-    classes = evidence.values.shape[-1]
+    classes = evidence.classes
     if evidence.strategy == MARGIN:
         return make_thresholds(classes, MARGINS), "the default margin"
     return make_thresholds(classes), "the paper's multiples of chance"

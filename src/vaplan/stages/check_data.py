@@ -19,9 +19,10 @@ from vaplan.annotations import (
 from vaplan.annotations.issues import find_issues
 from vaplan.annotations.media_files import MediaFolder
 from vaplan.errors import AnnotationError, MediaError
-from vaplan.evaluation import last_segment
+from vaplan.evaluation import segment_counts
 from vaplan.media import check_decodable, time_limit
-from vaplan.modalities import AUDIO, VISUAL, audio_visual
+from vaplan.modalities import AUDIO, MODALITIES, VISUAL
+from vaplan.ragged import Ragged
 from vaplan.reading import csv_text
 from vaplan.workers import Failed, Progress, run_supervised
 from vaplan.writing import write_text
@@ -139,21 +140,16 @@ def count_without_event(data: Annotations) -> dict[str, int] | None:
     ids = data.labelled_ids()
     if not ids:
         return None
-    segments = data.segments or max(
-        last_segment(events) for events in data.events.values()
-    )
-    grid = data.select_videos(ids).reference(segments)
-    kinds = {
-        "audio": grid[:, :, AUDIO],
-        "visual": grid[:, :, VISUAL],
-        "audio_visual": audio_visual(grid),
-    }
-    counts = dict[str, int]()
-    for kind, cells in kinds.items():
-        is_empty = ~cells.any(axis=(1, 2))
-        counts[kind] = int(is_empty.sum())
-    is_empty = ~grid.any(axis=(1, 2, 3))
-    return {**counts, "any": int(is_empty.sum())}
+    lengths = segment_counts(ids, data)
+    labels = Ragged(data.select_videos(ids).labels(lengths), lengths)
+    counts = dict.fromkeys((*MODALITIES, "audio_visual", "any"), 0)
+    for grid in labels.by_video():
+        audio, visual = grid[:, AUDIO], grid[:, VISUAL]
+        counts["audio"] += not audio.any()
+        counts["visual"] += not visual.any()
+        counts["audio_visual"] += not (audio & visual).any()
+        counts["any"] += not grid.any()
+    return counts
 
 
 def check_media(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vaplan import recipe as recipes
@@ -28,6 +28,7 @@ from vaplan.dataset import Dataset, Encoders
 from vaplan.errors import AnnotationError
 from vaplan.metrics.intervals import Interval, bootstrap
 from vaplan.metrics.tags import ranking_precision
+from vaplan.ragged import Index, Ragged
 from vaplan.training.cross_fitting import (
     complement,
     predict_out_of_fold,
@@ -121,9 +122,9 @@ def check_labels(
 
 
 def compare_with_and_without(
-    inputs: Inputs,
+    inputs: Ragged[Inputs],
     tags: Bool[Tensor, "video class"],
-    pseudo: Bool[Tensor, "video time modality class"],
+    pseudo: Ragged[Tensor],
     *,
     folds: int,
     seed: int,
@@ -147,13 +148,13 @@ def compare_with_and_without(
         make_model = partial(
             runs.make_model,
             recipe,
-            feature_sizes=inputs.feature_sizes,
+            feature_sizes=inputs.values.feature_sizes,
             classes=tags.shape[1],
         )
         prediction = predict_out_of_fold(
             make_model,
             inputs,
-            target,
+            Ragged(target, inputs.lengths),
             settings=recipe.training,
             losses=recipe.losses,
             folds=folds,
@@ -161,7 +162,7 @@ def compare_with_and_without(
         return score_videos(prediction, tags, attribution)
 
     without = score_recipe("han", Target(tags))
-    with_labels = score_recipe("ple", Target(tags, pseudo))
+    with_labels = score_recipe("ple", Target(tags, pseudo.values))
     gains = np.stack([with_labels[name] - without[name] for name in without], axis=1)
     intervals = bootstrap(gains, seed=seed)
     means = {name: float(values.mean()) for name, values in without.items()}
@@ -171,9 +172,9 @@ def compare_with_and_without(
 
 
 def score_videos(
-    prediction: Prediction,
+    prediction: Ragged[Prediction],
     tags: Bool[Tensor, "video class"],
-    attribution: Float[Tensor, "video time modality class"],
+    attribution: Ragged[Tensor],
 ) -> dict[str, Float[np.ndarray, " video"]]:
     """Compute both scores of every video; larger is better.
 
@@ -182,8 +183,18 @@ def score_videos(
         tags: Tags of the videos.
         attribution: Contribution of each segment to each tag; see `segment_attribution`.
     """
-    precision = ranking_precision(tags.numpy(), prediction.video.numpy())
-    localisation = localisation_score(prediction.segment, tags, attribution)
+    precision = ranking_precision(tags.numpy(), prediction.values.video.numpy())
+    segments = torch.from_numpy(prediction.lengths.counts)
+
+    def score_group(videos: Index) -> Tensor:
+        return localisation_score(
+            prediction.batch(videos).segment,
+            tags[videos],
+            attribution.batch(videos),
+            segments=segments[videos],
+        )
+
+    localisation = prediction.lengths.per_video(score_group)
     return {"tags": 100 * precision, "localisation": localisation.numpy()}
 
 
@@ -191,6 +202,8 @@ def localisation_score(
     probability: Float[Tensor, "video time modality class"],
     tags: Bool[Tensor, "video class"],
     attribution: Float[Tensor, "video time modality class"],
+    *,
+    segments: Int[Tensor, " video"],
 ) -> Float[Tensor, " video"]:
     """Compare the attribution of the more probable half of the segments with the other half.
 
@@ -200,18 +213,21 @@ def localisation_score(
         probability: Probability of each class in each segment and modality.
         tags: Tags of the videos; the score is their mean.
         attribution: Contribution of each segment to each tag.
+        segments: Number of segments of each video.
     """
+    modalities = attribution.shape[2]
     cells = attribution.flatten(1, 2)
     order = probability.flatten(1, 2).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1)
-    is_probable_half = rank < cells.shape[1] / 2
+    half = modalities * segments / 2
+    is_probable_half = rank < half[:, None, None]
     difference = torch.where(is_probable_half, cells, -cells).sum(dim=1)
     return (difference * tags).sum(dim=1) / tags.sum(dim=1)
 
 
 def segment_attribution(
-    inputs: Inputs, tags: Bool[Tensor, "video class"], *, folds: int, seed: int
-) -> Float[Tensor, "video time modality class"]:
+    inputs: Ragged[Inputs], tags: Bool[Tensor, "video class"], *, folds: int, seed: int
+) -> Ragged[Tensor]:
     """Compute the contribution of each segment to a linear probe's score of each tag.
 
     The probe is a ridge regression of the tags on the mean features of both modalities,
@@ -224,30 +240,52 @@ def segment_attribution(
         seed: Seed of the folds.
 
     Returns:
-        Contributions in standard deviations of the score over held-out videos.
+        Contributions in standard deviations of the score over held-out videos, Float
+        "segment modality class".
     """
-    features = [
+    features = tuple(
         torch.cat([stream.float() for stream in streams], dim=-1)
-        for streams in inputs.streams
-    ]
+        for streams in inputs.values.streams
+    )
     sizes = [feature.shape[-1] for feature in features]
-    share = inputs.mask / inputs.mask.sum(dim=1, keepdim=True).clamp(min=1)
-    modality_means = [
-        torch.einsum("vt,vtf->vf", share[:, :, m], feature)
-        for m, feature in enumerate(features)
-    ]
-    means = torch.cat(modality_means, dim=1)
-    attribution = torch.zeros(*inputs.mask.shape, tags.shape[1])
+    mask = inputs.map_values(lambda values: values.mask)
+    share = Ragged.from_groups(
+        inputs.lengths, lambda videos: _share_of_segments(mask.batch(videos))
+    )
+    means = Ragged((*features, share.values), inputs.lengths).per_video(_mean_features)
+    attribution = torch.zeros(*share.values.shape, tags.shape[1])
     for fold in split_folds(len(inputs), folds, seed=seed):
         train_on = complement(fold, len(inputs))
         centre, weights = _ridge_regression(means[train_on], tags[train_on].float())
         centres = torch.split(centre, sizes)
         weights_of = torch.split(weights, sizes)
+        segments = inputs.lengths.spans(fold).positions()
         for m, feature in enumerate(features):
-            score = (feature[fold] - centres[m]) @ weights_of[m]
-            attribution[fold, :, m] = share[fold, :, m, None] * score
-    deviation = attribution.sum(dim=(1, 2)).std(dim=0).clamp(min=1e-9)
-    return attribution / deviation
+            score = (feature[segments] - centres[m]) @ weights_of[m]
+            attribution[segments, m] = share.values[segments, m, None] * score
+    contributions = Ragged(attribution, inputs.lengths)
+    totals = contributions.per_video(lambda values: values.sum(dim=(1, 2)))
+    deviation = totals.std(dim=0).clamp(min=1e-9)
+    return contributions.map_values(lambda values: values / deviation)
+
+
+def _share_of_segments(
+    mask: Bool[Tensor, "video time modality"],
+) -> Float[Tensor, "video time modality"]:
+    """Return the weight of each segment in the mean of its modality."""
+    return mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def _mean_features(
+    values: tuple[Tensor, ...],
+) -> Float[Tensor, "video feature"]:
+    """Average the features of both modalities; the last value is the share of segments."""
+    *features, share = values
+    means = [
+        torch.einsum("vt,vtf->vf", share[:, :, m], feature)
+        for m, feature in enumerate(features)
+    ]
+    return torch.cat(means, dim=1)
 
 
 def _ridge_regression(

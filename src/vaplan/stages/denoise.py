@@ -3,16 +3,16 @@
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from jaxtyping import Bool
 from torch import Tensor
 
-from vaplan import pseudo_labels, runs, training
+from vaplan import pseudo_labels, runs
 from vaplan.annotations.label_tables import details_path, label_rows
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
 from vaplan.dataset import read_labelled_videos
 from vaplan.errors import RunError
 from vaplan.pseudo_labels import Denoising
+from vaplan.ragged import Index, Ragged
 from vaplan.runs import Run
 from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
@@ -120,21 +120,31 @@ def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> De
     trained = runs.load(run)
     dataset = read_labelled_videos(trained, labels)
     data = dataset.annotations
-    inputs = dataset.inputs
     noisy = dataset.labels(labels)
     if data.localisation:
-        noisy = noisy.all(dim=2, keepdim=True).expand_as(noisy)
+        in_both = noisy.values.all(dim=1, keepdim=True).expand_as(noisy.values)
+        noisy = Ragged(in_both, dataset.lengths)
         settings = replace(settings, modalities=MODALITIES)
-    prediction = training.predict(trained.model, inputs)
-    probability = prediction.segment
+    prediction = trained.predict(dataset.inputs)
+    probability = prediction.map_values(lambda values: values.segment)
     if settings.given_tags:
-        probability = pseudo_labels.condition_on_tags(prediction)
-    loss = pseudo_labels.forward_loss(probability, noisy)
-    denoised = pseudo_labels.flip_suspicious(
-        noisy, loss, dataset.weak_label, inputs.mask, settings
-    )
-    rows = label_rows(data.ids, denoised.numpy(), probability.numpy(), data.taxonomy)
-    write_rows(out, rows)
+        rows = pseudo_labels.condition_on_tags(prediction.rows())
+        probability = probability.from_rows(rows)
+
+    def denoise_group(videos: Index) -> Tensor:
+        label = noisy.batch(videos)
+        return pseudo_labels.flip_suspicious(
+            label,
+            pseudo_labels.forward_loss(probability.batch(videos), label),
+            dataset.weak_label[videos],
+            dataset.mask.batch(videos),
+            settings,
+        )
+
+    denoised = Ragged.from_groups(dataset.lengths, denoise_group)
+    grids = denoised.numpy().by_video()
+    scores = probability.numpy().by_video()
+    write_rows(out, label_rows(data.ids, grids, scores, data.taxonomy))
     flips = count_flips(noisy, denoised, data.taxonomy)
     hashes = {str(labels): sha256(labels), str(run): sha256(run / runs.WEIGHTS)}
     details = {"run": str(run), **asdict(settings), "flips": flips, "inputs": hashes}
@@ -143,8 +153,8 @@ def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> De
 
 
 def count_flips(
-    labels_before: Bool[Tensor, "video time modality class"],
-    labels_after: Bool[Tensor, "video time modality class"],
+    labels_before: Ragged[Tensor],
+    labels_after: Ragged[Tensor],
     taxonomy: Taxonomy,
 ) -> FlipCounts:
     """Count the labels that were set (0 to 1) and removed (1 to 0).
@@ -157,8 +167,9 @@ def count_flips(
     Returns:
         Counts per modality and class.
     """
-    were_set = (labels_after & ~labels_before).sum(dim=(0, 1)).tolist()
-    were_removed = (labels_before & ~labels_after).sum(dim=(0, 1)).tolist()
+    before, after = labels_before.values, labels_after.values
+    were_set = (after & ~before).sum(dim=0).tolist()
+    were_removed = (before & ~after).sum(dim=0).tolist()
     counts = FlipCounts()
     for m, modality in enumerate(MODALITIES):
         counts[modality] = {

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from vaplan import training
 from vaplan.annotations import Annotations
 from vaplan.arrays import Prediction
 from vaplan.dataset import Dataset
 from vaplan.decisions import fit_thresholds, keep_one_label
 from vaplan.errors import RecipeError
 from vaplan.evaluation import evaluate
+from vaplan.ragged import Ragged
 from vaplan.runs import Run
 from vaplan.timeline import from_grid
 
@@ -55,11 +55,12 @@ def score_split(run: Run, data: Annotations, store: Path, split: str) -> dict[st
         The document of `vaplan evaluate --json`.
     """
     dataset = Dataset.with_features(data.select(split), store, run.recipe.encoders)
-    prediction = training.predict(run.model, dataset.inputs)
+    prediction = run.predict(dataset.inputs)
     marked, probability = mark_events(run, prediction, localisation=data.localisation)
+    videos = zip(dataset.ids, marked.by_video(), probability.by_video(), strict=True)
     events = {
         video: from_grid(grid, run.taxonomy, score=score)
-        for video, grid, score in zip(dataset.ids, marked, probability, strict=True)
+        for video, grid, score in videos
     }
     estimate = replace(dataset.annotations, events=events, source=run.folder)
     result = evaluate(data, estimate, split=split)
@@ -76,11 +77,8 @@ def score_split(run: Run, data: Annotations, store: Path, split: str) -> dict[st
 
 
 def mark_events(
-    run: Run, prediction: Prediction, *, localisation: bool
-) -> tuple[
-    Bool[np.ndarray, "video time modality class"],
-    Float[np.ndarray, "video time modality class"],
-]:
+    run: Run, prediction: Ragged[Prediction], *, localisation: bool
+) -> tuple[Ragged[np.ndarray], Ragged[np.ndarray]]:
     """Mark segments by the decision rule of a run.
 
     Args:
@@ -89,14 +87,18 @@ def mark_events(
         localisation: Keep one label a segment, equal in both modalities.
 
     Returns:
-        The marked segments and the probability of each.
+        The marked segments, Bool "segment modality class", and the probability of each.
     """
-    marked = run.decide(prediction)
-    probability = prediction.segment
+    rows = prediction.rows()
+    marked = run.decide(rows)
+    probability = rows.segment
     if localisation:
         marked = keep_one_label(marked, probability)
         probability = probability.amin(dim=2, keepdim=True).expand_as(probability)
-    return marked.numpy(), probability.numpy()
+    return (
+        prediction.from_rows(marked).numpy(),
+        prediction.from_rows(probability).numpy(),
+    )
 
 
 def fit_run_thresholds(
@@ -122,8 +124,8 @@ def fit_run_thresholds(
         data.select_videos(dense), store, run.recipe.encoders
     )
     return fit_thresholds(
-        training.predict(run.model, dataset.inputs),
-        dataset.reference(),
+        run.predict(dataset.inputs).rows(),
+        dataset.reference().rows(),
         rule=run.recipe.decision.rule,
         threshold=run.recipe.decision.threshold,
     )

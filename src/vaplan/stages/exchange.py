@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from vaplan import pseudo_labels, runs, training
+from vaplan import pseudo_labels, runs
 from vaplan.annotations import Row
 from vaplan.annotations.label_tables import details_path
 from vaplan.annotations.table import event_rows, write_rows
@@ -48,25 +49,33 @@ def exchange(run: Path, out: Path, *, seed: int = 2) -> Exchanged:
     trained = runs.load(run)
     dataset = read_training_videos(trained)
     taxonomy = dataset.annotations.taxonomy
-    inputs, weak_label = dataset.inputs, dataset.weak_label
-    probability = training.predict(trained.model, inputs).modality
-    error = pseudo_labels.error_rates(probability, weak_label, inputs.mask.any(dim=1))
+    weak_label = dataset.weak_label
+    prediction = trained.predict(dataset.inputs)
+    probability = prediction.values.modality
+    error = pseudo_labels.error_rates(probability, weak_label, dataset.present)
     partner = pseudo_labels.draw_partners(weak_label, seed=seed)
 
     def predict_exchanged(modality: int) -> Float[Tensor, "video modality class"]:
-        exchanged = pseudo_labels.exchange_modality(inputs, partner, modality)
-        return training.predict(trained.model, exchanged).modality
+        exchanged = pseudo_labels.exchange_modality(dataset.inputs, partner, modality)
+        return trained.predict(exchanged).values.modality
 
     exchanged = predict_exchanged(AUDIO), predict_exchanged(VISUAL)
     removed = pseudo_labels.removed_by_exchange(weak_label, exchanged, error)
     removed &= (partner >= 0)[:, None, None]
-    remaining = (weak_label[:, None] & ~removed)[:, None] & inputs.mask[..., None]
-    labels = remaining.numpy()
-    scores = probability[:, None].expand(labels.shape).numpy()
+    remaining = (weak_label[:, None] & ~removed).numpy()
 
     def rows() -> Iterator[Row]:
-        for video, grid, score in zip(dataset.ids, labels, scores, strict=True):
-            yield from event_rows(video, from_grid(grid, taxonomy, score=score))
+        videos = zip(
+            dataset.ids,
+            remaining,
+            probability.numpy(),
+            dataset.mask.numpy().by_video(),
+            strict=True,
+        )
+        for video, tags, score, exists in videos:
+            grid = tags & exists[..., None]
+            scores = np.broadcast_to(score, grid.shape)
+            yield from event_rows(video, from_grid(grid, taxonomy, score=scores))
 
     write_rows(out, rows())
     shares = removed.sum(dim=0) / weak_label.sum(dim=0).clamp(min=1)

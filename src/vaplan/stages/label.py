@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from vaplan import encoders, pseudo_labels
@@ -18,7 +17,13 @@ from vaplan.annotations.label_tables import (
 )
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import MODALITIES
-from vaplan.dataset import Dataset, Encoders, check_weights, open_features
+from vaplan.dataset import (
+    Dataset,
+    Encoders,
+    check_weights,
+    dense_labels,
+    open_features,
+)
 from vaplan.errors import UsageError
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
@@ -29,6 +34,7 @@ from vaplan.pseudo_labels import (
     LabelDiagnostics,
     ThresholdSpec,
 )
+from vaplan.ragged import Index, Ragged
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
 from vaplan.writing import write_atomically, write_json
@@ -120,18 +126,15 @@ def label(
     threshold, reason = pseudo_labels.choose_thresholds(
         evidence, values=thresholds, rule=threshold_rule
     )
-    labels = pseudo_labels.generate_pseudo_labels(
-        evidence.values, evidence.weak_label, evidence.mask, threshold=threshold
-    )
-    rows = label_rows(data.ids, labels.numpy(), evidence.values.numpy(), data.taxonomy)
-    write_rows(out, rows)
+    labels = evidence.generate(threshold).numpy()
+    scores = evidence.values.numpy().by_video()
+    write_rows(out, label_rows(data.ids, labels.by_video(), scores, data.taxonomy))
     if label_probability:
-        probability = evidence.mixture().probability(evidence.values)
         write_label_probability(
             Path(label_probability),
-            probability,
-            evidence.weak_label,
-            evidence.mask,
+            evidence.label_probability().numpy(),
+            evidence.weak_label.numpy(),
+            evidence.mask.numpy(),
             data,
         )
     by_modality = {
@@ -152,7 +155,7 @@ def label(
         "inputs": dataset.hashes(),
     }
     write_json(details_path(out), details)
-    quality = label_quality(data, labels.numpy()) if evidence.has_tags else {}
+    quality = label_quality(data, labels) if evidence.has_tags else {}
     diagnostics = None
     if diagnose:
         diagnostics = diagnose_dataset(dataset, evidence, threshold, smooth=smooth)
@@ -188,9 +191,10 @@ def compute_dataset_evidence(
         for group, model in zip(features, models, strict=True):
             check_weights(group[0], model)
         classifier = ZeroShotClassifier(data.taxonomy, models, strategy=strategy)
-        values = pseudo_labels.smooth(
-            classifier.evidence(inputs), inputs.mask, width=smooth
-        )
+        values = inputs.from_rows(classifier.evidence(inputs.rows()))
+    mask = inputs.map_values(lambda values: values.mask)
+    if smooth:
+        values = smooth_evidence(values, mask, width=smooth)
     # Without tags, a video without events may simply not be labelled.
     labelled = data if has_tags else replace(data, events={})
     dense = labelled.dense_indices("val")
@@ -198,18 +202,35 @@ def compute_dataset_evidence(
     return Evidence(
         values,
         dataset.weak_label | (not has_tags),
-        inputs.mask,
+        mask,
         strategy,
         has_tags=has_tags,
         dense=tuple(dense),
-        reference=torch.from_numpy(dense_videos.reference(values.shape[1]))
-        if dense
-        else None,
+        reference=dense_labels(dense_videos, inputs.lengths[dense]) if dense else None,
     )
 
 
+def smooth_evidence(
+    evidence: Ragged[Tensor], mask: Ragged[Tensor], *, width: float
+) -> Ragged[Tensor]:
+    """Average evidence along the timelines; see `pseudo_labels.smooth`.
+
+    Args:
+        evidence: Evidence for each class in each segment.
+        mask: Segments that exist.
+        width: Standard deviation of the weights in segments.
+    """
+
+    def smooth_group(videos: Index) -> Tensor:
+        return pseudo_labels.smooth(
+            evidence.batch(videos), mask.batch(videos), width=width
+        )
+
+    return Ragged.from_groups(evidence.lengths, smooth_group)
+
+
 def label_quality(
-    data: Annotations, labels: Bool[np.ndarray, "video time modality class"]
+    data: Annotations, labels: Ragged[np.ndarray]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Compute the F of pseudo labels in each split with dense labels.
 
@@ -217,7 +238,7 @@ def label_quality(
 
     Args:
         data: Videos, in the order of the labels.
-        labels: Pseudo labels.
+        labels: Pseudo labels, Bool "segment modality class".
 
     Returns:
         F in percent by split, modality and level.
@@ -231,7 +252,8 @@ def label_quality(
             continue
         index = data.dense_indices(split)
         videos = data.select_videos([data.ids[i] for i in index])
-        reference = videos.reference(labels.shape[1])
+        lengths = labels.lengths[index]
+        reference = Ragged(videos.labels(lengths), lengths)
         if data.localisation:
             accuracy = label_accuracy(reference, labels[index])
             quality[split] = {"audio_visual": {"accuracy": accuracy}}
@@ -255,9 +277,7 @@ def diagnose_dataset(
         threshold: Threshold of the labels.
         smooth: Standard deviation of the smoothing in segments.
     """
-    label = pseudo_labels.generate_pseudo_labels(
-        evidence.values, evidence.weak_label, evidence.mask, threshold=threshold
-    )
+    label = evidence.generate(threshold).rows()
     alternatives = []
     for taxonomy in single_prompt_taxonomies(dataset.annotations.taxonomy):
         annotations = replace(dataset.annotations, taxonomy=taxonomy)
@@ -266,20 +286,10 @@ def diagnose_dataset(
             strategy=evidence.strategy,
             smooth=smooth,
         )
-        alternatives.append(
-            pseudo_labels.generate_pseudo_labels(
-                single.values,
-                evidence.weak_label,
-                evidence.mask,
-                threshold=single.mixture().thresholds(),
-            )
-        )
+        alternatives.append(single.generate(single.mixture().thresholds()).rows())
     rows = pseudo_labels.diagnose_labels(
-        evidence.values,
-        evidence.weak_label,
-        evidence.mask,
+        evidence,
         threshold=threshold,
-        mixture=evidence.mixture(),
         prompt_agreement=pseudo_labels.label_agreement(label, alternatives),
     )
     classes = dataset.annotations.taxonomy.classes

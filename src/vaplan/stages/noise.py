@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from vaplan import pseudo_labels, runs, training
+from vaplan import pseudo_labels, runs
 from vaplan.dataset import read_training_videos
 from vaplan.pseudo_labels import NoiseEstimate
 from vaplan.stages.exchange import ByClass, by_class
@@ -28,12 +28,9 @@ def noise_ratios(
     settings = settings or NoiseEstimate()
     trained = runs.load(run)
     dataset = read_training_videos(trained)
-    prediction = training.predict(trained.model, dataset.inputs)
+    prediction = trained.predict(dataset.inputs)
     ratios = pseudo_labels.noise_ratios(
-        prediction.modality,
-        dataset.weak_label,
-        dataset.inputs.mask.any(dim=1),
-        settings,
+        prediction.values.modality, dataset.weak_label, dataset.present, settings
     )
     named_ratios = by_class(ratios, dataset.annotations.taxonomy)
     details = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from vaplan import runs, training
+from vaplan import runs
 from vaplan.annotations import Annotations, Row
 from vaplan.annotations.table import event_rows, write_rows
 from vaplan.dataset import Dataset
@@ -44,13 +44,15 @@ def predict(
     dataset = Dataset.with_features(
         data.select(split), Path(store), trained.recipe.encoders
     )
-    prediction = training.predict(trained.model, dataset.inputs)
+    prediction = trained.predict(dataset.inputs)
     marked, probability = mark_events(
         trained, prediction, localisation=data.localisation
     )
 
     def rows() -> Iterator[Row]:
-        videos = zip(dataset.ids, marked, probability, strict=True)
+        videos = zip(
+            dataset.ids, marked.by_video(), probability.by_video(), strict=True
+        )
         for done, (video, grid, score) in enumerate(videos, start=1):
             events = from_grid(grid, trained.taxonomy, score=score)
             yield from event_rows(video, events, together=data.localisation)
@@ -62,8 +64,8 @@ def predict(
         write_scores(
             Path(scores),
             dataset.ids,
-            prediction.segment.numpy(),
-            prediction.mask.numpy(),
+            prediction.map_values(lambda values: values.segment).numpy(),
+            prediction.map_values(lambda values: values.mask).numpy(),
             trained.taxonomy,
         )
     return list(dataset.unreadable)

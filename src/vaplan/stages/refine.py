@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
-from vaplan import pseudo_labels, runs, training
+from vaplan import pseudo_labels, runs
 from vaplan.annotations.label_tables import (
     details_path,
     label_rows,
@@ -17,8 +18,10 @@ from vaplan.annotations.label_tables import (
 )
 from vaplan.annotations.table import write_rows
 from vaplan.arrays import Prediction, Target
-from vaplan.dataset import Dataset, read_labelled_videos
+from vaplan.dataset import Dataset, dense_labels, read_labelled_videos
 from vaplan.errors import RecipeError, unknown
+from vaplan.pseudo_labels import Sources
+from vaplan.ragged import Index, Ragged
 from vaplan.recipe import Recipe
 from vaplan.stages.denoise import FlipCounts, count_flips
 from vaplan.training.cross_fitting import predict_out_of_fold
@@ -103,31 +106,35 @@ def refine(
     if label_probability:
         encoder = dataset.label_probability(Path(label_probability))
     else:
-        encoder = torch.where(noisy, ASSUMED_LABEL_ACCURACY, 1 - ASSUMED_LABEL_ACCURACY)
-    prediction = (
-        training.predict(trained.model, dataset.inputs)
-        if not folds
-        else (
-            _predict_out_of_fold(
-                trained.recipe,
-                dataset,
-                Target(dataset.weak_label, noisy, encoder),
-                folds=folds,
-                progress=progress,
-            )
+        assumed = torch.where(
+            noisy.values, ASSUMED_LABEL_ACCURACY, 1 - ASSUMED_LABEL_ACCURACY
         )
-    )
+        encoder = Ragged(assumed, dataset.lengths)
+    if folds:
+        target = Target(dataset.weak_label, noisy.values, encoder.values)
+        prediction = _predict_out_of_fold(
+            trained.recipe,
+            dataset,
+            Ragged(target, dataset.lengths),
+            folds=folds,
+            progress=progress,
+        )
+    else:
+        prediction = trained.predict(dataset.inputs)
     combine = RULE_FUNCTIONS[rule]
     probability = combine(dataset, encoder, prediction, parser_weight)
-    refined = probability > 0.5
-    rows = label_rows(data.ids, refined.numpy(), probability.numpy(), data.taxonomy)
+    refined = Ragged(probability.values > 0.5, dataset.lengths)
+    scores = probability.numpy()
+    rows = label_rows(
+        data.ids, refined.numpy().by_video(), scores.by_video(), data.taxonomy
+    )
     write_rows(out, rows)
     if out_probability:
         write_label_probability(
             Path(out_probability),
-            probability,
-            dataset.weak_label,
-            dataset.inputs.mask,
+            scores,
+            dataset.weak_label.numpy(),
+            dataset.mask.numpy(),
             data,
         )
     flips = count_flips(noisy, refined, data.taxonomy)
@@ -150,10 +157,10 @@ def refine(
 
 def combine_by_stacking(
     dataset: Dataset,
-    encoder: Float[Tensor, "video time modality class"],
-    prediction: Prediction,
+    encoder: Ragged[Tensor],
+    prediction: Ragged[Prediction],
     parser_weight: float,  # noqa: ARG001 - every rule has this argument
-) -> Float[Tensor, "video time modality class"]:
+) -> Ragged[Tensor]:
     """Combine the sources by a logistic regression fitted on split `val`.
 
     Args:
@@ -165,22 +172,31 @@ def combine_by_stacking(
     Source: Wolpert, Stacked generalization, Neural Networks 5, 1992.
     """
     dense = dataset.annotations.dense_indices("val")
-    videos = dataset.select_videos([dataset.ids[index] for index in dense])
-    model = pseudo_labels.fit_stacking(
-        encoder[dense],
-        prediction[dense],
-        dataset.weak_label[dense],
-        torch.from_numpy(videos.annotations.reference(dataset.segments)),
+    data = dataset.annotations.select_videos([dataset.ids[index] for index in dense])
+    reference = dense_labels(data, dataset.lengths[dense])
+    weak_label = dataset.weak_label
+
+    def sources(videos: Index) -> Sources:
+        return Sources(
+            encoder.batch(videos), prediction.batch(videos), weak_label[videos]
+        )
+
+    batches = []
+    for group in reference.lengths.groups():
+        videos = np.array(dense)[group]
+        batches.append((sources(videos), reference.batch(group)))
+    model = pseudo_labels.fit_stacking(batches)
+    return Ragged.from_groups(
+        dataset.lengths, lambda videos: model.probability(sources(videos))
     )
-    return model.probability(encoder, prediction, dataset.weak_label)
 
 
 def combine_by_fusion(
     dataset: Dataset,
-    encoder: Float[Tensor, "video time modality class"],
-    prediction: Prediction,
+    encoder: Ragged[Tensor],
+    prediction: Ragged[Prediction],
     parser_weight: float,
-) -> Float[Tensor, "video time modality class"]:
+) -> Ragged[Tensor]:
     """Combine the sources by adding their log odds.
 
     Args:
@@ -189,16 +205,17 @@ def combine_by_fusion(
         prediction: Out-of-fold prediction of a parser.
         parser_weight: Weight of the parser's log odds.
     """
-    return pseudo_labels.fuse_log_odds(
-        encoder,
-        pseudo_labels.condition_on_tags(prediction),
-        dataset.weak_label,
-        dataset.inputs.mask,
+    probability = pseudo_labels.fuse_log_odds(
+        encoder.rows(),
+        pseudo_labels.condition_on_tags(prediction.rows()),
+        encoder.rows_of(dataset.weak_label),
+        dataset.mask.rows(),
         parser_weight=parser_weight,
     )
+    return encoder.from_rows(probability)
 
 
-RULE_FUNCTIONS: dict[str, Callable[..., Float[Tensor, "video time modality class"]]] = {
+RULE_FUNCTIONS: dict[str, Callable[..., Ragged[Tensor]]] = {
     STACKING: combine_by_stacking,
     FUSION: combine_by_fusion,
 }
@@ -207,18 +224,18 @@ RULE_FUNCTIONS: dict[str, Callable[..., Float[Tensor, "video time modality class
 def _predict_out_of_fold(
     recipe: Recipe,
     dataset: Dataset,
-    target: Target,
+    target: Ragged[Target],
     *,
     folds: int,
     progress: Progress | None,
-) -> Prediction:
+) -> Ragged[Prediction]:
     is_training_video: Bool[Tensor, " video"] = torch.tensor(
         [video.split in ("train", "") for video in dataset.annotations.videos]
     )
     make_model = partial(
         runs.make_model,
         recipe,
-        feature_sizes=dataset.inputs.feature_sizes,
+        feature_sizes=dataset.inputs.values.feature_sizes,
         classes=len(dataset.annotations.taxonomy),
     )
     return predict_out_of_fold(

@@ -18,6 +18,7 @@ from vaplan.errors import RecipeError, RunError, UsageError
 from vaplan.locks import lock_folder
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import llp_scores
+from vaplan.ragged import Ragged
 from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
 from vaplan.stages.evaluate import score_run
@@ -139,7 +140,7 @@ def _train(
     target = read_target(recipe, dataset)
     taxonomy = dataset.annotations.taxonomy
     model = runs.make_model(
-        recipe, feature_sizes=inputs.feature_sizes, classes=len(taxonomy)
+        recipe, feature_sizes=inputs.values.feature_sizes, classes=len(taxonomy)
     )
     target_hook = load_removal(recipe.removal, taxonomy) if recipe.removal else None
     validates = recipe.training.validates
@@ -171,26 +172,29 @@ def _train(
         run,
         recipe,
         taxonomy,
-        inputs.feature_sizes,
-        dataset.segments,
+        inputs.values.feature_sizes,
         tuple(history),
         model.eval(),
         environment=environment,
     )
 
 
-def read_target(recipe: Recipe, dataset: Dataset) -> Target:
+def read_target(recipe: Recipe, dataset: Dataset) -> Ragged[Target]:
     """Read the labels that a recipe names.
 
     Args:
         recipe: Recipe with the tables of labels and label probabilities.
         dataset: Videos to read labels of.
     """
-    pseudo = dataset.labels(Path(recipe.labels)) if recipe.labels else None
+    pseudo = None
     probability = None
+    if recipe.labels:
+        pseudo = dataset.labels(Path(recipe.labels)).values
     if recipe.label_probability:
-        probability = dataset.label_probability(Path(recipe.label_probability))
-    return Target(dataset.weak_label, pseudo, probability)
+        table = Path(recipe.label_probability)
+        probability = dataset.label_probability(table).values
+    target = Target(dataset.weak_label, pseudo, probability)
+    return Ragged(target, dataset.lengths)
 
 
 def with_encoders(recipe: Recipe, store: Path) -> Recipe:
@@ -246,17 +250,18 @@ def make_validation(data: Annotations, recipe: Recipe) -> training.Validate:
     reference = dataset.reference().numpy()
 
     def score(model: nn.Module) -> float:
-        prediction = training.predict(model, dataset.inputs)
+        prediction = training.predict(model, dataset.inputs, window=settings.window)
+        rows = prediction.rows()
         marked = decide(
-            prediction,
-            rule=recipe.decision.rule,
-            threshold=recipe.decision.threshold,
+            rows, rule=recipe.decision.rule, threshold=recipe.decision.threshold
         )
         if settings.select_by == ACCURACY:
-            one_label = keep_one_label(marked, prediction.segment)
-            return label_accuracy(reference, one_label.numpy())
+            marked = keep_one_label(marked, rows.segment)
+            estimate = prediction.from_rows(marked).numpy()
+            return label_accuracy(reference, estimate)
         level, kind = settings.select_by.split()
-        return llp_scores(reference, marked.numpy()).percent()[level][kind]
+        estimate = prediction.from_rows(marked).numpy()
+        return llp_scores(reference, estimate).percent()[level][kind]
 
     return score
 

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float32
 
 from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
+from vaplan.ragged import Lengths, Spans
 from vaplan.store import shards
 from vaplan.store.card import (
     Card,
@@ -214,27 +215,18 @@ class Store:
                     file=paths[shard],
                 )
 
-    def read(
-        self, videos: Sequence[str], *, zeros: Callable[..., np.ndarray] = np.zeros
-    ) -> tuple[
-        Float32[np.ndarray, "video time feature"], Bool[np.ndarray, "video time"]
-    ]:
-        """Read the features of videos, padded to the longest, and their mask.
-
-        One shard is in memory at a time.
+    def lengths(self, videos: Sequence[str]) -> Lengths:
+        """Return the number of segments of videos, without reading their features.
 
         Args:
             videos: Ids of the videos.
-            zeros: Makes the array of the features, for example in a file.
-
-        Returns:
-            Features, 0 where masked, and the mask.
 
         Raises:
-            StoreError: A video has no row, or its features have changed.
+            StoreError: A video has no row.
         """
-        table = self._read_latest(["video", "segments"])
-        paths = shards.list_shards(self.folder)
+        return self._lengths(self._read_latest(["video", "segments"]), videos)
+
+    def _lengths(self, table: pa.Table, videos: Sequence[str]) -> Lengths:
         ids = table["video"].to_pylist()
         segments = dict(zip(ids, table["segments"].to_pylist(), strict=True))
         lacking = [video for video in videos if video not in segments]
@@ -245,18 +237,46 @@ class Store:
                 file=self.folder,
                 fix="run `vaplan features` to fill it",
             )
-        longest = max((segments[video] for video in videos), default=0)
-        feature = zeros((len(videos), longest, self.card.dimension), np.float32)
-        mask = np.zeros((len(videos), longest), dtype=bool)
-        for shard, rows, positions in shards.group_by_shard(videos, table):
+        return Lengths.of([segments[video] for video in videos])
+
+    def read(
+        self,
+        videos: Sequence[str],
+        *,
+        lengths: Lengths | None = None,
+        zeros: Callable[..., np.ndarray] = np.zeros,
+    ) -> tuple[
+        Float32[np.ndarray, "segment feature"], Bool[np.ndarray, " segment"], Lengths
+    ]:
+        """Read the features of videos, their segments end to end.
+
+        One shard is in memory at a time.
+
+        Args:
+            videos: Ids of the videos.
+            lengths: Number of segments to reserve for each video; by default its own.
+            zeros: Makes the array of the features, for example in a file.
+
+        Returns:
+            Features, 0 where masked; the mask; and the number of segments of each video.
+
+        Raises:
+            StoreError: A video has no row, or its features have changed.
+        """
+        table = self._read_latest(["video", "segments"])
+        if lengths is None:
+            lengths = self._lengths(table, videos)
+        paths = shards.list_shards(self.folder)
+        feature = zeros((lengths.total, self.card.dimension), np.float32)
+        mask = np.zeros(lengths.total, dtype=bool)
+        for shard, rows, videos_of_shard in shards.group_by_shard(videos, table):
             block = shards.read_block(paths[shard], rows, self.card)
-            exists = np.arange(longest) < block.segments[:, None]
-            video, time = np.nonzero(exists)
-            mask[positions[video], time] = block.mask
-            has_feature = exists & block.has_feature[:, None]
-            video, time = np.nonzero(has_feature)
-            feature[positions[video], time] = block.feature
-        return feature, mask
+            spans = Spans(lengths.starts[videos_of_shard], block.segments)
+            mask[spans.positions()] = block.mask
+            has_feature = block.has_feature
+            featured = Spans(spans.starts[has_feature], spans.counts[has_feature])
+            feature[featured.positions()] = block.feature
+        return feature, mask, lengths
 
     def content_hash(self) -> str:
         """Compute a digest of all features that does not depend on order and shards."""

@@ -4,7 +4,7 @@ A network that was trained on wrong labels memorises them. Its predictions for o
 are an independent source of evidence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vaplan.arrays import Inputs, Prediction, Target
 from vaplan.errors import RecipeError
 from vaplan.losses import Objective
+from vaplan.ragged import Ragged
 from vaplan.training.inference import predict
 from vaplan.training.loop import Epoch, fit
 from vaplan.training.settings import Training
@@ -58,8 +59,8 @@ def complement(fold: Int[Tensor, " member"], videos: int) -> Bool[Tensor, " vide
 
 def predict_out_of_fold(
     make_model: Callable[[], nn.Module],
-    inputs: Inputs,
-    target: Target,
+    inputs: Ragged[Inputs],
+    target: Ragged[Target],
     *,
     settings: Training,
     losses: Objective,
@@ -67,7 +68,7 @@ def predict_out_of_fold(
     is_training_video: Bool[Tensor, " video"] | None = None,
     epoch_share: float = 1.0,
     progress: Progress | None = None,
-) -> Prediction:
+) -> Ragged[Prediction]:
     """Predict every video with a network that was not trained on it.
 
     The training videos are divided into folds. For each fold one network is trained on all
@@ -99,7 +100,7 @@ def predict_out_of_fold(
         if progress:
             progress(next(epoch_number), folds * epochs, "")
 
-    predictions = list[Prediction]()
+    predictions = list[Ragged[Prediction]]()
     predicted_videos = list[Tensor]()
     fold_members = split_folds(len(training_videos), folds, seed=settings.seed)
     for number, fold in enumerate(fold_members):
@@ -115,11 +116,7 @@ def predict_out_of_fold(
         )
         videos = torch.cat([training_videos[fold], further_videos[number::folds]])
         predicted_videos.append(videos)
-        predictions.append(predict(model, inputs[videos]))
-    return _in_video_order(predictions, predicted_videos)
-
-
-def _in_video_order(
-    predictions: Sequence[Prediction], videos: Sequence[Tensor]
-) -> Prediction:
-    return Prediction.cat(predictions)[torch.cat([*videos]).argsort()]
+        prediction = predict(model, inputs[videos], window=settings.window)
+        predictions.append(prediction)
+    order = torch.cat(predicted_videos).argsort()
+    return Ragged.cat(predictions)[order]

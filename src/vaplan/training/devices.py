@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from vaplan.arrays import Inputs
 from vaplan.encoders.compute import Compute
-from vaplan.training.inference import move_inputs
+from vaplan.ragged import Ragged
 from vaplan.training.settings import Training
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def leave_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
+def to_device_if_fits(inputs: Ragged[Inputs], device: torch.device) -> Ragged[Inputs]:
     """Move the features to the device if they fit; otherwise each batch is moved.
 
     Args:
@@ -118,11 +119,12 @@ def to_device_if_fits(inputs: Inputs, device: torch.device) -> Inputs:
         device: Device to move to.
     """
     if device.type == "cuda":
-        size = sum(stream.nbytes for streams in inputs.streams for stream in streams)
+        streams = chain(*inputs.values.streams)
+        size = sum(stream.nbytes for stream in streams)
         free_memory, _ = torch.cuda.mem_get_info(device)
         if size > FEATURE_SHARE * free_memory:
             return inputs
-    return move_inputs(inputs, device)
+    return inputs.to(device)
 
 
 def rank_slice(videos: int, fabric: "Fabric") -> slice:
@@ -150,6 +152,9 @@ def gather_batch(prediction: Any, share: slice, videos: int) -> Any:
     """
     if len(prediction.mask) == videos:
         return prediction
+    vectors = prediction.vectors
+    if vectors is not None and len(vectors.mask) != len(prediction.mask):
+        prediction = replace(prediction, vectors=None)  # they are of windows
 
     def gather(local: Tensor) -> Tensor:
         """Add up the local parts of all processes; each is zero elsewhere."""

@@ -2,32 +2,71 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import overload
 
 import torch
 from torch import nn
 
-from vaplan.arrays import Inputs, Prediction, Target
+from vaplan.arrays import Inputs, Prediction
+from vaplan.models.windows import WINDOW, make_batch, predict_batch
+from vaplan.ragged import Index, Ragged
+
+
+@overload
+def predict(
+    model: nn.Module, inputs: Inputs, *, window: int = ..., batch_size: int = ...
+) -> Prediction: ...
+
+
+@overload
+def predict(
+    model: nn.Module,
+    inputs: Ragged[Inputs],
+    *,
+    window: int = ...,
+    batch_size: int = ...,
+) -> Ragged[Prediction]: ...
 
 
 @torch.no_grad()
-def predict(model: nn.Module, inputs: Inputs, *, batch_size: int = 256) -> Prediction:
+def predict(
+    model: nn.Module,
+    inputs: Inputs | Ragged[Inputs],
+    *,
+    window: int = WINDOW,
+    batch_size: int = 256,
+) -> Prediction | Ragged[Prediction]:
     """Predict videos in evaluation mode; the result is on the CPU.
+
+    A video longer than a window is parsed in half-overlapping windows, and the outputs of
+    its segments are averaged over them; see `models.windows`.
 
     Args:
         model: Network.
-        inputs: Features of the videos.
-        batch_size: Number of videos at a time.
+        inputs: Features of a collection, or padded features of equally long videos.
+        window: Number of segments of a window.
+        batch_size: Largest number of videos at a time.
+
+    Returns:
+        The probabilities of a collection, or padded like the features.
     """
+    if isinstance(inputs, Inputs):
+        collection = Ragged.of(inputs)
+        return predict(model, collection, window=window, batch_size=batch_size).batch()
     device = next(iter(model.parameters()), torch.empty(0)).device
     was_training = model.training
     model.eval()
-    predictions = []
+
+    def predict_group(videos: Index) -> Prediction:
+        batch = make_batch(inputs, videos, window=window, overlap=True)
+        return predict_batch(model, batch.to(device)).probabilities()
+
     with threads(1):
-        for start in range(0, len(inputs), batch_size):
-            batch = inputs[start : start + batch_size]
-            predictions.append(model(move_inputs(batch, device)))
+        prediction = Ragged.from_groups(
+            inputs.lengths, predict_group, videos=batch_size
+        )
     model.train(was_training)
-    return Prediction.cat(predictions)
+    return prediction
 
 
 @contextmanager
@@ -53,23 +92,3 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
-
-
-def move_inputs(inputs: Inputs, device: torch.device) -> Inputs:
-    """Copy features to a device.
-
-    Args:
-        inputs: Features of the videos.
-        device: Device to move to.
-    """
-    return inputs.map(lambda tensor: tensor.to(device))
-
-
-def move_target(target: Target, device: torch.device) -> Target:
-    """Copy labels to a device.
-
-    Args:
-        target: Labels of the videos.
-        device: Device to move to.
-    """
-    return target.map(lambda tensor: tensor.to(device))

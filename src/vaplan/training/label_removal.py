@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaplan.arrays import MODALITIES, Inputs, Target
+from vaplan.arrays import MODALITIES, Target
 from vaplan.errors import RecipeError, unknown
+from vaplan.models.windows import Batch, predict_batch
 from vaplan.pseudo_labels.jomold import noisy_tags
 from vaplan.reading import json_object
 from vaplan.taxonomy import Taxonomy
@@ -67,34 +68,34 @@ class Remover:
 
     @torch.no_grad()
     def __call__(
-        self, model: nn.Module, inputs: Inputs, target: Target, epochs: float
+        self, model: nn.Module, batch: Batch, target: Target, epochs: float
     ) -> Target:
         """Return the labels of a step.
 
         Args:
             model: Network.
-            inputs: Features of the batch.
+            batch: Features of the batch.
             target: Labels of the batch; the tags are used.
             epochs: Number of epochs so far; fractions count.
         """
         tags = target.weak
-        probability = self._modality_probability(model, inputs)
+        probability = self._modality_probability(model, batch)
         loss = self._loss(probability, tags)
         ratios = self.ratios.to(loss.device) * warm_up(epochs, self.settings)
-        present = inputs.mask.any(dim=1)
+        present = batch.mask.any(dim=1)
         is_noisy = noisy_tags(loss, tags, present, ratios)
         modality_tags = tags[:, None] & ~is_noisy
-        pseudo_label = modality_tags[:, None] & inputs.mask[..., None]
+        pseudo_label = modality_tags[:, None] & batch.mask[..., None]
         return Target(tags, pseudo_label)
 
     def _modality_probability(
-        self, model: nn.Module, inputs: Inputs
+        self, model: nn.Module, batch: Batch
     ) -> Float[Tensor, "video modality class"]:
         """Predict with the forward pass of the settings; the network is then in training."""
         is_official = self.settings.forward == "official"
         options: dict[str, Any] = {"cross_attention": False} if is_official else {}
         model.train(is_official)
-        probability: Tensor = model(inputs, **options).modality
+        probability: Tensor = predict_batch(model, batch, **options).modality
         model.train()
         return probability
 

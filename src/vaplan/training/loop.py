@@ -18,6 +18,14 @@ from vaplan import losses as objectives
 from vaplan.arrays import Inputs, Target
 from vaplan.errors import RecipeError, RunError
 from vaplan.losses import Objective
+from vaplan.models.windows import (
+    Batch,
+    Windows,
+    draw_windows,
+    make_batch,
+    predict_batch,
+)
+from vaplan.ragged import Lengths, Ragged, as_ragged, map_fields
 from vaplan.training.checkpoints import (
     Checkpoints,
     optimiser_tensors,
@@ -32,19 +40,19 @@ from vaplan.training.devices import (
     resolve_compute,
     to_device_if_fits,
 )
-from vaplan.training.inference import move_inputs, move_target, seeded, threads
+from vaplan.training.inference import seeded, threads
 from vaplan.training.mean_teacher import Teacher, correct_targets, update_ema
 from vaplan.training.settings import OPTIMISERS, Training, learning_rate
 
 Epoch = dict[str, int | float]
 Validate = Callable[[nn.Module], float]
-TargetHook = Callable[[nn.Module, Inputs, Target, float], Target]
+TargetHook = Callable[[nn.Module, Batch, Target, float], Target]
 
 
 def fit(
     model: nn.Module,
-    inputs: Inputs,
-    target: Target,
+    inputs: Inputs | Ragged[Inputs],
+    target: Target | Ragged[Target],
     *,
     settings: Training,
     losses: Objective,
@@ -58,8 +66,8 @@ def fit(
 
     Args:
         model: Network, changed in place and then in evaluation mode.
-        inputs: Features of the videos.
-        target: Labels of the videos.
+        inputs: Features of a collection, or padded features of equally long videos.
+        target: Labels of the same videos.
         settings: Training settings.
         losses: Names of `losses.LOSSES` with their weights or settings.
         validate: Called after each epoch with the network in evaluation mode; a larger
@@ -91,9 +99,10 @@ def fit(
             "a teacher is an average of weights, and there is none",
             fix="set training.ema, for example to 0.99",
         )
+    collection = as_ragged(inputs)
     loop = _Loop(
         model,
-        (inputs, target),
+        (collection, _as_collection(target, collection.lengths)),
         settings,
         losses=losses,
         target_hook=target_hook,
@@ -113,6 +122,12 @@ def fit(
     model.load_state_dict(loop.best or loop.output_model.state_dict())
     model.eval()
     return loop.state.history
+
+
+def _as_collection(target: Target | Ragged[Target], lengths: Lengths) -> Ragged[Target]:
+    if isinstance(target, Ragged):
+        return target
+    return Ragged(map_fields(target, lengths.flatten), lengths)
 
 
 @dataclass
@@ -155,22 +170,29 @@ class _Objective(nn.Module):
         self.objective = objective
 
     def forward(
-        self, streams: Any, mask: Tensor, labels: dict[str, Any], share: slice
+        self,
+        inputs: dict[str, Any],
+        mask: Tensor,
+        windows: dict[str, Any] | None,
+        labels: dict[str, Any],
+        share: slice,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the objective of a batch, and each loss.
 
         Args:
-            streams: Feature streams of the videos of this process.
+            inputs: Fields of the `Inputs` of the videos of this process.
             mask: Segments of these videos that exist.
+            windows: Fields of their `Windows`, if they have some.
             labels: Fields of the `Target` of the whole batch.
             share: Videos of the batch that this process computes.
         """
-        prediction = self.model(Inputs(streams, mask))
+        batch = Batch(Inputs(**inputs), mask, Windows(**windows) if windows else None)
+        prediction = predict_batch(self.model, batch)
         target = Target(**labels)
         with torch.autocast(mask.device.type, enabled=False):
             local = in_full_precision(prediction)
-            batch = gather_batch(local, share, len(target.weak))
-            return objectives.total(batch, target, self.objective)
+            gathered = gather_batch(local, share, len(target.weak))
+            return objectives.total(gathered, target, self.objective)
 
 
 class _Loop:
@@ -179,7 +201,7 @@ class _Loop:
     def __init__(
         self,
         model: nn.Module,
-        data: tuple[Inputs, Target],
+        data: tuple[Ragged[Inputs], Ragged[Target]],
         settings: Training,
         *,
         losses: Objective,
@@ -205,7 +227,7 @@ class _Loop:
             _Objective(model, losses), self.optimiser
         )
         self.inputs = to_device_if_fits(inputs, self.fabric.device)
-        self.target = move_target(target, self.fabric.device)
+        self.target = target.to(self.fabric.device)
         # a generator of its own, so that all methods have the same batches
         self.order = torch.Generator().manual_seed(settings.seed)
         self.average: nn.Module | None = None
@@ -257,7 +279,7 @@ class _Loop:
             group["lr"] = rate
         if self.state.steps == 0:
             order = torch.randperm(videos, generator=self.order)
-            self.shuffled = order.to(self.inputs.mask.device)
+            self.shuffled = order.to(self.inputs.values.mask.device)
             self.sums = {}
         batches = torch.split(self.shuffled, self.settings.batch_size)
         for index in batches[self.state.steps :]:
@@ -275,15 +297,26 @@ class _Loop:
 
     def step(self, index: Tensor) -> None:
         """Update the weights from the batch with these indices."""
+        inputs, labels, videos = self.read_videos(index)
+        window = self.settings.window
         device = self.fabric.device
-        batch = move_inputs(self.inputs[index], device)
+        batch = make_batch(inputs, videos, window=window).to(device)
         self.seed_step(0)
-        target = self.step_target(batch, self.target[index.to(device)])
+        target = self.step_target(batch, labels.batch(videos))
         self.seed_step(self.fabric.global_rank)
         share = rank_slice(len(index), self.fabric)
-        local_batch = batch[share]
+        local_batch = batch
+        if share != slice(None):
+            local_batch = make_batch(
+                inputs, videos[share], window=window, time=batch.mask.shape[1]
+            ).to(device)
+        windows = local_batch.windows
         loss, losses = self.network(
-            local_batch.streams, local_batch.mask, vars(target), share
+            vars(local_batch.inputs),
+            local_batch.mask,
+            vars(windows) if windows else None,
+            vars(target),
+            share,
         )
         self.stepper.zero_grad()
         # gradients are averaged over processes, so that shares of a batch need a factor
@@ -305,7 +338,30 @@ class _Loop:
             previous = self.sums.get(name, torch.zeros_like(value))
             self.sums[name] = previous + value * len(index)
 
-    def step_target(self, batch: Inputs, target: Target) -> Target:
+    def read_videos(
+        self, index: Tensor
+    ) -> tuple[Ragged[Inputs], Ragged[Target], Tensor]:
+        """Return collections with the videos of a batch, and their indices in them.
+
+        Of very long videos they hold windows that are drawn for each step.
+
+        Args:
+            index: Indices of the videos in the data set.
+        """
+        sample = draw_windows(
+            self.inputs.lengths,
+            index,
+            window=self.settings.window,
+            limit=self.settings.max_segments,
+            random=self.order,
+        )
+        if sample is None:
+            return self.inputs, self.target, index
+        inputs = sample.take(self.inputs, index)
+        target = sample.take(self.target, index)
+        return inputs, target, torch.arange(len(index), device=index.device)
+
+    def step_target(self, batch: Batch, target: Target) -> Target:
         """Return the labels of a batch after the target hook and the teacher.
 
         Args:
@@ -321,7 +377,7 @@ class _Loop:
             if epochs < self.teacher.warmup_epochs:
                 return target
             with torch.no_grad():
-                prediction = in_full_precision(self.average(batch))
+                prediction = in_full_precision(predict_batch(self.average, batch))
                 return correct_targets(prediction, target, self.teacher)
 
     def seed_step(self, rank: int) -> None:
@@ -406,7 +462,7 @@ class _Loop:
         self.sums = {name: sums[name].to(device) for name in names if name in sums}
         self.best = _without_prefix("best", tensors) or self.best
         self.order.set_state(tensors["order"])
-        self.shuffled = tensors["shuffled"].to(self.inputs.mask.device)
+        self.shuffled = tensors["shuffled"].to(self.inputs.values.mask.device)
         videos = torch.arange(len(self.inputs), device=self.shuffled.device)
         if not torch.equal(self.shuffled.sort().values, videos):
             raise ValueError("it holds another number of videos")

@@ -9,6 +9,7 @@ import torch
 
 from vaplan.errors import RecipeError, unknown
 from vaplan.metrics.llp import KINDS, LEVELS
+from vaplan.models.windows import WINDOW
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -59,6 +60,10 @@ class Training:
     Args:
         epochs: Number of epochs.
         batch_size: Number of videos of a batch.
+        window: Number of segments that attend to each other. A longer video is cut into
+            windows of this length; see `models.windows`.
+        max_segments: Largest number of segments of a video in a batch. Of a longer video,
+            windows are drawn for each step.
         learning_rate: Highest learning rate.
         weight_decay: Weight decay of the optimiser.
         optimiser: A name in `OPTIMISERS`.
@@ -92,6 +97,8 @@ class Training:
 
     epochs: int = 30
     batch_size: int = 64
+    window: int = WINDOW
+    max_segments: int = 600
     learning_rate: float = 5e-4
     weight_decay: float = 0.0
     optimiser: str = "adam"
@@ -115,10 +122,15 @@ class Training:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "step_epochs", "threads"):
+        for name in ("epochs", "batch_size", "window", "step_epochs", "threads"):
             number = getattr(self, name)
             if number < 1:
                 raise RecipeError(f"{name} must be at least 1, not {number}")
+        if self.max_segments < self.window:
+            raise RecipeError(
+                f"max_segments must be at least the window of {self.window}, "
+                f"not {self.max_segments}"
+            )
         if self.patience is not None and self.patience < 1:
             raise RecipeError(f"patience must be at least 1, not {self.patience}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):

@@ -1,7 +1,9 @@
 """The weakly and the fully supervised CMBS network, and their common part."""
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -108,6 +110,23 @@ class Trunk(nn.Module):
         return fusion
 
 
+@dataclass(frozen=True)
+class WeakOutputs:
+    """Outputs of a `WeakCMBS` for each segment, before they are pooled.
+
+    Attributes:
+        score: Score of each label.
+        gate_logit: Logits of the background gates.
+        gates: Probability that each gate is open.
+        mask: Segments that exist.
+    """
+
+    score: Float[Tensor, "video time label"]
+    gate_logit: Float[Tensor, "video time modality"]
+    gates: Float[Tensor, "video time modality"]
+    mask: Bool[Tensor, "video time modality"]
+
+
 class WeakCMBS(Trunk):
     """CMBS trained by the label of the video.
 
@@ -138,6 +157,10 @@ class WeakCMBS(Trunk):
 
     def forward(self, inputs: Inputs) -> Localisation:
         """Label the segments in which both modalities exist."""
+        return self.pool_segments(self.parse_segments(inputs))
+
+    def parse_segments(self, inputs: Inputs) -> WeakOutputs:
+        """Score the segments in which both modalities exist."""
         settings = self.settings
         present = inputs.mask.all(dim=-1)
         (audio, visual), gate_logit = self.read(self.streams(inputs), present)
@@ -149,18 +172,45 @@ class WeakCMBS(Trunk):
         fused_score = self.classify(self.fuse(audio, visual, present))
         label_weight = settings.score_strength * (visual_score + audio_score)
         score = label_weight * fused_score
-        gate = gates.mean(dim=-1)
-        top_score = top_mean(score, present, share=settings.top)
+        return WeakOutputs(score, gate_logit, gates, inputs.mask)
+
+    def pool_segments(self, outputs: WeakOutputs) -> Localisation:
+        """Label the segments and the video.
+
+        Args:
+            outputs: Outputs of all segments of the videos.
+        """
+        score = outputs.score
+        present = outputs.mask.all(dim=-1)
+        gate = outputs.gates.mean(dim=-1)
+        top_score = top_mean(score, present, share=self.settings.top)
         gated_score = gate[..., None] * top_score[:, None]
         video_logit = highest(gated_score, present)
         video_probability = video_logit.softmax(dim=-1)
         return make_localisation(
-            segment_log=_gated_log(score.log_softmax(dim=-1), gate_logit),
+            segment_log=_gated_log(score.log_softmax(dim=-1), outputs.gate_logit),
             video=video_probability[:, :-1],
-            mask=inputs.mask,
+            mask=outputs.mask,
             video_logit=video_logit,
             gate=gate,
         )
+
+
+@dataclass(frozen=True)
+class FullOutputs:
+    """Outputs of a `FullCMBS` for each segment, before they are pooled.
+
+    Attributes:
+        score: Score of each class in each modality.
+        fusion: Vectors of the segments, of both modalities together.
+        gate: Weight of each segment.
+        mask: Segments that exist.
+    """
+
+    score: Float[Tensor, "video time modality class"]
+    fusion: Float[Tensor, "video time hidden"]
+    gate: Float[Tensor, "video time"]
+    mask: Bool[Tensor, "video time modality"]
 
 
 class FullCMBS(Trunk):
@@ -193,6 +243,10 @@ class FullCMBS(Trunk):
 
     def forward(self, inputs: Inputs) -> Localisation:
         """Label the segments in which both modalities exist."""
+        return self.pool_segments(self.parse_segments(inputs))
+
+    def parse_segments(self, inputs: Inputs) -> FullOutputs:
+        """Score the segments in which both modalities exist."""
         settings = self.settings
         present = inputs.mask.all(dim=-1)
         audio, visual = self.streams(inputs)
@@ -203,30 +257,42 @@ class FullCMBS(Trunk):
         # as published, the gate of each modality weights the other modality
         visual = visual * (1 + settings.gate_strength * gates[..., AUDIO, None])
         audio = audio * (1 + settings.gate_strength * gates[..., VISUAL, None])
-        activation = self._activation(audio, visual, present)
-        fused_segments = self.fuse(audio, visual, present)
-        event_logit = self.event(fused_segments)[..., 0]
-        video_score = self.classify(highest(fused_segments, present))
-        class_logit = video_score + settings.score_strength * activation
+        scores = (self.score[AUDIO](audio), self.score[VISUAL](visual))
+        return FullOutputs(
+            score=torch.stack(scores, dim=2),
+            fusion=self.fuse(audio, visual, present),
+            gate=gates.prod(dim=-1),
+            mask=inputs.mask,
+        )
+
+    def pool_segments(self, outputs: FullOutputs) -> Localisation:
+        """Label the segments and the video.
+
+        Args:
+            outputs: Outputs of all segments of the videos.
+        """
+        present = outputs.mask.all(dim=-1)
+        activation = self._activation(outputs.score, present)
+        event_logit = self.event(outputs.fusion)[..., 0]
+        video_score = self.classify(highest(outputs.fusion, present))
+        class_logit = video_score + self.settings.score_strength * activation
         class_log = class_logit.log_softmax(dim=-1)
         return make_localisation(
             segment_log=_event_log(event_logit, class_log),
             video=class_log.exp(),
-            mask=inputs.mask,
+            mask=outputs.mask,
             event_logit=event_logit,
-            gate=gates.prod(dim=-1),
+            gate=outputs.gate,
             class_logits=(class_logit, activation),
         )
 
     def _activation(
-        self, audio: Segments, visual: Segments, present: Present
+        self, score: Float[Tensor, "video time modality class"], present: Present
     ) -> Float[Tensor, "video class"]:
         """Average the highest scores of both modalities."""
-        audio_score = self.score[AUDIO](audio)
-        visual_score = self.score[VISUAL](visual)
         share = self.settings.top
-        audio_top = top_mean(audio_score, present, share=share)
-        visual_top = top_mean(visual_score, present, share=share)
+        audio_top = top_mean(score[:, :, AUDIO], present, share=share)
+        visual_top = top_mean(score[:, :, VISUAL], present, share=share)
         return torch.stack((audio_top, visual_top)).mean(dim=0)
 
 
