@@ -47,7 +47,7 @@ class Event:
 
     @property
     def lane(self) -> str:
-        """Modality and class in one name, such as `audio:Dog`."""
+        """Return modality and class in one name, joined by a colon."""
         return f"{self.modality}:{self.class_name}"
 
 
