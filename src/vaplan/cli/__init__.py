@@ -31,6 +31,7 @@ from vaplan.cli import (
     predict,
     refine,
     report,
+    search,
     store,
     tag_noise,
     train,
@@ -82,6 +83,11 @@ COMMANDS = {
     ),
     "parse": Command(
         parse.parse, OWN_VIDEOS, "Write timelines of events in media files."
+    ),
+    "search": Command(
+        search.search,
+        OWN_VIDEOS,
+        "Find segments by a sentence, or spans by a condition.",
     ),
     "export": Command(
         export.export, OWN_VIDEOS, "Write timelines in the formats of other tools."
