@@ -73,6 +73,7 @@ from vaplan.exports import FORMATS, import_events, write_content
 from vaplan.exports.sed_scores import read_scores, write_scores
 from vaplan.packs import h5, npy
 from vaplan.runs import Run
+from vaplan.search.timelines import find_spans, run_sql
 from vaplan.stages.check_data import read_manifest
 from vaplan.store import Entry, Store, find_stores, shards
 from vaplan.store.card import short_hash
@@ -608,6 +609,11 @@ def reader_of_format(name: str) -> Reader:
     )
 
 
+def search(source: Path) -> None:
+    find_spans(source, "audio:Dog and not visual:Dog or video(Dog > 0.5)")
+    run_sql(source, "SELECT * FROM events JOIN videos USING (video)")
+
+
 READERS = {
     **{
         f"format {name}": reader_of_format(name)
@@ -624,6 +630,23 @@ READERS = {
         "t.parquet",
         lambda folder: used(read_rows(folder / "t.parquet")),
         columns_changed,
+    ),
+    "table to search": Reader(
+        lambda folder: make_table(folder / "t.csv"),
+        "t.csv",
+        lambda folder: search(folder / "t.csv"),
+    ),
+    "Parquet table to search": Reader(
+        lambda folder: make_table(folder / "t.parquet"),
+        "t.parquet",
+        lambda folder: search(folder / "t.parquet"),
+        columns_changed,
+    ),
+    "timelines to search": Reader(
+        lambda folder: make_timeline(folder, "json"),
+        "a.json",
+        search,
+        json_changed,
     ),
     "taxonomy beside a table": Reader(
         lambda folder: (

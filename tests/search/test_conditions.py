@@ -1,6 +1,7 @@
 """The language of conditions: what is read, and what is refused with its place."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -85,5 +86,5 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_class_that_does_not_occur_names_the_nearest() -> None:
     condition = read_condition("audio:Dog or Catt")
     with pytest.raises(UsageError, match="unknown class 'Catt'; did you mean 'Cat'"):
-        check_classes(condition, {"Dog", "Cat"})
-    check_classes(condition, {"Dog", "Catt"})
+        check_classes(condition, {"Dog", "Cat"}, file=Path("a.csv"))
+    check_classes(condition, {"Dog", "Catt"}, file=Path("a.csv"))

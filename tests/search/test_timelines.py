@@ -180,6 +180,8 @@ def test_a_file_that_is_no_timeline_is_left_out_and_named(tmp_path: Path) -> Non
         ("a.csv", "HEAD\na,audio,Dog,3,2,\n", "1 rows are no events, the first is"),
         ("a.csv", "HEAD\na,smell,Dog,1,2,\n", "1 rows are no events.*'smell'"),
         ("a.csv", "HEAD\na,audio,Dog,,2,\n", "1 rows are no events"),
+        ("a.csv", "HEAD\na,audio,Dog,1,inf,\n", "1 rows are no events"),
+        ("a.csv", "HEAD\na,audio,,1,2,\n", "1 rows are no events"),
         ("a.txt", "", "neither a table nor a folder"),
     ],
 )

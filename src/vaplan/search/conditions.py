@@ -13,6 +13,7 @@ modality is in either. A class with spaces or other signs stands in quotes: `aud
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from vaplan.errors import UsageError, excerpt, unknown
 
@@ -288,12 +289,13 @@ whole{n} AS (
     return statement, values
 
 
-def check_classes(condition: Condition, classes: set[str]) -> None:
+def check_classes(condition: Condition, classes: set[str], *, file: Path) -> None:
     """Check that the classes of a condition occur.
 
     Args:
         condition: Condition that was read.
         classes: Classes of the events.
+        file: Source of the events, for errors.
 
     Raises:
         UsageError: A class does not occur; the error names the nearest one.
@@ -302,5 +304,6 @@ def check_classes(condition: Condition, classes: set[str]) -> None:
         if event.class_name not in classes:
             raise UsageError(
                 unknown("class", event.class_name, classes),
+                file=file,
                 fix='write a class as in the timelines, in quotes if it has spaces: "A b"',
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vaplan.annotations.fields import LONGEST_SECONDS
 from vaplan.annotations.rows import BOTH
 from vaplan.annotations.table import SUFFIXES
 from vaplan.errors import AnnotationError, MissingExtra, UsageError, VaplanError
@@ -80,7 +81,8 @@ def find_spans(source: Path | str, where: str) -> Answer:
     """
     condition = read_condition(where)
     tables = read_tables(Path(source))
-    check_classes(condition, {*tables.events["class"].unique().to_pylist()})
+    classes = {*tables.events["class"].unique().to_pylist()}
+    check_classes(condition, classes, file=Path(source))
     statement, values = to_sql(condition)
     return _run(tables, statement, values)
 
@@ -288,9 +290,13 @@ def _check_events(events: pa.Table, path: Path) -> None:
         pc.greater_equal(events["onset"], 0.0),
         pc.less(events["onset"], events["offset"]),
     )
+    within = pc.less_equal(events["offset"], LONGEST_SECONDS)
     is_valid = pc.and_(
         pc.is_in(events["modality"], value_set=known),
-        pc.and_(pc.fill_null(ordered, False), pc.not_equal(events["class"], "")),
+        pc.and_(
+            pc.fill_null(pc.and_(ordered, within), False),
+            pc.not_equal(events["class"], ""),
+        ),
     )
     wrong = events.filter(pc.invert(is_valid))
     if len(wrong):
