@@ -20,7 +20,7 @@ REGISTRIES = {
     "decisions": decisions.DECISIONS,
     "threshold_rules": pseudo_labels.THRESHOLD_RULES,
     "encoders": encoders.ENCODERS,
-    "exports": exports.EXPORTS,
+    "exports": exports.FORMATS,
 }
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src"}
 # Stands in front of every command of the build: it fails where a connection is opened.

@@ -69,14 +69,17 @@ from vaplan.bench.compare_runs import compare_runs
 from vaplan.bench.jobs import Job, Workspace
 from vaplan.bench.steps import Reference
 from vaplan.errors import Exit, VaplanError
+from vaplan.exports import FORMATS, import_events, write_content
 from vaplan.exports.sed_scores import read_scores, write_scores
 from vaplan.packs import h5, npy
 from vaplan.runs import Run
+from vaplan.search.timelines import find_spans, run_sql
 from vaplan.stages.check_data import read_manifest
 from vaplan.store import Entry, Store, find_stores, shards
 from vaplan.store.card import short_hash
 from vaplan.taxonomy import Taxonomy, read_task, read_taxonomy
 from vaplan.taxonomy.files import with_prompts
+from vaplan.timeline import Event, Timeline
 from vaplan.training.checkpoints import Checkpoints
 from vaplan.training.label_removal import Removal, load_removal
 from vaplan.writing import sha256
@@ -574,7 +577,49 @@ def make_csv(text: str) -> Callable[[Path], object]:
     return lambda folder: (folder / "t.csv").write_text(text)
 
 
+TIMELINE = Timeline(
+    "a",
+    9.0,
+    (
+        Event("audio", "Dog", 0.0, 2.5, 0.75),
+        Event("visual", "Rain", 1.0, 3.0),
+    ),
+)
+
+
+def make_timeline(folder: Path, name: str) -> None:
+    found = FORMATS[name]
+    files = {f"a.{found.ending}": found.write(TIMELINE)} if found.write else {}
+    if found.write_all:
+        files = found.write_all([TIMELINE])
+    for file, content in files.items():
+        write_content(folder / file, content)
+
+
+def reader_of_format(name: str) -> Reader:
+    ending = FORMATS[name].ending
+    joint = {"label-studio": "label_studio", "activitynet": "activitynet"}
+    file = f"{joint.get(name, 'audio' if name == 'dcase' else 'a')}.{ending}"
+    values = {"json": json_changed, "parquet": columns_changed}
+    return Reader(
+        lambda folder: make_timeline(folder, name),
+        file,
+        lambda folder: import_events(folder / file, format=name, modality="audio"),
+        values.get(ending),
+    )
+
+
+def search(source: Path) -> None:
+    find_spans(source, "audio:Dog and not visual:Dog or video(Dog > 0.5)")
+    run_sql(source, "SELECT * FROM events JOIN videos USING (video)")
+
+
 READERS = {
+    **{
+        f"format {name}": reader_of_format(name)
+        for name, one in FORMATS.items()
+        if one.read
+    },
     "table": Reader(
         lambda folder: make_table(folder / "t.csv"),
         "t.csv",
@@ -585,6 +630,23 @@ READERS = {
         "t.parquet",
         lambda folder: used(read_rows(folder / "t.parquet")),
         columns_changed,
+    ),
+    "table to search": Reader(
+        lambda folder: make_table(folder / "t.csv"),
+        "t.csv",
+        lambda folder: search(folder / "t.csv"),
+    ),
+    "Parquet table to search": Reader(
+        lambda folder: make_table(folder / "t.parquet"),
+        "t.parquet",
+        lambda folder: search(folder / "t.parquet"),
+        columns_changed,
+    ),
+    "timelines to search": Reader(
+        lambda folder: make_timeline(folder, "json"),
+        "a.json",
+        search,
+        json_changed,
     ),
     "taxonomy beside a table": Reader(
         lambda folder: (

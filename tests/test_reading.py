@@ -17,6 +17,7 @@ from vaplan.reading import (
     csv_text,
     json_value,
     plain_text,
+    xml_tree,
     yaml_document,
 )
 
@@ -208,3 +209,29 @@ def test_quotes_may_follow_a_space(tmp_path: Path) -> None:
         (1, ["x", "0.5", "/m/a,/m/b"]),
         (3, ["y", "1", "/m/a"]),
     ]
+
+
+def test_xml_is_read_with_its_texts_whatever_the_encoding_says(tmp_path):
+    text = '<?xml version="1.0" encoding="latin-1"?><a x="&lt;"><b>é&#x41;</b></a>'
+    for data in (text.encode(), text.encode("utf-16")):
+        root = xml_tree(written(tmp_path, data))
+        assert (root.tag, root.get("x"), root.findtext("b")) == ("a", "<", "éA")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<a>\n<b></a>", "text:2: not XML: mismatched tag"),
+        ("\n<!DOCTYPE a><a/>", "text:2: a document type is declared"),
+        ("<a>&lol;</a>", "text:1: not XML: undefined entity"),
+        ("<a/><b/>", "not XML: junk after document element"),
+    ],
+)
+def test_xml_that_is_broken_or_defines_entities_is_refused(tmp_path, text, message):
+    with pytest.raises(AnnotationError, match=message):
+        xml_tree(written(tmp_path, text.encode()))
+
+
+def test_xml_that_is_nested_deeply_is_read_or_refused(tmp_path):
+    path = written(tmp_path, b"<a>" * 100_000 + b"</a>" * 100_000)
+    assert xml_tree(path).tag == "a"

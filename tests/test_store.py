@@ -425,3 +425,23 @@ def test_info_counts_what_is_there(tmp_path):
     }
     assert info["reasons"] == {"worker died": 1}
     assert info["encoder"] == "clip:x"
+
+
+def test_blocks_hold_the_latest_features_of_every_video_once(tmp_path):
+    store = filled(tmp_path, groups=(tuple(IDS), (IDS[0],), (IDS[-1],)))
+    blocks = [*store.read_blocks()]
+    videos = [video for names, _ in blocks for video in names]
+    assert sorted(videos) == sorted(IDS)
+    assert len(blocks) == 3
+    for names, block in blocks:
+        feature, mask = store.read(names)
+        sizes = block.segments.tolist()
+        assert len(sizes) == len(names)
+        assert np.array_equal(
+            block.mask,
+            np.concatenate([m[:n] for m, n in zip(mask, sizes, strict=True)]),
+        )
+        assert np.array_equal(
+            block.feature,
+            np.concatenate([f[:n] for f, n in zip(feature, sizes, strict=True)]),
+        )

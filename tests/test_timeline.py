@@ -1,6 +1,7 @@
 """Grid and events are two forms of one thing."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from vaplan.arrays import MODALITIES
 from vaplan.taxonomy import LLP, Taxonomy, display_name
 from vaplan.timeline import (
     Event,
+    MediaLink,
     Timeline,
     from_grid,
     missing_spans,
@@ -184,3 +186,96 @@ def test_events_of_a_grid_are_its_runs_with_their_mean_scores(grid, score):
     assert list(events) == sorted(
         events, key=lambda e: (e.onset, e.modality, e.class_name)
     )
+
+
+# ---- forms of other libraries
+
+TIMES = st.floats(0, 1e5)
+
+
+@st.composite
+def drawn_events(draw: st.DrawFn) -> Event:
+    first, last = sorted([draw(TIMES), draw(TIMES)])
+    modality = draw(st.sampled_from(["audio", "visual"]))
+    name = draw(st.sampled_from(["Dog", "audio:Dog", "a b", "語"]))
+    score = draw(st.none() | st.floats(0, 1))
+    return Event(modality, name, first, max(last, first + 0.01), score)
+
+
+@given(st.lists(drawn_events(), max_size=5))
+def test_a_data_frame_comes_back(found):
+    pytest.importorskip("pandas")
+    timeline = Timeline("v", 1e6, tuple(found))
+    frame = timeline.to_dataframe()
+    assert Timeline.from_dataframe(frame, video="v", seconds=1e6) == timeline
+    if found:
+        length = max(event.offset for event in found)
+        assert Timeline.from_dataframe(frame) == Timeline("v", length, tuple(found))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modality": "smell"}, "modality 'smell' of .*expected audio or visual"),
+        ({"offset": 0.5}, "expected 0 <= onset < offset"),
+        ({"class": ""}, "class '' of"),
+        ({"video": ["a", "b"]}, "rows of 2 videos"),
+    ],
+)
+def test_a_data_frame_that_is_no_timeline_is_an_error(changes, message):
+    pytest.importorskip("pandas")
+    frame = EXAMPLE.to_dataframe().assign(**changes)
+    with pytest.raises(ValueError, match=message):
+        Timeline.from_dataframe(frame)
+    with pytest.raises(ValueError, match="no column 'class'"):
+        Timeline.from_dataframe(frame.drop(columns="class"))
+
+
+@given(st.lists(drawn_events(), max_size=5))
+def test_an_annotation_of_pyannote_comes_back_without_scores(found):
+    pytest.importorskip("pyannote.core")
+    timeline = Timeline("v", 1e6, tuple(found))
+
+    def plain(events):
+        return sorted((e.modality, e.class_name, e.onset, e.offset) for e in events)
+
+    back = Timeline.from_annotation(timeline.to_annotation(), seconds=1e6)
+    assert (back.video, back.seconds) == ("v", 1e6)
+    assert plain(back) == plain(timeline)
+    for modality in MODALITIES:
+        annotation = timeline.to_annotation(modality)
+        assert annotation.modality == modality
+        back = Timeline.from_annotation(annotation)
+        assert plain(back) == plain(timeline.of(modality))
+
+
+def test_an_annotation_has_lanes_as_labels():
+    pytest.importorskip("pyannote.core")
+    annotation = EXAMPLE.to_annotation()
+    assert annotation.uri == "dog & cat"
+    assert annotation.labels() == ["audio:Dog", "visual:<Cat>"]
+    assert EXAMPLE.to_annotation("audio").labels() == ["Dog"]
+    assert annotation.label_duration("audio:Dog") == 3.0
+
+
+def test_an_annotation_without_an_id_or_a_modality_is_an_error():
+    core = pytest.importorskip("pyannote.core")
+    with pytest.raises(ValueError, match="no uri"):
+        Timeline.from_annotation(core.Annotation())
+    annotation = core.Annotation(uri="v")
+    annotation[core.Segment(0, 1)] = "speaker1"
+    with pytest.raises(ValueError, match="modality '' of"):
+        Timeline.from_annotation(annotation)
+    assert Timeline.from_annotation(annotation, modality="audio").of("audio")
+
+
+def test_an_annotation_needs_pyannote(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyannote.core", None)
+    with pytest.raises(ImportError, match="pip install pyannote"):
+        EXAMPLE.to_annotation()
+
+
+def test_the_name_of_a_media_file_is_relative_to_its_folder():
+    link = MediaLink(Path("films/2019/a.mp4"), Path("films"))
+    assert link.name == "2019/a.mp4"
+    assert MediaLink(Path("/a/b.mp4"), Path("/c")).name == "../a/b.mp4"

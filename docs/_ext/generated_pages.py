@@ -91,10 +91,11 @@ REGISTRIES: Mapping[str, Registry] = {
         "Options such as `--visual` select an encoder by `NAME:SOURCE`, as `clip:FOLDER`.",
     ),
     "exports": Registry(
-        "Exports",
+        "Formats",
         exports,
-        "EXPORTS",
-        "`vaplan parse --format NAME` selects the format of timelines.",
+        "FORMATS",
+        "`--format NAME` of `vaplan parse`, `vaplan export` and `vaplan import-events` selects "
+        "the format of timelines.",
     ),
 }
 
@@ -207,6 +208,9 @@ def plugin_page(registry: Registry) -> str:
 
 def parts(value: Any) -> list[Any]:
     """Return the classes and functions that a plug-in is made of."""
+    if isinstance(value, exports.Format):
+        functions = (value.read, value.write or value.write_all)
+        return [function for function in functions if function is not None]
     if isinstance(value, tuple):
         return [part for member in value for part in parts(member)]
     if isinstance(value, partial):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vaplan.dataset import Dataset
     from vaplan.errors import VaplanError
     from vaplan.evaluation import compare, evaluate
-    from vaplan.exports import export
+    from vaplan.exports import export, import_events
     from vaplan.media import MediaArrays
     from vaplan.metrics.ave import ave_scores
     from vaplan.metrics.llp import llp_scores
@@ -55,6 +55,7 @@ MODULE_OF = {
     "export": "exports",
     "features": "stages",
     "fit": "stages",
+    "import_events": "exports",
     "label": "stages",
     "llp_scores": "metrics.llp",
     "parse": "stages",
@@ -84,6 +85,7 @@ __all__ = [
     "export",
     "features",
     "fit",
+    "import_events",
     "label",
     "llp_scores",
     "parse",

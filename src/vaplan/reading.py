@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
 
 import yaml
 
@@ -24,6 +26,7 @@ Error = type[VaplanError]
 
 MAX_BYTES = 256 * 1024  # of YAML
 MAX_JSON_BYTES = 64 * 1024 * 1024
+MAX_XML_BYTES = 64 * 1024 * 1024
 MAX_TEXT_BYTES = 2 * 1024**3  # of a table: 10 million rows of 200 bytes
 PIECE_BYTES = 1024 * 1024  # that are read at once
 MAX_DEPTH = 20
@@ -217,6 +220,47 @@ def json_object(path: Path, *, what: str, fix: str, error: Error) -> dict[str, A
     except ValueError as fault:  # 1e999 is infinite, and an escape may be no character
         raise error(f"not {what}: {fault}", file=path, fix=fix) from fault
     return value
+
+
+def xml_tree(
+    path: Path, *, error: Error = AnnotationError, at_most: int = MAX_XML_BYTES
+) -> Element:
+    """Read an XML file without a document type, so that no entity can be defined.
+
+    Args:
+        path: File to read.
+        error: Class of the errors that are raised.
+        at_most: Largest size in bytes.
+
+    Raises:
+        VaplanError: The file cannot be read, is no XML, or declares a document type.
+    """
+    text = plain_text(path, error=error, at_most=at_most)
+    builder = TreeBuilder()
+    parser = expat.ParserCreate("utf-8")
+
+    def refuse(*_: object) -> None:
+        raise error(
+            "a document type is declared, which may define entities",
+            file=path,
+            line=parser.CurrentLineNumber,
+            fix="remove the declaration <!DOCTYPE …>",
+        )
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(text.encode("utf-8"), True)
+        return builder.close()
+    except expat.ExpatError as fault:
+        raise error(
+            f"not XML: {expat.errors.messages[fault.code]}",
+            file=path,
+            line=fault.lineno,
+            fix="check that the file is complete",
+        ) from fault
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ event.
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,6 +18,10 @@ from jaxtyping import Bool, Float
 from vaplan.modalities import MODALITIES
 from vaplan.taxonomy import Taxonomy
 
+if TYPE_CHECKING:
+    from pyannote.core import Annotation
+
+TABLE_COLUMNS = ("video", "modality", "class", "onset", "offset", "score")
 MAX_REPR_EVENTS = 10
 LANE_HEIGHT, LANE_WIDTH, LABEL_WIDTH = 20, 560, 220  # of the drawing, in pixels
 COLOURS = {"audio": "#3b7dd8", "visual": "#d8813b"}
@@ -38,6 +44,42 @@ class Event:
     onset: float
     offset: float
     score: float | None = None
+
+    @property
+    def lane(self) -> str:
+        """Return modality and class in one name, joined by a colon."""
+        return f"{self.modality}:{self.class_name}"
+
+
+def split_lane(name: str) -> tuple[str, str]:
+    """Separate modality and class of a lane; the modality is empty if the name has none.
+
+    >>> split_lane("audio:Dog"), split_lane("Dog: barking")
+    (('audio', 'Dog'), ('', 'Dog: barking'))
+
+    Args:
+        name: Name of a lane, or of a class alone.
+    """
+    start, colon, rest = name.partition(":")
+    return (start, rest) if colon and start in MODALITIES else ("", name)
+
+
+@dataclass(frozen=True)
+class MediaLink:
+    """The media file of a timeline.
+
+    Attributes:
+        path: The file.
+        folder: Folder of all media files; other tools get names relative to it.
+    """
+
+    path: Path
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Return the path relative to the folder, with `/` between its parts."""
+        return Path(os.path.relpath(self.path, self.folder)).as_posix()
 
 
 @dataclass(frozen=True)
@@ -66,7 +108,8 @@ class Timeline:
         missing: Modality, start and end in seconds of the spans that could not be decoded.
         warnings: Warnings of the decoder.
         scores: Scores of every segment, if they were asked for; two timelines are equal
-            whatever their scores are.
+            whatever their scores and their media files are.
+        media: Media file, for formats that link it.
     """
 
     video: str
@@ -75,6 +118,7 @@ class Timeline:
     missing: tuple[tuple[str, float, float], ...] = ()
     warnings: tuple[str, ...] = ()
     scores: SegmentScores | None = field(default=None, compare=False, repr=False)
+    media: MediaLink | None = field(default=None, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -214,8 +258,122 @@ class Timeline:
             )
             for event in self.events
         ]
-        columns = ["video", "modality", "class", "onset", "offset", "score"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+    @classmethod
+    def from_dataframe(
+        cls, frame: Any, *, video: str = "", seconds: float = 0.0
+    ) -> "Timeline":
+        """Make a timeline from a pandas DataFrame with the columns of `to_dataframe`.
+
+        The column score may be missing; an empty cell is no score.
+
+        Args:
+            frame: Events of one video, one a row.
+            video: Id of the video; by default that of the rows.
+            seconds: Length of the video; at least the end of the last event.
+
+        Raises:
+            ValueError: A column is missing, the rows are of several videos or of none, or an
+                event is not valid.
+        """
+        required = set(TABLE_COLUMNS) - {"score", "video"}
+        absent = sorted(required - {*map(str, frame.columns)})
+        if absent:
+            raise ValueError(f"the frame has no column {absent[0]!r}")
+        records = frame.to_dict("records")
+        videos = {video} if video else {row.get("video") for row in records}
+        if len(videos) != 1:
+            raise ValueError(
+                f"the frame has rows of {len(videos)} videos; select one, or give video="
+            )
+        events = []
+        for row in records:
+            score = row.get("score")
+            has_score = score is not None and not math.isnan(score)
+            event = Event(
+                row["modality"],
+                row["class"],
+                float(row["onset"]),
+                float(row["offset"]),
+                float(score) if has_score else None,
+            )
+            events.append(_checked(event))
+        return cls(str(videos.pop()), _length(events, seconds), tuple(events))
+
+    def to_annotation(self, modality: str = "") -> "Annotation":
+        """Return the events as an Annotation of pyannote.core.
+
+        Scores are left out, and events shorter than a microsecond, which are empty there.
+
+        Args:
+            modality: `audio` or `visual`: only its events, labelled by their class. By
+                default all events, labelled by their lane, such as `audio:Dog`.
+
+        Raises:
+            ImportError: pyannote.core is not installed.
+        """
+        core = _import_pyannote()
+        annotation = core.Annotation(uri=self.video, modality=modality or None)
+        events = self.of(modality) if modality else self.events
+        for track, event in enumerate(events):
+            segment = core.Segment(event.onset, event.offset)
+            annotation[segment, track] = event.class_name if modality else event.lane
+        return annotation
+
+    @classmethod
+    def from_annotation(
+        cls, annotation: "Annotation", *, modality: str = "", seconds: float = 0.0
+    ) -> "Timeline":
+        """Make a timeline from an Annotation of pyannote.core.
+
+        Args:
+            annotation: Annotation whose `uri` is the id of the video.
+            modality: Modality of labels such as `Dog`; by default that of the annotation. A
+                label such as `audio:Dog` names its own if neither is given.
+            seconds: Length of the video; at least the end of the last event.
+
+        Raises:
+            ValueError: The annotation has no `uri`, or an event is not valid.
+        """
+        if not annotation.uri:
+            raise ValueError("the annotation has no uri; set it to the id of the video")
+        default = modality or annotation.modality or ""
+        events = []
+        for segment, _, name in annotation.itertracks(yield_label=True):
+            lane = (default, str(name)) if default else split_lane(str(name))
+            lane_modality, class_name = lane
+            onset, offset = float(segment.start), float(segment.end)
+            events.append(_checked(Event(lane_modality, class_name, onset, offset)))
+        return cls(annotation.uri, _length(events, seconds), tuple(events))
+
+
+def _import_pyannote() -> Any:
+    try:
+        import pyannote.core
+    except ImportError as error:
+        message = (
+            "to_annotation needs pyannote.core; install it with "
+            "`pip install pyannote.core`"
+        )
+        raise ImportError(message) from error
+    return pyannote.core
+
+
+def _checked(event: Event) -> Event:
+    """Return an event if its modality, class and times are valid."""
+    if event.modality not in MODALITIES:
+        known = " or ".join(MODALITIES)
+        raise ValueError(f"modality {event.modality!r} of {event}, expected {known}")
+    if not isinstance(event.class_name, str) or not event.class_name:
+        raise ValueError(f"class {event.class_name!r} of {event}, expected a name")
+    if not 0 <= event.onset < event.offset < math.inf:
+        raise ValueError(f"times of {event}, expected 0 <= onset < offset")
+    return event
+
+
+def _length(events: Iterable[Event], seconds: float) -> float:
+    return max([seconds, *(event.offset for event in events)])
 
 
 def _sort_key(event: Event) -> tuple[str, str, float, float, float]:

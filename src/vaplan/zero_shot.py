@@ -70,7 +70,7 @@ class ZeroShotClassifier(MediaParser):
         self.encoders = tuple(encoders)
         self.strategy = strategy
         self.text = tuple(
-            _embed_classes(taxonomy, modality, encoder, strategy)
+            embed_classes(taxonomy, modality, encoder, strategy)
             for modality, encoder in zip(MODALITIES, encoders, strict=True)
         )
         self.threshold = pseudo_labels.make_thresholds(
@@ -150,10 +150,17 @@ class ZeroShotClassifier(MediaParser):
         )
 
 
-def _embed_classes(
+def embed_classes(
     taxonomy: Taxonomy, modality: str, encoder: Encoder, strategy: str
 ) -> Float[Tensor, "class _"]:
-    """Embed the prompts of every class, minus the background for margins."""
+    """Embed the prompts of every class, minus the background for margins.
+
+    Args:
+        taxonomy: Classes and their prompts.
+        modality: `audio` or `visual`.
+        encoder: Encoder of the modality.
+        strategy: Kind of evidence.
+    """
     classes = encoders.class_vectors(encoder, taxonomy.prompts(modality))
     if strategy != MARGIN:
         return classes

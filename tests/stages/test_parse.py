@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import World
 from vaplan import stages
-from vaplan.errors import MachineError
+from vaplan.errors import MachineError, UsageError
+from vaplan.exports import FORMATS, import_events
 from vaplan.zero_shot import ZeroShotClassifier
 
 Load = Callable[[], ZeroShotClassifier]
@@ -84,3 +85,54 @@ def test_a_folder_that_cannot_be_written_stops_the_job_before_the_first_file(
             progress=lambda *_: calls.append(1),
         )
     assert not calls
+
+
+def test_every_format_is_written_and_joint_ones_hold_all_videos(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    media, out = tmp_path / "media", tmp_path / "out"
+    copy_media(world, media / "a" / "1.mp4", media / "2.mp4")
+    formats = [name for name, one in FORMATS.items() if not one.needs_scores]
+    outcome = stages.parse([media], out, load=load, formats=formats, workers=1)
+    assert (outcome.done, outcome.failed) == (2, ())
+    timelines = {t.video: t for t in import_events(out / "2.json", format="json")}
+    timelines |= {
+        t.video: t for t in import_events(out / "a" / "1.json", format="json")
+    }
+    assert sorted(timelines) == ["2", "a/1"]
+    for name in ("csv", "parquet", "rttm"):
+        back = {t.video: t.events for t in import_events(out, format=name)}
+        assert back == {video: one.events for video, one in timelines.items()}
+    (net,) = out.glob("activitynet.json")
+    assert {t.video for t in import_events(net, format="activitynet")} == {*timelines}
+    lines = (out / "metadata.jsonl").read_text().splitlines()
+    assert [json.loads(line)["file_name"] for line in lines] == ["2.mp4", "a/1.mp4"]
+    paths = json.loads((out / "data.json").read_text())
+    assert paths == {"2": str(media / "2.mp4"), "a/1": str(media / "a" / "1.mp4")}
+    assert (media / "a" / "1.mp4").as_uri().encode() in (
+        (out / "a" / "1.eaf").read_bytes()
+    )
+
+
+def test_scores_that_a_format_cannot_hold_are_an_error_of_each_file(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    copy_media(world, tmp_path / "1.mp4")
+    out = tmp_path / "out"
+    outcome = stages.parse(
+        [tmp_path], out, load=load, formats=["json", "sed-scores"], workers=1
+    )
+    assert outcome.done == 0
+    assert "scores of '1' are no probabilities" in outcome.failed[0][1]
+    assert not list(out.iterdir())
+
+
+def test_a_joint_format_needs_a_folder_and_all_videos(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    copy_media(world, tmp_path / "1.mp4")
+    parse = partial(stages.parse, [tmp_path], load=load, formats=["json", "dcase"])
+    with pytest.raises(UsageError, match=r"format dcase holds all videos.*--out"):
+        parse()
+    with pytest.raises(UsageError, match=r"vaplan export .* --format dcase"):
+        parse(tmp_path / "out", skip_existing=True)

@@ -1,7 +1,8 @@
 """Events of untrimmed videos in the JSON of ActivityNet; UnAV-100 is published in it.
 
 `{"version": …, "database": {ID: {"subset": …, "duration": …, "annotations": [{"segment":
-[start, end], "label": …}]}}}`, times in seconds.
+[start, end], "label": …}]}}}`, times in seconds. An annotation may have the keys `modality` and
+`score` too, which vaplan writes.
 Sources: Caba Heilbron, Escorcia, Ghanem, Niebles, CVPR 2015 (ActivityNet,
 http://activity-net.org); Geng, Wang, Duan, Cheng, CVPR 2023, arXiv 2303.12930 (UnAV-100,
 https://github.com/ttgeng233/UnAV).
@@ -17,6 +18,7 @@ from vaplan.annotations.published import (
     classes_of,
     expect,
     expect_key,
+    expect_number,
     expect_seconds,
     one_modality,
     split_of,
@@ -25,6 +27,7 @@ from vaplan.annotations.rows import BOTH, AnnotationRows, Issue, Row
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.modalities import MODALITIES, VISUAL
 from vaplan.reading import json_value
+from vaplan.timeline import Event
 
 AUDIO_VISUAL = "unav"  # start of the version of files whose events are heard and seen
 ROUNDING = 0.01  # seconds by which an event may exceed the rounded length of its video
@@ -39,7 +42,7 @@ class Entry:
     subset: str
     split: str
     duration: float | None
-    events: tuple[tuple[str, float, float], ...]  # class, onset, offset
+    events: tuple[Event, ...]  # the modality of one that names none is empty
 
 
 def read(path: Path, *, annotations: str = "") -> AnnotationRows:
@@ -66,14 +69,7 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
             file=path,
             fix="say with --annotations in which modality the events are",
         )
-    document = expect(json_value(path), dict, "", file=path)
-    database = expect(
-        expect_key(document, "database", "", path), dict, "database", file=path
-    )
-    entries = [_entry(video, value, path) for video, value in database.items()]
-    version = str(document.get("version", ""))
-    is_audio_visual = version.casefold().startswith(AUDIO_VISUAL)
-    modality = annotations or (BOTH if is_audio_visual else MODALITIES[VISUAL])
+    modality, version, entries = read_database(path, modality=annotations)
     events = Counter[str]()
     for entry in entries:
         events[entry.subset] += len(entry.events)
@@ -96,6 +92,30 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
             *one_modality(rows),
         ),
     )
+
+
+def read_database(path: Path, *, modality: str = "") -> tuple[str, str, list[Entry]]:
+    """Read the videos of a database.
+
+    Args:
+        path: JSON file.
+        modality: Modality of events that name none, if the user gave one.
+
+    Returns:
+        The modality of events that name none, the version, and the videos.
+
+    Raises:
+        AnnotationError: The file cannot be read; the error names the value and its place.
+    """
+    document = expect(json_value(path), dict, "", file=path)
+    database = expect(
+        expect_key(document, "database", "", path), dict, "database", file=path
+    )
+    entries = [_entry(video, value, path) for video, value in database.items()]
+    version = str(document.get("version", ""))
+    is_audio_visual = version.casefold().startswith(AUDIO_VISUAL)
+    default = modality or (BOTH if is_audio_visual else MODALITIES[VISUAL])
+    return default, version, entries
 
 
 def _entry(video: str, value: object, file: Path) -> Entry:
@@ -130,7 +150,7 @@ def _entry(video: str, value: object, file: Path) -> Entry:
     )
 
 
-def _event(value: object, place: str, file: Path) -> tuple[str, float, float]:
+def _event(value: object, place: str, file: Path) -> Event:
     found: Mapping[str, object] = expect(value, dict, place, file=file)
     label = expect(
         expect_key(found, "label", place, file), str, f"{place}.label", file=file
@@ -153,15 +173,32 @@ def _event(value: object, place: str, file: Path) -> tuple[str, float, float]:
         expect_seconds(time, f"{place}.segment[{n}]", file=file)
         for n, time in enumerate(segment)
     )
-    return label, onset, offset
+    modality = found.get("modality", "")
+    if modality not in ("", *MODALITIES):
+        raise AnnotationError(
+            f"{place}.modality: {unknown('modality', str(modality), MODALITIES)}",
+            file=file,
+            fix="correct it, or leave it out",
+        )
+    score = found.get("score")
+    if score is not None:
+        score = expect_number(score, f"{place}.score", file=file)
+    return Event(str(modality), label, onset, offset, score)
 
 
 def _rows(entry: Entry, modality: str, file: Path) -> Iterator[Row]:
     if not entry.events:
         yield Row(entry.video, split=entry.split, file=file)
-    for name, onset, offset in entry.events:
+    for event in entry.events:
         yield Row(
-            entry.video, modality, name, onset, offset, split=entry.split, file=file
+            entry.video,
+            event.modality or modality,
+            event.class_name,
+            event.onset,
+            event.offset,
+            event.score,
+            split=entry.split,
+            file=file,
         )
 
 
@@ -179,10 +216,11 @@ def _hidden(entries: list[Entry], file: Path) -> Iterator[Issue]:
 def _late(entries: list[Entry], file: Path) -> Iterator[Issue]:
     """Name events that exceed the length of their video; nothing marks what is not there."""
     for entry in entries:
-        for n, (name, _, offset) in enumerate(entry.events):
-            if entry.duration is not None and offset > entry.duration + ROUNDING:
+        for n, event in enumerate(entry.events):
+            if entry.duration is not None and event.offset > entry.duration + ROUNDING:
                 what = (
-                    f"{entry.place}.annotations[{n}] ({name}) ends at {offset:g} s, "
+                    f"{entry.place}.annotations[{n}] ({event.class_name}) ends at "
+                    f"{event.offset:g} s, "
                     f"the video at {entry.duration:g} s"
                 )
                 yield Issue("event past the end", what, entry.video, file)

@@ -64,7 +64,7 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
     """
     refuse_version(path, annotations, "a file of sound events")
     files = list_files(path)
-    rows = [row for file in files for row in _rows(file)]
+    rows = [row for file in files for row in read_rows(file)]
     used = {row.file for row in rows}
     return AnnotationRows(
         source=path,
@@ -94,7 +94,15 @@ def list_files(path: Path) -> list[Path]:
     return files
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of one file.
+
+    Args:
+        path: File of sound events.
+
+    Raises:
+        AnnotationError: A row cannot be read; the error names file and line.
+    """
     lines = list(_lines(path))
     if not lines:
         raise AnnotationError(

@@ -1,7 +1,9 @@
 """Helpers of the readers of published data sets: files, splits, classes, values of JSON."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -195,6 +197,25 @@ def expect_seconds(value: object, place: str, *, file: Path) -> float:
         return float(number)
     expected = f"a number of seconds from 0 to {LONGEST_SECONDS:,.0f} (48 hours)"
     raise _wrong(value, expected, place, file)
+
+
+def expect_number(value: object, place: str, *, file: Path) -> float:
+    """Return a value of JSON if it is a finite number.
+
+    Args:
+        value: Value to check.
+        place: Keys and positions that lead to the value, for the error.
+        file: File, for errors.
+
+    Raises:
+        AnnotationError: It is no number, or not finite.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):  # a whole number of hundreds of digits
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    raise _wrong(value, "a finite number", place, file)
 
 
 def _wrong(value: object, expected: str, place: str, file: Path) -> AnnotationError:

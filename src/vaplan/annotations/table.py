@@ -149,14 +149,7 @@ def read_rows(
     Raises:
         AnnotationError: A column is missing, or a row cannot be right.
     """
-    columns, rows = _rows(path)
-    if needs_modality and "modality" not in columns:
-        raise AnnotationError(
-            f"column 'modality' is missing; columns: {', '.join(columns.header)}",
-            file=path,
-            line=1,
-            fix=f"add it, with {MODALITIES[0]}, {MODALITIES[1]} or {BOTH} for each event",
-        )
+    columns, rows = checked_rows(path, needs_modality=needs_modality)
     if not rows and not may_be_empty:
         raise AnnotationError(
             "the table has no rows", file=path, fix="add one row per label"
@@ -168,7 +161,6 @@ def read_rows(
         _refuse_look_alikes(path, rows)
         taxonomy = from_names([row.class_name for row in rows if row.class_name])
     _check_classes(path, rows, frozenset(taxonomy.classes))
-    _check_agreement(path, rows)
     path_of = {row.video: row.path for row in rows if row.path}
     return AnnotationRows(
         source=path,
@@ -181,6 +173,31 @@ def read_rows(
         recording=lambda video: path_of.get(video, video),
         columns=columns.names(),
     )
+
+
+def checked_rows(
+    path: Path, *, needs_modality: bool = False
+) -> tuple[Columns, Sequence[Row]]:
+    """Read the columns and the rows of a table, whatever its classes are.
+
+    Args:
+        path: Table, CSV or Parquet.
+        needs_modality: The table must say in which modality its events are.
+
+    Raises:
+        AnnotationError: A column is missing, a row cannot be right, or two rows contradict
+            each other.
+    """
+    columns, rows = _rows(path)
+    if needs_modality and "modality" not in columns:
+        raise AnnotationError(
+            f"column 'modality' is missing; columns: {', '.join(columns.header)}",
+            file=path,
+            line=1,
+            fix=f"add it, with {MODALITIES[0]}, {MODALITIES[1]} or {BOTH} for each event",
+        )
+    _check_agreement(path, rows)
+    return columns, rows
 
 
 def taxonomy_file(table: Path) -> Path | None:

@@ -21,6 +21,7 @@ from vaplan.cli import (
     demo,
     denoise,
     evaluate,
+    export,
     features,
     fit,
     label,
@@ -30,6 +31,7 @@ from vaplan.cli import (
     predict,
     refine,
     report,
+    search,
     store,
     tag_noise,
     train,
@@ -81,6 +83,17 @@ COMMANDS = {
     ),
     "parse": Command(
         parse.parse, OWN_VIDEOS, "Write timelines of events in media files."
+    ),
+    "search": Command(
+        search.search,
+        OWN_VIDEOS,
+        "Find segments by a sentence, or spans by a condition.",
+    ),
+    "export": Command(
+        export.export, OWN_VIDEOS, "Write timelines in the formats of other tools."
+    ),
+    "import-events": Command(
+        export.import_events, OWN_VIDEOS, "Read events from the files of other tools."
     ),
     "features": Command(
         features.features, STAGES, "Decode media files and encode every segment."

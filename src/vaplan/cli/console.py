@@ -25,6 +25,7 @@ from vaplan.errors import Exit
 
 if TYPE_CHECKING:
     from vaplan.annotations.media_files import MediaList
+    from vaplan.exports.convert import Converted
     from vaplan.stages import Imported, Outcome
 
 SPEED_SECONDS = 300.0  # the rate is a mean over this time, because encoders can be slow
@@ -166,7 +167,7 @@ def print_warning(text: str) -> None:
     )
 
 
-def finish(outcome: "Outcome | Imported", verb: str) -> None:
+def finish(outcome: "Outcome | Imported | Converted", verb: str) -> None:
     """Print the numbers of videos by result, and exit with the code of a batch.
 
     Args:

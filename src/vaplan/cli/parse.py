@@ -77,7 +77,11 @@ def parse(
         ),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help="`json`, `csv`, or both: `json,csv`.")
+        str,
+        typer.Option(
+            "--format",
+            help="One or several formats, such as `json,csv`; see docs/formats.md.",
+        ),
     ] = "json",
     scores: Annotated[
         bool,

@@ -18,6 +18,7 @@ from vaplan.modalities import MODALITIES
 from vaplan.ragged import Ragged, as_ragged
 from vaplan.reading import plain_text
 from vaplan.taxonomy import Taxonomy
+from vaplan.timeline import Timeline
 from vaplan.writing import write_text
 
 TIME_COLUMNS = ("onset", "offset")
@@ -58,13 +59,38 @@ def write_scores(
     _check(ids, grids.values[masks.values], taxonomy)
     videos = zip(ids, grids.by_video(), masks.by_video(), strict=True)
     for video, scores, exists in videos:
-        has_segment = exists.any(axis=1)
-        last_segment = int(np.flatnonzero(has_segment).max(initial=0))
-        all_scores = np.where(exists[..., None], scores, MISSING_SCORE)
-        video_scores = all_scores[: last_segment + 1]
-        for m, modality in enumerate(MODALITIES):
-            text = _format_file(video_scores[:, m], taxonomy, segment_seconds)
+        texts = _format_video(scores, exists, taxonomy, segment_seconds=segment_seconds)
+        for modality, text in texts.items():
             write_text(folder / modality / file_name(video), text)
+
+
+def write(timelines: Sequence[Timeline]) -> dict[str, str]:
+    """Format the segment scores of timelines as one file for each modality and video.
+
+    Raises:
+        AnnotationError: A timeline has no probabilities: it was not parsed with scores, or by
+            a zero-shot classifier, whose scores are margins.
+    """
+    files = dict[str, str]()
+    for timeline in timelines:
+        scores = timeline.scores
+        if scores is None:
+            raise AnnotationError(
+                f"the timeline of {timeline.video!r} has no scores of its segments",
+                fix="write this format with `vaplan parse`",
+            )
+        values = scores.values[scores.mask]
+        if not ((values >= 0) & (values <= 1)).all():
+            raise AnnotationError(
+                f"the scores of {timeline.video!r} are no probabilities",
+                fix="parse with a trained run; scores of --zero-shot are margins",
+            )
+        taxonomy = Taxonomy(scores.classes)
+        _check([timeline.video], values, taxonomy)
+        texts = _format_video(scores.values, scores.mask, taxonomy, segment_seconds=1.0)
+        for modality, text in texts.items():
+            files[f"{modality}/{file_name(timeline.video)}"] = text
+    return files
 
 
 def read_scores(
@@ -133,6 +159,24 @@ def _check(
     is_probability = (scores >= 0) & (scores <= 1)
     if not is_probability.all():
         raise ValueError("probabilities lie in [0, 1]")
+
+
+def _format_video(
+    scores: Float[np.ndarray, "time modality class"],
+    mask: Bool[np.ndarray, "time modality"],
+    taxonomy: Taxonomy,
+    *,
+    segment_seconds: float,
+) -> dict[str, str]:
+    """Format the files of one video, by modality."""
+    has_segment = mask.any(axis=1)
+    last_segment = int(np.flatnonzero(has_segment).max(initial=0))
+    all_scores = np.where(mask[..., None], scores, MISSING_SCORE)
+    video_scores = all_scores[: last_segment + 1]
+    return {
+        modality: _format_file(video_scores[:, m], taxonomy, segment_seconds)
+        for m, modality in enumerate(MODALITIES)
+    }
 
 
 def _format_file(

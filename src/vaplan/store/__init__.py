@@ -215,6 +215,22 @@ class Store:
                     file=paths[shard],
                 )
 
+    def read_blocks(self) -> Iterator[tuple[list[str], shards.Block]]:
+        """Yield the features of all videos, one shard in memory at a time.
+
+        Yields:
+            Ids of the videos of a block, and their features.
+
+        Raises:
+            StoreError: A row has changed.
+        """
+        table = self._read_latest(["video"])
+        paths = shards.list_shards(self.folder)
+        videos = table["video"].to_pylist()
+        for shard, rows, positions in shards.group_by_shard(videos, table):
+            block = shards.read_block(paths[shard], rows, self.card)
+            yield [videos[position] for position in positions], block
+
     def lengths(self, videos: Sequence[str]) -> Lengths:
         """Return the number of segments of videos, without reading their features.
 

@@ -8,8 +8,9 @@ from hypothesis.extra.numpy import arrays
 
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.errors import AnnotationError
-from vaplan.exports.sed_scores import file_name, read_scores, write_scores
+from vaplan.exports.sed_scores import file_name, read_scores, write, write_scores
 from vaplan.taxonomy import Taxonomy
+from vaplan.timeline import SegmentScores, Timeline
 
 DOG_AND_CAT = Taxonomy(("Dog, barking", "Cat"))
 ids = st.text(
@@ -159,3 +160,30 @@ def test_what_the_format_cannot_hold_is_not_written(tmp_path):
             Taxonomy(("Dog",)),
         )
     assert not list(tmp_path.iterdir())
+
+
+def scored_timeline(values, mask):
+    scores = SegmentScores(values, mask, ("Dog", "Rain"))
+    return Timeline("a/b", 3.0, scores=scores)
+
+
+def test_a_timeline_with_segment_scores_is_the_file_of_its_probabilities(tmp_path):
+    values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 2, 2)
+    mask = np.array([[True, True], [True, False], [False, False]])
+    files = write([scored_timeline(values, mask)])
+    write_scores(tmp_path, ["a/b"], values[None], mask[None], Taxonomy(("Dog", "Rain")))
+    written = {
+        path.relative_to(tmp_path).as_posix(): path.read_text()
+        for path in tmp_path.rglob("*.tsv")
+    }
+    assert files == written
+    assert [*files] == ["audio/a%2Fb.tsv", "visual/a%2Fb.tsv"]
+
+
+def test_margins_and_absent_scores_are_no_probabilities():
+    mask = np.ones((3, 2), bool)
+    margins = np.full((3, 2, 2), 5.0, np.float32)
+    with pytest.raises(AnnotationError, match="are no probabilities"):
+        write([scored_timeline(margins, mask)])
+    with pytest.raises(AnnotationError, match="has no scores of its segments"):
+        write([Timeline("a", 3.0)])

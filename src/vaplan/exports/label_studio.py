@@ -1,0 +1,277 @@
+"""Tasks of Label Studio with predictions, and the labelling configuration for them.
+
+Audible events are regions of the audio, in seconds; visible events are ranges of the video's
+timeline, in frames. A task names its frame rate, which the configuration refers to: frame 1
+begins at 0 s, and a range from `start` to `end` includes both. Reading takes the latest
+annotation of a task, or else its first prediction.
+
+Source: https://labelstud.io/guide/predictions and https://labelstud.io/tags/timelinelabels.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from vaplan.annotations.fields import check_id, id_of_file
+from vaplan.annotations.published import (
+    expect,
+    expect_key,
+    expect_number,
+    expect_seconds,
+)
+from vaplan.errors import AnnotationError
+from vaplan.exports.labels import (
+    NO_DEFAULTS,
+    Defaults,
+    check_span,
+    check_timeline,
+    new_timeline,
+    read_lane,
+    round_span,
+)
+from vaplan.modalities import AUDIO, MODALITIES, VISUAL
+from vaplan.reading import json_value
+from vaplan.timeline import Event, Timeline
+
+TASKS, CONFIGURATION = "label_studio.json", "label_studio.xml"
+FRAME_RATE = 25.0
+LOCAL_FILES = "/data/local-files/?d="  # how Label Studio serves files of its folder
+REGIONS, RANGES = "labels", "timelinelabels"  # types of results, audio and visual
+MAX_FRAME = 10**9
+
+
+def write(
+    timelines: Sequence[Timeline], *, frame_rate: float = FRAME_RATE
+) -> dict[str, str]:
+    """Format timelines as tasks with predictions, and the labelling configuration.
+
+    Args:
+        timelines: Timelines of all videos.
+        frame_rate: Frames a second of the video timeline.
+    """
+    for timeline in timelines:
+        check_timeline(timeline, "Label Studio")
+    tasks = [_task(timeline, frame_rate) for timeline in timelines]
+    text = json.dumps(tasks, ensure_ascii=False, indent=1, allow_nan=False)
+    return {TASKS: text + "\n", CONFIGURATION: _configuration(timelines)}
+
+
+def _task(timeline: Timeline, frame_rate: float) -> dict[str, object]:
+    path = timeline.video
+    if timeline.media is not None:
+        path = LOCAL_FILES + quote(timeline.media.name)
+    data = {
+        "video": path,
+        "id": timeline.video,
+        "fps": frame_rate,
+        "seconds": timeline.seconds,
+    }
+    results = [
+        _result(number, event, timeline.seconds, frame_rate)
+        for number, event in enumerate(timeline, start=1)
+    ]
+    return {
+        "data": data,
+        "predictions": [{"model_version": "vaplan", "result": results}],
+    }
+
+
+def _result(
+    number: int, event: Event, seconds: float, frame_rate: float
+) -> dict[str, object]:
+    result: dict[str, object] = {"id": f"event{number}"}
+    if event.modality == MODALITIES[AUDIO]:
+        region = {
+            "start": event.onset,
+            "end": event.offset,
+            "channel": 0,
+            REGIONS: [event.class_name],
+        }
+        result |= {"type": REGIONS, "from_name": "audible", "to_name": "audio"}
+        result |= {"value": region, "original_length": seconds}
+    else:
+        first, last = round_span(event, frame_rate)
+        value = {
+            "ranges": [{"start": first + 1, "end": last}],
+            RANGES: [event.class_name],
+        }
+        result |= {"type": RANGES, "from_name": "visible", "to_name": "video"}
+        result |= {"value": value}
+    if event.score is not None:
+        result["score"] = event.score
+    return result
+
+
+def _configuration(timelines: Sequence[Timeline]) -> str:
+    """Format the labelling configuration: the video, its audio, and the classes of both."""
+    view = Element("View")
+    SubElement(
+        view, "Video", name="video", value="$video", frameRate="$fps", sync="audio"
+    )
+    ranges = SubElement(view, "TimelineLabels", name="visible", toName="video")
+    SubElement(view, "Audio", name="audio", value="$video", sync="video")
+    regions = SubElement(view, "Labels", name="audible", toName="audio")
+    classes = sorted({event.class_name for one in timelines for event in one})
+    for tag in (ranges, regions):
+        for name in classes:
+            SubElement(tag, "Label", value=name)
+    indent(view)
+    return tostring(view, encoding="unicode") + "\n"
+
+
+def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa: ARG001 - the tasks name their videos
+    """Read the tasks of an export of Label Studio (JSON).
+
+    Regions of `labels` are audible and ranges of `timelinelabels` visible; other results are
+    left out. The id of a task without the key `id` in its data is the name of its video file.
+
+    Args:
+        path: File to read.
+        video: Unused; the tasks name their videos.
+        defaults: Frame rate of tasks whose data has no `fps`.
+
+    Raises:
+        AnnotationError: The file is no such export, or a task has no frame rate.
+    """
+    tasks = expect(json_value(path), list, "", file=path)
+    timelines = []
+    for number, value in enumerate(tasks):
+        place = f"[{number}]"
+        task: dict[str, Any] = expect(value, dict, place, file=path)
+        data: dict[str, Any] = expect(
+            expect_key(task, "data", place, path), dict, f"{place}.data", file=path
+        )
+        seconds = data.get("seconds", 0.0)
+        timelines.append(
+            new_timeline(
+                _id_of(data, f"{place}.data", path),
+                _read_task(task, data, defaults, place, path),
+                seconds=expect_seconds(seconds, f"{place}.data.seconds", file=path),
+            )
+        )
+    return timelines
+
+
+def _id_of(data: Mapping[str, object], place: str, file: Path) -> str:
+    key = "id" if "id" in data else "video"
+    text = expect(expect_key(data, key, place, file), str, f"{place}.{key}", file=file)
+    if key == "video":
+        name = text.removeprefix(LOCAL_FILES).partition("?")[0]
+        text = id_of_file(name.rpartition("/")[2])
+    check_id(text, file=file, line=None)
+    return text
+
+
+def _read_task(
+    task: Mapping[str, object],
+    data: Mapping[str, object],
+    defaults: Defaults,
+    place: str,
+    file: Path,
+) -> Iterator[Event]:
+    """Yield the events of the latest annotation, or of the first prediction."""
+    source = _source(task, place, file)
+    results = expect(source.get("result", []), list, f"{place}.result", file=file)
+    for number, value in enumerate(results):
+        result_place = f"{place}.result[{number}]"
+        result: dict[str, Any] = expect(value, dict, result_place, file=file)
+        kind = result.get("type")
+        if kind not in (REGIONS, RANGES):
+            continue
+        content: dict[str, Any] = expect(
+            expect_key(result, "value", result_place, file),
+            dict,
+            f"{result_place}.value",
+            file=file,
+        )
+        spans = [(content, 1.0)]
+        if kind == RANGES:
+            rate = _frame_rate(data, defaults, place, file)
+            ranges = expect(
+                expect_key(content, "ranges", result_place, file),
+                list,
+                f"{result_place}.value.ranges",
+                file=file,
+            )
+            spans = [
+                (expect(one, dict, f"{result_place}.value.ranges", file=file), rate)
+                for one in ranges
+            ]
+        modality = MODALITIES[AUDIO if kind == REGIONS else VISUAL]
+        names = expect(
+            expect_key(content, kind, result_place, file),
+            list,
+            f"{result_place}.value.{kind}",
+            file=file,
+        )
+        score = result.get("score")
+        if score is not None:
+            score = expect_number(score, f"{result_place}.score", file=file)
+        for name in names:
+            text = expect(name, str, f"{result_place}.value.{kind}", file=file)
+            _, class_name = read_lane(f"{modality}:{text}", NO_DEFAULTS, file=file)
+            for span, rate in spans:
+                onset, offset = _span(span, kind, rate, result_place, file)
+                check_span(onset, offset, text, file=file)
+                yield Event(modality, class_name, onset, offset, score)
+
+
+def _source(task: Mapping[str, object], place: str, file: Path) -> dict[str, Any]:
+    """Return the latest annotation that is not cancelled, or the first prediction."""
+    annotations = [
+        expect(value, dict, f"{place}.annotations", file=file)
+        for value in expect(
+            task.get("annotations", []), list, f"{place}.annotations", file=file
+        )
+    ]
+    finished = [one for one in annotations if not one.get("was_cancelled")]
+    if finished:
+        return finished[-1]
+    predictions = expect(
+        task.get("predictions", []), list, f"{place}.predictions", file=file
+    )
+    if not predictions:
+        return {}
+    return expect(predictions[0], dict, f"{place}.predictions[0]", file=file)
+
+
+def _frame_rate(
+    data: Mapping[str, object], defaults: Defaults, place: str, file: Path
+) -> float:
+    rate = data.get("fps", defaults.frame_rate)
+    if rate is None:
+        raise AnnotationError(
+            f"{place}.data has no key 'fps', so frames cannot be times",
+            file=file,
+            fix="give the frame rate of the labelling configuration with --frame-rate",
+        )
+    number = expect_number(rate, f"{place}.data.fps", file=file)
+    if not 0 < number <= MAX_FRAME:
+        raise AnnotationError(
+            f"{place}.data.fps is {number:g}, expected a number above 0",
+            file=file,
+            fix="correct the frame rate",
+        )
+    return number
+
+
+def _span(
+    value: Mapping[str, object], kind: str, rate: float, place: str, file: Path
+) -> tuple[float, float]:
+    start, end = (
+        expect_number(expect_key(value, key, place, file), f"{place}.{key}", file=file)
+        for key in ("start", "end")
+    )
+    if kind == REGIONS:
+        return start, end
+    if not 1 <= start <= end <= MAX_FRAME or start % 1 or end % 1:
+        raise AnnotationError(
+            f"{place} is the range from frame {start:g} to {end:g}, expected whole "
+            f"numbers from 1, in order, at {rate:g} frames a second",
+            file=file,
+            fix="correct the range",
+        )
+    return (start - 1) / rate, end / rate

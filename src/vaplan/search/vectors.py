@@ -1,0 +1,196 @@
+"""Find the segments of a store that fit a sentence, by the margins of zero-shot classification.
+
+The features are read shard by shard, so memory does not grow with the store, and every segment is
+compared: the result is exact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from vaplan import encoders
+from vaplan.dataset import check_weights
+from vaplan.encoders import store_name
+from vaplan.errors import StoreError, UsageError
+from vaplan.modalities import MODALITIES
+from vaplan.pseudo_labels import MARGIN
+from vaplan.store import Store, find_stores
+from vaplan.store.shards import Block
+from vaplan.taxonomy import Taxonomy
+from vaplan.zero_shot import embed_classes
+
+WITHOUT_TEXT = "legacy"  # kind of the encoders that embed no sentences
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A segment that fits a sentence.
+
+    Attributes:
+        video: Id of the video.
+        modality: `audio` or `visual`.
+        onset: Start in seconds.
+        offset: End in seconds.
+        score: Margin over background prompts, in logits of the encoder.
+    """
+
+    video: str
+    modality: str
+    onset: float
+    offset: float
+    score: float
+
+
+def search_store(
+    sentence: str,
+    store: Path | str,
+    *,
+    modality: str = "",
+    names: Sequence[str] = (),
+    top: int = 20,
+) -> list[Hit]:
+    """Find the segments that fit a sentence best, in each modality.
+
+    The sentence is put into the templates of prompts, as a class of `ZeroShotClassifier` is,
+    and a segment is scored by its margin over background prompts. Margins of two encoders are
+    of different scales, so each modality has its own list.
+
+    Args:
+        sentence: A sound or a thing in words, such as `dog barking`.
+        store: Folder of the feature store.
+        modality: `audio` or `visual`; by default both.
+        names: Names of encoders in the store, such as `clip:openai/clip-vit-base-patch32`; by
+            default the only encoder of a modality that embeds sentences.
+        top: Number of segments of each modality.
+
+    Returns:
+        Segments by modality, the best first.
+
+    Raises:
+        UsageError: The sentence is empty, or a modality has several such encoders.
+        StoreError: The store has no such encoder, or was filled with other weights.
+    """
+    if not sentence.strip():
+        raise UsageError("the sentence is empty", fix="say what to look for")
+    hits = list[Hit]()
+    for name, features in _select_features(Path(store), modality, names).items():
+        kind, _, encoder_name = name.partition(":")
+        encoder = encoders.load(encoder_name, MODALITIES.index(kind))
+        check_weights(features, encoder)
+        text = embed_classes(Taxonomy((sentence.strip(),)), kind, encoder, MARGIN)
+        (found,) = top_segments(features, text, top=top, scale=encoder.logit_scale)
+        hits += [
+            Hit(video, kind, float(time), time + 1.0, score)
+            for video, time, score in found
+        ]
+    return hits
+
+
+def _select_features(
+    store: Path, modality: str, names: Sequence[str]
+) -> dict[str, Store]:
+    """Select the features of one encoder for each modality, by their name in the store."""
+    if not store.is_dir():
+        raise UsageError("no such folder", file=store, fix="give a feature store")
+    stores = find_stores(store)
+    modalities = [modality] if modality else list(MODALITIES)
+    selected = dict[str, Store]()
+    for kind in modalities:
+        wanted = {store_name(name, MODALITIES.index(kind)) for name in names}
+        candidates = [
+            name
+            for name in stores
+            if name.startswith(f"{kind}:")
+            and not name.startswith(f"{kind}:{WITHOUT_TEXT}:")
+            and (not names or name in wanted)
+        ]
+        if len(candidates) > 1:
+            raise UsageError(
+                f"the store has {len(candidates)} {kind} encoders: "
+                f"{', '.join(candidates)}",
+                file=store,
+                fix="name one of them with --encoder, without its modality",
+            )
+        selected |= {name: stores[name] for name in candidates}
+    if not selected:
+        known = ", ".join(stores) or "nothing"
+        raise StoreError(
+            f"no features that can be compared with a sentence, only {known}",
+            file=store,
+            fix="run `vaplan features` with a CLIP or CLAP encoder",
+        )
+    return selected
+
+
+Found = tuple[str, int, float]  # id of the video, index of the segment, score
+
+
+def top_segments(
+    features: Store,
+    text: Float[Tensor, "query feature"],
+    *,
+    top: int,
+    scale: float = 1.0,
+) -> list[list[Found]]:
+    """Find the segments with the largest product with each query.
+
+    Equal scores are ordered by video and time. Segments without content are left out.
+
+    Args:
+        features: Features of one encoder.
+        text: Vector of each query.
+        top: Number of segments.
+        scale: Factor of the products.
+
+    Returns:
+        For each query the best segments, the best first.
+    """
+    best = [list[Found]() for _ in text]
+    for videos, block in features.read_blocks():
+        video, time, exists = _segments(block)
+        vectors = torch.from_numpy(block.feature[exists]).float()
+        scores = (scale * vectors @ text.T).numpy()
+        for query, found in enumerate(best):
+            column = scores[:, query]
+            candidates = _candidates(column, found, top)
+            found += [
+                (videos[video[row]], int(time[row]), float(column[row]))
+                for row in candidates.tolist()
+            ]
+            found.sort(key=lambda one: (-one[2], one[0], one[1]))
+            del found[top:]
+    return best
+
+
+def _segments(
+    block: Block,
+) -> tuple[
+    Int64[np.ndarray, " segment"],
+    Int64[np.ndarray, " segment"],
+    Bool[np.ndarray, " featured"],
+]:
+    """Return video and time of the segments with content, and their rows among the features."""
+    sizes = block.segments
+    video = np.repeat(np.arange(len(sizes)), sizes)
+    starts = np.cumsum(sizes) - sizes
+    time = np.arange(len(video)) - np.repeat(starts, sizes)
+    is_featured = block.has_feature[video]
+    exists = block.mask[is_featured]
+    return video[is_featured][exists], time[is_featured][exists], exists
+
+
+def _candidates(
+    scores: Float[np.ndarray, " segment"], found: Sequence[Found], top: int
+) -> Int64[np.ndarray, " candidate"]:
+    """Return the segments that may be among the best: at least as good as the worst of them."""
+    least = -np.inf
+    if len(found) == top:
+        least = found[-1][2]
+    if len(scores) > top:
+        least = max(least, np.partition(scores, -top)[-top])
+    return np.flatnonzero(scores >= least)
