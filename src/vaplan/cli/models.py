@@ -75,12 +75,13 @@ def models_fetch(
     """
     from vaplan.encoders import folders, hub, inventory
 
+    kind = encoder.partition(":")[0]
     source = inventory.source(encoder)
     if to is None and (folder := folders.find(source)):
         stderr.print(f"already available: {folder}", highlight=False, soft_wrap=True)
     else:
-        folder = hub.fetch(source, to=to)
-    name = f"{encoder.partition(':')[0]}:{folder}" if to else encoder
+        folder = hub.fetch(source, kind, to=to)
+    name = f"{kind}:{folder}" if to else encoder
     inventory.check(name)
     typer.echo(name)
 

@@ -80,6 +80,7 @@ class Pretrained:
             "preprocessing": self.preprocessing,
             "dtype": "float32",
             "versions": versions,
+            **folders.hub_commit(self.folder),
             **self.compute.provenance,
             **more,
         }
@@ -190,11 +191,13 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
 def _fetch(source: str, kind: str) -> Path:
     """Fetch a model from the Hub that is neither a folder nor in the cache."""
     try:
-        return hub.fetch(source)
+        return hub.fetch(source, kind)
     except MachineError as error:
         raise EncoderError(
-            f"{source!r} is no folder, is not in the Hub's cache, and cannot be downloaded",
-            fix=f"with a network run `vaplan models fetch {kind}:{source}`; without one, {BRING_A_FOLDER}",
+            f"{kind}:{source} is no folder, is not in the Hub's cache, and cannot be "
+            "downloaded",
+            fix=f"with a network run `vaplan models fetch {kind}:{source}`; without one, "
+            + hub.BY_HAND.format(kind=kind, source=source),
         ) from error
 
 
