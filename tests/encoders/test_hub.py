@@ -18,8 +18,10 @@ from tests.encoders.hub_server import (
 )
 from vaplan import encoders
 from vaplan.arrays import VISUAL
-from vaplan.encoders import folders, hub
-from vaplan.errors import EncoderError, Exit, MachineError
+from vaplan.encoders import catalogue, folders, hub
+from vaplan.encoders.catalogue import Entry
+from vaplan.errors import EncoderError, Exit, MachineError, StoreError
+from vaplan.store import Store
 
 PICKLE = b"cos\nsystem\n(S'exit 1'\ntR."
 CONVERTED = commit_id("conversion")
@@ -212,3 +214,28 @@ def test_without_a_home_folder_the_error_is_one_line(
     with pytest.raises(MachineError, match="home directory"):
         hub.fetch("a/safe", "clip")
     assert "cannot be downloaded" in str(refusal("a/safe"))
+
+
+def test_a_short_name_loads_its_pinned_commit_and_hash(
+    server: FakeHub, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(files["model.safetensors"]).hexdigest()
+    names = {
+        "clip:mine": Entry("a/pickle", "tests", commit=CONVERTED, sha256=digest),
+        "clip:other": Entry("a/safe", "tests", sha256="0" * 64),
+    }
+    monkeypatch.setattr(catalogue, "CATALOGUE", names)
+    encoder = encoders.load("clip:mine", VISUAL)
+    assert encoder.name == "clip:mine"
+    assert encoder.provenance["hub_commit"] == CONVERTED
+    assert f"expected {'0' * 64}" in str(refusal("other"))
+
+
+def test_another_commit_with_the_same_weights_goes_on_with_a_store(
+    tmp_path: Path,
+) -> None:
+    old = {"dimension": 2, "weights_sha256": "0", "hub_commit": "a"}
+    Store.create(tmp_path, "visual:x", old, planned=["v"])
+    Store.create(tmp_path, "visual:x", {**old, "hub_commit": "b"}, planned=["v"])
+    with pytest.raises(StoreError, match="weights_sha256"):
+        Store.create(tmp_path, "visual:x", {**old, "weights_sha256": "1"}, planned=[])
