@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from typer.testing import CliRunner
 
 from tests.encoders.hub_server import (
     FakeHub,
@@ -16,7 +17,7 @@ from tests.encoders.hub_server import (
     commit_id,
     serve,
 )
-from vaplan import encoders
+from vaplan import cli, encoders
 from vaplan.arrays import VISUAL
 from vaplan.encoders import catalogue, folders, hub
 from vaplan.encoders.catalogue import Entry
@@ -239,3 +240,22 @@ def test_another_commit_with_the_same_weights_goes_on_with_a_store(
     Store.create(tmp_path, "visual:x", {**old, "hub_commit": "b"}, planned=["v"])
     with pytest.raises(StoreError, match="weights_sha256"):
         Store.create(tmp_path, "visual:x", {**old, "weights_sha256": "1"}, planned=[])
+
+
+def test_features_without_models_and_network_say_in_one_line_what_to_bring(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "table.csv").write_text("video,class\na,Dog\n")
+    command = ["features", f"table:{tmp_path / 'table.csv'}", "--media", str(tmp_path)]
+    command += ["--store", str(tmp_path / "store")]
+    command += ["--visual", "clip:base", "--audio", "clap:base"]
+    result = CliRunner().invoke(cli.app, command)
+    error = result.exception
+    assert isinstance(error, EncoderError)
+    assert "\n" not in str(error)
+    assert "run `vaplan models fetch clap:base --to FOLDER` on another" in error.fix
+    assert "give it as clap:FOLDER" in error.fix
+    assert not (tmp_path / "store").exists()

@@ -167,7 +167,7 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
     compute = compute.resolve()
     name = f"{kind}:{source}"
     source = catalogue.hub_source(name)
-    folder = folders.find(source) or _fetch(source, kind)
+    folder = folders.find(source) or _fetch(name, source)
     model_type = str(folders.read_json(folder / "config.json").get("model_type"))
     if model_type not in hub.KINDS[kind]:
         raise EncoderError(
@@ -203,16 +203,17 @@ def _check_pin(name: str, sha256: str, folder: Path) -> None:
         )
 
 
-def _fetch(source: str, kind: str) -> Path:
+def _fetch(name: str, source: str) -> Path:
     """Fetch a model from the Hub that is neither a folder nor in the cache."""
+    kind = name.partition(":")[0]
     try:
         return hub.fetch(source, kind)
     except MachineError as error:
         raise EncoderError(
-            f"{kind}:{source} is no folder, is not in the Hub's cache, and cannot be "
-            "downloaded",
-            fix=f"with a network run `vaplan models fetch {kind}:{source}`; without one, "
-            + hub.BY_HAND.format(kind=kind, source=source),
+            f"{name} is no folder, is not in the Hub's cache, and cannot be downloaded",
+            fix=f"with a network run `vaplan models fetch {name}`; without one, run "
+            f"`vaplan models fetch {name} --to FOLDER` on another machine, bring the "
+            f"folder here, and give it as {kind}:FOLDER",
         ) from error
 
 
