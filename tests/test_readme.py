@@ -16,8 +16,8 @@ from vaplan.encoders.embedded import WEIGHTS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 HUB = {  # what cannot be fetched here is the package's own checkpoint of the same class
-    "clip:openai/clip-vit-base-patch32": f"clip:{WEIGHTS / 'clip'}",
-    "clap:laion/clap-htsat-unfused": f"clap:{WEIGHTS / 'clap'}",
+    "clip:base": f"clip:{WEIGHTS / 'clip'}",
+    "clap:base": f"clap:{WEIGHTS / 'clap'}",
 }
 QUICK = {
     "demo": ["--videos", "40", "--jobs", "1"],

@@ -91,7 +91,7 @@ def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_networ
     ):
         inventory.check("clip:some/model")
     with pytest.raises(MachineError, match=r"'some/model' cannot be fetched"):
-        hub.fetch("some/model")
+        hub.fetch("some/model", "clip")
 
 
 def test_names_that_are_none_are_refused() -> None:

@@ -118,7 +118,7 @@ def test_a_hub_name_without_cache_or_network_is_one_line(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert "'some/model' is no folder, is not in the Hub's cache" in refusal(
+    assert "clip:some/model is no folder, is not in the Hub's cache" in refusal(
         "some/model"
     )
 

@@ -231,6 +231,6 @@ def warn_embedded(encoders: Sequence[Sequence[str]]) -> None:
         what = (
             "note: the embedded encoders recognise only the synthetic data of "
             "`vaplan demo`; for real videos give "
-            "--visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused"
+            "--visual clip:base --audio clap:base"
         )
         stderr.print(what, style="yellow", highlight=False, markup=False)

@@ -81,7 +81,7 @@ def fit(
     For real videos give real encoders:
 
         vaplan fit tags.csv --media videos --run run
-            --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
+            --visual clip:base --audio clap:base
 
     Without a table: `vaplan fit videos --tags-from-folders --run run`
 

@@ -1,17 +1,14 @@
 """Commands `vaplan models list`, `fetch` and `check`."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from vaplan.cli.console import new_table, print_json, stderr
 from vaplan.cli.options import JsonOption
-
-if TYPE_CHECKING:
-    pass
-
 
 EncoderArgument = Annotated[
     str,
@@ -23,13 +20,15 @@ EncoderArgument = Annotated[
 
 
 def models_list(as_json: JsonOption = False) -> None:
-    """List the available encoders: embedded, and CLIP and CLAP models in the Hub's cache.
+    """List the available encoders, and the short names of those that can be fetched.
 
-    Folders of your own are not listed; give them as `clip:FOLDER` or `clap:FOLDER`.
+    Available are the embedded encoders, and CLIP and CLAP models in the Hub's cache. Folders of
+    your own are not listed; give them as `clip:FOLDER` or `clap:FOLDER`.
 
     Example: `vaplan models list`
     """
     from vaplan.encoders import inventory
+    from vaplan.encoders.catalogue import CATALOGUE
 
     models = list(inventory.list_models())
     if as_json:
@@ -42,14 +41,21 @@ def models_list(as_json: JsonOption = False) -> None:
             }
             for m in models
         ]
-        return print_json({"models": documents})
+        entries = {name: asdict(entry) for name, entry in CATALOGUE.items()}
+        return print_json({"models": documents, "short_names": entries})
     rows = [
         [model.name, ", ".join(model.modalities), model.fault or "available"]
         for model in models
     ]
     Console().print(new_table("encoders", ["name", "modality", "state"], rows))
+    names = [
+        [name, entry.hub_id, entry.commit[:7] or "not pinned", entry.licence or "?"]
+        for name, entry in CATALOGUE.items()
+    ]
+    columns = ["short name", "model of the Hub", "commit", "licence"]
+    Console().print(new_table("short names", columns, names))
     stderr.print(
-        "To fetch a model: vaplan models fetch clip:openai/clip-vit-base-patch32",
+        "To fetch a model: vaplan models fetch clip:base",
         highlight=False,
     )
     stderr.print(
@@ -70,18 +76,27 @@ def models_fetch(
 
     Without a network the exit code is 5, and the error explains how to copy a folder by hand.
 
-    Example: `vaplan models fetch clip:openai/clip-vit-base-patch32@refs/pr/66` (the part after
-    `@` is a revision)
+    If a model has pickled weights only, the Hub's own conversion is fetched. A revision follows
+    after `@`, as in `clip:owner/name@refs/pr/1`.
+
+    Example: `vaplan models fetch clip:base`
     """
     from vaplan.encoders import folders, hub, inventory
 
+    kind = encoder.partition(":")[0]
     source = inventory.source(encoder)
     if to is None and (folder := folders.find(source)):
         stderr.print(f"already available: {folder}", highlight=False, soft_wrap=True)
     else:
-        folder = hub.fetch(source, to=to)
-    name = f"{encoder.partition(':')[0]}:{folder}" if to else encoder
-    inventory.check(name)
+        folder = hub.fetch(source, kind, to=to)
+    name = f"{kind}:{folder}" if to else encoder
+    (description,) = inventory.check(name)
+    stderr.print(
+        f"commit {description.get('hub_commit', 'not recorded')}, "
+        f"SHA-256 of the weights {description['weights_sha256']}",
+        highlight=False,
+        soft_wrap=True,
+    )
     typer.echo(name)
 
 

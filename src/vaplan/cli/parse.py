@@ -113,7 +113,7 @@ def parse(
     With `--zero-shot` there is no training and no tag, for any classes, even a single one:
 
         vaplan parse videos --zero-shot --taxonomy classes.yaml --out timelines
-            --visual clip:openai/clip-vit-base-patch32 --audio clap:laion/clap-htsat-unfused
+            --visual clip:base --audio clap:base
 
     A class is marked in a segment if it fits better than background prompts (the classes of
     LLP and AVE) do on average, by 5 logits of the encoder; the margin is the score of an

@@ -7,13 +7,16 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from vaplan.encoders.silence import silence_transformers
 from vaplan.errors import EncoderError
 
-FILES = ["*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors"]
+WEIGHT_FILES = ["model.safetensors", "model-*.safetensors"]
+FILES = ["*.json", "*.txt", "*.model", *WEIGHT_FILES]
+CONVERSION = "vaplan/"  # begins a reference in the Hub's cache to converted weights
 SUBFOLDERS = "*/*"  # of a Hub repository; they are for other programs
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -45,21 +48,66 @@ def find(source: str) -> Path | None:
         return folder
     if not re.fullmatch(HUB_ID, source):
         raise EncoderError(f"no folder {source!r}", fix=BRING_A_FOLDER)
+    name, _, revision = source.partition("@")
+    return _cached(name, revision) or _cached(name, conversion_ref(revision))
+
+
+def conversion_ref(revision: str) -> str:
+    """Name the reference in the Hub's cache to the conversion of a revision's weights.
+
+    >>> conversion_ref("")
+    'vaplan/main'
+
+    Args:
+        revision: Branch, tag or commit with pickled weights; empty for `main`.
+    """
+    return f"{CONVERSION}{revision or 'main'}"
+
+
+def hub_commit(folder: Path) -> dict[str, str]:
+    """Return the commit of a folder in the Hub's cache; empty for any other folder.
+
+    Args:
+        folder: Folder of a model.
+    """
+    is_cached = folder.parent.name == "snapshots"
+    return {"hub_commit": folder.name} if is_cached else {}
+
+
+def names_weights(files: Iterable[str]) -> bool:
+    """Return whether safetensors weights are among the files of a model.
+
+    >>> names_weights(["config.json", "model-00001-of-00002.safetensors"])
+    True
+
+    Args:
+        files: Paths in the repository or folder of the model.
+    """
+    return any(
+        fnmatch(file, pattern)
+        for file in files
+        for pattern in WEIGHT_FILES
+        if "/" not in file
+    )
+
+
+def _cached(name: str, revision: str) -> Path | None:
+    """Return the folder of a Hub id in the Hub's cache, if its weights are there."""
     from huggingface_hub import snapshot_download
 
-    name, _, revision = source.partition("@")
     try:
         with silence_transformers():
-            cached = snapshot_download(
+            path = snapshot_download(
                 name,
                 revision=revision or None,
                 allow_patterns=FILES,
                 ignore_patterns=SUBFOLDERS,
                 local_files_only=True,
             )
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last if there is no home folder
         return None
-    return Path(cached) if any(Path(cached).glob("model*.safetensors")) else None
+    folder = Path(path)
+    return folder if names_weights(file.name for file in folder.iterdir()) else None
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -1,27 +1,41 @@
 """The Hugging Face Hub: download models, and list the models in its cache."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from vaplan.encoders import conversions, folders
 from vaplan.encoders.folders import BRING_A_FOLDER, FILES, SUBFOLDERS, read_json
 from vaplan.errors import EncoderError, MachineError
+from vaplan.writing import write_text
 
 KINDS = {  # classes of the library by `model_type` of config.json, by kind of encoder
     "clip": {"clip": "CLIPModel", "siglip": "SiglipModel"},
     "clap": {"clap": "ClapModel"},
 }
 BY_HAND = (
-    "on a machine with a network run `hf download {name} --local-dir FOLDER`, "
-    "bring the folder here and give it in place of the Hub id; vaplan reads its "
-    "config.json, model.safetensors, preprocessor_config.json and the tokenizer's files"
+    "on a machine with a network run `vaplan models fetch {kind}:{source} --to FOLDER`, "
+    "bring the folder here and give it as {kind}:FOLDER"
 )
+CONVERT = (
+    "{instead}ask for a conversion of {name} on "
+    "https://huggingface.co/spaces/safetensors/convert and fetch it again"
+)
+INSTEAD = {  # a model with safetensors on its main branch, by kind of encoder
+    "clip": "use clip:laion/CLIP-ViT-B-32-laion2B-s34B-b79K, or ",
+    "clap": "",
+}
 
 
-def fetch(source: str, *, to: Path | None = None) -> Path:
+def fetch(source: str, kind: str, *, to: Path | None = None) -> Path:
     """Download the files of a model that vaplan reads.
+
+    If its weights are pickled, the Hub's own conversion to safetensors is downloaded; see
+    `conversions`.
 
     Args:
         source: Hub id, `owner/name` or `owner/name@revision`.
+        kind: `clip` or `clap`, for the errors.
         to: Folder of the files; by default the Hub's cache.
 
     Returns:
@@ -29,41 +43,79 @@ def fetch(source: str, *, to: Path | None = None) -> Path:
 
     Raises:
         MachineError: The download failed.
-        EncoderError: The Hub has no such model, or it has no safetensors file.
+        EncoderError: The Hub has no such model, or no safetensors file of it.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
+    name, _, revision = source.partition("@")
+    with _readable_errors(source, kind):
+        conversion = _find_conversion(name, revision, kind)
+        folder = _download(name, conversion or revision, to)
+    if conversion and to is None:
+        reference = folders.conversion_ref(revision)
+        write_text(folder.parents[1] / "refs" / reference, conversion)
+    return folder
+
+
+def _find_conversion(name: str, revision: str, kind: str) -> str:
+    """Return the commit of the conversion of a model; empty if it needs none."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    model = api.model_info(name, revision=revision or None)
+    if folders.names_weights(file.rfilename for file in model.siblings or []):
+        return ""
+    if commit := conversions.find(api, name, str(model.sha)):
+        return commit
+    raise EncoderError(
+        f"{name!r} has no model.safetensors and no conversion by the Hub, and pickled "
+        "weights are not read",
+        fix=CONVERT.format(instead=INSTEAD[kind], name=name),
     )
 
+
+def _download(name: str, revision: str, to: Path | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    path = snapshot_download(
+        name,
+        revision=revision or None,
+        allow_patterns=FILES,
+        ignore_patterns=SUBFOLDERS,
+        local_dir=to,
+    )
+    return Path(path)
+
+
+@contextmanager
+def _readable_errors(source: str, kind: str) -> Iterator[None]:
+    """Turn the errors of the Hub's client into errors of vaplan."""
+    from huggingface_hub import errors
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
+
     name, _, revision = source.partition("@")
+    page = f"https://huggingface.co/{name}"
     try:
-        path = snapshot_download(
-            name,
-            revision=revision or None,
-            allow_patterns=FILES,
-            ignore_patterns=SUBFOLDERS,
-            local_dir=to,
-        )
-    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+        yield
+    except errors.GatedRepoError:
+        raise EncoderError(
+            f"{name!r} requires a login and its licence to be accepted",
+            fix=f"accept the licence on {page}, run `hf auth login`, then fetch it again",
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise EncoderError(
+            f"{name!r} has no revision {revision!r}",
+            fix=f"name a branch, a commit or refs/pr/N of {page}, or none",
+        ) from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
         raise EncoderError(
             f"the Hub has no {source!r}, or does not show it without a login",
-            fix=f"look for it on https://huggingface.co/{name}, or {BRING_A_FOLDER}",
+            fix=f"look for it on {page}, or {BRING_A_FOLDER}",
         ) from None
-    except OSError as error:
+    except (OSError, httpx.HTTPError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise MachineError(
-            f"{source!r} cannot be fetched ({reason})", fix=BY_HAND.format(name=name)
+            f"{source!r} cannot be fetched ({reason})",
+            fix=BY_HAND.format(kind=kind, source=source),
         ) from None
-    folder = Path(path)
-    if not any(folder.glob("model*.safetensors")):
-        raise EncoderError(
-            f"{source!r} has no model.safetensors, and pickled weights are not read",
-            fix=f"give a revision that has one, often a pull request: {name}@refs/pr/1",
-        )
-    return folder
 
 
 def cached() -> Iterator[tuple[str, Path]]:
@@ -71,14 +123,13 @@ def cached() -> Iterator[tuple[str, Path]]:
 
     No request is made. A name is `clip:owner/name` or `clap:owner/name`.
     """
-    from huggingface_hub import CacheNotFound, scan_cache_dir
+    from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
     try:
-        repositories = sorted(
-            scan_cache_dir().repos, key=lambda repository: repository.repo_id
-        )
-    except CacheNotFound:
+        cache = scan_cache_dir(constants.HF_HUB_CACHE)
+    except (CacheNotFound, RuntimeError):  # the last if there is no home folder
         return
+    repositories = sorted(cache.repos, key=lambda repository: repository.repo_id)
     for repository in repositories:
         for revision in repository.revisions:
             kind = _kind(revision.snapshot_path)
@@ -102,4 +153,5 @@ def _kind(folder: Path) -> str:
 
 
 def _suffix(refs: frozenset[str]) -> str:
-    return "" if "main" in refs or not refs else f"@{min(refs)}"
+    revisions = {ref.removeprefix(folders.CONVERSION) for ref in refs}
+    return "" if "main" in revisions or not refs else f"@{min(revisions)}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from vaplan import encoders
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
-from vaplan.encoders import clap, folders, hub
+from vaplan.encoders import catalogue, clap, folders, hub
 from vaplan.encoders.compute import PLAIN
 from vaplan.encoders.embedded import WEIGHTS
 from vaplan.errors import EncoderError, UsageError, unknown
@@ -87,10 +87,10 @@ def source(name: str) -> str:
     if kind not in hub.KINDS or not rest:
         raise UsageError(
             f"{name!r} names no model",
-            fix="name a model of the Hub, for example clip:openai/clip-vit-base-patch32 or "
-            "clap:laion/clap-htsat-unfused",
+            fix="name a model of the Hub, for example clip:base or clap:base",
         )
-    return clap.split_options(rest)[0] if kind == "clap" else rest
+    model = clap.split_options(rest)[0] if kind == "clap" else rest
+    return catalogue.hub_source(f"{kind}:{model}")
 
 
 def _fault(folder: Path) -> str:
@@ -104,7 +104,8 @@ def _fault(folder: Path) -> str:
 
 def _describe(encoder: encoders.Encoder) -> dict[str, Any]:
     provenance = encoder.provenance
-    summary = {key: provenance[key] for key in ("model_type", "weights_sha256")}
+    keys = ("model_type", "weights_sha256", "hub_commit")
+    summary = {key: provenance[key] for key in keys if key in provenance}
     return {
         "name": encoder.name,
         "modality": MODALITIES[encoder.modality],

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from vaplan.encoders import folders, hub
+from vaplan.encoders import catalogue, folders, hub
 from vaplan.encoders.compute import OPENVINO, PLAIN, Compute
 from vaplan.encoders.folders import BRING_A_FOLDER
 from vaplan.encoders.openvino import OpenVINORunner
@@ -80,6 +80,7 @@ class Pretrained:
             "preprocessing": self.preprocessing,
             "dtype": "float32",
             "versions": versions,
+            **folders.hub_commit(self.folder),
             **self.compute.provenance,
             **more,
         }
@@ -156,7 +157,7 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
     """Load a model from a folder or by its Hub id.
 
     Args:
-        source: Folder or Hub id.
+        source: Folder, Hub id, or short name in `catalogue`.
         kind: `clip` or `clap`; `hub.KINDS` lists the model types of each.
         compute: Device and precision.
 
@@ -164,7 +165,9 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
         EncoderError: The model does not exist, is of another kind, or is incomplete.
     """
     compute = compute.resolve()
-    folder = folders.find(source) or _fetch(source, kind)
+    name = f"{kind}:{source}"
+    source = catalogue.hub_source(name)
+    folder = folders.find(source) or _fetch(name, source)
     model_type = str(folders.read_json(folder / "config.json").get("model_type"))
     if model_type not in hub.KINDS[kind]:
         raise EncoderError(
@@ -173,13 +176,15 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
             file=folder / "config.json",
         )
     weights = folders.weight_files(folder)
+    sha256 = folders.sha256(weights)
+    _check_pin(name, sha256, folder)
     return Pretrained(
         folder=folder,
         model_type=model_type,
         model=compute.prepare(_load_model(folder, hub.KINDS[kind][model_type])),
         tokenizer=_load_tokenizer(folder),
         preprocessing=folders.read_preprocessing(folder),
-        sha256=folders.sha256(weights),
+        sha256=sha256,
         compute=compute,
         openvino=OpenVINORunner(compute.precision)
         if compute.device == OPENVINO
@@ -187,14 +192,28 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
     )
 
 
-def _fetch(source: str, kind: str) -> Path:
+def _check_pin(name: str, sha256: str, folder: Path) -> None:
+    """Raise if the weights of a short name are not those that it stands for."""
+    entry = catalogue.CATALOGUE.get(name)
+    if entry and entry.sha256 and entry.sha256 != sha256:
+        raise EncoderError(
+            f"{name} has weights with SHA-256 {sha256}, expected {entry.sha256}",
+            file=folder,
+            fix="delete the folder and fetch it again",
+        )
+
+
+def _fetch(name: str, source: str) -> Path:
     """Fetch a model from the Hub that is neither a folder nor in the cache."""
+    kind = name.partition(":")[0]
     try:
-        return hub.fetch(source)
+        return hub.fetch(source, kind)
     except MachineError as error:
         raise EncoderError(
-            f"{source!r} is no folder, is not in the Hub's cache, and cannot be downloaded",
-            fix=f"with a network run `vaplan models fetch {kind}:{source}`; without one, {BRING_A_FOLDER}",
+            f"{name} is no folder, is not in the Hub's cache, and cannot be downloaded",
+            fix=f"with a network run `vaplan models fetch {name}`; without one, run "
+            f"`vaplan models fetch {name} --to FOLDER` on another machine, bring the "
+            f"folder here, and give it as {kind}:FOLDER",
         ) from error
 
 
