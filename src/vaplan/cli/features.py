@@ -12,10 +12,12 @@ from vaplan.cli.options import (
     AUTO,
     CENTRE,
     EMBEDDED,
+    AddressOption,
     AllowOutsideOption,
     AudioOption,
     DataArgument,
     DeviceOption,
+    EngineOption,
     MediaOption,
     PrecisionOption,
     SamplingOption,
@@ -33,6 +35,8 @@ def features(
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
+    engine: EngineOption = AUTO,
+    address: AddressOption = None,
     timeout: TimeoutOption = None,
     retry: Annotated[
         str | None,
@@ -61,9 +65,10 @@ def features(
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
+    from vaplan.workers.engines import open_engine
 
     compute = Compute(device, precision)
-    with progress_bars() as bars:
+    with open_engine(engine, address) as workers_engine, progress_bars() as bars:
         progress = bars("features", "videos")
         outcome = stages.features(
             stages.read_data(data),
@@ -71,6 +76,7 @@ def features(
             store,
             encoders=(audio, visual),
             workers=workers,
+            engine=workers_engine,
             timeout=timeout,
             retry=retry,
             limit=limit,

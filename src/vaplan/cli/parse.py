@@ -11,8 +11,10 @@ from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, war
 from vaplan.cli.options import (
     AUTO,
     EMBEDDED,
+    AddressOption,
     AudioOption,
     DeviceOption,
+    EngineOption,
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
@@ -94,6 +96,8 @@ def parse(
         ),
     ] = False,
     workers: WorkersOption = None,
+    engine: EngineOption = AUTO,
+    address: AddressOption = None,
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
@@ -120,6 +124,7 @@ def parse(
     from vaplan.annotations.media_files import list_media_files
     from vaplan.annotations.tags import find_tags, read_known_tags
     from vaplan.encoders.compute import Compute
+    from vaplan.workers.engines import open_engine
 
     if beside == (out is not None):
         raise UsageError(
@@ -147,7 +152,7 @@ def parse(
         with_tags = find_tags(media.files, tags_of)
         _warn_untagged([f.path for f in media.files if f.path not in with_tags])
     names = [name.strip() for name in formats.split(",")]
-    with progress_bars() as bars:
+    with open_engine(engine, address) as workers_engine, progress_bars() as bars:
         outcome = stages.parse(
             media,
             out,
@@ -157,6 +162,7 @@ def parse(
             scores=scores,
             skip_existing=skip_existing,
             workers=workers,
+            engine=workers_engine,
             timeout=timeout,
             progress=bars("parse", "files"),
         )

@@ -3,6 +3,7 @@
 Each file is decoded once and encoded by every encoder whose features it lacks.
 """
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
 from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
-from vaplan.errors import MediaError, StoreError
+from vaplan.errors import MachineError, MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
 from vaplan.store import Entry, Store, Writer, find_stores
 from vaplan.workers import Engine, Failed, Progress, run_supervised
@@ -137,7 +138,7 @@ def features(
             jobs,
             workers=workers,
             prepare=_load_encoders,
-            arguments=[computes],
+            arguments=[computes, Path(media)],
             seconds=timeout or _time_limit,
             engine=engine,
         )
@@ -293,8 +294,14 @@ class _ShardBuffer:
 _ENCODERS: dict[Pair, Encoder] = {}  # of this worker process
 
 
-def _load_encoders(computes: dict[Pair, Compute]) -> None:
-    """Load the encoders of a worker process."""
+def _load_encoders(computes: dict[Pair, Compute], media: Path) -> None:
+    """Load the encoders of a worker process, whose machine must have the media files."""
+    if not media.is_dir():  # else every file there would count as unreadable
+        raise MachineError(
+            f"this folder of media files does not exist on {socket.gethostname()}",
+            file=media,
+            fix="mount it there under the same path",
+        )
     torch.set_num_threads(1)
     for pair, compute in computes.items():
         modality, name = pair

@@ -12,7 +12,8 @@ from vaplan.exports.plain import segment_scores_csv
 from vaplan.media import time_limit
 from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
-from vaplan.workers import Failed, Progress, run_supervised
+from vaplan.workers import Engine, Failed, Progress, run_supervised
+from vaplan.workers.processes import run_in_order
 from vaplan.writing import check_writable, printable, shorten_name, write_text
 
 SCORES = "scores.csv"
@@ -47,6 +48,7 @@ def parse(
     workers: int | None = None,
     timeout: float | None = None,
     progress: Progress | None = None,
+    engine: Engine = run_in_order,
 ) -> Outcome:
     """Parse media files, and folders of them, and write their timelines.
 
@@ -69,6 +71,7 @@ def parse(
         timeout: Seconds that one file may take; by default ten minutes and one second per
             MB.
         progress: Called after every file.
+        engine: Runs the workers.
 
     Raises:
         UsageError: A format does not exist, `out` is a file, or two files have one name.
@@ -102,6 +105,7 @@ def parse(
         prepare=_load_parser,
         arguments=[load],
         seconds=timeout or _time_limit,
+        engine=engine,
     )
     for done, (job, result) in enumerate(results, start=1):
         problem = ""

@@ -10,12 +10,14 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from vaplan.errors import MachineError, MissingExtra, UsageError, VaplanError
@@ -118,7 +120,8 @@ class RayEngine:
 
     def close(self) -> None:
         """Leave the cluster; one that was started by the engine ends."""
-        _import_ray().shutdown()
+        if "ray" in sys.modules:
+            _import_ray().shutdown()
 
 
 def _import_ray() -> Any:
@@ -194,12 +197,15 @@ class _Start:
 class _Actor:
     """A worker in a process on some node."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, folder: str) -> None:
         self.work = work
+        self.folder = folder
         self.function = Guarded(work.function)
 
     def prepare(self) -> _Start:
-        """Prepare the worker, within its memory limit."""
+        """Prepare the worker, within its memory limit and where relative paths hold."""
+        with suppress(OSError):  # this machine may lack the folder of the job
+            os.chdir(self.folder)
         node = _import_ray().get_runtime_context().get_node_id()
         if self.work.memory is not None:
             limit_memory(self.work.memory)
@@ -305,7 +311,7 @@ class _Crew:
     def _start_worker(self) -> _Worker:
         kind = _import_ray().remote(_Actor)
         options = kind.options(num_cpus=self.cores, scheduling_strategy="SPREAD")
-        actor = options.remote(self.work)
+        actor = options.remote(self.work, str(Path.cwd()))
         return _Worker(actor, actor.prepare.remote())
 
     def collect(self, queue: deque[_Task]) -> list[tuple[Any, Any | Failed]]:
