@@ -49,6 +49,15 @@ def features(
         int | None,
         typer.Option("--limit", min=0, help="Number of files to decode at most."),
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="NUMBER/COUNT",
+            help="Encode one part of the videos, such as 3/16. Jobs for all parts may run at "
+            "the same time and fill one store.",
+        ),
+    ] = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
@@ -65,6 +74,7 @@ def features(
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
+    from vaplan.store import Part
     from vaplan.workers.engines import open_engine
 
     compute = Compute(device, precision)
@@ -83,6 +93,7 @@ def features(
             compute=compute,
             sampling=sampling,
             allow_outside=allow_outside,
+            part=Part.parse(part) if part else None,
             progress=progress,
         )
     finish(outcome, "encoded")
