@@ -30,6 +30,7 @@ from vaplan.cli import (
     predict,
     refine,
     report,
+    status,
     store,
     tag_noise,
     train,
@@ -84,6 +85,9 @@ COMMANDS = {
     ),
     "features": Command(
         features.features, STAGES, "Decode media files and encode every segment."
+    ),
+    "status": Command(
+        status.status, STAGES, "Show the progress of the jobs that fill a store."
     ),
     "label": Command(
         label.label, STAGES, "Generate pseudo labels from features and tags (PLG)."

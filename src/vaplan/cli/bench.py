@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 
 from vaplan.cli.console import new_table, print_json, progress_bars, stderr
-from vaplan.cli.options import AUTO, AddressOption, EngineOption, JsonOption
+from vaplan.cli.log import open_log
+from vaplan.cli.options import AUTO, AddressOption, EngineOption, JsonOption, LogOption
 from vaplan.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def bench(
     ] = 1,
     engine: EngineOption = AUTO,
     address: AddressOption = None,
+    log: LogOption = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -146,7 +148,11 @@ def bench(
         videos=videos,
         synthetic_seed=seed,
     )
-    with open_engine(engine, address) as workers_engine, progress_bars() as bars:
+    with (
+        open_log(log, "bench") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         results = benches.bench(
             selected_suite,
             on,

@@ -8,6 +8,7 @@ from vaplan.cli.console import (
     finish,
     progress_bars,
 )
+from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUTO,
     CENTRE,
@@ -18,6 +19,7 @@ from vaplan.cli.options import (
     DataArgument,
     DeviceOption,
     EngineOption,
+    LogOption,
     MediaOption,
     PrecisionOption,
     SamplingOption,
@@ -37,6 +39,7 @@ def features(
     workers: WorkersOption = None,
     engine: EngineOption = AUTO,
     address: AddressOption = None,
+    log: LogOption = None,
     timeout: TimeoutOption = None,
     retry: Annotated[
         str | None,
@@ -78,7 +81,11 @@ def features(
     from vaplan.workers.engines import open_engine
 
     compute = Compute(device, precision)
-    with open_engine(engine, address) as workers_engine, progress_bars() as bars:
+    with (
+        open_log(log, "features") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         progress = bars("features", "videos")
         outcome = stages.features(
             stages.read_data(data),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vaplan.cli.console import progress_bars, stderr, warn_embedded
+from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUTO,
     CENTRE,
@@ -15,6 +16,7 @@ from vaplan.cli.options import (
     AudioOption,
     DeviceOption,
     EngineOption,
+    LogOption,
     PrecisionOption,
     RunOption,
     SamplingOption,
@@ -55,6 +57,7 @@ def fit(
     workers: WorkersOption = None,
     engine: EngineOption = AUTO,
     address: AddressOption = None,
+    log: LogOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
@@ -99,7 +102,11 @@ def fit(
         stderr.print(text, highlight=False, markup=False)
 
     warn_embedded((audio, visual))
-    with open_engine(engine, address) as workers_engine, progress_bars() as bars:
+    with (
+        open_log(log, "fit") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         trained, failed = stages.fit(
             tags,
             media,

@@ -104,6 +104,14 @@ AddressOption = Annotated[
         "--address", metavar="HOST:PORT", help="The running Ray cluster to join."
     ),
 ]
+LogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE.jsonl",
+        help="Append progress and failures to this file, one JSON document a line.",
+    ),
+]
 AudioOption = Annotated[
     list[str],
     typer.Option(

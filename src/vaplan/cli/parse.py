@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, warn_media
+from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUTO,
     EMBEDDED,
@@ -15,6 +16,7 @@ from vaplan.cli.options import (
     AudioOption,
     DeviceOption,
     EngineOption,
+    LogOption,
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
@@ -98,6 +100,7 @@ def parse(
     workers: WorkersOption = None,
     engine: EngineOption = AUTO,
     address: AddressOption = None,
+    log: LogOption = None,
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
@@ -152,7 +155,11 @@ def parse(
         with_tags = find_tags(media.files, tags_of)
         _warn_untagged([f.path for f in media.files if f.path not in with_tags])
     names = [name.strip() for name in formats.split(",")]
-    with open_engine(engine, address) as workers_engine, progress_bars() as bars:
+    with (
+        open_log(log, "parse") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         outcome = stages.parse(
             media,
             out,

@@ -135,7 +135,7 @@ class Store:
         """Return the ids of the planned videos of the store and all its parts, in order."""
         videos = dict[str, None]()
         for path in self._list_plans():
-            videos.update(dict.fromkeys(_read_plan(path)))
+            videos.update(dict.fromkeys(read_plan(path.parent)))
         return list(videos)
 
     def _list_plans(self) -> list[Path]:
@@ -150,10 +150,10 @@ class Store:
         """
         path = self.own_folder / PLAN_FILE
         videos = list(videos)
-        if path.exists() and set(videos) <= set(_read_plan(path)):
+        if path.exists() and set(videos) <= set(read_plan(self.own_folder)):
             return
         with lock_folder(self.own_folder, kind="store"):
-            ids = dict.fromkeys([*_read_plan(path), *videos])
+            ids = dict.fromkeys([*read_plan(self.own_folder), *videos])
             write_bytes(path, encode_json(list(ids)))
 
     @contextmanager
@@ -167,7 +167,7 @@ class Store:
             existing_shards = shards.list_shards(self.folder)
             numbers = [shards.shard_number(shard) for shard in existing_shards]
             next_number = max(numbers, default=-1) + 1
-            planned = _read_plan(self.own_folder / PLAN_FILE)
+            planned = read_plan(self.own_folder)
             yield Writer(self, frozenset(planned), next_number)
 
     def add(self, entries: Sequence[Entry]) -> None:
@@ -385,7 +385,16 @@ class Writer:
         self.number += 1
 
 
-def _read_plan(path: Path) -> list[str]:
+def read_plan(folder: Path) -> list[str]:
+    """Return the ids of the planned videos of one folder, in order.
+
+    Args:
+        folder: Folder of a store or of a part.
+
+    Raises:
+        StoreError: The plan has changed.
+    """
+    path = folder / PLAN_FILE
     videos: list[str] = read_json(path) if path.exists() else []
     if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
         raise changed_file_error(path)
