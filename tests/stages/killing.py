@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.workers.fake_encoder import DIMENSION, PAIRS, Dying, There, here
 from vaplan.annotations import Annotations, Video
-from vaplan.store import Store, Writer, find_stores
+from vaplan.store import Part, Store, Writer, find_stores
 from vaplan.taxonomy import Taxonomy
 from vaplan.workers import Engine, Work
 
@@ -53,7 +53,12 @@ def data() -> Annotations:
 
 
 def job(
-    root: Path, *, engine: Engine = here, workers: int = 1, progress: Any = None
+    root: Path,
+    *,
+    engine: Engine = here,
+    workers: int = 1,
+    progress: Any = None,
+    part: Part | None = None,
 ) -> Any:
     """Fill the store of every fake encoder."""
     names = tuple((name,) for _, name in PAIRS)
@@ -62,6 +67,7 @@ def job(
         "workers": workers,
         "engine": engine,
         "progress": progress,
+        "part": part,
     }
     return stage.features(data(), root / "media", root / "store", **options)
 

@@ -26,8 +26,9 @@ from vaplan.bench.steps import (
 from vaplan.errors import RunError, UsageError
 from vaplan.reading import json_object
 from vaplan.store import find_stores
-from vaplan.workers import Progress, run_supervised
+from vaplan.workers import Engine, Progress, run_supervised
 from vaplan.workers.faults import Failed, Guarded
+from vaplan.workers.processes import run_in_order
 from vaplan.writing import write_json
 
 LONGEST_SECONDS = 1e9  # that a job may have taken
@@ -39,6 +40,7 @@ def execute(
     workspace: Workspace,
     *,
     processes: int = 1,
+    engine: Engine = run_in_order,
     progress: Progress | None = None,
 ) -> Failures:
     """Execute the jobs that have no result yet.
@@ -49,6 +51,7 @@ def execute(
         jobs: Jobs in order of dependency.
         workspace: Data, store and folder of the bench.
         processes: Number of worker processes.
+        engine: Runs the workers; one that is not of this machine also runs a single job.
         progress: Called after every job.
 
     Returns:
@@ -67,7 +70,7 @@ def execute(
                 done += 1
             else:
                 ready.append(job)
-        for job, result in _run_jobs(ready, workspace, processes):
+        for job, result in _run_jobs(ready, workspace, processes, engine):
             done += 1
             message = ""
             if isinstance(result, Failed):
@@ -84,11 +87,13 @@ def _failed_input(job: Job, failures: Failures) -> str | None:
 
 
 def _run_jobs(
-    jobs: Sequence[Job], workspace: Workspace, processes: int
+    jobs: Sequence[Job], workspace: Workspace, processes: int, engine: Engine
 ) -> Iterator[tuple[Job, Path | Failed]]:
     function = partial(run_job, workspace=workspace)
-    if processes > 1 and len(jobs) > 1:
-        return run_supervised(function, jobs, workers=processes, seconds=float("inf"))
+    if engine is not run_in_order or (processes > 1 and len(jobs) > 1):
+        return run_supervised(
+            function, jobs, workers=processes, seconds=float("inf"), engine=engine
+        )
     return ((job, Guarded(function)(job)) for job in jobs)
 
 

@@ -18,6 +18,8 @@ from vaplan.bench.synthetic_data import TRUTH, Bars, make_data
 from vaplan.bench.tables import csv_table, latex, markdown, tables, times
 from vaplan.errors import UsageError
 from vaplan.report import Picture
+from vaplan.workers import Engine
+from vaplan.workers.processes import run_in_order
 from vaplan.writing import write_atomically, write_json, write_text
 
 # networks, batches and trainings of the size of the synthetic data, alike for all methods
@@ -115,6 +117,7 @@ def bench(
     bars: Bars,
     rows: Sequence[str] = (),
     processes: int = 1,
+    engine: Engine = run_in_order,
 ) -> Results:
     """Run the steps of a suite that have no result yet, and write tables and figures.
 
@@ -125,6 +128,7 @@ def bench(
         rows: Titles of the rows to run; by default all.
         bars: Makes a progress callback from a name.
         processes: Number of trainings at the same time.
+        engine: Runs the trainings.
 
     Returns:
         The results, including the reasons of failed steps.
@@ -148,7 +152,11 @@ def bench(
     workspace.annotations.select(workspace.split)  # raises if the split is unknown
     planned = plan(suite, workspace, seeds=seeds, rows=rows)
     failures = execute(
-        planned.jobs(), workspace, processes=processes, progress=bars("jobs")
+        planned.jobs(),
+        workspace,
+        processes=processes,
+        engine=engine,
+        progress=bars("jobs"),
     )
     results = collect(planned, workspace, failures)
     write(results, on.out)

@@ -32,6 +32,7 @@ from vaplan.cli import (
     refine,
     report,
     search,
+    status,
     store,
     tag_noise,
     train,
@@ -97,6 +98,9 @@ COMMANDS = {
     ),
     "features": Command(
         features.features, STAGES, "Decode media files and encode every segment."
+    ),
+    "status": Command(
+        status.status, STAGES, "Show the progress of the jobs that fill a store."
     ),
     "label": Command(
         label.label, STAGES, "Generate pseudo labels from features and tags (PLG)."

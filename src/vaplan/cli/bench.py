@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 
 from vaplan.cli.console import new_table, print_json, progress_bars, stderr
-from vaplan.cli.options import JsonOption
+from vaplan.cli.log import open_log
+from vaplan.cli.options import AUTO, AddressOption, EngineOption, JsonOption, LogOption
 from vaplan.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ def bench(
             help="Number of jobs at the same time, each with one thread.",
         ),
     ] = 1,
+    engine: EngineOption = AUTO,
+    address: AddressOption = None,
+    log: LogOption = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,6 +122,7 @@ def bench(
     Example: `vaplan bench components --out bench/components`
     """
     from vaplan import bench as benches
+    from vaplan.workers.engines import open_engine
 
     if show:
         for name in benches.shipped():
@@ -143,13 +148,18 @@ def bench(
         videos=videos,
         synthetic_seed=seed,
     )
-    with progress_bars() as bars:
+    with (
+        open_log(log, "bench") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         results = benches.bench(
             selected_suite,
             on,
             seeds=read_seeds(seeds),
             rows=rows or (),
             processes=jobs,
+            engine=workers_engine,
             bars=bars,
         )
     stderr.print(

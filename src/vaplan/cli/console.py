@@ -25,6 +25,7 @@ from vaplan.errors import Exit
 
 if TYPE_CHECKING:
     from vaplan.annotations.media_files import MediaList
+    from vaplan.cli.log import Log
     from vaplan.exports.convert import Converted
     from vaplan.stages import Imported, Outcome
 
@@ -36,10 +37,13 @@ stderr = Console(stderr=True)
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[..., Report]]:
+def progress_bars(log: "Log | None" = None) -> Iterator[Callable[..., Report]]:
     """Show progress bars on standard error.
 
     Nothing is printed before the first step, so an error that comes earlier stands alone.
+
+    Args:
+        log: Log that gets the progress and the failures too.
 
     Yields:
         A function of a name and a unit that makes a bar. It returns the callback of the bar,
@@ -59,6 +63,8 @@ def progress_bars() -> Iterator[Callable[..., Report]]:
         tasks = list[TaskID]()  # one, from the first step on
 
         def update(done: int, total: int, problem: str) -> None:
+            if log:
+                log.report(name, done, total, problem)
             progress.start()
             if not tasks:
                 tasks.append(progress.add_task(name, unit=unit))

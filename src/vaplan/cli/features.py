@@ -8,14 +8,18 @@ from vaplan.cli.console import (
     finish,
     progress_bars,
 )
+from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUTO,
     CENTRE,
     EMBEDDED,
+    AddressOption,
     AllowOutsideOption,
     AudioOption,
     DataArgument,
     DeviceOption,
+    EngineOption,
+    LogOption,
     MediaOption,
     PrecisionOption,
     SamplingOption,
@@ -33,6 +37,9 @@ def features(
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
+    engine: EngineOption = AUTO,
+    address: AddressOption = None,
+    log: LogOption = None,
     timeout: TimeoutOption = None,
     retry: Annotated[
         str | None,
@@ -44,6 +51,15 @@ def features(
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=0, help="Number of files to decode at most."),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="NUMBER/COUNT",
+            help="Encode one part of the videos, such as 3/16. Jobs for all parts may run at "
+            "the same time and fill one store.",
+        ),
     ] = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
@@ -61,9 +77,15 @@ def features(
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
+    from vaplan.store import Part
+    from vaplan.workers.engines import open_engine
 
     compute = Compute(device, precision)
-    with progress_bars() as bars:
+    with (
+        open_log(log, "features") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         progress = bars("features", "videos")
         outcome = stages.features(
             stages.read_data(data),
@@ -71,12 +93,14 @@ def features(
             store,
             encoders=(audio, visual),
             workers=workers,
+            engine=workers_engine,
             timeout=timeout,
             retry=retry,
             limit=limit,
             compute=compute,
             sampling=sampling,
             allow_outside=allow_outside,
+            part=Part.parse(part) if part else None,
             progress=progress,
         )
     finish(outcome, "encoded")

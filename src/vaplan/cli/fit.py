@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from vaplan.cli.console import progress_bars, stderr, warn_embedded
+from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUTO,
     CENTRE,
     EMBEDDED,
+    AddressOption,
     AllowOutsideOption,
     AudioOption,
     DeviceOption,
+    EngineOption,
+    LogOption,
     PrecisionOption,
     RunOption,
     SamplingOption,
@@ -51,6 +55,9 @@ def fit(
     audio: AudioOption = EMBEDDED,
     visual: VisualOption = EMBEDDED,
     workers: WorkersOption = None,
+    engine: EngineOption = AUTO,
+    address: AddressOption = None,
+    log: LogOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
     sampling: SamplingOption = CENTRE,
@@ -89,12 +96,17 @@ def fit(
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
+    from vaplan.workers.engines import open_engine
 
     def print_message(text: str) -> None:
         stderr.print(text, highlight=False, markup=False)
 
     warn_embedded((audio, visual))
-    with progress_bars() as bars:
+    with (
+        open_log(log, "fit") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         trained, failed = stages.fit(
             tags,
             media,
@@ -102,6 +114,7 @@ def fit(
             encoders=(audio, visual),
             tags_from_folders=tags_from_folders,
             workers=workers,
+            engine=workers_engine,
             compute=Compute(device, precision),
             sampling=sampling,
             allow_outside=allow_outside,

@@ -89,6 +89,29 @@ WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Worker processes. [default: one a core]"),
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|local|ray",
+        help="Where the workers run: `local` processes, or a `ray` cluster (of this machine, "
+        "if there is no address). `auto` is `ray` if --address or RAY_ADDRESS is given.",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", metavar="HOST:PORT", help="The running Ray cluster to join."
+    ),
+]
+LogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE.jsonl",
+        help="Append progress and failures to this file, one JSON document a line.",
+    ),
+]
 AudioOption = Annotated[
     list[str],
     typer.Option(

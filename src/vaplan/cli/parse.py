@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, warn_media
+from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUTO,
     EMBEDDED,
+    AddressOption,
     AudioOption,
     DeviceOption,
+    EngineOption,
+    LogOption,
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
@@ -98,6 +102,9 @@ def parse(
         ),
     ] = False,
     workers: WorkersOption = None,
+    engine: EngineOption = AUTO,
+    address: AddressOption = None,
+    log: LogOption = None,
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
@@ -124,6 +131,7 @@ def parse(
     from vaplan.annotations.media_files import list_media_files
     from vaplan.annotations.tags import find_tags, read_known_tags
     from vaplan.encoders.compute import Compute
+    from vaplan.workers.engines import open_engine
 
     if beside == (out is not None):
         raise UsageError(
@@ -151,7 +159,11 @@ def parse(
         with_tags = find_tags(media.files, tags_of)
         _warn_untagged([f.path for f in media.files if f.path not in with_tags])
     names = [name.strip() for name in formats.split(",")]
-    with progress_bars() as bars:
+    with (
+        open_log(log, "parse") as log_file,
+        open_engine(engine, address) as workers_engine,
+        progress_bars(log_file) as bars,
+    ):
         outcome = stages.parse(
             media,
             out,
@@ -161,6 +173,7 @@ def parse(
             scores=scores,
             skip_existing=skip_existing,
             workers=workers,
+            engine=workers_engine,
             timeout=timeout,
             progress=bars("parse", "files"),
         )

@@ -22,7 +22,7 @@ def store_info(
 
     Example: `vaplan store info store`
     """
-    print_json({name: folder.describe() for name, folder in _stores(store).items()})
+    print_json({name: folder.describe() for name, folder in open_stores(store).items()})
 
 
 def store_verify(
@@ -36,7 +36,7 @@ def store_verify(
     Example: `vaplan store verify store`
     """
     is_damaged = False
-    for name, features in _stores(store).items():
+    for name, features in open_stores(store).items():
         problems = features.verify()
         for problem in problems:
             stderr.print(f"error: {name}: {problem}", style="red", highlight=False)
@@ -53,7 +53,15 @@ def store_verify(
     stderr.print("every byte is as it was written")
 
 
-def _stores(root: Path) -> dict[str, "Store"]:
+def open_stores(root: Path) -> dict[str, "Store"]:
+    """Open the stores of all encoders.
+
+    Args:
+        root: Folder of all stores.
+
+    Raises:
+        UsageError: There is none.
+    """
     from vaplan.store import find_stores
 
     if not (features := find_stores(root)):

@@ -3,6 +3,7 @@
 Each file is decoded once and encoded by every encoder whose features it lacks.
 """
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -21,9 +22,9 @@ from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
 from vaplan.encoders import Encoded, Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
-from vaplan.errors import MediaError, StoreError
+from vaplan.errors import MachineError, MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
-from vaplan.store import Entry, Store, Writer, find_stores
+from vaplan.store import Entry, Part, Store, Writer, find_stores
 from vaplan.workers import Engine, Failed, Progress, run_supervised
 from vaplan.workers.processes import run_in_order
 from vaplan.writing import delay_interruptions
@@ -82,6 +83,7 @@ def features(
     sampling: str = CENTRE,
     allow_outside: bool = False,
     timeout: float | None = None,
+    part: Part | None = None,
 ) -> Outcome:
     """Encode the videos of a data set that the store lacks.
 
@@ -102,6 +104,8 @@ def features(
         allow_outside: Accept paths of videos that lead out of the media folder.
         timeout: Seconds that one file may take; by default ten minutes and one second per
             MB.
+        part: Part of the videos to encode, into its own part of the store. Jobs for other
+            parts may run at the same time; all must have the same data set.
 
     Returns:
         Numbers of videos by result, and the failures.
@@ -114,12 +118,19 @@ def features(
     pairs = [
         (modality, name) for modality, names in enumerate(encoders) for name in names
     ]
+    if part:
+        data = data.select_videos(part.select(data.ids))
     folder = MediaFolder(Path(media), table=data.source, allow_outside=allow_outside)
     stores = dict[Pair, Store]()
     computes = dict[Pair, Compute]()
     for pair in pairs:
         stores[pair] = _create_store(
-            Path(store), pair, planned=data.ids, compute=compute, sampling=sampling
+            Path(store),
+            pair,
+            planned=data.ids,
+            compute=compute,
+            sampling=sampling,
+            part=part,
         )
         started_with = Compute.of(stores[pair].card.provenance)
         computes[pair] = compute.with_defaults(started_with)
@@ -137,7 +148,7 @@ def features(
             jobs,
             workers=workers,
             prepare=_load_encoders,
-            arguments=[computes],
+            arguments=[computes, Path(media)],
             seconds=timeout or _time_limit,
             engine=engine,
         )
@@ -152,7 +163,13 @@ def _time_limit(job: Job) -> float:
 
 
 def _create_store(
-    root: Path, pair: Pair, *, planned: Sequence[str], compute: Compute, sampling: str
+    root: Path,
+    pair: Pair,
+    *,
+    planned: Sequence[str],
+    compute: Compute,
+    sampling: str,
+    part: Part | None,
 ) -> Store:
     """Create the store of an encoder, or open it and compare its provenance."""
     modality, encoder_name = pair
@@ -174,7 +191,7 @@ def _create_store(
     provenance = {**encoder.provenance, "dimension": encoder.dimension}
     if sampling != CENTRE:
         provenance["sampling"] = sampling
-    return Store.create(root, name, provenance, planned=planned)
+    return Store.create(root, name, provenance, planned=planned, part=part)
 
 
 def _check_sampling(store: Store, sampling: str) -> None:
@@ -293,8 +310,14 @@ class _ShardBuffer:
 _ENCODERS: dict[Pair, Encoder] = {}  # of this worker process
 
 
-def _load_encoders(computes: dict[Pair, Compute]) -> None:
-    """Load the encoders of a worker process."""
+def _load_encoders(computes: dict[Pair, Compute], media: Path) -> None:
+    """Load the encoders of a worker process, whose machine must have the media files."""
+    if not media.is_dir():  # else every file there would count as unreadable
+        raise MachineError(
+            f"this folder of media files does not exist on {socket.gethostname()}",
+            file=media,
+            fix="mount it there under the same path",
+        )
     torch.set_num_threads(1)
     for pair, compute in computes.items():
         modality, name = pair

@@ -24,7 +24,8 @@ from vaplan.stages.features import features
 from vaplan.stages.label import label
 from vaplan.stages.refine import refine
 from vaplan.stages.train import train
-from vaplan.workers import Progress
+from vaplan.workers import Engine, Progress
+from vaplan.workers.processes import run_in_order
 
 Message = Callable[[str], None]
 ProgressBars = Callable[[str, str], Progress | None]  # by name and unit of the steps
@@ -44,6 +45,7 @@ def fit(
     encoders: Encoders,
     tags_from_folders: bool = False,
     workers: int | None = None,
+    engine: Engine = run_in_order,
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
     allow_outside: bool = False,
@@ -67,6 +69,7 @@ def fit(
         encoders: Names of the encoders per modality.
         tags_from_folders: The tags are the names of the folders that the videos lie in.
         workers: Number of worker processes for decoding and encoding.
+        engine: Runs these workers.
         compute: Device and precision of the encoders.
         sampling: Name of the frame sampling.
         allow_outside: Accept paths that lead out of the media folder.
@@ -117,6 +120,7 @@ def fit(
         store,
         encoders=encoders,
         workers=workers,
+        engine=engine,
         compute=compute,
         sampling=sampling,
         allow_outside=allow_outside,

@@ -21,7 +21,8 @@ from vaplan.media import time_limit
 from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
 from vaplan.timeline import MediaLink, Timeline
-from vaplan.workers import Failed, Progress, run_supervised
+from vaplan.workers import Engine, Failed, Progress, run_supervised
+from vaplan.workers.processes import run_in_order
 from vaplan.writing import check_writable, printable
 
 SCORES = "scores.csv"
@@ -62,6 +63,7 @@ def parse(
     workers: int | None = None,
     timeout: float | None = None,
     progress: Progress | None = None,
+    engine: Engine = run_in_order,
 ) -> Outcome:
     """Parse media files, and folders of them, and write their timelines.
 
@@ -85,6 +87,7 @@ def parse(
         timeout: Seconds that one file may take; by default ten minutes and one second per
             MB.
         progress: Called after every file.
+        engine: Runs the workers.
 
     Raises:
         UsageError: A format does not exist, `out` is a file, two files have one name, or a
@@ -137,6 +140,7 @@ def parse(
         prepare=_load_parser,
         arguments=[load],
         seconds=timeout or _time_limit,
+        engine=engine,
     )
     for done, (job, result) in enumerate(results, start=1):
         problem = ""

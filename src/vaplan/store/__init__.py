@@ -2,14 +2,16 @@
 
 A store is a folder of Parquet shards and a list of planned videos. A shard is written to a
 temporary file and renamed, so an existing shard is complete, and a job that was killed continues
-with the missing videos. Of several rows of one video the latest counts.
+with the missing videos. Of several rows of one video the latest counts. Jobs that fill one store
+at the same time each write a part, a folder with shards and a plan of its own; a store is read with
+all its parts.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,11 @@ from vaplan.store.card import (
     read_json,
     short_hash,
 )
+from vaplan.store.parts import FOLDERS, Part
 from vaplan.store.rows import STATUSES, Entry, from_row, is_intact, to_row
-from vaplan.writing import write_bytes
+from vaplan.writing import machine_errors, write_bytes
 
-__all__ = ["Card", "Entry", "Store", "Writer", "find_stores"]
+__all__ = ["Card", "Entry", "Part", "Store", "Writer", "find_stores"]
 
 CARD_FILE = "provenance.json"
 PLAN_FILE = "plan.json"
@@ -45,10 +48,12 @@ class Store:
     Attributes:
         folder: Folder of the shards.
         card: Provenance of the features.
+        part: Part that is written; None to write the store itself.
     """
 
     folder: Path
     card: Card
+    part: Part | None = None
 
     @classmethod
     def create(
@@ -59,6 +64,7 @@ class Store:
         *,
         planned: Sequence[str],
         dtype: str = "float16",
+        part: Part | None = None,
     ) -> "Store":
         """Create or open the store of an encoder and plan videos.
 
@@ -69,6 +75,7 @@ class Store:
                 preprocessing, versions, and its "dimension".
             planned: Ids of the videos to plan.
             dtype: Number type; "float16" for L2-normalised features, else that of the source.
+            part: Part to write; other jobs may write other parts at the same time.
 
         Raises:
             StoreError: The store was filled by another encoder of this name.
@@ -80,11 +87,13 @@ class Store:
             existing_stores[encoder].card.check_provenance(
                 provenance, dtype=dtype, file=existing_stores[encoder].folder
             )
-            store = existing_stores[encoder]
+            store = replace(existing_stores[encoder], part=part)
         else:
-            store = cls(Path(root) / card.folder_name, card)
-            with lock_folder(store.folder, kind="store"):
-                write_bytes(store.folder / CARD_FILE, card.to_bytes())
+            store = cls(Path(root) / card.folder_name, card, part)
+            with lock_folder(store.own_folder, kind="store"):
+                own_card = write_bytes(store.own_folder / CARD_FILE, card.to_bytes())
+                with machine_errors(store.folder):
+                    own_card.replace(store.folder / CARD_FILE)  # of all parts alike
         store.plan(planned)
         return store
 
@@ -118,13 +127,21 @@ class Store:
         return existing_stores[encoder]
 
     @property
+    def own_folder(self) -> Path:
+        """Return the folder that is written: that of the part, or that of the store."""
+        return self.folder / self.part.folder_name if self.part else self.folder
+
+    @property
     def planned(self) -> list[str]:
-        """Return the ids of the planned videos in order."""
-        path = self.folder / PLAN_FILE
-        videos: list[str] = read_json(path) if path.exists() else []
-        if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
-            raise changed_file_error(path)
-        return videos
+        """Return the ids of the planned videos of the store and all its parts, in order."""
+        videos = dict[str, None]()
+        for path in self._list_plans():
+            videos.update(dict.fromkeys(read_plan(path.parent)))
+        return list(videos)
+
+    def _list_plans(self) -> list[Path]:
+        paths = [self.folder / PLAN_FILE, *self.folder.glob(f"{FOLDERS}/{PLAN_FILE}")]
+        return sorted(path for path in paths if path.exists())
 
     def plan(self, videos: Iterable[str]) -> None:
         """Add videos to the planned ones.
@@ -132,26 +149,27 @@ class Store:
         Args:
             videos: Ids of the videos.
         """
-        path = self.folder / PLAN_FILE
+        path = self.own_folder / PLAN_FILE
         videos = list(videos)
-        if path.exists() and set(videos) <= set(self.planned):
+        if path.exists() and set(videos) <= set(read_plan(self.own_folder)):
             return
-        with lock_folder(self.folder, kind="store"):
-            ids = dict.fromkeys([*self.planned, *videos])
+        with lock_folder(self.own_folder, kind="store"):
+            ids = dict.fromkeys([*read_plan(self.own_folder), *videos])
             write_bytes(path, encode_json(list(ids)))
 
     @contextmanager
     def open_writer(self) -> Iterator["Writer"]:
-        """Lock the store and yield its only writer.
+        """Lock the store, or the part, and yield its only writer.
 
         Raises:
             MachineError: Another process writes into the store; the error names it.
         """
-        with lock_folder(self.folder, kind="store"):
+        with lock_folder(self.own_folder, kind="store"):
             existing_shards = shards.list_shards(self.folder)
             numbers = [shards.shard_number(shard) for shard in existing_shards]
             next_number = max(numbers, default=-1) + 1
-            yield Writer(self, frozenset(self.planned), next_number)
+            planned = read_plan(self.own_folder)
+            yield Writer(self, frozenset(planned), next_number)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Write one shard; see `Writer.add`.
@@ -200,8 +218,8 @@ class Store:
         Raises:
             StoreError: A row has changed.
         """
-        table = self._read_latest(["video"])
         paths = shards.list_shards(self.folder)
+        table = shards.read_latest(paths, ["video"])
         dimension = self.card.dimension
         videos = table["video"].to_pylist()
         for shard, rows, _ in shards.group_by_shard(videos, table):
@@ -224,8 +242,8 @@ class Store:
         Raises:
             StoreError: A row has changed.
         """
-        table = self._read_latest(["video"])
         paths = shards.list_shards(self.folder)
+        table = shards.read_latest(paths, ["video"])
         videos = table["video"].to_pylist()
         for shard, rows, positions in shards.group_by_shard(videos, table):
             block = shards.read_block(paths[shard], rows, self.card)
@@ -279,10 +297,10 @@ class Store:
         Raises:
             StoreError: A video has no row, or its features have changed.
         """
-        table = self._read_latest(["video", "segments"])
+        paths = shards.list_shards(self.folder)
+        table = shards.read_latest(paths, ["video", "segments"])
         if lengths is None:
             lengths = self._lengths(table, videos)
-        paths = shards.list_shards(self.folder)
         feature = zeros((lengths.total, self.card.dimension), np.float32)
         mask = np.zeros(lengths.total, dtype=bool)
         for shard, rows, videos_of_shard in shards.group_by_shard(videos, table):
@@ -301,8 +319,8 @@ class Store:
     def describe(self) -> dict[str, Any]:
         """Describe the content of the store as JSON values."""
         columns = ["video", "status", "reason", "segments", "checksum"]
-        table = self._read_latest(columns)
         paths = shards.list_shards(self.folder)
+        table = shards.read_latest(paths, columns)
         counts = Counter(table["status"].to_pylist())
         reasons = Counter(reason for reason in table["reason"].to_pylist() if reason)
         planned = self.planned
@@ -329,39 +347,39 @@ class Store:
         problems = list[str]()
         verified = set[str]()
         for shard in shards.list_shards(self.folder):
+            name = shard.relative_to(self.folder)
             try:
                 table, is_unchanged = shards.read_shard(shard)
             except VaplanError as error:
-                problems.append(f"{shard.name}: {error.what}")
+                problems.append(f"{name}: {error.what}")
                 continue
             verified.update(table["video"].to_pylist())
             if not is_unchanged:
-                problems.append(f"{shard.name}: changed since it was written")
+                problems.append(f"{name}: changed since it was written")
                 for row in table.to_pylist():
                     if not is_intact(row):
-                        problems.append(
-                            f"{shard.name}: the row of {row['video']} changed"
-                        )
+                        problems.append(f"{name}: the row of {row['video']} changed")
         if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
             problems.append(f"{CARD_FILE}: changed since it was written")
-        if not self._plan_is_intact(verified):
+        if not self._plans_are_intact(verified):
             problems.append(f"{PLAN_FILE}: missing, or changed since it was written")
         return problems
 
-    def _plan_is_intact(self, videos: set[str]) -> bool:
-        """Return whether the plan contains the videos; it is read after them, and once."""
-        path = self.folder / PLAN_FILE
-        if not path.exists():
-            return not videos
-        content = path.read_bytes()
-        try:
-            planned = json.loads(content)
-            return content == encode_json(planned) and videos <= {*planned}
-        except (ValueError, TypeError, RecursionError):
-            return False
+    def _plans_are_intact(self, videos: set[str]) -> bool:
+        """Return whether the plans contain the videos; they are read after them, and once."""
+        for path in self._list_plans():
+            content = path.read_bytes()
+            try:
+                planned = json.loads(content)
+                if content != encode_json(planned):
+                    return False
+                videos = videos - {*planned}
+            except (ValueError, TypeError, RecursionError):
+                return False
+        return not videos
 
     def _read_latest(self, columns: list[str]) -> pa.Table:
-        return shards.read_latest(self.folder, columns)
+        return shards.read_latest(shards.list_shards(self.folder), columns)
 
 
 @dataclass
@@ -399,8 +417,24 @@ class Writer:
             to_row(entry, dimension=card.dimension, dtype=card.dtype)
             for entry in entries
         ]
-        shards.write_shard(self.store.folder, self.number, rows)
+        shards.write_shard(self.store.own_folder, self.number, rows)
         self.number += 1
+
+
+def read_plan(folder: Path) -> list[str]:
+    """Return the ids of the planned videos of one folder, in order.
+
+    Args:
+        folder: Folder of a store or of a part.
+
+    Raises:
+        StoreError: The plan has changed.
+    """
+    path = folder / PLAN_FILE
+    videos: list[str] = read_json(path) if path.exists() else []
+    if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
+        raise changed_file_error(path)
+    return videos
 
 
 def _content_hash(table: pa.Table) -> str:
@@ -419,9 +453,17 @@ def find_stores(root: Path | str) -> dict[str, Store]:
 
     Raises:
         MachineError: A store has another format.
+        StoreError: Two stores are of one encoder.
     """
     stores = dict[str, Store]()
     for path in sorted(Path(root).glob(f"*/{CARD_FILE}")):
         card = Card.read(path)
+        if card.encoder in stores:
+            raise StoreError(
+                f"two stores of {card.encoder}: {stores[card.encoder].folder.name} and "
+                f"{path.parent.name}",
+                file=root,
+                fix="compare their provenance.json, for example the device, and delete one",
+            )
         stores[card.encoder] = Store(path.parent, card)
     return stores

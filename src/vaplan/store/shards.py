@@ -13,17 +13,24 @@ from jaxtyping import Bool, Integer, Shaped
 
 from vaplan.errors import MachineError, StoreError, VaplanError
 from vaplan.store.card import Card, short_hash
+from vaplan.store.parts import FOLDERS
 from vaplan.store.rows import REWRITE, SCHEMA, from_row
 from vaplan.writing import write_bytes
 
+SHARDS = "shard-*.parquet"
+
 
 def list_shards(folder: Path) -> list[Path]:
-    """List the shards of a folder, the oldest first.
+    """List the shards of a store and its parts, the oldest first.
+
+    A job numbers its shards from the highest number that existed when it started. Of the jobs
+    that ran at the same time, each wrote other videos.
 
     Args:
-        folder: Folder of the shards.
+        folder: Folder of the store.
     """
-    return sorted(folder.glob("shard-*.parquet"))
+    paths = [*folder.glob(SHARDS), *folder.glob(f"{FOLDERS}/{SHARDS}")]
+    return sorted(paths, key=lambda path: (shard_number(path), path))
 
 
 def shard_number(shard: Path) -> int:
@@ -87,14 +94,14 @@ def read_shard(shard: Path) -> tuple[pa.Table, bool]:
     return table, short_hash(content) in shard.name
 
 
-def read_latest(folder: Path, columns: Sequence[str]) -> pa.Table:
+def read_latest(paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:
     """Return columns of the latest row of every video, with the index of its shard and row.
 
     Args:
-        folder: Folder of the shards.
+        paths: Files of the shards, the oldest first.
         columns: Names of the columns.
     """
-    tables = [read_columns(shard, columns) for shard in list_shards(folder)]
+    tables = [read_columns(shard, columns) for shard in paths]
     empty = SCHEMA.empty_table().select(columns)
     rows = pa.concat_tables([empty, *tables]).combine_chunks()
     row_counts = [len(table) for table in tables]

@@ -45,7 +45,8 @@ class Engine(Protocol):
     """Run work on items in processes: `run_in_order` on this machine, or a cluster.
 
     Every call starts new workers. Each item is yielded once, with its result or with a
-    `Failed`, in any order. A worker that dies costs only the item that it works on.
+    `Failed`, in any order. A worker that dies costs only the item that it works on. An engine
+    of several machines has a method `count_cores`, which returns the number of all cores.
     """
 
     def __call__(
@@ -84,7 +85,7 @@ def run_supervised(
     Args:
         function: The function that runs on every item; it must be picklable.
         items: The arguments of `function`, one a call.
-        workers: The number of processes; by default one a core.
+        workers: The number of processes; by default one a core of the engine's machines.
         prepare: A function that every new worker calls once, before its first item.
         arguments: The arguments of `prepare`.
         seconds: The time limit of one item, or a function of the item that returns it.
@@ -97,7 +98,7 @@ def run_supervised(
         MachineError: The last `MAX_CONSECUTIVE_FAILURES` items failed alike, and the
             machine is the cause; the last of these items is not yielded.
     """
-    count = workers or os.cpu_count() or 1
+    count = workers or _count_cores(engine)
     work = Work(function, prepare, arguments, memory or _memory_share(count))
     work_alone = replace(work, memory=memory or _memory_share(1))
     retries = list[Item]()
@@ -113,6 +114,12 @@ def run_supervised(
         else:
             yield item, result
     yield from watch((item, run_one(item)) for item in retries)
+
+
+def _count_cores(engine: Engine) -> int:
+    count_cores: Callable[[], int | None]
+    count_cores = getattr(engine, "count_cores", os.cpu_count)
+    return count_cores() or 1
 
 
 def _memory_share(count: int) -> int:

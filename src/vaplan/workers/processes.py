@@ -195,7 +195,7 @@ def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
     """Prepare, report it, then answer every item with its result until the pipe ends."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if work.memory is not None:
-        _limit_memory(work.memory)
+        limit_memory(work.memory)
     try:
         if work.prepare:
             work.prepare(*work.arguments)
@@ -211,11 +211,14 @@ def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
         pipe.send(function(item))
 
 
-def _limit_memory(size: int) -> None:
+def limit_memory(size: int) -> None:
     """Let allocations fail beyond a size, before the kernel kills any process.
 
     The limit is of private writable memory. Address space that a GPU driver only reserves
     does not count.
+
+    Args:
+        size: Bytes that this process may allocate.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
