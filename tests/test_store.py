@@ -434,14 +434,7 @@ def test_blocks_hold_the_latest_features_of_every_video_once(tmp_path):
     assert sorted(videos) == sorted(IDS)
     assert len(blocks) == 3
     for names, block in blocks:
-        feature, mask = store.read(names)
-        sizes = block.segments.tolist()
-        assert len(sizes) == len(names)
-        assert np.array_equal(
-            block.mask,
-            np.concatenate([m[:n] for m, n in zip(mask, sizes, strict=True)]),
-        )
-        assert np.array_equal(
-            block.feature,
-            np.concatenate([f[:n] for f, n in zip(feature, sizes, strict=True)]),
-        )
+        feature, mask, lengths = store.read(names)
+        assert block.segments.tolist() == lengths.counts.tolist()
+        assert np.array_equal(block.mask, mask)
+        assert np.array_equal(block.feature, feature)
