@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -137,6 +138,7 @@ class _State:
     Attributes:
         epoch: Index of the current epoch.
         steps: Number of finished steps of this epoch.
+        all_steps: Number of finished steps of all epochs.
         history: Entries of the finished epochs.
         best: Best result of the validation so far.
         since_best: Number of epochs since the best one.
@@ -144,13 +146,14 @@ class _State:
 
     epoch: int = 0
     steps: int = 0
+    all_steps: int = 0
     history: list[Epoch] = field(default_factory=list)
     best: float | None = None
     since_best: int = 0
 
     def check(self) -> None:
         """Raise ValueError for values that no training has; they may come from a file."""
-        counts = (self.epoch, self.steps, self.since_best)
+        counts = (self.epoch, self.steps, self.all_steps, self.since_best)
         are_counts = all(type(count) is int and count >= 0 for count in counts)
         has_best = self.best is None or type(self.best) in (int, float)
         has_history = isinstance(self.history, list) and all(
@@ -239,6 +242,7 @@ class _Loop:
             self.best = self.output_model.state_dict()
         self.sums: dict[str, Tensor] = {}
         self.shuffled = torch.empty(0, dtype=torch.long)
+        self.batches = list[Tensor]()
 
     @property
     def output_model(self) -> nn.Module:
@@ -256,14 +260,8 @@ class _Loop:
     @property
     def epochs_so_far(self) -> float:
         """Number of epochs so far; fractions count."""
-        videos = self.state.steps * self.settings.batch_size
+        videos = sum(len(batch) for batch in self.batches[: self.state.steps])
         return self.state.epoch + videos / len(self.inputs)
-
-    @property
-    def step_index(self) -> int:
-        """Index of the current step, counted from the first epoch."""
-        steps_per_epoch = math.ceil(len(self.inputs) / self.settings.batch_size)
-        return self.state.epoch * steps_per_epoch + self.state.steps
 
     def train_epoch(self) -> Epoch:
         """Train for one epoch, or for the rest of a resumed one.
@@ -281,10 +279,11 @@ class _Loop:
             order = torch.randperm(videos, generator=self.order)
             self.shuffled = order.to(self.inputs.values.mask.device)
             self.sums = {}
-        batches = torch.split(self.shuffled, self.settings.batch_size)
-        for index in batches[self.state.steps :]:
+        self.batches = self.split_batches()
+        for index in self.batches[self.state.steps :]:
             self.step(index)
             self.state.steps += 1
+            self.state.all_steps += 1
             self.save_if_due()
         means = {name: float(value) / videos for name, value in self.sums.items()}
         if not math.isfinite(means["loss"]):
@@ -294,6 +293,28 @@ class _Loop:
                 "not numbers in the features",
             )
         return {"epoch": epoch + 1, "learning_rate": rate, **means}
+
+    def split_batches(self) -> list[Tensor]:
+        """Divide the shuffled videos into batches of the size of the settings.
+
+        A video that is longer than a window counts as its windows, so that the number of
+        steps and the memory of a step do not depend on how the material is cut.
+        """
+        settings = self.settings
+        lengths = self.inputs.lengths
+        if lengths.longest <= settings.window:
+            return [*torch.split(self.shuffled, settings.batch_size)]
+        segments = np.minimum(lengths.counts, settings.max_segments)
+        windows = np.maximum(1, -(-segments // settings.window))
+        sizes = list[int]()
+        free = 0
+        for count in windows[self.shuffled.numpy(force=True)].tolist():
+            if count > free:
+                sizes.append(0)
+                free = settings.batch_size
+            sizes[-1] += 1
+            free -= count
+        return [*torch.split(self.shuffled, sizes)]
 
     def step(self, index: Tensor) -> None:
         """Update the weights from the batch with these indices."""
@@ -332,7 +353,7 @@ class _Loop:
                 self.average,
                 self.model,
                 decay=self.settings.ema,
-                step=self.step_index,
+                step=self.state.all_steps,
             )
         for name, value in {"loss": loss.detach(), **losses}.items():
             previous = self.sums.get(name, torch.zeros_like(value))

@@ -59,7 +59,8 @@ class Training:
 
     Args:
         epochs: Number of epochs.
-        batch_size: Number of videos of a batch.
+        batch_size: Number of videos of a batch. A video that is longer than a window
+            counts as its windows.
         window: Number of segments that attend to each other. A longer video is cut into
             windows of this length; see `models.windows`.
         max_segments: Largest number of segments of a video in a batch. Of a longer video,
