@@ -9,11 +9,10 @@ are "video time", padded to the longest video; in a collection (`ragged.Ragged`)
 one axis "segment", the segments of all videos end to end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -78,6 +77,19 @@ class SegmentVectors:
 
 
 @dataclass(frozen=True)
+class WindowProbabilities:
+    """Probabilities of the window around each segment, for videos longer than a window.
+
+    Attributes:
+        modality: Probability in each modality of the window.
+        video: Probability in the window.
+    """
+
+    modality: Float[Tensor, "*segments modality class"]
+    video: Float[Tensor, "*segments class"]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Output of a parser: probabilities of every class.
 
@@ -89,6 +101,8 @@ class Prediction:
         mask: Which segments exist.
         logit: Segment logits, for losses that read them.
         vectors: Segment vectors, for losses that read them.
+        window: Probabilities of the windows, if a video is longer than a window. Decision
+            rules read them in place of those of the whole video.
     """
 
     PER_VIDEO: ClassVar[tuple[str, ...]] = ("modality", "video")
@@ -99,6 +113,7 @@ class Prediction:
     mask: Bool[Tensor, "*segments modality"]
     logit: Float[Tensor, "*segments modality class"] | None = None
     vectors: SegmentVectors | None = None
+    window: WindowProbabilities | None = None
 
     def __getitem__(self, index: Any) -> "Prediction":
         """Select the probabilities of some videos of a batch."""
@@ -111,19 +126,24 @@ class Prediction:
 
     def probabilities(self) -> "Prediction":
         """Return only the probabilities and the mask, on the CPU."""
+        window = self.window and WindowProbabilities(
+            self.window.modality.cpu(), self.window.video.cpu()
+        )
         return Prediction(
-            self.segment.cpu(), self.modality.cpu(), self.video.cpu(), self.mask.cpu()
+            self.segment.cpu(),
+            self.modality.cpu(),
+            self.video.cpu(),
+            self.mask.cpu(),
+            window=window,
         )
 
-    @classmethod
-    def cat(cls, batches: Sequence["Prediction"]) -> "Prediction":
-        """Concatenate the probabilities of several batches on the CPU."""
-        return Prediction(
-            torch.cat([batch.segment.cpu() for batch in batches]),
-            torch.cat([batch.modality.cpu() for batch in batches]),
-            torch.cat([batch.video.cpu() for batch in batches]),
-            torch.cat([batch.mask.cpu() for batch in batches]),
-        )
+    def video_gate(self) -> Float[Tensor, "video #time class"]:
+        """Return the probability in the video, or in the window around each segment."""
+        return self.video[:, None] if self.window is None else self.window.video
+
+    def modality_gate(self) -> Float[Tensor, "video #time modality class"]:
+        """Return the probability in each modality of the video, or of the window."""
+        return self.modality[:, None] if self.window is None else self.window.modality
 
 
 @dataclass(frozen=True)

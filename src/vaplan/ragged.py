@@ -391,7 +391,7 @@ def _combine(
 ) -> Any:
     """Combine the arrays of containers of one kind, field by field."""
     first = values[0]
-    if first is None:
+    if any(value is None for value in values):
         return None
     if isinstance(first, tuple):
         items = zip(*values, strict=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vaplan.arrays import AUDIO, VISUAL, Inputs, Prediction
+from vaplan.decisions import decide
 from vaplan.models import MODELS
 from vaplan.models.windows import (
     Windows,
@@ -162,3 +163,27 @@ def test_windows_of_long_videos_are_drawn_and_short_ones_are_whole() -> None:
     short = torch.tensor([0, 2])
     settings = {"window": 10, "limit": 30, "random": random}
     assert draw_windows(inputs.lengths, short, **settings) is None
+
+
+def test_the_gate_of_a_long_video_is_that_of_the_window_around_a_segment() -> None:
+    """An event in one window opens the gate there, however long the video is."""
+    loud = torch.zeros(200, 6)
+    loud[40:45] = 8.0
+    mask = torch.ones(200, 2, dtype=torch.bool)
+    inputs = Ragged(Inputs(((loud,), (torch.zeros(200, 8),)), mask), Lengths.of([200]))
+    prediction = predict(Foreign(), inputs)
+    assert prediction.values.window is not None
+    gate = prediction.values.window.video[:, 0]
+    assert (gate[40:45] > 0.99).all()
+    assert (gate[100:] == 0.5).all()
+    marked = decide(prediction.batch(), threshold=0.9)[0, :, :, 0]
+    assert marked.any(dim=1).nonzero()[:, 0].tolist() == [40, 41, 42, 43, 44]
+    short = predict(Foreign(), videos(10, 4))
+    assert short.values.window is None
+
+
+def test_predictions_of_long_and_short_videos_can_be_joined() -> None:
+    parts = [predict(Foreign(), videos(*counts)) for counts in ((25,), (4, 5))]
+    joined = Ragged.cat(parts)
+    assert joined.lengths.counts.tolist() == [25, 4, 5]
+    assert joined.values.window is None

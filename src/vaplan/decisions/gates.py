@@ -1,7 +1,8 @@
 """Decision rules of audio-visual video parsing: a segment threshold and a video-level gate.
 
 A rule marks the segments whose probability reaches the segment threshold, in the videos
-whose gate probability reaches the gate threshold.
+whose gate probability reaches the gate threshold. The gate of a video that is longer than a
+window is that of the window around the segment.
 """
 
 from collections.abc import Callable
@@ -16,26 +17,29 @@ from vaplan.arrays import AUDIO, MODALITIES, Prediction
 Gate = Callable[[Prediction], Tensor]
 
 
-def global_gate(prediction: Prediction) -> Float[Tensor, "video 1 1 class"]:
+def global_gate(prediction: Prediction) -> Float[Tensor, "video #time 1 class"]:
     """Return the probability of the video, the gate of HAN and VALOR."""
-    return prediction.video[:, None, None]
+    return prediction.video_gate()[:, :, None]
 
 
-def modality_gate(prediction: Prediction) -> Float[Tensor, "video 1 modality class"]:
+def modality_gate(
+    prediction: Prediction,
+) -> Float[Tensor, "video #time modality class"]:
     """Return the probability of each modality, the gate of MA and JoMoLD."""
-    return prediction.modality[:, None]
+    return prediction.modality_gate()
 
 
-def mixed_gate(prediction: Prediction) -> Float[Tensor, "video 1 modality class"]:
+def mixed_gate(
+    prediction: Prediction,
+) -> Float[Tensor, "video #time modality class"]:
     """Return MM-CSE's gate: the video's probability for audio, the modality's for visual."""
     is_audio = torch.tensor(
         [modality == AUDIO for modality in range(len(MODALITIES))],
         device=prediction.video.device,
     )
-    gate = torch.where(
-        is_audio[:, None], prediction.video[:, None], prediction.modality
+    return torch.where(
+        is_audio[:, None], global_gate(prediction), modality_gate(prediction)
     )
-    return gate[:, None]
 
 
 def mark_segments(

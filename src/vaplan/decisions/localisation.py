@@ -29,8 +29,8 @@ def cmbs_official(
         prediction: Probabilities of a localisation network.
         threshold: Ignored.
     """
-    label = _most_probable(prediction.video, background_weight=1.0)
-    return _in_both_modalities(label[:, None], prediction.mask)
+    label = _most_probable(prediction.video_gate(), background_weight=1.0)
+    return _in_both_modalities(label, prediction.mask)
 
 
 def event_gate(
@@ -45,8 +45,8 @@ def event_gate(
         threshold: Least probability of an event of any class.
     """
     has_event = prediction.segment.amin(dim=2).sum(dim=-1) >= threshold
-    video_class = _is_first_maximum(prediction.video)
-    marked = has_event[..., None] & video_class[:, None]
+    video_class = _is_first_maximum(prediction.video_gate())
+    marked = has_event[..., None] & video_class
     return _in_both_modalities(marked, prediction.mask)
 
 

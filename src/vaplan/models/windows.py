@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from vaplan.arrays import Inputs, Prediction
+from vaplan.arrays import Inputs, Prediction, WindowProbabilities
 from vaplan.ragged import Index, Lengths, Ragged, Spans, map_fields
 
 WINDOW = 10  # segments, the length of the videos of LLP and AVE
@@ -134,7 +134,47 @@ def predict_batch(model: nn.Module, batch: Batch, **options: Any) -> Prediction:
     if isinstance(model, PoolsSegments):
         outputs = model.parse_segments(batch.inputs, **options)
         return model.pool_segments(_join(outputs, windows))
-    prediction = model(batch.inputs, **options)
+    return _join_prediction(model(batch.inputs, **options), batch, windows)
+
+
+def predict_with_windows(model: nn.Module, batch: Batch) -> Prediction:
+    """Apply a network to a batch, and add the probabilities of the windows.
+
+    The window of a segment of a short video is the video. Where windows overlap, their
+    probabilities are averaged.
+
+    Args:
+        model: Network.
+        batch: Videos.
+    """
+    windows = batch.windows
+    if windows is None:
+        prediction: Prediction = model(batch.inputs)
+        modality = _repeat(prediction.modality, prediction.mask)
+        video = _repeat(prediction.video, prediction.mask)
+        return replace(prediction, window=WindowProbabilities(modality, video))
+    if isinstance(model, PoolsSegments):
+        outputs = model.parse_segments(batch.inputs)
+        prediction = model.pool_segments(_join(outputs, windows))
+        of_windows = model.pool_segments(outputs)
+    else:
+        of_windows = model(batch.inputs)
+        prediction = _join_prediction(of_windows, batch, windows)
+    modality = windows.join(_repeat(of_windows.modality, of_windows.mask))
+    video = windows.join(_repeat(of_windows.video, of_windows.mask))
+    return replace(prediction, window=WindowProbabilities(modality, video))
+
+
+def _repeat(per_row: Tensor, mask: Bool[Tensor, "row time modality"]) -> Tensor:
+    """Repeat the value of each row over time."""
+    rows, time = mask.shape[:2]
+    return per_row[:, None].expand(rows, time, *per_row.shape[1:])
+
+
+def _join_prediction(
+    prediction: Prediction, batch: Batch, windows: Windows
+) -> Prediction:
+    """Join the prediction of a network that pools each window by itself."""
     return Prediction(
         segment=windows.join(prediction.segment),
         modality=windows.highest(prediction.modality),

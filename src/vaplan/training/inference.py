@@ -8,7 +8,12 @@ import torch
 from torch import nn
 
 from vaplan.arrays import Inputs, Prediction
-from vaplan.models.windows import WINDOW, make_batch, predict_batch
+from vaplan.models.windows import (
+    WINDOW,
+    make_batch,
+    predict_batch,
+    predict_with_windows,
+)
 from vaplan.ragged import Index, Ragged
 
 
@@ -58,8 +63,10 @@ def predict(
     model.eval()
 
     def predict_group(videos: Index) -> Prediction:
-        batch = make_batch(inputs, videos, window=window, overlap=True)
-        return predict_batch(model, batch.to(device)).probabilities()
+        batch = make_batch(inputs, videos, window=window, overlap=True).to(device)
+        if inputs.lengths.longest <= window:
+            return predict_batch(model, batch).probabilities()
+        return predict_with_windows(model, batch).probabilities()
 
     with threads(1):
         prediction = Ragged.from_groups(
