@@ -4,13 +4,12 @@ python benchmarks/bench_store_scale.py 1000000
 
 The shards have the size that `vaplan features` writes, 64 videos each; a video has 10 segments of
 `--dimension` values. The store is made once in `--folder`; one video in 100 has no row. The files
-are in the page cache, so the times are those of the processor. Memory is the largest resident set
-of a process that does nothing else.
+are in the page cache, so the times are those of the processor. Memory is the growth of the largest
+resident set of a process that does nothing else.
 """
 
 import argparse
 import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,15 +58,21 @@ def measure(folder: Path, name: str) -> None:
     """Print seconds and memory of one operation; the process ends then."""
     store = Store.open(folder, NAME)
     function = dict(operations(store))[name]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     start = time.perf_counter()
     cpu = time.process_time()
     function()
     seconds = time.perf_counter() - start
     cpu = time.process_time() - cpu
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    memory = (after - before) / 1024
+    memory = peak_memory() - before
     print(f"| {name} | {seconds:.1f} | {cpu:.1f} | {memory:.0f} |", flush=True)
+
+
+def peak_memory() -> float:
+    """Return the largest resident set of this process in MiB."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from vaplan import stages
 from vaplan.annotations import Annotations
 from vaplan.dataset import open_features, read_inputs
 from vaplan.errors import MachineError, StoreError
+from vaplan.stages.features import _load_encoders
 from vaplan.store import Store
 
 
@@ -158,3 +159,9 @@ def test_a_store_of_another_encoder_is_refused(world: World) -> None:
         StoreError, match=r"store of another encoder: it has no audio:clap:x"
     ):
         read_inputs(world.store, (("clap:x",), ("embedded",)), world.data.ids)
+
+
+def test_a_machine_without_the_media_folder_blames_no_file(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="does not exist on") as caught:
+        _load_encoders({}, tmp_path / "not mounted")
+    assert caught.value.file == tmp_path / "not mounted"

@@ -8,7 +8,6 @@ all its parts.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float32
 
 from vaplan.errors import StoreError, VaplanError
@@ -31,6 +31,7 @@ from vaplan.store.card import (
     read_json,
     short_hash,
 )
+from vaplan.store.index import read_latest, update_index
 from vaplan.store.parts import FOLDERS, Part
 from vaplan.store.rows import STATUSES, Entry, from_row, is_intact, to_row
 from vaplan.writing import machine_errors, write_bytes
@@ -165,11 +166,15 @@ class Store:
             MachineError: Another process writes into the store; the error names it.
         """
         with lock_folder(self.own_folder, kind="store"):
+            update_index(self.own_folder)
             existing_shards = shards.list_shards(self.folder)
             numbers = [shards.shard_number(shard) for shard in existing_shards]
             next_number = max(numbers, default=-1) + 1
             planned = read_plan(self.own_folder)
-            yield Writer(self, frozenset(planned), next_number)
+            try:
+                yield Writer(self, frozenset(planned), next_number)
+            finally:
+                update_index(self.own_folder)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Write one shard; see `Writer.add`.
@@ -200,17 +205,19 @@ class Store:
             videos: Ids of the videos.
             retry: Text in the reason of failures to list as well.
         """
-        statuses = self.read_statuses()
-
-        def is_missing(video: str) -> bool:
-            if video not in statuses:
-                return True
-            status, reason = statuses[video]
-            if status != "failed" or retry is None:
-                return False
-            return retry.casefold() in reason.casefold()
-
-        return [video for video in dict.fromkeys(videos) if is_missing(video)]
+        table = self._read_latest(["video", "status", "reason"])
+        ids = pa.array(dict.fromkeys(videos), pa.string())
+        due = pc.is_null(pc.index_in(ids, value_set=table["video"]))
+        if retry is not None:
+            failed = table.filter(pc.equal(table["status"], "failed"))
+            is_retried = [
+                retry.casefold() in reason.casefold()
+                for reason in failed["reason"].to_pylist()
+            ]
+            retried = failed["video"].filter(pa.array(is_retried, pa.bool_()))
+            due = pc.or_(due, pc.is_in(ids, value_set=retried))
+        missing: list[str] = ids.filter(due).to_pylist()
+        return missing
 
     def read_entries(self) -> Iterator[Entry]:
         """Yield the entry of every video in the order of writing, one shard in memory at a time.
@@ -219,7 +226,7 @@ class Store:
             StoreError: A row has changed.
         """
         paths = shards.list_shards(self.folder)
-        table = shards.read_latest(paths, ["video"])
+        table = read_latest(paths, ["video"])
         dimension = self.card.dimension
         videos = table["video"].to_pylist()
         for shard, rows, _ in shards.group_by_shard(videos, table):
@@ -243,7 +250,7 @@ class Store:
             StoreError: A row has changed.
         """
         paths = shards.list_shards(self.folder)
-        table = shards.read_latest(paths, ["video"])
+        table = read_latest(paths, ["video"])
         videos = table["video"].to_pylist()
         for shard, rows, positions in shards.group_by_shard(videos, table):
             block = shards.read_block(paths[shard], rows, self.card)
@@ -298,7 +305,7 @@ class Store:
             StoreError: A video has no row, or its features have changed.
         """
         paths = shards.list_shards(self.folder)
-        table = shards.read_latest(paths, ["video", "segments"])
+        table = read_latest(paths, ["video", "segments"])
         if lengths is None:
             lengths = self._lengths(table, videos)
         feature = zeros((lengths.total, self.card.dimension), np.float32)
@@ -320,19 +327,20 @@ class Store:
         """Describe the content of the store as JSON values."""
         columns = ["video", "status", "reason", "segments", "checksum"]
         paths = shards.list_shards(self.folder)
-        table = shards.read_latest(paths, columns)
-        counts = Counter(table["status"].to_pylist())
-        reasons = Counter(reason for reason in table["reason"].to_pylist() if reason)
-        planned = self.planned
-        missing = set(planned) - set(table["video"].to_pylist())
+        table = read_latest(paths, columns)
+        counts = _count_values(table["status"])
+        reasons = _count_values(table["reason"])
+        reasons.pop("", None)
+        planned = pa.array(self.planned, pa.string())
+        is_written = pc.is_in(planned, value_set=table["video"])
         return {
             **asdict(self.card),
             "folder": str(self.folder),
             "planned": len(planned),
-            "lacking": len(missing),
-            **{status: counts[status] for status in STATUSES},
-            "segments": sum(table["segments"].to_pylist()),
-            "reasons": dict(reasons),
+            "lacking": len(planned) - (pc.sum(is_written).as_py() or 0),
+            **{status: counts.get(status, 0) for status in STATUSES},
+            "segments": pc.sum(table["segments"]).as_py() or 0,
+            "reasons": reasons,
             "shards": len(paths),
             "bytes": sum(path.stat().st_size for path in paths),
             "content_hash": _content_hash(table),
@@ -345,20 +353,24 @@ class Store:
         while a job writes into it.
         """
         problems = list[str]()
+        intact = list[Path]()
         verified = set[str]()
         for shard in shards.list_shards(self.folder):
             name = shard.relative_to(self.folder)
             try:
-                table, is_unchanged = shards.read_shard(shard)
+                if shards.is_unchanged(shard):
+                    intact.append(shard)
+                    continue
+                table, _ = shards.read_shard(shard)
             except VaplanError as error:
                 problems.append(f"{name}: {error.what}")
                 continue
             verified.update(table["video"].to_pylist())
-            if not is_unchanged:
-                problems.append(f"{name}: changed since it was written")
-                for row in table.to_pylist():
-                    if not is_intact(row):
-                        problems.append(f"{name}: the row of {row['video']} changed")
+            problems.append(f"{name}: changed since it was written")
+            for row in table.to_pylist():
+                if not is_intact(row):
+                    problems.append(f"{name}: the row of {row['video']} changed")
+        verified.update(read_latest(intact, ["video"])["video"].to_pylist())
         if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
             problems.append(f"{CARD_FILE}: changed since it was written")
         if not self._plans_are_intact(verified):
@@ -379,7 +391,7 @@ class Store:
         return not videos
 
     def _read_latest(self, columns: list[str]) -> pa.Table:
-        return shards.read_latest(shards.list_shards(self.folder), columns)
+        return read_latest(shards.list_shards(self.folder), columns)
 
 
 @dataclass
@@ -438,8 +450,15 @@ def read_plan(folder: Path) -> list[str]:
 
 
 def _content_hash(table: pa.Table) -> str:
-    checksums = table["checksum"].to_pylist()
-    return short_hash(b"".join(checksums))
+    checksums = table["checksum"].combine_chunks().cast(pa.large_binary())
+    content, _ = shards.join_bytes(pa.chunked_array([checksums]))
+    return short_hash(content.tobytes())
+
+
+def _count_values(column: pa.ChunkedArray) -> dict[str, int]:
+    """Count the values of a column, in the order of their first occurrence."""
+    counts = pc.value_counts(column)
+    return {row["values"]: row["counts"] for row in counts.to_pylist()}
 
 
 def find_stores(root: Path | str) -> dict[str, Store]:

@@ -168,7 +168,7 @@ def normalise_json(value: dict[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def short_hash(content: bytes) -> str:
+def short_hash(content: bytes | memoryview) -> str:
     """Compute a short digest of bytes.
 
     Args:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Integer
 
 from vaplan.store import Store, read_plan, shards
+from vaplan.store.index import read_latest
 from vaplan.store.parts import FOLDERS
 from vaplan.store.rows import STATUSES
 
@@ -120,7 +121,7 @@ def read_progress(store: Store, *, now: float | None = None) -> StoreProgress:
     now = time.time() if now is None else now
     paths = shards.list_shards(store.folder)
     written = np.array([path.stat().st_mtime for path in paths])
-    table = shards.read_latest(paths, ["video", "status", "reason"])
+    table = read_latest(paths, ["video", "status", "reason"])
     folders = [store.folder, *sorted(store.folder.glob(FOLDERS), key=_part_number)]
     folder_of_shard = np.array([folders.index(path.parent) for path in paths], int)
     folder_of_row = folder_of_shard[table["shard"].to_numpy()]

@@ -76,6 +76,18 @@ def read_columns(shard: Path, columns: Sequence[str]) -> pa.Table:
     return _parse(shard, columns, source=shard)
 
 
+def is_unchanged(shard: Path) -> bool:
+    """Return whether the bytes of a shard are those that were written.
+
+    Args:
+        shard: File of the shard.
+
+    Raises:
+        MachineError: The file cannot be read.
+    """
+    return short_hash(_read_bytes(shard)) in shard.name
+
+
 def read_shard(shard: Path) -> tuple[pa.Table, bool]:
     """Read a shard and return whether its bytes are unchanged.
 
@@ -86,36 +98,9 @@ def read_shard(shard: Path) -> tuple[pa.Table, bool]:
         StoreError: The shard is damaged.
         MachineError: The file cannot be read.
     """
-    try:
-        content = shard.read_bytes()
-    except OSError as error:
-        raise _describe_failure(shard, error) from error
+    content = _read_bytes(shard)
     table = _parse(shard, SCHEMA.names, source=pa.BufferReader(content))
     return table, short_hash(content) in shard.name
-
-
-def read_latest(paths: Sequence[Path], columns: Sequence[str]) -> pa.Table:
-    """Return columns of the latest row of every video, with the index of its shard and row.
-
-    Args:
-        paths: Files of the shards, the oldest first.
-        columns: Names of the columns.
-    """
-    tables = [read_columns(shard, columns) for shard in paths]
-    empty = SCHEMA.empty_table().select(columns)
-    rows = pa.concat_tables([empty, *tables]).combine_chunks()
-    row_counts = [len(table) for table in tables]
-    row_in_all = np.arange(len(rows))
-    first_rows = np.cumsum([0, *row_counts])
-    first_row_of_shard = np.repeat(first_rows[:-1], row_counts)
-    shard = np.repeat(np.arange(len(tables)), row_counts)
-    row = row_in_all - first_row_of_shard
-    rows = rows.append_column("shard", pa.array(shard))
-    rows = rows.append_column("row", pa.array(row))
-    order = pa.table({"video": rows["video"], "order": row_in_all})
-    newest = order.group_by("video").aggregate([("order", "max")])
-    newest_rows = newest.sort_by("video")["order_max"]
-    return rows.take(newest_rows)
 
 
 def group_by_shard(
@@ -176,8 +161,8 @@ def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Bl
     table = table.take(pa.array(rows))
     segments = table["segments"].to_numpy().astype(np.int64)
     has_feature = table["embedding"].is_valid().to_numpy()
-    mask, mask_sizes = _join_bytes(table["mask"])
-    content, sizes = _join_bytes(table["embedding"])
+    mask, mask_sizes = join_bytes(table["mask"])
+    content, sizes = join_bytes(table["embedding"])
     segment_bytes = card.dimension * np.dtype(card.dtype).itemsize
     expected = np.where(has_feature, segments * segment_bytes, 0)
     features_fit = np.array_equal(sizes, expected)
@@ -194,10 +179,13 @@ def read_block(shard: Path, rows: Integer[np.ndarray, " row"], card: Card) -> Bl
     return Block(segments, mask.view(bool), has_feature, feature)
 
 
-def _join_bytes(
+def join_bytes(
     column: pa.ChunkedArray,
 ) -> tuple[Shaped[np.ndarray, " byte"], Integer[np.ndarray, " row"]]:
     """Join the cells of a column without a copy.
+
+    Args:
+        column: Column of bytes.
 
     Returns:
         All bytes, and the number of bytes of each row; 0 for a null.
@@ -212,6 +200,13 @@ def _join_bytes(
         values = np.frombuffer(content, np.uint8)
     joined = values[edges[0] : edges[-1]]
     return joined, np.diff(edges)
+
+
+def _read_bytes(shard: Path) -> bytes:
+    try:
+        return shard.read_bytes()
+    except OSError as error:
+        raise _describe_failure(shard, error) from error
 
 
 def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
