@@ -72,6 +72,7 @@ from vaplan.errors import Exit, VaplanError
 from vaplan.exports import FORMATS, import_events, write_content
 from vaplan.exports.sed_scores import read_scores, write_scores
 from vaplan.packs import h5, npy
+from vaplan.ragged import Lengths, Ragged
 from vaplan.runs import Run
 from vaplan.search.timelines import find_spans, run_sql
 from vaplan.stages.check_data import read_manifest
@@ -354,9 +355,9 @@ def make_probability(folder: Path) -> Path:
     shape = len(IDS), 3, 2
     return write_label_probability(
         folder / "t.csv",
-        torch.full((*shape, 2), 0.25),
-        torch.from_numpy(data.weak_label()),
-        torch.ones(shape, dtype=torch.bool),
+        Ragged.of(np.full((*shape, 2), 0.25)),
+        data.weak_label(),
+        Ragged.of(np.ones(shape, dtype=bool)),
         data,
     )
 
@@ -368,8 +369,8 @@ def read_labels_of(folder: Path) -> object:
 
 def read_probability(folder: Path) -> object:
     data = read(make_table(folder / "data.csv"), taxonomy=CLASSES)
-    mask = torch.ones((len(IDS), 3, 2), dtype=torch.bool)
-    return read_label_probability(folder / "t.csv", data, mask)
+    lengths = Lengths.equal(len(IDS), 3)
+    return read_label_probability(folder / "t.csv", data, lengths)
 
 
 def make_taxonomy(folder: Path) -> None:
@@ -439,7 +440,7 @@ def make_run(folder: Path) -> Run:
         {"epoch": n, "learning_rate": 0.1, "loss": 0.5, "video": 0.5} for n in (1, 2)
     )
     model = runs.make_model(recipe, feature_sizes=sizes, classes=2)
-    run = Run(folder, recipe, CLASSES, sizes, 10, history, model, metrics=metrics)
+    run = Run(folder, recipe, CLASSES, sizes, history, model, metrics=metrics)
     return runs.save(run)
 
 

@@ -148,7 +148,7 @@ def test_a_second_job_on_a_store_is_refused_while_the_first_one_works(
 def test_features_are_unit_vectors_and_every_segment_of_a_whole_file_exists(
     world: World,
 ) -> None:
-    inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
+    inputs = read_inputs(world.store, EMBEDDED, world.data.ids).values
     assert inputs.mask.all()
     for streams in inputs.streams:
         assert np.allclose(streams[0].norm(dim=-1), 1, atol=2e-3)  # kept as float16

@@ -39,11 +39,13 @@ def test_masks_are_as_long_as_the_videos_and_absent_tracks_are_masked(
         {"train": 14, "val": 3, "test": 3}, seed=84, varied=True
     )
     inputs = read_inputs(folder / "store", EMBEDDED, [clip.video for clip in clips])
-    for clip, mask, *streams in zip(
-        clips, inputs.mask, *(group[0] for group in inputs.streams), strict=True
-    ):
+    for index, clip in enumerate(clips):
+        video = inputs.batch([index])
+        mask = video.mask[0]
+        streams = [group[0][0] for group in video.streams]
         length = max(1, int(np.floor(clip.seconds + 0.5)))
-        assert mask.any(dim=1).sum() == length
+        assert inputs.lengths.counts[index] == length
+        assert mask.any(dim=1).all()
         assert bool(mask[:, AUDIO].any()) == clip.has_audio
         assert bool(mask[:, VISUAL].any()) == clip.has_video
         for modality, stream in enumerate(streams):
@@ -92,5 +94,5 @@ def test_labels_training_denoising_predictions_and_parsing_hold(
 def events_possible(folder: Path, video: str) -> bool:
     """Whether the file has a picture at all."""
     return bool(
-        read_inputs(folder / "store", EMBEDDED, [video]).mask[0, :, VISUAL].any()
+        read_inputs(folder / "store", EMBEDDED, [video]).values.mask[:, VISUAL].any()
     )
