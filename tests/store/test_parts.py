@@ -67,8 +67,8 @@ def test_parts_that_start_at_the_same_time_make_one_store(tmp_path: Path) -> Non
     assert store.list_missing(IDS) == []
     assert store.verify() == []
     assert store.describe()["lacking"] == 0
-    feature, mask = store.read(IDS)
-    assert np.array_equal(feature[:, 0, 0], np.arange(20))
+    feature, mask, lengths = store.read(IDS)
+    assert np.array_equal(lengths.pad(feature)[:, 0, 0], np.arange(20))
     assert mask.all()
     assert sorted(entry.video for entry in store.read_entries()) == IDS
 
@@ -94,8 +94,8 @@ def test_of_two_rows_of_one_video_the_later_counts_in_whichever_part_it_is(
     fill(tmp_path, Part(1, 2), size=1)
     store = Store.create(tmp_path, NAME, ABOUT, planned=["video04"], part=later)
     store.add([entry("video04", 99.0)])
-    feature, _ = store.read(["video04", "video06"])
-    assert feature[:, 0, 0].tolist() == [99.0, 6.0]
+    feature, _, lengths = store.read(["video04", "video06"])
+    assert lengths.pad(feature)[:, 0, 0].tolist() == [99.0, 6.0]
 
 
 def test_damage_in_a_part_is_found(tmp_path: Path) -> None:
