@@ -106,7 +106,7 @@ class VideoTrack:
             stream, self.stats = select_track(container, "video", self._limits)
             if not isinstance(stream, VideoStream):
                 return
-            _check_frame_size(stream, self._limits)
+            check_frame_size(stream, self._limits)
             self._converter.pixel_ratio = float(stream.sample_aspect_ratio or 1)
             if skip_frames:
                 yield from frame_skipping.frames_at(
@@ -146,7 +146,16 @@ def _fill_missing(group: Sequence[FrameArray | None], count: int) -> Frames | No
     return np.stack(nearest)
 
 
-def _check_frame_size(stream: VideoStream, limits: Limits) -> None:
+def check_frame_size(stream: VideoStream, limits: Limits) -> None:
+    """Refuse frames above the pixel limit before one is allocated.
+
+    Args:
+        stream: Video track.
+        limits: Limits of the file's cost.
+
+    Raises:
+        MediaError: The frames are too large.
+    """
     width = stream.codec_context.width
     height = stream.codec_context.height
     if width * height > limits.max_pixels:
