@@ -229,8 +229,7 @@ def measure_scale(work: Path) -> None:
         "Made by `python benchmarks/bench_collections.py scale`: videos from "
         f"{SCALE_SHORTEST} s to 2 h (log-uniform), random features of {SCALE_SIZE} numbers of "
         "two encoders, 25 classes, two cores. `train` is one epoch of `ple`; `refine` trains "
-        "two parsers for one epoch each. Peak memory is that of the whole process, about "
-        "0.4 GB of it the libraries."
+        "two parsers for one epoch each. Peak memory is that of the whole process."
     )
     write_results("collections_scale.md", [head, "", *lines])
 

@@ -112,7 +112,7 @@ def parse(
     """Write timelines of the audio and visual events in media files.
 
     With `--run` a parser of `vaplan fit` or `vaplan train` is used; videos longer than its
-    training videos are parsed in half-overlapping windows. Writes one file per video; folders
+    window (10 seconds by default) are parsed in half-overlapping windows. Writes one file per video; folders
     are searched with their sub-folders, which the timelines mirror.
 
     Example: `vaplan parse new.mp4 --run run --out timelines`

@@ -8,9 +8,8 @@ the network computes exactly what it was published to compute.
 A network supports windows by two methods, of which `forward` is the composition:
 `parse_segments(inputs)` returns a frozen dataclass of tensors "row time …", and
 `pool_segments` turns that dataclass into a `Prediction`. Between the two, the windows of
-each video are joined. For
-a network that has `forward` only, the probabilities of the modalities and of the video are
-the maximum over its windows.
+each video are joined. For a network that has `forward` only, the probabilities of the
+modalities and of the video are the maximum over its windows.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -82,8 +81,10 @@ class Windows:
     def highest(self, values: Tensor) -> Tensor:
         """Return the maximum over the windows of each video, of "window …"."""
         lowest = torch.finfo(values.dtype).min
-        maximum = values.new_full((self.videos, *values.shape[1:]), lowest)
-        index = self.video.view(-1, *[1] * (values.ndim - 1)).expand_as(values)
+        shape = (self.videos, *values.shape[1:])
+        maximum = values.new_full(shape, lowest)
+        further_axes = [1] * (values.ndim - 1)
+        index = self.video.view(-1, *further_axes).expand_as(values)
         return maximum.scatter_reduce(0, index, values, "amax")
 
 
