@@ -20,8 +20,10 @@ from torch import Tensor
 
 from vaplan import encoders, runs
 from vaplan.arrays import AUDIO, Inputs, Prediction
-from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders import Advance, Encoder
+from vaplan.encoders.checkpoints import Checkpoint
 from vaplan.encoders.compute import AUTO, AUTOMATIC, PLAIN, Compute
+from vaplan.encoders.encoded import Encoded
 from vaplan.errors import MediaError, RunError, UsageError, VaplanError
 from vaplan.media import CENTRE, Media, MediaArrays, Segments
 from vaplan.ragged import Ragged
@@ -69,6 +71,8 @@ class MediaParser(ABC):
         *,
         tags: Collection[str] | None = None,
         scores: bool = False,
+        checkpoint: Checkpoint | None = None,
+        advance: Advance | None = None,
     ) -> Timeline:
         """Parse one video into a timeline of audio and visual events.
 
@@ -77,11 +81,19 @@ class MediaParser(ABC):
             tags: Classes known to occur in the video; other classes are not marked.
             scores: Keep the scores of every segment in `Timeline.scores`: probabilities of
                 a trained parser, margins of a zero-shot classifier.
+            checkpoint: Keeps the features of a long file on disk while it is encoded.
+            advance: Called with the number of finished segments and of all.
 
         Raises:
             MediaError: The file cannot be decoded.
         """
-        encoded = encoders.encode(media, self.all_encoders, sampling=self.sampling)
+        encoded = encoders.encode(
+            media,
+            self.all_encoders,
+            sampling=self.sampling,
+            checkpoint=checkpoint,
+            advance=advance,
+        )
         name = name_of(media)
         return self.parse_features(encoded, name=name, tags=tags, scores=scores)
 

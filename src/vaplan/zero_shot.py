@@ -13,8 +13,9 @@ from torch import Tensor
 
 from vaplan import encoders, pseudo_labels, synthetic
 from vaplan.arrays import MODALITIES, Inputs
-from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders import Encoder
 from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.encoded import Encoded
 from vaplan.errors import UsageError, unknown
 from vaplan.parser import MediaParser, as_stored_inputs, make_timeline
 from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN

@@ -92,7 +92,13 @@ class Life:
         return call
 
     def engine(
-        self, work: Work, items: Sequence[Any], *, count: int, seconds: float
+        self,
+        work: Work,
+        items: Sequence[Any],
+        *,
+        count: int,
+        seconds: float,
+        watch: Any = None,
     ) -> Iterator[tuple[Any, Any]]:
         for result in here(work, items, count=count, seconds=seconds):
             self.step()

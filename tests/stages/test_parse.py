@@ -3,16 +3,25 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import World
-from vaplan import stages
+from tests.media.films import Film, make
+from vaplan import encoders, stages
+from vaplan.encoders import checkpoints
+from vaplan.encoders.encoded import Encoded
 from vaplan.errors import MachineError, UsageError
 from vaplan.exports import FORMATS, import_events
+from vaplan.media import Segments
+from vaplan.modalities import MODALITIES
+from vaplan.workers import TimeLimit, Watch, processes
+from vaplan.workers.processes import Work
 from vaplan.zero_shot import ZeroShotClassifier
 
 Load = Callable[[], ZeroShotClassifier]
@@ -136,3 +145,89 @@ def test_a_joint_format_needs_a_folder_and_all_videos(
         parse()
     with pytest.raises(UsageError, match=r"vaplan export .* --format dcase"):
         parse(tmp_path / "out", skip_existing=True)
+
+
+@dataclass
+class ReportingEngine:
+    """Runs items in this process and hands their reports on; it may stop after some."""
+
+    stop_after: int = 10**6
+
+    def __call__(
+        self,
+        work: Work,
+        items: Sequence[Any],
+        *,
+        count: int,
+        seconds: TimeLimit,
+        watch: Watch | None = None,
+    ) -> Iterator[tuple[Any, Any]]:
+        assert watch
+        assert work.prepare
+        work.prepare(*work.arguments)
+        for item in items:
+            pipe = _Pipe(partial(watch, item), self.stop_after)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(processes, "_PIPES", [pipe])
+                yield item, work.function(item)
+
+
+@dataclass
+class _Pipe:
+    watch: Callable[[Any], None]
+    reports_left: int
+
+    def send(self, message: processes.Report) -> None:
+        self.watch(message.value)
+        self.reports_left -= 1
+        if not self.reports_left:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_long_file_leaves_a_timeline_and_is_continued(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "PART_SEGMENTS", 20)
+    media = tmp_path / "media"
+    media.mkdir()
+    make(media / "film.mp4", Film(seconds=75))
+    out = tmp_path / "out"
+    parse = partial(stages.parse, [media], load=load, scores=True)
+    with pytest.raises(KeyboardInterrupt):
+        parse(out, engine=ReportingEngine(stop_after=2))
+    document = json.loads((out / "film.partial.json").read_text())
+    assert document["video"] == "film"
+    assert document["seconds"] == 75
+    rest = [
+        {"modality": modality, "onset": 40.0, "offset": 75.0} for modality in MODALITIES
+    ]
+    assert document["missing"] == rest
+    assert "parsed 40 s of 75 s" in document["warnings"][-1]
+    assert sorted(path.name for path in out.iterdir()) == [
+        checkpoints.FOLDER,
+        "film.partial.json",
+        "film.partial.scores.csv",
+    ]
+    segments = list[int]()
+    encode_chunk = encoders.encode_chunk
+
+    def count(chunk: Segments, models: Sequence[encoders.Encoder]) -> Encoded:
+        segments.append(len(chunk))
+        return encode_chunk(chunk, models)
+
+    monkeypatch.setattr(encoders, "encode_chunk", count)
+    files = list[tuple[str, int, int]]()
+    outcome = parse(
+        out, engine=ReportingEngine(), file_progress=lambda *step: files.append(step)
+    )
+    assert outcome.done == 1
+    assert sum(segments) == 75 - 40
+    assert files[-1] == ("film", 1, 1)
+    whole = tmp_path / "whole"
+    parse(whole, workers=1)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "film.json",
+        "film.scores.csv",
+    ]
+    for name in ("film.json", "film.scores.csv"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()

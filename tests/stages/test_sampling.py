@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from vaplan import encoders, parser, stages
 from vaplan import recipe as recipes
 from vaplan.arrays import VISUAL
 from vaplan.dataset import input_hashes
-from vaplan.encoders import Encoded
+from vaplan.encoders.encoded import Encoded
 from vaplan.errors import StoreError, UsageError
 from vaplan.parser import Parser
 from vaplan.store import Store
@@ -101,10 +102,14 @@ def test_a_parser_takes_the_pictures_as_its_run_did(
     asked, attempt = list[str](), encoders.encode
 
     def watched(
-        path: Path, listeners: list[encoders.Encoder], *, sampling: str
+        path: Path,
+        listeners: list[encoders.Encoder],
+        *,
+        sampling: str,
+        **options: Any,
     ) -> Encoded:
         asked.append(sampling)
-        return attempt(path, listeners, sampling=sampling)
+        return attempt(path, listeners, sampling=sampling, **options)
 
     monkeypatch.setattr(encoders, "encode", watched)
     video = world.folder / world.data.videos[0].path

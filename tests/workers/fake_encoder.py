@@ -69,7 +69,7 @@ class Dying:
 
 
 def here(
-    work: Work, items: Sequence[Any], *, count: int, seconds: float
+    work: Work, items: Sequence[Any], *, count: int, seconds: float, watch: Any = None
 ) -> Iterator[tuple[Any, Any]]:
     """An engine without processes."""
     return ((item, encode(item)) for item in items)
@@ -82,6 +82,12 @@ class There:
     function: Callable[[Job], Any] = slowly
 
     def __call__(
-        self, work: Work, items: Sequence[Any], *, count: int, seconds: float
+        self,
+        work: Work,
+        items: Sequence[Any],
+        *,
+        count: int,
+        seconds: float,
+        watch: Any = None,
     ) -> Iterator[tuple[Any, Any]]:
         return run_in_order(Work(self.function), items, count=count, seconds=seconds)

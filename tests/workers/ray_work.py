@@ -59,5 +59,7 @@ class OnRay:
         self.engine = engine
         self.function = function
 
-    def __call__(self, work: Work, items: Any, *, count: int, seconds: float) -> Any:
+    def __call__(
+        self, work: Work, items: Any, *, count: int, seconds: float, watch: Any = None
+    ) -> Any:
         return self.engine(Work(self.function), items, count=count, seconds=seconds)

@@ -5,11 +5,12 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from vaplan.errors import Exit, MachineError, MediaError
-from vaplan.workers import MAX_CONSECUTIVE_FAILURES, Engine, run_supervised
+from vaplan.workers import MAX_CONSECUTIVE_FAILURES, Engine, report, run_supervised
 from vaplan.workers.faults import Failed, Guarded, machine_fault
 from vaplan.workers.processes import DEATHS, Work
 
@@ -88,7 +89,12 @@ def in_process(
     given = itertools.count()
 
     def engine(
-        work: Work, items: Sequence[str], *, count: int, seconds: float
+        work: Work,
+        items: Sequence[str],
+        *,
+        count: int,
+        seconds: float,
+        watch: Any = None,
     ) -> Iterator[tuple[str, str | Failed]]:
         for item in items:
             fails = (
@@ -210,3 +216,27 @@ def test_the_number_of_workers_changes_no_result(workers: int) -> None:
         Failed("x.mp4: not a film. Fix: convert it."),
         "C",
     ]
+
+
+def count_slowly(pauses: int) -> int:
+    for number in range(pauses):
+        time.sleep(0.5)
+        report(number)
+    return pauses
+
+
+def test_reports_arrive_before_the_result_and_extend_the_time_limit() -> None:
+    reports = list[tuple[int, int]]()
+    results = run_supervised(
+        count_slowly,
+        [4],
+        workers=1,
+        seconds=1.5,
+        watch=lambda item, value: reports.append((item, value)),
+    )
+    assert list(results) == [(4, 4)]
+    assert reports == [(4, 0), (4, 1), (4, 2), (4, 3)]
+
+
+def test_a_report_outside_a_worker_process_does_nothing() -> None:
+    report("nobody listens")

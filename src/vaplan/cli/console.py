@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vaplan.exports.convert import Converted
     from vaplan.stages import Imported, Outcome
 
+BAR_NAME = 12  # characters before a bar
 SPEED_SECONDS = 300.0  # the rate is a mean over this time, because encoders can be slow
 
 Report = Callable[[int, int, str], None]  # a `workers.Progress`
@@ -36,41 +37,48 @@ Report = Callable[[int, int, str], None]  # a `workers.Progress`
 stderr = Console(stderr=True)
 
 
-@contextmanager
-def progress_bars(log: "Log | None" = None) -> Iterator[Callable[..., Report]]:
-    """Show progress bars on standard error.
-
-    Nothing is printed before the first step, so an error that comes earlier stands alone.
+class ProgressBars:
+    """Progress bars on standard error.
 
     Args:
         log: Log that gets the progress and the failures too.
-
-    Yields:
-        A function of a name and a unit that makes a bar. It returns the callback of the bar,
-        which takes the finished steps, all steps, and the failure of the last one.
     """
-    progress = Progress(
-        TextColumn("{task.description:>12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=stderr,
-        speed_estimate_period=SPEED_SECONDS,
-    )
 
-    def add_bar(name: str, unit: str = "steps") -> Report:
+    def __init__(self, log: "Log | None" = None) -> None:
+        self._log = log
+        self._files = dict[str, TaskID]()
+        self._progress = Progress(
+            TextColumn("{task.description:>12}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=stderr,
+            speed_estimate_period=SPEED_SECONDS,
+        )
+
+    def __call__(self, name: str, unit: str = "steps") -> Report:
+        """Make a bar, which appears with its first step.
+
+        Args:
+            name: Text before the bar.
+            unit: Unit of a step, in the plural.
+
+        Returns:
+            The callback of the bar, which takes the finished steps, all steps, and the
+            failure of the last one.
+        """
         tasks = list[TaskID]()  # one, from the first step on
 
         def update(done: int, total: int, problem: str) -> None:
-            if log:
-                log.report(name, done, total, problem)
-            progress.start()
+            if self._log:
+                self._log.report(name, done, total, problem)
+            self._progress.start()
             if not tasks:
-                tasks.append(progress.add_task(name, unit=unit))
-            progress.update(tasks[0], completed=done, total=total)
+                tasks.append(self._progress.add_task(name, unit=unit))
+            self._progress.update(tasks[0], completed=done, total=total)
             if problem:
-                progress.console.print(
+                self._progress.console.print(
                     f"error: {problem}",
                     style="red",
                     highlight=False,
@@ -80,11 +88,62 @@ def progress_bars(log: "Log | None" = None) -> Iterator[Callable[..., Report]]:
 
         return update
 
+    def within_file(self, file: str, done: int, total: int) -> None:
+        """Show the progress within a long file; a `workers.FileProgress`.
+
+        Args:
+            file: Name of the file.
+            done: Number of finished segments.
+            total: Number of all segments; equal to `done` at the end of the file.
+        """
+        if done == total:
+            if task := self._files.pop(file, None):
+                self._progress.remove_task(task)
+            return
+        self._progress.start()
+        if file not in self._files:
+            name = shorten_middle(file)
+            self._files[file] = self._progress.add_task(name, unit="segments")
+        self._progress.update(self._files[file], completed=done, total=total)
+
+    def stop(self) -> None:
+        """Leave the bars as they are."""
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+
+def shorten_middle(text: str) -> str:
+    """Shorten a text that is too long for the place before a bar.
+
+    >>> shorten_middle("2019/beach/film.mp4")
+    '2019/…lm.mp4'
+
+    Args:
+        text: Name of a file.
+    """
+    if len(text) <= BAR_NAME:
+        return text
+    half = (BAR_NAME - 1) // 2
+    return f"{text[:half]}…{text[half + 1 - BAR_NAME :]}"
+
+
+@contextmanager
+def progress_bars(log: "Log | None" = None) -> Iterator[ProgressBars]:
+    """Show progress bars on standard error.
+
+    Nothing is printed before the first step, so an error that comes earlier stands alone.
+
+    Args:
+        log: Log that gets the progress and the failures too.
+
+    Yields:
+        A function of a name and a unit that makes a bar.
+    """
+    bars = ProgressBars(log)
     try:
-        yield add_bar
+        yield bars
     finally:
-        if progress.live.is_started:
-            progress.stop()
+        bars.stop()
 
 
 class _Rate(ProgressColumn):

@@ -86,7 +86,6 @@ def features(
         open_engine(engine, address) as workers_engine,
         progress_bars(log_file) as bars,
     ):
-        progress = bars("features", "videos")
         outcome = stages.features(
             stages.read_data(data),
             media,
@@ -101,6 +100,7 @@ def features(
             sampling=sampling,
             allow_outside=allow_outside,
             part=Part.parse(part) if part else None,
-            progress=progress,
+            progress=bars("features", "videos"),
+            file_progress=bars.within_file,
         )
     finish(outcome, "encoded")

@@ -122,6 +122,7 @@ def fit(
             overwrite=overwrite,
             message=print_message,
             bars=bars,
+            file_progress=bars.within_file,
         )
     print_message(
         f"run {trained.folder}: try `vaplan parse FILE --run {trained.folder} --out DIR`"

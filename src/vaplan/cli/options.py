@@ -82,7 +82,7 @@ TimeoutOption = Annotated[
     typer.Option(
         "--timeout",
         min=0.001,
-        help="Seconds that one file may take. [default: 600, and 1 per MB]",
+        help="Seconds that one file may take without progress. [default: 600, and 1 per MB]",
     ),
 ]
 WorkersOption = Annotated[

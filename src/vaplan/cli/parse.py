@@ -111,6 +111,9 @@ def parse(
 ) -> None:
     """Write timelines of the audio and visual events in media files.
 
+    While a long film is parsed, `NAME.partial.json` has the timeline of its first part; after an
+    interruption the same command continues there.
+
     With `--run` a parser of `vaplan fit` or `vaplan train` is used; videos longer than its
     window (10 seconds by default) are parsed in half-overlapping windows. Writes one file per video; folders
     are searched with their sub-folders, which the timelines mirror.
@@ -176,6 +179,7 @@ def parse(
             engine=workers_engine,
             timeout=timeout,
             progress=bars("parse", "files"),
+            file_progress=bars.within_file,
         )
     finish(outcome, "parsed")
 

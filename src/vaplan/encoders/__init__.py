@@ -4,25 +4,29 @@ To add an encoder, write a module with `load(source, modality, *, frames_per_seg
 and add a line to `ENCODERS`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
 from vaplan.arrays import MODALITIES
 from vaplan.encoders import clap, clip, embedded, legacy
+from vaplan.encoders.checkpoints import Checkpoint
 from vaplan.encoders.compute import PLAIN, Compute
+from vaplan.encoders.encoded import Encoded, join
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import CENTRE, Media, Sampling, Segments, stream
 
 DEFAULT_RATE_HZ = (
     8_000  # of the waveform if no encoder reads it; the cheapest usual rate
 )
+Advance = Callable[[int, int], None]  # takes the segments that are done, and all
 
 
 @runtime_checkable
@@ -152,23 +156,13 @@ def class_vectors(
     return functional.normalize(torch.stack(means), dim=-1)
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Features of one media file by several encoders.
-
-    Attributes:
-        vectors: Features by each encoder; zeros where its modality is missing.
-        mask: Whether a segment has content in a modality.
-        warnings: Damage and absent content of the file.
-    """
-
-    vectors: tuple[Float32[np.ndarray, "time _"], ...]
-    mask: Bool[np.ndarray, "time modality"]
-    warnings: tuple[str, ...]
-
-
 def encode(
-    media: Media, models: Sequence[Encoder], *, sampling: str = CENTRE
+    media: Media,
+    models: Sequence[Encoder],
+    *,
+    sampling: str = CENTRE,
+    checkpoint: Checkpoint | None = None,
+    advance: Advance | None = None,
 ) -> Encoded:
     """Decode a media file once and encode it with several encoders.
 
@@ -178,11 +172,16 @@ def encode(
         media: Media file, or arrays in memory.
         models: Encoders of the segments.
         sampling: Rule of the sampling times of frames.
+        checkpoint: Keeps the features of a long file on disk, and has those of an earlier
+            call that was interrupted.
+        advance: Called after every chunk.
 
     Raises:
         MediaError: The file cannot be decoded.
+        MachineError: The checkpoint cannot be written.
     """
-    return encode_segments(decode(media, models, sampling=sampling), models)
+    chunks = decode(media, models, sampling=sampling)
+    return encode_segments(chunks, models, checkpoint=checkpoint, advance=advance)
 
 
 def decode(
@@ -202,29 +201,53 @@ def decode(
     return stream(media, media_sampling)
 
 
-def encode_segments(chunks: Iterable[Segments], models: Sequence[Encoder]) -> Encoded:
+def encode_segments(
+    chunks: Iterable[Segments],
+    models: Sequence[Encoder],
+    *,
+    checkpoint: Checkpoint | None = None,
+    advance: Advance | None = None,
+) -> Encoded:
     """Encode the segments of one video with every encoder.
 
     Args:
-        chunks: All segments in order, in chunks of any length.
+        chunks: All segments in order, in chunks of any length; with a checkpoint, of the
+            lengths of the call that wrote it.
         models: Encoders.
+        checkpoint: Features of an earlier call; its segments are not encoded again.
+        advance: Called after every chunk.
     """
-    masks = list[np.ndarray]()
-    rows = [list[np.ndarray]() for _ in models]
+    parts = checkpoint.read() if checkpoint else []
+    already = sum(map(len, parts))
     warnings = list[str]()
     for chunk in chunks:
-        masks.append(chunk.mask)
         warnings += chunk.warnings
-        for encoder, vectors in zip(models, rows, strict=True):
-            if chunk.mask[:, encoder.modality].any():
-                vectors.append(encoder.embed(chunk))
-            else:
-                vectors.append(np.zeros((len(chunk), encoder.dimension), np.float32))
-    return Encoded(
-        tuple(np.concatenate(vectors) for vectors in rows),
-        np.concatenate(masks),
-        tuple(warnings),
-    )
+        end = chunk.first + len(chunk)
+        is_new = end > already
+        if is_new:
+            parts.append(encode_chunk(chunk, models))
+        if advance:
+            declared = (chunk.seconds.declared or 0.0) / chunk.segment_seconds
+            advance(end, max(end, math.ceil(declared)))
+        if is_new and checkpoint:
+            checkpoint.add(parts[-1])
+    return replace(join(parts), warnings=tuple(warnings))
+
+
+def encode_chunk(chunk: Segments, models: Sequence[Encoder]) -> Encoded:
+    """Encode consecutive segments with every encoder.
+
+    Args:
+        chunk: Segments of one file.
+        models: Encoders.
+    """
+    rows = list[np.ndarray]()
+    for encoder in models:
+        if chunk.mask[:, encoder.modality].any():
+            rows.append(encoder.embed(chunk))
+        else:
+            rows.append(np.zeros((len(chunk), encoder.dimension), np.float32))
+    return Encoded(tuple(rows), chunk.mask)
 
 
 def _sampling(models: Sequence[Encoder], sampling: str) -> Sampling:

@@ -20,13 +20,15 @@ from vaplan.annotations import Annotations
 from vaplan.annotations.media_files import NO_FILE, MediaFolder
 from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
-from vaplan.encoders import Encoded, Encoder
+from vaplan.encoders import Encoder
+from vaplan.encoders.checkpoints import FOLDER, Checkpoint, delete_checkpoint
 from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.encoded import Encoded
 from vaplan.errors import MachineError, MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
 from vaplan.store import Entry, Part, Store, Writer, find_stores
-from vaplan.workers import Engine, Failed, Progress, run_supervised
-from vaplan.workers.processes import run_in_order
+from vaplan.workers import Engine, Failed, FileProgress, Progress, run_supervised
+from vaplan.workers.processes import Advance, run_in_order
 from vaplan.writing import delay_interruptions
 
 Pair = tuple[int, str]  # modality and encoder name
@@ -78,6 +80,7 @@ def features(
     retry: str | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
+    file_progress: FileProgress | None = None,
     engine: Engine = run_in_order,
     compute: Compute = AUTOMATIC,
     sampling: str = CENTRE,
@@ -97,13 +100,14 @@ def features(
             exist are always looked for again.
         limit: Largest number of files to decode now.
         progress: Called after every video.
+        file_progress: Called within videos that take longer than a few seconds.
         engine: Runs the workers.
         compute: Device and precision of the encoders. A value that is not given is the one
             that the store was started with.
         sampling: Rule of the sampling times of frames; see `media.Sampling`.
         allow_outside: Accept paths of videos that lead out of the media folder.
-        timeout: Seconds that one file may take; by default ten minutes and one second per
-            MB.
+        timeout: Seconds that one file may take without progress; by default ten minutes
+            and one second per MB.
         part: Part of the videos to encode, into its own part of the store. Jobs for other
             parts may run at the same time; all must have the same data set.
 
@@ -121,6 +125,7 @@ def features(
     if part:
         data = data.select_videos(part.select(data.ids))
     folder = MediaFolder(Path(media), table=data.source, allow_outside=allow_outside)
+    parts = Path(store) / FOLDER
     stores = dict[Pair, Store]()
     computes = dict[Pair, Compute]()
     for pair in pairs:
@@ -144,22 +149,34 @@ def features(
         jobs = jobs[:limit]
         total = len(jobs) + len(not_found)
         results = run_supervised(
-            partial(encode, sampling=sampling),
+            partial(encode, sampling=sampling, parts=parts),
             jobs,
             workers=workers,
             prepare=_load_encoders,
             arguments=[computes, Path(media)],
             seconds=timeout or _time_limit,
             engine=engine,
+            watch=partial(_report_progress, file_progress) if file_progress else None,
         )
         failed = _write_results(
-            writers, chain(not_found, results), total=total, progress=progress
+            _ShardBuffer(writers, parts),
+            chain(not_found, results),
+            total=total,
+            progress=progress,
+            file_progress=file_progress,
         )
     return Outcome(total - len(failed), already, tuple(failed))
 
 
 def _time_limit(job: Job) -> float:
     return time_limit(job.path)
+
+
+def _report_progress(
+    file_progress: FileProgress, job: Job, segments: tuple[int, int]
+) -> None:
+    done, total = segments
+    file_progress(job.video, min(done, total - 1), total)
 
 
 def _create_store(
@@ -242,14 +259,14 @@ def _pairs(videos_of: dict[Pair, set[str]], video: str) -> tuple[Pair, ...]:
 
 
 def _write_results(
-    writers: dict[Pair, Writer],
+    buffer: "_ShardBuffer",
     results: Iterator[tuple[Job, Entries | Failed]],
     *,
     total: int,
     progress: Progress | None,
+    file_progress: FileProgress | None,
 ) -> list[tuple[str, str]]:
     """Write results shard by shard; return the videos that failed, with the reasons."""
-    buffer = _ShardBuffer(writers)
     failed = list[tuple[str, str]]()
     try:
         for done, (job, result) in enumerate(results, start=1):
@@ -258,7 +275,9 @@ def _write_results(
                 reason = result.reason
                 failed.append((job.video, reason))
                 result = _failed_entries(job, reason)
-            buffer.add(result)
+            buffer.add(job, result)
+            if file_progress:
+                file_progress(job.video, 1, 1)
             if progress:
                 progress(done, total, reason)
     finally:  # an interruption loses no finished video
@@ -279,20 +298,25 @@ class _ShardBuffer:
 
     Attributes:
         writers: Writer of each encoder's features.
+        parts: Folder of the checkpoints of long files.
         videos: Entries of each video.
+        files: Media files of these videos.
         started: Time of the first of these videos, in seconds of the monotonic clock.
     """
 
     writers: dict[Pair, Writer]
+    parts: Path
     videos: list[Entries] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     started: float = 0.0
 
-    def add(self, entries: Entries) -> None:
+    def add(self, job: Job, entries: Entries) -> None:
         """Add a video; write a shard if it is full or old enough."""
         now = time.monotonic()
         if not self.videos:
             self.started = now
         self.videos.append(entries)
+        self.files.append(job.path)
         if len(self.videos) >= SHARD or now - self.started >= SHARD_SECONDS:
             self.write()
 
@@ -300,11 +324,15 @@ class _ShardBuffer:
         """Write the videos. Videos that cannot be written are not tried again."""
         with delay_interruptions():
             videos = self.videos
+            files = self.files
             self.videos = []
+            self.files = []
             for pair, writer in self.writers.items():
                 rows = [entries[pair] for entries in videos if pair in entries]
                 if rows:
                     writer.add(rows)
+            for file in files:  # only now the features are durable elsewhere
+                delete_checkpoint(self.parts, file)
 
 
 _ENCODERS: dict[Pair, Encoder] = {}  # of this worker process
@@ -324,18 +352,25 @@ def _load_encoders(computes: dict[Pair, Compute], media: Path) -> None:
         _ENCODERS[pair] = encoder_models.load(name, modality, compute=compute)
 
 
-def encode(job: Job, *, sampling: str = CENTRE) -> Entries:
+def encode(job: Job, *, sampling: str = CENTRE, parts: Path) -> Entries:
     """Decode a file and encode it with the encoders of this worker process.
 
     Args:
         job: File and encoders.
         sampling: Rule of the sampling times of frames.
+        parts: Folder of the checkpoints of long files.
 
     Raises:
         MediaError: The file cannot be decoded.
     """
     models = [_ENCODERS[pair] for pair in job.encoders]
-    encoded = encoder_models.encode(job.path, models, sampling=sampling)
+    encoded = encoder_models.encode(
+        job.path,
+        models,
+        sampling=sampling,
+        checkpoint=Checkpoint(parts, job.path, models, sampling=sampling),
+        advance=Advance(),
+    )
     return {
         pair: make_entry(job.video, encoded, number, pair[0])
         for number, pair in enumerate(job.encoders)

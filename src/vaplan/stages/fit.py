@@ -24,7 +24,7 @@ from vaplan.stages.features import features
 from vaplan.stages.label import label
 from vaplan.stages.refine import refine
 from vaplan.stages.train import train
-from vaplan.workers import Engine, Progress
+from vaplan.workers import Engine, FileProgress, Progress
 from vaplan.workers.processes import run_in_order
 
 Message = Callable[[str], None]
@@ -54,6 +54,7 @@ def fit(
     message: Message = _ignore_message,
     progress: Progress | None = None,
     bars: ProgressBars | None = None,
+    file_progress: FileProgress | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
     """Train a parser with the recipe `default` on a table of tags, or on folders named by tags.
 
@@ -81,6 +82,7 @@ def fit(
             training; every step counts from 1.
         bars: Makes a callback for each step from its name and unit, in place of
             `progress`.
+        file_progress: Called within videos that take longer than a few seconds to encode.
 
     Returns:
         The run, and the ids of unreadable files with reasons.
@@ -125,6 +127,7 @@ def fit(
         sampling=sampling,
         allow_outside=allow_outside,
         progress=bars("features", "videos"),
+        file_progress=file_progress,
     )
     probability = run / "label_probability.csv" if _can_refine(data) else None
     labelling = label(

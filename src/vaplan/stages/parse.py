@@ -1,11 +1,14 @@
 """`vaplan parse`: timelines of media files by a trained run or a zero-shot classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from vaplan.annotations.media_files import MediaFile, MediaList, list_media_files
 from vaplan.annotations.tags import find_tags
+from vaplan.encoders.checkpoints import FOLDER, Checkpoint, delete_checkpoint
+from vaplan.encoders.encoded import Encoded
 from vaplan.errors import UsageError
 from vaplan.exports import (
     FORMATS,
@@ -18,14 +21,23 @@ from vaplan.exports import (
 )
 from vaplan.exports.plain import segment_scores_csv
 from vaplan.media import time_limit
+from vaplan.modalities import MODALITIES
 from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
 from vaplan.timeline import MediaLink, Timeline
-from vaplan.workers import Engine, Failed, Progress, run_supervised
-from vaplan.workers.processes import run_in_order
+from vaplan.workers import (
+    Engine,
+    Failed,
+    FileProgress,
+    Progress,
+    report,
+    run_supervised,
+)
+from vaplan.workers.processes import Advance, run_in_order
 from vaplan.writing import check_writable, printable
 
 SCORES = "scores.csv"
+PARTIAL = "partial."  # before the ending of the timeline of a file's first part
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,8 @@ class ParseJob:
         folder: Folder of the media files, which formats name the file relative to.
         joint: Joint formats, which need the timeline at the end.
         scores: The timeline needs the scores of its segments.
+        parts: Folder of the checkpoint, if the file is long.
+        partial_outputs: Files to write while a long file is parsed, by format.
     """
 
     path: Path
@@ -49,6 +63,8 @@ class ParseJob:
     folder: Path
     joint: tuple[str, ...] = ()
     scores: bool = False
+    parts: Path = Path(FOLDER)
+    partial_outputs: Mapping[str, Path] = field(default_factory=dict)
 
 
 def parse(
@@ -63,6 +79,7 @@ def parse(
     workers: int | None = None,
     timeout: float | None = None,
     progress: Progress | None = None,
+    file_progress: FileProgress | None = None,
     engine: Engine = run_in_order,
 ) -> Outcome:
     """Parse media files, and folders of them, and write their timelines.
@@ -70,6 +87,11 @@ def parse(
     Sub-folders are searched too, and the timelines mirror them: `DIR/2019/a.mp4` becomes
     `OUT/2019/a.json`. Two files that differ only in the ending keep it: `a.mp4.json`. The
     files of joint formats, which hold all videos, are written at the end.
+
+    While a long file is parsed, the timeline of its first part is written every ten minutes of
+    film or every 30 seconds as `OUT/2019/a.partial.json`, with the rest as a missing span. It
+    stays if the call is interrupted; the same call then continues, and replaces it by the
+    timeline of the whole file.
 
     Args:
         paths: Media files and folders, or the files that were listed already.
@@ -84,9 +106,10 @@ def parse(
             which users threshold and plot.
         skip_existing: Write only timelines that do not exist, each format by itself.
         workers: Number of worker processes; by default one for each core.
-        timeout: Seconds that one file may take; by default ten minutes and one second per
-            MB.
+        timeout: Seconds that one file may take without progress; by default ten minutes
+            and one second per MB.
         progress: Called after every file.
+        file_progress: Called within files that take longer than a few seconds.
         engine: Runs the workers.
 
     Raises:
@@ -121,6 +144,8 @@ def parse(
             _media_folder(file),
             joint,
             needs_scores,
+            (out or file.path.parent) / FOLDER,
+            _plan_outputs(file, out, endings, mark=PARTIAL),
         )
         for file in media.files
     ]
@@ -141,6 +166,7 @@ def parse(
         arguments=[load],
         seconds=timeout or _time_limit,
         engine=engine,
+        watch=partial(_follow, file_progress),
     )
     for done, (job, result) in enumerate(results, start=1):
         problem = ""
@@ -154,11 +180,34 @@ def parse(
                 write_content(job.outputs[name], content)
             if timeline is not None:
                 timelines.append(timeline)
+            _delete_partial(job)
+        if file_progress:
+            file_progress(job.name, 1, 1)
         if progress:
             progress(done, len(due), problem)
     if joint and out is not None and timelines:
         write_joint(timelines, [FORMATS[name] for name in joint], out)
     return Outcome(len(due) - len(failed), len(jobs) - len(due), tuple(failed))
+
+
+def _follow(
+    file_progress: FileProgress | None,
+    job: ParseJob,
+    value: tuple[int, int] | Mapping[str, Content],
+) -> None:
+    """Handle a report of a worker: its progress, or the timeline of the first part."""
+    if isinstance(value, Mapping):
+        for name, content in value.items():
+            write_content(job.partial_outputs[name], content)
+    elif file_progress:
+        done, total = value
+        file_progress(job.name, min(done, total - 1), total)
+
+
+def _delete_partial(job: ParseJob) -> None:
+    for path in job.partial_outputs.values():
+        path.unlink(missing_ok=True)
+    delete_checkpoint(job.parts, job.path)
 
 
 def _time_limit(job: ParseJob) -> float:
@@ -184,14 +233,21 @@ def _check_joint(name: str, out: Path | None, *, skip_existing: bool) -> None:
 
 
 def _plan_outputs(
-    file: MediaFile, out: Path | None, endings: Mapping[str, str]
+    file: MediaFile, out: Path | None, endings: Mapping[str, str], *, mark: str = ""
 ) -> dict[str, Path]:
-    """Plan the files to write for one media file, by format."""
+    """Plan the files to write for one media file, by format.
+
+    Args:
+        file: The media file.
+        out: Folder of the timelines; None to write beside the media file.
+        endings: Ending of each format.
+        mark: Part of the name before the ending.
+    """
     folder, name = out, file.name
     if folder is None:
         folder, name = file.path.parent, PurePosixPath(file.name).name
     return {
-        format_name: output_path(folder, name, ending)
+        format_name: output_path(folder, name, mark + ending)
         for format_name, ending in endings.items()
     }
 
@@ -231,13 +287,80 @@ def parse_file(job: ParseJob) -> tuple[dict[str, Content], Timeline | None]:
         process that started the workers writes them, so that a full disk stops the job at
         once.
     """
-    timeline = _PARSER[0](job.path, tags=job.tags, scores=job.scores)
+    parser = _PARSER[0]
+    reporter = _Reporter(job, parser)
+    checkpoint = Checkpoint(
+        job.parts,
+        job.path,
+        parser.all_encoders,
+        sampling=parser.sampling,
+        on_part=reporter.report_part,
+    )
+    timeline = parser(
+        job.path,
+        tags=job.tags,
+        scores=job.scores,
+        checkpoint=checkpoint,
+        advance=reporter.advance,
+    )
+    timeline = _with_names(timeline, job)
+    check_joint(timeline, [FORMATS[name] for name in job.joint])
+    return _format(timeline, job), timeline if job.joint else None
+
+
+@dataclass
+class _Reporter:
+    """Reports the progress of a long file, and the timeline of its first part."""
+
+    job: ParseJob
+    parser: MediaParser
+    report_progress: Advance = field(default_factory=Advance)
+    total: int = 0
+
+    def advance(self, done: int, total: int) -> None:
+        self.total = total
+        self.report_progress(done, total)
+
+    def report_part(self, encoded: Encoded) -> None:
+        timeline = self.parser.parse_features(
+            encoded, name=self.job.name, tags=self.job.tags, scores=self.job.scores
+        )
+        partial_timeline = _mark_rest(timeline, float(self.total))
+        report(_format(_with_names(partial_timeline, self.job), self.job))
+
+
+def _mark_rest(timeline: Timeline, total: float) -> Timeline:
+    """Name the rest of a file as missing.
+
+    Args:
+        timeline: Timeline of the first part of the file.
+        total: Length of the file in seconds.
+    """
+    done = timeline.seconds
+    if total <= done:
+        return timeline
+    rest = tuple((modality, done, total) for modality in MODALITIES)
+    warning = (
+        f"unfinished: parsed {done:,.0f} s of {total:,.0f} s; run the same command again "
+        "to finish it"
+    )
+    return replace(
+        timeline,
+        seconds=total,
+        missing=(*timeline.missing, *rest),
+        warnings=(*timeline.warnings, warning),
+    )
+
+
+def _with_names(timeline: Timeline, job: ParseJob) -> Timeline:
     media = MediaLink(job.path, job.folder)
-    timeline = replace(timeline, video=job.name, media=media)
+    return replace(timeline, video=job.name, media=media)
+
+
+def _format(timeline: Timeline, job: ParseJob) -> dict[str, Content]:
     contents = dict[str, Content]()
     for name in job.outputs:
         write = segment_scores_csv if name == SCORES else FORMATS[name].write
         if write is not None:
             contents[name] = write(timeline)
-    check_joint(timeline, [FORMATS[name] for name in job.joint])
-    return contents, timeline if job.joint else None
+    return contents

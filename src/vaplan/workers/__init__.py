@@ -7,9 +7,18 @@ from typing import Any, Protocol, runtime_checkable
 
 from vaplan.errors import MachineError
 from vaplan.workers.faults import Failed, Item, Result
-from vaplan.workers.processes import TimeLimit, Work, run_in_order
+from vaplan.workers.processes import TimeLimit, Watch, Work, report, run_in_order
 
-__all__ = ["Engine", "Failed", "Progress", "TimeLimit", "run_supervised"]
+__all__ = [
+    "Engine",
+    "Failed",
+    "FileProgress",
+    "Progress",
+    "TimeLimit",
+    "Watch",
+    "report",
+    "run_supervised",
+]
 
 SECONDS_PER_ITEM = 600.0
 MAX_CONSECUTIVE_FAILURES = 10  # alike and perhaps the machine's, before it is checked
@@ -41,6 +50,21 @@ class Progress(Protocol):
 
 
 @runtime_checkable
+class FileProgress(Protocol):
+    """Callback for the progress within files that take long."""
+
+    def __call__(self, file: str, done: int, total: int, /) -> None:
+        """Report the progress within one file.
+
+        Args:
+            file: Name of the file or video.
+            done: Number of finished segments.
+            total: Number of all segments; equal to `done` when the file is finished or has
+                failed, and only then.
+        """
+
+
+@runtime_checkable
 class Engine(Protocol):
     """Run work on items in processes: `run_in_order` on this machine, or a cluster.
 
@@ -50,7 +74,13 @@ class Engine(Protocol):
     """
 
     def __call__(
-        self, work: Work, items: Sequence[Any], *, count: int, seconds: TimeLimit
+        self,
+        work: Work,
+        items: Sequence[Any],
+        *,
+        count: int,
+        seconds: TimeLimit,
+        watch: Watch | None = None,
     ) -> Iterator[tuple[Any, Any | Failed]]:
         """Yield every item with its result or its failure.
 
@@ -60,6 +90,8 @@ class Engine(Protocol):
             count: The largest number of workers.
             seconds: The time limit of one item, or a function of the item that
                 returns it.
+            watch: Called with an item and each value that its worker reports. An engine
+                that cannot carry reports never calls it.
 
         Raises:
             MachineError: No worker can start.
@@ -76,6 +108,7 @@ def run_supervised(
     seconds: TimeLimit = SECONDS_PER_ITEM,
     memory: int | None = None,
     engine: Engine = run_in_order,
+    watch: Watch | None = None,
 ) -> Iterator[tuple[Item, Result | Failed]]:
     """Yield every item with its result or its failure, in the engine's order.
 
@@ -89,10 +122,13 @@ def run_supervised(
         prepare: A function that every new worker calls once, before its first item.
         arguments: The arguments of `prepare`.
         seconds: The time limit of one item, or a function of the item that returns it.
-            The worker of an item that takes longer is killed; such an item is not retried.
+            The worker of an item that takes longer without a report is killed; such an
+            item is not retried.
         memory: Bytes that each worker may allocate; by default an equal share of 90 % of
             the machine's memory, at least 4 GiB.
         engine: The implementation that starts the workers.
+        watch: Called with an item and each value that `function` reports about it by
+            `report`.
 
     Raises:
         MachineError: The last `MAX_CONSECUTIVE_FAILURES` items failed alike, and the
@@ -104,16 +140,19 @@ def run_supervised(
     retries = list[Item]()
 
     def run_one(item: Item) -> Result | Failed:
-        ((_, result),) = engine(work_alone, [item], count=1, seconds=seconds)
+        ((_, result),) = engine(
+            work_alone, [item], count=1, seconds=seconds, watch=watch
+        )
         return result
 
-    watch = _FailureWatch(run_one, items)
-    for item, result in watch(engine(work, items, count=count, seconds=seconds)):
+    supervise = _FailureWatch(run_one, items)
+    results = engine(work, items, count=count, seconds=seconds, watch=watch)
+    for item, result in supervise(results):
         if isinstance(result, Failed) and result.machine and not result.is_final:
             retries.append(item)
         else:
             yield item, result
-    yield from watch((item, run_one(item)) for item in retries)
+    yield from supervise((item, run_one(item)) for item in retries)
 
 
 def _count_cores(engine: Engine) -> int:

@@ -24,7 +24,9 @@ from vaplan.workers.faults import Failed, Guarded
 MAX_AHEAD = 4  # items a worker that may be finished before their turn
 MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
 START_SECONDS = 600.0  # time limit in which a worker must be ready
+REPORT_SECONDS = 2.0  # between two reports of the progress of an item
 TimeLimit = float | Callable[[Any], float]  # in seconds
+Watch = Callable[[Any, Any], None]  # takes an item and what its worker reports
 DEATHS = "deaths of worker processes"
 TIME_OUTS = "time-outs"
 
@@ -46,8 +48,52 @@ class Work:
     memory: int | None = None
 
 
+@dataclass(frozen=True)
+class Report:
+    """A value that a worker sends before its item is finished."""
+
+    value: Any
+
+
+_PIPES: list["Connection[Any, Any]"] = []  # of a worker process, to its starter
+
+
+def report(value: Any) -> None:
+    """Send a value about the current item to the process that handed it out.
+
+    The time limit of the item starts anew, because the item makes progress. Outside a worker
+    process nothing happens.
+
+    Args:
+        value: Picklable value for the `watch` of the engine.
+    """
+    for pipe in _PIPES:
+        pipe.send(Report(value))
+
+
+@dataclass
+class Advance:
+    """Reports the progress of an item that takes longer than a few seconds.
+
+    The value of a report is a pair: the number of finished units, and of all.
+    """
+
+    last: float = field(default_factory=time.monotonic)  # seconds; time of a report
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= REPORT_SECONDS:
+            self.last = now
+            report((done, total))
+
+
 def run_in_order(
-    work: Work, items: Sequence[Any], *, count: int, seconds: TimeLimit
+    work: Work,
+    items: Sequence[Any],
+    *,
+    count: int,
+    seconds: TimeLimit,
+    watch: Watch | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield every item with its result or its failure, in the order of the items.
 
@@ -56,6 +102,7 @@ def run_in_order(
         items: The arguments of the function, one a call.
         count: The largest number of processes.
         seconds: The time limit of one item, or a function of the item that returns it.
+        watch: Called with an item and each value that its worker reports.
 
     Raises:
         MachineError: No worker can start.
@@ -63,7 +110,7 @@ def run_in_order(
     """
     queue = deque(enumerate(items))
     finished = dict[int, Any]()
-    crew = _Crew(work, count, seconds)
+    crew = _Crew(work, count, seconds, watch)
     try:
         for turn, item in enumerate(items):
             while turn not in finished:
@@ -83,9 +130,11 @@ class _Worker:
     limit: float = START_SECONDS  # seconds until the deadline, for the error
     ready: bool = False
     turn: int | None = None  # index of its item; None if it has none
+    item: Any = None
 
     def give(self, turn: int, item: Any, limit: float) -> None:
         self.turn = turn
+        self.item = item
         self.limit = limit
         self.deadline = time.monotonic() + limit
         with suppress(OSError):  # of a dead worker, which `collect` finds at its pipe
@@ -104,6 +153,7 @@ class _Crew:
     work: Work
     count: int
     seconds: TimeLimit
+    watch: Watch | None = None
     workers: list[_Worker] = field(default_factory=list)
     failed_starts: int = 0
 
@@ -145,6 +195,11 @@ class _Crew:
             worker.process.join(timeout=START_SECONDS)
             reason = f"its worker process died, {_describe_exit(worker.stop())}"
             yield from self._remove(worker, Failed(reason, DEATHS))
+            return
+        if isinstance(message, Report):
+            worker.deadline = time.monotonic() + worker.limit
+            if self.watch:
+                self.watch(worker.item, message.value)
             return
         if worker.turn is not None:
             yield worker.turn, message
@@ -202,6 +257,7 @@ def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
     except VaplanError as error:
         return pipe.send(error)
     pipe.send(None)
+    _PIPES[:] = [pipe]
     function = Guarded(work.function)
     while True:
         try:

@@ -28,6 +28,7 @@ from vaplan.workers.processes import (
     START_SECONDS,
     TIME_OUTS,
     TimeLimit,
+    Watch,
     Work,
     limit_memory,
 )
@@ -79,7 +80,13 @@ class RayEngine:
             )
 
     def __call__(
-        self, work: Work, items: Sequence[Any], *, count: int, seconds: TimeLimit
+        self,
+        work: Work,
+        items: Sequence[Any],
+        *,
+        count: int,
+        seconds: TimeLimit,
+        watch: Watch | None = None,  # noqa: ARG002 - actors carry results only
     ) -> Iterator[tuple[Any, Any | Failed]]:
         """Yield every item with its result or its failure, in the order of completion.
 
@@ -89,6 +96,7 @@ class RayEngine:
             count: The largest number of actors; each takes one core.
             seconds: The time limit of one item, or a function of the item that
                 returns it.
+            watch: Never called.
 
         Raises:
             MachineError: The cluster cannot be reached, or no worker can start.
