@@ -113,7 +113,7 @@ def review(
         )
         if not no_browser and _has_display():
             threading.Thread(
-                target=webbrowser.open, args=[address], daemon=True
+                target=webbrowser.open, args=[address], name="browser", daemon=True
             ).start()
         servers.serve(servers.create_app(desk, access), server)
 

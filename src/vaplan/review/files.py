@@ -12,7 +12,7 @@ from vaplan.errors import MediaError
 
 SAMPLE = 64 * 1024  # bytes at each end of a file that its identity depends on
 LONGEST_RANGE = 64  # characters of the header
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class RangeError(ValueError):

@@ -28,7 +28,7 @@ METHODS = ("GET", "HEAD", "PUT")
 ENTRY = "/"  # the address that takes the token
 MAX_BODY = 2 * 1024 * 1024  # bytes
 MAX_TARGET = 2_000  # bytes of the path and the query
-MAX_COOKIE = 8_000  # bytes
+MAX_HEADERS = 16_000  # bytes of all of them
 BODY_SECONDS = 30.0
 ONCE = frozenset(
     (b"host", b"origin", b"range", b"if-range", b"content-type", b"content-length")
@@ -154,8 +154,6 @@ def check_token(headers: Headers, access: Access) -> Refusal | None:
         access: Who may ask.
     """
     cookies = [value for name, value in headers if name == b"cookie"]
-    if sum(map(len, cookies)) > MAX_COOKIE:
-        return Refusal(431, "the cookies are too long", "clear them in the browser")
     tokens = [_cookie_value(value, access.cookie) for value in cookies]
     if not any([_is_token(token, access) for token in tokens]):  # noqa: C419 - all, always
         return Refusal(403, "the token is missing or wrong", OPEN_THE_ADDRESS)
@@ -173,6 +171,8 @@ def check_body(method: str, headers: Headers) -> Refusal | None:
     length = _text(headers, b"content-length")
     if length and not (length.isascii() and length.isdecimal() and len(length) < 16):
         return Refusal(400, "the header Content-Length is no number")
+    if length and b"transfer-encoding" in names:
+        return Refusal(400, "the length of the body is given twice")
     if method != "PUT":
         has_body = b"transfer-encoding" in names or int(length or 0) > 0
         return Refusal(413, f"a {method} request has no body") if has_body else None
@@ -204,6 +204,8 @@ def check_request(
         return Refusal(405, f"the method is not one of {', '.join(METHODS)}")
     if len(target) > MAX_TARGET:
         return Refusal(414, "the address is too long")
+    if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS:
+        return Refusal(431, "the headers are too long", "clear the browser's cookies")
     return (
         check_origin(method, headers)
         or check_token(headers, access)

@@ -32,6 +32,7 @@ INDEX = "index.html"
 PAGE_TYPES = (".css", ".js", ".svg")
 CHUNK = 256 * 1024  # bytes of a media file that are read at a time
 HEADER_SECONDS = 10.0  # in which the headers of a file should be read
+MAX_CONNECTIONS = 200
 STOP_SECONDS = 2  # for replies that are being sent when the server stops
 PRIVATE = {"Cache-Control": "private, no-cache"}
 READ = ["GET", "HEAD"]
@@ -278,15 +279,22 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, _, _, _, address = found[0]
-        server = socket.socket(family, socket.SOCK_STREAM)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(address)
-        server.listen()
+        return _bind(socket.socket(family, socket.SOCK_STREAM), address)
     except OSError as error:
         raise MachineError(
             f"cannot listen at {host}, port {port}: {error.strerror or error}",
             fix="give another --host or --port",
         ) from error
+
+
+def _bind(server: socket.socket, address: Any) -> socket.socket:
+    try:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(address)
+        server.listen()
+    except OSError:
+        server.close()
+        raise
     return server
 
 
@@ -302,15 +310,15 @@ def make_access(server: socket.socket, host: str) -> Access:
     return Access(accepted_hosts(host, port), f"vaplan_review_{port}", token)
 
 
-def serve(app: Guard, server: socket.socket) -> None:
-    """Answer requests until SIGINT or SIGTERM, which are raised again at the end.
+def configure(app: Guard) -> uvicorn.Server:
+    """Make a server that speaks plain HTTP and trusts no header about other addresses.
 
     Args:
         app: App of the review.
-        server: Socket that listens.
     """
     config = uvicorn.Config(
         app,
+        log_config=None,
         log_level="warning",
         access_log=False,
         http="h11",
@@ -318,10 +326,20 @@ def serve(app: Guard, server: socket.socket) -> None:
         lifespan="off",
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=200,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[server])
+    return uvicorn.Server(config)
+
+
+def serve(app: Guard, server: socket.socket) -> None:
+    """Answer requests until SIGINT or SIGTERM, which are raised again at the end.
+
+    Args:
+        app: App of the review.
+        server: Socket that listens.
+    """
+    configure(app).run(sockets=[server])
 
 
 def entry_address(server: socket.socket, access: Access, host: str) -> str:
