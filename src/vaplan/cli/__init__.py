@@ -31,6 +31,7 @@ from vaplan.cli import (
     predict,
     refine,
     report,
+    review,
     search,
     status,
     store,
@@ -84,6 +85,11 @@ COMMANDS = {
     ),
     "parse": Command(
         parse.parse, OWN_VIDEOS, "Write timelines of events in media files."
+    ),
+    "review": Command(
+        review.review,
+        OWN_VIDEOS,
+        "Look at events beside the playing video, and correct them.",
     ),
     "search": Command(
         search.search,

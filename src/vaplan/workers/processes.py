@@ -193,7 +193,7 @@ class _Crew:
             message = worker.pipe.recv()
         except (EOFError, OSError):  # the latter in the middle of a message
             worker.process.join(timeout=START_SECONDS)
-            reason = f"its worker process died, {_describe_exit(worker.stop())}"
+            reason = f"its worker process died, {describe_exit(worker.stop())}"
             yield from self._remove(worker, Failed(reason, DEATHS))
             return
         if isinstance(message, Report):
@@ -229,26 +229,43 @@ class _Crew:
 
 
 def _start_worker(work: Work) -> _Worker:
-    """Start a worker that ignores interruptions; the parent process stops it."""
+    process, pipe = start_process(_serve, work)
+    return _Worker(process, pipe, time.monotonic() + START_SECONDS)
+
+
+def start_process(
+    function: Callable[..., object], *arguments: Any
+) -> "tuple[BaseProcess, Connection[Any, Any]]":
+    """Start a process that ignores interruptions; the parent process stops it.
+
+    Args:
+        function: The function of the process; its first argument is its end of a pipe.
+        arguments: The other arguments of the function.
+
+    Returns:
+        The process, and the parent's end of the pipe.
+    """
     # A fork would inherit the locks of torch's threads.
     context = multiprocessing.get_context("spawn")
-    parent_end, worker_end = context.Pipe()
+    parent_end, process_end = context.Pipe()
+    resource_tracker.ensure_running()  # its start unblocks interruptions, so it is first
     signals_before = signal.pthread_sigmask(
         signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
     )
     try:
-        resource_tracker.ensure_running()  # its start later would unblock interrupts
-        process = context.Process(target=_serve, args=(worker_end, work), daemon=True)
+        process = context.Process(
+            target=function, args=(process_end, *arguments), daemon=True
+        )
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, signals_before)
-        worker_end.close()  # so that the pipe ends when the process does
-    return _Worker(process, parent_end, time.monotonic() + START_SECONDS)
+        process_end.close()  # so that the pipe ends when the process does
+    return process, parent_end
 
 
 def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
     """Prepare, report it, then answer every item with its result until the pipe ends."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     if work.memory is not None:
         limit_memory(work.memory)
     try:
@@ -281,13 +298,19 @@ def limit_memory(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """End this process when its parent process ends."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
-def _describe_exit(code: int) -> str:
+def describe_exit(code: int) -> str:
+    """Describe the exit code of a process, which is negative if a signal ended it."""
     if code < 0:
         return f"signal {-code} ({signal.Signals(-code).name})"
     return f"exit code {code}"

@@ -1,0 +1,49 @@
+// Requests to the local server.
+
+export class ApiError extends Error {
+  constructor(status, value) {
+    super([value.message, value.fix].filter(Boolean).join("; "));
+    this.status = status;
+    this.value = value;
+  }
+}
+
+async function request(path, options = {}) {
+  const response = await fetch(path, { cache: "no-store", ...options });
+  if (response.ok) return response;
+  let value = { message: `the server answered ${response.status}` };
+  try {
+    value = await response.json();
+  } catch {
+    // the answer is no JSON; the status is all there is
+  }
+  throw new ApiError(response.status, value);
+}
+
+async function getJson(path) {
+  return (await request(path)).json();
+}
+
+export const getSession = () => getJson("/api/session");
+export const getVideos = async () => (await getJson("/api/videos")).videos;
+export const getVideo = (index) => getJson(`/api/videos/${index}`);
+export const getPreparation = (index) => getJson(`/api/videos/${index}/preparation`);
+export const getScores = (index) => getJson(`/api/videos/${index}/scores`);
+export const getCommands = async () => (await getJson("/api/command")).commands;
+
+export const mediaAddress = (index) => `/api/videos/${index}/media`;
+
+export async function getPeaks(index) {
+  const response = await request(`/api/videos/${index}/peaks`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+export async function putEvents(index, change) {
+  const response = await request(`/api/videos/${index}/events`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(change),
+    keepalive: true,
+  });
+  return response.json();
+}

@@ -1,0 +1,85 @@
+// Saves the events of the open video: one request at a time, the latest state last.
+
+import { ApiError, putEvents } from "./api.js";
+import { withoutIds } from "./model.js";
+
+const RETRY_MS = 3000;
+
+export class Saver {
+  // Callbacks: onStatus(text, isProblem), onSaved(reply), onConflict(value).
+  constructor(index, version, { onStatus, onSaved, onConflict }) {
+    this.index = index;
+    this.version = version;
+    this.callbacks = { onStatus, onSaved, onConflict };
+    this.waiting = null;
+    this.isBusy = false;
+    this.isStopped = false;
+    this.key = `vaplan-unsaved-${index}`;
+  }
+
+  // An edit that a closed or reloaded window had not saved.
+  unsaved() {
+    const text = sessionStorage.getItem(this.key);
+    return text ? JSON.parse(text) : null;
+  }
+
+  save(events, state, action) {
+    this.waiting = { events: withoutIds(events), state, action };
+    const stored = { ...this.waiting, version: this.version };
+    sessionStorage.setItem(this.key, JSON.stringify(stored));
+    return this.send();
+  }
+
+  async send() {
+    if (this.isBusy || this.isStopped || !this.waiting) return;
+    const change = this.waiting;
+    this.waiting = null;
+    this.isBusy = true;
+    this.callbacks.onStatus("Saving …", false);
+    try {
+      const reply = await putEvents(this.index, { ...change, version: this.version, person: "" });
+      this.version = reply.version;
+      this.isBusy = false;
+      if (!this.waiting) {
+        sessionStorage.removeItem(this.key);
+        this.callbacks.onStatus("Saved", false);
+      }
+      this.callbacks.onSaved(reply);
+    } catch (error) {
+      this.isBusy = false;
+      this.waiting ??= change;
+      this.fail(error);
+    }
+    await this.send();
+  }
+
+  fail(error) {
+    const isAnswer = error instanceof ApiError;
+    if (isAnswer && error.status === 409) {
+      this.isStopped = true;
+      this.callbacks.onStatus("Not saved: changed elsewhere", true);
+      this.callbacks.onConflict(error.value);
+      return;
+    }
+    if (isAnswer && error.status < 500) {
+      this.waiting = null; // the same request would be refused again
+      this.callbacks.onStatus(`Not saved: ${error.message}`, true);
+      return;
+    }
+    const reason = isAnswer ? error.message : "the server does not answer";
+    this.callbacks.onStatus(`Not saved yet: ${reason}. Your change is kept here.`, true);
+    this.isStopped = true;
+    setTimeout(() => {
+      this.isStopped = false;
+      this.send();
+    }, RETRY_MS);
+  }
+
+  // After a conflict: go on from the version that the server has.
+  resolve(version) {
+    this.version = version;
+    this.waiting = null;
+    this.isStopped = false;
+    sessionStorage.removeItem(this.key);
+  }
+}

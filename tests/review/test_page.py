@@ -1,0 +1,441 @@
+"""The page of a review in a real browser: look, edit, save, conflicts, hostile names."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media.films import Film, make
+from vaplan.annotations.table import read_rows
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="the browser tests need playwright"
+)
+pytest.importorskip("fastapi", reason="the browser tests need vaplan[review]")
+CHROMIUM = Path("/usr/bin/chromium")
+if not CHROMIUM.exists():
+    pytest.skip("the browser tests need /usr/bin/chromium", allow_module_level=True)
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+).split()
+SECONDS = 20.0  # until a wait fails
+HEADER = "video,modality,class,onset,offset,score,path,split\n"
+TABLE = (
+    HEADER
+    + """dogs,audio,Dog,0,2,0.75,media/dogs.mp4,test
+dogs,visual,Cat,1,3,0.5,media/dogs.mp4,test
+birds,audio,Bird,1,2,0.9,media/birds.mp4,test
+silent,visual,Cat,0,1,0.9,media/silent.mp4,test
+"""
+)
+
+
+@dataclass
+class Review:
+    """A running review and its files."""
+
+    address: str
+    table: Path
+    problems: list[str] = field(default_factory=list)
+
+    def saved(self) -> set[tuple[str, str, str, float, float]]:
+        """Return the events of the reviewed table."""
+        rows = read_rows(self.table.with_suffix(".reviewed.csv")).rows
+        return {
+            (row.video, modality, row.class_name, *row.span)
+            for row in rows
+            if row.marks
+            for modality in row.modalities
+        }
+
+
+@contextmanager
+def serve(table: Path, *options: str) -> Iterator[Review]:
+    """Run the command and read the address that it prints."""
+    media = table.parent / "media"
+    command = [sys.executable, "-m", "vaplan", "review", str(table)]
+    with subprocess.Popen(
+        [*command, "--media", str(media.parent), "--no-browser", *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            assert process.stdout
+            yield Review(process.stdout.readline().strip(), table)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(CHROMIUM), args=[*ARGUMENTS]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films") / "media"
+    folder.mkdir()
+    make(folder / "dogs.mp4", Film(seconds=5))
+    make(folder / "birds.mp4", Film(seconds=4))
+    make(folder / "silent.mp4", Film(seconds=3, audio=""))
+    return folder
+
+
+@pytest.fixture
+def review(tmp_path: Path, media: Path) -> Iterator[Review]:
+    with serve_copy(tmp_path, media, TABLE) as running:
+        yield running
+
+
+@contextmanager
+def serve_copy(
+    folder: Path, media: Path, table: str, *options: str
+) -> Iterator[Review]:
+    (folder / "media").symlink_to(media)
+    path = folder / "labels.csv"
+    path.write_text(table)
+    with serve(path, "--allow-outside", *options) as running:
+        yield running
+        assert running.problems == []
+
+
+def open_page(browser: Any, review: Review, **options: Any) -> Any:
+    """Open the page and wait for the first video; collect what the console reports."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("pageerror", lambda error: review.problems.append(str(error)))
+    page.on("console", lambda message: note_problem(review, message))
+    page.goto(review.address)
+    page.wait_for_selector("#rows .row")
+    wait_until(page, "document.getElementById('title').textContent !== 'No video'")
+    return page
+
+
+def note_problem(review: Review, message: Any) -> None:
+    expected = ("409", "ERR_CONNECTION_REFUSED")  # answers that the tests provoke
+    if message.type == "error" and not any(text in message.text for text in expected):
+        review.problems.append(message.text)
+
+
+def open_video(page: Any, name: str) -> None:
+    page.locator(".row", has_text=name).click()
+    wait_until(
+        page, "name => document.getElementById('title').textContent === name", arg=name
+    )
+
+
+def wait_until(page: Any, expression: str, arg: Any = None) -> None:
+    """Wait for an expression; Playwright's own wait needs `eval`, which the page forbids."""
+    end = time.monotonic() + SECONDS
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(20)
+
+
+def wait_saved(page: Any) -> None:
+    wait_until(page, "document.getElementById('saved').textContent === 'Saved'")
+
+
+def focus_main(page: Any) -> None:
+    page.locator("#next").focus()
+
+
+def event_names(page: Any) -> set[str]:
+    labels = page.locator(".event").evaluate_all(
+        "elements => elements.map(element => element.getAttribute('aria-label'))"
+    )
+    return {*labels}
+
+
+DOG = "audio Dog, 0.00 to 2.00 seconds, score 0.75"
+CAT = "visual Cat, 1.00 to 3.00 seconds, score 0.50"
+
+
+def test_the_video_plays_beside_its_lanes(browser: Any, review: Review) -> None:
+    page = open_page(browser, review)
+    ranges = list[str]()
+    page.on(
+        "response",
+        lambda answer: ranges.append(f"{answer.status} {answer.url.split('/')[-1]}"),
+    )
+    for name in ("birds", "silent", "dogs"):
+        open_video(page, name)
+        wait_until(page, "document.getElementById('player').readyState >= 2")
+    assert event_names(page) == {DOG, CAT}
+    assert "206 media" in ranges
+    focus_main(page)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    wait_until(page, "document.getElementById('player').currentTime === 2")
+    assert page.inner_text("#time") == "2.00 s"
+    page.keyboard.press("<")
+    assert page.eval_on_selector("#player", "player => player.playbackRate") == 0.75
+    page.locator("body").click(position={"x": 2, "y": 2})
+    page.keyboard.press(" ")
+    wait_until(page, "document.getElementById('player').currentTime > 2.2")
+    page.keyboard.press(" ")
+    assert page.eval_on_selector("#player", "player => player.paused")
+    lanes = page.locator(".label").all_inner_texts()
+    assert lanes == ["", "Audio", "waveform", "Cat", "Dog", "Visual", "Cat", "Dog"]
+
+
+def test_an_event_is_drawn_moved_and_undone_by_the_mouse(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    open_video(page, "dogs")
+    page.wait_for_selector(".event.audio")
+    dog = page.locator(".event.audio").bounding_box()
+    second = dog["width"] / 2
+    middle = dog["y"] + dog["height"] / 2
+    page.mouse.move(dog["x"] + 3.1 * second, middle)
+    page.mouse.down()
+    page.mouse.move(dog["x"] + 3.9 * second, middle, steps=4)
+    page.mouse.up()
+    drawn = "audio Dog, 3.00 to 4.00 seconds"
+    assert event_names(page) == {DOG, CAT, drawn}
+    page.mouse.move(dog["x"] + 2 * second - 3, middle)
+    page.mouse.down()
+    page.mouse.move(dog["x"] + 1.02 * second, middle, steps=4)
+    page.mouse.up()
+    shorter = "audio Dog, 0.00 to 1.00 seconds"
+    assert event_names(page) == {shorter, CAT, drawn}
+    wait_saved(page)
+    assert ("dogs", "audio", "Dog", 3.0, 4.0) in review.saved()
+    assert ("dogs", "audio", "Dog", 0.0, 1.0) in review.saved()
+    page.click("#undo")
+    page.click("#undo")
+    assert event_names(page) == {DOG, CAT}
+    wait_saved(page)
+    assert review.saved() == {
+        ("dogs", "audio", "Dog", 0.0, 2.0),
+        ("dogs", "visual", "Cat", 1.0, 3.0),
+    }
+    page.click("#redo")
+    wait_saved(page)
+    page.reload()
+    page.wait_for_selector(".event")
+    assert event_names(page) == {DOG, CAT, drawn}
+    assert review.table.read_text() == TABLE
+
+
+def test_a_video_is_corrected_and_finished_by_the_keyboard_alone(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    page.locator("#search").focus()
+    page.keyboard.type("dogs")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "rows"
+    page.keyboard.press("ArrowDown")
+    wait_until(page, "document.getElementById('title').textContent === 'dogs'")
+    page.wait_for_selector(".event")
+    page.keyboard.press("Tab")
+    page.keyboard.press("n")
+    page.keyboard.press("]")
+    page.keyboard.press("}")
+    page.keyboard.press("-")
+    assert "audio Dog, 1.10 to 1.90 seconds" in event_names(page)
+    page.keyboard.press("p")
+    page.keyboard.press("r")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("a")
+    page.keyboard.type("Horse")
+    page.keyboard.press("Tab")
+    page.keyboard.type("visual")
+    page.keyboard.press("Enter")
+    names = event_names(page)
+    assert "visual Horse, 2.00 to 3.00 seconds" in names
+    assert not any("Cat" in name for name in names)
+    page.keyboard.press("d")
+    wait_until(page, "document.getElementById('counts').textContent.includes('1 done')")
+    assert review.saved() == {
+        ("dogs", "audio", "Dog", 1.1, 1.9),
+        ("dogs", "visual", "Horse", 2.0, 3.0),
+    }
+
+
+def test_split_merge_class_and_modality(browser: Any, review: Review) -> None:
+    page = open_page(browser, review)
+    open_video(page, "dogs")
+    page.wait_for_selector(".event")
+    wait_until(page, "document.getElementById('player').readyState >= 2")
+    focus_main(page)
+    page.keyboard.press("n")
+    page.keyboard.press("ArrowRight")
+    wait_until(page, "document.getElementById('player').currentTime === 1")
+    page.keyboard.press("x")
+    halves = {"audio Dog, 0.00 to 1.00 seconds", "audio Dog, 1.00 to 2.00 seconds"}
+    assert event_names(page) == {*halves, CAT}
+    page.keyboard.press("v")
+    assert "visual Dog, 1.00 to 2.00 seconds" in event_names(page)
+    page.keyboard.press("Control+z")
+    page.keyboard.press("p")
+    page.keyboard.press("p")
+    page.keyboard.press("m")
+    assert event_names(page) == {"audio Dog, 0.00 to 2.00 seconds", CAT}
+    page.keyboard.press("c")
+    page.keyboard.type("Wolf")
+    page.keyboard.press("Enter")
+    wait_saved(page)
+    assert ("dogs", "audio", "Wolf", 0.0, 2.0) in review.saved()
+
+
+def test_two_windows_cannot_overwrite_each_other(browser: Any, review: Review) -> None:
+    first = open_page(browser, review)
+    second = open_page(browser, review)
+    for page in (first, second):
+        open_video(page, "dogs")
+        page.wait_for_selector(".event")
+        focus_main(page)
+        page.keyboard.press("n")
+    first.keyboard.press("]")
+    wait_saved(first)
+    second.keyboard.press("r")
+    second.wait_for_selector("#conflict-dialog[open]")
+    assert "0.10 to 2.00" in second.inner_text("#conflict-current")
+    assert "Dog" not in second.inner_text("#conflict-yours")
+    second.click("#keep-yours")
+    wait_saved(second)
+    assert review.saved() == {("dogs", "visual", "Cat", 1.0, 3.0)}
+    log = review.table.with_suffix(".reviewed.jsonl").read_text().splitlines()
+    assert [json.loads(line)["action"] for line in log] == [
+        "nudge",
+        "reject",
+        "keep after a conflict",
+    ]
+    first.keyboard.press("]")
+    first.wait_for_selector("#conflict-dialog[open]")
+    first.click("#take-current")
+    assert event_names(first) == {CAT}
+
+
+def test_an_edit_is_kept_while_the_server_is_away(
+    browser: Any, tmp_path: Path, media: Path
+) -> None:
+    with serve_copy(tmp_path, media, TABLE) as review:
+        page = open_page(browser, review)
+        open_video(page, "dogs")
+        page.wait_for_selector(".event")
+        focus_main(page)
+        page.route("**/events", lambda route: route.abort())
+        review.problems.clear()
+        page.keyboard.press("n")
+        page.keyboard.press("]")
+        wait_until(
+            page,
+            "document.getElementById('saved').textContent.includes('does not answer')",
+        )
+        page.unroute("**/events")
+        wait_saved(page)
+        assert ("dogs", "audio", "Dog", 0.1, 2.0) in review.saved()
+        review.problems.clear()  # the console reports the request that was cut
+
+
+def test_a_narrow_window_and_a_file_without_audio(browser: Any, review: Review) -> None:
+    page = open_page(browser, review, viewport={"width": 480, "height": 900})
+    open_video(page, "silent")
+    page.wait_for_selector(".event")
+    assert "waveform" not in page.locator(".label").all_inner_texts()
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 480
+    page.click("#help")
+    assert page.locator("#keys kbd").count() > 30
+    page.keyboard.press("Escape")
+    page.locator(".event").first.click()
+    assert page.input_value("#event-class") == "Cat"
+
+
+def test_hostile_names_are_text(browser: Any, tmp_path: Path, media: Path) -> None:
+    script = "<img src=x onerror=alert(1)>"
+    quotes = "\"'><script>alert(2)</script>"
+    reverse = "\u202egpj.exe"
+    longest = "x" * 190
+    rows = [
+        f'"{name}",{modality},"{label}",0,2,0.5,media/dogs.mp4,test'
+        for name, modality, label in [
+            (script, "audio", script),
+            (quotes.replace('"', '""'), "visual", quotes.replace('"', '""')),
+            (longest, "audio", reverse.strip("\u202e")),
+        ]
+    ]
+    with serve_copy(tmp_path, media, HEADER + "\n".join(rows) + "\n") as review:
+        page = open_page(browser, review)
+        opened = list[str]()
+        page.on("dialog", lambda dialog: opened.append(dialog.message))
+        for name in (script, quotes, longest):
+            page.locator(".row").filter(has_text=name).click()
+            wait_until(
+                page,
+                "name => document.getElementById('title').textContent === name",
+                arg=name,
+            )
+            page.wait_for_selector(".event")
+        assert page.locator("img, .row script").count() == 0
+        assert opened == []
+
+
+def test_a_film_of_two_hours_opens_at_once(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "timelines"
+    folder.mkdir()
+    events = [
+        {"modality": "audio", "class": "Dog", "onset": t, "offset": t + 4, "score": 0.5}
+        for t in range(0, 7200, 10)
+    ]
+    film = {"video": "film", "seconds": 7200.0, "events": events}
+    (folder / "film.json").write_text(json.dumps(film))
+    (tmp_path / "media").mkdir()
+    with serve(folder) as review:
+        page = open_page(browser, review)
+        page.wait_for_selector(".event")
+        assert page.locator(".event").count() == 720
+        page.locator("#zoom").fill("100")
+        drawn = page.locator(".event").count()
+        assert drawn < 10
+        focus_main(page)
+        page.evaluate("document.getElementById('scroller').scrollLeft = 1e9")
+        wait_until(
+            page,
+            "[...document.querySelectorAll('.event')].some("
+            "element => element.title.includes('7190.00'))",
+        )
+        assert re.search("No video to play", page.inner_text("#preparing-text"))
+        assert review.problems == []
+
+
+def test_ten_thousand_videos_are_listed_and_searched(
+    browser: Any, tmp_path: Path
+) -> None:
+    rows = "".join(f"v{number:05},audio,Dog,0,1,,,\n" for number in range(10_000))
+    (tmp_path / "media").mkdir()
+    table = tmp_path / "labels.csv"
+    table.write_text(HEADER + rows)
+    with serve(table) as review:
+        page = open_page(browser, review)
+        assert page.locator(".row").count() < 60
+        page.fill("#search", "v09999")
+        wait_until(page, "document.querySelectorAll('.row').length === 1")
+        assert "v09999" in page.inner_text(".row")
+        assert "10000 videos" in page.inner_text("#counts")
