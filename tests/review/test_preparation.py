@@ -187,7 +187,7 @@ def test_a_seal_holds_for_one_content(tmp_path: Path) -> None:
     assert not is_intact(path)
     seal(path)
     assert is_intact(path)
-    path.write_bytes(b"abc")
+    path.write_bytes(b"xyz")
     assert not is_intact(path)
 
 
