@@ -1,15 +1,20 @@
 """The demo runs the suite `components`; its document and its page show the numbers of its files."""
 
+import html
 import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from vaplan import read_table
 from vaplan.bench import demo
 from vaplan.bench.demo import EXAMPLES, Demo, run_demo
-from vaplan.errors import UsageError
+from vaplan.errors import Exit, UsageError
 from vaplan.evaluation import evaluate
 from vaplan.metrics.llp import KINDS, LEVELS
 
@@ -80,6 +85,29 @@ def test_the_page_holds_the_table_the_figures_and_the_videos(result: Demo) -> No
     assert page.count("<video") == EXAMPLES
     assert page.count("data:image/svg+xml") >= 3
     assert not re.search(r'(src|href)="https?:', page)
+
+
+def test_the_command_opens_a_review_of_the_examples(result: Demo) -> None:
+    assert html.escape(result.review) in result.page.read_text(encoding="utf-8")
+    command = [sys.executable, "-m", *shlex.split(result.review), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        with httpx.Client(base_url=address.partition("/?")[0], timeout=60.0) as client:
+            assert client.get(address).status_code == 303
+            session = client.get("/api/session").json()
+            videos = client.get("/api/videos").json()["videos"]
+            first = client.get("/api/videos/0").json()
+        process.terminate()
+        assert process.wait() == Exit.TERMINATED
+    assert session["methods"][0] == "reference"
+    assert session["has_run"]
+    data = read_table(result.page.parent / "data" / "annotations.csv")
+    assert set(session["classes"]) == set(data.taxonomy.classes)
+    assert len(videos) == EXAMPLES
+    assert all(video["has_media"] for video in videos)
+    (reference, *_) = first["lanes"]
+    assert len(reference["events"]) == len(data.events[first["name"]])
 
 
 def test_running_it_again_renders_and_trains_nothing_and_says_the_same(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -256,6 +257,44 @@ def test_a_full_disk_is_507_and_nothing_changes(
     assert {path: path.read_bytes() for path in folder.glob("labels.*")} == before
     assert client.get("/api/videos/0").value["version"] == 1
     assert client.put(0, CHANGE | {"version": 1, "events": []}).status == 200
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if subprocess.run(options, capture_output=True, check=False).returncode:
+        pytest.skip("this user cannot mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_on_a_disk_that_fills_up_the_last_acknowledged_change_stays(
+    small_disk: Path,
+) -> None:
+    sources = write_sources(small_disk / "review")
+    filler = small_disk / "filler"
+    events = list[dict[str, Any]]()
+    with serving(sources) as client:
+        filler.write_bytes(bytes(32_768))
+        for version in range(1000):
+            number = float(version)
+            events.append(DOOR | {"onset": number, "offset": number + 0.5})
+            reply = client.put(0, CHANGE | {"version": version, "events": events})
+            if reply.status != 200:
+                break
+        assert (reply.status, version > 1) == (507, True)
+        assert client.get("/api/videos/0").value["version"] == version
+        assert [line["version"] for line in log_of(client)] == [*range(1, version + 1)]
+        table = read_table(client.desk.session.table)
+        assert len(table.events["a"]) == version
+        filler.unlink()
+        again = client.put(0, CHANGE | {"version": version, "events": events})
+        assert (again.status, again.value["version"]) == (200, version + 1)
+    with open_session(sources.source) as session:
+        assert len(session.revision(session.collection.videos[0]).events) == version + 1
 
 
 def test_a_bug_is_a_short_reply(

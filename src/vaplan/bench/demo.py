@@ -4,6 +4,7 @@ Each step is the stage that a user would call, on files that a user could have. 
 of the training videos are read at the end only, to score their pseudo labels.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ import numpy as np
 
 from vaplan import recipe as recipes
 from vaplan import report, runs
+from vaplan.annotations.annotations import Video
+from vaplan.annotations.rows import Row
+from vaplan.annotations.table import event_rows, write_rows
 from vaplan.bench import suite as suites
 from vaplan.bench.execute import execute
 from vaplan.bench.figures import class_figures, first_predictions
@@ -44,7 +48,8 @@ LABELS = {  # titles of the suite by their key in the JSON document
     "refined": "refined",
 }
 DECIMALS = 4  # of percentages in the JSON document
-EXAMPLES = 6  # test videos on the page
+EXAMPLES = 6  # test videos on the page, and in the table to review
+EXAMPLES_TABLE = "examples.csv"
 VIDEO_SECONDS = 10.0  # length of every synthetic test video
 
 
@@ -55,10 +60,12 @@ class Demo:
     Attributes:
         page: Report page.
         results: Scores of all methods and pseudo labels.
+        review: Command that opens a review of the examples.
     """
 
     page: Path
     results: Results
+    review: str
 
     @property
     def methods(self) -> dict[str, Method]:
@@ -170,11 +177,31 @@ def run_demo(
         raise VaplanError(f"{len(failures)} steps failed; {name}: {reason}")
     results = collect(planned, workspace, failures)
     write_json(out / "results.json", results.document())
-    page = _write_page(results, out / "report.html")
-    return Demo(page, results)
+    table = _write_examples(results, out / EXAMPLES_TABLE)
+    review = _review_command(results, table)
+    page = _write_page(results, out / "report.html", review)
+    return Demo(page, results, review)
 
 
-def _write_page(results: Results, path: Path) -> Path:
+def _write_examples(results: Results, path: Path) -> Path:
+    """Write the events that the last method, our default, predicts in the examples."""
+    predictions = first_predictions(results)[results.methods[-1].title]
+    rows = list[Row]()
+    for video in _example_videos(results):
+        for row in event_rows(video.video, predictions.get(video.video, ())):
+            rows.append(replace(row, path=video.path, split=video.split))
+    return write_rows(path, rows)
+
+
+def _review_command(results: Results, table: Path) -> str:
+    """Return the command that opens a review of the examples."""
+    reference = results.workspace.annotations.source
+    run = next(iter(results.methods[-1].runs.values()))
+    options = ["--media", reference.parent, "--run", run, "--reference", reference]
+    return shlex.join(map(str, ["vaplan", "review", table, *options]))
+
+
+def _write_page(results: Results, path: Path, review: str) -> Path:
     """Write the report page and return its path."""
     data = results.workspace.annotations
     methods, *others = tables(results)
@@ -198,7 +225,8 @@ def _write_page(results: Results, path: Path) -> Path:
         "media files. The tags of a training video name its events; nothing tells when they "
         "occur, or whether they are audible or visible. The parsers are scored on test videos, "
         "which no training reads. The dense labels of the training videos serve only to score "
-        "their pseudo labels.",
+        "their pseudo labels.\n\n"
+        f"To correct the examples beside the playing video, run: {review}",
         tables=[methods, *others],
         pictures=[
             *class_figures(results).values(),
@@ -213,16 +241,21 @@ def _write_page(results: Results, path: Path) -> Path:
 def _examples(results: Results) -> Iterator[Example]:
     """Yield the test videos with the most classes, beside the timelines of all methods."""
     data = results.workspace.annotations
-    test = data.select(results.workspace.split)
     predictions = first_predictions(results)
-    order = sorted(test.videos, key=lambda v: -_count_classes(test.events[v.video]))
-    for video in order[:EXAMPLES]:
-        events: dict[str, Sequence[Event]] = {"reference": test.events[video.video]}
+    for video in _example_videos(results):
+        events: dict[str, Sequence[Event]] = {"reference": data.events[video.video]}
         for title, by_video in predictions.items():
             events[_short_title(title)] = by_video.get(video.video, ())
         lanes = _make_lanes(video.video, VIDEO_SECONDS, events)
         media = data.source.parent / video.path
         yield Example(video.video, media, video.tags, tuple(lanes.items()))
+
+
+def _example_videos(results: Results) -> list[Video]:
+    """Return the test videos with the most classes."""
+    test = results.workspace.annotations.select(results.workspace.split)
+    order = sorted(test.videos, key=lambda v: -_count_classes(test.events[v.video]))
+    return order[:EXAMPLES]
 
 
 def _short_title(title: str) -> str:

@@ -78,4 +78,10 @@ def demo(
         table.add_row(title, *(score.replace(" ± ", "±") for score in scores))
     Console().print(table)
     stderr.print(f"Report page: {result.page}", soft_wrap=True, highlight=False)
+    stderr.print(
+        f"Correct the examples in a browser: {result.review}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
     return None

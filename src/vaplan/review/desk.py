@@ -1,6 +1,7 @@
 """What a review shows: the session, media, lanes of other methods and the order of the videos."""
 
 import shlex
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -191,13 +192,12 @@ def open_desk(sources: Sources, *, person: str = "") -> Iterator[Desk]:
         collection = session.collection
         media = [_find_media(video, folder) for video in collection.videos]
         preparation = Preparation(media, cache_folder(sources.source), run=sources.run)
-        others = lanes.get(PSEUDO_LABELS) or next(iter(lanes.values()), {})
         try:
             yield Desk(
                 session,
                 preparation,
                 lanes,
-                rank(collection, others),
+                rank(collection, _compared(lanes)),
                 _commands(session, sources),
             )
         finally:
@@ -232,6 +232,16 @@ def _read_events(path: Path) -> dict[str, Sequence[Event]]:
 
 def _events_of(collection: Collection) -> dict[str, Sequence[Event]]:
     return {video.name: video.events for video in collection.videos}
+
+
+def _compared(lanes: Lanes) -> Mapping[str, Sequence[Event]]:
+    """Return the events that the source is compared with, to order the videos.
+
+    They are those of pseudo labels, else of the first other method; never the reference.
+    """
+    methods = [name for name in lanes if name not in (REFERENCE, PSEUDO_LABELS)]
+    order = [name for name in (PSEUDO_LABELS, *methods) if name in lanes]
+    return ChainMap(*({**lanes[name]} for name in order))
 
 
 def _run_classes(run: Path) -> Sequence[str]:
