@@ -96,7 +96,8 @@ def test_finished_videos_are_listed(table: Path) -> None:
     with open_session(table) as session:
         change(session, 0)
         change(session, 1, state="done", events=[])
-    assert finished_videos(table) == ["b"]
+    assert finished_videos(session.table) == ["b"]
+    assert finished_videos(table) is None
 
 
 def test_an_undone_video_leaves_the_table(session: Session) -> None:

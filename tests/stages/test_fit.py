@@ -2,14 +2,17 @@
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
 from tests.conftest import World
 from vaplan import recipe, stages
 from vaplan.annotations import Video, read_table
-from vaplan.annotations.table import write_rows
+from vaplan.annotations.corrections import read_corrections
+from vaplan.annotations.table import event_rows, write_rows
 from vaplan.annotations.tags import read_tags
 from vaplan.errors import RunError, UsageError
 from vaplan.runs import Run
@@ -146,3 +149,47 @@ def test_a_folder_is_no_table_and_needs_no_other_folder(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match="add --media FOLDER"):
         stages.fit(tmp_path / "tags.csv", None, tmp_path / "run", encoders=EMBEDDED)
+
+
+def test_corrected_videos_are_dense_labels_of_the_same_run(
+    world: World, tmp_path: Path, one_epoch: None
+) -> None:
+    run = tmp_path / "run"
+    videos = world.data.videos
+    tags = write_tags(tmp_path / "tags.csv", videos)
+    messages = list[str]()
+
+    def fit(**options: Any) -> Run:
+        messages.clear()
+        fitted, _ = stages.fit(
+            tags,
+            world.folder,
+            run,
+            encoders=EMBEDDED,
+            workers=1,
+            message=messages.append,
+            **options,
+        )
+        return fitted
+
+    assert fit().metrics == {}
+    dense = [video for video in videos if video.video in world.data.events]
+    rows = [
+        replace(row, video=PurePosixPath(video.path).with_suffix("").as_posix())
+        for video in dense
+        for row in event_rows(video.video, world.data.events[video.video])
+    ]
+    table = write_rows(tmp_path / "labels.reviewed.csv", rows)
+    corrections = read_corrections(table)
+    metrics = fit(corrections=corrections, test_share=0.5).metrics
+    counts = {split: metrics[split]["videos"] for split in ("val", "test")}
+    assert sum(counts.values()) == len(dense)
+    text = "\n".join(messages)
+    assert (
+        f"{len(dense)} corrected videos: {counts['val']} to fit thresholds and labels, "
+        f"{counts['test']} to measure; {len(videos) - len(dense)} videos with tags alone; "
+        "the fit needs 20"
+    ) in text
+    shown = metrics["test"]["segment"]["type"]
+    assert f"type {shown:.1f} [" in messages[-1]
+    assert "trained again" in text

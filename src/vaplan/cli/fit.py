@@ -1,7 +1,7 @@
 """Command `vaplan fit`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from vaplan.cli.options import (
     WorkersOption,
 )
 from vaplan.errors import Exit
+
+if TYPE_CHECKING:
+    from vaplan.annotations.corrections import Corrections
 
 
 def fit(
@@ -77,6 +80,24 @@ def fit(
             help="Replace a finished run that was trained on other tags.",
         ),
     ] = False,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            "--corrections",
+            metavar="TABLE",
+            help="Table that `vaplan review` wrote: the videos finished there become dense "
+            "labels.",
+        ),
+    ] = None,
+    test_share: Annotated[
+        float,
+        typer.Option(
+            "--test-share",
+            min=0,
+            max=1,
+            help="Share of the corrected videos that is kept to measure.",
+        ),
+    ] = 0.3,
 ) -> None:
     """Train a parser on your own tagged videos in one command.
 
@@ -93,6 +114,9 @@ def fit(
     Without a table: `vaplan fit videos --tags-from-folders --run run`
 
     More videos later: `vaplan fit more.csv --media videos --run run --add`
+
+    After a review, thresholds and labels are fitted on the corrected videos, and F is measured on a
+    share of them: `vaplan fit tags.csv --media videos --run run --corrections labels.reviewed.csv`
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
@@ -120,6 +144,8 @@ def fit(
             allow_outside=allow_outside,
             add=add,
             overwrite=overwrite,
+            corrections=_read_corrections(corrections) if corrections else None,
+            test_share=test_share,
             message=print_message,
             bars=bars,
             file_progress=bars.within_file,
@@ -129,3 +155,10 @@ def fit(
     )
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _read_corrections(table: Path) -> "Corrections":
+    from vaplan.annotations.corrections import read_corrections
+    from vaplan.review.session import finished_videos
+
+    return read_corrections(table, finished_videos(table))

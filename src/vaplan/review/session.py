@@ -260,17 +260,23 @@ def open_session(source: Path, *, person: str = "") -> Iterator[Session]:
         yield Session(collection, history, person)
 
 
-def finished_videos(source: Path) -> list[str]:
+def finished_videos(table: Path) -> list[str] | None:
     """List the videos that a person finished in a review.
 
     Args:
-        source: Table or folder that was reviewed.
+        table: Reviewed table, with the log of the review beside it.
+
+    Returns:
+        Ids of the finished videos; None if there is no log, as beside any other table.
 
     Raises:
         AnnotationError: The log is damaged.
         MachineError: The review is running.
     """
-    with open_history(reviewed_path(source, ".jsonl")) as history:
+    log = table.with_suffix(".jsonl")
+    if not log.is_file():
+        return None
+    with open_history(log) as history:
         revisions = latest_revisions(history.entries)
     return [name for name, one in revisions.items() if one.state is State.DONE]
 

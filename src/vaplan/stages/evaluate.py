@@ -16,7 +16,7 @@ from vaplan.arrays import Prediction
 from vaplan.dataset import Dataset
 from vaplan.decisions import fit_thresholds, keep_one_label
 from vaplan.errors import RecipeError
-from vaplan.evaluation import evaluate
+from vaplan.evaluation import Evaluation, evaluate
 from vaplan.ragged import Ragged
 from vaplan.runs import Run
 from vaplan.timeline import from_grid
@@ -54,16 +54,7 @@ def score_split(run: Run, data: Annotations, store: Path, split: str) -> dict[st
     Returns:
         The document of `vaplan evaluate --json`.
     """
-    dataset = Dataset.with_features(data.select(split), store, run.recipe.encoders)
-    prediction = run.predict(dataset.inputs)
-    marked, probability = mark_events(run, prediction, localisation=data.localisation)
-    videos = zip(dataset.ids, marked.by_video(), probability.by_video(), strict=True)
-    events = {
-        video: from_grid(grid, run.taxonomy, score=score)
-        for video, grid, score in videos
-    }
-    estimate = replace(dataset.annotations, events=events, source=run.folder)
-    result = evaluate(data, estimate, split=split)
+    result = evaluate_run(run, data, store, split)
     description = {
         "data": run.recipe.data,
         "annotations": data.version,
@@ -74,6 +65,27 @@ def score_split(run: Run, data: Annotations, store: Path, split: str) -> dict[st
         "left_out": list(result.left_out),
     }
     return description | result.numbers() | {"per_class": result.per_class()}
+
+
+def evaluate_run(run: Run, data: Annotations, store: Path, split: str) -> Evaluation:
+    """Compare the predictions of a run with the dense labels of a split.
+
+    Args:
+        run: A trained run.
+        data: Data set with all splits.
+        store: Feature store.
+        split: Split with dense labels.
+    """
+    dataset = Dataset.with_features(data.select(split), store, run.recipe.encoders)
+    prediction = run.predict(dataset.inputs)
+    marked, probability = mark_events(run, prediction, localisation=data.localisation)
+    videos = zip(dataset.ids, marked.by_video(), probability.by_video(), strict=True)
+    events = {
+        video: from_grid(grid, run.taxonomy, score=score)
+        for video, grid, score in videos
+    }
+    estimate = replace(dataset.annotations, events=events, source=run.folder)
+    return evaluate(data, estimate, split=split)
 
 
 def mark_events(

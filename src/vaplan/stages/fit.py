@@ -4,13 +4,19 @@ The steps are features, label, train, refine, train.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vaplan import recipe as recipes
 from vaplan import runs
 from vaplan.annotations import Annotations, read_data
+from vaplan.annotations.corrections import (
+    TEST,
+    VAL,
+    Corrections,
+    apply_corrections,
+)
 from vaplan.annotations.folders import read_folder_tags
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import read_rows, write_rows
@@ -20,9 +26,10 @@ from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
 from vaplan.media import CENTRE
 from vaplan.runs import Run
+from vaplan.stages.evaluate import evaluate_run
 from vaplan.stages.features import features
 from vaplan.stages.label import label
-from vaplan.stages.refine import refine
+from vaplan.stages.refine import MIN_DENSE_VIDEOS, refine
 from vaplan.stages.train import train
 from vaplan.workers import Engine, FileProgress, Progress
 from vaplan.workers.processes import run_in_order
@@ -31,6 +38,8 @@ Message = Callable[[str], None]
 ProgressBars = Callable[[str, str], Progress | None]  # by name and unit of the steps
 
 MIN_TRAINING_VIDEOS = 4  # for refinement by out-of-fold parsers
+TEST_SHARE = 0.3  # of the corrected videos, to measure
+SHOWN_SCORES = ("audio", "visual", "audio_visual", "type")
 
 
 def _ignore_message(_: str) -> None:
@@ -51,6 +60,8 @@ def fit(
     allow_outside: bool = False,
     add: bool = False,
     overwrite: bool = False,
+    corrections: Corrections | None = None,
+    test_share: float = TEST_SHARE,
     message: Message = _ignore_message,
     progress: Progress | None = None,
     bars: ProgressBars | None = None,
@@ -77,6 +88,10 @@ def fit(
         add: Add the videos to those of the run and train again; a video that the run has
             already gets its new tags. Only new videos are encoded.
         overwrite: Replace a finished run that was trained on other tags.
+        corrections: Events that a person corrected. These videos become densely labelled
+            videos of split `val`, on which thresholds and the refinement are fitted, or of
+            split `test`, on which F is measured.
+        test_share: Share of the corrected videos in split `test`.
         message: Called with lines about the data and the steps.
         progress: Called after every video of `features`, then after every epoch of each
             training; every step counts from 1.
@@ -105,7 +120,10 @@ def fit(
     if add:
         rows = _add_to_run(table, rows, message)
     elif not overwrite:
-        _refuse_other_tags(table, rows)
+        corrected = corrections.rows.keys() if corrections else ()
+        _refuse_other_tags(table, rows, corrected)
+    if corrections:
+        rows = apply_corrections(rows, corrections, test_share=test_share)
     write_rows(table, rows)
     data = read_data(f"table:{table}")
     store = run / "store"
@@ -116,6 +134,8 @@ def fit(
             f"warning: {first!r} and {second!r} are two classes; "
             f"if they are one, give them one name in {tags}"
         )
+    if corrections:
+        message(_describe_corrections(data))
     outcome = features(
         data,
         media,
@@ -136,6 +156,7 @@ def fit(
         run / "labels.csv",
         encoders=encoders,
         label_probability=probability,
+        threshold_rule=_choose_threshold_rule(data),
     )
     for modality in labelling.thresholds:
         message(f"pseudo labels: {labelling.describe_thresholds(modality)}")
@@ -161,7 +182,44 @@ def fit(
         )
         recipe = replace(recipe, labels=str(refined.table))
     trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
+    if corrections and data.dense_indices(TEST):
+        message(_describe_scores(trained, data, store))
     return trained, outcome.failed
+
+
+def _choose_threshold_rule(data: Annotations) -> str | None:
+    """Leave out the rule `val` where few videos are dense; thresholds from them vary much."""
+    dense = len(data.dense_indices(VAL))
+    return "mixture" if 0 < dense < MIN_DENSE_VIDEOS else None
+
+
+def _describe_corrections(data: Annotations) -> str:
+    counts = {split: len(data.dense_indices(split)) for split in (VAL, TEST)}
+    rest = sum(video.split == "train" for video in data.videos)
+    text = (
+        f"{sum(counts.values())} corrected videos: {counts[VAL]} to fit thresholds and labels, "
+        f"{counts[TEST]} to measure; {rest} videos with tags alone"
+    )
+    if counts[VAL] < MIN_DENSE_VIDEOS:
+        text += (
+            f"; the fit needs {MIN_DENSE_VIDEOS}, so the labels come from tags alone"
+        )
+    return text
+
+
+def _describe_scores(run: Run, data: Annotations, store: Path) -> str:
+    """Describe F on the corrected videos that were kept to measure."""
+    result = evaluate_run(run, data, store, TEST)
+    f = result.numbers()["segment"]
+    intervals = result.intervals()["segment"]
+    parts = list[str]()
+    for kind in SHOWN_SCORES:
+        low, high = intervals[kind]
+        parts.append(f"{kind} {f[kind]:.1f} [{low:.1f}, {high:.1f}]")
+    return (
+        f"segment-level F on {len(result.data.videos)} corrected videos that were kept to "
+        f"measure, with 95 % intervals: {', '.join(parts)}"
+    )
 
 
 def _train(
@@ -222,12 +280,22 @@ def _read_tags_and_media(
     return read_tags(tags), Path(media)
 
 
-def _refuse_other_tags(table: Path, rows: Sequence[Row]) -> None:
-    """Raise RunError if a finished run was trained on other tags, and say what differs."""
+def _refuse_other_tags(
+    table: Path, rows: Sequence[Row], corrected: Collection[str]
+) -> None:
+    """Raise RunError if a finished run was trained on other tags, and say what differs.
+
+    The tags of corrected videos, now or in the run, do not count.
+    """
     run = table.parent
     if not table.is_file() or not (run / runs.DESCRIPTION).is_file():
         return
-    tags_before = _tags_by_video(read_rows(table).rows)
+    rows_before = read_rows(table).rows
+    dense_before = {row.video for row in rows_before if row.modality}
+    ignored = dense_before | set(corrected)
+    rows_before = [row for row in rows_before if row.video not in ignored]
+    rows = [row for row in rows if row.video not in ignored]
+    tags_before = _tags_by_video(rows_before)
     tags_now = _tags_by_video(rows)
     added = len(tags_now.keys() - tags_before.keys())
     removed = len(tags_before.keys() - tags_now.keys())
