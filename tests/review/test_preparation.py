@@ -1,6 +1,7 @@
 """Prepared files: what is made, when it is made again, and what is told of it."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,6 +138,16 @@ def test_a_damaged_file_is_made_again(
     assert is_intact(peaks)
 
 
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.avi", AVI)
+    with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
+        finish(preparation, background)
+        first = set(times(tmp_path))
+        shutil.rmtree(tmp_path / "cache")
+        finish(preparation, background)
+        assert set(times(tmp_path)) == first
+
+
 def test_a_media_file_that_changes_is_prepared_anew(tmp_path: Path) -> None:
     film = make(tmp_path / "a.mp4", SHORT)
     with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
@@ -187,7 +198,7 @@ def test_a_seal_holds_for_one_content(tmp_path: Path) -> None:
     assert not is_intact(path)
     seal(path)
     assert is_intact(path)
-    path.write_bytes(b"abd")
+    path.write_bytes(b"xyz")
     assert not is_intact(path)
 
 

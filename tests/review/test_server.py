@@ -108,7 +108,7 @@ def test_a_video_is_prepared_when_it_is_asked_for(reader: Client) -> None:
     peaks = reader.get("/api/videos/0/peaks")
     assert peaks.body == waveform_peaks(path_of(reader))
     assert peaks.headers["content-type"] == "application/octet-stream"
-    assert reader.get("/api/videos/0/scores").status == 409
+    assert reader.get("/api/videos/0/scores").status == 404  # there is no run
 
 
 def test_a_copy_is_served_for_a_file_that_no_browser_plays(reader: Client) -> None:
@@ -123,7 +123,8 @@ def test_a_copy_is_served_for_a_file_that_no_browser_plays(reader: Client) -> No
 def test_media_are_not_there_before_a_video_is_asked_for(client: Client) -> None:
     assert client.get("/api/videos/1/media").status == 409
     assert client.get("/api/videos/1/peaks").status == 409
-    assert client.get("/api/videos/2/media").status == 404
+    assert client.get("/api/videos/2/media").status == 404  # there is no file
+    assert client.get("/api/videos/2/peaks").status == 404
 
 
 def path_of(client: Client) -> Path:

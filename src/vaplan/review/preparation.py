@@ -228,10 +228,10 @@ class Preparation:
         total = playback.seconds
         if playback.has_audio:
             task = Task(media, self._out(identity, PEAKS))
-            self._background.start(Job((PEAKS, identity), make_peaks, task, total))
+            self._make(Job((PEAKS, identity), make_peaks, task, total))
         if playback.obstacle:
             task = Task(media, self._out(identity, COPY))
-            self._background.start(Job((COPY, identity), make_copy, task, total))
+            self._make(Job((COPY, identity), make_copy, task, total))
 
     def _start_scores(self, index: int, identity: str) -> None:
         source = self.sources[index]
@@ -239,7 +239,12 @@ class Preparation:
             return
         task = Task(source.path, self._scores_out(identity), self.run)
         limit = time_limit(source.path)
-        job = Job((SCORES, identity), make_scores, task, seconds=limit)
+        self._make(Job((SCORES, identity), make_scores, task, seconds=limit))
+
+    def _make(self, job: Job) -> None:
+        """Start the job that makes a file; a person may have deleted the file."""
+        if not job.argument.out.exists():
+            self._background.forget(job.key)
         self._background.start(job)
 
     def _unusable(self, index: int) -> Status | None:
