@@ -72,6 +72,15 @@ def test_without_the_token_a_page_says_which_address_to_open(reader: Client) -> 
     assert reader.get("/api/session", Cookie=None).value["fix"].startswith("open")
 
 
+def test_a_link_on_another_site_needs_a_second_try(reader: Client) -> None:
+    """The browser keeps a strict cookie back until a page of this site leads to `/`."""
+    linked = reader.get("/", Cookie=None, Sec_Fetch_Site="cross-site")
+    assert linked.status == 403
+    assert b"url=/" in linked.body
+    again = reader.get("/", Cookie=None, Sec_Fetch_Site="same-origin")
+    assert b"url=/" not in again.body  # no endless loop without a cookie
+
+
 def test_every_file_of_the_page_is_served_with_its_type(reader: Client) -> None:
     types = {".js": "javascript", ".css": "text/css", ".svg": "image/svg+xml"}
     for path in PAGE.iterdir():

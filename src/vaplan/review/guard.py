@@ -56,6 +56,11 @@ PAGE = (
 )
 
 
+# A browser does not send the new cookie to `/` if a page of another site, such as a terminal
+# in the browser, has the link; it does if this page leads there.
+SECOND_TRY = '<meta http-equiv=refresh content="0; url=/">'
+
+
 @dataclass(frozen=True)
 class Access:
     """Who may ask this server.
@@ -267,13 +272,14 @@ class Guard:
         if refusal is None:
             await self.app(scope, receive, send)
         else:
-            await _refuse(refusal, send, is_page=path == ENTRY and method == "GET")
+            page = _page(headers) if path == ENTRY and method == "GET" else ""
+            await _refuse(refusal, send, page=page)
 
     async def _enter(self, token: str, send: Send) -> None:
         """Exchange the token of the address for a cookie."""
         if not _is_token(token, self.access):
             wrong = Refusal(403, "the token is wrong", OPEN_THE_ADDRESS)
-            await _refuse(wrong, send, is_page=True)
+            await _refuse(wrong, send, page=PAGE)
             return
         cookie = f"{self.access.cookie}={self.access.token}; HttpOnly; SameSite=Strict; Path=/"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode())]
@@ -313,12 +319,18 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
-async def _refuse(refusal: Refusal, send: Send, *, is_page: bool) -> None:
+def _page(headers: Headers) -> str:
+    """Return the page for a person without the cookie."""
+    is_from_elsewhere = _text(headers, b"sec-fetch-site") == "cross-site"
+    return PAGE + SECOND_TRY if is_from_elsewhere else PAGE
+
+
+async def _refuse(refusal: Refusal, send: Send, *, page: str) -> None:
     headers = [(b"content-type", b"application/json")]
     body = encode_json(error_value(refusal.message, refusal.fix))
-    if is_page and refusal.status == 403:
+    if page and refusal.status == 403:
         headers = [(b"content-type", b"text/html; charset=utf-8")]
-        body = PAGE.encode()
+        body = page.encode()
     if refusal.status == 405:
         headers.append((b"allow", ", ".join(METHODS).encode()))
     if refusal.status in (408, 413):  # the rest of the body is not read
