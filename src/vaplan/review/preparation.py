@@ -96,6 +96,11 @@ class Preparation:
         self._problems = dict[int, str]()  # of media files that cannot be opened
         self._playbacks = dict[str, Playback]()
 
+    def warm_up(self) -> None:
+        """Start the processes that every video needs, before the first one is asked for."""
+        for kind in (PLAYBACK, PEAKS):
+            self._background.start(Job((kind, ""), load_decoder, None))
+
     def start(self, index: int, *, seconds: float = 0.0) -> None:
         """Begin to prepare a video.
 
@@ -267,6 +272,16 @@ class Preparation:
 
     def _scores_out(self, identity: str) -> Path:
         return self.folder / f"{identity}-{self._run_id}.{SCORES}"
+
+
+def load_decoder(argument: None, *, advance: Advance) -> None:
+    """Do nothing in a process that has loaded this module, and the decoder with it.
+
+    Args:
+        argument: None.
+        advance: Not called.
+    """
+    del argument, advance
 
 
 def read_playback(media: Path, *, advance: Advance) -> Playback:
