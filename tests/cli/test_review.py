@@ -3,10 +3,10 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,17 +94,28 @@ def test_a_signal_ends_it_and_what_was_saved_is_there(
         assert session.revision(session.collection.videos[0]).version == 1
 
 
-def test_an_open_reply_does_not_delay_the_end(table: Path) -> None:
-    """A browser holds the connection of a film that is paused."""
-    (table.parent / "media").mkdir()
-    film = table.parent / "media" / "a.mp4"
-    film.write_bytes(b"x" * 100)
+def write_silence(path: Path, *, seconds: int) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(bytes(4 * 48_000 * seconds))
+
+
+def test_a_film_that_is_paused_does_not_delay_the_end(table: Path) -> None:
+    """A browser does not read the rest of its file, and keeps the connection."""
+    write_silence(table.parent / "c.wav", seconds=120)  # more than the sockets hold
     with running(table) as server:
-        port = server.client.base_url.port
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(b"GET /api/session HTTP/1.1\r\n")
+        video = server.client.get("/api/videos/2").json()
+        assert video["media"]["state"] == "ready"
+        with server.client.stream("GET", "/api/videos/2/media") as reply:
+            assert reply.status_code == 200
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(LONG) == Exit.TERMINATED
+        assert server.process.stderr is not None
+        note, error = server.process.stderr.read().splitlines()
+    assert note.startswith("3 videos")
+    assert error.startswith("error: terminated")
 
 
 @pytest.mark.parametrize("acknowledged", [1, 7, 20])

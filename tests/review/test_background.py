@@ -35,6 +35,20 @@ def test_a_job_gives_its_result_and_is_ready(background: Background) -> None:
     assert results == [42]
 
 
+def test_a_job_whose_result_was_lost_is_done_again(background: Background) -> None:
+    results = list[int]()
+    job = Job(("quick", "a"), jobs.double, 21, then=results.append)
+    finish(background, job)
+    background.forget(job.key)
+    assert background.status(job.key) == ABSENT
+    finish(background, job)
+    assert results == [42, 42]
+    failed = Job(("quick", "b"), jobs.fail, "no media")
+    status = finish(background, failed)
+    background.forget(failed.key)  # a failure is no result
+    assert background.status(failed.key) == status
+
+
 def test_a_long_job_does_not_delay_those_of_another_kind(
     background: Background, tmp_path: Path
 ) -> None:

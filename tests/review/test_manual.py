@@ -5,7 +5,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +25,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 LONG = 60.0
+TRIES = 600
 
 
 def review_one_video(command: list[str]) -> None:
@@ -36,6 +39,10 @@ def review_one_video(command: list[str]) -> None:
             assert client.get(address).status_code == 303
             video = client.get("/api/videos/0").json()
             assert video["media"]["state"] == "ready"
+            if "--run" in command:
+                assert read_scores(client)["classes"]
+                methods = client.get("/api/session").json()["methods"]
+                assert methods == ["reference", "labels.csv", "pseudo labels"]
             change = {
                 "version": video["version"],
                 "state": "done",
@@ -48,6 +55,18 @@ def review_one_video(command: list[str]) -> None:
             assert reply.status_code == 200
         process.terminate()
         assert process.wait(LONG) == Exit.TERMINATED
+
+
+def read_scores(client: httpx.Client) -> dict[str, Any]:
+    """Wait for the scores of the first video."""
+    for _ in range(TRIES):
+        if client.get("/api/videos/0/scores").status_code == 200:
+            break
+        time.sleep(0.2)
+    scores: dict[str, Any] = client.get("/api/videos/0/scores").json()
+    assert len(scores["audio"]) == 10
+    assert len(scores["audio"][0]) == 2 + len(scores["classes"])
+    return scores
 
 
 def test_every_command_of_the_page_runs(

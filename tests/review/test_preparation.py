@@ -1,6 +1,7 @@
 """Prepared files: what is made, when it is made again, and what is told of it."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_a_file_that_plays_is_served_itself_and_has_a_waveform(tmp_path: Path) -
         assert len(peaks.read_bytes()) >= 2 * PEAKS_HZ
 
 
+def test_processes_that_are_warm_before_the_first_video_serve_it(
+    tmp_path: Path,
+) -> None:
+    film = make(tmp_path / "a.mp4", SHORT)
+    with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
+        preparation.warm_up()
+        for kind in (PLAYBACK, PEAKS):
+            assert background.wait((kind, ""), seconds=LONG).state is JobState.READY
+        assert finish(preparation, background)["peaks"].state is JobState.READY
+        assert not (tmp_path / "cache" / ".peaks").exists()
+
+
 def test_a_file_that_does_not_play_gets_a_copy_that_does(tmp_path: Path) -> None:
     film = make(tmp_path / "a.avi", AVI)
     with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
@@ -135,6 +148,16 @@ def test_a_damaged_file_is_made_again(
         assert finish(preparation, background)["peaks"].state is JobState.READY
     assert peaks.read_bytes() == waveform_peaks(film)
     assert is_intact(peaks)
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.avi", AVI)
+    with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
+        finish(preparation, background)
+        first = set(times(tmp_path))
+        shutil.rmtree(tmp_path / "cache")
+        finish(preparation, background)
+        assert set(times(tmp_path)) == first
 
 
 def test_a_media_file_that_changes_is_prepared_anew(tmp_path: Path) -> None:

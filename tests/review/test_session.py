@@ -192,11 +192,17 @@ def test_an_unfinished_line_was_never_saved(table: Path) -> None:
     assert log.read_bytes() == whole
 
 
-def test_a_table_that_lacks_the_last_change_is_written_again(table: Path) -> None:
+@pytest.mark.parametrize("lacking", [1, 3])
+def test_a_table_that_lacks_the_last_changes_is_written_again(
+    table: Path, lacking: int
+) -> None:
+    """One after a kill between the two files, some after a power cut."""
     with open_session(table) as session:
         change(session, events=[DOG])
         older = session.table.read_bytes()
-        change(session, version=1)
+        for version in range(1, lacking + 1):
+            later = Event("audio", "Door", float(version), float(version + 1))
+            change(session, version=version, events=[later])
         newer = session.table.read_bytes()
     session.table.write_bytes(older)
     with open_session(table):

@@ -115,6 +115,7 @@ def review(
             threading.Thread(
                 target=webbrowser.open, args=[address], name="browser", daemon=True
             ).start()
+        desk.preparation.warm_up()
         servers.serve(servers.create_app(desk, access), server)
 
 

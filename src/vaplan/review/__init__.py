@@ -5,8 +5,13 @@
 - `history`: the edit log, which is only appended to.
 - `session`: versions and states of the videos, and the reviewed table.
 - `order`: which videos to look at first.
-- `preparation`: waveforms and playable copies, made in the background.
-- `parsing`: score curves of a trained parser, computed in the background.
+- `files`: media files as bytes, and ranges of them.
+- `background`: queues of jobs with progress.
+- `preparation`: waveforms, scores and playable copies, made in the background.
+- `parsing`: score curves of a trained parser.
+- `desk`: everything that the page shows, as JSON values.
+- `changes`: changes that the page sends, as strict JSON.
+- `replies`: JSON of replies and errors.
 - `guard`: refusal of hostile requests.
 - `server`: addresses of the page and of the data.
 

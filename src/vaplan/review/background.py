@@ -108,6 +108,16 @@ class Background:
             queue.jobs.append(job)
             self._change.notify_all()
 
+    def forget(self, key: Key) -> None:
+        """Forget that a job is ready, because its result was lost.
+
+        Args:
+            key: Kind of the job, and what it is about.
+        """
+        with self._change:
+            if self._statuses.get(key, ABSENT).state is JobState.READY:
+                del self._statuses[key]
+
     def status(self, key: Key) -> Status:
         """Return the state of a job.
 

@@ -185,10 +185,10 @@ def open_desk(sources: Sources, *, person: str = "") -> Iterator[Desk]:
     folder = MediaFolder(
         sources.media, table=sources.source, allow_outside=sources.allow_outside
     )
-    lanes = dict(_read_lanes(sources))
+    run = _read_run(sources.run) if sources.run is not None else _Run((), None)
+    lanes = dict(_read_lanes(sources, run.labels))
     with open_session(sources.source, person=person) as session:
-        if sources.run is not None:
-            session.include_classes(_run_classes(sources.run))
+        session.include_classes(run.classes)
         collection = session.collection
         media = [_find_media(video, folder) for video in collection.videos]
         preparation = Preparation(media, cache_folder(sources.source), run=sources.run)
@@ -211,7 +211,9 @@ def _find_media(video: ReviewVideo, folder: MediaFolder) -> MediaSource:
         return MediaSource(None, printable(error.what), video.scores)
 
 
-def _read_lanes(sources: Sources) -> Iterator[tuple[str, dict[str, Sequence[Event]]]]:
+def _read_lanes(
+    sources: Sources, labels: Path | None
+) -> Iterator[tuple[str, dict[str, Sequence[Event]]]]:
     """Yield the events of the other methods with their names."""
     if sources.reference is not None:
         yield REFERENCE, _read_events(sources.reference)
@@ -220,7 +222,7 @@ def _read_lanes(sources: Sources) -> Iterator[tuple[str, dict[str, Sequence[Even
         is_unique = names.count(path.name) == 1
         name = path.name if is_unique else str(path)
         yield printable(name), _read_events(path)
-    if sources.run is not None and (labels := _run_labels(sources.run)) is not None:
+    if labels is not None:
         yield PSEUDO_LABELS, _read_events(labels)
 
 
@@ -244,19 +246,26 @@ def _compared(lanes: Lanes) -> Mapping[str, Sequence[Event]]:
     return ChainMap(*({**lanes[name]} for name in order))
 
 
-def _run_classes(run: Path) -> Sequence[str]:
+@dataclass(frozen=True)
+class _Run:
+    """What a review needs of a trained run.
+
+    Attributes:
+        classes: Names of its classes.
+        labels: Table of pseudo labels that it was trained on, if it is still there.
+    """
+
+    classes: Sequence[str]
+    labels: Path | None
+
+
+def _read_run(folder: Path) -> _Run:
     from vaplan import runs  # imports torch, which starts slowly
 
-    return runs.load(run).taxonomy.classes
-
-
-def _run_labels(run: Path) -> Path | None:
-    """Return the table of pseudo labels that a run was trained on, if it is still there."""
-    from vaplan import runs
-
-    labels = runs.load(run).recipe.labels
-    path = Path(labels) if labels else None
-    return path if path is not None and path.is_file() else None
+    run = runs.load(folder)
+    labels = Path(run.recipe.labels) if run.recipe.labels else None
+    exists = labels is not None and labels.is_file()
+    return _Run(run.taxonomy.classes, labels if exists else None)
 
 
 def _commands(session: Session, sources: Sources) -> list[str]:

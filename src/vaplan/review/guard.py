@@ -12,7 +12,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -54,6 +54,11 @@ PAGE = (
     "<h1>This page needs its token</h1><p>Open the address that <code>vaplan review</code> "
     "printed in the terminal; it ends with <code>?token=…</code></p>"
 )
+
+
+# A browser does not send the new cookie to `/` if a page of another site, such as a terminal
+# in the browser, has the link; it does if this page leads there.
+SECOND_TRY = '<meta http-equiv=refresh content="0; url=/">'
 
 
 @dataclass(frozen=True)
@@ -154,8 +159,8 @@ def check_token(headers: Headers, access: Access) -> Refusal | None:
         access: Who may ask.
     """
     cookies = [value for name, value in headers if name == b"cookie"]
-    tokens = [_cookie_value(value, access.cookie) for value in cookies]
-    if not any([_is_token(token, access) for token in tokens]):  # noqa: C419 - all, always
+    tokens = chain.from_iterable(_cookie_values(c, access.cookie) for c in cookies)
+    if not any(_is_token(token, access) for token in tokens):
         return Refusal(403, "the token is missing or wrong", OPEN_THE_ADDRESS)
     return None
 
@@ -267,13 +272,14 @@ class Guard:
         if refusal is None:
             await self.app(scope, receive, send)
         else:
-            await _refuse(refusal, send, is_page=path == ENTRY and method == "GET")
+            page = _page(headers) if path == ENTRY and method == "GET" else ""
+            await _refuse(refusal, send, page=page)
 
     async def _enter(self, token: str, send: Send) -> None:
         """Exchange the token of the address for a cookie."""
         if not _is_token(token, self.access):
             wrong = Refusal(403, "the token is wrong", OPEN_THE_ADDRESS)
-            await _refuse(wrong, send, is_page=True)
+            await _refuse(wrong, send, page=PAGE)
             return
         cookie = f"{self.access.cookie}={self.access.token}; HttpOnly; SameSite=Strict; Path=/"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode())]
@@ -313,12 +319,18 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
-async def _refuse(refusal: Refusal, send: Send, *, is_page: bool) -> None:
+def _page(headers: Headers) -> str:
+    """Return the page for a person without the cookie."""
+    is_from_elsewhere = _text(headers, b"sec-fetch-site") == "cross-site"
+    return PAGE + SECOND_TRY if is_from_elsewhere else PAGE
+
+
+async def _refuse(refusal: Refusal, send: Send, *, page: str) -> None:
     headers = [(b"content-type", b"application/json")]
     body = encode_json(error_value(refusal.message, refusal.fix))
-    if is_page and refusal.status == 403:
+    if page and refusal.status == 403:
         headers = [(b"content-type", b"text/html; charset=utf-8")]
-        body = PAGE.encode()
+        body = page.encode()
     if refusal.status == 405:
         headers.append((b"allow", ", ".join(METHODS).encode()))
     if refusal.status in (408, 413):  # the rest of the body is not read
@@ -361,12 +373,10 @@ def _text(headers: Headers, wanted: bytes) -> str:
     return values[0].decode("latin-1") if values else ""
 
 
-def _cookie_value(header: bytes, name: str) -> str:
-    try:
-        cookie = SimpleCookie(header.decode("latin-1"))
-    except CookieError:
-        return ""
-    return cookie[name].value if name in cookie else ""
+def _cookie_values(header: bytes, name: str) -> list[str]:
+    """Return the values of a cookie, whatever the others are; they belong to other ports."""
+    pairs = [part.partition("=") for part in header.decode("latin-1").split(";")]
+    return [value.strip() for key, _, value in pairs if key.strip() == name]
 
 
 def _is_token(text: str, access: Access) -> bool:

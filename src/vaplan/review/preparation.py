@@ -96,6 +96,11 @@ class Preparation:
         self._problems = dict[int, str]()  # of media files that cannot be opened
         self._playbacks = dict[str, Playback]()
 
+    def warm_up(self) -> None:
+        """Start the processes that every video needs, before the first one is asked for."""
+        for kind in (PLAYBACK, PEAKS):
+            self._background.start(Job((kind, ""), load_decoder, None))
+
     def start(self, index: int, *, seconds: float = 0.0) -> None:
         """Begin to prepare a video.
 
@@ -228,10 +233,10 @@ class Preparation:
         total = playback.seconds
         if playback.has_audio:
             task = Task(media, self._out(identity, PEAKS))
-            self._background.start(Job((PEAKS, identity), make_peaks, task, total))
+            self._make(Job((PEAKS, identity), make_peaks, task, total))
         if playback.obstacle:
             task = Task(media, self._out(identity, COPY))
-            self._background.start(Job((COPY, identity), make_copy, task, total))
+            self._make(Job((COPY, identity), make_copy, task, total))
 
     def _start_scores(self, index: int, identity: str) -> None:
         source = self.sources[index]
@@ -239,7 +244,12 @@ class Preparation:
             return
         task = Task(source.path, self._scores_out(identity), self.run)
         limit = time_limit(source.path)
-        job = Job((SCORES, identity), make_scores, task, seconds=limit)
+        self._make(Job((SCORES, identity), make_scores, task, seconds=limit))
+
+    def _make(self, job: Job) -> None:
+        """Start the job that makes a file; a person may have deleted the file."""
+        if not job.argument.out.exists():
+            self._background.forget(job.key)
         self._background.start(job)
 
     def _unusable(self, index: int) -> Status | None:
@@ -262,6 +272,16 @@ class Preparation:
 
     def _scores_out(self, identity: str) -> Path:
         return self.folder / f"{identity}-{self._run_id}.{SCORES}"
+
+
+def load_decoder(argument: None, *, advance: Advance) -> None:
+    """Do nothing in a process that has loaded this module, and the decoder with it.
+
+    Args:
+        argument: None.
+        advance: Not called.
+    """
+    del argument, advance
 
 
 def read_playback(media: Path, *, advance: Advance) -> Playback:

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from vaplan.errors import AnnotationError, MachineError, MediaError, VaplanError
+from vaplan.review.background import JobState, Status
 from vaplan.review.changes import RequestError, read_change
 from vaplan.review.collection import read_score_curves
 from vaplan.review.desk import Desk, Json
@@ -136,7 +137,7 @@ def _add_media(app: FastAPI, desk: Desk) -> None:
         index = _read_index(text, desk)
         media = preparation.media_file(index)
         if media is None:
-            raise _not_ready(preparation.media(index).message, index, desk)
+            raise _not_ready(preparation.media(index))
         path, kind = media
         return _send_file(path, kind, request)
 
@@ -145,7 +146,7 @@ def _add_media(app: FastAPI, desk: Desk) -> None:
         index = _read_index(text, desk)
         path = preparation.peaks_file(index)
         if path is None:
-            raise _not_ready(preparation.peaks(index).message, index, desk)
+            raise _not_ready(preparation.peaks(index))
         return _send_file(path, "application/octet-stream", request)
 
     @app.api_route("/api/videos/{text}/scores", methods=READ)
@@ -153,7 +154,7 @@ def _add_media(app: FastAPI, desk: Desk) -> None:
         index = _read_index(text, desk)
         path = preparation.scores_file(index)
         if path is None:
-            raise _not_ready(preparation.scores(index).message, index, desk)
+            raise _not_ready(preparation.scores(index))
         return _json(read_score_curves(path))
 
 
@@ -191,11 +192,11 @@ def _read_index(text: str, desk: Desk) -> int:
     return int(text)
 
 
-def _not_ready(message: str, index: int, desk: Desk) -> HTTPException:
-    """Return the error of a file that is absent, or is not there yet."""
-    if desk.preparation.sources[index].path is None:
-        return HTTPException(404, message or "no media file")
-    return HTTPException(409, message or "not ready yet")
+def _not_ready(status: Status) -> HTTPException:
+    """Return the error of a file that will never be there, or is not there yet."""
+    if status.state is JobState.ABSENT and status.message:
+        return HTTPException(404, status.message)
+    return HTTPException(409, status.message or "not ready yet")
 
 
 def _revision_value(revision: Revision) -> Json:
@@ -310,6 +311,15 @@ def make_access(server: socket.socket, host: str) -> Access:
     return Access(accepted_hosts(host, port), f"vaplan_review_{port}", token)
 
 
+class _Server(uvicorn.Server):
+    """A server that cuts replies off when it ends, such as that of a paused film."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the connections; replies that are cut off are no errors."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+
 def configure(app: Guard) -> uvicorn.Server:
     """Make a server that speaks plain HTTP and trusts no header about other addresses.
 
@@ -329,7 +339,7 @@ def configure(app: Guard) -> uvicorn.Server:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def serve(app: Guard, server: socket.socket) -> None:

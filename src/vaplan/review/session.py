@@ -40,6 +40,7 @@ from vaplan.review.history import (
 from vaplan.timeline import Event
 
 MAX_TEXT = 100  # characters of the name of a person or of an action
+MAX_BEHIND = 50  # changes that a table may lack after a power cut
 ADOPTED = "read from the reviewed table"
 
 
@@ -199,7 +200,7 @@ class Session:
         """Compare the table with the log, and write or adopt it where they differ.
 
         A server that was killed between the two files leaves a table that lacks the last
-        change of the log.
+        change of the log; after a power cut it may lack the last few.
         """
         entries = self._history.entries
         if not self.table.exists():
@@ -213,8 +214,7 @@ class Session:
         table = set(map(_content, rows))
         if table == set(map(_content, self.rows())):
             return
-        before_last = self._rows(latest_revisions(entries[:-1]))
-        if table != set(map(_content, before_last)):
+        if not self._is_earlier(table):
             raise AnnotationError(
                 f"it was changed by another program since {self._history.path.name} was "
                 "written",
@@ -223,6 +223,16 @@ class Session:
                 "continue from the table",
             )
         write_rows(self.table, self.rows())
+
+    def _is_earlier(self, table: set[tuple[object, ...]]) -> bool:
+        """Return whether a table is that of the log without its last changes."""
+        entries = self._history.entries
+        first = max(0, len(entries) - MAX_BEHIND)
+        for end in range(len(entries) - 1, first - 1, -1):
+            rows = self._rows(latest_revisions(entries[:end]))
+            if table == set(map(_content, rows)):
+                return True
+        return False
 
     def _adopt(self, rows: Iterable[Row]) -> None:
         """Begin a log with the events of a reviewed table."""
