@@ -45,7 +45,7 @@ def commands() -> list[list[str]]:
     single = "demo features label train denoise exchange noise predict evaluate compare bench report import parse fit"
     return [
         [],
-        *([name] for name in [*single.split(), "review"]),
+        *([name] for name in [*single.split(), "review", "suggest"]),
         *([g, name] for g, names in groups.items() for name in names),
     ]
 

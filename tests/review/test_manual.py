@@ -87,6 +87,11 @@ def test_every_command_of_the_page_runs(
         with pytest.raises(SystemExit):
             cli.main()
     shutil.copy(next(Path("tables").glob("*.csv")), "predictions.csv")
+    tags = [f"{one.video},{';'.join(one.tags)}" for one in world.data.videos]
+    Path("tags.csv").write_text("\n".join(["video,tags", *tags]) + "\n")
+    read = recipes.read
+    short = ("training.epochs=1",)
+    monkeypatch.setattr(recipes, "read", lambda name: read(name, changes=short))
     for command in COMMANDS:
         if command[1] == "review":
             review_one_video(command)
@@ -101,4 +106,4 @@ def test_every_command_of_the_page_runs(
 
 def test_the_page_has_reviews_and_what_comes_after() -> None:
     assert [command[1] for command in COMMANDS].count("review") == 2
-    assert len(COMMANDS) == 4
+    assert len(COMMANDS) == 6

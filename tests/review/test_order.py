@@ -4,7 +4,8 @@ from pathlib import Path
 
 from vaplan.annotations import Video
 from vaplan.review.collection import Collection, ReviewVideo
-from vaplan.review.order import disagreement, rank, uncertainty
+from vaplan.review.order import disagreement, rank, suggest_videos, uncertainty
+from vaplan.review.session import open_session
 from vaplan.timeline import Event
 
 COMMON = [
@@ -54,3 +55,30 @@ def test_reasons_are_named_the_largest_first() -> None:
     collection = Collection(Path("t.csv"), (*COMMON, video), ("Bell", "Dog"))
     reasons = rank(collection)[-1].reasons
     assert reasons == ("rare class Bell", "uncertain score (0.50)")
+
+
+def test_finished_videos_are_not_suggested_and_the_most_urgent_comes_first(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "video,modality,class,onset,offset,score\n"
+        "sure,audio,Dog,0,1,0.99\nunsure,audio,Dog,0,1,0.5\ndone,audio,Dog,0,1,0.5\n"
+    )
+    with open_session(table) as session:
+        done = session.collection.by_name()["done"]
+        session.change(done, [], version=0, state="done", action="finish")
+    suggestions = suggest_videos(table, top=5)
+    assert [one.video for one in suggestions] == ["unsure", "sure"]
+    assert suggestions[0].as_json()["reasons"][0] == "uncertain score (1.00)"
+    assert [one.video for one in suggest_videos(table, top=1)] == ["unsure"]
+    other = tmp_path / "other.csv"
+    other.write_text(
+        "video,modality,class,onset,offset\nsure,visual,Dog,3,4\nunsure,audio,Dog,0,1\n"
+    )
+    compared = {
+        one.video: one.urgency.reasons
+        for one in suggest_videos(table, top=5, compare=other)
+    }
+    assert "methods disagree on 100% of the seconds" in compared["sure"]
+    assert not any("disagree" in reason for reason in compared["unsure"])

@@ -35,6 +35,7 @@ from vaplan.cli import (
     search,
     status,
     store,
+    suggest,
     tag_noise,
     train,
 )
@@ -90,6 +91,11 @@ COMMANDS = {
         review.review,
         OWN_VIDEOS,
         "Look at events beside the playing video, and correct them.",
+    ),
+    "suggest": Command(
+        suggest.suggest,
+        OWN_VIDEOS,
+        "Name the videos whose correction is likely to help most.",
     ),
     "search": Command(
         search.search,

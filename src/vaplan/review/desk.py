@@ -273,8 +273,10 @@ def _commands(session: Session, sources: Sources) -> list[str]:
     table = str(session.table)
     out = str(session.table.with_name(session.table.stem + "-elan"))
     media = str(sources.media)
-    words = ["export", table, "--format", "elan", "--media", media, "--out", out]
-    return [printable(shlex.join(["vaplan", *words]))]
+    run = str(sources.run or "run")
+    fit = ["fit", "tags.csv", "--media", media, "--run", run, "--corrections", table]
+    export = ["export", table, "--format", "elan", "--media", media, "--out", out]
+    return [printable(shlex.join(["vaplan", *words])) for words in (fit, export)]
 
 
 def _status_value(status: Status) -> Json:

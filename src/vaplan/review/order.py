@@ -4,8 +4,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from vaplan.review.collection import Collection, ReviewVideo
+from vaplan.review.collection import (
+    Collection,
+    ReviewVideo,
+    read_collection,
+    reviewed_path,
+)
+from vaplan.review.session import finished_videos
 from vaplan.timeline import Event, merge
 
 EMPTY_TAGGED, EMPTY = 1.0, 0.6  # urgency of a video without events
@@ -23,6 +31,56 @@ class Urgency:
 
     value: float
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A video to look at.
+
+    Attributes:
+        video: Id of the video.
+        urgency: How urgent its review is.
+    """
+
+    video: str
+    urgency: Urgency
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the suggestion as a JSON value."""
+        return {
+            "video": self.video,
+            "urgency": self.urgency.value,
+            "reasons": list(self.urgency.reasons),
+        }
+
+
+def suggest_videos(
+    source: Path, *, top: int, compare: Path | None = None
+) -> list[Suggestion]:
+    """Name the videos that are not finished and whose correction is likely to help most.
+
+    Args:
+        source: Table of events, or folder of timelines.
+        top: Largest number of videos.
+        compare: Events of another method.
+
+    Raises:
+        AnnotationError: A table cannot be read.
+        MachineError: The review of the source is running.
+    """
+    collection = read_collection(source)
+    others = dict[str, Sequence[Event]]()
+    if compare is not None:
+        others = {one.name: one.events for one in read_collection(compare).videos}
+    finished = set(finished_videos(reviewed_path(source)) or ())
+    urgencies = rank(collection, others)
+    suggestions = [
+        Suggestion(video.name, urgency)
+        for video, urgency in zip(collection.videos, urgencies, strict=True)
+        if video.name not in finished
+    ]
+    suggestions.sort(key=lambda one: -one.urgency.value)
+    return suggestions[:top]
 
 
 def rank(
