@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import World
 from vaplan import recipe as recipes
 from vaplan import runs, stages
+from vaplan.dataset import Dataset
 from vaplan.errors import Exit, VaplanError
+from vaplan.parser import Parser
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,49 @@ def test_two_trainings_into_one_folder_are_not_mixed(
     assert seen[0].returncode == Exit.MACHINE
     assert "the run folder is locked by pid" in seen[0].stderr
     assert runs.load(tmp_path / "run").recipe.model == recipe.model
+
+
+def test_a_decision_is_changed_without_training(world: World, trained: Path) -> None:
+    run = runs.load(trained)
+    dataset = Dataset.with_features(world.data, world.store, run.recipe.encoders)
+    prediction = run.predict(dataset.inputs).rows()
+    lower = run.with_decision(gate=0.0, segments={"visual": 0.1})
+    marked = lower.decide(prediction)
+    segment = prediction.segment
+    expected = torch.stack([segment[:, :, 0] >= 0.5, segment[:, :, 1] >= 0.1], dim=2)
+    assert torch.equal(marked, expected & prediction.mask[..., None])
+    assert run.thresholds is None
+    assert torch.equal(run.with_decision().decide(prediction), run.decide(prediction))
+
+
+def test_a_decision_that_cannot_be_is_an_error(trained: Path) -> None:
+    run = runs.load(trained)
+    with pytest.raises(VaplanError, match="audio threshold 4, expected a probability"):
+        run.with_decision(segments={"audio": 4.0})
+    with pytest.raises(VaplanError, match="decision rule 'gat'"):
+        run.with_decision(rule="gat")
+
+
+def test_a_parser_and_predict_take_another_decision(
+    world: World, trained: Path, tmp_path: Path
+) -> None:
+    counts = list[int]()
+    for number, gate in enumerate((0.99, 0.0)):
+        table = tmp_path / f"{number}.csv"
+        stages.predict(
+            trained,
+            world.data,
+            world.store,
+            table,
+            gate=gate,
+            thresholds={"audio": gate, "visual": gate},
+        )
+        counts.append(len(table.read_text().splitlines()))
+    assert counts[0] < counts[1]
+    video = world.folder / world.data.videos[0].path
+    everything = Parser.load(
+        trained, gate=0.0, thresholds={"audio": 0.0, "visual": 0.0}
+    )
+    timeline = everything(video)
+    classes = len(world.data.taxonomy)
+    assert len(timeline.events) == 2 * classes

@@ -214,18 +214,28 @@ class Parser(MediaParser):
         self.encoders = encoders
 
     @classmethod
-    def load(cls, folder: str | Path, *, compute: Compute = AUTOMATIC) -> "Parser":
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        gate: float | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        compute: Compute = AUTOMATIC,
+    ) -> "Parser":
         """Load a run and the encoders that it was trained with.
 
         Args:
             folder: Run folder of `vaplan train` or `vaplan fit`.
+            gate: Threshold of the gate: the probability of a class in the video from which
+                its segments count; by default that of the run.
+            thresholds: Segment thresholds by modality; by default those of the run.
             compute: Device and precision of the encoders. A precision that is not given
                 is the precision of the features that the run was trained on.
 
         Raises:
             RunError: The folder is not a finished run, or an encoder has other weights.
         """
-        run = runs.load(Path(folder))
+        run = runs.load(Path(folder)).with_decision(gate=gate, segments=thresholds)
         audio, visual = (
             tuple(
                 encoders.load(

@@ -14,7 +14,7 @@ No pickle is written or read.
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,45 @@ class Run:
             inputs: Features of the videos.
         """
         return predict(self.model, inputs, window=self.recipe.training.window)
+
+    def with_decision(
+        self,
+        *,
+        rule: str | None = None,
+        gate: float | None = None,
+        segments: Mapping[str, float] | None = None,
+    ) -> "Run":
+        """Return the run with another decision; its weights stay.
+
+        Args:
+            rule: Decision rule; by default that of the recipe.
+            gate: Threshold of the gate; by default that of the recipe.
+            segments: Segment thresholds by modality. A modality without one keeps its
+                thresholds.
+
+        Raises:
+            RecipeError: The rule does not exist, or a threshold is not in [0, 1].
+        """
+        before = self.recipe.decision
+        decision = replace(
+            before,
+            rule=before.rule if rule is None else rule,
+            threshold=before.threshold if gate is None else gate,
+        )
+        thresholds = self.thresholds
+        if thresholds is None and (segments or gate is not None):
+            shape = (len(MODALITIES), len(self.taxonomy))
+            thresholds = torch.full(shape, before.threshold)
+        for modality, value in (segments or {}).items():
+            if not 0 <= value <= 1:
+                raise RecipeError(
+                    f"{modality} threshold {value:g}, expected a probability from 0 to 1"
+                )
+            assert thresholds is not None
+            thresholds = thresholds.clone()
+            thresholds[MODALITIES.index(modality)] = value
+        recipe = replace(self.recipe, decision=decision)
+        return replace(self, recipe=recipe, thresholds=thresholds)
 
     def decide(
         self, prediction: Prediction

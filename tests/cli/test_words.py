@@ -219,7 +219,7 @@ def test_a_store_keeps_the_precision_it_was_begun_with(
         (
             ["parse", "x.mp4", "--out", "o", "--run", "r", "--taxonomy", "{one}"],
             2,
-            "has its own classes, thresholds and encoders",
+            "has its own classes and encoders",
         ),
         (
             ["parse", "x.mp4", "--out", "o", "--zero-shot", "--taxonomy", "{none}"],

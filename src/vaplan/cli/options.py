@@ -85,6 +85,16 @@ TimeoutOption = Annotated[
         help="Seconds that one file may take without progress. [default: 600, and 1 per MB]",
     ),
 ]
+GateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--gate",
+        min=0,
+        max=1,
+        help="Probability of a class in the video from which its segments count; lower marks "
+        "more. [default: that of the run]",
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Worker processes. [default: one a core]"),

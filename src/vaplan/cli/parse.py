@@ -16,6 +16,7 @@ from vaplan.cli.options import (
     AudioOption,
     DeviceOption,
     EngineOption,
+    GateOption,
     LogOption,
     PrecisionOption,
     TaxonomyOption,
@@ -68,10 +69,12 @@ def parse(
         list[str] | None,
         typer.Option(
             "--threshold",
-            help="With `--zero-shot`: `audio=4` or `visual=6`; higher marks less. "
-            "[default: 5 for both]",
+            help="Segment threshold of a modality; higher marks less. With `--run` a "
+            "probability, `audio=0.3`; with `--zero-shot` a margin, `audio=4`. [default: "
+            "those of the run, or 5]",
         ),
     ] = None,
+    gate: GateOption = None,
     tags: Annotated[
         Path | None,
         typer.Option(
@@ -141,18 +144,16 @@ def parse(
             "timelines need one place", fix="give --out DIR, or --beside without it"
         )
     compute = Compute(device, precision)
-    margins = thresholds(threshold or [], example="audio=4 or visual=6")
+    margins = thresholds(threshold or [], example=_example(zero_shot=zero_shot))
     if zero_shot and taxonomy and not run:
         load, classes = _zero_shot(taxonomy, (audio, visual), margins, compute)
-    elif run and (
-        zero_shot or taxonomy or margins or audio != EMBEDDED or visual != EMBEDDED
-    ):
-        what = "a trained parser has its own classes, thresholds and encoders"
+    elif run and (zero_shot or taxonomy or audio != EMBEDDED or visual != EMBEDDED):
+        what = "a trained parser has its own classes and encoders"
         raise UsageError(
             what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it"
         )
     elif run:
-        load, classes = _trained(run, compute)
+        load, classes = _trained(run, gate, margins, compute)
     else:
         raise UsageError(NO_PARSER, fix=SAY_WHICH)
     tags_of = read_known_tags(tags, classes) if tags else None
@@ -184,13 +185,23 @@ def parse(
     finish(outcome, "parsed")
 
 
-def _trained(run: Path, compute: "Compute") -> "tuple[Load, Taxonomy]":
+def _example(*, zero_shot: bool) -> str:
+    return "audio=4 or visual=6" if zero_shot else "audio=0.3 or visual=0.3"
+
+
+def _trained(
+    run: Path,
+    gate: float | None,
+    margins: Mapping[str, float] | None,
+    compute: "Compute",
+) -> "tuple[Load, Taxonomy]":
     from vaplan import runs
     from vaplan.parser import Parser
 
-    loaded = runs.load(run)
+    loaded = runs.load(run).with_decision(gate=gate, segments=margins)
     warn_embedded(loaded.recipe.encoders)
-    return partial(Parser.load, run, compute=compute), loaded.taxonomy
+    load = partial(Parser.load, run, gate=gate, thresholds=margins, compute=compute)
+    return load, loaded.taxonomy
 
 
 def _zero_shot(

@@ -12,8 +12,10 @@ from vaplan.cli.console import (
 from vaplan.cli.evaluate import print_scores
 from vaplan.cli.options import (
     DataOption,
+    GateOption,
     OutTable,
     StoreOption,
+    thresholds,
 )
 
 
@@ -33,6 +35,22 @@ def predict(
             "`sed_scores_eval`.",
         ),
     ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(
+            "--decision",
+            help="Decision rule: global_gate, modality_gate, mixed_gate or, for localisation, "
+            "another one. [default: that of the run]",
+        ),
+    ] = None,
+    gate: GateOption = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            help="Segment threshold of a modality: `audio=0.3`. [default: those of the run]",
+        ),
+    ] = None,
     evaluate: Annotated[
         bool,
         typer.Option(
@@ -47,12 +65,25 @@ def predict(
 
     Example: `vaplan predict runs/ple --data table:annotations.csv --store store --split test
     --out predictions.csv`
+
+    The decision can be changed without training: `--gate 0.25 --threshold audio=0.3 --threshold
+    visual=0.3` marks more than the usual 0.5.
     """
     from vaplan import stages
 
     annotations = stages.read_data(data)
     warn_skipped(
-        stages.predict(run, annotations, store, out, split=split, scores=scores)
+        stages.predict(
+            run,
+            annotations,
+            store,
+            out,
+            split=split,
+            scores=scores,
+            decision=decision,
+            gate=gate,
+            thresholds=thresholds(threshold or [], example="audio=0.3 or visual=0.3"),
+        )
     )
     stderr.print(f"wrote {out}", highlight=False, markup=False)
     if evaluate:

@@ -1,6 +1,6 @@
 """`vaplan predict`: a table of events from stored features and a trained run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vaplan import runs
@@ -21,6 +21,9 @@ def predict(
     *,
     split: str = "",
     scores: Path | str | None = None,
+    decision: str | None = None,
+    gate: float | None = None,
+    thresholds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> list[str]:
     """Write the events that a run predicts for the videos of a split.
@@ -35,12 +38,17 @@ def predict(
         split: Split to predict; all videos by default.
         scores: Folder for the probabilities of all segments, one file a video, in the
             format of `sed_scores_eval`.
+        decision: Decision rule; by default that of the run.
+        gate: Threshold of the gate; by default that of the run.
+        thresholds: Segment thresholds by modality; by default those of the run.
         progress: Called after every video.
 
     Returns:
         Ids of the videos without features, which were left out.
     """
-    trained = runs.load(Path(run))
+    trained = runs.load(Path(run)).with_decision(
+        rule=decision, gate=gate, segments=thresholds
+    )
     dataset = Dataset.with_features(
         data.select(split), Path(store), trained.recipe.encoders
     )
