@@ -98,13 +98,13 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
 
 
 def recording(video: str) -> str:
-    """The YouTube id of a clip; a background clip is its own."""
+    """Return the YouTube id of a clip; that of a background clip is its own id."""
     name, _, _ = video.rpartition("@")
     return video if name == BACKGROUND else name
 
 
 def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
-    """One line: the clip's weak label, and its event in both modalities."""
+    """Return the rows of one line: the weak label of the clip, and its event in both modalities."""
     line, fields = index + 1, text.split("&")
     if len(fields) != len(FIELDS):
         what = f"{len(fields)} fields, expected {len(FIELDS)}: {'&'.join(FIELDS)}"
@@ -128,7 +128,7 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
 
 
 def _order_file(folder: Path, split: str) -> Path:
-    """The order of a split, as published (h5) or as text."""
+    """Read the order of the clips of a split, as published (h5) or as text."""
     paths = [
         path
         for suffix in ("h5", "txt")
@@ -145,7 +145,7 @@ def _order_file(folder: Path, split: str) -> Path:
 
 
 def _splits(orders: dict[str, Path], clips: int) -> list[str]:
-    """The split of every line; each belongs to exactly one."""
+    """Return the split of every line; each line belongs to exactly one split."""
     splits: list[str] = [""] * clips
     for split, path in orders.items():
         for position, index in enumerate(read_order(path), start=1):
@@ -169,7 +169,7 @@ def _splits(orders: dict[str, Path], clips: int) -> list[str]:
 
 
 def read_order(path: Path) -> list[int]:
-    """The 0-based lines of Annotations.txt that make a split."""
+    """Return the lines of Annotations.txt in a split, counted from 0."""
     if path.suffix == ".h5":
         with _dataset(path, "order") as order:
             if len(order.shape) != 1 or order.dtype.kind not in "iu":

@@ -121,7 +121,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _lines(path: Path) -> Iterator[Line]:
-    """The rows by the first delimiter that the first line contains."""
+    """Split the lines into rows at the first delimiter that the first line contains."""
     for delimiter in DELIMITERS:
         first = next(csv_rows(path, delimiter=delimiter), None)
         if first is not None and len(first[1]) > 1:

@@ -167,7 +167,7 @@ def _events(path: Path, modality: str) -> Iterator[Row]:
 
 
 def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a tab-separated file with exactly these columns."""
+    """Read the rows of a tab-separated file with exactly these columns."""
     header, lines = csv_text(path, delimiter="\t")
     if tuple(header) != columns:
         what = f"the columns are {', '.join(header)}; expected {', '.join(columns)}, apart by tabs"

@@ -164,7 +164,7 @@ def _marks(video: str, value: object, clip: Clip | None, file: Path) -> Marks:
 def _tags(
     clips: Iterable[Clip], marks: Mapping[str, Marks], file: Path
 ) -> Iterator[Row]:
-    """One row a clip: its class if a second is marked, else that it was looked at."""
+    """Return one row for each clip: its class if a second is marked, else no class."""
     for clip in clips:
         _, seconds = marks[clip.video]
         name = clip.class_name if seconds.any() else ""

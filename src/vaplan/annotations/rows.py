@@ -1,5 +1,4 @@
-"""What the files of a data set say, row by row, before anything is merged: the common form that
-every reader makes."""
+"""Rows of annotation files, the common form that every reader returns before rows are merged."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ BOTH = "both"  # stands for one row in each modality
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `file` and `line` are where it was read.
+    """One row of an annotation file, and the file and line that it was read from.
 
-    With a modality and times it is an event. Without a modality it is a weak label, even with
-    times, which then say when the class occurs but not whether it is heard or seen. Without a
-    class it says that the video was looked at.
+    With a modality and times it is an event. Without a modality it is a weak label; its times,
+    if there are any, are those of the class in an unknown modality. A row without a class
+    states that the video was labelled and has no event.
     """
 
     video: str
@@ -33,19 +32,19 @@ class Row:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Onset and offset in seconds, of an event."""
+        """Return the onset and the offset of an event in seconds."""
         assert self.onset is not None
         assert self.offset is not None
         return self.onset, self.offset
 
     @property
     def marks(self) -> bool:
-        """Whether the row is an event of positive length; official files contain others."""
+        """Return whether the row is an event of positive length; official files have others."""
         return bool(self.modality) and self.span[0] < self.span[1]
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities an event is in."""
+        """Return the modalities of an event."""
         return MODALITIES if self.modality == BOTH else (self.modality,)
 
 
@@ -61,7 +60,7 @@ class Issue:
 
 
 def itself(video: str) -> str:
-    """Return the id as the recording, for ids that do not name it."""
+    """Return the id itself, for data sets whose ids do not contain a recording."""
     return video
 
 
@@ -70,16 +69,18 @@ class AnnotationRows:
     """The rows of a data set.
 
     Attributes:
-        source: The file or folder it was read from; `files` are all files that count.
-        version: Which annotations these are.
-        segments: How many segments every video has, where the data set fixes that.
-        listed: The videos that belong to the data set, where rows may name others; None if all do.
-        labelled: The splits whose every video was densely labelled, even those without a row.
-        localisation: Whether a segment holds one class or background (audio-visual event
+        source: File or folder of the data set.
+        files: All files that were read.
+        version: Version of the annotations.
+        segments: Number of segments of every video, if the data set fixes it.
+        listed: Videos of the data set, if rows may name others; None if all rows belong to it.
+        labelled: Splits in which every video is densely labelled, even one without a row.
+        localisation: Whether a segment has one class or background (audio-visual event
             localisation).
-        recording: Which recording a video was cut from, to tell whether two splits share one.
-        issues: What the reader itself noticed.
-        columns: What the columns of a table mean, by their names; "" for one that is not used.
+        recording: Function of a video id that returns the recording it was cut from, to find
+            recordings that two splits share.
+        issues: Issues that the reader found.
+        columns: Meaning of each column of a table, by its name; empty for an unused column.
     """
 
     source: Path
@@ -96,7 +97,7 @@ class AnnotationRows:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     def own(self) -> list[Row]:
-        """The rows of videos that belong to the data set."""
+        """Return the rows of videos that belong to the data set."""
         return [
             row for row in self.rows if self.listed is None or row.video in self.listed
         ]

@@ -52,7 +52,7 @@ def event_rows(
 
 
 def check_suffix(path: Path) -> Path:
-    """The path of a table that is to be written, or an error."""
+    """Check the path of a table to write."""
     if path.suffix not in SUFFIXES:
         raise UsageError(
             f"a table cannot end with {path.suffix!r}",

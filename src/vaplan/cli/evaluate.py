@@ -175,7 +175,7 @@ def _about(data: str, result: "Evaluation", split: str) -> dict[str, Any]:
 
 
 def _tell(result: "Evaluation") -> None:
-    """Say what the numbers rest on."""
+    """Print the videos that were left out, missing or ignored."""
     table, videos = result.table.name, len(result.data.videos)
     if result.left_out:
         stderr.print(

@@ -11,7 +11,7 @@ from vaplan.cli.options import OutTable
 
 
 class EventModality(StrEnum):
-    """Modalities of events whose label names none."""
+    """Modality of the events whose label has no modality."""
 
     audio = "audio"
     visual = "visual"

@@ -193,7 +193,7 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
 
 
 def _check_pin(name: str, sha256: str, folder: Path) -> None:
-    """Raise if the weights of a short name are not those that it stands for."""
+    """Raise if the weights of a short name are not the pinned ones."""
     entry = catalogue.CATALOGUE.get(name)
     if entry and entry.sha256 and entry.sha256 != sha256:
         raise EncoderError(

@@ -157,7 +157,7 @@ class PacketSelector:
                 yield packet
 
     def _decide(self) -> Iterator["Packet[Stream]"]:
-        """Yield the next undecided packet with those before it, or hold it back."""
+        """Decide on the next packet: yield it after those that wait, or let it wait."""
         context = self._stream.codec_context
         packet = self._undecided.popleft()
         if packet.pts in self._sampled:

@@ -1,4 +1,4 @@
-"""Videos beside their timelines.
+"""Example videos with their timelines, for the report page.
 
 While a video plays, a cursor moves over its timelines; a click moves the video to that time.
 """

@@ -248,7 +248,7 @@ def _compared(lanes: Lanes) -> Mapping[str, Sequence[Event]]:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a review needs of a trained run.
+    """The parts of a trained run that a review shows.
 
     Attributes:
         classes: Names of its classes.

@@ -240,7 +240,7 @@ class Guard:
     """An ASGI app that refuses hostile requests and gives the rest to another app."""
 
     def __init__(self, app: App, access: Access) -> None:
-        """Stand before an app.
+        """Guard an app.
 
         Args:
             app: App that answers the other requests.

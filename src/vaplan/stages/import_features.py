@@ -57,7 +57,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class LocatedPack:
-    """A pack whose files exist.
+    """A pack of published features whose files were found.
 
     Attributes:
         pack: Description of the pack.

@@ -177,7 +177,7 @@ def decay_envelope(
 
 
 def log_uniform(rng: Rng, low: float, high: float) -> float:
-    """Sample a number whose logarithm is uniform.
+    """Sample a number from the log-uniform distribution.
 
     Args:
         rng: Random numbers.
