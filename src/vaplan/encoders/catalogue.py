@@ -71,6 +71,10 @@ CATALOGUE: Mapping[str, Entry] = {
         commit="75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
         licence="Apache-2.0",
     ),
+    "clip:metaclip2": Entry(
+        "facebook/metaclip-2-worldwide-b16",
+        "MetaCLIP 2, trained on texts in 300 languages",
+    ),
     "clap:base": Entry(
         "laion/clap-htsat-unfused",
         "the usual CLAP; published results often use it",

@@ -1,6 +1,7 @@
-"""CLIP and SigLIP models: frames and prompts to vectors.
+"""CLIP, MetaCLIP 2 and SigLIP models: frames and prompts to vectors.
 
-Source: Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
+Source: Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343; Chuang et al.
+2025, arXiv 2507.22062.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -227,7 +228,7 @@ def load(
     compute: Compute = AUTOMATIC,
     name: str = "",
 ) -> ClipEncoder:
-    """Load a CLIP or SigLIP model; see `Loader`.
+    """Load a CLIP, MetaCLIP 2 or SigLIP model; see `Loader`.
 
     Args:
         source: Folder or Hugging Face id.
@@ -249,7 +250,7 @@ def load(
         name=name or f"clip:{source}",
         pretrained=loaded,
         preprocessing=ImagePreprocessing.from_config(
-            loaded.preprocessing, crops=loaded.model_type == "clip"
+            loaded.preprocessing, crops=loaded.model_type != "siglip"
         ),
         frames_per_segment=frames_per_segment,
     )

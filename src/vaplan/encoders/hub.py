@@ -10,7 +10,11 @@ from vaplan.errors import EncoderError, MachineError
 from vaplan.writing import write_text
 
 KINDS = {  # classes of the library by `model_type` of config.json, by kind of encoder
-    "clip": {"clip": "CLIPModel", "siglip": "SiglipModel"},
+    "clip": {
+        "clip": "CLIPModel",
+        "metaclip_2": "MetaClip2Model",
+        "siglip": "SiglipModel",
+    },
     "clap": {"clap": "ClapModel"},
 }
 BY_HAND = (

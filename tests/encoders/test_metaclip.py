@@ -1,0 +1,83 @@
+"""MetaCLIP 2's checkpoints are read by the same file as CLIP's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer, MetaClip2Config, MetaClip2Model
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from tests.encoders.conftest import TEXT, noise, saved
+from vaplan import encoders
+from vaplan.arrays import VISUAL
+
+PROMPTS = ["a dog", "photo of a bell"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    config = MetaClip2Config(
+        text_config=TEXT,
+        vision_config={**sizes, "image_size": 32, "patch_size": 8},
+        projection_dim=24,
+    )
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+    path = tmp_path_factory.mktemp("metaclip")
+    return saved(path, MetaClip2Model(config), processor)
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path) -> encoders.Encoder:
+    return encoders.load(f"clip:{folder}", VISUAL)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> MetaClip2Model:
+    return MetaClip2Model.from_pretrained(folder, use_safetensors=True).eval()
+
+
+def test_the_frame_vectors_are_those_of_the_librarys_own_model(
+    folder: Path, encoder: encoders.Encoder, model: MetaClip2Model
+) -> None:
+    video = noise(2)
+    frames = [frame for group in video.frames if group is not None for frame in group]
+    processor = CLIPImageProcessorPil.from_pretrained(folder)
+    pixels = processor(images=frames, return_tensors="pt")["pixel_values"]
+    with torch.inference_mode():
+        pooled = model.vision_model(pixel_values=pixels).pooler_output
+        expected = torch.nn.functional.normalize(
+            model.visual_projection(pooled), dim=-1
+        )
+    assert encoder.dimension == 24
+    assert np.abs(encoder.embed(video) - expected.numpy()).max() < 2e-2
+
+
+def test_the_prompt_vectors_are_those_of_the_librarys_own_model(
+    folder: Path, encoder: encoders.Encoder, model: MetaClip2Model
+) -> None:
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        PROMPTS, padding=True, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        pooled = model.text_model(
+            input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
+        ).pooler_output
+        expected = torch.nn.functional.normalize(model.text_projection(pooled), dim=-1)
+    assert np.abs(encoder.text(PROMPTS) - expected.numpy()).max() < 1e-5
+
+
+def test_a_prompt_has_the_same_vector_whatever_its_neighbours(
+    encoder: encoders.Encoder,
+) -> None:
+    alone = encoder.text(PROMPTS[:1])
+    assert np.allclose(encoder.text(PROMPTS)[:1], alone, atol=1e-6)
