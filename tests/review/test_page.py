@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -332,6 +333,93 @@ def test_two_windows_cannot_overwrite_each_other(browser: Any, review: Review) -
     assert event_names(first) == {CAT}
 
 
+def open_twice(browser: Any, review: Review) -> tuple[Any, Any]:
+    """Open one video in two windows, save a change in the first, return both."""
+    pages = open_page(browser, review), open_page(browser, review)
+    for page in pages:
+        open_video(page, "dogs")
+        page.wait_for_selector(".event")
+        focus_main(page)
+        page.keyboard.press("n")
+    pages[0].keyboard.press("]")
+    wait_saved(pages[0])
+    return pages
+
+
+@pytest.mark.parametrize("keys", [["d"], ["r", "PageDown"]])
+@pytest.mark.parametrize("delay", [0, 500])
+def test_a_conflict_changes_only_the_video_that_has_it(
+    browser: Any, review: Review, keys: list[str], delay: int
+) -> None:
+    _, page = open_twice(browser, review)
+    page.evaluate(DELAY_SAVES, delay)
+    for key in keys:
+        page.keyboard.press(key)
+    page.wait_for_selector("#conflict-dialog[open]")
+    page.wait_for_timeout(500)
+    assert page.inner_text("#title") == "dogs"
+    page.click("#take-current")
+    assert event_names(page) == {"audio Dog, 0.10 to 2.00 seconds", CAT}
+    open_video(page, "birds")
+    page.wait_for_selector(".event")
+    assert event_names(page) == {"audio Bird, 1.00 to 2.00 seconds, score 0.90"}
+    assert {video for video, *_ in review.saved()} == {"dogs"}
+
+
+DELAY_SAVES = """delay => {
+  const send = window.fetch;
+  window.fetch = async (path, options) => {
+    if (options?.method === "PUT") await new Promise((done) => setTimeout(done, delay));
+    return send(path, options);
+  };
+}"""
+
+
+def test_many_events_are_saved(browser: Any, tmp_path: Path) -> None:
+    rows = "".join(f"film,audio,Dog,{t},{t + 1},0.5,,\n" for t in range(0, 2000, 2))
+    (tmp_path / "media").mkdir()
+    table = tmp_path / "labels.csv"
+    table.write_text(HEADER + rows)
+    with serve(table) as review:
+        page = open_page(browser, review)
+        page.wait_for_selector(".event")
+        focus_main(page)
+        page.keyboard.press("n")
+        page.keyboard.press("=")
+        wait_saved(page)
+        assert ("film", "audio", "Dog", 0.0, 1.1) in review.saved()
+
+
+def test_an_unsaved_edit_stays_with_its_table(
+    browser: Any, tmp_path: Path, media: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with serve_copy(tmp_path / "first", media, TABLE, "--port", port) as review:
+        page = open_page(browser, review)
+        open_video(page, "dogs")
+        page.wait_for_selector(".event")
+        focus_main(page)
+        page.route("**/events", lambda route: route.abort())
+        page.keyboard.press("n")
+        page.keyboard.press("r")
+        wait_until(
+            page,
+            "document.getElementById('saved').textContent.includes('does not answer')",
+        )
+        review.problems.clear()  # the console reports the request that was cut
+    table = HEADER + "silent,visual,Cat,0,1,0.9,media/silent.mp4,test\n"
+    with serve_copy(tmp_path / "second", media, table, "--port", port) as review:
+        page.unroute("**/events")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(review.address)
+        wait_until(page, "document.getElementById('title').textContent === 'silent'")
+        page.wait_for_selector(".event")
+        assert event_names(page) == {"visual Cat, 0.00 to 1.00 seconds, score 0.90"}
+
+
 def test_an_edit_is_kept_while_the_server_is_away(
     browser: Any, tmp_path: Path, media: Path
 ) -> None:
@@ -371,14 +459,14 @@ def test_a_narrow_window_and_a_file_without_audio(browser: Any, review: Review) 
 def test_hostile_names_are_text(browser: Any, tmp_path: Path, media: Path) -> None:
     script = "<img src=x onerror=alert(1)>"
     quotes = "\"'><script>alert(2)</script>"
-    reverse = "\u202egpj.exe"
-    longest = "x" * 190
+    reverse = "\u05d0\u05d1 Dog"  # begins with letters that are written from the right
+    longest = "é" * 100  # 200 bytes
     rows = [
         f'"{name}",{modality},"{label}",0,2,0.5,media/dogs.mp4,test'
         for name, modality, label in [
             (script, "audio", script),
             (quotes.replace('"', '""'), "visual", quotes.replace('"', '""')),
-            (longest, "audio", reverse.strip("\u202e")),
+            (longest, "audio", reverse),
         ]
     ]
     with serve_copy(tmp_path, media, HEADER + "\n".join(rows) + "\n") as review:
@@ -439,3 +527,16 @@ def test_ten_thousand_videos_are_listed_and_searched(
         wait_until(page, "document.querySelectorAll('.row').length === 1")
         assert "v09999" in page.inner_text(".row")
         assert "10000 videos" in page.inner_text("#counts")
+
+
+def test_two_quick_keys_open_the_second_next_video(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    page.select_option("#order", "name")
+    open_video(page, "birds")
+    focus_main(page)
+    page.keyboard.press("PageDown")
+    page.keyboard.press("PageDown")
+    wait_until(page, "document.getElementById('title').textContent === 'silent'")
+    wait_until(page, "document.querySelectorAll('.event').length === 1")

@@ -38,12 +38,16 @@ export async function getPeaks(index) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+const MOST_KEEPALIVE = 60_000; // bytes; browsers refuse a longer body with `keepalive`
+
 export async function putEvents(index, change) {
+  const body = JSON.stringify(change);
+  const size = new TextEncoder().encode(body).length;
   const response = await request(`/api/videos/${index}/events`, {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(change),
-    keepalive: true,
+    body,
+    keepalive: size < MOST_KEEPALIVE,
   });
   return response.json();
 }

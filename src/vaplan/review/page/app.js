@@ -85,7 +85,8 @@ function arrangeList() {
 function showCounts() {
   const count = (name) => list.videos.filter((video) => video.state === name).length;
   byId("counts").textContent =
-    `${list.videos.length} ${list.videos.length === 1 ? "video" : "videos"}: ${count("done")} done, ${count("in work")} in work`;
+    `${list.videos.length} ${list.videos.length === 1 ? "video" : "videos"}: ` +
+    `${count("done")} done, ${count("in work")} in work, ${count("untouched")} untouched`;
 }
 
 function showProblems() {
@@ -104,10 +105,13 @@ function showClasses() {
   );
 }
 
+let lastRequest = 0; // number of the last video that was asked for
+
 async function open(index) {
+  lastRequest += 1;
+  const number = lastRequest;
   player.pause();
-  player.removeAttribute("src");
-  player.load();
+  list.select(index); // at once, so that the next key goes on from there
   let video;
   try {
     video = await api.getVideo(index);
@@ -115,6 +119,13 @@ async function open(index) {
     showStatus(`Cannot open this video: ${error.message}`, true);
     return;
   }
+  if (number !== lastRequest) return; // another video was asked for meanwhile
+  if (byId("conflict-dialog").open) {
+    list.select(state.video.index); // the open video is not settled
+    return;
+  }
+  player.removeAttribute("src");
+  player.load();
   Object.assign(state, { video, selected: null, stillTime: 0 });
   history.replaceState(null, "", `#${index}`);
   state.history = new model.History(model.withIds(video.events));
@@ -124,7 +135,6 @@ async function open(index) {
   timeline.methods = shownMethods();
   byId("zoom").value = 0;
   timeline.zoom = 0;
-  list.select(index);
   showStatus("", false);
   showHead();
   showMethods();
@@ -257,7 +267,7 @@ function stepSegment(count) {
 // ---- edits
 
 function makeSaver(index, video) {
-  return new Saver(index, video.version, {
+  return new Saver(state.session.table, index, video.version, {
     onStatus: (text, isProblem) => {
       if (state.video?.index === index) showStatus(text, isProblem);
     },
@@ -402,13 +412,14 @@ function selectNeighbour(count) {
 
 async function finish() {
   if (!state.video) return;
+  const { saver } = state;
   state.history.change(events().map((event) => ({ ...event, score: null })));
   render();
   const next = list.step(1);
   const saved = save("finish", "done");
   announce("done");
   await saved;
-  if (next !== null) await open(next);
+  if (saver.isSaved && state.saver === saver && next !== null) await open(next);
 }
 
 function openNeighbour(count) {
@@ -492,7 +503,10 @@ function showConflict(index, value) {
   const { saver } = state;
   const yours = events();
   const yoursState = state.video.state;
-  if (saver.index !== index) return;
+  if (saver.index !== index) {
+    open(index); // its unsaved edit is sent again, and the dialog appears over its own video
+    return;
+  }
   fillList("conflict-yours", yours);
   fillList("conflict-current", value.current.events);
   const dialog = byId("conflict-dialog");
@@ -523,7 +537,7 @@ async function showCommands() {
     const row = textElement("div", "", "command");
     const copy = textElement("button", "Copy");
     copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(command);
+      await copyText(command);
       copy.textContent = "Copied";
     });
     row.append(textElement("code", command), copy);
@@ -532,6 +546,20 @@ async function showCommands() {
   const table = textElement("p", `The corrections are in ${state.session.table}.`, "quiet");
   byId("command-list").replaceChildren(table, ...rows);
   byId("commands-dialog").showModal();
+}
+
+async function copyText(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  // browsers offer no clipboard to a page of another host without encryption
+  const field = document.createElement("textarea");
+  field.value = text;
+  byId("commands-dialog").append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
 }
 
 function showHelp() {

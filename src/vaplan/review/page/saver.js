@@ -7,14 +7,14 @@ const RETRY_MS = 3000;
 
 export class Saver {
   // Callbacks: onStatus(text, isProblem), onSaved(reply), onConflict(value).
-  constructor(index, version, { onStatus, onSaved, onConflict }) {
+  constructor(table, index, version, { onStatus, onSaved, onConflict }) {
     this.index = index;
     this.version = version;
     this.callbacks = { onStatus, onSaved, onConflict };
     this.waiting = null;
     this.isBusy = false;
     this.isStopped = false;
-    this.key = `vaplan-unsaved-${index}`;
+    this.key = `vaplan-unsaved-${table}-${index}`;
   }
 
   // An edit that a closed or reloaded window had not saved.
@@ -28,6 +28,11 @@ export class Saver {
     const stored = { ...this.waiting, version: this.version };
     sessionStorage.setItem(this.key, JSON.stringify(stored));
     return this.send();
+  }
+
+  // Whether the server has acknowledged every edit.
+  get isSaved() {
+    return this.unsaved() === null;
   }
 
   async send() {
