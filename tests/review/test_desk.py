@@ -112,10 +112,13 @@ def test_a_folder_of_timelines_is_a_source_and_a_lane(
         assert value["lanes"] == [{"method": "timelines", "events": [DOOR]}]
 
 
-def test_the_command_that_continues_names_the_reviewed_table(sources: Sources) -> None:
+def test_the_commands_that_continue_name_the_reviewed_table(sources: Sources) -> None:
     with open_desk(sources) as desk:
-        (command,) = desk.commands
-        assert command.startswith(f"vaplan export {desk.session.table} --format elan")
+        table = desk.session.table
+        fit, export = desk.commands
+        assert fit.startswith("vaplan fit tags.csv --media ")
+        assert fit.endswith(f" --corrections {table}")
+        assert export.startswith(f"vaplan export {table} --format elan")
 
 
 def test_events_of_a_method_are_joined_as_everywhere(

@@ -252,7 +252,7 @@ def test_a_new_driver_does_only_what_the_dead_one_did_not_finish(
     driver = subprocess.run(
         [sys.executable, "-c", DRIVER, str(root), cluster.address],
         capture_output=True,
-        timeout=60,
+        timeout=240,
         check=False,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -297,7 +297,7 @@ def test_a_cluster_of_this_machine_listens_on_the_loopback_interface_only() -> N
         [sys.executable, "-c", LOCAL],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
         env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
     ).stdout.splitlines()
