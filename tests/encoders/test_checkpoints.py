@@ -184,3 +184,17 @@ def test_progress_is_reported_after_every_chunk() -> None:
         chunks(12), [Counter()], advance=lambda done, total: steps.append((done, total))
     )
     assert steps == [(5, 12), (10, 12), (12, 12)]
+
+
+def test_a_part_of_an_earlier_call_is_not_joined_behind_other_segments(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts have other lengths when the work is slower, and old ones may stay behind."""
+    with pytest.raises(Interrupted):
+        encode(media, Counter(stop_at=40))  # parts of 10: 0, 10, 20, 30
+    second = sorted(media.parent.rglob("*.npz"))[1]
+    second.write_bytes(b"damaged")
+    monkeypatch.setattr(checkpoints, "PART_SECONDS", 0.0)
+    with pytest.raises(Interrupted):
+        encode(media, Counter(stop_at=5))  # one part of 5 behind the first one
+    assert_same(encode(media, Counter()), unbroken())

@@ -103,7 +103,8 @@ class Checkpoint:
         part = join(self._waiting)
         if not self._written:
             write_bytes(self.folder / CARD, self._card)
-        write_bytes(self.folder / _file_name(len(self._written)), _to_bytes(part))
+        first = sum(map(len, self._written))
+        write_bytes(self.folder / _file_name(first), _to_bytes(part))
         self._written.append(part)
         self._waiting = []
         self._work_started = time.monotonic()
@@ -149,8 +150,9 @@ def _describe(media: Path, encoders: Sequence[Provenance], sampling: str) -> byt
     return json.dumps(card, default=str, indent=1).encode()
 
 
-def _file_name(number: int) -> str:
-    return f"{number:06}.npz"
+def _file_name(first: int) -> str:
+    """Name the file of a part by the index of its first segment."""
+    return f"{first:06}.npz"
 
 
 def _to_bytes(part: Encoded) -> bytes:
@@ -161,10 +163,11 @@ def _to_bytes(part: Encoded) -> bytes:
 
 def _read_parts(folder: Path) -> Iterator[Encoded]:
     """Yield the parts up to the first one that does not exist or is damaged."""
-    for number in range(len([*folder.glob("*.npz")])):
+    first = 0
+    while True:
         try:
             with (
-                (folder / _file_name(number)).open("rb") as file,
+                (folder / _file_name(first)).open("rb") as file,
                 np.load(file, allow_pickle=False) as arrays,
             ):
                 mask = arrays["mask"]
@@ -172,4 +175,7 @@ def _read_parts(folder: Path) -> Iterator[Encoded]:
                 vectors = tuple(arrays[f"arr_{index}"] for index in range(count))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return
+        if not len(mask):
+            return
         yield Encoded(vectors, mask)
+        first += len(mask)
