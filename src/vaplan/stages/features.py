@@ -28,7 +28,7 @@ from vaplan.errors import MachineError, MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
 from vaplan.store import Entry, Part, Store, Writer, find_stores
 from vaplan.workers import Engine, Failed, FileProgress, Progress, run_supervised
-from vaplan.workers.processes import Advance, run_in_order
+from vaplan.workers.processes import ProgressReporter, run_in_order
 from vaplan.writing import delay_interruptions
 
 Pair = tuple[int, str]  # modality and encoder name
@@ -369,7 +369,7 @@ def encode(job: Job, *, sampling: str = CENTRE, parts: Path) -> Entries:
         models,
         sampling=sampling,
         checkpoint=Checkpoint(parts, job.path, models, sampling=sampling),
-        advance=Advance(),
+        advance=ProgressReporter(),
     )
     return {
         pair: make_entry(job.video, encoded, number, pair[0])

@@ -33,7 +33,7 @@ from vaplan.workers import (
     report,
     run_supervised,
 )
-from vaplan.workers.processes import Advance, run_in_order
+from vaplan.workers.processes import ProgressReporter, run_in_order
 from vaplan.writing import check_writable, printable
 
 SCORES = "scores.csv"
@@ -314,7 +314,7 @@ class _Reporter:
 
     job: ParseJob
     parser: MediaParser
-    report_progress: Advance = field(default_factory=Advance)
+    report_progress: ProgressReporter = field(default_factory=ProgressReporter)
     total: int = 0
 
     def advance(self, done: int, total: int) -> None:

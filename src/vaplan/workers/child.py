@@ -1,7 +1,6 @@
 """One worker process for functions that take long and report how far they are."""
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -13,8 +12,11 @@ from vaplan.workers.faults import Failed, Guarded
 from vaplan.workers.processes import (
     DEATHS,
     TIME_OUTS,
+    ProgressReporter,
+    Report,
     describe_exit,
     die_with_parent,
+    send_reports_to,
     start_process,
 )
 
@@ -55,10 +57,10 @@ class Child:
             pipe.send((function, argument))
         try:
             while pipe.poll(seconds):
-                is_result, value = pipe.recv()
-                if is_result:
-                    return value
-                advance(value)
+                message = pipe.recv()
+                if not isinstance(message, Report):
+                    return message
+                advance(*message.value)
         except (EOFError, OSError):  # the latter in the middle of a message
             code = self._end()
             if self._is_stopped:
@@ -99,24 +101,11 @@ class Child:
 def _serve(pipe: "Connection[Any, Any]") -> None:
     """Run every function that comes through the pipe, until the pipe ends."""
     die_with_parent()
+    send_reports_to(pipe)
     while True:
         try:
             function, argument = pipe.recv()
         except EOFError:
             return
-        work = partial(function, advance=_Reports(pipe))
-        pipe.send((True, Guarded(work)(argument)))
-
-
-class _Reports:
-    """Sends reports to the parent process, not too many."""
-
-    def __init__(self, pipe: "Connection[Any, Any]") -> None:
-        self._pipe = pipe
-        self._due = 0.0
-
-    def __call__(self, value: float) -> None:
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + REPORT_SECONDS
-            self._pipe.send((False, value))
+        work = partial(function, advance=ProgressReporter(REPORT_SECONDS))
+        pipe.send(Guarded(work)(argument))

@@ -24,7 +24,7 @@ from vaplan.workers.faults import Failed, Guarded
 MAX_AHEAD = 4  # items a worker that may be finished before their turn
 MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
 START_SECONDS = 600.0  # time limit in which a worker must be ready
-REPORT_SECONDS = 2.0  # between two reports of the progress of an item
+REPORT_SECONDS = 2.0  # between two reports of the progress of one item
 TimeLimit = float | Callable[[Any], float]  # in seconds
 Watch = Callable[[Any, Any], None]  # takes an item and what its worker reports
 DEATHS = "deaths of worker processes"
@@ -58,6 +58,15 @@ class Report:
 _PIPES: list["Connection[Any, Any]"] = []  # of a worker process, to its starter
 
 
+def send_reports_to(pipe: "Connection[Any, Any]") -> None:
+    """Send the reports of this process through a pipe from now on.
+
+    Args:
+        pipe: End of the pipe in this process.
+    """
+    _PIPES[:] = [pipe]
+
+
 def report(value: Any) -> None:
     """Send a value about the current item to the process that handed it out.
 
@@ -72,19 +81,27 @@ def report(value: Any) -> None:
 
 
 @dataclass
-class Advance:
-    """Reports the progress of an item that takes longer than a few seconds.
+class ProgressReporter:
+    """Reports the progress of work that takes longer than an interval.
 
-    The value of a report is a pair: the number of finished units, and of all.
+    Attributes:
+        interval: Seconds between two reports, and before the first one.
+        last: Time of the last report, in seconds of the monotonic clock.
     """
 
-    last: float = field(default_factory=time.monotonic)  # seconds; time of a report
+    interval: float = REPORT_SECONDS
+    last: float = field(default_factory=time.monotonic)
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, *values: int | float) -> None:
+        """Report the progress, unless the last report was less than an interval ago.
+
+        Args:
+            values: Finished units and, if it is known, all units. The report is this tuple.
+        """
         now = time.monotonic()
-        if now - self.last >= REPORT_SECONDS:
+        if now - self.last >= self.interval:
             self.last = now
-            report((done, total))
+            report(values)
 
 
 def run_in_order(
@@ -274,7 +291,7 @@ def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
     except VaplanError as error:
         return pipe.send(error)
     pipe.send(None)
-    _PIPES[:] = [pipe]
+    send_reports_to(pipe)
     function = Guarded(work.function)
     while True:
         try:
