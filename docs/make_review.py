@@ -63,7 +63,7 @@ def _take_picture(folder: Path, timelines: Path, reference: Path) -> None:
             for _ in range(3):
                 page.keyboard.press("ArrowRight")
             page.wait_for_timeout(500)
-            page.screenshot(path=IMAGE, type="jpeg", quality=80)
+            page.screenshot(path=IMAGE, type="jpeg", quality=70)
         finally:
             server.terminate()
 

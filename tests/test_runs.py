@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,17 @@ def test_a_decision_is_changed_without_training(world: World, trained: Path) -> 
     assert torch.equal(marked, expected & prediction.mask[..., None])
     assert run.thresholds is None
     assert torch.equal(run.with_decision().decide(prediction), run.decide(prediction))
+
+
+def test_a_localisation_rule_has_one_threshold(trained: Path) -> None:
+    run = replace(runs.load(trained), thresholds=torch.full((2, 3), 0.7))
+    kept = run.with_decision(rule="segment_label")
+    assert kept.thresholds is run.thresholds
+    changed = run.with_decision(rule="segment_label", gate=0.2)
+    assert changed.thresholds is None
+    assert changed.recipe.decision.threshold == 0.2
+    with pytest.raises(VaplanError, match="'event_gate' has one threshold"):
+        run.with_decision(rule="event_gate", segments={"audio": 0.3})
 
 
 def test_a_decision_that_cannot_be_is_an_error(trained: Path) -> None:

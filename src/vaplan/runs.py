@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from vaplan import recipe as recipes
 from vaplan.arrays import MODALITIES, FeatureSizes, Inputs, Prediction
 from vaplan.decisions import decide
+from vaplan.decisions.localisation import LOCALISATION_RULES
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.metrics.llp import LEVELS
 from vaplan.models import MODELS
@@ -174,12 +175,14 @@ class Run:
 
         Args:
             rule: Decision rule; by default that of the recipe.
-            gate: Threshold of the gate; by default that of the recipe.
+            gate: Threshold of the gate; by default that of the recipe. For a localisation
+                rule its only threshold, in place of a fitted one.
             segments: Segment thresholds by modality. A modality without one keeps its
-                thresholds.
+                thresholds. A localisation rule has none.
 
         Raises:
-            RecipeError: The rule does not exist, or a threshold is not in [0, 1].
+            RecipeError: The rule does not exist or has no segment thresholds, or a threshold
+                is not in [0, 1].
         """
         before = self.recipe.decision
         decision = replace(
@@ -187,20 +190,36 @@ class Run:
             rule=before.rule if rule is None else rule,
             threshold=before.threshold if gate is None else gate,
         )
-        thresholds = self.thresholds
-        if thresholds is None and (segments or gate is not None):
+        recipe = replace(self.recipe, decision=decision)
+        if decision.rule in LOCALISATION_RULES:
+            if segments:
+                raise RecipeError(
+                    f"decision rule {decision.rule!r} has one threshold, that of the gate, and "
+                    "none by modality"
+                )
+            kept = self.thresholds if gate is None else None
+            return replace(self, recipe=recipe, thresholds=kept)
+        if not segments and gate is None:
+            return replace(self, recipe=recipe)
+        thresholds = self._segment_thresholds(segments or {})
+        return replace(self, recipe=recipe, thresholds=thresholds)
+
+    def _segment_thresholds(
+        self, changes: Mapping[str, float]
+    ) -> Float[Tensor, "modality class"]:
+        """Return the thresholds of all segments, with other ones for some modalities."""
+        if self.thresholds is None:
             shape = (len(MODALITIES), len(self.taxonomy))
-            thresholds = torch.full(shape, before.threshold)
-        for modality, value in (segments or {}).items():
+            thresholds = torch.full(shape, self.recipe.decision.threshold)
+        else:
+            thresholds = self.thresholds.clone()
+        for modality, value in changes.items():
             if not 0 <= value <= 1:
                 raise RecipeError(
                     f"{modality} threshold {value:g}, expected a probability from 0 to 1"
                 )
-            assert thresholds is not None
-            thresholds = thresholds.clone()
             thresholds[MODALITIES.index(modality)] = value
-        recipe = replace(self.recipe, decision=decision)
-        return replace(self, recipe=recipe, thresholds=thresholds)
+        return thresholds
 
     def decide(
         self, prediction: Prediction

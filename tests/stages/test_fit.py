@@ -186,10 +186,14 @@ def test_corrected_videos_are_dense_labels_of_the_same_run(
     assert sum(counts.values()) == len(dense)
     text = "\n".join(messages)
     assert (
-        f"{len(dense)} corrected videos: {counts['val']} to fit thresholds and labels, "
-        f"{counts['test']} to measure; {len(videos) - len(dense)} videos with tags alone; "
-        "the fit needs 20"
+        f"{len(dense)} corrected videos: {counts['val']} to fit on, {counts['test']} to "
+        f"measure; {len(videos) - len(dense)} videos with tags alone; from 20 to fit on"
     ) in text
     shown = metrics["test"]["segment"]["type"]
     assert f"type {shown:.1f} [" in messages[-1]
     assert "trained again" in text
+    fit()
+    assert (
+        f"the corrections of {len(dense)} videos of this run are not used"
+        in messages[0]
+    )

@@ -226,10 +226,9 @@ def main() -> None:
     if code == Exit.INTERRUPTED:  # typer returns it without a message
         code = Exit.TERMINATED if terminations else Exit.INTERRUPTED
         verb = "terminated" if terminations else "interrupted"
+        resumed = " with --resume" if sys.argv[1:2] == ["train"] else ""
         _print_error(
-            f"{verb}; the same command continues where it stopped "
-            "(`vaplan train` with --resume)",
-            code,
+            f"{verb}; the same command{resumed} continues where it stopped", code
         )
     sys.exit(int(code or 0))
 

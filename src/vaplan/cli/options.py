@@ -92,7 +92,7 @@ GateOption = Annotated[
         min=0,
         max=1,
         help="Probability of a class in the video from which its segments count; lower marks "
-        "more. [default: that of the run]",
+        "more. For a localisation rule its only threshold. [default: that of the run]",
     ),
 ]
 WorkersOption = Annotated[

@@ -40,7 +40,7 @@ def predict(
         typer.Option(
             "--decision",
             help="Decision rule: global_gate, modality_gate, mixed_gate or, for localisation, "
-            "another one. [default: that of the run]",
+            "segment_label, event_gate, cmbs_official. [default: that of the run]",
         ),
     ] = None,
     gate: GateOption = None,

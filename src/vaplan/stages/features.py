@@ -274,8 +274,9 @@ def _write_results(
             if isinstance(result, Failed):
                 reason = result.reason
                 failed.append((job.video, reason))
-                result = _failed_entries(job, reason)
-            buffer.add(job, result)
+                buffer.add(_failed_entries(job, reason))
+            else:
+                buffer.add(result, job.path)
             if file_progress:
                 file_progress(job.video, 1, 1)
             if progress:
@@ -300,7 +301,7 @@ class _ShardBuffer:
         writers: Writer of each encoder's features.
         parts: Folder of the checkpoints of long files.
         videos: Entries of each video.
-        files: Media files of these videos.
+        files: Media files of those that were encoded.
         started: Time of the first of these videos, in seconds of the monotonic clock.
     """
 
@@ -310,13 +311,19 @@ class _ShardBuffer:
     files: list[Path] = field(default_factory=list)
     started: float = 0.0
 
-    def add(self, job: Job, entries: Entries) -> None:
-        """Add a video; write a shard if it is full or old enough."""
+    def add(self, entries: Entries, file: Path | None = None) -> None:
+        """Add a video; write a shard if it is full or old enough.
+
+        Args:
+            entries: Entries of the video.
+            file: Its media file, whose checkpoint the shard replaces; None if it failed.
+        """
         now = time.monotonic()
         if not self.videos:
             self.started = now
         self.videos.append(entries)
-        self.files.append(job.path)
+        if file is not None:
+            self.files.append(file)
         if len(self.videos) >= SHARD or now - self.started >= SHARD_SECONDS:
             self.write()
 

@@ -124,6 +124,11 @@ def fit(
         _refuse_other_tags(table, rows, corrected)
     if corrections:
         rows = apply_corrections(rows, corrections, test_share=test_share)
+    elif dropped := _dense_videos(_read_rows_before(table)) - _dense_videos(rows):
+        message(
+            f"note: the corrections of {len(dropped)} videos of this run are not used; "
+            "give --corrections to use them"
+        )
     write_rows(table, rows)
     data = read_data(f"table:{table}")
     store = run / "store"
@@ -197,12 +202,13 @@ def _describe_corrections(data: Annotations) -> str:
     counts = {split: len(data.dense_indices(split)) for split in (VAL, TEST)}
     rest = sum(video.split == "train" for video in data.videos)
     text = (
-        f"{sum(counts.values())} corrected videos: {counts[VAL]} to fit thresholds and labels, "
-        f"{counts[TEST]} to measure; {rest} videos with tags alone"
+        f"{sum(counts.values())} corrected videos: {counts[VAL]} to fit on, {counts[TEST]} to "
+        f"measure; {rest} videos with tags alone"
     )
     if counts[VAL] < MIN_DENSE_VIDEOS:
         text += (
-            f"; the fit needs {MIN_DENSE_VIDEOS}, so the labels come from tags alone"
+            f"; from {MIN_DENSE_VIDEOS} to fit on, thresholds and labels are fitted on them, "
+            "until then on tags alone"
         )
     return text
 
@@ -236,9 +242,9 @@ def _train(
 
 def _add_to_run(table: Path, rows: Sequence[Row], message: Message) -> Sequence[Row]:
     """Return the rows of a run's table and the given ones, which replace those of their videos."""
-    if not table.is_file():
+    old_rows = _read_rows_before(table)
+    if not old_rows:
         return rows
-    old_rows = read_rows(table).rows
     old_ids = {row.video for row in old_rows}
     new_ids = {row.video for row in rows}
     message(
@@ -288,15 +294,12 @@ def _refuse_other_tags(
     The tags of corrected videos, now or in the run, do not count.
     """
     run = table.parent
-    if not table.is_file() or not (run / runs.DESCRIPTION).is_file():
+    if not (run / runs.DESCRIPTION).is_file():
         return
-    rows_before = read_rows(table).rows
-    dense_before = {row.video for row in rows_before if row.modality}
-    ignored = dense_before | set(corrected)
-    rows_before = [row for row in rows_before if row.video not in ignored]
-    rows = [row for row in rows if row.video not in ignored]
-    tags_before = _tags_by_video(rows_before)
-    tags_now = _tags_by_video(rows)
+    rows_before = _read_rows_before(table)
+    ignored = _dense_videos(rows_before) | set(corrected)
+    tags_before = _tags_by_video(rows_before, without=ignored)
+    tags_now = _tags_by_video(rows, without=ignored)
     added = len(tags_now.keys() - tags_before.keys())
     removed = len(tags_before.keys() - tags_now.keys())
     changed = sum(
@@ -313,11 +316,24 @@ def _refuse_other_tags(
         )
 
 
-def _tags_by_video(rows: Sequence[Row]) -> dict[str, set[str]]:
+def _tags_by_video(
+    rows: Sequence[Row], *, without: Collection[str]
+) -> dict[str, set[str]]:
     tags = defaultdict[str, set[str]](set)
     for row in rows:
-        tags[row.video].add(row.class_name)
+        if row.video not in without:
+            tags[row.video].add(row.class_name)
     return tags
+
+
+def _read_rows_before(table: Path) -> Sequence[Row]:
+    """Read the table that an earlier call wrote; no rows if there was none."""
+    return read_rows(table).rows if table.is_file() else ()
+
+
+def _dense_videos(rows: Sequence[Row]) -> set[str]:
+    """Return the videos with events, or with the statement that they have none."""
+    return {row.video for row in rows if row.modality or not row.class_name}
 
 
 def _can_refine(data: Annotations) -> bool:

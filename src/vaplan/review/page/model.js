@@ -5,7 +5,6 @@ const DECIMALS = 4;
 let lastId = 0;
 
 export const round = (seconds) => Number(seconds.toFixed(DECIMALS));
-export const modalityName = (event) => (event.modality === "audio" ? "Audio" : "Visual");
 
 export function withIds(events) {
   return events.map((event) => ({ ...event, id: ++lastId }));
