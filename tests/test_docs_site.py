@@ -18,7 +18,7 @@ REGISTRIES = {
     "models": models.MODELS,
     "losses": losses.LOSSES,
     "decisions": decisions.DECISIONS,
-    "threshold_rules": pseudo_labels.THRESHOLD_RULES,
+    "label_rules": pseudo_labels.LABEL_RULES,
     "encoders": encoders.ENCODERS,
     "exports": exports.FORMATS,
 }

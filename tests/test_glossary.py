@@ -27,7 +27,8 @@ REPLACED = {
     "soft label": "label probability",
     "soft labels": "label probabilities",
     "cross-fitted": "out of fold",
-    "--choose": "--threshold-rule",
+    "--choose": "--rule",
+    "--threshold-rule": "--rule",
     "--trust": "--parser-weight",
     "--evidence": "--label-probability",
 }

@@ -78,11 +78,11 @@ REGISTRIES: Mapping[str, Registry] = {
         "DECISIONS",
         "A recipe selects the rule that marks segments by `decision: {rule: NAME}`.",
     ),
-    "threshold_rules": Registry(
-        "Threshold rules",
+    "label_rules": Registry(
+        "Label rules",
         pseudo_labels,
-        "THRESHOLD_RULES",
-        "`vaplan label --threshold-rule NAME` selects how thresholds are chosen.",
+        "LABEL_RULES",
+        "`vaplan label --rule NAME` selects how pseudo labels are chosen.",
     ),
     "encoders": Registry(
         "Encoders",

@@ -31,7 +31,7 @@ def probability_table(world: World, tmp_path_factory: pytest.TempPathFactory) ->
         world.store,
         folder / "labels.csv",
         encoders=EMBEDDED,
-        threshold_rule="mixture",
+        rule="mixture",
         label_probability=folder / "probability.csv",
     )
     return folder / "probability.csv"

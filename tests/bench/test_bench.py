@@ -380,7 +380,7 @@ def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(
     (labels,) = found.labels["PLG"]
     about = json.loads(labels.table.with_suffix(".json").read_text())
     assert about["smooth"] == 0.7
-    assert "from tagged and untagged videos" in about["threshold_reason"]
+    assert "from tagged and untagged videos" in about["reason"]
 
 
 # ---- intervals

@@ -19,9 +19,7 @@ def test_labels_are_judged_in_words_and_as_json(
         tmp_path / "l.csv",
         "--diagnose",
     )
-    code, out, err = call(
-        *about, "--threshold-rule", "mixture", "--smooth", 0.5, "--json"
-    )
+    code, out, err = call(*about, "--rule", "mixture", "--smooth", 0.5, "--json")
     assert code == 0
     document = json.loads(out)
     assert set(document["diagnostics"]) == {"audio", "visual"}

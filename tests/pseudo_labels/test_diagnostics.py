@@ -18,7 +18,8 @@ from vaplan.ragged import Ragged
 def judged(evidence, weak, mask):
     collection = Evidence(Ragged.of(evidence), weak, Ragged.of(mask), strategy=MARGIN)
     threshold = collection.mixture().thresholds()
-    return diagnose_labels(collection, threshold=threshold), threshold
+    labels = collection.generate(threshold)
+    return diagnose_labels(collection, labels, threshold=threshold), threshold
 
 
 def test_rates_are_shares_of_segments_that_exist():

@@ -56,7 +56,7 @@ def test_labels_are_made_again_to_the_byte(world: World, tmp_path: Path) -> None
         world.data, world.store, tmp_path / "again.csv", encoders=EMBEDDED
     )
     assert again.table.read_bytes() == world.labels.read_bytes()
-    assert "fitted on 4 densely labelled videos" in again.threshold_reason
+    assert "fitted on 4 densely labelled videos" in again.reason
 
 
 def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(
@@ -69,7 +69,7 @@ def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(
         encoders=EMBEDDED,
         thresholds={"audio": 1.0, "visual": 1.0},
     )
-    assert made.threshold_reason == "given"
+    assert made.reason == "given"
     assert set(
         read_table(made.table, taxonomy=world.data.taxonomy).events.values()
     ) == {()}
@@ -84,12 +84,9 @@ def test_without_dense_labels_thresholds_come_from_classes_outside_the_tags(
         world.store,
         tmp_path / "train.csv",
         encoders=EMBEDDED,
-        threshold_rule="false_positive_rate",
+        rule="false_positive_rate",
     )
-    assert (
-        made.threshold_reason
-        == "by the false positive rate of classes outside the tags"
-    )
+    assert made.reason == "by the false positive rate of classes outside the tags"
     inputs = read_inputs(world.store, EMBEDDED, train.ids)
     confidence = (
         ZeroShotClassifier(train.taxonomy, LOADED, strategy="confidence")
@@ -116,7 +113,7 @@ def test_features_of_other_weights_are_refused(world: World, tmp_path: Path) -> 
         stages.label(world.data, store, tmp_path / "l.csv", encoders=EMBEDDED)
 
 
-def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(
+def test_the_rule_is_named_and_needs_no_dense_label(
     world: World, tmp_path: Path
 ) -> None:
     train = world.data.select("train")
@@ -126,33 +123,33 @@ def test_the_way_to_choose_thresholds_is_named_and_needs_no_dense_label(
             world.store,
             tmp_path / f"{name}.csv",
             encoders=EMBEDDED,
-            threshold_rule=name,
+            rule=name,
         )
-        for name in ("mixture", "false_positive_rate", "chance")
+        for name in ("hmm", "mixture", "false_positive_rate", "chance")
     }
-    assert len({path.table.read_bytes() for path in made.values()}) == 3
+    assert len({path.table.read_bytes() for path in made.values()}) == 4
     default = stages.label(
         train, world.store, tmp_path / "default.csv", encoders=EMBEDDED
     )
-    assert default.table.read_bytes() == made["mixture"].table.read_bytes()
+    assert default.table.read_bytes() == made["hmm"].table.read_bytes()
     with pytest.raises(RecipeError, match="needs densely labelled videos in split val"):
         stages.label(
             train,
             world.store,
             tmp_path / "val.csv",
             encoders=EMBEDDED,
-            threshold_rule="val",
+            rule="val",
         )
     with pytest.raises(
         RecipeError,
-        match="unknown threshold rule 'mixtur'; did you mean 'mixture'",
+        match="unknown label rule 'mixtur'; did you mean 'mixture'",
     ):
         stages.label(
             train,
             world.store,
             tmp_path / "val.csv",
             encoders=EMBEDDED,
-            threshold_rule="mixtur",
+            rule="mixtur",
         )
 
 
@@ -166,7 +163,7 @@ def test_smoothed_evidence_makes_fewer_and_longer_events(
             world.store,
             table,
             encoders=EMBEDDED,
-            threshold_rule="mixture",
+            rule="mixture",
             smooth=smooth,
         )
         return sum(
@@ -250,4 +247,4 @@ def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(
         thresholds={"audio": 0.5},
     )
     assert half.thresholds == {"audio": 0.5, "visual": chosen.thresholds["visual"]}
-    assert half.threshold_reason == f"audio given, else {chosen.threshold_reason}"
+    assert half.reason == f"audio given, else {chosen.reason}"

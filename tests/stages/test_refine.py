@@ -28,7 +28,7 @@ def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         world.store,
         folder / "l.csv",
         encoders=EMBEDDED,
-        threshold_rule="mixture",
+        rule="mixture",
         label_probability=folder / "soft.csv",
     )
     stages.train(

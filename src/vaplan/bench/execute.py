@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vaplan import stages
+from vaplan import pseudo_labels, stages
 from vaplan.annotations import Annotations, read_table
 from vaplan.annotations.table import event_rows, write_rows
 from vaplan.arrays import MODALITIES
@@ -196,7 +196,7 @@ def _label(job: Job, workspace: Workspace, path: Path, _: Inputs) -> None:
         path,
         encoders=names,
         thresholds=thresholds or None,
-        threshold_rule=kind if kind == "mixture" else None,
+        rule=kind if kind in pseudo_labels.LABEL_RULES else None,
         smooth=job.step.smooth,
         label_probability=probability_path(path),
     )

@@ -14,7 +14,7 @@ from vaplan.pseudo_labels.jomold import NoiseEstimate
 from vaplan.recipe import build
 from vaplan.stages.refine import AUTO, RULES
 
-THRESHOLD_RULES = ("fitted", "mixture", "given", "chance")
+LABEL_KINDS = ("fitted", "hmm", "mixture", "given", "chance")
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Label:
     """Pseudo labels of the encoders (PLG).
 
     Attributes:
-        label: Rule of the thresholds: `fitted` as `vaplan label` fits them, `mixture` (from tags
-            alone), `given`, or `chance`: given in multiples of 1 / classes.
+        label: Rule of the labels: `fitted` as `vaplan label` fits thresholds, `hmm` or `mixture`
+            (from tags alone), `given`, or `chance`: given in multiples of 1 / classes.
         smooth: Weight of the neighbouring segments, 0 to 1.
         thresholds: Given thresholds by modality.
     """
@@ -33,10 +33,8 @@ class Label:
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.label not in THRESHOLD_RULES:
-            raise RecipeError(
-                unknown("kind of thresholds", self.label, THRESHOLD_RULES)
-            )
+        if self.label not in LABEL_KINDS:
+            raise RecipeError(unknown("kind of labels", self.label, LABEL_KINDS))
         if (self.label in ("given", "chance")) != bool(self.thresholds):
             raise RecipeError(
                 f"label: {self.label} does not go with thresholds: {dict(self.thresholds)}",

@@ -65,15 +65,15 @@ def label(
             "[default: fitted on split val, else on tags; without any, 5 for the margin]",
         ),
     ] = None,
-    threshold_rule: Annotated[
+    rule: Annotated[
         str | None,
         typer.Option(
-            "--threshold-rule",
-            metavar="val|mixture|false_positive_rate|chance",
-            help="Rule that chooses thresholds: the best F on split val; where a label is as "
-            "probably right as wrong, from tagged and untagged videos; a false positive rate of "
-            "5 % of classes outside the tags; the paper's multiples of chance. "
-            "[default: val if it has dense labels, else mixture]",
+            "--rule",
+            metavar="hmm|val|mixture|false_positive_rate|chance",
+            help="Rule that chooses the labels: hmm, a hidden Markov model fitted on tags alone; or "
+            "thresholds: with the best F on split val; where a label is as probably right as "
+            "wrong, from tags alone; with a false positive rate of 5 % of classes outside the tags; "
+            "the paper's multiples of chance. [default: val if it has dense labels, else hmm]",
         ),
     ] = None,
     smooth: Annotated[
@@ -103,8 +103,8 @@ def label(
 ) -> None:
     """Generate pseudo labels from features, class prompts and tags (PLG).
 
-    A class is labelled in the segments whose evidence exceeds the threshold, only in videos
-    with its tag. Without any tag in the data set, it is labelled where it fits better than
+    A class is labelled where the evidence for it is high, only in videos with its tag; --rule
+    decides how high. Without any tag in the data set, it is labelled where it fits better than
     background prompts. Reads a data set and its feature store; writes a table of labels.
 
     Example: `vaplan label table:annotations.csv --store store --out labels.csv`
@@ -126,14 +126,14 @@ def label(
         out,
         encoders=(audio, visual),
         thresholds=threshold_spec,
-        threshold_rule=threshold_rule,
+        rule=rule,
         strategy=strategy,
         smooth=smooth,
         label_probability=label_probability,
         diagnose=diagnose,
     )
-    for modality in labelling.thresholds:
-        stderr.print(labelling.describe_thresholds(modality), highlight=False)
+    for line in labelling.describe():
+        stderr.print(line, highlight=False)
     for split, by_modality in labelling.f.items():
         for modality, scores in by_modality.items():
             kind = "" if data_set.localisation else " F"
@@ -159,8 +159,9 @@ def label(
 def _document(labelling: "Labelling") -> dict[str, Any]:
     document = {
         "table": str(labelling.table),
+        "rule": labelling.rule,
+        "reason": labelling.reason,
         "thresholds": labelling.thresholds,
-        "threshold_reason": labelling.threshold_reason,
         "f": labelling.f,
     }
     trust = {

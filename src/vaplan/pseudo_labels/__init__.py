@@ -1,9 +1,10 @@
 """Pseudo labels: generation (PLG), denoising (PLD), refinement and diagnostics.
 
 PLG computes `evidence`, chooses `thresholds` and applies them in `generate`. PLD flips
-suspicious labels in `denoise`. Without dense labels, `mixture` estimates the probability of
-each label and `diagnostics` its quality. `fusion` refines labels with a parser's
-predictions. The steps of other methods are `ma`, `jomold` and `valor`.
+suspicious labels in `denoise`. Without dense labels, `hmm` and `mixture` estimate the
+probability of each label and `diagnostics` its quality; `rules` names all rules. `fusion`
+refines labels with a parser's predictions. The steps of other methods are `ma`, `jomold`
+and `valor`.
 """
 
 from vaplan.pseudo_labels.denoise import (
@@ -29,6 +30,7 @@ from vaplan.pseudo_labels.evidence import (
     smooth,
     subtract_background,
 )
+from vaplan.pseudo_labels.expected_f import labels_of_highest_expected_f
 from vaplan.pseudo_labels.fusion import (
     Sources,
     StackingModel,
@@ -36,6 +38,11 @@ from vaplan.pseudo_labels.fusion import (
     fuse_log_odds,
 )
 from vaplan.pseudo_labels.generate import generate_pseudo_labels, video_level
+from vaplan.pseudo_labels.hmm import (
+    HiddenMarkovModel,
+    LabelProbability,
+    fit_hidden_markov_model,
+)
 from vaplan.pseudo_labels.jomold import NoiseEstimate, noise_ratios, noisy_tags
 from vaplan.pseudo_labels.ma import (
     draw_partners,
@@ -44,6 +51,7 @@ from vaplan.pseudo_labels.ma import (
     removed_by_exchange,
 )
 from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
+from vaplan.pseudo_labels.rules import LABEL_RULES, ChosenLabels, choose_labels
 from vaplan.pseudo_labels.thresholds import (
     MARGINS,
     THRESHOLD_RULES,
@@ -57,19 +65,24 @@ from vaplan.pseudo_labels.valor import valor_prompts, valor_thresholds
 
 __all__ = [
     "CONFIDENCE",
+    "LABEL_RULES",
     "LOGIT",
     "MARGIN",
     "MARGINS",
     "STRATEGIES",
     "THRESHOLD_RULES",
+    "ChosenLabels",
     "Denoising",
     "Evidence",
+    "HiddenMarkovModel",
     "LabelDiagnostics",
+    "LabelProbability",
     "Mixture",
     "NoiseEstimate",
     "Sources",
     "StackingModel",
     "ThresholdSpec",
+    "choose_labels",
     "choose_thresholds",
     "compute_evidence",
     "condition_on_tags",
@@ -78,6 +91,7 @@ __all__ = [
     "draw_partners",
     "error_rates",
     "exchange_modality",
+    "fit_hidden_markov_model",
     "fit_mixture",
     "fit_stacking",
     "fit_thresholds_to_score",
@@ -86,6 +100,7 @@ __all__ = [
     "fuse_log_odds",
     "generate_pseudo_labels",
     "label_agreement",
+    "labels_of_highest_expected_f",
     "make_thresholds",
     "noise_ratios",
     "noisy_tags",

@@ -102,15 +102,19 @@ class LabelDiagnostics:
 
 def diagnose_labels(
     evidence: Evidence,
+    labels: Ragged[Tensor],
     *,
-    threshold: Float[Tensor, "modality class"],
+    threshold: Float[Tensor, "modality class"] | None = None,
+    probability: Ragged[Tensor] | None = None,
     prompt_agreement: Float[Tensor, "modality class"] | None = None,
 ) -> list[list[LabelDiagnostics]]:
-    """Diagnose the labels above a threshold.
+    """Diagnose labels.
 
     Args:
         evidence: Evidence for each class in each segment.
-        threshold: Threshold of the labels.
+        labels: Labels of the same segments, Bool "segment modality class".
+        threshold: Threshold of the labels; by default that of the mixture model.
+        probability: Probability of every label; by default that of the mixture model.
         prompt_agreement: Agreement of the prompts of each class; see `label_agreement`.
 
     Returns:
@@ -121,19 +125,22 @@ def diagnose_labels(
     is_tagged = weak_label[:, None, None]
     tagged_cells = is_tagged & exists
     untagged_cells = ~is_tagged & exists
-    is_above = values > threshold
-    label = is_above & tagged_cells
+    label = labels.rows()
     mixture = evidence.mixture()
-    probability = mixture.probability(values)
+    is_above = values > (mixture.thresholds() if threshold is None else threshold)
+    if probability is None:
+        probabilities = mixture.probability(values)
+    else:
+        probabilities = probability.rows()
     if prompt_agreement is None:
         prompt_agreement = torch.full_like(mixture.lift, torch.nan)
     numbers = {
-        "rate": _mean_over(is_above, tagged_cells),
+        "rate": _mean_over(label, tagged_cells),
         "rate_untagged": _mean_over(is_above, untagged_cells),
-        "precision": _mean_over(probability, label),
+        "precision": _mean_over(probabilities, label),
         "separation": mixture.lift,
-        "entropy": _mean_over(_entropy(probability), tagged_cells),
-        "continuity": _continuity(evidence.values.from_rows(label), evidence.mask),
+        "entropy": _mean_over(_entropy(probabilities), tagged_cells),
+        "continuity": _continuity(labels, evidence.mask),
         "prompt_agreement": prompt_agreement,
     }
     present = evidence.mask.per_video(lambda exists: exists.any(dim=1))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vaplan.errors import RecipeError, unknown
 from vaplan.pseudo_labels.generate import generate_pseudo_labels
+from vaplan.pseudo_labels.hmm import HiddenMarkovModel, fit_hidden_markov_model
 from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
 from vaplan.ragged import Ragged
 
@@ -40,6 +41,8 @@ class Evidence:
         has_tags: Whether the data set has tags.
         dense: Indices of densely labelled videos on which thresholds can be fitted.
         reference: Dense labels of these videos, Bool "segment modality class".
+        training: Indices of the videos that models of the evidence are fitted on; all by
+            default.
     """
 
     values: Ragged[Tensor]
@@ -49,6 +52,7 @@ class Evidence:
     has_tags: bool = True
     dense: tuple[int, ...] = ()
     reference: Ragged[Tensor] | None = None
+    training: tuple[int, ...] | None = None
 
     @property
     def classes(self) -> int:
@@ -71,8 +75,25 @@ class Evidence:
 
     def mixture(self) -> Mixture:
         """Fit the probability that a label is right, from tagged and untagged videos."""
-        use_log_odds = self.strategy == CONFIDENCE
-        return fit_mixture(*self.rows(), log_odds=use_log_odds)
+        values, weak_label, mask = self._training_videos()
+        return fit_mixture(
+            values.rows(),
+            values.rows_of(weak_label),
+            mask.rows(),
+            log_odds=self.strategy == CONFIDENCE,
+        )
+
+    def hidden_markov_model(self) -> HiddenMarkovModel:
+        """Fit the model of the timelines of tagged videos."""
+        return fit_hidden_markov_model(
+            *self._training_videos(), log_odds=self.strategy == CONFIDENCE
+        )
+
+    def _training_videos(self) -> tuple[Ragged[Tensor], Tensor, Ragged[Tensor]]:
+        if self.training is None:
+            return self.values, self.weak_label, self.mask
+        index = list(self.training)
+        return self.values[index], self.weak_label[index], self.mask[index]
 
     def label_probability(self) -> Ragged[Tensor]:
         """Compute the probability of every label of the tags by the mixture model."""

@@ -53,7 +53,7 @@ class Mixture:
         self, evidence: Float[Tensor, "video time modality class"]
     ) -> Float[Tensor, "video time modality class"]:
         """Compute the probability of a class in segments of videos tagged with it."""
-        values = _transform(evidence, log_odds=self.log_odds)
+        values = transform(evidence, log_odds=self.log_odds)
         standardised = (values - self.absent) / self.width
         logit = _present_logit(standardised, self.lift, self.share)
         return logit.sigmoid().float()
@@ -92,10 +92,38 @@ def fit_mixture(
         RecipeError: All videos are tagged with all classes, so nothing shows the evidence
             for an absent class.
     """
-    values = _transform(evidence, log_odds=log_odds)
-    is_tagged = weak_label[:, None, None].expand(evidence.shape)
-    exists = mask[..., None]
-    absent, width = _fit_by_class(values, exists & ~is_tagged, _mean_and_width)
+    absent, width = absent_distribution(evidence, weak_label, mask, log_odds=log_odds)
+    standardised = (transform(evidence, log_odds=log_odds) - absent) / width
+    is_tagged = weak_label[:, None, None] & mask[..., None]
+    lift, share = _fit_by_class(standardised, is_tagged, _fit_lift_and_share)
+    lift = lift.nan_to_num(MIN_LIFT)
+    share = share.nan_to_num(0.5)
+    return Mixture(absent, width, lift, share, log_odds)
+
+
+def absent_distribution(
+    evidence: Float[Tensor, "video time modality class"],
+    weak_label: Bool[Tensor, "video class"],
+    mask: Bool[Tensor, "video time modality"],
+    *,
+    log_odds: bool,
+) -> tuple[Parameter, Parameter]:
+    """Compute mean and standard deviation of the evidence of untagged videos.
+
+    A class that all videos are tagged with takes the mean of the other classes.
+
+    Args:
+        evidence: Evidence for each class in each segment.
+        weak_label: Tags of the videos.
+        mask: Segments that exist.
+        log_odds: Take the log odds of the evidence.
+
+    Raises:
+        RecipeError: All videos are tagged with all classes.
+    """
+    values = transform(evidence, log_odds=log_odds)
+    is_untagged = ~weak_label[:, None, None] & mask[..., None]
+    absent, width = _fit_by_class(values, is_untagged, _mean_and_width)
     for m, name in enumerate(MODALITIES):
         if absent[m].isnan().any() and mask[:, :, m].any():
             raise RecipeError(
@@ -103,16 +131,17 @@ def fit_mixture(
                 "no video shows the evidence for an absent class",
                 fix=f"give --threshold {name}=…",
             )
-    absent = absent.nan_to_num(0.0)  # of a modality without any segment
-    width = width.nan_to_num(1.0)
-    standardised = (values - absent) / width
-    lift, share = _fit_by_class(standardised, exists & is_tagged, _fit_lift_and_share)
-    lift = lift.nan_to_num(MIN_LIFT)
-    share = share.nan_to_num(0.5)
-    return Mixture(absent, width, lift, share, log_odds)
+    # of a modality without any segment
+    return absent.nan_to_num(0.0), width.nan_to_num(1.0)
 
 
-def _transform(evidence: Tensor, *, log_odds: bool) -> Tensor:
+def transform(evidence: Tensor, *, log_odds: bool) -> Tensor:
+    """Return evidence, or its log odds, in double precision.
+
+    Args:
+        evidence: Evidence.
+        log_odds: Whether to take the log odds.
+    """
     values = evidence.double()
     if log_odds:
         return values.logit(LOG_ODDS_CLIP)

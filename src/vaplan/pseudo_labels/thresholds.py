@@ -109,7 +109,7 @@ def fit_on_val(evidence: Evidence) -> tuple[Thresholds, str]:
     if not evidence.dense or evidence.reference is None:
         raise RecipeError(
             "the threshold rule val needs densely labelled videos in split val",
-            fix="use --threshold-rule mixture, which needs tags only",
+            fix="use --rule hmm, which needs tags only",
         )
     reference = evidence.reference.numpy()
     dense = list(evidence.dense)
@@ -150,7 +150,7 @@ def multiply_chance(evidence: Evidence) -> tuple[Thresholds, str]:
     if evidence.strategy == LOGIT:
         raise RecipeError(
             "the threshold rule chance does not apply to logits",
-            fix="use --threshold-rule mixture, or give --threshold",
+            fix="use --rule mixture, or give --threshold",
         )
     classes = evidence.classes
     if evidence.strategy == MARGIN:

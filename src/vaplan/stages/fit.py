@@ -25,6 +25,7 @@ from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
 from vaplan.media import CENTRE
+from vaplan.pseudo_labels.rules import HMM
 from vaplan.runs import Run
 from vaplan.stages.evaluate import evaluate_run
 from vaplan.stages.features import features
@@ -161,10 +162,10 @@ def fit(
         run / "labels.csv",
         encoders=encoders,
         label_probability=probability,
-        threshold_rule=_choose_threshold_rule(data),
+        rule=_choose_label_rule(data),
     )
-    for modality in labelling.thresholds:
-        message(f"pseudo labels: {labelling.describe_thresholds(modality)}")
+    for line in labelling.describe():
+        message(f"pseudo labels: {line}")
     recipe = replace(
         recipes.read("default"),
         data=f"table:{table}",
@@ -192,10 +193,10 @@ def fit(
     return trained, outcome.failed
 
 
-def _choose_threshold_rule(data: Annotations) -> str | None:
+def _choose_label_rule(data: Annotations) -> str | None:
     """Leave out the rule `val` where few videos are dense; thresholds from them vary much."""
     dense = len(data.dense_indices(VAL))
-    return "mixture" if 0 < dense < MIN_DENSE_VIDEOS else None
+    return HMM if 0 < dense < MIN_DENSE_VIDEOS and _can_refine(data) else None
 
 
 def _describe_corrections(data: Annotations) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor
 
 from vaplan import encoders, pseudo_labels
@@ -30,10 +29,12 @@ from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels import (
     CONFIDENCE,
     MARGIN,
+    ChosenLabels,
     Evidence,
     LabelDiagnostics,
     ThresholdSpec,
 )
+from vaplan.pseudo_labels.rules import HMM
 from vaplan.ragged import Index, Ragged
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
@@ -50,8 +51,10 @@ class Labelling:
 
     Attributes:
         table: The table of labels.
-        thresholds: Threshold per modality, one number or one for each class.
-        threshold_reason: Phrase that explains the thresholds.
+        rule: Name of the rule that chose the labels.
+        reason: Phrase that explains the rule.
+        thresholds: Threshold per modality, one number or one for each class; empty if the
+            rule has none.
         f: F of the labels in percent by split, modality and level, where there are dense
             labels.
         unreadable: Ids of the videos without features.
@@ -59,21 +62,21 @@ class Labelling:
     """
 
     table: Path
+    rule: str
+    reason: str
     thresholds: dict[str, float | list[float]]
-    threshold_reason: str
     f: dict[str, dict[str, dict[str, float]]]
     unreadable: tuple[str, ...]
     diagnostics: DiagnosticsByClass | None = None
 
-    def describe_thresholds(self, modality: str) -> str:
-        """Describe the thresholds of a modality in words."""
-        value = self.thresholds[modality]
-        if isinstance(value, float):
-            return f"{modality} threshold {value:.4g}, {self.threshold_reason}"
-        return (
-            f"{modality} thresholds from {min(value):.4g} to {max(value):.4g}, "
-            f"one per class, {self.threshold_reason}"
-        )
+    def describe(self) -> list[str]:
+        """Describe in words how the labels were chosen, one line a modality."""
+        if not self.thresholds:
+            return [f"labels {self.reason}"]
+        return [
+            f"{modality} {_describe_threshold(value)}, {self.reason}"
+            for modality, value in self.thresholds.items()
+        ]
 
 
 def label(
@@ -83,7 +86,7 @@ def label(
     *,
     encoders: Encoders,
     thresholds: ThresholdSpec | None = None,
-    threshold_rule: str | None = None,
+    rule: str | None = None,
     strategy: str | None = None,
     smooth: float = 0.0,
     label_probability: Path | str | None = None,
@@ -101,7 +104,8 @@ def label(
         encoders: Names of the encoders per modality; the first of each is compared with
             the prompts.
         thresholds: Thresholds by modality, in place of a rule.
-        threshold_rule: Name of a rule in `pseudo_labels.THRESHOLD_RULES`.
+        rule: Name of a rule in `pseudo_labels.LABEL_RULES`; see `choose_labels` for the
+            default.
         strategy: Kind of evidence; see `compute_dataset_evidence`.
         smooth: Standard deviation of the smoothing in segments.
         label_probability: Second table to write: the probability of every label.
@@ -109,7 +113,7 @@ def label(
 
     Raises:
         UsageError: Probabilities or diagnostics are asked for in a data set without tags.
-        RecipeError: The threshold rule does not exist or cannot be applied.
+        RecipeError: The rule does not exist or cannot be applied.
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label generation.
     """
@@ -123,30 +127,32 @@ def label(
             "the evidence for an absent class",
             fix="omit --label-probability and --diagnose",
         )
-    threshold, reason = pseudo_labels.choose_thresholds(
-        evidence, values=thresholds, rule=threshold_rule
-    )
-    labels = evidence.generate(threshold).numpy()
+    chosen = pseudo_labels.choose_labels(evidence, thresholds=thresholds, rule=rule)
+    labels = chosen.labels.numpy()
     scores = evidence.values.numpy().by_video()
     write_rows(out, label_rows(data.ids, labels.by_video(), scores, data.taxonomy))
     if label_probability:
+        probability = chosen.probability or evidence.label_probability()
         write_label_probability(
             Path(label_probability),
-            evidence.label_probability().numpy(),
+            probability.numpy(),
             evidence.weak_label.numpy(),
             evidence.mask.numpy(),
             data,
         )
-    by_modality = {
-        modality: _one_or_all(row.tolist())
-        for modality, row in zip(MODALITIES, threshold, strict=True)
-    }
+    by_modality = {}
+    if chosen.thresholds is not None:
+        by_modality = {
+            modality: _one_or_all(row.tolist())
+            for modality, row in zip(MODALITIES, chosen.thresholds, strict=True)
+        }
     details = {
         "annotations": data.version,
         "strategy": evidence.strategy,
         "filter": "tags" if evidence.has_tags else "none",
+        "rule": chosen.rule,
+        "reason": chosen.reason,
         "thresholds": by_modality,
-        "threshold_reason": reason,
         "smooth": smooth,
         "encoders": [list(names) for names in encoders],
         "prompts": {
@@ -158,9 +164,17 @@ def label(
     quality = label_quality(data, labels) if evidence.has_tags else {}
     diagnostics = None
     if diagnose:
-        diagnostics = diagnose_dataset(dataset, evidence, threshold, smooth=smooth)
+        diagnostics = diagnose_dataset(dataset, evidence, chosen, smooth=smooth)
         plot_label_diagnostics(diagnostics, figure_path(out))
-    return Labelling(out, by_modality, reason, quality, dataset.unreadable, diagnostics)
+    return Labelling(
+        out,
+        chosen.rule,
+        chosen.reason,
+        by_modality,
+        quality,
+        dataset.unreadable,
+        diagnostics,
+    )
 
 
 def compute_dataset_evidence(
@@ -199,6 +213,9 @@ def compute_dataset_evidence(
     labelled = data if has_tags else replace(data, events={})
     dense = labelled.dense_indices("val")
     dense_videos = data.select_videos([data.ids[index] for index in dense])
+    training = [
+        index for index, video in enumerate(data.videos) if video.split in ("train", "")
+    ]
     return Evidence(
         values,
         dataset.weak_label | (not has_tags),
@@ -207,6 +224,7 @@ def compute_dataset_evidence(
         has_tags=has_tags,
         dense=tuple(dense),
         reference=dense_labels(dense_videos, inputs.lengths[dense]) if dense else None,
+        training=tuple(training) or None,
     )
 
 
@@ -265,7 +283,7 @@ def label_quality(
 def diagnose_dataset(
     dataset: Dataset,
     evidence: Evidence,
-    threshold: Float[Tensor, "modality class"],
+    chosen: ChosenLabels,
     *,
     smooth: float = 0.0,
 ) -> DiagnosticsByClass:
@@ -274,10 +292,10 @@ def diagnose_dataset(
     Args:
         dataset: Videos with features.
         evidence: Evidence of the same videos.
-        threshold: Threshold of the labels.
+        chosen: Labels of these videos.
         smooth: Standard deviation of the smoothing in segments.
     """
-    label = evidence.generate(threshold).rows()
+    rule = HMM if chosen.rule == HMM else "mixture"
     alternatives = []
     for taxonomy in single_prompt_taxonomies(dataset.annotations.taxonomy):
         annotations = replace(dataset.annotations, taxonomy=taxonomy)
@@ -286,11 +304,16 @@ def diagnose_dataset(
             strategy=evidence.strategy,
             smooth=smooth,
         )
-        alternatives.append(single.generate(single.mixture().thresholds()).rows())
+        of_prompt = pseudo_labels.choose_labels(single, rule=rule)
+        alternatives.append(of_prompt.labels.rows())
     rows = pseudo_labels.diagnose_labels(
         evidence,
-        threshold=threshold,
-        prompt_agreement=pseudo_labels.label_agreement(label, alternatives),
+        chosen.labels,
+        threshold=chosen.thresholds,
+        probability=chosen.probability,
+        prompt_agreement=pseudo_labels.label_agreement(
+            chosen.labels.rows(), alternatives
+        ),
     )
     classes = dataset.annotations.taxonomy.classes
     return {
@@ -338,6 +361,12 @@ def plot_label_diagnostics(diagnostics: DiagnosticsByClass, out: Path) -> Path:
 def figure_path(table: Path) -> Path:
     """Return the path of the figure of a table's diagnostics."""
     return table.with_suffix(".png")
+
+
+def _describe_threshold(value: float | list[float]) -> str:
+    if isinstance(value, float):
+        return f"threshold {value:.4g}"
+    return f"thresholds from {min(value):.4g} to {max(value):.4g}, one per class"
 
 
 def _one_or_all(row: list[float]) -> float | list[float]:

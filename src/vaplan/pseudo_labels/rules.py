@@ -1,0 +1,119 @@
+"""Rules that decide which segments are labelled.
+
+`LABEL_RULES` maps names to rules. A rule is a function from `Evidence` to `ChosenLabels`.
+The rules of `thresholds` compare the evidence with thresholds; `hmm` compares whole
+timelines with those of untagged videos.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from vaplan.errors import RecipeError, unknown
+from vaplan.pseudo_labels.evidence import Evidence
+from vaplan.pseudo_labels.expected_f import labels_of_highest_expected_f
+from vaplan.pseudo_labels.thresholds import (
+    THRESHOLD_RULES,
+    ThresholdRule,
+    Thresholds,
+    ThresholdSpec,
+    choose_thresholds,
+)
+from vaplan.ragged import Ragged
+
+VAL = "val"
+HMM = "hmm"
+
+
+@dataclass(frozen=True)
+class ChosenLabels:
+    """Pseudo labels of a data set, and how they were chosen.
+
+    Attributes:
+        labels: The labels, Bool "segment modality class".
+        rule: Name of the rule; `given` for thresholds that were all given.
+        reason: Phrase that explains the rule.
+        thresholds: Thresholds per modality and class, if the rule has them.
+        probability: Probability of every label, if the rule computes it.
+    """
+
+    labels: Ragged[Tensor]
+    rule: str
+    reason: str
+    thresholds: Thresholds | None = None
+    probability: Ragged[Tensor] | None = None
+
+
+def choose_labels(
+    evidence: Evidence,
+    *,
+    thresholds: ThresholdSpec | None = None,
+    rule: str | None = None,
+) -> ChosenLabels:
+    """Label the segments of a data set by a rule, or by given thresholds.
+
+    Args:
+        evidence: Evidence of the data set.
+        thresholds: Thresholds by modality. A modality without one is labelled by the rule,
+            which must be a rule with thresholds.
+        rule: Name of a rule in `LABEL_RULES`. The default is `val` if split val has densely
+            labelled videos, else `hmm`; `chance` if all videos have all tags, or none has any.
+
+    Raises:
+        RecipeError: The rule does not exist or cannot be applied to the data.
+    """
+    if rule is not None and rule not in LABEL_RULES:
+        raise RecipeError(unknown("label rule", rule, LABEL_RULES))
+    if thresholds:
+        if rule == HMM:
+            raise RecipeError(
+                "the label rule hmm has no thresholds",
+                fix="omit --threshold, or give another --rule",
+            )
+    else:
+        if rule is None and evidence.dense:
+            rule = VAL
+        elif rule is None and not evidence.weak_label.all():
+            rule = HMM
+        if rule is not None:
+            return LABEL_RULES[rule](evidence)
+    chosen, reason = choose_thresholds(evidence, values=thresholds, rule=rule)
+    return ChosenLabels(evidence.generate(chosen), rule or "given", reason, chosen)
+
+
+def label_by_threshold(
+    evidence: Evidence, *, name: str, choose: ThresholdRule
+) -> ChosenLabels:
+    """Label the segments whose evidence exceeds the thresholds of a rule.
+
+    Args:
+        evidence: Evidence of the data set.
+        name: Name of the rule.
+        choose: Function that chooses the thresholds.
+    """
+    thresholds, reason = choose(evidence)
+    return ChosenLabels(evidence.generate(thresholds), name, reason, thresholds)
+
+
+def label_by_hmm(evidence: Evidence) -> ChosenLabels:
+    """Label the segments with the highest expected F under a hidden Markov model."""
+    probability = evidence.hidden_markov_model().probability(
+        evidence.values, evidence.weak_label, evidence.mask
+    )
+    return ChosenLabels(
+        labels_of_highest_expected_f(probability),
+        HMM,
+        "by a hidden Markov model of tagged and untagged videos",
+        probability=probability.segment,
+    )
+
+
+LABEL_RULES: dict[str, Callable[[Evidence], ChosenLabels]] = {
+    HMM: label_by_hmm,
+    **{
+        name: partial(label_by_threshold, name=name, choose=choose)
+        for name, choose in THRESHOLD_RULES.items()
+    },
+}
