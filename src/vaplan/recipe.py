@@ -16,6 +16,7 @@ import yaml
 
 from vaplan.arrays import MODALITIES
 from vaplan.decisions import DECISIONS
+from vaplan.decisions.localisation import LOCALISATION_RULES
 from vaplan.errors import RecipeError, excerpt, unknown
 from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
@@ -41,6 +42,9 @@ class Model:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+SEGMENT_THRESHOLDS = ("fixed", "fitted", "matched")
+
+
 @dataclass(frozen=True)
 class Decision:
     """The rule that turns probabilities into labels.
@@ -48,9 +52,11 @@ class Decision:
     Attributes:
         rule: Name in `decisions.DECISIONS`.
         threshold: Threshold of the gate and, unless fitted, of the segments.
-        segments: `fixed`, or `fitted`: after the training, the thresholds of the segments are
-            fitted per modality and class on the densely labelled videos of split `val`. A rule
-            of localisation has one threshold, which is fitted by accuracy.
+        segments: How the thresholds of the segments are chosen after the training. `fixed`:
+            they are `threshold`. `fitted`: per modality and class on the densely labelled
+            videos of split `val`; a rule of localisation has one threshold, which is fitted
+            by accuracy. `matched`: per modality, so that as many segments of the training
+            videos are marked as are labelled.
     """
 
     rule: str = "global_gate"
@@ -60,12 +66,17 @@ class Decision:
     def __post_init__(self) -> None:
         for name, value, names in (
             ("decision rule", self.rule, DECISIONS),
-            ("way to choose segment thresholds", self.segments, ("fixed", "fitted")),
+            ("way to choose segment thresholds", self.segments, SEGMENT_THRESHOLDS),
         ):
             if value not in names:
                 raise RecipeError(unknown(name, value, names))
         if not 0 <= self.threshold <= 1:
             raise RecipeError(f"threshold must lie in [0, 1], not {self.threshold}")
+        if self.segments == "matched" and self.rule in LOCALISATION_RULES:
+            raise RecipeError(
+                f"the decision rule {self.rule} has no segment thresholds by modality",
+                fix="write segments: fitted, or segments: fixed",
+            )
 
 
 @dataclass(frozen=True)

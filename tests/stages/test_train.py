@@ -18,7 +18,7 @@ from vaplan import recipe as recipes
 from vaplan import runs, stages, training
 from vaplan.annotations import read_table
 from vaplan.arrays import MODALITIES, Inputs, Prediction, Target
-from vaplan.dataset import read_inputs
+from vaplan.dataset import Dataset, read_inputs
 from vaplan.decisions import decide
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.evaluation import align, evaluate
@@ -305,6 +305,29 @@ def test_fitted_thresholds_are_named_in_the_run_and_used_by_it(
     assert torch.allclose(
         torch.tensor([named["audio"], named["visual"]]), trained.thresholds
     )
+
+
+def test_matched_thresholds_mark_as_much_as_is_labelled(
+    world: World, tmp_path: Path
+) -> None:
+    recipe = replace(small(world, "ple"), decision=Decision(segments="matched"))
+    with pytest.raises(RecipeError, match="needs the table of labels"):
+        stages.train(replace(recipe, labels=""), tmp_path / "none")
+    table = stages.label(
+        world.data, world.store, tmp_path / "labels.csv", encoders=EMBEDDED
+    ).table
+    recipe = replace(recipe, labels=str(table))
+    trained = stages.train(recipe, tmp_path / "matched")
+    assert trained.thresholds is not None
+    assert (trained.thresholds == trained.thresholds[:, :1]).all()
+    data = world.data.select("train")
+    dataset = Dataset.with_features(data, world.store, EMBEDDED)
+    prediction = trained.predict(dataset.inputs).rows()
+    labels = dataset.labels(table).rows()
+    marked = trained.decide(prediction).sum(dim=(0, 1, 3))
+    before = replace(trained, thresholds=None).decide(prediction).sum(dim=(0, 1, 3))
+    expected = labels.sum(dim=(0, 1, 3))
+    assert ((marked - expected).abs() <= (before - expected).abs()).all()
 
 
 def test_exchange_only_takes_tags_away_and_its_table_trains(

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan.arrays import Prediction
-from vaplan.decisions.fitting import fit_thresholds
+from vaplan.decisions.fitting import fit_thresholds, match_label_shares
 from vaplan.decisions.gates import GATED_RULES
 from vaplan.decisions.localisation import LOCALISATION_RULES, keep_one_label
 from vaplan.errors import RecipeError, unknown
@@ -20,7 +20,13 @@ DECISIONS: dict[str, Callable[..., Bool[Tensor, "video time modality class"]]] =
     **LOCALISATION_RULES,
 }
 
-__all__ = ["DECISIONS", "decide", "fit_thresholds", "keep_one_label"]
+__all__ = [
+    "DECISIONS",
+    "decide",
+    "fit_thresholds",
+    "keep_one_label",
+    "match_label_shares",
+]
 
 
 def decide(

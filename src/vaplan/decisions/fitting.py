@@ -1,7 +1,7 @@
-"""Fit the segment thresholds of a decision rule on densely labelled videos."""
+"""Fit the segment thresholds of a decision rule on dense labels or on pseudo labels."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vaplan.arrays import Prediction
@@ -52,6 +52,47 @@ def fit_thresholds(
     best = values[torch.stack(scores).argmax(dim=0)]
     occurs = reference.any(dim=1).any(dim=0)
     return torch.where(occurs, best, torch.tensor(threshold))
+
+
+def match_label_shares(
+    prediction: Prediction,
+    labels: Bool[Tensor, "video time modality class"],
+    *,
+    rule: str,
+    threshold: float = 0.5,
+    candidates: int = 99,
+) -> Float[Tensor, "modality class"]:
+    """Choose segment thresholds with which a parser marks as many segments as are labelled.
+
+    Parsers are unsure: at a threshold of one half they mark less than they learned from. Each
+    modality gets one threshold. The candidates are evenly spaced in (0, 1); of equally good
+    ones the nearest to `threshold` is taken.
+
+    Args:
+        prediction: Probabilities of a parser.
+        labels: Pseudo labels of the same videos.
+        rule: Name of the decision rule.
+        threshold: Threshold of the gate.
+        candidates: Number of candidates.
+    """
+    shape = prediction.segment.shape[2:]
+    values = torch.linspace(0, 1, candidates + 2)[1:-1]
+    values = values[(values - threshold).abs().argsort(stable=True)]
+    expected = _count_by_modality(labels & prediction.mask[..., None])
+    distances = []
+    for value in values:
+        marked = GATED_RULES[rule](
+            prediction, threshold=threshold, segment_thresholds=value.expand(shape)
+        )
+        distances.append((_count_by_modality(marked) - expected).abs())
+    best = values[torch.stack(distances).argmin(dim=0)]
+    return best[:, None].expand(shape)
+
+
+def _count_by_modality(
+    marked: Bool[Tensor, "video time modality class"],
+) -> Int[Tensor, " modality"]:
+    return marked.sum(dim=(0, 1, 3))
 
 
 def _fit_localisation_threshold(

@@ -14,26 +14,29 @@ from torch import Tensor
 from vaplan.annotations import Annotations
 from vaplan.arrays import Prediction
 from vaplan.dataset import Dataset
-from vaplan.decisions import fit_thresholds, keep_one_label
+from vaplan.decisions import fit_thresholds, keep_one_label, match_label_shares
 from vaplan.errors import RecipeError
 from vaplan.evaluation import Evaluation, evaluate
 from vaplan.ragged import Ragged
+from vaplan.recipe import Recipe
 from vaplan.runs import Run
 from vaplan.timeline import from_grid
 
 SCORED_SPLITS = ("val", "test")
+MATCHED_VIDEOS = 5000  # that are predicted to choose thresholds
 
 
 def score_run(run: Run, data: Annotations, store: Path) -> Run:
-    """Add the scores of `val` and `test`, and fitted thresholds if the recipe asks for them.
+    """Add the scores of `val` and `test`, and segment thresholds if the recipe asks for them.
 
     Args:
         run: A trained run.
         data: Data set with all splits.
         store: Feature store.
     """
-    if run.recipe.decision.segments == "fitted":
-        run = replace(run, thresholds=fit_run_thresholds(run, data, store))
+    choose = CHOOSE_THRESHOLDS.get(run.recipe.decision.segments)
+    if choose:
+        run = replace(run, thresholds=choose(run, data, store))
     metrics = {
         split: score_split(run, data, store, split)
         for split in SCORED_SPLITS
@@ -113,6 +116,29 @@ def mark_events(
     )
 
 
+def check_segment_thresholds(recipe: Recipe, data: Annotations) -> None:
+    """Check before a training that its segment thresholds can be chosen after it.
+
+    Args:
+        recipe: Recipe of the training.
+        data: Data set with all splits.
+
+    Raises:
+        RecipeError: Split `val` has no dense labels, or the recipe has no table of labels.
+    """
+    segments = recipe.decision.segments
+    if segments == "fitted" and not data.dense_indices("val"):
+        raise RecipeError(
+            "segments: fitted needs densely labelled videos in split val",
+            fix="write segments: fixed",
+        )
+    if segments == "matched" and not recipe.labels:
+        raise RecipeError(
+            "segments: matched needs the table of labels that the run is trained on",
+            fix="write `labels: …`, or segments: fixed",
+        )
+
+
 def fit_run_thresholds(
     run: Run, data: Annotations, store: Path
 ) -> Float[Tensor, "modality class"]:
@@ -122,16 +148,8 @@ def fit_run_thresholds(
         run: A trained run.
         data: Data set with all splits.
         store: Feature store.
-
-    Raises:
-        RecipeError: Split `val` has no dense labels.
     """
     dense = [data.ids[index] for index in data.dense_indices("val")]
-    if not dense:
-        raise RecipeError(
-            "segments: fitted needs densely labelled videos in split val",
-            fix="write segments: fixed",
-        )
     dataset = Dataset.with_features(
         data.select_videos(dense), store, run.recipe.encoders
     )
@@ -141,3 +159,29 @@ def fit_run_thresholds(
         rule=run.recipe.decision.rule,
         threshold=run.recipe.decision.threshold,
     )
+
+
+def match_run_thresholds(
+    run: Run, data: Annotations, store: Path
+) -> Float[Tensor, "modality class"]:
+    """Choose segment thresholds by the pseudo labels of the training videos.
+
+    Args:
+        run: A trained run.
+        data: Data set with all splits.
+        store: Feature store.
+    """
+    training = [video.video for video in data.videos if video.split in ("train", "")]
+    step = -(-len(training) // MATCHED_VIDEOS) or 1
+    dataset = Dataset.with_features(
+        data.select_videos(training[::step]), store, run.recipe.encoders
+    )
+    return match_label_shares(
+        run.predict(dataset.inputs).rows(),
+        dataset.labels(Path(run.recipe.labels)).rows(),
+        rule=run.recipe.decision.rule,
+        threshold=run.recipe.decision.threshold,
+    )
+
+
+CHOOSE_THRESHOLDS = {"fitted": fit_run_thresholds, "matched": match_run_thresholds}

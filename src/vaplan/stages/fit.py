@@ -173,6 +173,7 @@ def fit(
         labels=str(labelling.table),
         audio=tuple(encoders[0]),
         visual=tuple(encoders[1]),
+        decision=recipes.Decision(segments="matched"),
     )
     if probability:
         message("training, refining the labels by out-of-fold parsers, training again")

@@ -21,7 +21,7 @@ from vaplan.metrics.llp import llp_scores
 from vaplan.ragged import Ragged
 from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
-from vaplan.stages.evaluate import score_run
+from vaplan.stages.evaluate import check_segment_thresholds, score_run
 from vaplan.store import find_stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
@@ -76,6 +76,7 @@ def train(
                 fix=f"give --{name}, or write `{name}: …`",
             )
     data = read_data(recipe.data)
+    check_segment_thresholds(recipe, data)
     recipe = with_encoders(recipe, Path(recipe.store))
     dataset = Dataset.with_features(
         _select_split(data, "train") or data,
