@@ -502,8 +502,8 @@ def from_grid(
         segment_seconds: Length of a segment in seconds.
     """
     length, _, classes = grid.shape
-    lanes = grid.reshape(length, -1).T  # one lane for each modality and class
-    steps = np.diff(np.pad(lanes, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    lanes = grid.reshape(length, -1).T.astype(np.int8)  # one for modality and class
+    steps = np.diff(lanes, axis=1, prepend=0, append=0)
     lane, start = np.nonzero(steps == 1)
     _, stop = np.nonzero(steps == -1)
     scores = None if score is None else score.reshape(length, -1)

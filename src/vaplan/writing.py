@@ -186,6 +186,26 @@ def check_writable(folder: Path) -> Path:
     return folder
 
 
+def check_file_writable(path: Path) -> Path:
+    """Check that a file can be written, before the work for it is done.
+
+    Args:
+        path: File to write; its folder is made.
+
+    Returns:
+        The path.
+
+    Raises:
+        MachineError: The folder cannot be made or written, or the path is a folder.
+    """
+    check_writable(path.parent)
+    if path.is_dir():
+        raise MachineError(
+            "cannot write: it is a folder", file=path, fix="choose another path"
+        )
+    return path
+
+
 @contextmanager
 def replace_together(folder: Path, *, last: str) -> Iterator[Path]:
     """Replace several files of a folder, all of them or none.

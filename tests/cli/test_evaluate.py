@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -235,3 +237,27 @@ def test_an_estimate_says_in_which_modality_its_events_are(
     )
     assert code == 4
     assert "estimate.csv:1: column 'modality' is missing" in err
+
+
+def test_tables_are_scored_without_the_library_of_networks(tmp_path: Path) -> None:
+    rows = "v,audio,Dog,0,3,\n"
+    reference, estimate = (table(tmp_path / name, rows) for name in ("r.csv", "e.csv"))
+    (tmp_path / "w.csv").write_text("video\n")
+    given = ["--data", f"table:{reference}", "--split", "", "--json"]
+    for arguments in (
+        ["evaluate", *given, "--estimate", estimate, "--ci", "--per-class"],
+        ["evaluate", *given, "--estimate", estimate, "--without", tmp_path / "w.csv"],
+        ["compare", estimate, estimate, *given],
+        ["predict", "--help"],
+    ):
+        script = (
+            "import sys\n"
+            f"sys.argv = ['vaplan', *{[*map(str, arguments)]!r}]\n"
+            "from vaplan.cli import main\n"
+            "try:\n    main()\n"
+            "finally:\n    assert 'torch' not in sys.modules\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr

@@ -282,3 +282,38 @@ def test_a_place_that_cannot_be_written_ends_a_command(
         tmp_path.chmod(0o700)
     assert code in {Exit.MACHINE, Exit.USAGE}, err
     assert err.splitlines()[-1].startswith(f"error: {files.out}"), err
+
+
+@pytest.mark.parametrize("name", ["denoise", "refine"])
+@pytest.mark.parametrize("option", ["--out", "--out-probability"])
+def test_the_tables_of_labels_are_tried_before_any_work(
+    call: Call,
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    option: str,
+) -> None:
+    command = COMMANDS[name](files)
+    if option not in command:
+        pytest.skip("one table is written")
+    monkeypatch.setattr(runs.Run, "predict", None)  # nothing may be predicted
+    path = Path(str(command[command.index(option) + 1]))
+    path.mkdir(parents=True)
+    code, _, err = call(*command)
+    check_refusal(code, err, path)
+    assert "it is a folder" in err
+
+
+def test_a_bench_whose_work_fills_a_disk_ends_and_is_completed_later(
+    call: Call, files: Files, small_disk: Path
+) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(200_000))
+    command = [*COMMANDS["bench"](files), "--work", small_disk / "work"]
+    code, _, err = call(*command)
+    check_refusal(code, err, small_disk)
+    assert "No space left" in err
+    assert not [*small_disk.rglob("*.part")]
+    filler.unlink()
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    assert call(*command)[0] == Exit.DONE

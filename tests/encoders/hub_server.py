@@ -132,7 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
         commits = model.commits(revision)
         if commits is None:
             return self._refuse(404, "RevisionNotFound")
-        files = [{"rfilename": path} for path in model.content(commits[0])]
+        files = [
+            {"rfilename": path, "size": len(content)}
+            for path, content in model.content(commits[0]).items()
+        ]
         return self._json({"id": name, "sha": commits[0], "siblings": files})
 
     def _tree(self, model: Repository, name: str, commit: str) -> None:

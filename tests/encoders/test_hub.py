@@ -259,3 +259,25 @@ def test_features_without_models_and_network_say_in_one_line_what_to_bring(
     assert "run `vaplan models fetch clap:base --to FOLDER` on another" in error.fix
     assert "give it as clap:FOLDER" in error.fix
     assert not (tmp_path / "store").exists()
+
+
+def test_a_full_disk_names_the_folder_and_the_bytes_of_the_model(
+    server: FakeHub, files: Files, small_disk: Path
+) -> None:
+    files["model.safetensors"] += bytes(300_000)
+    needed = sum(map(len, files.values()))
+    assert needed > 256 * 1024
+    with pytest.raises(MachineError) as caught:
+        hub.fetch("a/safe", "clip", to=small_disk / "model")
+    said = str(caught.value)
+    assert said.startswith(f"{small_disk / 'model'}: cannot write: No space left")
+    assert f"free {needed:,} bytes or more" in said
+    assert caught.value.exit == Exit.MACHINE
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault_of_the_network(
+    server: FakeHub, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("a file where the folder should be")
+    with pytest.raises(MachineError, match="file/model: cannot write: Not a dir"):
+        hub.fetch("a/safe", "clip", to=tmp_path / "file" / "model")

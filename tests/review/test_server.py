@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -267,18 +266,6 @@ def test_a_full_disk_is_507_and_nothing_changes(
     assert {path: path.read_bytes() for path in folder.glob("labels.*")} == before
     assert client.get("/api/videos/0").value["version"] == 1
     assert client.put(0, CHANGE | {"version": 1, "events": []}).status == 200
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if subprocess.run(options, capture_output=True, check=False).returncode:
-        pytest.skip("this user cannot mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_on_a_disk_that_fills_up_the_last_acknowledged_change_stays(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations, merge_rows
-from vaplan.annotations.columns import TIMES, Cells, Columns, read_columns, video_id
+from vaplan.annotations.columns import Cells, Columns, read_columns, video_id
 from vaplan.annotations.fields import check_id, check_text, number, seconds
 from vaplan.annotations.rows import BOTH, AnnotationRows, Row
 from vaplan.annotations.tags import read_tags
@@ -275,55 +275,88 @@ def _rows(path: Path) -> tuple[Columns, Sequence[Row]]:
     columns, lines = read_columns(path)
     if "tags" in columns:
         return columns, read_tags(path)
-    has_modality = "modality" in columns
-    rows = [_row(path, line, cells, has_modality) for line, cells in lines]
-    return columns, rows
+    read_row = _RowReader(path, has_modality="modality" in columns)
+    return columns, [read_row(line, cells) for line, cells in lines]
 
 
-def _row(path: Path, line: int, cells: Cells, has_modality: bool) -> Row:
-    def fail(what: str, fix: str) -> AnnotationError:
-        return AnnotationError(what, file=path, line=line, fix=fix)
+class _RowReader:
+    """Reads the rows of a table; texts that occur in many rows are checked once."""
 
-    video, name = video_id(cells), cells["class"]
-    modality = cells.get("modality", "")
-    check_id(video, file=path, line=line)
-    for column in ("class", *OPTIONAL):
-        check_text(column, cells.get(column, ""), file=path, line=line)
-    if modality not in ("", *MODALITIES, BOTH):
-        raise fail(
-            unknown("modality", modality, [*MODALITIES, BOTH]),
-            "leave it empty for a weak label",
+    def __init__(self, path: Path, *, has_modality: bool) -> None:
+        self.path = path
+        self.has_modality = has_modality
+        self.videos = set[str]()  # that were checked
+        self.texts = set[tuple[str, ...]]()  # of a row, that were checked together
+        self.times = dict[str, float | None]()  # by their text
+
+    def __call__(self, line: int, cells: Cells) -> Row:
+        get = cells.get
+        video, modality, name = video_id(cells), get("modality", ""), cells["class"]
+        path, split, score = get("path", ""), get("split", ""), get("score", "")
+        if video not in self.videos:
+            check_id(video, file=self.path, line=line)
+            self.videos.add(video)
+        texts = (name, path, split, modality)
+        if texts not in self.texts:
+            self._check_texts(line, *texts)
+            self.texts.add(texts)
+        onset = self._time(line, "onset", get("onset", ""))
+        offset = self._time(line, "offset", get("offset", ""))
+        if modality or onset is not None or offset is not None:
+            self._check_event(line, modality, name, onset, offset)
+        return Row(
+            video,
+            modality,
+            name,
+            onset,
+            offset,
+            number("score", score, file=self.path, line=line) if score else None,
+            path,
+            split,
+            line,
+            self.path,
         )
-    onset, offset = (
-        seconds(key, cells.get(key, ""), file=path, line=line) for key in TIMES
-    )
-    has_times = onset is not None or offset is not None
-    if modality or has_times:
+
+    def _check_texts(
+        self, line: int, name: str, path: str, split: str, modality: str
+    ) -> None:
+        for column, text in (("class", name), ("path", path), ("split", split)):
+            check_text(column, text, file=self.path, line=line)
+        if modality not in ("", *MODALITIES, BOTH):
+            what = unknown("modality", modality, [*MODALITIES, BOTH])
+            raise self._error(line, what, "leave it empty for a weak label")
+
+    def _time(self, line: int, column: str, text: str) -> float | None:
+        if text not in self.times:
+            self.times[text] = seconds(column, text, file=self.path, line=line)
+        return self.times[text]
+
+    def _check_event(
+        self,
+        line: int,
+        modality: str,
+        name: str,
+        onset: float | None,
+        offset: float | None,
+    ) -> None:
         if not name or onset is None or offset is None:
-            raise fail(
+            raise self._error(
+                line,
                 "an event needs class, onset and offset",
                 "fill them, or empty modality and times for a weak label",
             )
         if onset >= offset:
-            raise fail(
+            raise self._error(
+                line,
                 f"onset {onset:g} s must come before offset {offset:g} s",
                 "swap them or delete the row",
             )
-    if has_times and has_modality and not modality:
-        raise fail(
-            "times without a modality",
-            f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}",
-        )
-    score = cells.get("score", "")
-    return Row(
-        video,
-        modality,
-        name,
-        onset,
-        offset,
-        number("score", score, file=path, line=line) if score else None,
-        cells.get("path", ""),
-        cells.get("split", ""),
-        line,
-        path,
-    )
+        if self.has_modality and not modality:
+            raise self._error(
+                line,
+                "times without a modality",
+                f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}",
+            )
+
+    def _error(self, line: int, what: str, fix: str) -> AnnotationError:
+        return AnnotationError(what, file=self.path, line=line, fix=fix)

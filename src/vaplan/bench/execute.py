@@ -23,7 +23,7 @@ from vaplan.bench.steps import (
     Step,
     Train,
 )
-from vaplan.errors import RunError, UsageError
+from vaplan.errors import MachineError, RunError, UsageError
 from vaplan.reading import json_object
 from vaplan.store import find_stores
 from vaplan.workers import Engine, Progress, run_supervised
@@ -45,7 +45,8 @@ def execute(
 ) -> Failures:
     """Execute the jobs that have no result yet.
 
-    A job fails if one of its inputs failed; all other jobs go on.
+    A job fails if one of its inputs failed; all other jobs go on. A fault of the machine, such
+    as a full disk, would befall the others too and ends the bench; finished jobs are kept.
 
     Args:
         jobs: Jobs in order of dependency.
@@ -56,6 +57,9 @@ def execute(
 
     Returns:
         Reasons of the failed jobs.
+
+    Raises:
+        MachineError: A job failed by a fault of the machine.
     """
     failures = Failures()
     due = [job for job in jobs if not is_done(job, workspace)]
@@ -74,10 +78,21 @@ def execute(
             done += 1
             message = ""
             if isinstance(result, Failed):
+                if result.machine:
+                    raise _machine_error(job, workspace, result)
                 failures[job.name] = result.reason
                 message = f"{job.name}: {result.reason}"
             report(done, len(jobs), message)
     return failures
+
+
+def _machine_error(job: Job, workspace: Workspace, failure: Failed) -> MachineError:
+    what, _, fix = failure.reason.partition(" Fix: ")
+    return MachineError(
+        f"{job.name} failed: {what.rstrip('.')}",
+        file=workspace.work,
+        fix=fix or "free memory and disk space, then run the same command again",
+    )
 
 
 def _failed_input(job: Job, failures: Failures) -> str | None:

@@ -1,5 +1,7 @@
 """The Hugging Face Hub: download models, and list the models in its cache."""
 
+import errno
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from vaplan.encoders import conversions, folders
 from vaplan.encoders.folders import BRING_A_FOLDER, FILES, SUBFOLDERS, read_json
 from vaplan.errors import EncoderError, MachineError
-from vaplan.writing import write_text
+from vaplan.writing import NO_SPACE, machine_errors, write_text
 
 KINDS = {  # classes of the library by `model_type` of config.json, by kind of encoder
     "clip": {
@@ -30,6 +32,11 @@ INSTEAD = {  # a model with safetensors on its main branch, by kind of encoder
     "clap": "",
 }
 
+UNWRITABLE = NO_SPACE | {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+}
+
 
 def fetch(source: str, kind: str, *, to: Path | None = None) -> Path:
     """Download the files of a model that vaplan reads.
@@ -46,7 +53,7 @@ def fetch(source: str, kind: str, *, to: Path | None = None) -> Path:
         The folder of the files.
 
     Raises:
-        MachineError: The download failed.
+        MachineError: The download failed, or its files cannot be written.
         EncoderError: The Hub has no such model, or no safetensors file of it.
     """
     name, _, revision = source.partition("@")
@@ -77,16 +84,43 @@ def _find_conversion(name: str, revision: str, kind: str) -> str:
 
 
 def _download(name: str, revision: str, to: Path | None) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
-    path = snapshot_download(
-        name,
-        revision=revision or None,
+    try:
+        with warnings.catch_warnings():  # of a full disk, which is an error below
+            warnings.filterwarnings("ignore", message="Not enough free disk space")
+            path = snapshot_download(
+                name,
+                revision=revision or None,
+                allow_patterns=FILES,
+                ignore_patterns=SUBFOLDERS,
+                local_dir=to,
+            )
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise  # a fault of the network
+        folder = to or Path(constants.HF_HUB_CACHE)
+        with machine_errors(folder, size=_count_bytes(name, revision)):
+            raise
+    return Path(path)
+
+
+def _count_bytes(name: str, revision: str) -> int | None:
+    """Return the size of the files that a download needs; None if the Hub does not tell it."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import filter_repo_objects, httpx  # type: ignore[attr-defined]
+
+    try:
+        model = HfApi().model_info(name, revision=revision or None, files_metadata=True)
+    except (OSError, httpx.HTTPError, RuntimeError):
+        return None
+    files = filter_repo_objects(
+        model.siblings or [],
         allow_patterns=FILES,
         ignore_patterns=SUBFOLDERS,
-        local_dir=to,
+        key=lambda file: file.rfilename,
     )
-    return Path(path)
+    return sum(file.size or 0 for file in files) or None
 
 
 @contextmanager

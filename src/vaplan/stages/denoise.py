@@ -17,7 +17,7 @@ from vaplan.runs import Run
 from vaplan.stages.train import train
 from vaplan.taxonomy import Taxonomy
 from vaplan.workers import Progress
-from vaplan.writing import sha256, write_json
+from vaplan.writing import check_file_writable, sha256, write_json
 
 FlipCounts = dict[str, dict[str, dict[str, int]]]  # by modality, class, "set"/"removed"
 
@@ -68,6 +68,7 @@ def denoise(
 
     Raises:
         RunError: The run was trained on other labels, and `other_labels` is false.
+        MachineError: `out` cannot be written.
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label denoising.
     """
@@ -78,6 +79,7 @@ def denoise(
     trained = runs.load(run)
     if not other_labels:
         _check_training_labels(trained, labels)
+    check_file_writable(out)
     folder = out.with_suffix("")
     recipe = trained.recipe
     epochs = recipe.training.epochs

@@ -26,7 +26,7 @@ from vaplan.recipe import Recipe
 from vaplan.stages.denoise import FlipCounts, count_flips
 from vaplan.training.cross_fitting import predict_out_of_fold
 from vaplan.workers import Progress
-from vaplan.writing import sha256, write_json
+from vaplan.writing import check_file_writable, sha256, write_json
 
 AUTO = "auto"
 STACKING = "stacking"
@@ -87,6 +87,7 @@ def refine(
 
     Raises:
         RecipeError: The rule does not exist or cannot be applied to the data.
+        MachineError: A table cannot be written.
     """
     run = Path(run)
     labels = Path(labels)
@@ -102,6 +103,9 @@ def refine(
             fix="use `vaplan denoise`",
         )
     rule = _resolve_rule(rule, dataset, folds)
+    for path in (out, out_probability):
+        if path is not None:
+            check_file_writable(Path(path))
     noisy = dataset.labels(labels)
     if label_probability:
         encoder = dataset.label_probability(Path(label_probability))

@@ -190,11 +190,10 @@ class Store:
 
         It is fast, because no features are read.
         """
-        table = self._read_latest(["video", "status", "reason"])
-        statuses = dict[str, tuple[str, str]]()
-        for row in table.to_pylist():
-            statuses[row["video"]] = (row["status"], row["reason"])
-        return statuses
+        columns = ["video", "status", "reason"]
+        table = self._read_latest(columns)
+        videos, statuses, reasons = (table[name].to_pylist() for name in columns)
+        return dict(zip(videos, zip(statuses, reasons, strict=True), strict=True))
 
     def list_missing(
         self, videos: Iterable[str], *, retry: str | None = None

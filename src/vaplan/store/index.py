@@ -23,7 +23,7 @@ from vaplan.writing import write_bytes
 
 INDEX_FILE = "index.bin"
 COLUMNS = ("video", "status", "reason", "segments", "checksum")
-MIN_SHARDS = 256  # that are not in the index, until it is written again
+MIN_SHARDS = 16  # that are not in the index, until it is written again
 KEY = b"shards"  # of the names and the numbers of rows, in the metadata
 DIGEST_BYTES = len(short_hash(b""))
 
