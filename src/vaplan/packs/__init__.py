@@ -3,7 +3,7 @@
 A pack is a value in `LAYOUTS`; a pooling is a function in `POOLINGS`.
 """
 
-from vaplan.packs.files import PackError
+from vaplan.packs.files import PackError, group_errors
 from vaplan.packs.layouts import LAYOUTS, LabelPack, Layout, Pack, find
 from vaplan.packs.pooling import POOLINGS
 from vaplan.packs.sources import ArrayFiles, RowFiles, Source
@@ -19,4 +19,5 @@ __all__ = [
     "RowFiles",
     "Source",
     "find",
+    "group_errors",
 ]

@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 
 from vaplan.errors import MissingExtra
-from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
+from vaplan.packs.files import (
+    DOWNLOAD,
+    OTHER_FEATURES,
+    PackError,
+    format_shape,
+    regular_size,
+)
 
 KEY = "avadataset"
 CHUNK_BYTES = 1 << 28  # largest chunk that is unpacked
@@ -86,7 +92,7 @@ def _check(rows: Any, path: Path, shape: tuple[int, ...]) -> None:
         raise PackError(
             f"shape {shape_text}, expected videos x {format_shape(shape)}",
             file=path,
-            fix=DOWNLOAD,
+            fix=OTHER_FEATURES,
         )
     if rows.is_virtual or rows.external:
         raise PackError(
@@ -131,11 +137,11 @@ def read_row(rows: Any, row: int, path: Path) -> np.ndarray:
             f"it has no row {row}, only {len(rows)} rows",
             file=path,
             fix="give the data set of this file",
-        )
+        ).of_kind("no such row")
     try:
         array: np.ndarray = rows[row]
     except DAMAGED as error:
         raise PackError(
             f"row {row} cannot be unpacked ({error})", file=path, fix=DOWNLOAD
-        ) from error
+        ).of_kind("a row cannot be unpacked") from error
     return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from vaplan.packs.files import DOWNLOAD, PackError, format_shape, regular_size
+from vaplan.packs.files import (
+    DOWNLOAD,
+    OTHER_FEATURES,
+    PackError,
+    format_shape,
+    regular_size,
+)
 
 HEAD_BYTES = 1 << 14  # the header of a plain array takes 128
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -96,11 +102,11 @@ def _header(
         raise PackError(
             f"shape {format_shape(shape_read)}, expected {format_shape(shape)}",
             file=path,
-            fix=DOWNLOAD,
+            fix=OTHER_FEATURES,
         )
     expected = head.tell() + math.prod(shape) * dtype.itemsize
     if size != expected:
         raise PackError(
             f"{size} bytes, {expected} by its header", file=path, fix=DOWNLOAD
-        )
+        ).of_kind("another size than by its header")
     return dtype, column_order, head.tell()
