@@ -154,11 +154,12 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {"check": data.check, "fetch": data.fetch},
     ),
     "import": (
-        "Import features into a store: published ones.",
+        "Import features into a store: published ones, or your own vectors.",
         {
             "han": imports.import_han,
             "valor": imports.import_valor,
             "ave": imports.import_ave,
+            "vectors": imports.import_vectors,
         },
     ),
     "store": (

@@ -1,4 +1,4 @@
-"""Commands `vaplan import han`, `valor` and `ave`."""
+"""Commands `vaplan import han`, `valor`, `ave` and `vectors`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from vaplan.cli.console import (
     progress_bars,
     stderr,
 )
-from vaplan.cli.options import DataOption, StoreOption
+from vaplan.cli.options import DataOption, Modality, StoreOption
 
 if TYPE_CHECKING:
     from vaplan.stages import Imported
@@ -82,6 +82,86 @@ def import_ave(
     Example: `vaplan import ave data/ave --data ave:data/ave --store store`
     """
     _import_pack("ave", folder, data, store, whole=whole)
+
+
+def import_vectors(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|FILE",
+            help="A folder of .npy or .npz files, one a video, also in sub-folders; or one "
+            ".npz, .h5 or .parquet file.",
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="NAME", help="Their name; in the store it is `own:NAME`."
+        ),
+    ],
+    modality: Annotated[
+        Modality, typer.Option("--modality", help="What the vectors describe.")
+    ],
+    store: StoreOption,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            "--text",
+            help="Vectors of the class sentences, by the names of the classes: .npz, .parquet "
+            "(columns class, vector) or .csv (column class, then one column a number).",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="The data set of the videos: ids that it does not have are errors, and so are "
+            "its videos without vectors and its classes without a text vector.",
+        ),
+    ] = None,
+    float16: Annotated[
+        bool,
+        typer.Option(
+            "--float16",
+            help="Round the numbers to float16, which halves the store. [default: float32]",
+        ),
+    ] = False,
+    logit_scale: Annotated[
+        float,
+        typer.Option(
+            "--logit-scale",
+            help="Factor of cosines in the training of the model, for margins and logits.",
+        ),
+    ] = 100.0,
+) -> None:
+    """Import your own vectors of segments, and of class sentences, into a feature store.
+
+    Reads one array for each video with one row a second, of any width. The id of a video is
+    the path of its file without the ending, or the name of its array. A Parquet table has the
+    columns video, segment and vector; seconds without a row are missing. Writes the vectors
+    into the store as float32. `label`, `train`, `predict` and `search` take them as
+    `own:NAME`; labels need --text.
+
+    Example: `vaplan import vectors embeddings --as mine --modality visual --text classes.npz
+    --store store`
+    """
+    from vaplan import stages
+    from vaplan.arrays import MODALITIES
+
+    annotations = stages.read_data(data) if data else None
+    with progress_bars() as bars:
+        outcome = stages.import_vectors(
+            path,
+            name,
+            MODALITIES.index(modality.value),
+            store,
+            text=text,
+            data=annotations,
+            float16=float16,
+            logit_scale=logit_scale,
+            progress=bars("import", "videos"),
+        )
+    _finish(outcome)
 
 
 def _import_pack(

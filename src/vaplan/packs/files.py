@@ -8,7 +8,10 @@ from pathlib import Path
 from vaplan.errors import VaplanError
 
 DOWNLOAD = "download it again"
-OTHER_FEATURES = "give the features of this publisher, or download them again"
+OTHER_FEATURES = (
+    "if these are other features, import them with `vaplan import vectors`; if not, "
+    "download them again"
+)
 NAMES_SHOWN = 3  # of the videos with the same problem
 
 

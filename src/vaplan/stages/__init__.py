@@ -9,6 +9,7 @@ from vaplan.stages.features import Outcome, features
 from vaplan.stages.fetch_data import fetch
 from vaplan.stages.fit import fit
 from vaplan.stages.import_features import Imported, import_pack
+from vaplan.stages.import_vectors import import_vectors
 from vaplan.stages.label import Labelling, label
 from vaplan.stages.noise import noise_ratios
 from vaplan.stages.parse import parse
@@ -32,6 +33,7 @@ __all__ = [
     "fetch",
     "fit",
     "import_pack",
+    "import_vectors",
     "label",
     "noise_ratios",
     "parse",
