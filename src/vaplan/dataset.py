@@ -14,14 +14,15 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from vaplan import encoders as encoder_models
 from vaplan.annotations import Annotations, read_data, read_table
 from vaplan.annotations.label_tables import (
     read_label_probability,
     read_labels,
     refuse_label_probability,
 )
-from vaplan.arrays import AUDIO, VISUAL, Inputs
-from vaplan.encoders import Encoder, store_name
+from vaplan.arrays import AUDIO, MODALITIES, VISUAL, Inputs
+from vaplan.encoders import Encoder, legacy, own, store_name
 from vaplan.errors import AnnotationError, StoreError
 from vaplan.media import CENTRE
 from vaplan.ragged import Lengths, Ragged
@@ -321,7 +322,40 @@ def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str
         hashes[f"weights of {encoder}"] = features.card.provenance["weights_sha256"]
         if precision := features.card.provenance.get("precision"):
             hashes[f"precision of {encoder}"] = precision
+        if text := features.read_text():
+            hashes[f"text of {encoder}"] = text.digest
     return hashes
+
+
+def load_encoder(features: Store) -> Encoder:
+    """Load the encoder that made stored features, to embed classes or sentences.
+
+    Args:
+        features: Features of the encoder in a store.
+
+    Raises:
+        EncoderError: It cannot be loaded, or embeds no text.
+        StoreError: Its weights differ from those that made the features.
+    """
+    modality, _, name = features.card.encoder.partition(":")
+    if name.partition(":")[0] == own.KIND:
+        return own.load_stored(features)
+    encoder = encoder_models.load(name, MODALITIES.index(modality))
+    check_weights(features, encoder)
+    return encoder
+
+
+def has_text(features: Store) -> bool:
+    """Return whether features can be compared with classes in words.
+
+    Args:
+        features: Features of one encoder in a store.
+    """
+    name = features.card.encoder.partition(":")[2]
+    kind = name.partition(":")[0]
+    if kind == own.KIND:
+        return features.read_text() is not None
+    return kind != legacy.KIND
 
 
 def check_weights(features: Store, encoder: Encoder) -> None:

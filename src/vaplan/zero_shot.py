@@ -13,10 +13,11 @@ from torch import Tensor
 
 from vaplan import encoders, pseudo_labels, synthetic
 from vaplan.arrays import MODALITIES, Inputs
-from vaplan.encoders import Encoder
+from vaplan.encoders import Encoder, unit_features
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.encoders.encoded import Encoded
-from vaplan.errors import UsageError, unknown
+from vaplan.encoders.own import OwnVectors
+from vaplan.errors import EncoderError, UsageError, unknown
 from vaplan.parser import MediaParser, as_stored_inputs, make_timeline
 from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN
 from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, display_name, with_prompts
@@ -112,7 +113,8 @@ class ZeroShotClassifier(MediaParser):
         for streams, text, encoder in zip(
             inputs.streams, self.text, self.encoders, strict=True
         ):
-            cosine = pseudo_labels.similarity(streams[0], text)
+            features = unit_features(encoder, streams[0])
+            cosine = pseudo_labels.similarity(features, text)
             grids.append(
                 pseudo_labels.compute_evidence(
                     cosine, strategy=strategy, scale=encoder.logit_scale
@@ -162,24 +164,46 @@ def embed_classes(
         encoder: Encoder of the modality.
         strategy: Kind of evidence.
     """
-    classes = encoders.class_vectors(encoder, taxonomy.prompts(modality))
+    classes = encoders.class_vectors(encoder, _prompts(taxonomy, modality, encoder))
     if strategy != MARGIN:
         return classes
     background = background_taxonomy(taxonomy, encoder)
-    prompts = encoders.class_vectors(encoder, background.prompts(modality))
+    prompts = encoders.class_vectors(encoder, _prompts(background, modality, encoder))
     return pseudo_labels.subtract_background(classes, prompts)
+
+
+def _prompts(
+    taxonomy: Taxonomy, modality: str, encoder: Encoder
+) -> Sequence[Sequence[str]]:
+    """Return the prompts of each class; a user's own text vectors are those of the names."""
+    if isinstance(encoder, OwnVectors):
+        return [[name] for name in taxonomy.classes]
+    return taxonomy.prompts(modality)
 
 
 def background_taxonomy(taxonomy: Taxonomy, encoder: Encoder) -> Taxonomy:
     """Return the classes of LLP and AVE as background prompts, in the user's templates.
 
     The embedded encoders recognise the classes of the synthetic data only, so these are
-    their background.
+    their background. That of a user's own vectors are all their text vectors.
 
     Args:
         taxonomy: The user's classes; its templates are used.
         encoder: Encoder that embeds the prompts.
+
+    Raises:
+        EncoderError: A user's own vectors have only one text vector.
     """
+    if isinstance(encoder, OwnVectors):
+        if len(encoder.classes) < 2:
+            raise EncoderError(
+                f"{encoder.name} has one text vector, {encoder.classes[0]}: a margin "
+                "compares a class with others",
+                file=encoder.folder,
+                fix="add vectors of other classes to the --text file, or say "
+                "--strategy logit",
+            )
+        return replace(taxonomy, classes=encoder.classes, own_prompts={})
     names = (
         synthetic.TAXONOMY.classes
         if encoder.name == "embedded"

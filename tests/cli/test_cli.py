@@ -38,6 +38,7 @@ def test_importing_and_helping_is_quick_because_nothing_heavy_is_loaded() -> Non
 def commands() -> list[list[str]]:
     groups = {
         "data": ["check", "fetch"],
+        "import": ["han", "valor", "ave", "vectors"],
         "models": ["list", "check", "fetch"],
         "store": ["info", "verify"],
         "media": ["probe"],

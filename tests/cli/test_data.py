@@ -175,6 +175,26 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
     assert (code, "it contains no part of the valor pack" in err) == (4, True)
 
 
+def test_many_files_of_another_width_are_one_line(call: Call, tmp_path: Path) -> None:
+    data = f"llp:{write_llp(tmp_path / 'llp')}"
+    pack = tmp_path / "CLIP" / "features"
+    pack.mkdir(parents=True)
+    ids = "-DSNfC2EJhU AKVyIQoSyBA 4O9rI-FpqLg 8DF2PxdT5tE LcFWKgFphXI".split()
+    for youtube in ids:
+        np.save(pack / f"{youtube}.npy", np.ones((10, 512), dtype=np.float32))
+    code, _, err = call(
+        "import", "valor", tmp_path, "--data", data, "--store", tmp_path / "store"
+    )
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    (shapes,) = (line for line in errors if "512" in line)
+    assert code == 4
+    assert shapes.startswith("error: 5 alike, the first is ")
+    assert "shape 10 x 512, expected 10 x 768" in shapes
+    assert shapes.count("AKVyIQoSyBA") == 1  # among the names of the others
+    assert "and 1 more." in shapes
+    assert len(errors) == 2  # the other one is of the video without a file
+
+
 @pytest.mark.parametrize(
     "folder",
     [path for path in (REAL / "llp",) if path.is_dir()],

@@ -15,40 +15,57 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     PreTrainedTokenizerFast,
+    SiglipConfig,
+    SiglipModel,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import (
+    SiglipImageProcessorPil,
+)
 
 from vaplan.encoders.silence import silence_transformers
 from vaplan.media import Seconds, Segments
 
 WORDS = ["[BOS]", "[PAD]", "[UNK]", "[EOS]", "a", "dog", "bell", "photo", "of"]
-TEXT = {
-    "vocab_size": len(WORDS),
+SIZES = {
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 1,
+    "num_attention_heads": 2,
 }
-TEXT |= {"num_attention_heads": 2, "max_position_embeddings": 20}
+TEXT = {**SIZES, "vocab_size": len(WORDS), "max_position_embeddings": 20}
 TEXT |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 3}
+VISION = {**SIZES, "image_size": 32, "patch_size": 8}
+SIGLIP_TEXT = {**TEXT, "max_position_embeddings": 64, "projection_size": 32}
 
 
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sizes = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    config = CLIPConfig(
-        text_config=TEXT,
-        vision_config={**sizes, "image_size": 32, "patch_size": 8},
-        projection_dim=24,
-    )
+    return saved_clip(tmp_path_factory.mktemp("clip"), CLIPConfig, CLIPModel)
+
+
+def saved_clip(folder: Path, config_type: Any, model_type: Any) -> Path:
+    """A model of CLIP's form in a folder."""
+    config = config_type(text_config=TEXT, vision_config=VISION, projection_dim=24)
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
     )
-    return saved(tmp_path_factory.mktemp("clip"), CLIPModel(config), processor)
+    return saved(folder, model_type(config), processor)
+
+
+def saved_siglip(folder: Path, tokenizer: Any = None, **text: int) -> Path:
+    """A SigLIP model in a folder, whose vectors have 32 numbers.
+
+    Args:
+        folder: Folder to write.
+        tokenizer: Its tokenizer; by default that of the other models.
+        text: Changes of the text tower.
+    """
+    config = SiglipConfig(text_config={**SIGLIP_TEXT, **text}, vision_config=VISION)
+    processor = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    if tokenizer is None:
+        return saved(folder, SiglipModel(config), processor)
+    return save_parts(folder, SiglipModel(config), processor, tokenizer)
 
 
 @pytest.fixture(scope="session")
@@ -90,10 +107,21 @@ def saved(folder: Path, *parts: Any) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words, model_max_length=16, **names
     )
+    return save_parts(folder, *parts, tokenizer)
+
+
+def save_parts(folder: Path, *parts: Any) -> Path:
     with silence_transformers():
-        for part in (*parts, tokenizer):
+        for part in parts:
             part.save_pretrained(folder)
     return folder
+
+
+def pixels_of(video: Segments, processor: Any) -> torch.Tensor:
+    """The frames of a video as the library's own processor prepares them."""
+    frames = [frame for group in video.frames if group is not None for frame in group]
+    pixels: torch.Tensor = processor(images=frames, return_tensors="pt")["pixel_values"]
+    return pixels
 
 
 @pytest.fixture(autouse=True)

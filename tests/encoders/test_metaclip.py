@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer, MetaClip2Config, MetaClip2Model
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from tests.encoders.conftest import TEXT, noise, saved
+from tests.encoders.conftest import noise, pixels_of, saved_clip
 from vaplan import encoders
 from vaplan.arrays import VISUAL
 
@@ -18,22 +18,8 @@ PROMPTS = ["a dog", "photo of a bell"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    sizes = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    config = MetaClip2Config(
-        text_config=TEXT,
-        vision_config={**sizes, "image_size": 32, "patch_size": 8},
-        projection_dim=24,
-    )
-    processor = CLIPImageProcessorPil(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    )
     path = tmp_path_factory.mktemp("metaclip")
-    return saved(path, MetaClip2Model(config), processor)
+    return saved_clip(path, MetaClip2Config, MetaClip2Model)
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +36,7 @@ def test_the_frame_vectors_are_those_of_the_librarys_own_model(
     folder: Path, encoder: encoders.Encoder, model: MetaClip2Model
 ) -> None:
     video = noise(2)
-    frames = [frame for group in video.frames if group is not None for frame in group]
-    processor = CLIPImageProcessorPil.from_pretrained(folder)
-    pixels = processor(images=frames, return_tensors="pt")["pixel_values"]
+    pixels = pixels_of(video, CLIPImageProcessorPil.from_pretrained(folder))
     with torch.inference_mode():
         pooled = model.vision_model(pixel_values=pixels).pooler_output
         expected = torch.nn.functional.normalize(

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import SiglipConfig, SiglipModel
+from transformers import SiglipModel
 from transformers.models.siglip.image_processing_pil_siglip import (
     SiglipImageProcessorPil,
 )
 
-from tests.encoders.conftest import TEXT, noise, saved
+from tests.encoders.conftest import noise, pixels_of, saved_siglip
 from vaplan import encoders
 from vaplan.arrays import VISUAL
 
@@ -18,18 +18,7 @@ from vaplan.arrays import VISUAL
 @pytest.fixture(scope="module")
 def siglip(tmp_path_factory: pytest.TempPathFactory) -> encoders.Encoder:
     torch.manual_seed(0)
-    sizes = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-    }
-    text = {**TEXT, "max_position_embeddings": 64, "projection_size": 32}
-    config = SiglipConfig(
-        text_config=text, vision_config={**sizes, "image_size": 32, "patch_size": 8}
-    )
-    processor = SiglipImageProcessorPil(size={"height": 32, "width": 32})
-    folder = saved(tmp_path_factory.mktemp("siglip"), SiglipModel(config), processor)
+    folder = saved_siglip(tmp_path_factory.mktemp("siglip"))
     return encoders.load(f"clip:{folder}", VISUAL)
 
 
@@ -64,12 +53,7 @@ def test_the_vectors_are_those_of_the_librarys_own_model(
     folder = Path(siglip.name.partition(":")[2])
     model = SiglipModel.from_pretrained(folder, use_safetensors=True).eval()
     video = noise(2)
-    pictures = [
-        frame for frames in video.frames if frames is not None for frame in frames
-    ]
-    pixels = SiglipImageProcessorPil.from_pretrained(folder)(
-        images=pictures, return_tensors="pt"
-    )["pixel_values"]
+    pixels = pixels_of(video, SiglipImageProcessorPil.from_pretrained(folder))
     with torch.inference_mode():
         found = model.vision_model(pixel_values=pixels).pooler_output
     theirs = torch.nn.functional.normalize(found, dim=-1).numpy()

@@ -238,6 +238,7 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
     assert reason.startswith(f"{bad}: ")
     assert FAULTS[fault] in reason
     assert "\n" not in reason
+    assert first.problems == (reason,)
     store = Store.open(tmp_path / "store", HAN[1])
     assert store.read_statuses()[IDS[1]] == ("failed", reason)
     told = list[tuple[int, int, str]]()
@@ -259,6 +260,20 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
     bad.write_bytes(good)
     assert import_pack("han", tmp_path / "pack", videos(), tmp_path / "store").done == 1
     assert store.read(IDS)[1].all()
+
+
+def test_one_kind_of_fault_is_one_problem_whatever_its_place(tmp_path: Path) -> None:
+    pack = han(tmp_path / "pack") / "feats/res152"
+    for segment, video in enumerate(IDS[:2]):
+        frames = np.load(pack / f"{video[:11]}.npy")
+        frames[8 * segment] = np.nan
+        np.save(pack / f"{video[:11]}.npy", frames)
+    (pack / f"{IDS[2][:11]}.npy").unlink()
+    done = import_pack("han", tmp_path / "pack", videos(), tmp_path / "store")
+    numbers, missing = done.problems
+    first = done.failed[0][1]
+    assert numbers == f"2 alike, the first is {first} The others: {IDS[1]}."
+    assert missing == done.failed[2][1]
 
 
 def test_numbers_too_large_for_single_precision_do_not_stop_the_others(

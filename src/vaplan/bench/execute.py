@@ -23,6 +23,7 @@ from vaplan.bench.steps import (
     Step,
     Train,
 )
+from vaplan.dataset import has_text
 from vaplan.errors import MachineError, RunError, UsageError
 from vaplan.reading import json_object
 from vaplan.store import find_stores
@@ -233,9 +234,9 @@ def zero_shot_encoders(store: Path) -> tuple[list[str], list[str]]:
         UsageError: A modality has no such encoder.
     """
     names: list[list[str]] = [[], []]
-    for name in find_stores(store):
+    for name, features in find_stores(store).items():
         modality, _, encoder = name.partition(":")
-        if not encoder.startswith("legacy:"):
+        if has_text(features):
             names[MODALITIES.index(modality)].append(encoder)
     for modality, encoders in zip(MODALITIES, names, strict=True):
         if not encoders:

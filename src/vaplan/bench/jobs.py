@@ -66,6 +66,8 @@ class Workspace:
         hashes = [sha256(path) for path in files]
         for name, folder in find_stores(self.store).items():
             hashes.append(f"{name} {folder.content_hash()}")
+            if text := folder.read_text():
+                hashes.append(f"text of {name} {text.digest}")
         return _digest([hashes, self.annotations.version])
 
     def recipe(self, step: Train, seed: int) -> Recipe:

@@ -24,6 +24,7 @@ from vaplan.cli import (
     export,
     features,
     fit,
+    imports,
     label,
     media,
     models,
@@ -130,9 +131,6 @@ COMMANDS = {
     "evaluate": Command(
         evaluate.evaluate, STAGES, "Score a table of events against dense labels."
     ),
-    "import": Command(
-        data.import_, DATA_AND_MODELS, "Import published features into a store."
-    ),
     "compare": Command(
         evaluate.compare, RESEARCH, "Compare two tables of events with intervals."
     ),
@@ -154,6 +152,15 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
     "data": (
         "Check or fetch a data set.",
         {"check": data.check, "fetch": data.fetch},
+    ),
+    "import": (
+        "Import features into a store: published ones, or your own vectors.",
+        {
+            "han": imports.import_han,
+            "valor": imports.import_valor,
+            "ave": imports.import_ave,
+            "vectors": imports.import_vectors,
+        },
     ),
     "store": (
         "Describe or verify a feature store.",

@@ -1,4 +1,4 @@
-"""Data sets: what is in them, where they come from, and published features."""
+"""Data sets: what is in them, and where they come from."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vaplan.cli.console import finish, new_table, print_json, progress_bars, stderr
+from vaplan.cli.console import new_table, print_json, progress_bars, stderr
 from vaplan.cli.options import (
     AllowOutsideOption,
     AnnotationsOption,
     DataArgument,
-    DataOption,
     JsonOption,
-    StoreOption,
     WorkersOption,
 )
 
@@ -92,59 +90,6 @@ def fetch(
 
     for path in stages.fetch(name, folder):
         stderr.print(f"{path}", highlight=False, markup=False)
-
-
-def import_(
-    layout: Annotated[
-        str,
-        typer.Argument(metavar="han|valor|ave", help="Publisher of the feature files."),
-    ],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the files.")],
-    data: DataOption,
-    store: StoreOption,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            "--labels", help="Table to write with VALOR's segment pseudo labels."
-        ),
-    ] = None,
-    whole: Annotated[
-        bool,
-        typer.Option(
-            "--whole",
-            help="Keep all 8 frames of a second, or the 7 x 7 map, instead of their mean.",
-        ),
-    ] = False,
-) -> None:
-    """Import published features into a feature store.
-
-    Every file is checked for shape, type and finite values. In recipes these features are
-    `legacy:vggish`, `legacy:res152`, `legacy:r2plus1d_18` and so on; see `store info`.
-
-    Example: `vaplan import han feats --data llp:data/llp --store store`
-    """
-    from vaplan import stages
-
-    with progress_bars() as bars:
-        outcome = stages.import_pack(
-            layout,
-            folder,
-            stages.read_data(data),
-            store,
-            labels=labels,
-            whole=whole,
-            progress=bars("import", "videos"),
-        )
-    for text in outcome.absent:
-        stderr.print(f"note: {text}", highlight=False, markup=False)
-    for text in outcome.zeros:
-        stderr.print(f"warning: {text}", style="yellow", highlight=False, markup=False)
-    stderr.print(
-        f"in the store: {', '.join(outcome.stores) or 'nothing'}",
-        highlight=False,
-        markup=False,
-    )
-    finish(outcome, "imported")
 
 
 def _show(summary: dict[str, Any], result: "Check") -> None:

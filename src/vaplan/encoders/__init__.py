@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vaplan.arrays import MODALITIES
-from vaplan.encoders import clap, clip, embedded, legacy
+from vaplan.encoders import clap, clip, embedded, legacy, own
 from vaplan.encoders.checkpoints import Checkpoint
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.encoders.encoded import Encoded, join
@@ -101,6 +101,7 @@ ENCODERS: Mapping[str, Loader] = {
     "clip": clip.load,
     "embedded": embedded.load,
     "legacy": legacy.load,
+    "own": own.load,
 }
 
 
@@ -138,6 +139,20 @@ def store_name(name: str, modality: int) -> str:
     'audio:embedded'
     """
     return f"{MODALITIES[modality]}:{name}"
+
+
+def unit_features(
+    encoder: Encoder, features: Float[Tensor, "*cells feature"]
+) -> Float[Tensor, "*cells feature"]:
+    """Return features as unit vectors, which they are except a user's own vectors.
+
+    Args:
+        encoder: Encoder of the features.
+        features: Vectors of segments; zeros stay zeros.
+    """
+    if isinstance(encoder, own.OwnVectors):
+        return functional.normalize(features, dim=-1)
+    return features
 
 
 def class_vectors(

@@ -6,6 +6,8 @@ from typing import NoReturn
 from vaplan.encoders.compute import Compute
 from vaplan.errors import EncoderError
 
+KIND = "legacy"
+
 
 def load(
     source: str,

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from vaplan import encoders
-from vaplan.dataset import check_weights
-from vaplan.encoders import store_name
+from vaplan.dataset import has_text, load_encoder
+from vaplan.encoders import Encoder, store_name, unit_features
 from vaplan.errors import StoreError, UsageError
 from vaplan.modalities import MODALITIES
 from vaplan.pseudo_labels import MARGIN
@@ -23,8 +22,6 @@ from vaplan.store import Store, find_stores
 from vaplan.store.shards import Block
 from vaplan.taxonomy import Taxonomy
 from vaplan.zero_shot import embed_classes
-
-WITHOUT_TEXT = "legacy"  # kind of the encoders that embed no sentences
 
 
 @dataclass(frozen=True)
@@ -79,11 +76,12 @@ def search_store(
         raise UsageError("the sentence is empty", fix="say what to look for")
     hits = list[Hit]()
     for name, features in _select_features(Path(store), modality, names).items():
-        kind, _, encoder_name = name.partition(":")
-        encoder = encoders.load(encoder_name, MODALITIES.index(kind))
-        check_weights(features, encoder)
+        kind = name.partition(":")[0]
+        encoder = load_encoder(features)
         text = embed_classes(Taxonomy((sentence.strip(),)), kind, encoder, MARGIN)
-        (found,) = top_segments(features, text, top=top, scale=encoder.logit_scale)
+        (found,) = top_segments(
+            features, text, top=top, scale=encoder.logit_scale, encoder=encoder
+        )
         hits += [
             Hit(video, kind, float(time), time + 1.0, score)
             for video, time, score in found
@@ -104,9 +102,9 @@ def _select_features(
         wanted = {store_name(name, MODALITIES.index(kind)) for name in names}
         candidates = [
             name
-            for name in stores
+            for name, features in stores.items()
             if name.startswith(f"{kind}:")
-            and not name.startswith(f"{kind}:{WITHOUT_TEXT}:")
+            and has_text(features)
             and (not names or name in wanted)
         ]
         if len(candidates) > 1:
@@ -136,6 +134,7 @@ def top_segments(
     *,
     top: int,
     scale: float = 1.0,
+    encoder: Encoder | None = None,
 ) -> list[list[Found]]:
     """Find the segments with the largest product with each query.
 
@@ -146,6 +145,7 @@ def top_segments(
         text: Vector of each query.
         top: Number of segments.
         scale: Factor of the products.
+        encoder: Encoder of the features; without it they are taken as they are.
 
     Returns:
         For each query the best segments, the best first.
@@ -154,6 +154,8 @@ def top_segments(
     for videos, block in features.read_blocks():
         video, time, exists = _segments(block)
         vectors = torch.from_numpy(block.feature[exists]).float()
+        if encoder:
+            vectors = unit_features(encoder, vectors)
         scores = (scale * vectors @ text.T).numpy()
         for query, found in enumerate(best):
             column = scores[:, query]

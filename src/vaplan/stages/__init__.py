@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vaplan.stages.fetch_data import fetch
     from vaplan.stages.fit import fit
     from vaplan.stages.import_features import Imported, import_pack
+    from vaplan.stages.import_vectors import import_vectors
     from vaplan.stages.label import Labelling, label
     from vaplan.stages.noise import noise_ratios
     from vaplan.stages.parse import parse
@@ -41,6 +42,7 @@ MODULE_OF = {
     "fetch": "vaplan.stages.fetch_data",
     "fit": "vaplan.stages.fit",
     "import_pack": "vaplan.stages.import_features",
+    "import_vectors": "vaplan.stages.import_vectors",
     "label": "vaplan.stages.label",
     "noise_ratios": "vaplan.stages.noise",
     "parse": "vaplan.stages.parse",
@@ -68,6 +70,7 @@ __all__ = [
     "fetch",
     "fit",
     "import_pack",
+    "import_vectors",
     "label",
     "noise_ratios",
     "parse",

@@ -1,4 +1,4 @@
-"""`vaplan import features`: published features of a data set into a store.
+"""`vaplan import han`, `valor` and `ave`: published features of a data set into a store.
 
 Every array is checked, pooled to segments and stored in its own number type.
 """
@@ -25,9 +25,10 @@ from vaplan.packs import (
     RowFiles,
     Source,
     find,
+    group_errors,
 )
 from vaplan.stages.features import SHARD
-from vaplan.stages.import_labels import import_labels
+from vaplan.stages.import_labels import Failures, import_labels
 from vaplan.store import Entry, Store, Writer, find_stores
 from vaplan.workers import Progress
 
@@ -44,7 +45,8 @@ class Imported:
         failed: Ids and one-line reasons of videos with a missing or damaged file.
         stores: Names of the imported features in the store.
         absent: One line for each part of the pack that does not exist.
-        zeros: One line for each encoder that has videos with zeros only.
+        warnings: One line for each encoder that has videos with zeros only.
+        problems: One line for each kind of failure.
     """
 
     done: int
@@ -52,7 +54,8 @@ class Imported:
     failed: tuple[tuple[str, str], ...]
     stores: tuple[str, ...]
     absent: tuple[str, ...]
-    zeros: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,20 +133,22 @@ def import_pack(
             file=folder,
             fix="check DIR",
         )
-    failed = list[tuple[str, str]]()
+    failed_labels = Failures()
     if labels:
-        failed, absent_labels = import_labels(LAYOUTS[layout], folder, data, labels)
-        absent += absent_labels
+        failed_labels, lines = import_labels(LAYOUTS[layout], folder, data, labels)
+        absent += lines
     jobs = [_plan_job(pack, data.ids, store) for pack in located]
-    failed_features, zeros = _import_all(jobs, progress)
+    failed_features, warnings = _import_all(jobs, progress)
     due = {video for job in jobs for video in job.lacking}
+    failed = [*failed_labels, *failed_features]
     return Imported(
         done=len(due - {video for video, _ in failed_features}),
         already=len(data.ids) - len(due) if jobs else 0,
-        failed=(*failed, *failed_features),
+        failed=tuple((video, str(error)) for video, error in failed),
         stores=tuple(job.store.card.encoder for job in jobs if job.store),
         absent=tuple(absent),
-        zeros=tuple(zeros),
+        warnings=tuple(warnings),
+        problems=tuple(group_errors(failed)),
     )
 
 
@@ -207,39 +212,41 @@ def _plan_job(located: LocatedPack, videos: Sequence[str], root: Path) -> Job:
 
 def _import_all(
     jobs: Sequence[Job], progress: Progress | None
-) -> tuple[list[tuple[str, str]], list[str]]:
+) -> tuple[Failures, list[str]]:
     """Import the features of all packs.
 
     Returns:
-        The videos that cannot be read with the reasons, and a line for each encoder that has
+        The videos that cannot be read with the errors, and a line for each encoder that has
         videos with zeros only.
     """
-    failed = list[tuple[str, str]]()
-    notes = list[str]()
+    failed = Failures()
+    warnings = list[str]()
     total = sum(len(job.lacking) for job in jobs)
     done = 0
     for job in jobs:
         zeros = list[str]()
         with job.store.open_writer() if job.store else nullcontext() as writer:
-            for entry in _import_videos(job, writer):
+            for entry, error in _import_videos(job, writer):
                 done += 1
                 if progress:
                     progress(done, total, entry.reason)
-                if entry.reason:
-                    failed.append((entry.video, entry.reason))
+                if error:
+                    failed.append((entry.video, error))
                 elif entry.feature is not None and not entry.feature.any():
                     zeros.append(entry.video)
         if zeros:
-            notes.append(
+            warnings.append(
                 f"{len(zeros)} of {len(job.lacking)} videos have only zeros as features "
                 f"of {job.located.pack.encoder}, the first is {zeros[0]!r}; "
                 "check the published files"
             )
-    return failed, notes
+    return failed, warnings
 
 
-def _import_videos(job: Job, writer: Writer | None) -> Iterator[Entry]:
-    """Import the missing videos of a pack, shard by shard.
+def _import_videos(
+    job: Job, writer: Writer | None
+) -> Iterator[tuple[Entry, PackError | None]]:
+    """Import the missing videos of a pack, shard by shard, and yield each with its error.
 
     A failure that is recorded already is not recorded again.
     """
@@ -247,7 +254,7 @@ def _import_videos(job: Job, writer: Writer | None) -> Iterator[Entry]:
     buffer = list[Entry]()
     buffer_bytes = 0
     for video, array in job.located.source.arrays(job.lacking, job.dtype):
-        entry = _make_entry(job, video, array)
+        entry, error = _make_entry(job, video, array)
         if statuses.get(video) != (entry.status, entry.reason):
             buffer.append(entry)
             buffer_bytes += 0 if entry.feature is None else entry.feature.nbytes
@@ -255,7 +262,7 @@ def _import_videos(job: Job, writer: Writer | None) -> Iterator[Entry]:
             _write(writer, buffer)
             buffer = []
             buffer_bytes = 0
-        yield entry
+        yield entry, error
     _write(writer, buffer)
 
 
@@ -264,15 +271,19 @@ def _write(writer: Writer | None, entries: Sequence[Entry]) -> None:
         writer.add(entries)
 
 
-def _make_entry(job: Job, video: str, array: np.ndarray | PackError) -> Entry:
+def _make_entry(
+    job: Job, video: str, array: np.ndarray | PackError
+) -> tuple[Entry, PackError | None]:
     try:
         if isinstance(array, PackError):
             raise array
         feature = _pool_segments(job, video, array)
     except PackError as error:
-        return Entry(video, None, np.zeros(0, dtype=bool), "failed", str(error))
+        no_segments = np.zeros(0, dtype=bool)
+        return Entry(video, None, no_segments, "failed", str(error)), error
     mask = np.ones(len(feature), dtype=bool)
-    return Entry(video, feature, mask, source=job.located.source.place(video).name)
+    file = job.located.source.place(video)
+    return Entry(video, feature, mask, source=file.name), None
 
 
 def _pool_segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
@@ -288,5 +299,5 @@ def _pool_segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
             f"NaN, infinite or too large numbers for segment {segments} of {video!r}",
             file=job.located.source.place(video),
             fix="download it again",
-        )
+        ).of_kind("NaN, infinite or too large numbers")
     return stored

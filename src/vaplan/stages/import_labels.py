@@ -1,4 +1,4 @@
-"""`vaplan import features --labels`: published pseudo labels of segments as a table."""
+"""`vaplan import valor --labels`: published pseudo labels of segments as a table."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from vaplan.errors import UsageError
 from vaplan.packs import LabelPack, Layout, PackError, find, npy
 from vaplan.taxonomy import LLP
 
-Failures = list[tuple[str, str]]  # ids and reasons
+Failures = list[tuple[str, PackError]]  # ids and errors
 
 
 def import_labels(
@@ -34,7 +34,7 @@ def import_labels(
         out: Table to write.
 
     Returns:
-        Ids with one-line reasons, and a line for each modality that has no labels.
+        Ids with errors, and a line for each modality that has no labels.
 
     Raises:
         UsageError: The pack has no labels.
@@ -61,7 +61,7 @@ def import_labels(
         try:
             grids[video] = _read_grid(files, data)
         except PackError as error:
-            failed.append((video, str(error)))
+            failed.append((video, error))
     if not grids:
         raise PackError(
             f"no video has valid labels; the first: {failed[0][1]}", file=folder
@@ -87,7 +87,7 @@ def _read_grid(
                 f"a label is {invalid[0]}, expected 0 or 1",
                 file=path,
                 fix="download it again",
-            )
+            ).of_kind("a label is neither 0 nor 1")
         grid[:, pack.modality] = label
         names = [LLP.classes[c] for c in np.flatnonzero(label.any(axis=0))]
         unknown = [name for name in names if name not in data.taxonomy.classes]

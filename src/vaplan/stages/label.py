@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from vaplan import encoders, pseudo_labels
+from vaplan import pseudo_labels
 from vaplan.annotations import Annotations
 from vaplan.annotations.label_tables import (
     details_path,
@@ -19,8 +19,8 @@ from vaplan.arrays import MODALITIES
 from vaplan.dataset import (
     Dataset,
     Encoders,
-    check_weights,
     dense_labels,
+    load_encoder,
     open_features,
 )
 from vaplan.errors import UsageError
@@ -197,13 +197,8 @@ def compute_dataset_evidence(
     if strategy is None:
         strategy = CONFIDENCE if has_tags and len(data.taxonomy) > 1 else MARGIN
     with threads(1):
-        models = [
-            encoders.load(names[0], modality)
-            for modality, names in enumerate(dataset.encoders)
-        ]
         features = open_features(dataset.store, dataset.encoders)
-        for group, model in zip(features, models, strict=True):
-            check_weights(group[0], model)
+        models = [load_encoder(group[0]) for group in features]
         classifier = ZeroShotClassifier(data.taxonomy, models, strategy=strategy)
         values = inputs.from_rows(classifier.evidence(inputs.rows()))
     mask = inputs.map_values(lambda values: values.mask)

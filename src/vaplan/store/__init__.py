@@ -34,9 +34,10 @@ from vaplan.store.card import (
 from vaplan.store.index import read_latest, update_index
 from vaplan.store.parts import FOLDERS, Part
 from vaplan.store.rows import STATUSES, Entry, from_row, is_intact, to_row
+from vaplan.store.text import TextVectors, read_text, write_text
 from vaplan.writing import machine_errors, write_bytes
 
-__all__ = ["Card", "Entry", "Part", "Store", "Writer", "find_stores"]
+__all__ = ["Card", "Entry", "Part", "Store", "TextVectors", "Writer", "find_stores"]
 
 CARD_FILE = "provenance.json"
 PLAN_FILE = "plan.json"
@@ -184,6 +185,54 @@ class Store:
         """
         with self.open_writer() as writer:
             writer.add(entries)
+
+    def write_text(self, text: TextVectors) -> None:
+        """Write the vectors of class sentences, in place of earlier ones.
+
+        Args:
+            text: Vectors of the classes, of the size of the features.
+
+        Raises:
+            StoreError: The size differs.
+        """
+        if text.dimension != self.card.dimension:
+            raise StoreError(
+                f"text vectors of {text.dimension} numbers, but {self.card.encoder} has "
+                f"{self.card.dimension}",
+                file=self.folder,
+                fix="embed the sentences with the model of the features",
+            )
+        with lock_folder(self.own_folder, kind="store"):
+            write_text(self.folder, text)
+
+    def read_text(self) -> TextVectors | None:
+        """Read the vectors of class sentences; None if there are none.
+
+        Raises:
+            StoreError: Their file has changed.
+        """
+        return read_text(self.folder)
+
+    def select_changed(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield the entries that the store lacks, or has with other features.
+
+        A failure does not replace features, and an equal failure is not written again.
+
+        Args:
+            entries: One entry a video.
+        """
+        table = self._read_latest(["video", "status", "reason", "checksum"])
+        latest = {row["video"]: row for row in table.to_pylist()}
+        for entry in entries:
+            row = latest.get(entry.video)
+            if row is None or self._is_changed(entry, row):
+                yield entry
+
+    def _is_changed(self, entry: Entry, row: dict[str, Any]) -> bool:
+        if entry.status == "failed":
+            return bool(row["status"] == "failed" and row["reason"] != entry.reason)
+        new = to_row(entry, dimension=self.card.dimension, dtype=self.card.dtype)
+        return bool(new["checksum"] != row["checksum"])
 
     def read_statuses(self) -> dict[str, tuple[str, str]]:
         """Return the status and reason of each video with a row.
@@ -340,6 +389,7 @@ class Store:
             **{status: counts.get(status, 0) for status in STATUSES},
             "segments": pc.sum(table["segments"]).as_py() or 0,
             "reasons": reasons,
+            "text": list(text.classes) if (text := self.read_text()) else [],
             "shards": len(paths),
             "bytes": sum(path.stat().st_size for path in paths),
             "content_hash": _content_hash(table),
@@ -372,6 +422,10 @@ class Store:
         verified.update(read_latest(intact, ["video"])["video"].to_pylist())
         if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
             problems.append(f"{CARD_FILE}: changed since it was written")
+        try:
+            self.read_text()
+        except StoreError as error:
+            problems.append(f"{Path(error.file or '').name}: {error.what}")
         if not self._plans_are_intact(verified):
             problems.append(f"{PLAN_FILE}: missing, or changed since it was written")
         return problems
