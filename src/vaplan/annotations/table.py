@@ -9,6 +9,7 @@ that the video was looked at.
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from vaplan.annotations.annotations import Annotations, merge_rows
@@ -281,9 +282,7 @@ def _rows(path: Path) -> tuple[Columns, Sequence[Row]]:
 
 
 def _row(path: Path, line: int, cells: Cells, has_modality: bool) -> Row:
-    def fail(what: str, fix: str) -> AnnotationError:
-        return AnnotationError(what, file=path, line=line, fix=fix)
-
+    fail = partial(AnnotationError, file=path, line=line)
     video, name = video_id(cells), cells["class"]
     modality = cells.get("modality", "")
     check_id(video, file=path, line=line)
@@ -292,7 +291,7 @@ def _row(path: Path, line: int, cells: Cells, has_modality: bool) -> Row:
     if modality not in ("", *MODALITIES, BOTH):
         raise fail(
             unknown("modality", modality, [*MODALITIES, BOTH]),
-            "leave it empty for a weak label",
+            fix="leave it empty for a weak label",
         )
     onset, offset = (
         seconds(key, cells.get(key, ""), file=path, line=line) for key in TIMES
@@ -302,17 +301,17 @@ def _row(path: Path, line: int, cells: Cells, has_modality: bool) -> Row:
         if not name or onset is None or offset is None:
             raise fail(
                 "an event needs class, onset and offset",
-                "fill them, or empty modality and times for a weak label",
+                fix="fill them, or empty modality and times for a weak label",
             )
         if onset >= offset:
             raise fail(
                 f"onset {onset:g} s must come before offset {offset:g} s",
-                "swap them or delete the row",
+                fix="swap them or delete the row",
             )
     if has_times and has_modality and not modality:
         raise fail(
             "times without a modality",
-            f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}",
+            fix=f"write {MODALITIES[0]}, {MODALITIES[1]} or {BOTH}",
         )
     score = cells.get("score", "")
     return Row(
