@@ -8,10 +8,11 @@ table's the data's.
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -166,20 +167,13 @@ def json_value(
         VaplanError: The file cannot be read, or is no JSON.
     """
     text = plain_text(path, error=error, at_most=at_most)
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(pairs)
-        if len(value) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise error(f"key {twice!r} is there twice", file=path, fix="keep one")
-        return value
-
-    def refuse(name: str) -> None:
-        raise error(f"{name} is no number", file=path, fix="write a plain number")
-
+    fail = partial(error, file=path)
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        return json.loads(
+            text,
+            object_pairs_hook=partial(_unique_keys, fail),
+            parse_constant=partial(_refuse_constant, fail),
+        )
     except json.JSONDecodeError as fault:
         raise error(
             f"not JSON: {fault.msg}",
@@ -193,6 +187,21 @@ def json_value(
             file=path,
             fix="check that this is the file you meant",
         ) from fault
+
+
+def _unique_keys(
+    fail: Callable[..., VaplanError], pairs: list[tuple[str, Any]]
+) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise fail(f"key {twice!r} is there twice", fix="keep one")
+    return value
+
+
+def _refuse_constant(fail: Callable[..., VaplanError], name: str) -> NoReturn:
+    raise fail(f"{name} is no number", fix="write a plain number")
 
 
 def json_object(path: Path, *, what: str, fix: str, error: Error) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,17 +85,17 @@ def write_bytes(path: Path, content: bytes) -> Path:
     Raises:
         MachineError: The disk is full, or the folder cannot be written.
     """
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-    write_atomically(path, write, size=len(content))
+    write_atomically(path, partial(_write_durably, content), size=len(content))
     with machine_errors(path, size=len(content)):
         _make_durable(path.parent)
     return path
+
+
+def _write_durably(content: bytes, path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> Path:

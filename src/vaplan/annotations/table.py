@@ -343,13 +343,13 @@ class _RowReader:
             raise self._error(
                 line,
                 "an event needs class, onset and offset",
-                "fill them, or empty modality and times for a weak label",
+                fix="fill them, or empty modality and times for a weak label",
             )
         if onset >= offset:
             raise self._error(
                 line,
                 f"onset {onset:g} s must come before offset {offset:g} s",
-                "swap them or delete the row",
+                fix="swap them or delete the row",
             )
         if self.has_modality and not modality:
             raise self._error(

@@ -23,6 +23,8 @@ from vaplan.workers.faults import Failed, Guarded
 
 MAX_AHEAD = 4  # items a worker that may be finished before their turn
 MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
+# A fork would inherit the locks of torch's threads.
+CONTEXT = multiprocessing.get_context("spawn")
 START_SECONDS = 600.0  # time limit in which a worker must be ready
 REPORT_SECONDS = 2.0  # between two reports of the progress of one item
 TimeLimit = float | Callable[[Any], float]  # in seconds
@@ -262,15 +264,13 @@ def start_process(
     Returns:
         The process, and the parent's end of the pipe.
     """
-    # A fork would inherit the locks of torch's threads.
-    context = multiprocessing.get_context("spawn")
-    parent_end, process_end = context.Pipe()
+    parent_end, process_end = CONTEXT.Pipe()
     resource_tracker.ensure_running()  # its start unblocks interruptions, so it is first
     signals_before = signal.pthread_sigmask(
         signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
     )
     try:
-        process = context.Process(
+        process = CONTEXT.Process(
             target=function, args=(process_end, *arguments), daemon=True
         )
         process.start()
