@@ -1,7 +1,7 @@
 """F of the pseudo labels of every label rule, against thresholds that know the truth.
 
-    python benchmarks/bench_method.py     # renders and encodes runs/bench-method
-    python benchmarks/bench_label_rules.py llp:DIR --rendered runs/bench-method
+    python benchmarks/bench_method.py --seed 3 --out runs/seed-3     # renders and encodes
+    python benchmarks/bench_label_rules.py llp:DIR --rendered runs/seed-3
 
 Writes benchmarks/results/label_rules.md. All labels are those of training videos, whose truth no rule reads. `val` reads
 the dense labels of split val, the oracles the truth itself, all other rules tags alone.
@@ -47,8 +47,8 @@ HEAD = """# Label rules
 Made by `python benchmarks/bench_label_rules.py`. F of the pseudo labels of the training videos in percent. The rule
 `val` reads the dense labels of split val, an oracle takes the thresholds with the highest F on the very labels that
 are scored, and all other rules read tags alone. The two worlds with LLP's annotations are `plain` and `lingering` of
-`benchmarks/llp_like.py`: mean of the seeds 1, 2 and 3. The settings of `hmm` were chosen on seed 0 of both and on the
-rendered world of seed 3; the rendered world here has another seed."""
+`benchmarks/llp_like.py`: mean of the seeds 1, 2 and 3. The
+settings of `hmm` were chosen on seed 0 of both and on the rendered videos, which are therefore no test of them."""
 
 
 @dataclass(frozen=True)
