@@ -106,6 +106,7 @@ def label(
     A class is labelled where the evidence for it is high, only in videos with its tag; --rule
     decides how high. Without any tag in the data set, it is labelled where it fits better than
     background prompts. Reads a data set and its feature store; writes a table of labels.
+    Vectors of `vaplan import vectors` are named as in the store: `--visual own:NAME`.
 
     Example: `vaplan label table:annotations.csv --store store --out labels.csv`
     """

@@ -4,22 +4,25 @@ They belong to a user's own vectors, whose model vaplan does not have: other enc
 prompts of the classes themselves.
 """
 
-import json
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
-from vaplan.store.card import changed_file_error, encode_json, short_hash
+from vaplan.errors import StoreError
+from vaplan.store.card import (
+    changed_file_error,
+    encode_json,
+    read_json,
+    short_hash,
+)
 from vaplan.writing import write_bytes
 
-FILE = "text.parquet"
+FILE = "text.json"
 LOGIT_SCALE = 100.0  # of CLIP, MetaCLIP and most models that are trained alike
-HEADER = b"vaplan"  # key of the metadata of the file
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class TextVectors:
     @classmethod
     def of(
         cls,
-        vectors: Mapping[str, Float32[np.ndarray, " feature"]],
+        vectors: Mapping[str, Float[np.ndarray, " feature"]],
         *,
         logit_scale: float = LOGIT_SCALE,
     ) -> "TextVectors":
@@ -51,9 +54,21 @@ class TextVectors:
         Args:
             vectors: Vector of each class.
             logit_scale: Factor of cosines in the model's training.
+
+        Raises:
+            StoreError: There is none, or one is zero or not finite.
         """
+        if not vectors:
+            raise StoreError("no text vector", fix="give one for each class")
         rows = np.stack(list(vectors.values())).astype(np.float32)
-        units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        for name, length in zip(vectors, lengths[:, 0].tolist(), strict=True):
+            if not 0 < length < np.inf:
+                raise StoreError(
+                    f"the text vector of {name!r} has the length {length}",
+                    fix="embed this sentence again",
+                )
+        units = rows / lengths
         return cls(tuple(vectors), units, logit_scale)
 
     @property
@@ -75,12 +90,7 @@ def write_text(folder: Path, text: TextVectors) -> Path:
         folder: Folder of the store.
         text: Vectors of the classes.
     """
-    header = encode_json({"digest": text.digest, "logit_scale": text.logit_scale})
-    vectors = pa.FixedSizeListArray.from_arrays(text.vectors.ravel(), text.dimension)
-    table = pa.table({"class": pa.array(text.classes), "vector": vectors})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata({HEADER: header}), sink)
-    return write_bytes(folder / FILE, sink.getvalue().to_pybytes())
+    return write_bytes(folder / FILE, _to_bytes(text))
 
 
 def read_text(folder: Path) -> TextVectors | None:
@@ -98,16 +108,26 @@ def read_text(folder: Path) -> TextVectors | None:
     path = folder / FILE
     if not path.exists():
         return None
+    document = read_json(path)
     try:
-        table = pq.read_table(path)
-        header = json.loads(table.schema.metadata[HEADER])
-        classes = tuple(table["class"].to_pylist())
-        numbers = table["vector"].combine_chunks().flatten().to_numpy()
-        vectors = numbers.reshape(len(classes), -1)
-        text = TextVectors(classes, vectors, header["logit_scale"])
-        is_intact = text.digest == header["digest"]
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        classes = tuple(document["classes"])
+        numbers = np.frombuffer(base64.b64decode(document["vectors"]), "<f4")
+        vectors = numbers.reshape(len(classes), -1).astype(np.float32)
+        text = TextVectors(classes, vectors, document["logit_scale"])
+        is_intact = path.read_bytes() == _to_bytes(text)
+    except (ValueError, LookupError, TypeError) as error:
         raise changed_file_error(path) from error
     if not is_intact:
         raise changed_file_error(path)
     return text
+
+
+def _to_bytes(text: TextVectors) -> bytes:
+    numbers = np.ascontiguousarray(text.vectors, "<f4").tobytes()
+    document = {
+        "classes": list(text.classes),
+        "logit_scale": text.logit_scale,
+        "vectors": base64.b64encode(numbers).decode(),
+        "digest": text.digest,
+    }
+    return encode_json(document)
