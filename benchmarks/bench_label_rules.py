@@ -47,8 +47,8 @@ HEAD = """# Label rules
 Made by `python benchmarks/bench_label_rules.py`. F of the pseudo labels of the training videos in percent. The rule
 `val` reads the dense labels of split val, an oracle takes the thresholds with the highest F on the very labels that
 are scored, and all other rules read tags alone. The two worlds with LLP's annotations are `plain` and `lingering` of
-`benchmarks/llp_like.py`: mean of the seeds 1, 2 and 3. The
-settings of `hmm` were chosen on seed 0 of both and on the rendered videos, which are therefore no test of them."""
+`benchmarks/llp_like.py`: mean of the seeds 1, 2 and 3. The settings of `hmm` were chosen on seed 0 of both and on
+the rendered videos, which are therefore no test of them."""
 
 
 @dataclass(frozen=True)
