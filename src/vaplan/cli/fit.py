@@ -115,7 +115,7 @@ def fit(
 
     More videos later: `vaplan fit more.csv --media videos --run run --add`
 
-    After a review, thresholds and labels are fitted on the corrected videos, and F is measured on a
+    After a review, labels are refined with the corrected videos, and F is measured on a
     share of them: `vaplan fit tags.csv --media videos --run run --corrections labels.reviewed.csv`
     """
     from vaplan import stages

@@ -90,8 +90,8 @@ def fit(
             already gets its new tags. Only new videos are encoded.
         overwrite: Replace a finished run that was trained on other tags.
         corrections: Events that a person corrected. These videos become densely labelled
-            videos of split `val`, on which thresholds and the refinement are fitted, or of
-            split `test`, on which F is measured.
+            videos of split `val`, on which the refinement is fitted, or of split `test`, on
+            which F is measured.
         test_share: Share of the corrected videos in split `test`.
         message: Called with lines about the data and the steps.
         progress: Called after every video of `features`, then after every epoch of each
@@ -162,7 +162,7 @@ def fit(
         run / "labels.csv",
         encoders=encoders,
         label_probability=probability,
-        rule=_choose_label_rule(data),
+        rule=HMM if probability else None,
     )
     for line in labelling.describe():
         message(f"pseudo labels: {line}")
@@ -194,12 +194,6 @@ def fit(
     return trained, outcome.failed
 
 
-def _choose_label_rule(data: Annotations) -> str | None:
-    """Leave out the rule `val` where few videos are dense; thresholds from them vary much."""
-    dense = len(data.dense_indices(VAL))
-    return HMM if 0 < dense < MIN_DENSE_VIDEOS and _can_refine(data) else None
-
-
 def _describe_corrections(data: Annotations) -> str:
     counts = {split: len(data.dense_indices(split)) for split in (VAL, TEST)}
     rest = sum(video.split == "train" for video in data.videos)
@@ -209,8 +203,8 @@ def _describe_corrections(data: Annotations) -> str:
     )
     if counts[VAL] < MIN_DENSE_VIDEOS:
         text += (
-            f"; from {MIN_DENSE_VIDEOS} to fit on, thresholds and labels are fitted on them, "
-            "until then on tags alone"
+            f"; from {MIN_DENSE_VIDEOS} to fit on, the refinement is fitted on them, until "
+            "then it reads tags alone"
         )
     return text
 
