@@ -175,6 +175,27 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
     assert (code, "it contains no part of the valor pack" in err) == (4, True)
 
 
+def test_own_vectors_come_in_and_a_width_unlike_the_texts_is_one_line(
+    call: Call, tmp_path: Path
+) -> None:
+    for name, width in {"a": 4, "b": 5, "c": 5}.items():
+        np.save(tmp_path / f"{name}.npy", np.ones((3, width), np.float32))
+    (tmp_path / "text.csv").write_text("class,0,1,2,3\nDog,1,0,0,0\nRain,0,1,0,0\n")
+    given = ["import", "vectors", tmp_path, "--as", "mine", "--modality", "audio"]
+    given += ["--store", tmp_path / "store", "--text", tmp_path / "text.csv"]
+    code, out, err = call(*given)
+    assert (code, out) == (3, "")
+    assert "note: 1 files of other kinds were skipped" in err
+    assert "in the store: audio:own:mine" in err
+    assert "1 imported, 2 failed" in err
+    (line,) = (line for line in err.splitlines() if line.startswith("error: "))
+    assert line == (
+        f"error: 2 alike, the first is {tmp_path / 'b.npy'}: 'b': 5 numbers a segment, "
+        "expected 4 as in the text vectors. Fix: compute all vectors with one model, or "
+        "import the others with another --as. The others: c."
+    )
+
+
 def test_many_files_of_another_width_are_one_line(call: Call, tmp_path: Path) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
     pack = tmp_path / "CLIP" / "features"
@@ -190,6 +211,7 @@ def test_many_files_of_another_width_are_one_line(call: Call, tmp_path: Path) ->
     assert code == 4
     assert shapes.startswith("error: 5 alike, the first is ")
     assert "shape 10 x 512, expected 10 x 768" in shapes
+    assert "vaplan import vectors" in shapes
     assert shapes.count("AKVyIQoSyBA") == 1  # among the names of the others
     assert "and 1 more." in shapes
     assert len(errors) == 2  # the other one is of the video without a file

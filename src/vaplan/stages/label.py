@@ -23,6 +23,7 @@ from vaplan.dataset import (
     load_encoder,
     open_features,
 )
+from vaplan.encoders import own
 from vaplan.errors import UsageError
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
@@ -292,7 +293,10 @@ def diagnose_dataset(
     """
     rule = HMM if chosen.rule == HMM else "mixture"
     alternatives = []
-    for taxonomy in single_prompt_taxonomies(dataset.annotations.taxonomy):
+    taxonomies = single_prompt_taxonomies(dataset.annotations.taxonomy)
+    if all(names[0].startswith(f"{own.KIND}:") for names in dataset.encoders):
+        taxonomies = iter(())  # no label depends on the prompts
+    for taxonomy in taxonomies:
         annotations = replace(dataset.annotations, taxonomy=taxonomy)
         single = compute_dataset_evidence(
             replace(dataset, annotations=annotations),
