@@ -1,12 +1,20 @@
 """Time a training epoch of HAN, and a prediction, against bare torch on tensors in memory, on one thread.
 
 python benchmarks/bench_training.py [--write]
+python benchmarks/bench_training.py --threads [--write]
 
 Features have the published sizes: 10 segments of 128 (audio), 2048 and 512 (visual); batches of 64.
+
+`--threads` compares one and two threads instead, each in a process of its own, because how idle threads
+wait is set before torch is imported: `active` threads look for work all the time, `passive` ones sleep.
 """
 
 import argparse
+import json
+import os
 import platform
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,6 +39,14 @@ LOSSES = read("ple").losses
 ONE_EPOCH = Training(epochs=1, batch_size=BATCH)
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm")
 RESULTS = Path(__file__).parent / "results" / "training.md"
+THREADS_RESULTS = RESULTS.with_name("threads.md")
+SETUPS = (
+    (1, "default"),
+    (2, "default"),
+    (2, "active"),
+    (2, "passive"),
+)  # threads, waiting
+BATCHES, FEW_VIDEOS = (16, 64), 128
 
 Works = dict[str, Callable[[], object]]
 
@@ -173,6 +189,62 @@ def shares() -> list[str]:
     return [f"| {name} | {100 * time / whole:.0f} |" for name, time in groups.items()]
 
 
+def time_epoch(threads: int, batch: int) -> dict[str, float]:
+    """The seconds and the CPU seconds of an epoch in this process."""
+    inputs, target = data(FEW_VIDEOS)
+    settings = replace(ONE_EPOCH, batch_size=batch, threads=threads)
+    model = network()
+
+    def train(videos: slice) -> None:
+        fit(model, inputs[videos], target[videos], settings=settings, losses=LOSSES)
+
+    train(slice(batch))
+    begun, begun_cpu = time.perf_counter(), time.process_time()
+    train(slice(None))
+    return {
+        "seconds": time.perf_counter() - begun,
+        "CPU": time.process_time() - begun_cpu,
+    }
+
+
+def compare_threads() -> str:
+    """A table of one and two threads, the fastest of some rounds in turns."""
+    rounds = dict[tuple[int, int, str], list[dict[str, float]]]()
+    for _ in range(ROUNDS):
+        for batch in BATCHES:
+            for threads, waiting in SETUPS:
+                environment = dict(os.environ)
+                environment.pop("OMP_NUM_THREADS", None)
+                if waiting != "default":
+                    environment["OMP_WAIT_POLICY"] = waiting
+                done = subprocess.run(
+                    [sys.executable, __file__, "--epoch", str(threads), str(batch)],
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    check=True,
+                )
+                taken = rounds.setdefault((batch, threads, waiting), [])
+                taken.append(json.loads(done.stdout))
+    about = (
+        f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}. "
+        f"Fastest of {ROUNDS} rounds in turns; {os.getloadavg()[0]:.0f} processes wanted the "
+        "cores at the end."
+    )
+    lines = [
+        f"# Threads of a training: an epoch of {FEW_VIDEOS} videos on {os.cpu_count()} cores",
+        "",
+        about,
+        "",
+        "| batch | threads | idle threads | seconds | CPU seconds |",
+        "|---:|---:|---|---:|---:|",
+    ]
+    for (batch, threads, waiting), taken in rounds.items():
+        best = {name: min(one[name] for one in taken) for name in taken[0]}
+        numbers = " | ".join(f"{value:.2f}" for value in best.values())
+        lines.append(f"| {batch} | {threads} | {waiting} | {numbers} |")
+    return "\n".join(lines) + "\n"
+
+
 def report() -> str:
     with tempfile.TemporaryDirectory() as folder:
         mapped.MEMORY_SHARE = 0.0  # so that features of any size go to a file
@@ -202,14 +274,22 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+        help="keep the tables in benchmarks/results",
     )
-    write = parser.parse_args().write
+    parser.add_argument(
+        "--threads", action="store_true", help="compare one and two threads"
+    )
+    parser.add_argument("--epoch", nargs=2, type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.epoch:
+        return print(json.dumps(time_epoch(*given.epoch)))
     torch.set_num_threads(1)
-    text = report()
+    text = compare_threads() if given.threads else report()
     print(text)
-    if write:
-        RESULTS.write_text(text, encoding="utf-8")
+    if given.write:
+        path = THREADS_RESULTS if given.threads else RESULTS
+        path.write_text(text, encoding="utf-8")
+    return None
 
 
 if __name__ == "__main__":

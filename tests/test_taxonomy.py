@@ -292,3 +292,11 @@ def test_braces_in_a_template_are_only_braces(tmp_path: Path) -> None:
 def test_ten_thousand_classes_are_read(tmp_path: Path) -> None:
     text = "class\n" + "".join(f"class {n}\n" for n in range(10_000))
     assert len(read_taxonomy(written(tmp_path, text, "many.csv"))) == 10_000
+
+
+def test_too_many_classes_are_an_error_of_the_file(tmp_path: Path) -> None:
+    text = "class\n" + "".join(f"class {number}\n" for number in range(20_001))
+    path = written(tmp_path, text, "many.csv")
+    with pytest.raises(AnnotationError, match="20,001 classes, expected at") as caught:
+        read_taxonomy(path)
+    assert str(caught.value).startswith(f"{path}: ")

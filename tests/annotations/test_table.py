@@ -363,3 +363,20 @@ def test_a_video_without_events_has_one_row() -> None:
 def test_dense_labels_beyond_the_grid_are_cut_not_wrapped(tmp_path: Path) -> None:
     data = read_table(table(tmp_path, HEADER + "a,audio,Dog,2,9,\n"))
     assert np.array_equal(data.reference(3)[0, :, AUDIO, 0], [False, False, True])
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ("a,\n", "needs at least one class"),
+        ("".join(f"a,{n}\n" for n in range(20_001)), "at most 20,000"),
+    ],
+)
+def test_no_class_and_far_too_many_are_errors_of_the_file(
+    tmp_path: Path, rows: str, what: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("video,class\n" + rows)
+    with pytest.raises(AnnotationError, match=what) as caught:
+        read_table(path)
+    assert str(caught.value).startswith(f"{path}: ")

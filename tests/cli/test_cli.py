@@ -12,8 +12,8 @@ import pytest
 
 from tests.cli.conftest import Call
 from tests.conftest import World
+from vaplan import __version__, runs, stages
 from vaplan import recipe as recipes
-from vaplan import runs, stages
 from vaplan.store import find_stores
 
 
@@ -570,3 +570,8 @@ def test_the_scores_of_every_segment_are_written_on_request(
     timeline = json.loads((tmp_path / f"{path.stem}.json").read_text())
     segments = {row.split(",")[1] for row in lines[1:]}
     assert len(segments) == timeline["seconds"]
+
+
+def test_the_version_is_printed_without_a_command(call: Call) -> None:
+    code, out, _ = call("--version")
+    assert (code, out.strip()) == (0, f"vaplan {__version__}")

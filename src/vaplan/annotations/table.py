@@ -159,7 +159,7 @@ def read_rows(
         taxonomy = read_taxonomy(taxonomy_path)
     if taxonomy is None:
         _refuse_look_alikes(path, rows)
-        taxonomy = from_names([row.class_name for row in rows if row.class_name])
+        taxonomy = _own_classes(path, rows)
     _check_classes(path, rows, frozenset(taxonomy.classes))
     path_of = {row.video: row.path for row in rows if row.path}
     return AnnotationRows(
@@ -173,6 +173,13 @@ def read_rows(
         recording=lambda video: path_of.get(video, video),
         columns=columns.names(),
     )
+
+
+def _own_classes(path: Path, rows: Iterable[Row]) -> Taxonomy:
+    try:
+        return from_names([row.class_name for row in rows if row.class_name])
+    except AnnotationError as error:  # no class, or far too many
+        raise AnnotationError(error.what, fix=error.fix, file=path) from error
 
 
 def checked_rows(

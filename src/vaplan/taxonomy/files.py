@@ -59,7 +59,10 @@ def read_taxonomy(path: Path) -> Taxonomy:
     """Read a taxonomy file; missing prompts come from the default templates."""
     content = _read(path)
     templates = {**TEMPLATES, **content.templates}
-    return Taxonomy(content.classes, templates, content.prompts)
+    try:
+        return Taxonomy(content.classes, templates, content.prompts)
+    except AnnotationError as error:  # no class, or far too many
+        raise AnnotationError(error.what, fix=error.fix, file=path) from error
 
 
 def read_task(path: Path) -> str:

@@ -92,8 +92,12 @@ class Training:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         precision: "fp32"; "bf16" (only of products: weights, losses and the trained
             parser are fp32); "auto": bf16 if the device multiplies in it.
-        threads: Number of CPU threads. It has an effect on the last bits of the result;
-            small networks are fastest with one.
+        threads: Number of CPU threads. A step is many short operations, and all threads meet
+            after each. One that has to wait does not sleep but looks for work at full load,
+            so that a second thread costs more than it brings where other processes want the
+            cores. One thread is the default; to use more cores, train several runs at a
+            time. `benchmarks/bench_training.py --threads` measures it. The number has an
+            effect on the last bits of the result.
     """
 
     epochs: int = 30
