@@ -3,7 +3,6 @@
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import settings
 import tests.type_checks  # noqa: F401 - before vaplan
 from vaplan import stages, synthetic
 from vaplan.annotations import Annotations
-from vaplan.workers import processes
 
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
@@ -86,19 +84,3 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this user cannot mount a file system")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def forked_workers() -> Iterator[None]:
-    """Fork workers off this process, which has one thread; a new one imports for seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "CONTEXT", get_context("fork"))
-        yield
-
-
-@pytest.fixture(scope="module")
-def new_workers() -> Iterator[None]:
-    """Start workers as the commands do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "CONTEXT", get_context("spawn"))
-        yield
