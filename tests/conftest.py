@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import settings
 
-import tests.type_checks  # noqa: F401 - before vaplan
 from vaplan import stages, synthetic
 from vaplan.annotations import Annotations
 
@@ -23,9 +22,6 @@ SMALL = (
     "training.epochs=2",
     "training.batch_size=8",
 )
-
-
-torch.set_num_threads(1)  # two test processes share two cores
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Undo what a test has set; a fork needs it too, since it inherits no threads."""
+    """Two test processes share two cores."""
     torch.set_num_threads(1)
 
 

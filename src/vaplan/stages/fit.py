@@ -26,6 +26,7 @@ from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
 from vaplan.media import CENTRE
 from vaplan.pseudo_labels.rules import HMM
+from vaplan.recipe import Decision
 from vaplan.runs import Run
 from vaplan.stages.evaluate import evaluate_run
 from vaplan.stages.features import features
@@ -165,7 +166,7 @@ def fit(
         rule=HMM if probability else None,
     )
     for line in labelling.describe():
-        message(f"pseudo labels: {line}")
+        message(line)
     recipe = replace(
         recipes.read("default"),
         data=f"table:{table}",
@@ -173,7 +174,7 @@ def fit(
         labels=str(labelling.table),
         audio=tuple(encoders[0]),
         visual=tuple(encoders[1]),
-        decision=recipes.Decision(segments="matched"),
+        decision=Decision(segments="matched"),
     )
     if probability:
         message("training, refining the labels by out-of-fold parsers, training again")
@@ -290,7 +291,7 @@ def _refuse_other_tags(
     The tags of corrected videos, now or in the run, do not count.
     """
     run = table.parent
-    if not (run / runs.DESCRIPTION).is_file():
+    if not table.is_file() or not (run / runs.DESCRIPTION).is_file():
         return
     rows_before = _read_rows_before(table)
     ignored = _dense_videos(rows_before) | set(corrected)

@@ -73,9 +73,9 @@ class Labelling:
     def describe(self) -> list[str]:
         """Describe in words how the labels were chosen, one line a modality."""
         if not self.thresholds:
-            return [f"labels {self.reason}"]
+            return [f"pseudo labels {self.reason}"]
         return [
-            f"{modality} {_describe_threshold(value)}, {self.reason}"
+            f"pseudo labels: {modality} {_describe_threshold(value)}, {self.reason}"
             for modality, value in self.thresholds.items()
         ]
 
