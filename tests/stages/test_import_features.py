@@ -539,6 +539,6 @@ def test_features_of_zeros_only_are_counted_and_named(tmp_path: Path) -> None:
     pack = han(tmp_path / "pack")
     np.save(pack / "feats/vggish/abcdefghijk.npy", np.zeros((10, 128), "f4"))
     done = import_pack("han", pack, videos(), tmp_path / "store")
-    (line,) = done.zeros
+    (line,) = done.warnings
     assert line.startswith("1 of 3 videos have only zeros as features of legacy:vggish")
     assert repr(IDS[1]) in line
