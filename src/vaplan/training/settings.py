@@ -94,8 +94,8 @@ class Training:
             parser are fp32); "auto": bf16 if the device multiplies in it.
         threads: Number of CPU threads. A step is many short operations, and all threads meet
             after each. One that has to wait does not sleep but looks for work at full load,
-            so that a second thread costs more than it brings where other processes want the
-            cores. One thread is the default; to use more cores, train several runs at a
+            so that a second thread can cost more than it brings where other processes want
+            the cores. One thread is the default; to use more cores, train several runs at a
             time. `benchmarks/bench_training.py --threads` measures it. The number has an
             effect on the last bits of the result.
     """
