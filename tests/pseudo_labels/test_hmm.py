@@ -49,7 +49,7 @@ def make_model(seed: int) -> HiddenMarkovModel:
         variance=uniform(0.5, 2, 2, 2),
         innovation=uniform(0.3, 1, 2, 2),
         transition=torch.cat([transition, 1 - transition], dim=-1),
-        first=torch.cat([first, 1 - first], dim=-1),
+        initial=torch.cat([first, 1 - first], dim=-1),
         occurrence=occurrence / occurrence.sum(dim=(1, 2), keepdim=True),
     )
 
@@ -81,7 +81,7 @@ def prior(model: HiddenMarkovModel, states: tuple[int, ...], m: int, c: int) -> 
     """Return the probability of a timeline of a class that occurs in the modality."""
 
     def chain(states: tuple[int, ...]) -> Tensor:
-        total = model.first[m, c, states[0]].clone()
+        total = model.initial[m, c, states[0]].clone()
         for before, after in pairwise(states):
             total *= model.transition[m, before, after]
         return total

@@ -127,29 +127,10 @@ class TemporalAttention(nn.Module):
         has_segments = present.any(dim=1, keepdim=True)
         padding = has_segments & ~present
         result, _ = self.attention(
-            query,
-            memory,
-            memory,
-            attn_mask=self._score_changes(padding, query),
-            need_weights=False,
+            query, memory, memory, key_padding_mask=padding, need_weights=False
         )
         existing: Tensor = result.masked_fill(~has_segments[..., None], 0)
         return existing
-
-    def _score_changes(
-        self,
-        padding: Bool[Tensor, "video memory"],
-        query: Float[Tensor, "video time hidden"],
-    ) -> Float[Tensor, "video_and_head time memory"]:
-        """Return what is added to the scores of the attention: -inf for padding.
-
-        It has the effect of `key_padding_mask`, to the bit. For that one torch imports its
-        compiler, which takes half a second.
-        """
-        zeros = torch.zeros_like(padding, dtype=query.dtype)
-        changes = zeros.masked_fill(padding, -torch.inf)
-        of_heads = changes.repeat_interleave(self.attention.num_heads, dim=0)
-        return of_heads[:, None].expand(-1, query.shape[1], -1)
 
 
 class HybridAttention(nn.Module):

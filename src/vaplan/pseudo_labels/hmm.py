@@ -9,8 +9,8 @@ a tag are linked, because one of them contains the class unless the tag is wrong
 The evidence of a segment is normal around the mean of its state, and the deviations of
 neighbouring segments are correlated: a first-order autoregression (a Markov-switching
 model). Untagged videos give the mean, the standard deviation and the correlation of absent
-segments. Expectation maximisation fits the rest. Classes share what few videos cannot show:
-each mean and share is drawn towards that of all classes.
+segments. Expectation maximisation fits the rest. The mean and the shares of a class are
+shrunk towards those of all classes, because few videos cannot determine them.
 
 Sources: Rabiner, Proceedings of the IEEE 77, 1989 (hidden Markov models); Hamilton,
 Econometrica 57, 1989 (Markov switching of autoregressions); Särkkä, García-Fernández, IEEE
@@ -43,6 +43,7 @@ PRIOR_TAGS = 10.0
 PRIOR_STEPS = ((8.5, 1.5), (1.5, 8.5))  # pairs of states of neighbouring segments
 ABSENT, PRESENT = 0, 1  # states of a segment
 OCCURS, NEVER = 0, 1  # cases of a modality
+GROUP_VIDEOS = 4096  # that are in memory as padded sequences at once
 TINY = 1e-9
 
 Parameter = Float[Tensor, "modality class"]
@@ -76,7 +77,7 @@ class HiddenMarkovModel:
         variance: Variance of each state.
         innovation: Variance of each state, given the segment before.
         transition: Probability of the state of a segment, given that of the segment before.
-        first: Probability of each state of the first segment.
+        initial: Probability of each state of the first segment.
         occurrence: Probability of each pair of cases, of audio and of visual.
         log_odds: Whether the model is of the log odds of the evidence.
     """
@@ -88,7 +89,7 @@ class HiddenMarkovModel:
     variance: Float[Tensor, "modality state"]
     innovation: Float[Tensor, "modality state"]
     transition: Float[Tensor, "modality state state"]
-    first: Float[Tensor, "modality class state"]
+    initial: Float[Tensor, "modality class state"]
     occurrence: Float[Tensor, "class audio visual"]
     log_odds: bool = False
 
@@ -111,19 +112,20 @@ class HiddenMarkovModel:
         def infer_group(group: Index) -> Tensor:
             exists = mask.batch(group)
             values = self.standardise(evidence.batch(group))
-            tags = _tags(values, exists, weak_label[group])
-            occurs, states = _infer(self, tags)
+            tags = _arrange_by_tag(values, exists, weak_label[group])
+            cases, states = _infer(self, tags)
+            occurs = _occurs(cases)
             segment = torch.zeros(values.shape)
             of_group = torch.arange(videos)[group]
             for m, state in enumerate(states):
-                present = state.of_segments()[..., PRESENT] * occurs[:, m, None]
+                present = state.of_segments()[..., PRESENT] * occurs[m][:, None]
                 segment[tags.video, :, m, tags.label] = present.float()
                 has_segments = state.exists.any(dim=1)
-                of_tags = (occurs[:, m] * has_segments).float()
+                of_tags = (occurs[m] * has_segments).float()
                 modality[of_group[tags.video], m, tags.label] = of_tags
             return segment * exists[..., None]
 
-        segment = Ragged.from_groups(evidence.lengths, infer_group)
+        segment = Ragged.from_groups(evidence.lengths, infer_group, videos=GROUP_VIDEOS)
         return LabelProbability(segment, modality)
 
     def standardise(self, evidence: Tensor) -> Float[Tensor, "*cells modality class"]:
@@ -156,14 +158,16 @@ def fit_hidden_markov_model(
         evidence.rows(), evidence.rows_of(weak_label), mask.rows(), log_odds=log_odds
     )
     model = _initial_model(absent, width, log_odds=log_odds)
-    groups = [
-        (model.standardise(evidence.batch(group)), mask.batch(group), weak_label[group])
-        for group in evidence.lengths.groups()
-    ]
-    correlation = _fit_correlation(groups)
+    products = torch.zeros(3, len(MODALITIES), dtype=torch.float64)
+    tags_of_groups = list[_Tags]()
+    for group in evidence.lengths.groups(videos=GROUP_VIDEOS):
+        values = model.standardise(evidence.batch(group))
+        exists = mask.batch(group)
+        products += _neighbour_products(values, exists, weak_label[group])
+        tags_of_groups.append(_arrange_by_tag(values, exists, weak_label[group]))
+    correlation = _correlation(products)
     innovation = (1 - correlation.square())[:, None] * model.variance
     model = replace(model, correlation=correlation, innovation=innovation)
-    tags_of_groups = [_tags(*group) for group in groups]
     for _ in range(STEPS):
         statistics = _collect(model, tags_of_groups[0])
         for tags in tags_of_groups[1:]:
@@ -234,15 +238,15 @@ class _Statistics:
         first: Count, sum and sum of squares of first segments in each state.
         change: The same of each segment less `correlation` times the one before, by the
             states of both.
-        first_state: Count of each first state of classes that occur.
-        step: Count of each pair of states of classes that occur.
+        initial: Count of each state of first segments, of classes that occur.
+        transition: Count of each pair of states of neighbours, of classes that occur.
         occurrence: Count of each pair of cases.
     """
 
     first: Float[Tensor, "modality moment class state"]
     change: Float[Tensor, "modality moment class state state"]
-    first_state: Float[Tensor, "modality class state"]
-    step: Float[Tensor, "modality state state"]
+    initial: Float[Tensor, "modality class state"]
+    transition: Float[Tensor, "modality state state"]
     occurrence: Float[Tensor, "class audio visual"]
 
     def __add__(self, other: "_Statistics") -> "_Statistics":
@@ -270,32 +274,36 @@ def _initial_model(
         variance=variance,
         innovation=variance,
         transition=transition / transition.sum(dim=-1, keepdim=True),
-        first=repeat([0.5, 0.5], modalities, classes),
+        initial=repeat([0.5, 0.5], modalities, classes),
         occurrence=repeat([[0.5, 0.24], [0.24, WRONG_TAGS]], classes),
         log_odds=log_odds,
     )
 
 
-def _fit_correlation(
-    groups: list[tuple[Tensor, Tensor, Tensor]],
+def _neighbour_products(
+    values: Float[Tensor, "video time modality class"],
+    mask: Bool[Tensor, "video time modality"],
+    weak_label: Bool[Tensor, "video class"],
+) -> Float[Tensor, "product modality"]:
+    """Sum x y, x x and y y over neighbouring segments x and y of untagged videos."""
+    is_pair = mask[:, :-1] & mask[:, 1:]
+    is_untagged = is_pair[..., None] & ~weak_label[:, None, None]
+    x = values[:, :-1] * is_untagged
+    y = values[:, 1:] * is_untagged
+    return torch.stack([product.sum((0, 1, 3)) for product in (x * y, x * x, y * y)])
+
+
+def _correlation(
+    products: Float[Tensor, "product modality"],
 ) -> Float[Tensor, " modality"]:
-    """Compute the correlation of neighbouring segments of untagged videos."""
-    product, before, after = torch.zeros(3, len(MODALITIES), dtype=torch.float64)
-    for values, mask, weak_label in groups:
-        pair = mask[:, :-1] & mask[:, 1:]
-        is_untagged = pair[..., None] & ~weak_label[:, None, None]
-        first = values[:, :-1] * is_untagged
-        second = values[:, 1:] * is_untagged
-        axes = (0, 1, 3)
-        product += (first * second).sum(axes)
-        before += first.square().sum(axes)
-        after += second.square().sum(axes)
-    norm = (before * after).sqrt().clamp(min=TINY)
-    correlation: Tensor = (product / norm).clamp(0, MAX_CORRELATION)
+    """Compute the correlation of neighbouring segments from the sums of their products."""
+    xy, xx, yy = products
+    norm = (xx * yy).sqrt().clamp(min=TINY)
+    correlation: Tensor = (xy / norm).clamp(0, MAX_CORRELATION)
     return correlation
 
 
-def _tags(
+def _arrange_by_tag(
     values: Float[Tensor, "video time modality class"],
     mask: Bool[Tensor, "video time modality"],
     weak_label: Bool[Tensor, "video class"],
@@ -311,16 +319,14 @@ def _tags(
     return _Tags(video, label, tuple(sequences))
 
 
+def _occurs(
+    cases: Float[Tensor, "tag audio visual"],
+) -> Float[Tensor, "modality tag"]:
+    """Compute the probability that each class occurs in each modality."""
+    return torch.stack([cases[:, OCCURS].sum(dim=1), cases[:, :, OCCURS].sum(dim=1)])
+
+
 def _infer(
-    model: HiddenMarkovModel, tags: _Tags
-) -> tuple[Float[Tensor, "tag modality"], list[_States]]:
-    """Infer whether each class occurs in each modality, and its states if it does."""
-    pair, states = _infer_cases(model, tags)
-    occurs = torch.stack([pair[:, OCCURS].sum(1), pair[:, :, OCCURS].sum(1)], dim=1)
-    return occurs, states
-
-
-def _infer_cases(
     model: HiddenMarkovModel, tags: _Tags
 ) -> tuple[Float[Tensor, "tag audio visual"], list[_States]]:
     """Infer the pair of cases of each tag, and the states of each modality."""
@@ -351,11 +357,11 @@ def _infer_states(
     expected = mean[:, None, :] - correlation * mean[:, :, None]
     error = change[..., None, None] - expected[:, None]
     emission = _log_normal(error, model.innovation[modality])
-    first = model.first[modality, label].log()
+    initial = model.initial[modality, label].log()
     transition = model.transition[modality].log()
     step = emission + transition
     step_or_identity = torch.where(has_step[..., None, None], step, _LOG_IDENTITY)
-    forward, backward = _scan(first + start, step_or_identity)
+    forward, backward = _scan(initial + start, step_or_identity)
     total = forward[:, -1].logsumexp(dim=1)
     segment = (forward + backward - total[:, None, None]).exp()
     pair = forward[:, :-1, :, None] + step + backward[:, 1:, None, :]
@@ -363,7 +369,7 @@ def _infer_states(
     # The chain may also be absent throughout, which is the other case: condition on a
     # present segment.
     never = start[:, ABSENT] + (emission[..., ABSENT, ABSENT] * has_step).sum(dim=1)
-    prior = first[:, ABSENT] + has_step.sum(dim=1) * transition[ABSENT, ABSENT]
+    prior = initial[:, ABSENT] + has_step.sum(dim=1) * transition[ABSENT, ABSENT]
     share = (never + prior - total).exp().clamp(max=1 - TINY)[:, None]
     present = (segment[..., PRESENT] / (1 - share)).clamp(max=1)
     pair[..., ABSENT, ABSENT] -= share * has_step
@@ -418,8 +424,8 @@ def _products(
 
 def _collect(model: HiddenMarkovModel, tags: _Tags) -> _Statistics:
     """Collect the statistics of some tags under the posterior of the model."""
-    cases, states = _infer_cases(model, tags)
-    occurs = torch.stack([cases[:, OCCURS].sum(1), cases[:, :, OCCURS].sum(1)])
+    cases, states = _infer(model, tags)
+    occurs = _occurs(cases)
     classes = len(model.occurrence)
 
     def by_class(values: Tensor) -> Tensor:
@@ -434,8 +440,8 @@ def _collect(model: HiddenMarkovModel, tags: _Tags) -> _Statistics:
         has_step = exists[:, 1:, None, None]
         first = posterior.segment[:, 0] * (occurs[m] * exists[:, 0])[:, None]
         pair = posterior.pair * occurs[m][:, None, None, None]
-        parts["first_state"].append(by_class(first))
-        parts["step"].append(pair.sum(dim=(0, 1)))
+        parts["initial"].append(by_class(first))
+        parts["transition"].append(pair.sum(dim=(0, 1)))
         first = _add_absent(first, (1 - occurs[m]) * exists[:, 0])
         pair = pair.clone()
         pair[..., ABSENT, ABSENT] += (1 - occurs[m])[:, None] * has_step[..., 0, 0]
@@ -454,7 +460,7 @@ def _collect(model: HiddenMarkovModel, tags: _Tags) -> _Statistics:
     return _Statistics(**stacked, occurrence=by_class(cases))
 
 
-_PER_MODALITY = ("first", "change", "first_state", "step")
+_PER_MODALITY = ("first", "change", "initial", "transition")
 
 
 def _add_absent(first: Tensor, weight: Tensor) -> Tensor:
@@ -463,7 +469,7 @@ def _add_absent(first: Tensor, weight: Tensor) -> Tensor:
 
 def _maximise(model: HiddenMarkovModel, statistics: _Statistics) -> HiddenMarkovModel:
     """Return the model with the parameters that fit the statistics best."""
-    step = statistics.step + torch.tensor(PRIOR_STEPS, dtype=torch.float64)
+    count = statistics.transition + torch.tensor(PRIOR_STEPS, dtype=torch.float64)
     mean = _fit_means(model, statistics)
     variance, innovation = _fit_variances(model, statistics, mean)
     return replace(
@@ -471,14 +477,14 @@ def _maximise(model: HiddenMarkovModel, statistics: _Statistics) -> HiddenMarkov
         mean=mean,
         variance=variance,
         innovation=innovation,
-        transition=step / step.sum(dim=-1, keepdim=True),
-        first=_shares(statistics.first_state, axes=(-1,)),
+        transition=count / count.sum(dim=-1, keepdim=True),
+        initial=_shares(statistics.initial, axes=(-1,)),
         occurrence=_fit_occurrence(statistics.occurrence),
     )
 
 
 def _shares(count: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Compute shares per class, drawn towards those of all classes."""
+    """Compute the shares of each class, shrunk towards those of all classes together."""
     class_axis = -1 - len(axes)
     total = count.sum(dim=class_axis, keepdim=True)
     of_all = total / total.sum(dim=axes, keepdim=True).clamp(min=TINY)

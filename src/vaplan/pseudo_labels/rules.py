@@ -25,6 +25,8 @@ from vaplan.ragged import Ragged
 
 VAL = "val"
 HMM = "hmm"
+CHANCE = "chance"
+GIVEN = "given"
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,25 @@ def choose_labels(
     """
     if rule is not None and rule not in LABEL_RULES:
         raise RecipeError(unknown("label rule", rule, LABEL_RULES))
-    if thresholds:
-        if rule == HMM:
-            raise RecipeError(
-                "the label rule hmm has no thresholds",
-                fix="omit --threshold, or give another --rule",
-            )
-    else:
-        if rule is None and evidence.dense:
-            rule = VAL
-        elif rule is None and not evidence.weak_label.all():
-            rule = HMM
-        if rule is not None:
+    if thresholds and rule == HMM:
+        raise RecipeError(
+            "the label rule hmm has no thresholds",
+            fix="omit --threshold, or give another --rule",
+        )
+    if not thresholds:
+        rule = rule or _default_rule(evidence)
+        if rule:
             return LABEL_RULES[rule](evidence)
     chosen, reason = choose_thresholds(evidence, values=thresholds, rule=rule)
-    return ChosenLabels(evidence.generate(chosen), rule or "given", reason, chosen)
+    name = rule or (GIVEN if thresholds else CHANCE)
+    return ChosenLabels(evidence.generate(chosen), name, reason, chosen)
+
+
+def _default_rule(evidence: Evidence) -> str | None:
+    """Return the default rule; None if no video lacks a tag, so that nothing can be fitted."""
+    if evidence.dense:
+        return VAL
+    return None if evidence.weak_label.all() else HMM
 
 
 def label_by_threshold(

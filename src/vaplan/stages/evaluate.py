@@ -3,6 +3,7 @@
 `vaplan evaluate` scores tables; see `vaplan.evaluation`.
 """
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,7 @@ def score_run(run: Run, data: Annotations, store: Path) -> Run:
         data: Data set with all splits.
         store: Feature store.
     """
-    choose = CHOOSE_THRESHOLDS.get(run.recipe.decision.segments)
-    if choose:
-        run = replace(run, thresholds=choose(run, data, store))
+    run = replace(run, thresholds=choose_segment_thresholds(run, data, store))
     metrics = {
         split: score_split(run, data, store, split)
         for split in SCORED_SPLITS
@@ -139,49 +138,50 @@ def check_segment_thresholds(recipe: Recipe, data: Annotations) -> None:
         )
 
 
-def fit_run_thresholds(
+def choose_segment_thresholds(
     run: Run, data: Annotations, store: Path
-) -> Float[Tensor, "modality class"]:
-    """Fit the segment thresholds on the densely labelled videos of split `val`.
+) -> Float[Tensor, "modality class"] | None:
+    """Choose the segment thresholds of a trained run, as its recipe asks for.
+
+    They are fitted on the densely labelled videos of split `val`, or matched to the pseudo
+    labels of the training videos.
 
     Args:
         run: A trained run.
         data: Data set with all splits.
         store: Feature store.
+
+    Returns:
+        The thresholds; None if they are fixed.
     """
-    dense = [data.ids[index] for index in data.dense_indices("val")]
-    dataset = Dataset.with_features(
-        data.select_videos(dense), store, run.recipe.encoders
+    decision = run.recipe.decision
+    if decision.segments == "fixed":
+        return None
+    is_fitted = decision.segments == "fitted"
+    if is_fitted:
+        videos = data.select_videos([data.ids[i] for i in data.dense_indices("val")])
+    else:
+        training = select_training_videos(data)
+        step = max(1, math.ceil(len(training.videos) / MATCHED_VIDEOS))
+        videos = training.select_videos(training.ids[::step])
+    dataset = Dataset.with_features(videos, store, run.recipe.encoders)
+    labels = (
+        dataset.reference() if is_fitted else dataset.labels(Path(run.recipe.labels))
     )
-    return fit_thresholds(
+    choose = fit_thresholds if is_fitted else match_label_shares
+    return choose(
         run.predict(dataset.inputs).rows(),
-        dataset.reference().rows(),
-        rule=run.recipe.decision.rule,
-        threshold=run.recipe.decision.threshold,
+        labels.rows(),
+        rule=decision.rule,
+        threshold=decision.threshold,
     )
 
 
-def match_run_thresholds(
-    run: Run, data: Annotations, store: Path
-) -> Float[Tensor, "modality class"]:
-    """Choose segment thresholds by the pseudo labels of the training videos.
+def select_training_videos(data: Annotations) -> Annotations:
+    """Select the videos of split `train`, or all videos if none is in it.
 
     Args:
-        run: A trained run.
         data: Data set with all splits.
-        store: Feature store.
     """
-    training = [video.video for video in data.videos if video.split in ("train", "")]
-    step = -(-len(training) // MATCHED_VIDEOS) or 1
-    dataset = Dataset.with_features(
-        data.select_videos(training[::step]), store, run.recipe.encoders
-    )
-    return match_label_shares(
-        run.predict(dataset.inputs).rows(),
-        dataset.labels(Path(run.recipe.labels)).rows(),
-        rule=run.recipe.decision.rule,
-        threshold=run.recipe.decision.threshold,
-    )
-
-
-CHOOSE_THRESHOLDS = {"fitted": fit_run_thresholds, "matched": match_run_thresholds}
+    has_split = any(video.split == "train" for video in data.videos)
+    return data.select("train") if has_split else data

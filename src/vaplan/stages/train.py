@@ -21,7 +21,11 @@ from vaplan.metrics.llp import llp_scores
 from vaplan.ragged import Ragged
 from vaplan.recipe import DENSE, Recipe, dump, read
 from vaplan.runs import Run
-from vaplan.stages.evaluate import check_segment_thresholds, score_run
+from vaplan.stages.evaluate import (
+    check_segment_thresholds,
+    score_run,
+    select_training_videos,
+)
 from vaplan.store import find_stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
@@ -79,7 +83,7 @@ def train(
     check_segment_thresholds(recipe, data)
     recipe = with_encoders(recipe, Path(recipe.store))
     dataset = Dataset.with_features(
-        _select_split(data, "train") or data,
+        select_training_videos(data),
         Path(recipe.store),
         recipe.encoders,
         overflow=run,
