@@ -200,7 +200,7 @@ def background_taxonomy(taxonomy: Taxonomy, encoder: Encoder) -> Taxonomy:
                 f"{encoder.name} has one text vector, {encoder.classes[0]}: a margin "
                 "compares a class with others",
                 file=encoder.folder,
-                fix="add vectors of other classes to the --text file, or say "
+                fix="add vectors of other classes to the --text file, or use "
                 "--strategy logit",
             )
         return replace(taxonomy, classes=encoder.classes, own_prompts={})

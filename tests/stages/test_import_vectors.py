@@ -78,7 +78,7 @@ def test_vectors_of_the_test_are_labelled_trained_on_predicted_and_scored(
     found = vaplan.evaluate(data, estimate, split="test").numbers()
     assert found["segment"]["audio"] > 30  # 0 where nothing is learned or marked
     assert found["segment"]["visual"] > 30
-    with pytest.raises(EncoderError, match="no model here makes them from media"):
+    with pytest.raises(EncoderError, match="no model here computes them from media"):
         Parser.load(imported / "run")
 
 

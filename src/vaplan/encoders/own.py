@@ -1,5 +1,8 @@
-"""A user's own vectors, named `own:NAME`: no model here makes them; they are read from a store,
-and so are the vectors of the class sentences."""
+"""A user's own vectors, named `own:NAME`.
+
+No model here computes them. They are read from a store, and so are the vectors of the class
+sentences.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -56,7 +59,7 @@ class OwnVectors:
         return self.stored.classes
 
     def embed(self, segments: Segments) -> NoReturn:  # noqa: ARG002 - of every encoder
-        """Say that no model makes these vectors."""
+        """Raise EncoderError, because no model computes these vectors."""
         raise _no_model(self.name)
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
@@ -139,13 +142,13 @@ def load(
     frames_per_segment: int,  # noqa: ARG001
     compute: Compute,  # noqa: ARG001
 ) -> NoReturn:
-    """Say that no model makes these vectors."""
+    """Raise EncoderError, because no model computes these vectors."""
     raise _no_model(f"{KIND}:{source}")
 
 
 def _no_model(name: str) -> EncoderError:
     return EncoderError(
-        f"{name} are vectors that were imported: no model here makes them from media files",
+        f"{name} are vectors that were imported: no model here computes them from media files",
         fix="bring the vectors of these videos with `vaplan import vectors`, then use "
         "`vaplan predict` with the store",
     )
