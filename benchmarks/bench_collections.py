@@ -1,21 +1,23 @@
 """Collections of unequal length: accuracy, time and memory.
 
     python benchmarks/bench_collections.py lengths [--work FOLDER] [--seeds 3]
+    python benchmarks/bench_collections.py film [--work FOLDER]
     python benchmarks/bench_collections.py scale [--work FOLDER]
 
 `lengths` joins the same rendered clips of ten seconds to longer and longer videos, whose tags
-are the tags of all their clips, and trains on each collection. `scale` runs the stages on
-random features of videos from 3 s to 2 h, in three sizes. Results are written to
-`benchmarks/results/collections_*.md`.
+are the tags of all their clips, and trains on each collection. `film` runs `fit` on forty clips
+and on the same clips with one film of ten minutes. `scale` runs the stages on random features
+of videos from 3 s to 2 h, in three sizes. Times are CPU seconds of the process and its workers.
+Results are written to `benchmarks/results/collections_*.md`.
 """
 
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +25,18 @@ from pathlib import Path
 import numpy as np
 
 from vaplan import recipe as recipes
-from vaplan import stages
+from vaplan import stages, synthetic
 from vaplan.annotations import Annotations, Row, read_table
 from vaplan.annotations.table import write_rows
 from vaplan.bench.synthetic_data import EMBEDDED, make_data
 from vaplan.dataset import open_features
+from vaplan.encoders import own, store_name
 from vaplan.evaluation import evaluate
+from vaplan.pseudo_labels.rules import HMM
 from vaplan.stages.evaluate import score_split
 from vaplan.store import Entry, Store
+from vaplan.store.text import TextVectors
+from vaplan.synthetic.clips import Clip, sort_events
 
 RESULTS = Path(__file__).parent / "results"
 CLIPS = 480
@@ -43,34 +49,37 @@ COLLECTIONS: dict[str, int | None] = {
     "5 min": 30,
     "10 s to 20 min": None,
 }
-SCALE_VIDEOS = (50, 100, 200)
+FILM_CLIPS = 40
+FILM_SECONDS = 600
+FILM_CASES = ("clips", "film", "both")
+SCALE_VIDEOS = (250, 500, 1000)
 SCALE_SHORTEST, SCALE_LONGEST = 3, 7200
 SCALE_SIZE = 512
 SCALE_CLASSES = tuple(f"class {number:02d}" for number in range(25))
-SCALE_ENCODERS = (("audio_random",), ("visual_random",))
-SCALE_STAGES = ("train", "refine", "predict", "evaluate")
+SCALE_ENCODERS = (("own:random",), ("own:random",))
+SCALE_STAGES = ("label", "train", "refine", "predict", "evaluate")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["lengths", "scale", *SCALE_STAGES])
+    parts = {"lengths": measure_lengths, "film": measure_film, "scale": measure_scale}
+    parser.add_argument("part", choices=[*parts, *FILM_CASES, *SCALE_STAGES])
     parser.add_argument("--work", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     if given.part in SCALE_STAGES:
         run_stage(given.part, given.work)
-        return
-    work = given.work or Path(tempfile.mkdtemp())
-    if given.part == "lengths":
-        measure_lengths(work, seeds=given.seeds)
+    elif given.part in FILM_CASES:
+        run_fit(given.part, given.work)
     else:
-        measure_scale(work)
+        work = given.work or Path(tempfile.mkdtemp())
+        parts[given.part](work, given.seeds)
 
 
 # --- accuracy by length ---------------------------------------------------------------
 
 
-def measure_lengths(work: Path, *, seeds: int) -> None:
+def measure_lengths(work: Path, seeds: int) -> None:
     """Train on the same material cut into videos of different lengths."""
     store = work / "store"
     table = make_data(
@@ -94,8 +103,8 @@ def measure_lengths(work: Path, *, seeds: int) -> None:
     head = (
         f"Made by `python benchmarks/bench_collections.py lengths`. Segment-level Type@AV F "
         f"in percent on the {len(data.select('test').videos)} test clips of ten seconds, mean "
-        f"and standard deviation of {seeds} seeds. Thresholds and refinement read tags only "
-        "(`mixture`, `fusion`). No setting was chosen on these numbers."
+        f"and standard deviation of {seeds} seeds. Labels and refinement read tags only "
+        "(`hmm`, `fusion`). No setting was chosen on these numbers."
     )
     write_results("collections_lengths.md", [head, "", *lines])
 
@@ -173,7 +182,7 @@ def train_all(
         long_store,
         labels,
         encoders=EMBEDDED,
-        threshold_rule="mixture",
+        rule=HMM,
         label_probability=probability,
     )
     runs = []
@@ -202,13 +211,78 @@ def format_scores(scores: Sequence[float]) -> str:
     return f"{np.mean(scores):.1f} ± {np.std(scores):.1f}"
 
 
+# --- one film among clips -------------------------------------------------------------
+
+
+def measure_film(work: Path, _seeds: int) -> None:
+    """Run `fit` on clips, on a film, and on both, each in a process of its own."""
+    render_film(work)
+    lines = ["| videos | CPU seconds | peak memory |", "|---|---:|---:|"]
+    names = {
+        "clips": f"{FILM_CLIPS} clips of {CLIP_SECONDS} s",
+        "film": f"one film of {FILM_SECONDS} s",
+        "both": "the clips and the film",
+    }
+    for case in FILM_CASES:
+        seconds, peak = run_alone(case, work)
+        lines.append(f"| {names[case]} | {seconds:.0f} | {peak / 1e9:.2f} GB |")
+        print(lines[-1], flush=True)
+    head = (
+        "Made by `python benchmarks/bench_collections.py film`: `fit` with the embedded "
+        "encoders from the media files to the trained parser, one worker. Peak memory is that "
+        "of the largest process."
+    )
+    write_results("collections_film.md", [head, "", *lines])
+
+
+def render_film(work: Path) -> None:
+    """Render the clips and a film that has the events of as many clips as fill it."""
+    counts = {"train": FILM_SECONDS // CLIP_SECONDS}
+    film = join_plans(synthetic.plan_clips(counts, seed=13))
+    clips = synthetic.plan_clips({"train": FILM_CLIPS}, seed=12)
+    for case, plans in zip(FILM_CASES, (clips, [film], [*clips, film]), strict=True):
+        table = synthetic.render(plans, work / case)
+        rows = [
+            Row(plan.video, class_name=tag, split="train")
+            for plan in plans
+            for tag in plan.tags or ("",)
+        ]
+        write_rows(table.with_name("tags.csv"), rows)
+
+
+def join_plans(clips: Sequence[Clip]) -> Clip:
+    """Join the plans of clips to the plan of one film."""
+    events = [
+        replace(event, onset=event.onset + shift, offset=event.offset + shift)
+        for number, clip in enumerate(clips)
+        for shift in [float(number * CLIP_SECONDS)]
+        for event in clip.events
+    ]
+    return replace(
+        clips[0],
+        seconds=float(len(clips) * CLIP_SECONDS),
+        tags=tuple(sorted({tag for clip in clips for tag in clip.tags})),
+        events=sort_events(events),
+    )
+
+
+def run_fit(case: str, work: Path) -> None:
+    """Run `fit` from nothing and print its CPU seconds and its peak memory as JSON."""
+    folder = work / case
+    run = folder / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    tags = folder / "tags.csv"
+    stages.fit(tags, folder, run, encoders=EMBEDDED, workers=1)
+    print_use()
+
+
 # --- time and memory ------------------------------------------------------------------
 
 
-def measure_scale(work: Path) -> None:
+def measure_scale(work: Path, _seeds: int) -> None:
     """Run each stage on random features, in a process of its own."""
     lines = [
-        "| videos | segments | features | stage | seconds | seconds a million segments | peak memory |",
+        "| videos | segments | features | stage | CPU seconds | a million segments | peak memory |",
         "|---:|---:|---:|---|---:|---:|---:|",
     ]
     for videos in SCALE_VIDEOS:
@@ -216,10 +290,7 @@ def measure_scale(work: Path) -> None:
         segments = make_random_data(folder, videos)
         size = segments * SCALE_SIZE * 4 * 2
         for stage in SCALE_STAGES:
-            command = [sys.executable, __file__, stage, "--work", str(folder)]
-            result = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(result.stdout.splitlines()[-1])
-            seconds, peak = found["seconds"], found["peak"]
+            seconds, peak = run_alone(stage, folder)
             lines.append(
                 f"| {videos} | {segments:,} | {size / 1e9:.2f} GB | `{stage}` | "
                 f"{seconds:.1f} | {seconds / segments * 1e6:.0f} | {peak / 1e9:.2f} GB |"
@@ -228,8 +299,8 @@ def measure_scale(work: Path) -> None:
     head = (
         "Made by `python benchmarks/bench_collections.py scale`: videos from "
         f"{SCALE_SHORTEST} s to 2 h (log-uniform), random features of {SCALE_SIZE} numbers of "
-        "two encoders, 25 classes, two cores. `train` is one epoch of `ple`; `refine` trains "
-        "two parsers for one epoch each. Peak memory is that of the whole process."
+        "two encoders as float32, 25 classes. `label` is by `hmm`; `train` is one epoch of `ple`; "
+        "`refine` trains two parsers for one epoch each. Peak memory is that of the process."
     )
     write_results("collections_scale.md", [head, "", *lines])
 
@@ -248,11 +319,18 @@ def make_random_data(folder: Path, videos: int) -> int:
     write_rows(folder / "annotations.csv", rows)
     labels = [replace(row, split="") for row in rows if row.modality]
     write_rows(folder / "labels.csv", labels)
-    provenance = {"weights_sha256": "0" * 64, "dimension": SCALE_SIZE}
-    for (name,), modality in zip(SCALE_ENCODERS, ("audio", "visual"), strict=True):
+    provenance = own.describe_vectors("random", SCALE_SIZE)
+    for modality, (name,) in enumerate(SCALE_ENCODERS):
         store = Store.create(
-            folder / "store", f"{modality}:{name}", provenance, planned=ids
+            folder / "store",
+            store_name(name, modality),
+            provenance,
+            planned=ids,
+            dtype="float32",
         )
+        sentences = random.standard_normal((len(SCALE_CLASSES), SCALE_SIZE))
+        classes = dict(zip(SCALE_CLASSES, sentences, strict=True))
+        store.write_text(TextVectors.of(classes))
         for video, count in zip(ids, counts.tolist(), strict=True):
             vectors = random.standard_normal((count, SCALE_SIZE), dtype=np.float32)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -277,27 +355,51 @@ def random_rows(
 
 
 def run_stage(stage: str, folder: Path) -> None:
-    """Run one stage and print its seconds and its peak memory as JSON."""
+    """Run one stage and print its CPU seconds and its peak memory as JSON."""
     data = stages.read_data(f"table:{folder / 'annotations.csv'}")
     run, store = folder / "run", folder / "store"
-    start = time.perf_counter()
-    if stage == "train":
+    labels = folder / "labels.csv"
+    if stage == "label":
+        out = folder / "labels_hmm.csv"
+        stages.label(data, store, out, encoders=SCALE_ENCODERS, rule=HMM)
+    elif stage == "train":
         changes = [
             f"data=table:{folder / 'annotations.csv'}",
             f"store={store}",
-            f"labels={folder / 'labels.csv'}",
+            f"labels={labels}",
             "training.epochs=1",
         ]
         stages.train(recipes.read("ple", changes=changes), run)
     elif stage == "refine":
-        stages.refine(run, folder / "labels.csv", folder / "refined.csv", rule="fusion")
+        stages.refine(run, labels, folder / "refined.csv", rule="fusion")
     elif stage == "predict":
         stages.predict(run, data, store, folder / "predictions.csv", split="test")
     else:
         estimate = read_table(folder / "predictions.csv", taxonomy=data.taxonomy)
         evaluate(data, estimate, split="test").numbers()
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print_use()
+
+
+def run_alone(part: str, folder: Path) -> tuple[float, float]:
+    """Run a part of this script in a process of its own.
+
+    Returns:
+        Its CPU seconds and its peak memory in bytes.
+    """
+    command = [sys.executable, __file__, part, "--work", str(folder)]
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    use = json.loads(result.stdout.splitlines()[-1])
+    return use["seconds"], use["peak"]
+
+
+def print_use() -> None:
+    """Print the CPU seconds and the peak memory of this process and its workers as JSON."""
+    uses = [
+        resource.getrusage(who)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    seconds = sum(use.ru_utime + use.ru_stime for use in uses)
+    peak = max(use.ru_maxrss for use in uses) * 1024
     print(json.dumps({"seconds": seconds, "peak": peak}))
 
 

@@ -11,9 +11,13 @@ from hypothesis import settings
 
 from vaplan import stages, synthetic
 from vaplan.annotations import Annotations
+from vaplan.encoders import LATE_IMPORTS
+from vaplan.workers.processes import share_imports
 
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
+# The first workers of a test process may not need the encoders, but later ones do.
+share_imports(["vaplan.stages.fit", *LATE_IMPORTS])
 
 EMBEDDED = (("embedded",), ("embedded",))
 COUNTS = {"train": 16, "val": 4, "test": 6}

@@ -26,6 +26,12 @@ from vaplan.media import CENTRE, Media, Sampling, Segments, stream
 DEFAULT_RATE_HZ = (
     8_000  # of the waveform if no encoder reads it; the cheapest usual rate
 )
+# Loading any model imports these, which takes seconds.
+LATE_IMPORTS = (
+    "transformers.modeling_utils",
+    "transformers.models.clap.modeling_clap",
+    "transformers.models.clip.modeling_clip",
+)
 Advance = Callable[[int, int], None]  # takes the segments that are done, and all
 
 

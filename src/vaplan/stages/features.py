@@ -155,6 +155,7 @@ def features(
             prepare=_load_encoders,
             arguments=[computes, Path(media)],
             seconds=timeout or _time_limit,
+            imports=encoder_models.LATE_IMPORTS,
             engine=engine,
             watch=partial(_report_progress, file_progress) if file_progress else None,
         )

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from vaplan.annotations.media_files import MediaFile, MediaList, list_media_files
 from vaplan.annotations.tags import find_tags
+from vaplan.encoders import LATE_IMPORTS
 from vaplan.encoders.checkpoints import FOLDER, Checkpoint, delete_checkpoint
 from vaplan.encoders.encoded import Encoded
 from vaplan.errors import UsageError
@@ -165,6 +166,7 @@ def parse(
         prepare=_load_parser,
         arguments=[load],
         seconds=timeout or _time_limit,
+        imports=LATE_IMPORTS,
         engine=engine,
         watch=partial(_follow, file_progress),
     )

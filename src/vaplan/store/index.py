@@ -53,7 +53,10 @@ class Index:
         return self.rows.select(columns).slice(first, count)
 
 
-EMPTY = Index(pa.schema([SCHEMA.field(name) for name in COLUMNS]).empty_table(), {})
+# `empty_table` of a schema imports pandas, which takes half a second.
+EMPTY = Index(
+    pa.Table.from_batches([], pa.schema([SCHEMA.field(name) for name in COLUMNS])), {}
+)
 
 
 def read_index(folder: Path) -> Index:

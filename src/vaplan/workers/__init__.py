@@ -107,6 +107,7 @@ def run_supervised(
     arguments: Sequence[Any] = (),
     seconds: TimeLimit = SECONDS_PER_ITEM,
     memory: int | None = None,
+    imports: Sequence[str] = (),
     engine: Engine = run_in_order,
     watch: Watch | None = None,
 ) -> Iterator[tuple[Item, Result | Failed]]:
@@ -126,6 +127,8 @@ def run_supervised(
             item is not retried.
         memory: Bytes that each worker may allocate; by default an equal share of 90 % of
             the machine's memory, at least 4 GiB.
+        imports: Names of modules that the functions import late; workers of this machine
+            share them.
         engine: The implementation that starts the workers.
         watch: Called with an item and each value that `function` reports about it by
             `report`.
@@ -135,7 +138,8 @@ def run_supervised(
             machine is the cause; the last of these items is not yielded.
     """
     count = workers or _count_cores(engine)
-    work = Work(function, prepare, arguments, memory or _memory_share(count))
+    share = memory or _memory_share(count)
+    work = Work(function, prepare, arguments, share, imports)
     work_alone = replace(work, memory=memory or _memory_share(1))
     retries = list[Item]()
 

@@ -10,9 +10,10 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,8 +24,9 @@ from vaplan.workers.faults import Failed, Guarded
 
 MAX_AHEAD = 4  # items a worker that may be finished before their turn
 MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
-# A fork would inherit the locks of torch's threads.
-CONTEXT = multiprocessing.get_context("spawn")
+# A fork of this process would inherit the locks of torch's threads. Workers are forks of a
+# server without threads, which imports what they need once and shares its memory with them.
+CONTEXT = multiprocessing.get_context("forkserver")
 START_SECONDS = 600.0  # time limit in which a worker must be ready
 REPORT_SECONDS = 2.0  # between two reports of the progress of one item
 TimeLimit = float | Callable[[Any], float]  # in seconds
@@ -42,12 +44,14 @@ class Work:
         prepare: A function that runs once, before the first item.
         arguments: The arguments of `prepare`.
         memory: Bytes that a worker may allocate; None for no limit.
+        imports: Names of modules that `prepare` or the function imports late.
     """
 
     function: Callable[[Any], Any]
     prepare: Callable[..., None] | None = None
     arguments: Sequence[Any] = ()
     memory: int | None = None
+    imports: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Report:
     value: Any
 
 
+_SHARED_IMPORTS = set[str]()  # names of modules
 _PIPES: list["Connection[Any, Any]"] = []  # of a worker process, to its starter
 
 
@@ -248,8 +253,26 @@ class _Crew:
 
 
 def _start_worker(work: Work) -> _Worker:
+    share_imports([_module(work.function), *work.imports])
     process, pipe = start_process(_serve, work)
     return _Worker(process, pipe, time.monotonic() + START_SECONDS)
+
+
+def share_imports(modules: Iterable[str]) -> None:
+    """Import modules once for all workers, if none has been started yet.
+
+    Args:
+        modules: Names of modules; a name that does not exist is ignored.
+    """
+    _SHARED_IMPORTS.update(modules)
+    CONTEXT.set_forkserver_preload(sorted(_SHARED_IMPORTS))
+
+
+def _module(function: Callable[..., Any]) -> str:
+    """Return the name of the module of a function, which may be partly applied."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__module__", __name__)
 
 
 def start_process(
