@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from vaplan import stages, synthetic
 from vaplan.annotations import Annotations
+from vaplan.bench import run
 from vaplan.encoders import LATE_IMPORTS
 from vaplan.workers.processes import share_imports
 
@@ -84,3 +85,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this user cannot mount a file system")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bench draws nothing, because drawing takes longer than small trainings."""
+    monkeypatch.setattr(run, "figures", lambda _: {})

@@ -277,6 +277,7 @@ def test_run_again_it_trains_nothing_and_writes_the_same_bytes(
     assert [path for path in in_work if after[path][1] != before[path][1]] == []
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_interrupted_or_in_two_processes_it_says_the_same(
     run: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +302,7 @@ def test_interrupted_or_in_two_processes_it_says_the_same(
         }
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_numbers_of_another_split_need_no_other_training(
     run: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +316,7 @@ def test_the_numbers_of_another_split_need_no_other_training(
 # ---- failing
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_what_fails_is_named_and_the_rest_goes_on(
     run: Bench, results: Results, tmp_path: Path
 ) -> None:
@@ -335,6 +338,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(
     assert "hot: seeds 0, 1 failed" in (tmp_path / "table.md").read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_pseudo_labels_that_were_given_are_learnt(
     run: Bench, world: World, tmp_path: Path
 ) -> None:
@@ -350,6 +354,7 @@ def test_pseudo_labels_that_were_given_are_learnt(
     np.testing.assert_array_equal(*grids)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_labels_are_refined_by_the_encoders_and_parsers_of_other_videos(
     run: Bench, world: World, tmp_path: Path
 ) -> None:
@@ -368,6 +373,7 @@ def test_labels_are_refined_by_the_encoders_and_parsers_of_other_videos(
     assert refined.flips
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(
     run: Bench, tmp_path: Path
 ) -> None:
@@ -415,6 +421,7 @@ def test_a_difference_that_all_seeds_and_videos_share_has_no_width() -> None:
 # ---- localisation
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_of_a_localisation_data_set_the_accuracies_are_shown(
     run: Bench, tmp_path: Path
 ) -> None:

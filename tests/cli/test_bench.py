@@ -53,6 +53,7 @@ def test_the_suites_are_listed(call: Call) -> None:
         assert re.search(rf"^{name}  \w", out, flags=re.MULTILINE)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_suite_of_ones_own_is_run_and_shown(
     call: Call, workspace: Path, given: list[object]
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_suite_of_ones_own_is_run_and_shown(
     )
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_what_fails_is_one_line_each_and_decides_the_exit_code(
     call: Call, workspace: Path, given: list[object]
 ) -> None:
@@ -107,6 +109,7 @@ def test_what_cannot_be_meant_is_exit_code_2(
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_interruption_is_exit_code_130(
     call: Call, workspace: Path, given: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
