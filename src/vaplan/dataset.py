@@ -30,7 +30,9 @@ from vaplan.recipe import DENSE
 from vaplan.runs import Run
 from vaplan.store import Store
 from vaplan.store.mapped import mapped_zeros
+from vaplan.training import threads
 from vaplan.writing import sha256
+from vaplan.zero_shot import embed_with_background
 
 Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality order
 
@@ -178,6 +180,29 @@ class Dataset:
         """
         probability = read_label_probability(table, self.annotations, self.lengths)
         return Ragged(torch.from_numpy(probability), self.lengths)
+
+    def embed_texts(self) -> list[list[Tensor | None]]:
+        """Embed the prompts of the classes, and of background classes, for every stream.
+
+        Returns:
+            Unit vectors Float "text feature" per modality and stream; None for features
+            that cannot be compared with texts.
+
+        Raises:
+            EncoderError: An encoder cannot be loaded.
+        """
+        groups = open_features(self.store, self.encoders)
+        taxonomy = self.annotations.taxonomy
+        with threads(1):  # to the same bits on every machine
+            return [
+                [
+                    embed_with_background(taxonomy, modality, load_encoder(features))
+                    if has_text(features)
+                    else None
+                    for features in group
+                ]
+                for modality, group in zip(MODALITIES, groups, strict=True)
+            ]
 
     def select_videos(self, ids: Sequence[str]) -> "Dataset":
         """Select videos by their ids, in this order."""

@@ -36,10 +36,13 @@ class Model:
     Attributes:
         name: Name in `models.MODELS`.
         settings: Settings of this network.
+        text_similarity: Whether the network also reads the similarity of each segment with
+            the prompts of the classes; see `models.text_similarity`.
     """
 
     name: str = "han"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    text_similarity: bool = False
 
 
 SEGMENT_THRESHOLDS = ("fixed", "fitted", "matched")

@@ -13,8 +13,9 @@ No pickle is written or read.
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ from vaplan.decisions.localisation import LOCALISATION_RULES
 from vaplan.errors import AnnotationError, RecipeError, RunError
 from vaplan.metrics.llp import LEVELS
 from vaplan.models import MODELS
+from vaplan.models.text_similarity import (
+    TextSimilarityNetwork,
+    TextVectors,
+    empty_text,
+)
 from vaplan.ragged import Ragged
 from vaplan.reading import json_object, plain_text
 from vaplan.recipe import Recipe
@@ -234,7 +240,11 @@ class Run:
 
 
 def make_model(
-    recipe: Recipe, *, feature_sizes: FeatureSizes, classes: int
+    recipe: Recipe,
+    *,
+    feature_sizes: FeatureSizes,
+    classes: int,
+    text: TextVectors = (),
 ) -> nn.Module:
     """Build the network of a recipe with the initial weights of its seed.
 
@@ -242,11 +252,24 @@ def make_model(
         recipe: Recipe that names the network, its settings and the seed.
         feature_sizes: Feature size of each stream, per modality.
         classes: Number of classes.
+        text: Vectors of the texts that a recipe with `text_similarity` compares segments
+            with; see `Dataset.embed_texts`.
     """
     settings_type, network = MODELS[recipe.model.name]
     settings = recipes.build(settings_type, recipe.model.settings, "settings")
+    make_network = partial(network, settings, classes=classes)
     with seeded(recipe.training.seed):
-        return network(settings, feature_sizes=feature_sizes, classes=classes)
+        if not recipe.model.text_similarity or not any(map(_has_vectors, text)):
+            return make_network(feature_sizes=feature_sizes)
+        return TextSimilarityNetwork(
+            lambda sizes: make_network(feature_sizes=sizes),
+            feature_sizes=feature_sizes,
+            text=text,
+        )
+
+
+def _has_vectors(streams: Sequence[Tensor | None]) -> bool:
+    return any(vectors is not None for vectors in streams)
 
 
 def save(run: Run) -> Run:
@@ -347,8 +370,13 @@ def load(folder: Path) -> Run:
         thresholds = description.thresholds
     except (AnnotationError, RecipeError) as error:
         raise _not_a_description(folder, error.what) from None
-    _check_weights_fit(folder, recipe, description)
-    model = make_model(recipe, feature_sizes=(audio, visual), classes=len(taxonomy))
+    shapes = _check_weights_fit(folder, recipe, description)
+    model = make_model(
+        recipe,
+        feature_sizes=(audio, visual),
+        classes=len(taxonomy),
+        text=empty_text(shapes, (audio, visual)),
+    )
     _load_weights(model, folder / WEIGHTS)
     return Run(
         folder,
@@ -391,8 +419,14 @@ def _not_a_description(folder: Path, problem: str) -> RunError:
     )
 
 
-def _check_weights_fit(folder: Path, recipe: Recipe, description: Description) -> None:
-    """Compare the hash and the shapes of the weights file, before memory is allocated."""
+def _check_weights_fit(
+    folder: Path, recipe: Recipe, description: Description
+) -> dict[str, tuple[int, ...]]:
+    """Compare the hash and the shapes of the weights file, before memory is allocated.
+
+    Returns:
+        The shape of each tensor.
+    """
     path = folder / WEIGHTS
     if sha256(path) != description.weights_sha256:
         raise RunError(
@@ -414,6 +448,7 @@ def _check_weights_fit(folder: Path, recipe: Recipe, description: Description) -
                 recipe,
                 feature_sizes=(audio, visual),
                 classes=len(description.classes),
+                text=empty_text(stored, (audio, visual)),
             )
     except RecipeError as error:
         fix = error.fix or "train again"
@@ -432,6 +467,7 @@ def _check_weights_fit(folder: Path, recipe: Recipe, description: Description) -
             file=path,
             fix="train again",
         )
+    return stored
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:

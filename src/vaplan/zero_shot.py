@@ -153,6 +153,23 @@ class ZeroShotClassifier(MediaParser):
         )
 
 
+def embed_with_background(
+    taxonomy: Taxonomy, modality: str, encoder: Encoder
+) -> Float[Tensor, "text feature"]:
+    """Embed the prompts of the classes, and then of background classes, as unit vectors.
+
+    Args:
+        taxonomy: Classes and their prompts.
+        modality: `audio` or `visual`.
+        encoder: Encoder of the modality.
+    """
+    classes = embed_classes(taxonomy, modality, encoder, LOGIT)
+    if isinstance(encoder, OwnVectors) and len(encoder.classes) < 2:
+        return classes
+    background = background_taxonomy(taxonomy, encoder)
+    return torch.cat([classes, embed_classes(background, modality, encoder, LOGIT)])
+
+
 def embed_classes(
     taxonomy: Taxonomy, modality: str, encoder: Encoder, strategy: str
 ) -> Float[Tensor, "class _"]:

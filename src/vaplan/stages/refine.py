@@ -241,6 +241,7 @@ def _predict_out_of_fold(
         recipe,
         feature_sizes=dataset.inputs.values.feature_sizes,
         classes=len(dataset.annotations.taxonomy),
+        text=dataset.embed_texts() if recipe.model.text_similarity else (),
     )
     return predict_out_of_fold(
         make_model,

@@ -145,7 +145,10 @@ def _train(
     target = read_target(recipe, dataset)
     taxonomy = dataset.annotations.taxonomy
     model = runs.make_model(
-        recipe, feature_sizes=inputs.values.feature_sizes, classes=len(taxonomy)
+        recipe,
+        feature_sizes=inputs.values.feature_sizes,
+        classes=len(taxonomy),
+        text=dataset.embed_texts() if recipe.model.text_similarity else (),
     )
     target_hook = load_removal(recipe.removal, taxonomy) if recipe.removal else None
     validates = recipe.training.validates
