@@ -51,8 +51,8 @@ COLLECTIONS: dict[str, int | None] = {
 }
 FILM_CLIPS = 40
 FILM_SECONDS = 600
-FILM_CASES = ("clips", "film", "both")
-SCALE_VIDEOS = (250, 500, 1000)
+FILM_CASES = ("clips", "one_film", "clips_and_film")
+SCALE_VIDEOS = (100, 200, 400)
 SCALE_SHORTEST, SCALE_LONGEST = 3, 7200
 SCALE_SIZE = 512
 SCALE_CLASSES = tuple(f"class {number:02d}" for number in range(25))
@@ -220,8 +220,8 @@ def measure_film(work: Path, _seeds: int) -> None:
     lines = ["| videos | CPU seconds | peak memory |", "|---|---:|---:|"]
     names = {
         "clips": f"{FILM_CLIPS} clips of {CLIP_SECONDS} s",
-        "film": f"one film of {FILM_SECONDS} s",
-        "both": "the clips and the film",
+        "one_film": f"one film of {FILM_SECONDS} s",
+        "clips_and_film": "the clips and the film",
     }
     for case in FILM_CASES:
         seconds, peak = run_alone(case, work)

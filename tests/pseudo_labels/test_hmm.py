@@ -93,8 +93,12 @@ def prior(model: HiddenMarkovModel, states: tuple[int, ...], m: int, c: int) -> 
 
 def enumerate_probabilities(
     model: HiddenMarkovModel, values: Tensor, mask: Tensor, c: int
-) -> tuple[Tensor, Tensor]:
-    """Compute the probabilities of one tag by an enumeration of both modalities."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the probabilities of one tag by an enumeration of both modalities.
+
+    Returns:
+        Probabilities of the labels, of the modalities, and of a wrong tag.
+    """
     never, occurs, present = [], [], []
     for m in range(2):
         existing = values[mask[:, m], m, c]
@@ -117,7 +121,7 @@ def enumerate_probabilities(
     joint = model.occurrence[c] * joint
     joint = joint / joint.sum()
     modality = torch.stack([joint[0].sum(), joint[:, 0].sum()])
-    return torch.stack(present, dim=1) * modality, modality
+    return torch.stack(present, dim=1) * modality, modality, joint[1, 1]
 
 
 @settings(max_examples=25, deadline=None)
@@ -146,7 +150,10 @@ def test_probabilities_equal_an_enumeration_of_all_timelines(
                 assert not segment[..., c].any()
                 assert not found.modality[v, :, c].any()
                 continue
-            expected, modality = enumerate_probabilities(model, value, of_video, c)
+            expected, modality, wrong = enumerate_probabilities(
+                model, value, of_video, c
+            )
+            assert torch.allclose(found.wrong_tag[v, c].double(), wrong, atol=1e-5)
             assert torch.allclose(segment[..., c].double(), expected, atol=1e-5)
             assert torch.allclose(found.modality[v, :, c].double(), modality, atol=1e-5)
 
@@ -274,7 +281,8 @@ def test_nothing_is_marked_below_the_gate_or_at_probability_zero() -> None:
     segment[:, 0] = 0
     modality = torch.full((2, len(MODALITIES), 1), 0.05)
     modality[0, AUDIO] = 0.9
-    probability = LabelProbability(Ragged.of(segment), modality)
+    no_tag = torch.zeros(len(modality), modality.shape[-1])
+    probability = LabelProbability(Ragged.of(segment), modality, no_tag)
     labels = labels_of_highest_expected_f(probability, gate=0.1).batch()
     assert labels[0, :, AUDIO, 0].tolist() == [False, True, True]
     assert int(labels.sum()) == 2

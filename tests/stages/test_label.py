@@ -15,6 +15,7 @@ from vaplan.annotations import read_rows, read_table
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.dataset import read_inputs
 from vaplan.errors import RecipeError, StoreError, UsageError
+from vaplan.stages.label import doubtful_tags_path
 from vaplan.zero_shot import ZeroShotClassifier
 
 LOADED = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
@@ -248,3 +249,38 @@ def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(
     )
     assert half.thresholds == {"audio": 0.5, "visual": chosen.thresholds["visual"]}
     assert half.reason == f"audio given, else {chosen.reason}"
+
+
+def test_tags_whose_class_occurs_nowhere_are_listed(
+    world: World, tmp_path: Path
+) -> None:
+    """A fifth of the videos gets a wrong tag; most of the listed tags are among them."""
+    wrong = {
+        video.video: name
+        for video in world.data.videos[::5]
+        for name in [
+            next(c for c in world.data.taxonomy.classes if c not in video.tags)
+        ]
+    }
+    videos = tuple(
+        replace(video, tags=(*video.tags, wrong[video.video]))
+        if video.video in wrong
+        else video
+        for video in world.data.videos
+    )
+    data = replace(world.data, videos=videos)
+    out = tmp_path / "labels.csv"
+    labelling = stages.label(data, world.store, out, encoders=EMBEDDED, rule="hmm")
+    tags = labelling.doubtful_tags
+    assert [tag.probability for tag in tags] == sorted(
+        (tag.probability for tag in tags), reverse=True
+    )
+    hits = [wrong.get(tag.video) == tag.class_name for tag in tags]
+    assert sum(hits) > len(hits) / 2
+    assert sum(hits) > len(wrong) / 2
+    lines = doubtful_tags_path(out).read_text().splitlines()
+    assert lines[0] == "video,class,probability_of_wrong_tag"
+    assert len(lines) == len(tags) + 1
+    assert f"{tags[0].class_name!r} of {tags[0].video!r}" in labelling.describe()[1]
+    stages.label(data, world.store, out, encoders=EMBEDDED, rule="val")
+    assert not doubtful_tags_path(out).exists()

@@ -1,7 +1,7 @@
 """Command `vaplan label`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -171,6 +171,7 @@ def _document(labelling: "Labelling") -> dict[str, Any]:
     }
     return document | {
         "unreadable": list(labelling.unreadable),
+        "doubtful_tags": [asdict(tag) for tag in labelling.doubtful_tags],
         "diagnostics": trust or None,
     }
 

@@ -56,10 +56,12 @@ class LabelProbability:
     Attributes:
         segment: Probability of each label, Float "segment modality class".
         modality: Probability that a class occurs in a modality of a video.
+        wrong_tag: Probability that a tagged class occurs in no modality.
     """
 
     segment: Ragged[Tensor]
     modality: Float[Tensor, "video modality class"]
+    wrong_tag: Float[Tensor, "video class"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class HiddenMarkovModel:
         """
         videos, classes = weak_label.shape
         modality = torch.zeros(videos, len(MODALITIES), classes)
+        wrong_tag = torch.zeros(videos, classes)
 
         def infer_group(group: Index) -> Tensor:
             exists = mask.batch(group)
@@ -117,6 +120,8 @@ class HiddenMarkovModel:
             occurs = _occurs(cases)
             segment = torch.zeros(values.shape)
             of_group = torch.arange(videos)[group]
+            wrong = cases[:, NEVER, NEVER].float()
+            wrong_tag[of_group[tags.video], tags.label] = wrong
             for m, state in enumerate(states):
                 present = state.of_segments()[..., PRESENT] * occurs[m][:, None]
                 segment[tags.video, :, m, tags.label] = present.float()
@@ -126,7 +131,7 @@ class HiddenMarkovModel:
             return segment * exists[..., None]
 
         segment = Ragged.from_groups(evidence.lengths, infer_group, videos=GROUP_VIDEOS)
-        return LabelProbability(segment, modality)
+        return LabelProbability(segment, modality, wrong_tag)
 
     def standardise(self, evidence: Tensor) -> Float[Tensor, "*cells modality class"]:
         """Express evidence in standard deviations above the mean of untagged videos."""

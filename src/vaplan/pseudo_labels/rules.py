@@ -39,6 +39,8 @@ class ChosenLabels:
         reason: Phrase that explains the rule.
         thresholds: Thresholds per modality and class, if the rule has them.
         probability: Probability of every label, if the rule computes it.
+        wrong_tag: Probability that a tag is wrong, Float "video class", if the rule computes
+            it.
     """
 
     labels: Ragged[Tensor]
@@ -46,6 +48,7 @@ class ChosenLabels:
     reason: str
     thresholds: Thresholds | None = None
     probability: Ragged[Tensor] | None = None
+    wrong_tag: Tensor | None = None
 
 
 def choose_labels(
@@ -113,6 +116,7 @@ def label_by_hmm(evidence: Evidence) -> ChosenLabels:
         HMM,
         "by a hidden Markov model of tagged and untagged videos",
         probability=probability.segment,
+        wrong_tag=probability.wrong_tag,
     )
 
 

@@ -1,6 +1,8 @@
 """`vaplan label`: pseudo labels from features and tags (PLG)."""
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,11 +41,27 @@ from vaplan.pseudo_labels.rules import HMM
 from vaplan.ragged import Index, Ragged
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
-from vaplan.writing import write_atomically, write_json
+from vaplan.writing import write_atomically, write_json, write_text
 from vaplan.zero_shot import ZeroShotClassifier
 
 DiagnosticsByClass = dict[str, dict[str, LabelDiagnostics]]
 FIGURE_DPI = 130
+DOUBTFUL = 0.5  # probability above which a tag is listed as probably wrong
+
+
+@dataclass(frozen=True)
+class DoubtfulTag:
+    """A tag whose class probably occurs nowhere in the video.
+
+    Attributes:
+        video: Id of the video.
+        class_name: Name of the class.
+        probability: Probability that the tag is wrong.
+    """
+
+    video: str
+    class_name: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,8 @@ class Labelling:
             labels.
         unreadable: Ids of the videos without features.
         diagnostics: Diagnostics per modality and class, if they were asked for.
+        doubtful_tags: Tags that are probably wrong, the least probable tag first. Only the
+            rule `hmm` finds them.
     """
 
     table: Path
@@ -69,15 +89,24 @@ class Labelling:
     f: dict[str, dict[str, dict[str, float]]]
     unreadable: tuple[str, ...]
     diagnostics: DiagnosticsByClass | None = None
+    doubtful_tags: tuple[DoubtfulTag, ...] = ()
 
     def describe(self) -> list[str]:
-        """Describe in words how the labels were chosen, one line a modality."""
-        if not self.thresholds:
-            return [f"pseudo labels {self.reason}"]
-        return [
-            f"pseudo labels: {modality} {_describe_threshold(value)}, {self.reason}"
-            for modality, value in self.thresholds.items()
-        ]
+        """Describe in words how the labels were chosen, and how many tags are doubtful."""
+        if self.thresholds:
+            return [
+                f"pseudo labels: {modality} {_describe_threshold(value)}, {self.reason}"
+                for modality, value in self.thresholds.items()
+            ]
+        lines = [f"pseudo labels {self.reason}"]
+        if self.doubtful_tags:
+            first = self.doubtful_tags[0]
+            lines.append(
+                f"{len(self.doubtful_tags)} tags are probably wrong, above all "
+                f"{first.class_name!r} of {first.video!r}; they are listed in "
+                f"{doubtful_tags_path(self.table)}"
+            )
+        return lines
 
 
 def label(
@@ -162,6 +191,8 @@ def label(
         "inputs": dataset.hashes(),
     }
     write_json(details_path(out), details)
+    doubtful_tags = list_doubtful_tags(data, chosen)
+    write_doubtful_tags(doubtful_tags, doubtful_tags_path(out))
     quality = label_quality(data, labels) if evidence.has_tags else {}
     diagnostics = None
     if diagnose:
@@ -175,7 +206,48 @@ def label(
         quality,
         dataset.unreadable,
         diagnostics,
+        tuple(doubtful_tags),
     )
+
+
+def list_doubtful_tags(data: Annotations, chosen: ChosenLabels) -> list[DoubtfulTag]:
+    """List the tags that are probably wrong, the least probable tag first.
+
+    Args:
+        data: Videos with tags.
+        chosen: Their pseudo labels.
+    """
+    if chosen.wrong_tag is None:
+        return []
+    tags = [
+        DoubtfulTag(data.ids[video], data.taxonomy.classes[label], probability)
+        for video, label in (chosen.wrong_tag > DOUBTFUL).nonzero().tolist()
+        for probability in [float(chosen.wrong_tag[video, label])]
+    ]
+    return sorted(tags, key=lambda tag: (-tag.probability, tag.video, tag.class_name))
+
+
+def doubtful_tags_path(table: Path) -> Path:
+    """Return the path of the list of doubtful tags beside a table of labels."""
+    return table.with_suffix(".doubtful_tags.csv")
+
+
+def write_doubtful_tags(tags: Sequence[DoubtfulTag], path: Path) -> None:
+    """Write the list of doubtful tags; remove an earlier list if there are none.
+
+    Args:
+        tags: Doubtful tags.
+        path: File to write.
+    """
+    if not tags:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "class", "probability_of_wrong_tag"])
+    for tag in tags:
+        writer.writerow([tag.video, tag.class_name, f"{tag.probability:.3f}"])
+    write_text(path, text.getvalue())
 
 
 def compute_dataset_evidence(
