@@ -242,12 +242,8 @@ def render_film(work: Path) -> None:
     clips = synthetic.plan_clips({"train": FILM_CLIPS}, seed=12)
     for case, plans in zip(FILM_CASES, (clips, [film], [*clips, film]), strict=True):
         table = synthetic.render(plans, work / case)
-        rows = [
-            Row(plan.video, class_name=tag, split="train")
-            for plan in plans
-            for tag in plan.tags or ("",)
-        ]
-        write_rows(table.with_name("tags.csv"), rows)
+        lines = [f"media/{plan.video}.mp4,{';'.join(plan.tags)}\n" for plan in plans]
+        table.with_name("tags.csv").write_text("".join(["path,tags\n", *lines]))
 
 
 def join_plans(clips: Sequence[Clip]) -> Clip:
