@@ -7,7 +7,7 @@ import torch
 
 from tests.pseudo_labels.test_hmm import generate
 from vaplan.errors import RecipeError
-from vaplan.pseudo_labels import MARGIN, Evidence, choose_labels
+from vaplan.pseudo_labels import CONFIDENCE, MARGIN, Evidence, choose_labels
 from vaplan.ragged import Ragged
 
 
@@ -37,6 +37,20 @@ def test_without_tags_the_default_margin_labels() -> None:
     assert chosen.rule == "chance"
     assert chosen.thresholds is not None
     assert (chosen.thresholds == 5).all()
+
+
+def test_if_every_video_has_every_tag_the_paper_s_thresholds_label() -> None:
+    evidence = make_evidence()
+    everything = torch.ones_like(evidence.weak_label)
+    all_tagged = replace(
+        evidence,
+        weak_label=everything,
+        strategy=CONFIDENCE,
+        dense=(),
+        reference=None,
+    )
+    chosen = choose_labels(all_tagged)
+    assert (chosen.rule, chosen.reason) == ("chance", "the paper's multiples of chance")
 
 
 def test_given_thresholds_replace_a_rule_with_thresholds_only() -> None:

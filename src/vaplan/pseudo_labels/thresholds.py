@@ -73,7 +73,7 @@ def choose_thresholds(
         evidence: Evidence of the data set.
         values: Values by modality. A modality without a value is chosen by the rule.
         rule: Name of a rule in `THRESHOLD_RULES`. The default is `val` if split val has
-            densely labelled videos, else `mixture`; without tags it is `chance`.
+            densely labelled videos, else `mixture`; if all videos have all tags it is `chance`.
 
     Returns:
         The thresholds, and a phrase that explains them.
@@ -94,11 +94,16 @@ def choose_thresholds(
 
 def _apply_rule(evidence: Evidence, rule: str | None) -> tuple[Thresholds, str]:
     if rule is None:
-        has_no_labels = bool(evidence.weak_label.all()) and not evidence.dense
-        if has_no_labels and evidence.strategy == MARGIN:
+        shows_no_absence = bool(evidence.weak_label.all())
+        if evidence.dense:
+            rule = "val"
+        elif not shows_no_absence:
+            rule = "mixture"
+        elif evidence.strategy == MARGIN:
             thresholds = make_thresholds(evidence.classes, MARGINS)
             return thresholds, "the default margin, because there are no tags"
-        rule = "val" if evidence.dense else "mixture"
+        else:
+            rule = "chance"
     if rule not in THRESHOLD_RULES:
         raise RecipeError(unknown("threshold rule", rule, THRESHOLD_RULES))
     return THRESHOLD_RULES[rule](evidence)
@@ -150,7 +155,7 @@ def multiply_chance(evidence: Evidence) -> tuple[Thresholds, str]:
     if evidence.strategy == LOGIT:
         raise RecipeError(
             "the threshold rule chance does not apply to logits",
-            fix="use --rule mixture, or give --threshold",
+            fix="give --threshold",
         )
     classes = evidence.classes
     if evidence.strategy == MARGIN:
