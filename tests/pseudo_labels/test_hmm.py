@@ -15,6 +15,7 @@ from vaplan.errors import RecipeError
 from vaplan.pseudo_labels import (
     HiddenMarkovModel,
     fit_hidden_markov_model,
+    hmm,
     labels_of_highest_expected_f,
 )
 from vaplan.pseudo_labels.expected_f import mark_most_probable
@@ -286,3 +287,15 @@ def test_nothing_is_marked_below_the_gate_or_at_probability_zero() -> None:
     labels = labels_of_highest_expected_f(probability, gate=0.1).batch()
     assert labels[0, :, AUDIO, 0].tolist() == [False, True, True]
     assert int(labels.sum()) == 2
+
+
+def test_of_a_large_data_set_some_videos_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, tags, mask, _ = generate(40, seed=1)
+    every_second = fit_hidden_markov_model(values[::2], tags[::2], mask[::2])
+    segments = int(values.lengths.counts @ tags.sum(dim=1).numpy())
+    monkeypatch.setattr(hmm, "MAX_FIT_SEGMENTS", segments // 2 + 1)
+    sampled = fit_hidden_markov_model(values, tags, mask)
+    assert torch.equal(sampled.mean, every_second.mean)
+    assert torch.equal(sampled.occurrence, every_second.occurrence)

@@ -42,9 +42,9 @@ SAY_WHICH = "give --run RUN, or --zero-shot --taxonomy FILE"
 
 def parse(
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="PATH…", help="Media files, or folders of them."),
-    ],
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder for the timelines.")
     ] = None,
@@ -54,6 +54,14 @@ def parse(
     ] = False,
     run: Annotated[
         Path | None, typer.Option("--run", help="The run folder of a trained parser.")
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Parse the videos of this feature store instead of media files, with "
+            "`--run`.",
+        ),
     ] = None,
     zero_shot: Annotated[
         bool,
@@ -123,6 +131,11 @@ def parse(
 
     Example: `vaplan parse new.mp4 --run run --out timelines`
 
+    With `--features` neither media files nor encoders are needed, for example for vectors
+    of `vaplan import vectors`:
+
+        vaplan parse --features store --run run --out timelines
+
     With `--zero-shot` there is no training and no tag, for any classes, even a single one:
 
         vaplan parse videos --zero-shot --taxonomy classes.yaml --out timelines
@@ -143,6 +156,25 @@ def parse(
         raise UsageError(
             "timelines need one place", fix="give --out DIR, or --beside without it"
         )
+    if (features is None) == (not paths):
+        raise UsageError(
+            "one source of videos is needed",
+            fix="give media files or folders, or --features STORE without them",
+        )
+    names = [name.strip() for name in formats.split(",")]
+    if features is not None:
+        _parse_store(
+            features,
+            run,
+            out,
+            tags=tags,
+            formats=names,
+            scores=scores,
+            gate=gate,
+            margins=thresholds(threshold or [], example=_example(zero_shot=False)),
+            has_other_options=zero_shot or skip_existing or taxonomy is not None,
+        )
+        return
     compute = Compute(device, precision)
     margins = thresholds(threshold or [], example=_example(zero_shot=zero_shot))
     if zero_shot and taxonomy and not run:
@@ -157,12 +189,11 @@ def parse(
     else:
         raise UsageError(NO_PARSER, fix=SAY_WHICH)
     tags_of = read_known_tags(tags, classes) if tags else None
-    media = list_media_files(paths)
+    media = list_media_files(paths or [])
     warn_media(media)
     if tags_of is not None:
         with_tags = find_tags(media.files, tags_of)
         _warn_untagged([f.path for f in media.files if f.path not in with_tags])
-    names = [name.strip() for name in formats.split(",")]
     with (
         open_log(log, "parse") as log_file,
         open_engine(engine, address) as workers_engine,
@@ -181,6 +212,44 @@ def parse(
             timeout=timeout,
             progress=bars("parse", "files"),
             file_progress=bars.within_file,
+        )
+    finish(outcome, "parsed")
+
+
+def _parse_store(
+    store: Path,
+    run: Path | None,
+    out: Path | None,
+    *,
+    tags: Path | None,
+    formats: Sequence[str],
+    scores: bool,
+    gate: float | None,
+    margins: Mapping[str, float] | None,
+    has_other_options: bool,
+) -> None:
+    """Parse the videos of a feature store."""
+    from vaplan import runs, stages
+    from vaplan.annotations.tags import read_known_tags
+
+    if run is None or out is None or has_other_options:
+        raise UsageError(
+            "--features parses stored videos with a trained run",
+            fix="give --run RUN and --out DIR, without --zero-shot, --taxonomy, --beside and "
+            "--skip-existing",
+        )
+    tags_of = read_known_tags(tags, runs.load(run).taxonomy) if tags else None
+    with progress_bars() as bars:
+        outcome = stages.parse_features(
+            run,
+            store,
+            out,
+            tags=tags_of,
+            formats=formats,
+            scores=scores,
+            gate=gate,
+            thresholds=margins,
+            progress=bars("parse", "videos"),
         )
     finish(outcome, "parsed")
 

@@ -20,6 +20,7 @@ videos as absent segments and the link between the modalities are our own choice
 
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -43,6 +44,7 @@ PRIOR_TAGS = 10.0
 PRIOR_STEPS = ((8.5, 1.5), (1.5, 8.5))  # pairs of states of neighbouring segments
 ABSENT, PRESENT = 0, 1  # states of a segment
 OCCURS, NEVER = 0, 1  # cases of a modality
+MAX_FIT_SEGMENTS = 400_000  # of all tags, which limits the time of the fit
 GROUP_VIDEOS = 4096  # that are in memory as padded sequences at once
 TINY = 1e-9
 
@@ -148,6 +150,8 @@ def fit_hidden_markov_model(
 ) -> HiddenMarkovModel:
     """Fit the model by expectation maximisation.
 
+    Of a large data set every second, third … video is read, so that the time is limited.
+
     Args:
         evidence: Evidence, Float "segment modality class".
         weak_label: Tags of the videos.
@@ -159,6 +163,10 @@ def fit_hidden_markov_model(
         RecipeError: All videos are tagged with all classes, so nothing shows the evidence
             for an absent class.
     """
+    step = _sampling_step(evidence.lengths.counts, weak_label)
+    if step > 1:
+        videos = slice(None, None, step)
+        evidence, weak_label, mask = evidence[videos], weak_label[videos], mask[videos]
     absent, width = absent_distribution(
         evidence.rows(), evidence.rows_of(weak_label), mask.rows(), log_odds=log_odds
     )
@@ -179,6 +187,14 @@ def fit_hidden_markov_model(
             statistics = statistics + _collect(model, tags)
         model = _maximise(model, statistics)
     return model
+
+
+def _sampling_step(
+    counts: Int[np.ndarray, " video"], weak_label: Bool[Tensor, "video class"]
+) -> int:
+    """Return the step between videos whose tags have `MAX_FIT_SEGMENTS` or fewer."""
+    segments = int(counts @ weak_label.sum(dim=1).numpy())
+    return max(1, -(-segments // MAX_FIT_SEGMENTS))
 
 
 @dataclass(frozen=True)

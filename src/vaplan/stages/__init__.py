@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vaplan.stages.label import Labelling, label
     from vaplan.stages.noise import noise_ratios
     from vaplan.stages.parse import parse
+    from vaplan.stages.parse_features import parse_features
     from vaplan.stages.predict import predict
     from vaplan.stages.refine import Refined, refine
     from vaplan.stages.train import train
@@ -46,6 +47,7 @@ MODULE_OF = {
     "label": "vaplan.stages.label",
     "noise_ratios": "vaplan.stages.noise",
     "parse": "vaplan.stages.parse",
+    "parse_features": "vaplan.stages.parse_features",
     "predict": "vaplan.stages.predict",
     "read_data": "vaplan.annotations",
     "read_manifest": "vaplan.stages.check_data",
@@ -74,6 +76,7 @@ __all__ = [
     "label",
     "noise_ratios",
     "parse",
+    "parse_features",
     "predict",
     "read_data",
     "read_manifest",

@@ -120,7 +120,7 @@ def parse(
         MachineError: The timelines cannot be written.
     """
     out = None if out is None else Path(out)
-    joint = _joint_formats(formats)
+    joint = joint_formats(formats)
     if joint:
         _check_joint(joint[0], out, skip_existing=skip_existing)
     if out is not None and out.exists() and not out.is_dir():
@@ -216,8 +216,12 @@ def _time_limit(job: ParseJob) -> float:
     return time_limit(job.path)
 
 
-def _joint_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """Select the formats of which a few files hold all videos."""
+def joint_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """Select the formats of which a few files hold all videos.
+
+    Args:
+        names: Names of formats.
+    """
     return tuple(name for name in names if find_format(name).write_all is not None)
 
 
