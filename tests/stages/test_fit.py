@@ -87,6 +87,11 @@ def test_videos_are_added_to_a_finished_run(
 
     fit(first)
     assert encoded[-1] == (6, 6)
+    assert any(
+        message.startswith("note: 6 tagged videos are few")
+        and str(run / "labels.csv") in message
+        for message in messages
+    )
     weights = (run / "model.safetensors").read_bytes()
     fit(first)
     assert encoded == []  # nothing has changed

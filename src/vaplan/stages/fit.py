@@ -40,6 +40,9 @@ Message = Callable[[str], None]
 ProgressBars = Callable[[str, str], Progress | None]  # by name and unit of the steps
 
 MIN_TRAINING_VIDEOS = 4  # for refinement by out-of-fold parsers
+# On synthetic data a parser of fewer tagged videos was worse than zero-shot parsing; see
+# benchmarks/results/small_data.md.
+FEW_VIDEOS = 100
 TEST_SHARE = 0.3  # of the corrected videos, to measure
 SHOWN_SCORES = ("audio", "visual", "audio_visual", "type")
 
@@ -167,6 +170,8 @@ def fit(
     )
     for line in labelling.describe():
         message(line)
+    if _count_training_videos(data) < FEW_VIDEOS:
+        message(_describe_few_videos(data, labelling.table))
     recipe = replace(
         recipes.read("default"),
         data=f"table:{table}",
@@ -337,5 +342,16 @@ def _can_refine(data: Annotations) -> bool:
     """Return whether some video lacks a class and there are enough training videos."""
     classes = set(data.taxonomy.classes)
     has_absent_class = any(set(video.tags) != classes for video in data.videos)
-    training_videos = sum(video.split == "train" for video in data.videos)
-    return has_absent_class and training_videos >= MIN_TRAINING_VIDEOS
+    return has_absent_class and _count_training_videos(data) >= MIN_TRAINING_VIDEOS
+
+
+def _count_training_videos(data: Annotations) -> int:
+    return sum(video.split == "train" for video in data.videos)
+
+
+def _describe_few_videos(data: Annotations, labels: Path) -> str:
+    return (
+        f"note: {_count_training_videos(data)} tagged videos are few for a parser. With fewer "
+        f"than {FEW_VIDEOS} compare it with `vaplan parse --zero-shot` on new videos; the "
+        f"events of the tagged videos are in {labels}, which needs no parser"
+    )
