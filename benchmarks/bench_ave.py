@@ -1,10 +1,12 @@
-"""Localisation on a drawn world like AVE: the suite `ave`, accuracy by class, labels, a picture, and an epoch's time.
+"""Localisation on synthetic clips like those of AVE.
+
+Measures the suite `ave`, the accuracy by class, the accuracy of the pseudo labels and the time of an epoch.
 
 python benchmarks/bench_ave.py                   # 1,100 clips, 3 seeds; half an hour on one core
 python benchmarks/bench_ave.py --pages-only      # write results/ave.md again from results/ave.json
 
-Writes benchmarks/results/ave.json, ave.md and docs/images/ave.png. Networks are those of the suite, smaller and trained
-for fewer epochs: see `CHANGES` and `SMALL`.
+Writes benchmarks/results/ave.json, ave.md and docs/images/ave.png. The networks are those of the suite, but smaller
+and trained for fewer epochs: see `CHANGES` and `SMALL`.
 """
 
 import argparse
@@ -40,7 +42,7 @@ RESULTS, PAGE = (
     ROOT / "benchmarks" / "results" / f"ave.{kind}" for kind in ("json", "md")
 )
 PICTURE = ROOT / "docs" / "images" / "ave.png"
-COUNTS, WORLD = {"train": 700, "val": 150, "test": 250}, 3
+COUNTS, DATA_SEED = {"train": 700, "val": 150, "test": 250}, 3
 EMBEDDED = (("embedded",), ("embedded",))
 CHANGES = ("training.epochs=16", "model.settings.hidden=128")
 SMALL = {
@@ -50,25 +52,25 @@ SMALL = {
     "decoder_feedforward": 256,
 }  # CMBS
 WEAK, OURS = "CMBS weak", "CMBS + PLG"
-PUBLISHED = ((128,), (512,))  # sizes of AVE's features, the map averaged
-VIDEOS, CLASSES = 256, 28  # of the epoch that is timed
+PUBLISHED = ((128,), (512,))  # feature sizes of AVE, with averaged maps
+VIDEOS, CLASSES = 256, 28  # of the timed epoch
 
 
 def main() -> None:
-    given = _arguments()
-    if not given.pages_only:
-        results = measure(given.out, seeds=given.seeds)
+    arguments = _arguments()
+    if not arguments.pages_only:
+        results = measure(arguments.out, seeds=arguments.seeds)
         document = {
             **results.document(),
-            "per_class": by_class(results),
-            "labels_of_train": of_labels(results),
+            "per_class": class_accuracies(results),
+            "labels_of_train": measure_labels(results),
         }
         document |= {
             "epoch": epoch_seconds(),
             "tables": list(map(markdown, benches.tables(results))),
         }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        picture(results)
+        draw_timelines(results)
     PAGE.write_text(
         page(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8"
     )
@@ -85,18 +87,20 @@ def _arguments() -> argparse.Namespace:
 
 
 def measure(out: Path, *, seeds: int) -> Results:
-    """Render, encode, and train what is not there yet."""
+    """Render and encode the missing clips, and train the missing runs."""
     table = synthetic.render(
-        synthetic.plan_ave_clips(COUNTS, seed=WORLD), out / "world", audio_visual=True
+        synthetic.plan_ave_clips(COUNTS, seed=DATA_SEED),
+        out / "world",
+        audio_visual=True,
     )
     data = stages.read_data(f"table:{table}")
     stages.features(data, out / "world", out / "store", encoders=EMBEDDED)
-    given = {
+    files = {
         "data": f"table:{table}",
         "store": out / "store",
         "truth": out / "world" / "train_truth.csv",
     }
-    on = benches.Bench(out, out / "work", **given, changes=CHANGES)
+    on = benches.Bench(out, out / "work", **files, changes=CHANGES)
     with Progress() as bars:
 
         def bar(name: str) -> Any:
@@ -107,7 +111,7 @@ def measure(out: Path, *, seeds: int) -> Results:
 
 
 def small_suite() -> benches.Suite:
-    """The suite with networks of the world's size."""
+    """Return the suite with smaller networks."""
     tree = yaml.safe_load(benches.shipped()["ave"].read_text(encoding="utf-8"))
     for step in tree["steps"].values():
         if step.get("train", "").startswith("cmbs"):
@@ -115,38 +119,44 @@ def small_suite() -> benches.Suite:
     return suites.parse(yaml.safe_dump(tree, sort_keys=False), name="ave")
 
 
-def by_class(results: Results) -> dict[str, dict[str, float]]:
-    """The mean accuracy of every label over seeds, by method."""
-    found = {}
+def class_accuracies(results: Results) -> dict[str, dict[str, float]]:
+    """Compute the mean accuracy of every label over seeds, by method."""
+    means = {}
     for row in results.plan.rows:
-        said = [read_predictions(job, results.workspace) for job in row.jobs.values()]
-        accuracies = [
-            evaluate(results.workspace.annotations, one, split="test").per_class()
-            for one in said
+        predictions = [
+            read_predictions(job, results.workspace) for job in row.jobs.values()
         ]
-        found[row.title] = {
+        accuracies = [
+            evaluate(results.workspace.annotations, estimate, split="test").per_class()
+            for estimate in predictions
+        ]
+        means[row.title] = {
             name: float(np.mean([a[name] for a in accuracies]))
             for name in accuracies[0]
         }
-    return found
+    return means
 
 
 def label_tables(results: Results) -> dict[str, Path]:
-    """Where the pseudo labels are, and those that were denoised with the first seed."""
+    """Return the tables of the pseudo labels and of the denoised labels of the first seed."""
     jobs = {
         job.name: job
         for row in results.plan.rows
         for job in row.jobs[results.plan.seeds[0]].with_inputs()
     }
-    places = {
+    outputs = {
         job.name.split("-")[0]: job.output(results.workspace.work)
         for job in jobs.values()
     }
-    return {"PLG": places["label"], "PLD": places["denoise"]}
+    return {"PLG": outputs["label"], "PLD": outputs["denoise"]}
 
 
-def of_labels(results: Results) -> dict[str, Any]:
-    """The pseudo labels of the training videos: each modality's accuracy, that of both, and what PLD changes."""
+def measure_labels(results: Results) -> dict[str, Any]:
+    """Measure the pseudo labels of the training videos.
+
+    Returns:
+        The accuracy of the labels of each modality and of both, and the number of labels that PLD changes.
+    """
     data, tables = results.workspace.annotations, label_tables(results)
     truth = read_table(results.workspace.truth, taxonomy=data.taxonomy)
     reference = truth.reference(SEGMENTS)
@@ -185,8 +195,8 @@ def of_labels(results: Results) -> dict[str, Any]:
     }
 
 
-def picture(results: Results) -> None:
-    """The reference, CMBS, ours, and the pseudo labels of one test video, under one another."""
+def draw_timelines(results: Results) -> None:
+    """Draw the reference, the predictions of two methods and the pseudo labels of one test video."""
     data = results.workspace.annotations.select("test")
     rows = {row.title: row.jobs[results.plan.seeds[0]] for row in results.plan.rows}
     plg = read_table(
@@ -207,7 +217,7 @@ def picture(results: Results) -> None:
         )
     )
     grids["PL-AV"] = audio_visual(plg.reference(SEGMENTS))[:, :, None]
-    shown = telling(grids)
+    shown = choose_video(grids)
     lanes = {
         name: Timeline(
             data.ids[shown],
@@ -222,16 +232,16 @@ def picture(results: Results) -> None:
     )
 
 
-def telling(grids: Mapping[str, np.ndarray]) -> int:
-    """The first video with background before its event and after it, and with something only heard or only seen."""
+def choose_video(grids: Mapping[str, np.ndarray]) -> int:
+    """Return the first video with background on both sides of its event and with labels of one modality alone."""
     event = grids["reference"].any(axis=(2, 3))
     inside = event.any(axis=1) & ~event[:, 0] & ~event[:, -1]
-    apart = (grids["PL-A"] != grids["PL-V"]).any(axis=(1, 2, 3))
-    return int((inside & apart).argmax())
+    differs = (grids["PL-A"] != grids["PL-V"]).any(axis=(1, 2, 3))
+    return int((inside & differs).argmax())
 
 
 def epoch_seconds() -> dict[str, float]:
-    """An epoch of CMBS through `fit`, and forward, loss, backward and optimiser in bare torch, in CPU seconds."""
+    """Measure the CPU seconds of an epoch of CMBS by `fit`, and by a plain PyTorch loop."""
     losses = read("cmbs_vaplan").losses
     with seeded(0):
         streams = tuple((torch.randn(VIDEOS, SEGMENTS, *size),) for size in PUBLISHED)
@@ -267,33 +277,31 @@ def epoch_seconds() -> dict[str, float]:
     )
 
 
-def page(found: dict[str, Any]) -> str:
-    """The results as Markdown."""
-    rows = found["per_class"]
+def page(document: dict[str, Any]) -> str:
+    """Format the results as Markdown."""
+    rows = document["per_class"]
     labels = next(iter(rows.values()))
     per_class = [
         (name, *(f"{rows[title][name]:.1f}" for title in rows)) for name in labels
     ]
-    about = (
-        "Percent of the test segments of each label that are right, mean over seeds."
-    )
+    about = "Percent of the test segments of each label that are predicted correctly, mean over seeds."
     accuracies = tuple(
         (name, f"{value:.1f}")
-        for name, value in found["labels_of_train"]["accuracy"].items()
+        for name, value in document["labels_of_train"]["accuracy"].items()
     )
-    flips = found["labels_of_train"]["flips"]
-    flipped = "PLD (seed {}) sets {set} labels and takes {taken} away; {right} of these flips are right.".format(
-        found["seeds"][0], **flips
+    flips = document["labels_of_train"]["flips"]
+    flipped = "PLD (seed {}) sets {set} labels and removes {removed}; {right} of these flips are right.".format(
+        document["seeds"][0], **flips
     )
-    ours, bare = found["epoch"]["vaplan"], found["epoch"]["bare"]
+    ours, bare = document["epoch"]["vaplan"], document["epoch"]["bare"]
     parts = [
-        "# Localisation on a drawn world like AVE",
+        "# Localisation on synthetic clips like those of AVE",
         (
             f"Made by `python benchmarks/bench_ave.py`: {COUNTS['train']} training, {COUNTS['val']} validation and "
-            f"{COUNTS['test']} test clips, seeds {', '.join(map(str, found['seeds']))}, with {', '.join(CHANGES)} and "
-            f"CMBS of {', '.join(f'{name} {size}' for name, size in SMALL.items())}."
+            f"{COUNTS['test']} test clips, seeds {', '.join(map(str, document['seeds']))}, with "
+            f"{', '.join(CHANGES)} and CMBS of {', '.join(f'{name} {size}' for name, size in SMALL.items())}."
         ),
-        *found["tables"],
+        *document["tables"],
         markdown(Table("Accuracy by label", ("", *rows), tuple(per_class), about)),
         markdown(
             Table(
@@ -304,9 +312,9 @@ def page(found: dict[str, Any]) -> str:
             )
         ),
         (
-            f"## Time\n\nAn epoch of CMBS at its published size on {VIDEOS} clips with features of 128 and 512 numbers "
-            f"takes {ours:.2f} CPU seconds, forward, loss, backward and optimiser in bare torch {bare:.2f}: "
-            f"{ours / bare:.2f} times.\n"
+            f"## Time\n\nAn epoch of CMBS at its published size on {VIDEOS} clips with features of 128 and 512 "
+            f"dimensions takes {ours:.2f} CPU seconds. A plain PyTorch loop of the same forward and backward passes, "
+            f"losses and optimiser steps takes {bare:.2f}, a ratio of {ours / bare:.2f}.\n"
         ),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"

@@ -66,14 +66,14 @@ def main() -> None:
     parser.add_argument("part", choices=[*parts, *FILM_CASES, *SCALE_STAGES])
     parser.add_argument("--work", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    given = parser.parse_args()
-    if given.part in SCALE_STAGES:
-        run_stage(given.part, given.work)
-    elif given.part in FILM_CASES:
-        run_fit(given.part, given.work)
+    arguments = parser.parse_args()
+    if arguments.part in SCALE_STAGES:
+        run_stage(arguments.part, arguments.work)
+    elif arguments.part in FILM_CASES:
+        run_fit(arguments.part, arguments.work)
     else:
-        work = given.work or Path(tempfile.mkdtemp())
-        parts[given.part](work, given.seeds)
+        work = arguments.work or Path(tempfile.mkdtemp())
+        parts[arguments.part](work, arguments.seeds)
 
 
 # --- accuracy by length ---------------------------------------------------------------
@@ -263,7 +263,7 @@ def join_plans(clips: Sequence[Clip]) -> Clip:
 
 
 def run_fit(case: str, work: Path) -> None:
-    """Run `fit` from nothing and print its CPU seconds and its peak memory as JSON."""
+    """Run `fit` without any earlier output, and print its CPU seconds and its peak memory as JSON."""
     folder = work / case
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
@@ -295,7 +295,7 @@ def measure_scale(work: Path, _seeds: int) -> None:
     head = (
         "Made by `python benchmarks/bench_collections.py scale`: videos from "
         f"{SCALE_SHORTEST} s to 2 h (log-uniform), random features of {SCALE_SIZE} numbers of "
-        "two encoders as float32, 25 classes. `label` is by `hmm`; `train` is one epoch of `ple`; "
+        "two encoders as float32, 25 classes. `label` uses the rule `hmm`; `train` runs one epoch of `ple`; "
         "`refine` trains two parsers for one epoch each. Peak memory is that of the process."
     )
     write_results("collections_scale.md", [head, "", *lines])

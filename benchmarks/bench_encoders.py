@@ -1,10 +1,10 @@
-"""What encoding a second costs, and what half precision and OpenVINO save, with CLIP and CLAP of random weights.
+"""Measure the speed of the encoders in single and half precision, with PyTorch and with OpenVINO.
 
 python benchmarks/bench_encoders.py [ENC…] [--device cpu] [--folder DIR] [--write]
 
-Without ENC the two checkpoints are made on the spot, of full size, in DIR if it is given; OpenVINO is measured where it
-is installed. Rates are one-second segments a second of CPU time on one thread (of wall time on a GPU), medians of
-interleaved rounds, over noise at the sizes of real media.
+Without ENC, a CLIP and a CLAP checkpoint of full size with random weights are made, in DIR if it is given. OpenVINO is
+measured if it is installed. Rates are one-second segments per second of CPU time on one thread (of wall time on a GPU),
+medians of interleaved rounds. The input is noise with the sizes of real media.
 """
 
 import argparse
@@ -36,11 +36,11 @@ from vaplan.media import Seconds, Segments
 Work = Callable[[], Any]
 RESULTS = Path(__file__).parent / "results" / "encoders.md"
 ROUNDS, SECONDS, HEIGHT, WIDTH = 7, 10, 360, 640
-SIDE = 1536  # of the matrices whose product tells the highest rate there is
+SIDE = 1536  # of the matrices whose product gives the highest possible rate
 
 
 def noise(rate_hz: int) -> Segments:
-    """A video in which nothing repeats."""
+    """Make a video of random frames and random audio."""
     rng, length = np.random.default_rng(0), float(SECONDS)
     return Segments(
         frames=tuple(
@@ -53,8 +53,10 @@ def noise(rate_hz: int) -> Segments:
     )
 
 
-def preparing(encoder: encoders.Encoder, video: Segments) -> tuple[Work, Work, float]:
-    """The library's preprocessing, ours, and how far apart they are."""
+def preprocessings(
+    encoder: encoders.Encoder, video: Segments
+) -> tuple[Work, Work, float]:
+    """Return the preprocessing of transformers, that of vaplan, and their largest difference."""
     settings = {
         key: value
         for key, value in encoder.provenance["preprocessing"].items()
@@ -89,24 +91,24 @@ def their_pixels(processor: CLIPImageProcessorPil, video: Segments) -> Tensor:
 
 
 def our_mels(encoder: clap.ClapEncoder, video: Segments) -> Tensor:
-    sounds = (torch.from_numpy(video.audio(t))[None] for t in range(len(video)))
+    waveforms = (torch.from_numpy(video.audio(t))[None] for t in range(len(video)))
     return torch.cat(
         [
-            spectrogram.log_mel(sound, encoder.preprocessing, encoder.bank)
-            for sound in sounds
+            spectrogram.log_mel(waveform, encoder.preprocessing, encoder.bank)
+            for waveform in waveforms
         ]
     )
 
 
 def their_mels(extractor: ClapFeatureExtractor, video: Segments) -> Tensor:
-    sounds = [video.audio(t) for t in range(len(video))]
+    waveforms = [video.audio(t) for t in range(len(video))]
     return extractor(
-        sounds, sampling_rate=extractor.sampling_rate, return_tensors="pt"
+        waveforms, sampling_rate=extractor.sampling_rate, return_tensors="pt"
     )["input_features"][:, 0]
 
 
 def seconds(work: Work, device: str) -> float:
-    """What one call costs: CPU time, or on a GPU the time until it is done."""
+    """Measure one call: its CPU seconds, or on a GPU the seconds until it is done."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     start = clock()
     work()
@@ -116,7 +118,7 @@ def seconds(work: Work, device: str) -> float:
 
 
 def medians(works: Sequence[Work], device: str) -> np.ndarray:
-    """The medians of interleaved rounds, after one that does not count."""
+    """Return the median seconds of each function over interleaved rounds, after one warm-up round."""
     return np.median(
         [[seconds(work, device) for work in works] for _ in range(ROUNDS + 1)][1:],
         axis=0,
@@ -124,34 +126,38 @@ def medians(works: Sequence[Work], device: str) -> np.ndarray:
 
 
 def highest_rate(device: str, precision: str) -> float:
-    """Operations a second in a product of large matrices."""
+    """Measure the operations per second of a product of large matrices."""
     a = torch.randn(
         SIDE, SIDE, device=device, dtype=HALF_DTYPES.get(precision, torch.float32)
     )
     return 2 * SIDE**3 / float(medians([lambda: a @ a], device)[0])
 
 
-def preparing_row(name: str, modality: int) -> str:
+def preprocessing_row(name: str, modality: int) -> str:
     encoder = encoders.load(name, modality)
-    theirs, ours, apart = preparing(encoder, noise(encoder.rate_hz or 8_000))
+    theirs, ours, difference = preprocessings(encoder, noise(encoder.rate_hz or 8_000))
     library, own = 1e3 * medians([theirs, ours], "cpu") / SECONDS
     unit = "dB" if modality == AUDIO else "grey levels"
-    numbers = f"{library:.2f} | {own:.2f} | {own / library:.2f} | {apart:.1g} {unit}"
+    numbers = (
+        f"{library:.2f} | {own:.2f} | {own / library:.2f} | {difference:.1g} {unit}"
+    )
     return f"| {shown(name)} | {MODALITIES[modality]} | {numbers} |"
 
 
-def ways(device: str) -> list[Compute]:
-    """How to encode; PyTorch's fp32 first."""
+def compute_settings(device: str) -> list[Compute]:
+    """Return the devices and precisions to measure, PyTorch in fp32 first."""
     if device != "cpu":
         return [Compute(device, precision) for precision in ("fp32", *HALF_DTYPES)]
-    there = ["cpu", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
+    backends = ["cpu", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
     return [
-        Compute(place, precision) for place in there for precision in ("fp32", "bf16")
+        Compute(backend, precision)
+        for backend in backends
+        for precision in ("fp32", "bf16")
     ]
 
 
 def versions(device: str) -> str:
-    kinds = {way.device for way in ways(device)}
+    kinds = {compute.device for compute in compute_settings(device)}
     libraries = ["torch", "transformers", *(kinds & {"openvino"})]
     return ", ".join(
         f"{library} {importlib.metadata.version(library)}" for library in libraries
@@ -159,7 +165,8 @@ def versions(device: str) -> str:
 
 
 def encoding_rows(name: str, modality: int, device: str) -> list[str]:
-    loaded = [encoders.load(name, modality, compute=way) for way in ways(device)]
+    settings = compute_settings(device)
+    loaded = [encoders.load(name, modality, compute=compute) for compute in settings]
     video = noise(loaded[0].rate_hz or 8_000)
     first = [seconds(partial(encoder.embed, video), device) for encoder in loaded]
     vectors, flops = (
@@ -170,18 +177,21 @@ def encoding_rows(name: str, modality: int, device: str) -> list[str]:
         medians([partial(encoder.embed, video) for encoder in loaded], device) / SECONDS
     )
     rows = []
-    for way, begun, cost, own in zip(ways(device), first, costs, vectors, strict=True):
-        share = flops / cost / highest_rate(device, way.precision)
-        apart = float((own * vectors[0]).sum(axis=1).min())
-        numbers = f"{1 / cost:.1f} | {costs[0] / cost:.2f} | {share:.0%} | {apart:.5f} | {begun - cost * SECONDS:.1f}"
+    for compute, first_call, cost, own in zip(
+        settings, first, costs, vectors, strict=True
+    ):
+        share = flops / cost / highest_rate(device, compute.precision)
+        cosine = float((own * vectors[0]).sum(axis=1).min())
+        start = first_call - cost * SECONDS
+        numbers = f"{1 / cost:.1f} | {costs[0] / cost:.2f} | {share:.0%} | {cosine:.5f} | {start:.1f}"
         rows.append(
-            f"| {shown(name)} | {MODALITIES[modality]} | {way.device} | {way.precision} | {numbers} |"
+            f"| {shown(name)} | {MODALITIES[modality]} | {compute.device} | {compute.precision} | {numbers} |"
         )
     return rows
 
 
 def operations(encoder: Any, video: Segments) -> float:
-    """Multiplications and additions for a segment, in matrix products and convolutions."""
+    """Count the multiplications and additions of a segment, in matrix products and convolutions."""
     counter = FlopCounterMode(display=False)
     with counter:
         replace(encoder, batch_size=SECONDS).embed(video)
@@ -189,8 +199,8 @@ def operations(encoder: Any, video: Segments) -> float:
 
 
 def shown(name: str) -> str:
-    kind, _, place = name.partition(":")
-    return f"{kind} {Path(place).name}".strip()
+    kind, _, folder = name.partition(":")
+    return f"{kind} {Path(folder).name}".strip()
 
 
 def report(names: Sequence[str], device: str) -> str:
@@ -199,27 +209,28 @@ def report(names: Sequence[str], device: str) -> str:
         (name, modality) for name in names for modality in kinds[name.partition(":")[0]]
     ]
     where = "one CPU thread" if device == "cpu" else torch.cuda.get_device_name(device)
-    able = ", ".join(
+    instructions = ", ".join(
         key
-        for key, there in torch.cpu.get_capabilities().items()
-        if "bf16" in key and there
+        for key, is_available in torch.cpu.get_capabilities().items()
+        if "bf16" in key and is_available
     )
     lines = [
-        "# Encoders: what a second of video costs",
+        "# Encoders: time per second of video",
         "",
         f"Python {platform.python_version()}, {versions(device)},",
-        f"{platform.machine()} ({able or 'no bf16'}). Medians of {ROUNDS} interleaved rounds over {SECONDS} s",
+        f"{platform.machine()} ({instructions or 'no bf16'}). Medians of {ROUNDS} interleaved rounds over {SECONDS} s",
         f"of noise, {WIDTH} x {HEIGHT} pixels. ViT-B-32 and HTSAT have their full size and random weights.",
         "",
-        "Preprocessing on one CPU thread, milliseconds a segment, and its largest difference from the library's:",
+        "Preprocessing on one CPU thread: milliseconds per segment, and the largest difference between the results of",
+        "vaplan and of transformers.",
         "",
-        "| model | modality | the library's | ours | ratio | difference |",
+        "| model | modality | transformers | vaplan | ratio | difference |",
         "|---|---|---:|---:|---:|---:|",
-        *(preparing_row(*pair) for pair in pairs),
+        *(preprocessing_row(*pair) for pair in pairs),
         "",
-        f"Preprocessing and encoding on {where}: one-second segments a second, gain over fp32, share of the rate of a",
-        f"product of {SIDE} x {SIDE} matrices in the same precision by PyTorch, the smallest cosine with the vectors",
-        "of PyTorch's fp32, and how many seconds the first video takes longer:",
+        f"Preprocessing and encoding on {where}. Columns: one-second segments per second; gain over fp32 of PyTorch;",
+        f"share of the rate of PyTorch in a product of {SIDE} x {SIDE} matrices in the same precision; smallest cosine",
+        "with the vectors of PyTorch in fp32; additional seconds for the first video.",
         "",
         "| model | modality | device | precision | segments / s | gain | share | cosine | first |",
         "|---|---|---|---|---:|---:|---:|---:|---:|",
@@ -233,18 +244,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names", metavar="ENC", nargs="*", help="embedded, clip:FOLDER or clap:FOLDER"
+        "names",
+        metavar="ENC",
+        nargs="*",
+        help="encoders: embedded, clip:FOLDER or clap:FOLDER",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument(
         "--folder",
         type=Path,
-        help="where the checkpoints are made, or found from before",
+        help="folder of the checkpoints; missing ones are made",
     )
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+        help=f"write the tables to benchmarks/results/{RESULTS.name}",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)

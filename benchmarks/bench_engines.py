@@ -1,11 +1,11 @@
-"""What a video costs the process that hands out the work and writes the store.
+"""Measure the time and memory per video of the driver, which distributes the work and writes the store.
 
 python benchmarks/bench_engines.py [--videos 2000] [--engine local] [--engine ray]
 
-The workers return features of two encoders, ten segments of 512 numbers each, and compute nothing;
-so the time is that of the engine and the store. Then the workers are busy for 0.2 s of processor
-time a video: the rate of two workers against that of two local ones is the efficiency. The driver
-is this process; its memory is the growth from the first 1,000 videos to the last.
+The workers return features of two encoders, ten segments of 512 dimensions each, and compute nothing,
+so the time is that of the engine and the store. In a second measurement the workers are busy for 0.2 s
+of CPU time per video: the rate of two workers, divided by that of two local workers, is the efficiency.
+The driver is this process; its memory is the growth from the first 1,000 videos to the last.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WORKERS = 2
 
 
 def make_entries(video: str, *, busy: float = 0.0) -> list[Entry]:
-    """Return the entries of a video after some seconds of processor time."""
+    """Return the entries of a video after some seconds of CPU time."""
     end = time.process_time() + busy
     while time.process_time() < end:
         pass
@@ -49,7 +49,7 @@ def results(
 
 
 def measure_cost(engine: Engine, videos: list[str]) -> dict[str, float]:
-    """Return CPU and wall milliseconds of the driver a video, and its memory growth in MiB."""
+    """Measure the CPU and wall milliseconds of the driver per video, and its memory growth in MiB."""
     seconds = {"hand out": 0.0, "write": 0.0}
     memory_at = dict[int, int]()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -87,7 +87,7 @@ def resident() -> int:
 
 
 def measure_rate(engine: Engine, videos: list[str]) -> float:
-    """Return the videos a second of two busy workers after their start."""
+    """Measure the videos per second of two busy workers after their start."""
     source = results(engine, videos, busy=0.2)
     for _ in range(WORKERS):
         next(source)
@@ -99,7 +99,9 @@ def measure_rate(engine: Engine, videos: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=int, default=2000)
-    parser.add_argument("--busy", type=int, default=100, help="videos of busy workers")
+    parser.add_argument(
+        "--busy", type=int, default=100, help="number of videos for the busy workers"
+    )
     parser.add_argument("--engine", action="append", default=None)
     arguments = parser.parse_args()
     videos = [f"video{number:09d}" for number in range(arguments.videos)]

@@ -1,10 +1,10 @@
-"""What a job of `vaplan features` costs beside its parts and beside a plain script, and its memory.
+"""Compare the time of a job of `vaplan features` with its parts and with a plain script; measure its memory.
 
 python benchmarks/bench_features.py [FILE…] [--models DIR] [--write]
 
-CLIP ViT-B/32 and CLAP HTSAT of full size with random weights are made in DIR unless they are there. Besides the files
-named, a clip of the synthetic world and a rendered film are read. CPU seconds on one thread, medians of interleaved
-rounds; with OpenVINO too where it is installed.
+CLIP ViT-B/32 and CLAP HTSAT of full size with random weights are made in DIR unless they exist. Besides the given
+files, a synthetic clip and a rendered film are read. Times are CPU seconds on one thread, medians of interleaved
+rounds, with PyTorch and, if it is installed, with OpenVINO.
 """
 
 import argparse
@@ -39,12 +39,12 @@ from vaplan.workers import Work
 RESULTS = Path(__file__).parent / "results" / "features.md"
 ROUNDS = 3
 MANY = (100, 1_000)
-PARTS = ("decode", "prepare pictures", "prepare sounds", "CLIP", "CLAP")
+PARTS = ("decode", "preprocess frames", "preprocess audio", "CLIP", "CLAP")
 
 
 @dataclass
 class Clock:
-    """CPU seconds of this process, by what they were spent on."""
+    """CPU seconds of this process, by name of the work."""
 
     spent: dict[str, float] = field(default_factory=dict)
 
@@ -56,32 +56,35 @@ class Clock:
 
 
 class Parts:
-    """What the job has to do at least, each for itself."""
+    """The necessary steps of a job, each timed separately."""
 
-    def __init__(self, picture_model: str, sound_model: str, compute: Compute) -> None:
-        self.clip = encoders.load(picture_model, VISUAL, compute=compute)
-        self.clap = encoders.load(sound_model, AUDIO, compute=compute)
-        self.cut = media.Sampling(self.clap.rate_hz, every_frame=False)
+    def __init__(self, clip_model: str, clap_model: str, compute: Compute) -> None:
+        self.clip = encoders.load(clip_model, VISUAL, compute=compute)
+        self.clap = encoders.load(clap_model, AUDIO, compute=compute)
+        self.sampling = media.Sampling(self.clap.rate_hz, every_frame=False)
 
     def __call__(self, path: Path, clock: Clock) -> None:
-        chunks = clock("decode", lambda: list(media.stream(path, self.cut)))
+        chunks = clock("decode", lambda: list(media.stream(path, self.sampling)))
         frames = [chunk.frames[t] for chunk in chunks for t in range(len(chunk))]
-        sounds = [
+        waveforms = [
             torch.from_numpy(chunk.audio(t).copy())[None]
             for chunk in chunks
             for t in range(len(chunk))
         ]
-        pictures = clock(
-            "prepare pictures",
+        images = clock(
+            "preprocess frames",
             lambda: [clip.preprocess(f, self.clip.preprocessing) for f in frames],
         )
-        mels = clock("prepare sounds", lambda: [self.mel(sound) for sound in sounds])
+        mels = clock(
+            "preprocess audio",
+            lambda: [self.log_mel(waveform) for waveform in waveforms],
+        )
         size = self.clip.batch_size
         clock(
             "CLIP",
             lambda: [
                 self.run(self.clip, self.clip._encode_images, b)
-                for b in batches(torch.cat(pictures), size)
+                for b in batches(torch.cat(images), size)
             ],
         )
         clock(
@@ -92,8 +95,8 @@ class Parts:
             ],
         )
 
-    def mel(self, sound: torch.Tensor) -> torch.Tensor:
-        return spectrogram.log_mel(sound, self.clap.preprocessing, self.clap.bank)
+    def log_mel(self, waveform: torch.Tensor) -> torch.Tensor:
+        return spectrogram.log_mel(waveform, self.clap.preprocessing, self.clap.bank)
 
     def run(
         self, encoder: Any, tower: Callable[[torch.Tensor], Any], batch: torch.Tensor
@@ -102,17 +105,24 @@ class Parts:
 
 
 def batches(rows: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
-    """Of one shape, the last one filled up."""
+    """Yield batches of one size; the last one is padded with its first row."""
     for part in torch.split(rows, size):
         yield torch.cat([part, part[:1].expand(size - len(part), *part.shape[1:])])
 
 
 @dataclass
 class Measuring:
-    """An engine in this process that also does each video's parts, and the video in the plain way."""
+    """An engine in this process that also runs other functions on each video, and times all of them.
+
+    Attributes:
+        others: Functions that are run besides the job, in turns.
+        files: Number of files of a round.
+        videos: Name and times of each video.
+        prepared: CPU seconds of this process when the models were loaded.
+    """
 
     others: Sequence[Callable[[Path, Clock], None]]
-    files: int  # in a round
+    files: int
     videos: list[tuple[str, Clock]] = field(default_factory=list)
     prepared: float = 0.0
 
@@ -145,25 +155,25 @@ def data_of(ids: Sequence[str], folder: Path) -> Annotations:
 
 
 def linked(files: Sequence[Path], copies: int, folder: Path) -> Annotations:
-    """Every file so many times, in turns, under ids of its own."""
+    """Link every file several times, in turns, with a new id for each link."""
     folder.mkdir(parents=True)
     for copy in range(copies):
-        for place, file in enumerate(files):
-            (folder / f"{copy:06d} {place}{file.suffix}").symlink_to(file.resolve())
+        for number, file in enumerate(files):
+            (folder / f"{copy:06d} {number}{file.suffix}").symlink_to(file.resolve())
     return data_of(sorted(path.stem for path in folder.iterdir()), folder)
 
 
 def speed(
     files: Sequence[Path], models: Path, folder: Path, compute: Compute
 ) -> list[str]:
-    """The rows of the table for one way to encode."""
-    pictures, sounds = (
+    """Return the rows of the table for one device and precision."""
+    clip_folder, clap_folder = (
         make_clip(models / "clip-vit-b32"),
         make_clap(models / "clap-htsat"),
     )
-    names = (f"clap:{sounds}",), (f"clip:{pictures}",)
-    parts = Parts(f"clip:{pictures}", f"clap:{sounds}", compute)
-    plain = Plain(pictures, sounds)
+    names = (f"clap:{clap_folder}",), (f"clip:{clip_folder}",)
+    parts = Parts(f"clip:{clip_folder}", f"clap:{clap_folder}", compute)
+    plain = Plain(clip_folder, clap_folder)
     measuring = Measuring(
         [parts, lambda path, clock: clock("plain", lambda: plain(path))], len(files)
     )
@@ -182,11 +192,11 @@ def speed(
         taken - sum(sum(clock.spent.values()) for _, clock in measuring.videos)
     ) / len(data.videos)
     rows = []
-    for place, file in enumerate(files):
+    for number, file in enumerate(files):
         spent = [
             clock.spent
             for name, clock in measuring.videos[len(files) :]
-            if name.endswith(f" {place}")
+            if name.endswith(f" {number}")
         ]
         rows.append(
             row(f"{file.name} | {compute.device} {compute.precision}", spent, store)
@@ -212,12 +222,12 @@ def row(name: str, spent: Sequence[dict[str, float]], store: float) -> str:
 
 
 def peak_megabytes(pid: int | str) -> float:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1e3 if found else float("nan")
+    match = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(match[1]) / 1e3 if match else float("nan")
 
 
 def memory_row(count: int, file: Path, folder: Path) -> str:
-    """The most memory that a job of so many videos ever had: itself, and its worker."""
+    """Measure the peak memory of a job of some videos, and of its worker."""
     data, worker = linked([file], count, folder / "media"), 0.0
 
     def progress(done: int, *_: Any) -> None:
@@ -254,48 +264,49 @@ def memory(folder: Path) -> list[str]:
 def report(files: Sequence[Path], models: Path) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        drawn = synthetic.write(
+        clip_file = synthetic.write(
             next(iter(synthetic.plan_clips({"bench": 1}, seed=0))),
             folder / "synthetic-128p.mp4",
         )
-        made = film(
+        film_file = film(
             folder / "film-360p-h264.mp4",
             "libx264",
             (640, 360),
             moving(640, 360, 250),
             25,
         )
-        flat, all_files = memory(folder), [*files, drawn, made]
+        memory_rows, all_files = memory(folder), [*files, clip_file, film_file]
         rows = [
             row
-            for way in ways()
-            for row in speed(all_files, models, folder / way.device, way)
+            for compute in compute_settings()
+            for row in speed(all_files, models, folder / compute.device, compute)
         ]
     lines = [
-        "# Features: a whole job beside its parts, beside a plain script, and its memory",
+        "# Features: a job compared with its parts and with a plain script, and its memory",
         "",
         f"Python {platform.python_version()}, PyTorch {torch.__version__}, PyAV {av.__version__}{openvino()},",
-        f"{machine()}, one thread. CPU seconds a video, medians of {ROUNDS} interleaved rounds.",
-        "CLIP ViT-B/32 and CLAP HTSAT of full size with random weights. The job: `stages.features` with its store,",
-        "without loading the models; its ratio is to the sum of the parts. The plain script: jpg files at 8 a second,",
-        "by PyAV and Pillow as the command `ffmpeg` would make them, and a wav file; one picture and one second of",
-        "sound a second through the library's processors and models in fp32; its ratio is to the job.",
+        f"{machine()}, one thread. CPU seconds per video, medians of {ROUNDS} interleaved rounds.",
+        "CLIP ViT-B/32 and CLAP HTSAT of full size with random weights. The job is `stages.features` with its store,",
+        "without loading the models; the first ratio is job / sum of the parts. The plain script writes 8 jpg files",
+        "per second by PyAV and Pillow, as the command `ffmpeg` would, and a wav file, and encodes one frame and one",
+        "second of audio per second by the processors and models of transformers in fp32; the second ratio is",
+        "plain script / job.",
         "",
-        f"| file | ours in | {' | '.join(PARTS)} | sum | job | ratio | plain script | ratio |",
+        f"| file | device and precision of the job | {' | '.join(PARTS)} | sum | job | ratio | plain script | ratio |",
         f"|---|---|{'---:|' * (len(PARTS) + 5)}",
         *rows,
         "",
         "Peak memory in MB of a job on clips of 3 s with the embedded encoders:",
         "",
-        "| videos | the job's own process | its worker |",
+        "| videos | main process | worker |",
         "|---:|---:|---:|",
-        *flat,
+        *memory_rows,
     ]
     return "\n".join(lines) + "\n"
 
 
-def ways() -> list[Compute]:
-    """How to encode: as `auto` does, and with OpenVINO where it is installed."""
+def compute_settings() -> list[Compute]:
+    """Return the precision that `auto` chooses, for PyTorch and, if it is installed, for OpenVINO."""
     return [
         Compute(device).resolve()
         for device in ("cpu", *(["openvino"] if openvino() else []))
@@ -303,13 +314,14 @@ def ways() -> list[Compute]:
 
 
 def openvino() -> str:
-    """Its version, where it is measured."""
-    there = importlib.util.find_spec("openvino")
-    return f", OpenVINO {importlib.metadata.version('openvino')}" if there else ""
+    """Return the version of OpenVINO, or nothing if it is not installed."""
+    if importlib.util.find_spec("openvino") is None:
+        return ""
+    return f", OpenVINO {importlib.metadata.version('openvino')}"
 
 
 def machine() -> str:
-    """What the processor is."""
+    """Return the name of the processor."""
     names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return f"{names[0] if names else ''} {platform.machine()}".strip()
 
@@ -323,7 +335,7 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+        help=f"write the tables to benchmarks/results/{RESULTS.name}",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)

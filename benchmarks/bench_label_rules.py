@@ -1,12 +1,12 @@
-"""F of the pseudo labels of every label rule, against thresholds that know the truth.
+"""Measure the F of the pseudo labels of every label rule, and of thresholds fitted on the truth.
 
     python benchmarks/bench_method.py --seed 3 --out runs/seed-3     # renders and encodes
     python benchmarks/bench_label_rules.py llp:DIR --rendered runs/seed-3
     python benchmarks/bench_label_rules.py llp:DIR --rendered runs/seed-3 --wrong-tags
 
 Writes benchmarks/results/label_rules.md, or wrong_tags.md: how many wrong tags `hmm` finds. All labels are those of
-training videos, whose truth no rule reads. `val` reads the dense labels of split val, the oracles the truth itself, all
-other rules tags alone.
+training videos, whose truth no rule reads. `val` reads the dense labels of split val, the oracles read the truth
+itself, and all other rules read tags only.
 """
 
 import argparse
@@ -45,14 +45,17 @@ COLUMNS = [f"{modality} {level}" for modality in MODALITIES for level in LEVELS]
 TAG_ERRORS = (0.0, 0.05, 0.1, 0.2)
 LISTED = (0.5, 0.9)  # probabilities above which a tag is listed as wrong
 TRAINING_VIDEOS = (50, 100, 200, 500, 1000, 2500)
-ORACLES = {"oracle, one threshold a modality": False, "oracle, one a class": True}
+ORACLES = {
+    "oracle, one threshold per modality": False,
+    "oracle, one threshold per class": True,
+}
 HEAD = """# Label rules
 
 Made by `python benchmarks/bench_label_rules.py`. F of the pseudo labels of the training videos in percent. The rule
-`val` reads the dense labels of split val, an oracle takes the thresholds with the highest F on the very labels that
-are scored, and all other rules read tags alone. The two worlds with LLP's annotations are `plain` and `lingering` of
-`benchmarks/llp_like.py`: mean of the seeds 1, 2 and 3. The settings of `hmm` were chosen on seed 0 of both and on
-the rendered videos, which are therefore no test of them."""
+`val` reads the dense labels of split val, an oracle uses the thresholds with the highest F on the truth itself, and
+all other rules read tags only. The two worlds with LLP's annotations are the simulations `plain` and `lingering` of
+`benchmarks/llp_like.py`: mean of the seeds 1, 2 and 3. The settings of `hmm` were chosen on seed 0 of both
+simulations and on the rendered videos, so the rendered videos are no independent test."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +116,14 @@ def simulate(
 
 def read_rendered(folder: Path) -> World:
     """Compute the evidence of rendered videos with the embedded encoders."""
-    data = stages.read_data(f"table:{folder / 'world' / 'annotations.csv'}")
+    data = stages.read_data(f"table:{folder / 'data' / 'annotations.csv'}")
     dataset = Dataset.with_features(data, folder / "store", EMBEDDED)
     evidence = compute_dataset_evidence(dataset)
     kept = [i for i, video in enumerate(data.videos) if video.split != "test"]
     kept.sort(key=lambda i: data.videos[i].split != "train")
     training = sum(video.split == "train" for video in data.videos)
     values = evidence.values.batch(kept)
-    of_training = stages.read_data(f"table:{folder / 'world' / TRUTH}")
+    of_training = stages.read_data(f"table:{folder / 'data' / TRUTH}")
     videos = data.select_videos([data.ids[i] for i in kept])
     events = {**videos.events, **of_training.events}
     reference = replace(videos, events=events).reference(values.shape[1])
@@ -217,7 +220,7 @@ def mean_scores(
 def compare_tags_alone(
     world: World, *, title: str
 ) -> Iterator[tuple[str, list[float]]]:
-    """Yield the F of two rules that read tags alone."""
+    """Yield the F of two rules that read tags only."""
     for rule in ("hmm", "mixture"):
         labels = choose_labels(world.evidence, rule=rule).labels
         yield f"{title}, {rule}", world.score(labels)
@@ -227,8 +230,8 @@ def count_wrong_tags(world: World) -> list[tuple[float, float, float]]:
     """Count the wrong tags that the rule `hmm` finds.
 
     Returns:
-        For each probability in `LISTED`: number of listed tags, share of them that are
-        wrong, and share of the wrong tags that are listed.
+        For each probability in `LISTED`: number of listed tags, share of the listed tags
+        that are wrong, and share of the wrong tags that are listed.
     """
     occurs = torch.from_numpy(world.truth.any(axis=(1, 2)))
     evidence = world.evidence
@@ -248,10 +251,7 @@ def write_wrong_tags(data: Annotations, rendered: Path | None) -> None:
     """Write how many wrong tags the rule `hmm` finds."""
     lines = [
         "| world, wrong tags | "
-        + " | ".join(
-            f"p > {limit:g}: listed | of them wrong | wrong ones listed"
-            for limit in LISTED
-        )
+        + " | ".join(f"p > {limit:g}: listed | precision | recall" for limit in LISTED)
         + " |",
         "|---|" + "---:|" * 3 * len(LISTED),
     ]
@@ -275,11 +275,12 @@ def write_wrong_tags(data: Annotations, rendered: Path | None) -> None:
         for share in TAG_ERRORS:
             add(f"rendered, {share:.0%}", [change_tags(world, share)])
     head = (
-        "# Wrong tags\n\nMade by `python benchmarks/bench_label_rules.py --wrong-tags`. Tags of "
-        "training videos whose class probably occurs nowhere, by the rule `hmm`: how many are "
-        "listed, how many of the listed ones are wrong, and how many of the wrong ones are "
-        "listed. As many tags are missing as are wrong. Mean of the seeds 1, 2 and 3; one seed "
-        "of rendered videos."
+        "# Wrong tags\n\nMade by `python benchmarks/bench_label_rules.py --wrong-tags`. The rule "
+        "`hmm` lists the tags of training videos that are wrong with a probability p above a "
+        "limit: the class occurs in neither modality. Columns: number of listed tags; precision, "
+        "the share of the listed tags that are wrong; recall, the share of the wrong tags that "
+        "are listed. As many tags are missing as are wrong. Mean of the seeds 1, 2 and 3; one "
+        "seed of rendered videos."
     )
     text = "\n".join([head, "", *lines, ""])
     WRONG_TAGS_RESULTS.write_text(text, encoding="utf-8")
@@ -301,7 +302,11 @@ def main() -> None:
     )
     parser.add_argument("llp", help="LLP's annotation files, as llp:DIR")
     parser.add_argument("--rendered", type=Path, help="folder of bench_method.py")
-    parser.add_argument("--wrong-tags", action="store_true")
+    parser.add_argument(
+        "--wrong-tags",
+        action="store_true",
+        help=f"measure how many wrong tags are found; write {WRONG_TAGS_RESULTS.name}",
+    )
     arguments = parser.parse_args()
     data = stages.read_data(arguments.llp)
     if arguments.wrong_tags:
@@ -321,7 +326,10 @@ def main() -> None:
             worlds = (simulate(data, name, seed, tag_errors=share) for seed in SEEDS)
             rows += mean_scores(worlds, partial(compare_tags_alone, title=title))
     parts += [
-        "## Missing and wrong tags\n\nShare of the tags that are missing; as many are wrong.",
+        (
+            "## Missing and wrong tags\n\nThe percentage is the share of the tags that are missing; "
+            "as many wrong tags are added."
+        ),
         table("world", rows),
     ]
     rows = []

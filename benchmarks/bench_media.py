@@ -1,9 +1,9 @@
-"""What cutting a video into segments costs beside bare decoding, and how much memory a film of hours needs.
+"""Compare the time of reading the segments of a video with plain decoding; measure the memory of long films.
 
 python benchmarks/bench_media.py [FILE…] [--write]
 
-Besides the files named, a clip of the synthetic world and three rendered films are read. CPU milliseconds on one
-thread, medians of interleaved rounds. Where there is a program `ffmpeg`, its bare decoding is measured beside.
+Besides the given files, a synthetic clip and three rendered films are read. Times are CPU milliseconds on one thread,
+medians of interleaved rounds. If the program `ffmpeg` is installed, its decoding is measured too.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from vaplan.arrays import AUDIO, VISUAL
 
 ROUNDS = 9
 RATE_HZ = 48_000
-SPARING = media.Sampling(every_frame=False)
+SKIPPING = media.Sampling(every_frame=False)
 FFMPEG = shutil.which("ffmpeg")
 RESULTS = Path(__file__).parent / "results" / "media.md"
 FILMS = {  # codec, width, height, seconds
@@ -39,12 +39,15 @@ FILMS = {  # codec, width, height, seconds
 MINUTES = (10, 60)
 
 
-def bare(path: Path, *, skip: str = "DEFAULT", used: bool = False) -> None:
-    """Decode every frame of both tracks and keep nothing: the floor.
+def decode_with_pyav(
+    path: Path, *, skip: str = "DEFAULT", convert: bool = False
+) -> None:
+    """Decode every frame of both tracks and discard it.
 
     Args:
-        skip: Which frames the decoder may leave out.
-        used: Bring the sound to mono at the usual rate, and a picture a second to RGB.
+        path: Media file.
+        skip: Frames that the decoder may skip, in FFmpeg's words.
+        convert: Resample the audio to mono at 48 kHz, and convert one frame per second to RGB.
     """
     for kind in ("video", "audio"):
         with av.open(str(path)) as container:
@@ -63,29 +66,30 @@ def bare(path: Path, *, skip: str = "DEFAULT", used: bool = False) -> None:
                 0.5,
             )
             for frame in container.decode(stream):
-                if used and kind == "audio":
+                if convert and kind == "audio":
                     resampler.resample(frame)
-                elif used and frame.time >= due:
+                elif convert and frame.time >= due:
                     reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
                     due += 1
 
 
-def exact(path: Path, cut: media.Sampling) -> str:
-    """How many pictures equal those of a reader that keeps every frame and looks them up afterwards."""
-    found = media.segments(path, cut)
-    shown = dict.fromkeys(range(len(found)))
+def count_equal_frames(path: Path, sampling: media.Sampling) -> str:
+    """Count the frames that equal those of a reader that decodes every frame and chooses afterwards."""
+    segments = media.segments(path, sampling)
+    shown = dict.fromkeys(range(len(segments)))
     with av.open(str(path)) as container:
         zero = (container.start_time or 0) / av.time_base
         for frame in container.decode(video=0):
-            for t in range(len(found)):
+            for t in range(len(segments)):
                 if frame.time - zero <= t + 0.5 + 1e-6:
                     shown[t] = frame
-    pictures = [shown[t].to_ndarray(format="rgb24") for t in shown]
-    return f"{sum(np.array_equal(a[0], b) for a, b in zip(found.frames, pictures, strict=True))}/{len(found)}"
+    expected = [shown[t].to_ndarray(format="rgb24") for t in shown]
+    pairs = zip(segments.frames, expected, strict=True)
+    return f"{sum(np.array_equal(a[0], b) for a, b in pairs)}/{len(segments)}"
 
 
 def cpu_ms(work: Callable[[], object]) -> float:
-    """What some work costs here and in the programs that it runs."""
+    """Measure the CPU milliseconds of a function in this process and its child processes."""
     start = _cpu_seconds()
     work()
     return 1e3 * (_cpu_seconds() - start)
@@ -97,7 +101,7 @@ def _cpu_seconds() -> float:
 
 
 def ffmpeg(*arguments: str) -> str:
-    """Run the program and return what it says; nothing where there is none."""
+    """Run ffmpeg and return its output; do nothing if it is not installed."""
     command = [FFMPEG, "-nostdin", "-v", "error", *arguments]
     return (
         subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -107,11 +111,11 @@ def ffmpeg(*arguments: str) -> str:
 
 
 def version() -> str:
-    return f"ffmpeg {ffmpeg('-version').split()[2]}" if FFMPEG else "no program ffmpeg"
+    return f"ffmpeg {ffmpeg('-version').split()[2]}" if FFMPEG else "without ffmpeg"
 
 
-def left_out(path: Path) -> float:
-    """The share of the pictures that no other builds on, by the decoder's word."""
+def skippable_share(path: Path) -> float:
+    """Compute the share of the frames that no other frame references, according to the decoder."""
     counts = []
     for skip in ("DEFAULT", "NONREF"):
         with av.open(str(path)) as container:
@@ -120,20 +124,20 @@ def left_out(path: Path) -> float:
     return 1 - counts[1] / counts[0]
 
 
-def measured(path: Path) -> dict[str, np.ndarray]:
-    """CPU milliseconds of every way to read a file, in every round."""
+def measure(path: Path) -> dict[str, np.ndarray]:
+    """Measure the CPU milliseconds of every way to read a file, in every round."""
     decode = ["-i", str(path), "-f", "null", "-"]
     works = {
         "start": lambda: ffmpeg("-version"),
         "ffmpeg": lambda: ffmpeg("-threads", "1", *decode),
-        "bare": lambda: bare(path),
-        "used": lambda: bare(path, used=True),
+        "PyAV": lambda: decode_with_pyav(path),
+        "converted": lambda: decode_with_pyav(path, convert=True),
         "segments": lambda: media.segments(path),
         "ffmpeg noref": lambda: ffmpeg(
             "-threads", "1", "-skip_frame", "noref", *decode
         ),
-        "bare noref": lambda: bare(path, skip="NONREF"),
-        "sparingly": lambda: media.segments(path, SPARING),
+        "PyAV noref": lambda: decode_with_pyav(path, skip="NONREF"),
+        "skipping": lambda: media.segments(path, SKIPPING),
     }
     rounds = np.array(
         [[cpu_ms(work) for work in works.values()] for _ in range(ROUNDS)]
@@ -142,9 +146,11 @@ def measured(path: Path) -> dict[str, np.ndarray]:
 
 
 def rows(path: Path) -> tuple[str, str]:
-    """What one file costs with every frame decoded, and without those that no other builds on."""
-    cost = measured(path)
-    inner = {name: cost[name] - cost["start"] for name in ("ffmpeg", "ffmpeg noref")}
+    """Measure one file with every frame decoded, and without frames that no other frame references."""
+    cost = measure(path)
+    less_start = {
+        name: cost[name] - cost["start"] for name in ("ffmpeg", "ffmpeg noref")
+    }
 
     def ms(name: str) -> str:
         return f"{np.median(cost[name]):.0f}" if FFMPEG or "ffmpeg" not in name else "-"
@@ -153,41 +159,41 @@ def rows(path: Path) -> tuple[str, str]:
         return f"{np.median(cost[mine] / other):.2f}" if FFMPEG or not program else "-"
 
     every = [
-        *map(ms, ("ffmpeg", "bare", "used", "segments")),
+        *map(ms, ("ffmpeg", "PyAV", "converted", "segments")),
         over("segments", cost["ffmpeg"], program=True),
-        over("segments", inner["ffmpeg"], program=True),
-        over("segments", cost["bare"]),
-        over("segments", cost["used"]),
-        exact(path, media.Sampling()),
+        over("segments", less_start["ffmpeg"], program=True),
+        over("segments", cost["PyAV"]),
+        over("segments", cost["converted"]),
+        count_equal_frames(path, media.Sampling()),
     ]
-    sparing = [
-        f"{left_out(path):.0%}",
-        *map(ms, ("ffmpeg noref", "bare noref", "sparingly")),
-        over("sparingly", inner["ffmpeg noref"], program=True),
-        over("sparingly", cost["bare noref"]),
-        over("bare noref", cost["bare"]),
-        over("sparingly", inner["ffmpeg"], program=True),
-        over("sparingly", cost["bare"]),
-        exact(path, SPARING),
+    skipping = [
+        f"{skippable_share(path):.0%}",
+        *map(ms, ("ffmpeg noref", "PyAV noref", "skipping")),
+        over("skipping", less_start["ffmpeg noref"], program=True),
+        over("skipping", cost["PyAV noref"]),
+        over("PyAV noref", cost["PyAV"]),
+        over("skipping", less_start["ffmpeg"], program=True),
+        over("skipping", cost["PyAV"]),
+        count_equal_frames(path, SKIPPING),
     ]
     return (
         f"| {path.name} | {' | '.join(every)} |",
-        f"| {path.name} | {' | '.join(sparing)} |",
+        f"| {path.name} | {' | '.join(skipping)} |",
     )
 
 
 def peak_megabytes() -> float:
-    """The most memory this process has had."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1e3 if found else float("nan")
+    """Return the peak memory of this process in MB."""
+    match = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(match[1]) / 1e3 if match else float("nan")
 
 
-def decoded_only(path: Path) -> float:
+def peak_of_decoding(path: Path) -> float:
     assert sum(len(part) for part in media.stream(path))
     return peak_megabytes()
 
 
-def encoded(path: Path) -> float:
+def peak_of_encoding(path: Path) -> float:
     encoders.encode(
         path, [encoders.load("embedded", AUDIO), encoders.load("embedded", VISUAL)]
     )
@@ -201,7 +207,7 @@ def memory_rows(folder: Path) -> list[str]:
             folder / f"{minutes}.mp4", "libx264", (320, 240), still(60 * minutes), 1
         )
         peaks = []
-        for work in (decoded_only, encoded):
+        for work in (peak_of_decoding, peak_of_encoding):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 peaks.append(pool.apply(work, [path]))
         rows.append(f"| {minutes} | {peaks[0]:.0f} | {peaks[1]:.0f} |")
@@ -212,9 +218,9 @@ def report(paths: list[Path]) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = next(iter(synthetic.plan_clips({"bench": 1}, seed=0)))
-        made = [synthetic.write(clip, folder / "synthetic-128p.mp4")]
+        rendered = [synthetic.write(clip, folder / "synthetic-128p.mp4")]
         for title, (codec, width, height, seconds) in FILMS.items():
-            made.append(
+            rendered.append(
                 film(
                     folder / title,
                     codec,
@@ -223,44 +229,45 @@ def report(paths: list[Path]) -> str:
                     25,
                 )
             )
-        speed, memory = [rows(path) for path in [*paths, *made]], memory_rows(folder)
+        speed = [rows(path) for path in [*paths, *rendered]]
+        memory = memory_rows(folder)
         start = np.median([cpu_ms(lambda: ffmpeg("-version")) for _ in range(ROUNDS)])
     lines = [
-        "# Media: cutting a file into segments",
+        "# Media: reading the segments of a file",
         "",
         f"Python {platform.python_version()}, PyAV {av.__version__}, {version()}, {platform.machine()}, one thread.",
-        f"CPU milliseconds a file, medians of {ROUNDS} interleaved rounds; ratios are medians of the rounds' ratios.",
+        f"CPU milliseconds per file, medians of {ROUNDS} interleaved rounds; ratios are medians of the rounds' ratios.",
         "",
         "## Every frame decoded",
         "",
-        f"- ffmpeg: `ffmpeg -threads 1 -i FILE -f null -`, a program whose start (`ffmpeg -version`: {start:.0f} ms)",
-        "  'less start' takes away",
-        "- bare: PyAV decodes every frame of both tracks in a running process, and all is thrown away",
-        "- used: the same, with the sound brought to 48 kHz mono and a picture a second to RGB: the least that anyone",
-        "  has to do who wants what `segments` gives",
+        "- ffmpeg: `ffmpeg -threads 1 -i FILE -f null -`; 'less start' subtracts the time that the program needs to",
+        f"  start (`ffmpeg -version`: {start:.0f} ms)",
+        "- PyAV: decodes every frame of both tracks in a running process and discards it",
+        "- converted: as PyAV, with the audio resampled to 48 kHz mono and one frame per second converted to RGB, which",
+        "  is the least work that gives the result of `segments`",
         "- segments: `media.segments`, and its ratios to these",
-        "- exact: pictures equal to those of a reader that keeps every frame and looks them up afterwards",
+        "- exact: frames that equal those of a reader that decodes every frame and chooses afterwards",
         "",
-        "| file | ffmpeg | bare | used | segments | / ffmpeg | / less start | / bare | / used | exact |",
+        "| file | ffmpeg | PyAV | converted | segments | / ffmpeg | / less start | / PyAV | / converted | exact |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *[every for every, _ in speed],
         "",
-        "## Without the pictures that no other builds on",
+        "## Without frames that no other frame references",
         "",
-        "- unbuilt: their share",
-        "- ffmpeg, bare: as above with `-skip_frame noref`, and none of what is left out can be had",
-        "- sparingly: `media.segments` without those that nobody sees, as `vaplan features` reads, and its ratios to",
-        "  these two, the program's less its start",
-        "- allows: this bare to the one above: what a file lets anyone save",
-        "- / all: sparingly to ffmpeg less start, and to bare, both with every frame decoded",
+        "- skippable: the share of these frames",
+        "- ffmpeg, PyAV: as above with `-skip_frame noref`; the skipped frames are not available",
+        "- skipping: `media.segments` without those of these frames that are not sampled, as `vaplan features` reads,",
+        "  and its ratios to ffmpeg less start and to PyAV",
+        "- possible: PyAV here / PyAV above, the largest saving that the file allows",
+        "- / all: skipping / ffmpeg less start, and skipping / PyAV, both with every frame decoded",
         "",
-        "| file | unbuilt | ffmpeg | bare | sparingly | / ffmpeg | / bare | allows | / all | / all | exact |",
+        "| file | skippable | ffmpeg | PyAV | skipping | / ffmpeg | / PyAV | possible | / all | / all | exact |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-        *[sparing for _, sparing in speed],
+        *[skipping for _, skipping in speed],
         "",
         "## Memory",
         "",
-        "Peak memory in MB of a process that reads a film of 320 x 240 pixels with one picture a second and sound:",
+        "Peak memory in MB of a process that reads a film of 320 x 240 pixels with one frame per second and audio:",
         "",
         "| minutes | decoding | with the embedded encoders |",
         "|---:|---:|---:|",
@@ -275,7 +282,7 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+        help=f"write the tables to benchmarks/results/{RESULTS.name}",
     )
     options = parser.parse_args()
     text = report(options.files)

@@ -1,7 +1,7 @@
-"""Results of the README: the demo with more videos, as JSON, and as the README's table and picture.
+"""Make the results of the README: run the demo with more videos; write the JSON, the table and the figure.
 
 python benchmarks/bench_method.py                 # 1,200 videos, 3 seeds; about an hour on two cores
-python benchmarks/bench_method.py --readme-only   # write the README's part again from the JSON
+python benchmarks/bench_method.py --readme-only   # write the table of the README again from the JSON
 """
 
 import argparse
@@ -29,7 +29,7 @@ COLUMNS = {
     "segment": ("audio", "visual", "audio_visual", "type", "event"),
     "event": ("type", "event"),
 }
-DRAWN = ("HAN on weak labels", "+ PLD", "default")  # methods of the picture
+DRAWN = ("HAN on weak labels", "+ PLD", "default")  # methods of the figure
 
 
 def main() -> None:
@@ -54,8 +54,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--videos", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=2, help="the demo's own is 1")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
+    parser.add_argument(
+        "--seed", type=int, default=2, help="seed of the videos; the demo has seed 1"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="number of parallel trainings"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/bench-method"))
     parser.add_argument("--readme-only", action="store_true")
     return parser.parse_args()

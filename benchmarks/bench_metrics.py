@@ -1,4 +1,4 @@
-"""Time and memory of the ten LLP numbers on one core, and how far they are from the plain restatement of the tests.
+"""Measure the time and memory of the ten LLP scores on one core, and compare them with a plain Python version.
 
 python benchmarks/bench_metrics.py [--write]
 """
@@ -28,7 +28,7 @@ Grids = tuple[np.ndarray, np.ndarray]
 
 
 def tagged(videos: int, *, tags: int, seed: int = 0) -> Grids:
-    """A reference and an estimate with one run in each of about `tags` classes a video."""
+    """Make a reference and an estimate with one event in each of about `tags` classes per video."""
     generator = np.random.default_rng(seed)
     marked = generator.random((videos, 1, 1, CLASSES)) < tags / CLASSES
     shape = (2, 2, videos, 1, 2, CLASSES)
@@ -41,7 +41,7 @@ def tagged(videos: int, *, tags: int, seed: int = 0) -> Grids:
 
 
 def coin_flips(videos: int, *, seed: int = 0) -> Grids:
-    """Every cell of every class is marked or not by chance: as many and as short runs as it gets."""
+    """Make a reference and an estimate in which each cell is marked with probability 0.5: many short events."""
     generator = np.random.default_rng(seed)
     shape = videos, SEGMENTS, 2, CLASSES
     reference, estimate = (
@@ -51,26 +51,26 @@ def coin_flips(videos: int, *, seed: int = 0) -> Grids:
 
 
 KINDS: dict[str, Callable[[int], Grids]] = {
-    "2 classes a video": lambda videos: tagged(videos, tags=2),
-    "5 classes a video": lambda videos: tagged(videos, tags=5),
-    "all classes, one run each": lambda videos: tagged(videos, tags=CLASSES),
-    "all cells by chance": coin_flips,
+    "2 classes per video": lambda videos: tagged(videos, tags=2),
+    "5 classes per video": lambda videos: tagged(videos, tags=5),
+    "all classes, one event each": lambda videos: tagged(videos, tags=CLASSES),
+    "random cells": coin_flips,
 }
 
 
 def milliseconds(work: Callable[[], object], repeats: int) -> float:
-    """The median of several runs, in CPU time."""
-    work()  # the first call loads what the others find loaded
+    """Measure the median CPU milliseconds of several calls."""
+    work()  # the first call loads modules
     taken = []
     for _ in range(repeats):
-        begun = time.process_time()
+        start = time.process_time()
         work()
-        taken.append(time.process_time() - begun)
+        taken.append(time.process_time() - start)
     return 1000 * float(np.median(taken))
 
 
 def peak_megabytes(work: Callable[[], object]) -> float:
-    """What the work allocates at most, on top of its input."""
+    """Measure the peak memory that a call allocates in addition to its input."""
     tracemalloc.start()
     work()
     peak = tracemalloc.get_traced_memory()[1]
@@ -101,30 +101,30 @@ def agreement_rows() -> list[str]:
         lists = [grid.tolist() for grid in pair]
         fast = milliseconds(lambda pair=pair: llp_scores(*pair).percent(), 25)
         ours = llp_scores(*pair).percent()
-        begun = time.process_time()
+        start = time.process_time()
         theirs = oracle.llp(*lists)
-        slow = 1000 * (time.process_time() - begun)
-        apart = max(
+        slow = 1000 * (time.process_time() - start)
+        difference = max(
             abs(ours[level][kind] - theirs[level][kind])
             for level in ours
             for kind in ours[level]
         )
-        rows.append(f"| {name} | {fast:.1f} | {slow:.0f} | {apart:.0e} |")
+        rows.append(f"| {name} | {fast:.1f} | {slow:.0f} | {difference:.0e} |")
     return rows
 
 
 def report() -> str:
     lines = [
-        f"# The ten LLP numbers: {SEGMENTS} segments, {CLASSES} classes, one core",
+        f"# The ten LLP scores: {SEGMENTS} segments, {CLASSES} classes, one core",
         "",
         f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}.",
-        "CPU time, median of several runs; memory is the peak on top of the two grids.",
+        "CPU time, median of several runs; the peak memory excludes the two grids.",
         "",
         "| marked | videos | ms | peak MB | grids MB |",
         "|---|---:|---:|---:|---:|",
         *speed_rows(),
         "",
-        f"Against a plain Python restatement, {COMPARED:,} videos:",
+        f"Compared with a plain Python version, {COMPARED:,} videos:",
         "",
         "| marked | ms | plain Python ms | largest difference in points |",
         "|---|---:|---:|---:|",
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the tables in benchmarks/results/{RESULTS.name}",
+        help=f"write the tables to benchmarks/results/{RESULTS.name}",
     )
     write, text = parser.parse_args().write, report()
     print(text, end="")

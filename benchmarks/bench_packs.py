@@ -1,8 +1,8 @@
-"""How long an import of published features takes: `python benchmarks/bench_packs.py [VIDEOS]`.
+"""Measure the time and memory of an import of published features: `python benchmarks/bench_packs.py [VIDEOS]`.
 
-A HAN pack (VGGish, ResNet-152 of 80 frames, R(2+1)D-18; 0.7 MB a video) and, a tenth as many videos, the maps of AVE
-(10 x 7 x 7 x 512 doubles; 2 MB a video), both made on the spot. Peak memory is what the process ever held, so it
-should not grow with the number of videos.
+Imports random files in the layout of HAN's features (VGGish, ResNet-152 of 80 frames, R(2+1)D-18; 0.7 MB per video)
+and, for a tenth of the videos, of AVE's maps (10 x 7 x 7 x 512 doubles; 2 MB per video). The peak memory is that of
+the process since its start, so it should not grow with the number of videos.
 """
 
 import resource
@@ -25,11 +25,11 @@ from vaplan.taxonomy import LLP
 def han(folder: Path, videos: list[str]) -> None:
     generator = np.random.default_rng(0)
     for pack in LAYOUTS["han"].packs:
-        place = folder / pack.places[0]
-        place.mkdir(parents=True)
+        pack_folder = folder / pack.places[0]
+        pack_folder.mkdir(parents=True)
         for video in videos:
             np.save(
-                place / f"{video[:11]}.npy",
+                pack_folder / f"{video[:11]}.npy",
                 generator.random(pack.shape, dtype=np.float32),
             )
 
@@ -55,8 +55,8 @@ def main(count: int = 500) -> None:
         [f"{i:011d}_0_10" for i in range(count)],
         [f"clip@{i}" for i in range(count // 10)],
     )
-    with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
         han(root, videos)
         ave(root, len(clips))
         works: dict[str, tuple[int, Callable[[], Imported]]] = {
@@ -64,11 +64,11 @@ def main(count: int = 500) -> None:
                 count,
                 lambda: import_pack("han", root, data(videos), root / "store"),
             ),
-            "the same again": (
+            "HAN pack, second import": (
                 count,
                 lambda: import_pack("han", root, data(videos), root / "store"),
             ),
-            "HAN pack, frames kept whole": (
+            "HAN pack, all frames": (
                 count,
                 lambda: import_pack(
                     "han", root, data(videos), root / "whole", whole=True

@@ -1,11 +1,11 @@
-"""What `vaplan predict` and `vaplan evaluate` cost, in processes of their own.
+"""Measure the time of `vaplan predict` and `vaplan evaluate`, each in a new process.
 
 python benchmarks/bench_predict.py [--rounds 5] [--write]
 
 A table has 2,500 videos of a split `train`, 649 of `val` and 1,200 of `test`, 25 classes. Their ten
 segments have random features of the published widths: 128 (audio), 2048 and 512 (visual). The run
-is a HAN that was not trained; its threshold is such that it finds six events a video, as trained
-ones do. The commands predict and score the test videos on one thread.
+is an untrained HAN; its threshold is chosen so that it predicts six events per video, as a trained
+HAN does. The commands predict and score the test videos on one thread.
 """
 
 import argparse
@@ -46,14 +46,14 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the table in benchmarks/results/{RESULTS.name}",
+        help=f"write the table to benchmarks/results/{RESULTS.name}",
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         make_files(Path(folder))
-        text = report(Path(folder), given.rounds)
+        text = report(Path(folder), arguments.rounds)
     print(text)
-    if given.write:
+    if arguments.write:
         RESULTS.write_text(text, encoding="utf-8")
 
 
@@ -75,7 +75,7 @@ def make_files(folder: Path) -> None:
 def make_rows(
     splits: dict[str, str], classes: list[str], generator: np.random.Generator
 ) -> Iterator[Row]:
-    """Make tags for the training videos, and five events for each of the others."""
+    """Yield tags for the training videos and five events for each of the other videos."""
     for video, split in splits.items():
         if split == "train":
             for name in generator.choice(classes, 2, replace=False):
@@ -141,7 +141,7 @@ def write_run(folder: Path, classes: list[str]) -> None:
 
 
 def report(folder: Path, rounds: int) -> str:
-    """Run each command in turns, and make a table of the fastest rounds."""
+    """Run the commands in turns, and return a table of the fastest rounds."""
     data = ["--data", f"table:{folder / 'data.csv'}", "--split", "test"]
     store = ["--store", str(folder / "store")]
     table = str(folder / "predictions.csv")
@@ -178,7 +178,7 @@ def report(folder: Path, rounds: int) -> str:
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Return the CPU seconds and the seconds of a process."""
+    """Measure the CPU seconds and the seconds of a process."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

@@ -1,9 +1,10 @@
-"""What a trained parser makes of the pseudo labels, by PLD and by the encoder and parser together.
+"""Compare pseudo labels denoised by PLD and refined by the encoder and the parser together.
 
     python benchmarks/llp_like.py llp:DIR OUT
     python benchmarks/bench_refinement.py llp:DIR OUT      # minutes on one core
 
-Writes benchmarks/results/refinement.md. Labels by `mixture`, parsers by PLE on the legacy features, one seed.
+Writes benchmarks/results/refinement.md. The labels come from the rule `mixture`; the parsers are trained with PLE on
+the legacy features. One seed.
 """
 
 import argparse
@@ -22,9 +23,11 @@ from vaplan.metrics.llp import LEVELS, label_f
 from vaplan.pseudo_labels import (
     Denoising,
     Sources,
+    condition_on_tags,
     fit_stacking,
     flip_suspicious,
     forward_loss,
+    fuse_log_odds,
 )
 from vaplan.ragged import Ragged, map_fields
 from vaplan.stages.label import compute_dataset_evidence
@@ -42,8 +45,9 @@ COLUMNS = [f"{modality} {level}" for modality in MODALITIES for level in LEVELS]
 HEAD = """# Refined pseudo labels
 
 Made by `python benchmarks/bench_refinement.py`: F in percent of the pseudo labels of the 2,500 simulated training
-videos against the truth that was hidden from every stage, how many labels changed, and the share of these that were
-changed rightly. The stack is fitted on the densely labelled videos of split val. One seed."""
+videos against the truth, which no stage reads; number of changed labels; share of these changes that are right.
+`stacking` is fitted on the densely labelled videos of split val. "Own videos" means predictions of the videos that
+the parser was trained on, "2 folds" out-of-fold predictions. One seed."""
 
 
 def main() -> None:
@@ -51,98 +55,105 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", help="LLP's annotation files, as llp:DIR")
-    parser.add_argument("out", type=Path, help="the folder of llp_like.py")
-    given = parser.parse_args()
+    parser.add_argument("out", type=Path, help="folder written by llp_like.py")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    names = ((f"clap:{given.out / 'clap'}",), (f"clip:{given.out / 'clip'}",))
-    everything = stages.read_data(given.data)
+    out = arguments.out
+    names = ((f"clap:{out / 'clap'}",), (f"clip:{out / 'clip'}",))
+    everything = stages.read_data(arguments.data)
     chosen = [
         video.video for video in everything.videos if video.split in ("train", "val")
     ]
     dataset = Dataset.with_features(
-        everything.select_videos(chosen), given.out / "store", names
+        everything.select_videos(chosen), out / "store", names
     )
-    found = compute_dataset_evidence(dataset)
+    evidence = compute_dataset_evidence(dataset)
     data = dataset.annotations
-    inputs = read_inputs(given.out / "store", LEGACY, data.ids)
-    hidden = read_table(given.out / "truth.csv", taxonomy=data.taxonomy)
+    inputs = read_inputs(out / "store", LEGACY, data.ids)
+    hidden = read_table(out / "truth.csv", taxonomy=data.taxonomy)
     known = replace(data, events={**data.events, **hidden.events})
     truth = dense_labels(known, inputs.lengths).batch()
-    learned = torch.tensor([video.split == "train" for video in data.videos])
-    first = found.label_probability().batch()
-    about = found.weak_label, found.mask.batch()
-    labels = found.generate(found.mixture().thresholds()).batch()
-    shown = labels[learned], truth[learned]
+    is_training = torch.tensor([video.split == "train" for video in data.videos])
+    encoder = evidence.label_probability().batch()
+    tags_and_mask = evidence.weak_label, evidence.mask.batch()
+    labels = evidence.generate(evidence.mixture().thresholds()).batch()
+    reference = labels[is_training], truth[is_training]
     lines = [
-        f"| {' | '.join(['labels', *COLUMNS, 'changed', 'rightly'])} |",
+        f"| {' | '.join(['labels', *COLUMNS, 'changed', 'right'])} |",
         "|---|" + "---:|" * (len(COLUMNS) + 2),
     ]
-    lines.append(row("PLG", labels[learned], *shown))
-    for spoken, said in sources(
-        inputs, Target(found.weak_label, labels), learned
-    ).items():
-        for name, after in refined(first, labels, said, about).items():
-            lines.append(row(f"{name}, {spoken}", after[learned], *shown))
-        if spoken != OWN:
-            val = Sources(first[~learned], said[~learned], found.weak_label[~learned])
-            stack = fit_stacking([(val, truth[~learned])])
-            after = stack.probability(Sources(first, said, found.weak_label)) > 0.5
-            lines.append(row(f"stacked, {spoken}", after[learned], *shown))
+    lines.append(row("PLG", labels[is_training], *reference))
+    target = Target(evidence.weak_label, labels)
+    for title, prediction in parser_predictions(inputs, target, is_training).items():
+        for name, after in refine(encoder, labels, prediction, tags_and_mask).items():
+            lines.append(row(f"{name}, {title}", after[is_training], *reference))
+        if title != OWN:
+            tags = evidence.weak_label
+            val = Sources(
+                encoder[~is_training], prediction[~is_training], tags[~is_training]
+            )
+            model = fit_stacking([(val, truth[~is_training])])
+            after = model.probability(Sources(encoder, prediction, tags)) > 0.5
+            lines.append(row(f"stacking, {title}", after[is_training], *reference))
     RESULTS.write_text("\n".join([HEAD, "", *lines]) + "\n", encoding="utf-8")
 
 
-def sources(
-    inputs: Ragged[Inputs], target: Target, learned: Tensor
+def parser_predictions(
+    inputs: Ragged[Inputs], target: Target, is_training: Tensor
 ) -> dict[str, Prediction]:
-    """The parser on its own training videos, and parsers on videos that they have not seen."""
-    how = recipe.read("ple", changes=CHANGES)
+    """Predict with a parser of all training videos, and out of fold."""
+    settings = recipe.read("ple", changes=CHANGES)
     model = runs.make_model(
-        how, feature_sizes=inputs.values.feature_sizes, classes=target.weak.shape[1]
+        settings,
+        feature_sizes=inputs.values.feature_sizes,
+        classes=target.weak.shape[1],
     )
     training.fit(
         model,
-        inputs[learned],
-        target[learned],
-        settings=how.training,
-        losses=how.losses,
+        inputs[is_training],
+        target[is_training],
+        settings=settings.training,
+        losses=settings.losses,
     )
-    found = {OWN: training.predict(model, inputs).batch()}
-    for length in (1.0, 0.5):
-        spoken = f"{FOLDS} folds" + (", half of the epochs" if length < 1 else "")
-        found[spoken] = predict_out_of_fold(
+    predictions = {OWN: training.predict(model, inputs).batch()}
+    for epoch_share in (1.0, 0.5):
+        title = f"{FOLDS} folds" + (", half of the epochs" if epoch_share < 1 else "")
+        predictions[title] = predict_out_of_fold(
             partial(
                 runs.make_model,
-                how,
+                settings,
                 feature_sizes=inputs.values.feature_sizes,
                 classes=target.weak.shape[1],
             ),
             inputs,
             Ragged(map_fields(target, inputs.lengths.flatten), inputs.lengths),
-            settings=how.training,
-            losses=how.losses,
+            settings=settings.training,
+            losses=settings.losses,
             folds=FOLDS,
-            is_training_video=learned,
-            epoch_share=length,
+            is_training_video=is_training,
+            epoch_share=epoch_share,
         ).batch()
-    return found
+    return predictions
 
 
-def refined(
-    first: Tensor, labels: Tensor, said: Prediction, about: tuple[Tensor, Tensor]
+def refine(
+    encoder: Tensor,
+    labels: Tensor,
+    prediction: Prediction,
+    tags_and_mask: tuple[Tensor, Tensor],
 ) -> dict[str, Tensor]:
-    """The labels by each rule."""
-    parser = condition_on_tags(said)
-    possible = about[0][:, None, None] & about[1][..., None]
+    """Denoise and refine labels by each rule that needs no dense labels."""
+    parser = condition_on_tags(prediction)
+    tags, mask = tags_and_mask
+    possible = tags[:, None, None] & mask[..., None]
     both = Denoising(modalities=MODALITIES)
-    found = {"PLD": flip_suspicious(labels, forward_loss(parser, labels), *about, both)}
-    found["parser alone"] = (parser > 0.5) & possible
-    return found | {
-        f"fusion, parser weight {t:g}": fuse_log_odds(
-            first, parser, *about, parser_weight=t
-        )
-        > 0.5
-        for t in (0.5, 1.0, 2.0)
-    }
+    loss = forward_loss(parser, labels)
+    results = {"PLD": flip_suspicious(labels, loss, tags, mask, both)}
+    results["parser alone"] = (parser > 0.5) & possible
+    for weight in (0.5, 1.0, 2.0):
+        fused = fuse_log_odds(encoder, parser, tags, mask, parser_weight=weight)
+        results[f"fusion, parser weight {weight:g}"] = fused > 0.5
+    return results
 
 
 def row(name: str, after: Tensor, before: Tensor, truth: Tensor) -> str:

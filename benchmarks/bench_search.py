@@ -1,9 +1,9 @@
-"""How long a search takes: `python benchmarks/bench_search.py [--segments N] [--timelines N] [--write]`.
+"""Measure the time of searches: `python benchmarks/bench_search.py [--segments N] [--timelines N] [--write]`.
 
-Segments: a store of videos of ten segments with 512 numbers each, in shards of 64 videos, is written
-to a temporary folder and searched for the best 20 segments of one sentence, whose vector is random.
-Timelines: tables of videos with five events each are searched by a condition. Each search runs once, so
-that the files are in the cache of the system, and then three times; medians are given.
+Segments: a store of videos with ten segments of 512 dimensions, in shards of 64 videos, is written to a
+temporary folder and searched for the best 20 segments of one sentence with a random vector. Timelines:
+tables of videos with five events each are searched by a condition. Each search runs once, so that the
+files are in the page cache, and then three times; the results are medians.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from vaplan.store import Entry, Store
 RESULTS = Path(__file__).parent / "results" / "search.md"
 SEGMENTS, DIMENSION, SHARD, TOP = 10, 512, 64, 20
 EVENTS, CLASSES, SECONDS = 5, 25, 10
-RUNS = 3  # after one that fills the cache of the system
+RUNS = 3  # after one that fills the page cache
 CONDITION = "audio:c0 and not visual:c0"
 
 
 def fill(folder: Path, segments: int) -> Store:
-    """Write a store of random unit vectors; a bank of videos is used again and again."""
+    """Write a store of random unit vectors; the vectors of 1,000 videos are repeated."""
     videos = [f"video_{n}" for n in range(segments // SEGMENTS)]
     store = Store.create(folder, "audio:x", {"dimension": DIMENSION}, planned=videos)
     generator = np.random.default_rng(0)
@@ -54,18 +54,18 @@ def fill(folder: Path, segments: int) -> Store:
 
 
 def measure(work: Callable[[], object]) -> tuple[float, float, float]:
-    """Return median wall and CPU seconds, and megabytes held more at the end of the last run."""
+    """Measure the median wall and CPU seconds, and the growth of the memory in MB over all runs."""
     work()
     process = psutil.Process()
-    held = process.memory_info().rss
+    memory = process.memory_info().rss
     walls, cpus = list[float](), list[float]()
     for _ in range(RUNS):
         wall, cpu = time.perf_counter(), time.process_time()
         work()
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
-    more = max(0, process.memory_info().rss - held) / 1e6
-    return statistics.median(walls), statistics.median(cpus), more
+    growth = max(0, process.memory_info().rss - memory) / 1e6
+    return statistics.median(walls), statistics.median(cpus), growth
 
 
 def segment_row(segments: int) -> str:
@@ -73,8 +73,8 @@ def segment_row(segments: int) -> str:
         store = fill(Path(folder), segments)
         size = sum(path.stat().st_size for path in store.folder.iterdir()) / 1e9
         text = torch.nn.functional.normalize(torch.randn(1, DIMENSION), dim=-1)
-        wall, cpu, more = measure(lambda: top_segments(store, text, top=TOP))
-    return f"| {segments:,} | {size:.2f} | {wall:.2f} | {cpu:.2f} | {more:.0f} |"
+        wall, cpu, growth = measure(lambda: top_segments(store, text, top=TOP))
+    return f"| {segments:,} | {size:.2f} | {wall:.2f} | {cpu:.2f} | {growth:.0f} |"
 
 
 def events_table(videos: int) -> pa.Table:
@@ -119,19 +119,18 @@ def report(segments: int, videos: int) -> str:
 
 Python {platform.python_version()}, torch {torch.__version__}, DuckDB {duckdb.__version__}, PyArrow {pa.__version__},
 {platform.machine()}, {os.cpu_count()} cores, torch on {torch.get_num_threads()}. `python benchmarks/bench_search.py`,
-medians of {RUNS} runs; the files are in the cache of the system, and the start of the command is
-not counted.
+medians of {RUNS} runs; the files are in the page cache, and the times exclude the start of the command.
 
-Best {TOP} segments of one sentence, {DIMENSION} numbers of 16 bits a segment, every shard read and its hash
-checked; the vector of the sentence is given, so no encoder is loaded:
+Best {TOP} segments of one sentence among segments of {DIMENSION} 16-bit numbers. Every shard is read and its hash
+is checked; the vector of the sentence is given, so no encoder is loaded.
 
-| segments | GB | wall s | CPU s | MB more held |
+| segments | GB | wall s | CPU s | memory growth, MB |
 |---:|---:|---:|---:|---:|
 {segment_row(segments)}
 
-Condition `{CONDITION}` on tables of {EVENTS} events a video; reading is a part of the wall time:
+Condition `{CONDITION}` on tables of {EVENTS} events per video; the wall time includes reading:
 
-| videos | table | reading s | wall s | CPU s | spans found |
+| videos | table | reading s | wall s | CPU s | spans |
 |---:|---|---:|---:|---:|---:|
 {chr(10).join(timeline_rows(videos))}
 """

@@ -1,8 +1,8 @@
-"""How long the feature store takes, and how much memory: `python benchmarks/bench_store.py [VIDEOS…]`.
+"""Measure the time and memory of the feature store: `python benchmarks/bench_store.py [VIDEOS…]`.
 
-Ten segments a video, 512 numbers a segment, shards of 64 videos, written by one job. CPU seconds of this process; wall
-time adds what the disk takes. All but the writing is done twice, and measured then. The last column is how much more
-memory the process holds when the work ends, its result included; it is no peak.
+Ten segments per video, 512 dimensions, shards of 64 videos, written by one job. CPU seconds are those of this process;
+wall time includes the disk. Everything except writing runs twice, and the second run is measured. The last column is
+the memory of the process after the work, with its result, minus the memory before; it is not a peak.
 """
 
 import platform
@@ -34,20 +34,20 @@ def write(store: Store, videos: list[str], feature: np.ndarray) -> None:
 
 
 def measured(work: Callable[[], object], *, warm: bool) -> str:
-    """CPU seconds, wall seconds and megabytes more than before, as cells of a table."""
+    """Measure CPU seconds, wall seconds and the memory growth in MB, as cells of a table."""
     if warm:
-        work()  # the first touch of so much memory costs as much as the work, and says nothing of it
+        work()  # the first allocation of so much memory takes as long as the work
     process = psutil.Process()
-    held, cpu, wall = (
+    memory, cpu, wall = (
         process.memory_info().rss,
         time.process_time(),
         time.perf_counter(),
     )
     result = work()
     taken = time.process_time() - cpu, time.perf_counter() - wall
-    more = max(0, process.memory_info().rss - held) / 1e6
+    growth = max(0, process.memory_info().rss - memory) / 1e6
     del result
-    return f"{taken[0]:.2f} | {taken[1]:.2f} | {more:.0f}"
+    return f"{taken[0]:.2f} | {taken[1]:.2f} | {growth:.0f}"
 
 
 def rows(count: int) -> list[str]:
@@ -63,7 +63,7 @@ def rows(count: int) -> list[str]:
             "write all": lambda: write(store, videos, feature),
             "read all, shuffled": lambda: store.read(shuffled),
             "read a tenth of them": lambda: store.read(shuffled[: count // 10]),
-            "find what is lacking": lambda: store.list_missing(videos),
+            "list missing videos": lambda: store.list_missing(videos),
             "content hash": store.content_hash,
             "verify": store.verify,
         }
@@ -78,7 +78,7 @@ def main(counts: list[int]) -> None:
         f"Python {platform.python_version()}, PyArrow {pa.__version__}, NumPy {np.__version__}.\n"
     )
     print(
-        "| videos | work | CPU s | wall s | MB held after |\n|---:|---|---:|---:|---:|"
+        "| videos | work | CPU s | wall s | memory growth, MB |\n|---:|---|---:|---:|---:|"
     )
     for count in counts:
         print("\n".join(rows(count)), flush=True)

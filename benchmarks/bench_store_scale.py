@@ -4,8 +4,8 @@ python benchmarks/bench_store_scale.py 1000000
 
 The shards have the size that `vaplan features` writes, 64 videos each; a video has 10 segments of
 `--dimension` values. The store is made once in `--folder`; one video in 100 has no row. The files
-are in the page cache, so the times are those of the processor. Memory is the growth of the largest
-resident set of a process that does nothing else.
+are in the page cache, so the times exclude the disk. Each operation runs in a new process; its
+memory is the growth of the largest resident set of that process.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def make_store(folder: Path, videos: int, dimension: int) -> Store:
 
 
 def operations(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield the name and the function of everything that is timed."""
+    """Yield the name and the function of each timed operation."""
     yield "open the plan", lambda: len(store.planned)
     yield "list missing", lambda: len(store.list_missing(store.planned))
     yield "store info", store.describe
@@ -55,7 +55,7 @@ def operations(store: Store) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def measure(folder: Path, name: str) -> None:
-    """Print seconds and memory of one operation; the process ends then."""
+    """Print the seconds and the memory of one operation."""
     store = Store.open(folder, NAME)
     function = dict(operations(store))[name]
     before = peak_memory()
@@ -87,7 +87,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     count = len(shard_files.list_shards(store.folder))
     print(f"{arguments.videos} videos in {count} shards, made in {seconds:.0f} s")
-    print("| operation | seconds | CPU seconds | MiB more memory |\n|---|---|---|---|")
+    print("| operation | seconds | CPU seconds | memory, MiB |\n|---|---|---|---|")
     sys.stdout.flush()
     for name, _ in operations(store):
         context = multiprocessing.get_context("spawn")

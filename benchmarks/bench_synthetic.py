@@ -1,6 +1,6 @@
-"""How fast the synthetic world renders: `python benchmarks/bench_synthetic.py [VIDEOS]`.
+"""Measure how fast synthetic videos are rendered: `python benchmarks/bench_synthetic.py [VIDEOS]`.
 
-Target: at least eight ten-second videos a second on two cores.
+Target: at least eight ten-second videos per second on two cores.
 """
 
 import sys
@@ -19,14 +19,14 @@ def main(videos: int = 64, workers: int = 2) -> None:
         seconds = time.perf_counter() - start
         size = sum(path.stat().st_size for path in Path(folder).rglob("*.mp4"))
     print(
-        f"render   {videos / seconds:6.1f} videos/s with {workers} workers, {size / videos / 1e3:.0f} kB a video"
+        f"render   {videos / seconds:6.1f} videos/s with {workers} workers, {size / videos / 1e3:.0f} kB per video"
     )
     for part in (synthetic.frames, synthetic.waveform):
         start = time.process_time()
         for clip in clips[:16]:
             part(clip)
         print(
-            f"{part.__name__:8} {(time.process_time() - start) / 16 * 1e3:6.1f} ms of CPU a video"
+            f"{part.__name__:8} {(time.process_time() - start) / 16 * 1e3:6.1f} ms of CPU time per video"
         )
 
 

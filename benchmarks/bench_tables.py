@@ -1,6 +1,6 @@
-"""What reading and checking large tables costs: `python benchmarks/bench_tables.py [--rows N]`.
+"""Measure the time and memory of reading and checking large tables: `python benchmarks/bench_tables.py [--rows N]`.
 
-Each row of the result is a process of its own: CPU seconds, imports left out, and its peak memory.
+Each row of the result is measured in a new process: CPU seconds without imports, and peak memory.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from vaplan.annotations.table import write_rows
 
 WORKS = {
     "read": "from vaplan.annotations import read_table as work",
-    "read and look for oddities": "from vaplan import stages\ndef work(path): return stages.check(f'table:{path}')",
-    "read and paint": "from vaplan import read_table\ndef work(path): return read_table(path).reference(10)",
+    "read and check": "from vaplan import stages\ndef work(path): return stages.check(f'table:{path}')",
+    "read and make a grid": "from vaplan import read_table\ndef work(path): return read_table(path).reference(10)",
 }
 MEASURE = """
 import resource, sys, time
 from pathlib import Path
 {work}
-begun = time.process_time()
+start = time.process_time()
 work(Path(sys.argv[1]))
-print(time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
 def write(path: Path, rows: int) -> Path:
-    """A table of events, ten a video, twenty-five classes."""
+    """Write a table of events: ten per video, 25 classes."""
     generator = np.random.default_rng(0)
     starts, classes, scores = (
         generator.integers(0, 9, rows),
@@ -63,12 +63,11 @@ def main(rows: int) -> None:
             path = write(Path(folder, f"table{suffix}"), rows)
             for name, work in WORKS.items():
                 command = [sys.executable, "-c", MEASURE.format(work=work), str(path)]
-                said = subprocess.run(
+                result = subprocess.run(
                     command, capture_output=True, text=True, check=True
-                ).stdout.split()
-                print(
-                    f"| {suffix} | {name} | {float(said[0]):.1f} | {float(said[1]):.0f} |"
                 )
+                seconds, peak = map(float, result.stdout.split())
+                print(f"| {suffix} | {name} | {seconds:.1f} | {peak:.0f} |")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Time a training epoch of HAN, and a prediction, against bare torch on tensors in memory, on one thread.
+"""Compare the time of a training epoch of HAN, and of a prediction, with a plain PyTorch loop on one thread.
 
 python benchmarks/bench_training.py [--write]
 python benchmarks/bench_training.py --threads [--write]
 
 Features have the published sizes: 10 segments of 128 (audio), 2048 and 512 (visual); batches of 64.
 
-`--threads` compares one and two threads instead, each in a process of its own, because how idle threads
-wait is set before torch is imported: `active` threads look for work all the time, `passive` ones sleep.
+`--threads` compares one and two threads instead. Each measurement runs in a new process, because the
+policy of idle threads is set before torch is imported: `active` threads poll for work, `passive` ones
+sleep.
 """
 
 import argparse
@@ -45,14 +46,14 @@ SETUPS = (
     (2, "default"),
     (2, "active"),
     (2, "passive"),
-)  # threads, waiting
+)  # number of threads, policy of idle threads
 BATCHES, FEW_VIDEOS = (16, 64), 128
 
 Works = dict[str, Callable[[], object]]
 
 
 def data(videos: int) -> tuple[Inputs, Target]:
-    """Random videos, a tenth of their segments missing."""
+    """Make random videos; a tenth of their segments are missing."""
     with seeded(0):
         streams = tuple(
             tuple(torch.randn(videos, SEGMENTS, size) for size in sizes)
@@ -70,22 +71,22 @@ def network() -> HAN:
         return HAN(feature_sizes=SIZES, classes=CLASSES)
 
 
-def in_a_file(inputs: Inputs, folder: Path) -> Inputs:
-    """The same features, as those are held that are too large for the memory."""
+def map_to_file(inputs: Inputs, folder: Path) -> Inputs:
+    """Copy the features to a memory-mapped file, as vaplan does if they are too large for the memory."""
 
-    def held(stream: torch.Tensor) -> torch.Tensor:
+    def map_stream(stream: torch.Tensor) -> torch.Tensor:
         array = mapped.mapped_zeros(tuple(stream.shape), np.float32, folder=folder)
         array[:] = stream.numpy()
         return torch.from_numpy(array)
 
     audio, visual = (
-        tuple(held(stream) for stream in streams) for streams in inputs.streams
+        tuple(map_stream(stream) for stream in streams) for streams in inputs.streams
     )
     return Inputs((audio, visual), inputs.mask)
 
 
 def bare_epoch(model: HAN, inputs: Inputs, target: Target) -> None:
-    """Forward, loss, backward and optimiser on consecutive slices: nothing can be left out of this."""
+    """Train for an epoch on consecutive slices: forward, loss, backward and optimiser alone."""
     optimiser = torch.optim.Adam(model.parameters(), lr=5e-4)
     model.train()
     for start in range(0, len(inputs), BATCH):
@@ -103,21 +104,21 @@ def bare_forward(model: HAN, inputs: Inputs) -> None:
 
 
 def seconds(works: Works) -> dict[str, float]:
-    """Median CPU time of each, taken in turns so that all see the same machine."""
+    """Measure the median CPU seconds of each function, in turns."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
-            begun = time.process_time()
+            start = time.process_time()
             work()
-            taken[name].append(time.process_time() - begun)
+            taken[name].append(time.process_time() - start)
     return {name: median(times) for name, times in taken.items()}
 
 
-def against_bare() -> list[str]:
-    """An epoch and a prediction, and what the same costs in bare torch."""
+def comparison_rows() -> list[str]:
+    """Compare an epoch and a prediction with a plain PyTorch loop."""
     rows, model = [], network()
     inputs, target = data(TRAINED)
-    unseen, _ = data(EVALUATED)
+    test_inputs, _ = data(EVALUATED)
     for name, works in {
         f"an epoch of {TRAINED:,} videos": {
             "vaplan": lambda: fit(
@@ -126,8 +127,8 @@ def against_bare() -> list[str]:
             "bare": lambda: bare_epoch(model, inputs, target),
         },
         f"a prediction of {EVALUATED:,} videos": {
-            "vaplan": lambda: predict(model, unseen),
-            "bare": lambda: bare_forward(model, unseen),
+            "vaplan": lambda: predict(model, test_inputs),
+            "bare": lambda: bare_forward(model, test_inputs),
         },
     }.items():
         taken = seconds(works)
@@ -137,10 +138,10 @@ def against_bare() -> list[str]:
     return rows
 
 
-def switches(folder: Path) -> list[str]:
-    """An epoch with each switch, and how long it takes compared with the plain one."""
+def setting_rows(folder: Path) -> list[str]:
+    """Compare the time of an epoch with each setting and by default."""
     inputs, target = data(TRAINED)
-    stored = in_a_file(inputs, folder)
+    stored = map_to_file(inputs, folder)
     averaged, half = replace(ONE_EPOCH, ema=0.99), replace(ONE_EPOCH, precision="bf16")
 
     def epoch(
@@ -157,7 +158,7 @@ def switches(folder: Path) -> list[str]:
 
     taken = seconds(
         {
-            "as it is": epoch(ONE_EPOCH),
+            "default": epoch(ONE_EPOCH),
             "features in a file": epoch(ONE_EPOCH, stored),
             "`ema: 0.99`": epoch(averaged),
             "`ema: 0.99` and a teacher": epoch(
@@ -167,30 +168,30 @@ def switches(folder: Path) -> list[str]:
         }
     )
     return [
-        f"| {name} | {time:.2f} | {time / taken['as it is']:.2f} |"
+        f"| {name} | {time:.2f} | {time / taken['default']:.2f} |"
         for name, time in taken.items()
     ]
 
 
-def shares() -> list[str]:
-    """What a training step does with its time."""
+def profile_rows() -> list[str]:
+    """Measure the shares of the operations in the time of a training step."""
     model, (inputs, target) = network(), data(BATCH)
     bare_epoch(model, inputs, target)
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(ROUNDS):
             bare_epoch(model, inputs, target)
-    times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
+    times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
     whole = sum(times.values())
     groups = {
         "matrix products": sum(times.get(name, 0) for name in PRODUCTS),
         "dropout": times["aten::bernoulli_"],
     }
-    groups["all else, the optimiser included"] = whole - sum(groups.values())
+    groups["everything else, with the optimiser"] = whole - sum(groups.values())
     return [f"| {name} | {100 * time / whole:.0f} |" for name, time in groups.items()]
 
 
 def time_epoch(threads: int, batch: int) -> dict[str, float]:
-    """The seconds and the CPU seconds of an epoch in this process."""
+    """Measure the seconds and the CPU seconds of an epoch in this process."""
     inputs, target = data(FEW_VIDEOS)
     settings = replace(ONE_EPOCH, batch_size=batch, threads=threads)
     model = network()
@@ -199,16 +200,16 @@ def time_epoch(threads: int, batch: int) -> dict[str, float]:
         fit(model, inputs[videos], target[videos], settings=settings, losses=LOSSES)
 
     train(slice(batch))
-    begun, begun_cpu = time.perf_counter(), time.process_time()
+    start, start_cpu = time.perf_counter(), time.process_time()
     train(slice(None))
     return {
-        "seconds": time.perf_counter() - begun,
-        "CPU": time.process_time() - begun_cpu,
+        "seconds": time.perf_counter() - start,
+        "CPU": time.process_time() - start_cpu,
     }
 
 
 def compare_threads() -> str:
-    """A table of one and two threads, the fastest of some rounds in turns."""
+    """Return a table of the fastest rounds with one and two threads."""
     rounds = dict[tuple[int, int, str], list[dict[str, float]]]()
     for _ in range(ROUNDS):
         for batch in BATCHES:
@@ -227,8 +228,7 @@ def compare_threads() -> str:
                 taken.append(json.loads(done.stdout))
     about = (
         f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}. "
-        f"Fastest of {ROUNDS} rounds in turns; {os.getloadavg()[0]:.0f} processes wanted the "
-        "cores at the end."
+        f"Fastest of {ROUNDS} rounds in turns; load average at the end: {os.getloadavg()[0]:.0f}."
     )
     lines = [
         f"# Threads of a training: an epoch of {FEW_VIDEOS} videos on {os.cpu_count()} cores",
@@ -254,17 +254,17 @@ def report() -> str:
             f"Python {platform.python_version()}, torch {torch.__version__}, {platform.machine()}.",
             f"CPU seconds, medians of {ROUNDS} rounds in turns.",
             "",
-            "| | vaplan | bare torch | ratio |",
+            "| | vaplan | plain PyTorch | ratio |",
             "|---|---:|---:|---:|",
-            *against_bare(),
+            *comparison_rows(),
             "",
-            "| an epoch | seconds | of the first |",
+            "| settings of an epoch | seconds | ratio to the default |",
             "|---|---:|---:|",
-            *switches(Path(folder)),
+            *setting_rows(Path(folder)),
             "",
-            "| a step | % |",
+            "| part of a step | % |",
             "|---|---:|",
-            *shares(),
+            *profile_rows(),
         ]
     return "\n".join(lines) + "\n"
 

@@ -1,8 +1,8 @@
-"""Which rule marks classes best without tags or training, on the drawn world.
+"""Compare evidence and thresholds of zero-shot parsing, without tags or training, on synthetic videos.
 
 python benchmarks/bench_zero_shot.py [--write]
 
-Taxonomies of several sizes are drawn from the world's classes, so that a video holds things that nobody asked for.
+Taxonomies of several sizes are random subsets of the synthetic classes, so videos also contain events of other classes.
 """
 
 import argparse
@@ -31,16 +31,16 @@ Rule = Callable[[Tensor], Tensor]
 def f_score(
     reference: Bool[np.ndarray, "*cells"], marked: Bool[np.ndarray, "*cells"]
 ) -> float:
-    """Segment F in percent, all segments of all videos and classes counted together."""
+    """Compute the segment F in percent over all segments of all videos and classes."""
     return (
         200 * float((reference & marked).sum()) / max(1, reference.sum() + marked.sum())
     )
 
 
 def rules() -> list[tuple[str, str, float, Rule]]:
-    """Name, strategy, threshold, and what is done with the evidence first."""
+    """Return name, strategy, threshold, and the function that is applied to the evidence first."""
     margins = [
-        ("margin over everyday things", "margin", t, lambda e: e) for t in MARGINS
+        ("margin over background prompts", "margin", t, lambda e: e) for t in MARGINS
     ]
     logits = [("logit", "logit", t, lambda e: e) for t in LOGITS]
     shares = [
@@ -51,7 +51,7 @@ def rules() -> list[tuple[str, str, float, Rule]]:
 
 
 def measure(folder: Path) -> dict[int, np.ndarray]:
-    """By how many classes are asked for, F by rule and modality, the mean over draws of the classes."""
+    """Measure F by rule and modality for each size of a taxonomy, as means over random taxonomies."""
     table = synthetic.render(synthetic.plan_clips({"test": VIDEOS}, seed=5), folder)
     data = stages.read_data(f"table:{table}")
     stages.features(data, folder, folder / "store", encoders=EMBEDDED)
@@ -61,20 +61,20 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
     reference = reference.reshape(*inputs.mask.shape, -1)
     mask = inputs.mask[..., None].numpy()
     loaded = [encoders.load("embedded", modality) for modality in (AUDIO, VISUAL)]
-    rng, found = np.random.default_rng(0), dict[int, np.ndarray]()
+    rng, means = np.random.default_rng(0), dict[int, np.ndarray]()
     for size in SIZES:
         scores = []
         for _ in range(DRAWS if size < len(data.taxonomy) else 1):
             classes = np.sort(rng.choice(len(data.taxonomy), size, replace=False))
-            asked = Taxonomy(tuple(data.taxonomy.classes[c] for c in classes))
-            said = {
-                s: ZeroShotClassifier(asked, loaded, strategy=s).evidence(inputs)
+            taxonomy = Taxonomy(tuple(data.taxonomy.classes[c] for c in classes))
+            evidence = {
+                s: ZeroShotClassifier(taxonomy, loaded, strategy=s).evidence(inputs)
                 for s in ("margin", "logit")
             }
             truth = reference[..., classes]
             marked = [
-                (then(said[strategy]).numpy() > least) & mask
-                for _, strategy, least, then in rules()
+                (function(evidence[strategy]).numpy() > threshold) & mask
+                for _, strategy, threshold, function in rules()
             ]
             scores.append(
                 [
@@ -82,28 +82,28 @@ def measure(folder: Path) -> dict[int, np.ndarray]:
                     for grid in marked
                 ]
             )
-        found[size] = np.mean(scores, axis=0)
-    return found
+        means[size] = np.mean(scores, axis=0)
+    return means
 
 
 def report() -> str:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder))
+        means = measure(Path(folder))
     rows = []
-    for number, (name, _, least, _) in enumerate(rules()):
+    for number, (name, _, threshold, _) in enumerate(rules()):
         cells = (
-            f"{found[size][number, m]:.0f}" for m in (AUDIO, VISUAL) for size in SIZES
+            f"{means[size][number, m]:.0f}" for m in (AUDIO, VISUAL) for size in SIZES
         )
-        rows.append(f"| {name} | {least:g} | {' | '.join(cells)} |")
+        rows.append(f"| {name} | {threshold:g} | {' | '.join(cells)} |")
     heads = " | ".join(
         f"{modality} {size}" for modality in MODALITIES for size in SIZES
     )
     lines = [
-        "# Zero-shot parsing: which evidence, and how much of it",
+        "# Zero-shot parsing: evidence and thresholds",
         "",
-        f"{VIDEOS} videos of the drawn world, which has 16 classes, the embedded encoders, no tags. Segment F in",
-        f"percent by modality and by how many classes are asked for, mean over {DRAWS} draws of them.",
+        f"{VIDEOS} synthetic videos with events of 16 classes, the embedded encoders, no tags. Segment F in percent by",
+        f"modality and by the number of classes in the taxonomy, mean over {DRAWS} random taxonomies.",
         "",
         f"| evidence | threshold | {heads} |",
         f"|---|---:|{'---:|' * (2 * len(SIZES))}",
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"keep the table in benchmarks/results/{RESULTS.name}",
+        help=f"write the table to benchmarks/results/{RESULTS.name}",
     )
     write, text = parser.parse_args().write, report()
     print(text, end="")

@@ -1,7 +1,8 @@
-"""Full-size checkpoints with random weights, made on the spot: what a real one costs, without its download.
+"""Make full-size checkpoints with random weights, as fast and large as real ones, without a download.
 
-`make_clip(folder)` and `make_clap(folder)` write the folder of a CLIP ViT-B/32 and of a CLAP HTSAT (unfused) unless it
-is there already, 0.6 GB each, and return it; `clip:FOLDER` and `clap:FOLDER` load them. The same bytes every time.
+`make_clip(folder)` and `make_clap(folder)` write a CLIP ViT-B/32 and a CLAP HTSAT (unfused) of 0.6 GB each, unless the
+folder already has one, and return the folder; `clip:FOLDER` and `clap:FOLDER` load them. The bytes are the same every
+time.
 """
 
 from pathlib import Path
@@ -33,14 +34,14 @@ LONGEST = 77  # tokens
 
 
 def make_clip(folder: Path) -> Path:
-    """A CLIPModel of the library's default size, which is ViT-B/32's."""
+    """Make a CLIPModel with the default size of transformers, that of ViT-B/32."""
     return _made(
         folder, CLIPModel, CLIPConfig(text_config=TEXT), CLIPImageProcessorPil()
     )
 
 
 def make_clap(folder: Path) -> Path:
-    """A ClapModel of the library's default size, which is that of `laion/clap-htsat-unfused`."""
+    """Make a ClapModel with the default size of transformers, that of `laion/clap-htsat-unfused`."""
     return _made(
         folder,
         ClapModel,
@@ -54,13 +55,13 @@ def _made(folder: Path, architecture: Any, config: Any, preprocessor: Any) -> Pa
         return folder
     with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for part in (architecture(config), preprocessor, spelling()):
+        for part in (architecture(config), preprocessor, letter_tokenizer()):
             part.save_pretrained(folder)
     return folder
 
 
-def spelling() -> PreTrainedTokenizerFast:
-    """One token a letter: the text towers need some sentence, and what it says is no matter."""
+def letter_tokenizer() -> PreTrainedTokenizerFast:
+    """Make a tokenizer with one token per letter; the meaning of a sentence does not matter here."""
     letters = [*SPECIAL, *map(chr, range(ord("!"), ord("~")))]
     letterwise = Tokenizer(
         models.WordLevel(

@@ -1,4 +1,4 @@
-"""Rendered films to measure with."""
+"""Rendered films for measurements."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -12,10 +12,10 @@ def film(
     path: Path,
     codec: str,
     sides: tuple[int, int],
-    pictures: Iterable[np.ndarray],
+    frames: Iterable[np.ndarray],
     rate: int,
 ) -> Path:
-    """A film of these pictures with the encoder's usual settings, and soft noise as its sound."""
+    """Write a film of these frames with the default settings of the codec, and soft noise as its audio."""
     generator = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
@@ -23,12 +23,12 @@ def film(
         video.width, video.height = sides
         video.pix_fmt, video.codec_context.thread_count = "yuv420p", 2
         audio = container.add_stream("aac", rate=44_100, layout="stereo")
-        for number, picture in enumerate(pictures):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture)))
-            sound = generator.normal(0, 0.05, (2, 44_100 // rate)).astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
+        for number, pixels in enumerate(frames):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(pixels)))
+            noise = generator.normal(0, 0.05, (2, 44_100 // rate)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
             frame.sample_rate, frame.time_base = 44_100, Fraction(1, 44_100)
-            frame.pts = number * sound.shape[1]
+            frame.pts = number * noise.shape[1]
             container.mux(audio.encode(frame))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
@@ -36,7 +36,7 @@ def film(
 
 
 def moving(width: int, height: int, count: int) -> Iterator[np.ndarray]:
-    """A coarse pattern that drifts, with grain."""
+    """Yield frames of a coarse drifting pattern with grain."""
     generator = np.random.default_rng(1)
     coarse = generator.integers(
         0, 256, (height // 16 + 1, width // 8 + 1, 3), dtype=np.uint8
@@ -44,12 +44,12 @@ def moving(width: int, height: int, count: int) -> Iterator[np.ndarray]:
     pattern = coarse.repeat(16, axis=0).repeat(16, axis=1)
     for number in range(count):
         left = number * 4 % width
-        seen = pattern[:height, left : left + width].astype(np.int16)
-        yield np.clip(seen + generator.integers(-6, 7, seen.shape), 0, 255).astype(
-            np.uint8
-        )
+        part = pattern[:height, left : left + width].astype(np.int16)
+        grain = generator.integers(-6, 7, part.shape)
+        yield np.clip(part + grain, 0, 255).astype(np.uint8)
 
 
 def still(count: int) -> Iterator[np.ndarray]:
+    """Yield small frames of one grey level each."""
     for number in range(count):
         yield np.full((240, 320, 3), number % 256, np.uint8)

@@ -1,8 +1,8 @@
-"""Small checkpoints whose text towers say given vectors: what `clip:` and `clap:` need to label simulated features.
+"""Make small checkpoints with given vectors of prompts, so that `clip:` and `clap:` can label simulated features.
 
-`make_clip(folder, prompts, vectors)` and `make_clap(…)` write a CLIPModel or a ClapModel with random weights, whose
-last text layer is solved for, so that each prompt has the direction of its vector. Other sentences, frames and sounds
-mean nothing to it.
+`make_clip(folder, prompts, vectors)` and `make_clap(…)` write a CLIPModel or a ClapModel with random weights. The last
+text layer is the solution of a linear system, so that each prompt has the direction of its vector. The vectors of
+other sentences, of frames and of audio are random.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from checkpoints import LONGEST, TEXT, spelling
+from checkpoints import LONGEST, TEXT, letter_tokenizer
 from jaxtyping import Float
 from torch import Tensor
 from transformers import (
@@ -32,13 +32,13 @@ SMALL = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
 }
-LISTENS = {
+AUDIO_TOWER = {
     "patch_embeds_hidden_size": 32,
     "window_size": 4,
     "num_hidden_layers": 3,
     "spec_size": 64,
 }
-LISTENS |= {
+AUDIO_TOWER |= {
     "hidden_size": 128,
     "depths": [1, 1, 1],
     "num_attention_heads": [2, 4, 8],
@@ -49,14 +49,14 @@ LISTENS |= {
 def make_clip(
     folder: Path, prompts: Sequence[str], vectors: Float[np.ndarray, "prompt feature"]
 ) -> Path:
-    """A CLIPModel that says `vectors`."""
+    """Make a CLIPModel that returns `vectors` for `prompts`."""
     with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         text = TEXT | SMALL | {"max_position_embeddings": LONGEST}
-        seen = SMALL | {"image_size": 32, "patch_size": 16}
+        vision = SMALL | {"image_size": 32, "patch_size": 16}
         model = CLIPModel(
             CLIPConfig(
-                text_config=text, vision_config=seen, projection_dim=vectors.shape[1]
+                text_config=text, vision_config=vision, projection_dim=vectors.shape[1]
             )
         ).eval()
         return _saved(
@@ -70,14 +70,14 @@ def make_clip(
 def make_clap(
     folder: Path, prompts: Sequence[str], vectors: Float[np.ndarray, "prompt feature"]
 ) -> Path:
-    """A ClapModel that says `vectors`."""
+    """Make a ClapModel that returns `vectors` for `prompts`."""
     with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         text = (
             TEXT | SMALL | {"max_position_embeddings": LONGEST + 4}
-        )  # RoBERTa counts from the padding's number on
+        )  # RoBERTa counts positions from the padding token's number on
         config = ClapConfig(
-            text_config=text, audio_config=LISTENS, projection_dim=vectors.shape[1]
+            text_config=text, audio_config=AUDIO_TOWER, projection_dim=vectors.shape[1]
         )
         model = ClapModel(config).eval()
         parts = (model, ClapFeatureExtractor(feature_size=64, truncation="rand_trunc"))
@@ -88,12 +88,15 @@ def _saved(
     folder: Path,
     parts: tuple[Any, Any],
     last: torch.nn.Linear,
-    wanted: tuple[Sequence[str], Float[np.ndarray, "prompt feature"]],
+    targets: tuple[Sequence[str], Float[np.ndarray, "prompt feature"]],
 ) -> Path:
-    model, tokenizer = parts[0], spelling()
-    prompts, vectors = wanted
+    """Solve for the last text layer and save the checkpoint."""
+    model, tokenizer = parts[0], letter_tokenizer()
+    prompts, vectors = targets
     before = list[Tensor]()
-    hook = last.register_forward_pre_hook(lambda _, given: before.append(given[0]))
+    hook = last.register_forward_pre_hook(
+        lambda _, layer_inputs: before.append(layer_inputs[0])
+    )
     sentences = tokenizer(
         list(prompts),
         padding="max_length",

@@ -32,7 +32,7 @@ from vaplan.reading import csv_rows, json_value
 SEGMENTS = ("YTID", "start_seconds", "end_seconds", "positive_labels")
 STRONG = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
 PATTERNS = ("*segments*.csv", "*strong*.tsv")  # of the files in a folder
-JUDGED = "framed"  # files with yes and no for each frame, which are not read
+FRAME_LABELS = "framed"  # files with a yes or no for each frame; they are not read
 CLIP_SECONDS = 10
 LABEL = re.compile(r"/[a-z]/\w+")
 SOUND = MODALITIES[AUDIO]
@@ -142,7 +142,7 @@ def _list_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = [file for pattern in PATTERNS for file in sorted(path.glob(pattern))]
-    files = [file for file in found if JUDGED not in file.name]
+    files = [file for file in found if FRAME_LABELS not in file.name]
     if not files:
         raise AnnotationError(
             f"no file is named {' or '.join(PATTERNS)}",
