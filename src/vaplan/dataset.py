@@ -150,17 +150,19 @@ class Dataset:
         """Return the dense labels of the segments, Bool "segment modality class"."""
         return dense_labels(self.annotations, self.lengths)
 
-    def labels(self, table: Path) -> Ragged[Tensor]:
+    def labels(self, table: Path, *, dense_val: bool = False) -> Ragged[Tensor]:
         """Read the pseudo labels of the segments, Bool "segment modality class".
 
         Args:
             table: Table of labels, or `dense` for the dense labels of the data set.
+            dense_val: Take the dense labels of the densely labelled videos of split `val`,
+                which the table may lack.
 
         Raises:
             AnnotationError: Labels of a video are missing.
         """
         if str(table) != DENSE:
-            return dense_labels(read_labels(table, self.annotations), self.lengths)
+            return self._pseudo_labels(table, dense_val=dense_val)
         events = self.annotations.events
         missing = [video for video in self.ids if video not in events]
         if missing:
@@ -171,6 +173,15 @@ class Dataset:
                 fix="give a table of labels instead of `dense`",
             )
         return self.reference()
+
+    def _pseudo_labels(self, table: Path, *, dense_val: bool) -> Ragged[Tensor]:
+        data = self.annotations
+        indices = data.dense_indices("val") if dense_val else []
+        dense = {data.ids[index]: data.events[data.ids[index]] for index in indices}
+        others = [video for video in data.ids if video not in dense]
+        pseudo = read_labels(table, data.select_videos(others)).events
+        labels = replace(data, events={**pseudo, **dense})
+        return dense_labels(labels, self.lengths)
 
     def label_probability(self, table: Path) -> Ragged[Tensor]:
         """Read the probability of every label, Float "segment modality class".

@@ -93,6 +93,8 @@ class Recipe:
             supervision by the dense labels of the data set.
         label_probability: Table of the probability of each label, for losses with
             `labels: soft` or `labels: weighted`.
+        train_on_dense_val: Whether the densely labelled videos of split `val` are training
+            videos too, with their dense labels in place of pseudo labels.
         audio: Audio encoders whose features are input streams; by default all of the
             store.
         visual: Visual encoders whose features are input streams; by default all of the
@@ -109,6 +111,7 @@ class Recipe:
     store: str = ""
     labels: str = ""
     label_probability: str = ""
+    train_on_dense_val: bool = False
     audio: tuple[str, ...] | None = None
     visual: tuple[str, ...] | None = None
     model: Model = Model()
@@ -129,11 +132,28 @@ class Recipe:
             raise RecipeError(
                 "a teacher needs averaged weights", fix="write training: {ema: 0.99}"
             )
+        if self.train_on_dense_val:
+            self._check_dense_val()
         for modality in MODALITIES:
             if getattr(self, modality) == ():
                 raise RecipeError(
                     f"no {modality} encoder", fix=f"write {modality}: [embedded]"
                 )
+
+    def _check_dense_val(self) -> None:
+        """Check that nothing is chosen on the videos that the network was trained on."""
+        selects = self.training.validates and self.training.select_on == "val"
+        if selects or self.decision.segments == "fitted":
+            chosen = "an epoch" if selects else "segment thresholds"
+            raise RecipeError(
+                f"train_on_dense_val trains on split val, on which {chosen} would be chosen",
+                fix="write training: {select: last} and decision: {segments: matched}",
+            )
+        if not self.labels or self.label_probability:
+            raise RecipeError(
+                "train_on_dense_val adds dense labels to pseudo labels of 0 and 1",
+                fix="name a table of labels, and no label_probability",
+            )
 
     @property
     def encoders(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -29,6 +29,7 @@ from vaplan.models import MODELS
 from vaplan.parser import Parser
 from vaplan.pseudo_labels import Denoising
 from vaplan.recipe import Decision, Recipe
+from vaplan.stages.evaluate import select_training_videos
 from vaplan.stages.train import make_validation
 from vaplan.store import mapped
 from vaplan.writing import sha256, write_json
@@ -593,3 +594,42 @@ def test_features_larger_than_the_memory_train_to_the_same_bytes(
         run.folder / "model.safetensors"
     ).read_bytes()
     assert not list((tmp_path / "held").iterdir())
+
+
+def test_dense_videos_of_val_are_trained_on_with_their_dense_labels(
+    world: World, tmp_path: Path
+) -> None:
+    data = select_training_videos(world.data, with_dense_val=True)
+    splits = [video.split for video in data.videos]
+    assert splits == ["train"] * 16 + ["val"] * 4
+    dataset = Dataset.with_features(data, world.store, EMBEDDED)
+    labels = dataset.labels(world.labels, dense_val=True)
+    pseudo, dense = dataset.labels(world.labels), dataset.reference()
+    sources = [pseudo if split == "train" else dense for split in splits]
+    for index, source in enumerate(sources):
+        assert torch.equal(labels[[index]].values, source[[index]].values)
+    changes = [
+        *world.changes,
+        f"labels={world.labels}",
+        "training.select=last",
+        "train_on_dense_val=true",
+    ]
+    run = stages.train(recipes.read("ple", changes=changes), tmp_path / "run")
+    assert runs.load(run.folder).recipe.train_on_dense_val
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["training.select=best"], "on which an epoch would be chosen"),
+        (["decision.segments=fitted"], "segment thresholds would be chosen"),
+        (["labels=''"], "adds dense labels to pseudo labels"),
+        (["label_probability=p.csv"], "adds dense labels to pseudo labels"),
+    ],
+)
+def test_nothing_is_chosen_on_dense_videos_that_are_trained_on(
+    changes: list[str], message: str
+) -> None:
+    common = ["labels=l.csv", "training.select=last", "train_on_dense_val=true"]
+    with pytest.raises(RecipeError, match=message):
+        recipes.read("ple", changes=[*common, *changes])

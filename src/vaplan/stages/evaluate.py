@@ -30,6 +30,8 @@ MATCHED_VIDEOS = 5000  # that are predicted to choose thresholds
 def score_run(run: Run, data: Annotations, store: Path) -> Run:
     """Add the scores of `val` and `test`, and segment thresholds if the recipe asks for them.
 
+    If the run was trained on the dense labels of `val`, only `test` is scored.
+
     Args:
         run: A trained run.
         data: Data set with all splits.
@@ -40,6 +42,7 @@ def score_run(run: Run, data: Annotations, store: Path) -> Run:
         split: score_split(run, data, store, split)
         for split in SCORED_SPLITS
         if data.dense_indices(split)
+        and not (split == "val" and run.recipe.train_on_dense_val)
     }
     return replace(run, metrics=metrics)
 
@@ -177,11 +180,18 @@ def choose_segment_thresholds(
     )
 
 
-def select_training_videos(data: Annotations) -> Annotations:
+def select_training_videos(
+    data: Annotations, *, with_dense_val: bool = False
+) -> Annotations:
     """Select the videos of split `train`, or all videos if none is in it.
 
     Args:
         data: Data set with all splits.
+        with_dense_val: Also select the densely labelled videos of split `val`.
     """
-    has_split = any(video.split == "train" for video in data.videos)
-    return data.select("train") if has_split else data
+    training = [video.video for video in data.videos if video.split == "train"]
+    if not training:
+        return data
+    if with_dense_val:
+        training += [data.ids[index] for index in data.dense_indices("val")]
+    return data.select_videos(training)

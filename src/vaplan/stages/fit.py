@@ -94,8 +94,8 @@ def fit(
             already gets its new tags. Only new videos are encoded.
         overwrite: Replace a finished run that was trained on other tags.
         corrections: Events that a person corrected. These videos become densely labelled
-            videos of split `val`, on which the refinement is fitted, or of split `test`, on
-            which F is measured.
+            videos of split `val`, on which the refinement is fitted and the parser is trained
+            too, or of split `test`, on which F is measured.
         test_share: Share of the corrected videos in split `test`.
         message: Called with lines about the data and the steps.
         progress: Called after every video of `features`, then after every epoch of each
@@ -194,6 +194,8 @@ def fit(
             progress=bars("refine", "epochs"),
         )
         recipe = replace(recipe, labels=str(refined.table))
+    if data.dense_indices(VAL):
+        recipe = replace(recipe, train_on_dense_val=True)
     trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
     if corrections and data.dense_indices(TEST):
         message(_describe_scores(trained, data, store))

@@ -83,7 +83,7 @@ def train(
     check_segment_thresholds(recipe, data)
     recipe = with_encoders(recipe, Path(recipe.store))
     dataset = Dataset.with_features(
-        select_training_videos(data),
+        select_training_videos(data, with_dense_val=recipe.train_on_dense_val),
         Path(recipe.store),
         recipe.encoders,
         overflow=run,
@@ -197,7 +197,9 @@ def read_target(recipe: Recipe, dataset: Dataset) -> Ragged[Target]:
     pseudo = None
     probability = None
     if recipe.labels:
-        pseudo = dataset.labels(Path(recipe.labels)).values
+        pseudo = dataset.labels(
+            Path(recipe.labels), dense_val=recipe.train_on_dense_val
+        ).values
     if recipe.label_probability:
         table = Path(recipe.label_probability)
         probability = dataset.label_probability(table).values
