@@ -1,7 +1,7 @@
-"""What the embedded encoders are trained on: segments of the synthetic world, rendered once and varied every step.
+"""The training data of the embedded encoders: synthetic segments, rendered once and augmented in every step.
 
-Clips come from `vaplan.synthetic` with seeds from `FIRST_SEED` on, which no evaluation uses; their own dense truth
-says what is in each segment.
+Clips come from `vaplan.synthetic` with seeds from `FIRST_SEED` on, which no evaluation uses; their dense labels give
+the classes of each segment.
 """
 
 import math
@@ -19,20 +19,18 @@ from vaplan.encoders import clip, spectrogram
 from vaplan.timeline import to_grid
 
 FIRST_SEED = 10_000  # evaluations use smaller ones
-FRAMES_PER_CLIP, IN_SIGHT = (
-    8,
-    6,
-)  # so many frames of a clip, and of those so many with something to see
-LEAST_CHANGE = 15  # grey levels by which an object must change a pixel to be seen there
-LEAST_SHARE = 0.15  # of a patch that an object must fill to be in it
+FRAMES_PER_CLIP = 8
+FRAMES_WITH_EVENT = 6  # of the frames of a clip
+MIN_CHANGE = 15  # grey levels by which an object changes a pixel in which it is visible
+MIN_SHARE = 0.15  # of a patch that an object fills if it is in the patch
 NAMES = synthetic.TAXONOMY.classes
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Segments in the model's own input form, which classes each holds, and for pictures where.
+    """Segments as inputs of the model, with their classes and, for frames, a map of the classes.
 
-    `where` holds, for every pixel, the number of the class seen there plus one, or zero.
+    `where` has for every pixel the index of the visible class plus one, or zero.
     """
 
     inputs: Tensor
@@ -42,26 +40,26 @@ class Bank:
 
 @dataclass(frozen=True)
 class Batch:
-    """Varied segments; `places` says which class is in which patch of a picture."""
+    """Augmented segments; `patch_truth` has the classes of each patch of a frame."""
 
     inputs: Tensor
     truth: Tensor
-    places: Tensor | None = None  # Float "segment patch class"
+    patch_truth: Tensor | None = None  # Float "segment patch class"
 
 
-def frames_bank(clips: int, seed: int, processor: Any) -> Bank:
-    """Frames of every clip, what is in sight at just that time, and where."""
+def make_frame_bank(clips: int, seed: int, processor: Any) -> Bank:
+    """Render frames of every clip, with the visible classes and their pixels."""
     settings = clip.ImagePreprocessing.from_config(processor.to_dict())
     inputs, truth, where = [], [], []
     for planned in synthetic.plan_clips({"train": clips}, seed=seed):
-        times = moments(planned)
-        seen = np.array(
-            [[in_sight(planned, name, at) for name in NAMES] for at in times]
+        times = choose_times(planned)
+        visible = np.array(
+            [[is_visible(planned, name, at) for name in NAMES] for at in times]
         )
         frames = synthetic.frames(planned, times=times)
         inputs.append(clip.preprocess(frames, settings))
-        truth.append(seen)
-        where.append(class_map(planned, times, frames, seen))
+        truth.append(visible)
+        where.append(class_map(planned, times, frames, visible))
     maps = torch.from_numpy(np.concatenate(where))[:, None]
     shrunk = functional.interpolate(maps, size=inputs[0].shape[2:], mode="nearest")
     return Bank(
@@ -69,51 +67,51 @@ def frames_bank(clips: int, seed: int, processor: Any) -> Bank:
     )
 
 
-def moments(planned: synthetic.Clip) -> np.ndarray:
-    """When to look: mostly while there is something to see."""
+def choose_times(planned: synthetic.Clip) -> np.ndarray:
+    """Choose the times of the frames of a clip, mostly while an event is visible."""
     rng, every = (
         planned.rng("encoder training"),
         np.arange(0, planned.seconds, 1 / synthetic.FRAME_RATE_HZ),
     )
-    busy = [
-        at for at in every if any(in_sight(planned, name, at) for name in NAMES)
+    with_event = [
+        at for at in every if any(is_visible(planned, name, at) for name in NAMES)
     ] or every
     chosen = [
-        rng.choice(busy, size=IN_SIGHT),
-        rng.choice(every, size=FRAMES_PER_CLIP - IN_SIGHT),
+        rng.choice(with_event, size=FRAMES_WITH_EVENT),
+        rng.choice(every, size=FRAMES_PER_CLIP - FRAMES_WITH_EVENT),
     ]
     return np.sort(np.concatenate(chosen))
 
 
-def in_sight(planned: synthetic.Clip, name: str, at: float) -> bool:
-    """Whether a class is seen at a time."""
+def is_visible(planned: synthetic.Clip, name: str, at: float) -> bool:
+    """Return whether a class is visible at a time."""
     return any(
         onset <= at < offset for onset, offset in planned.spans("visual").get(name, [])
     )
 
 
 def class_map(
-    planned: synthetic.Clip, times: np.ndarray, frames: np.ndarray, seen: np.ndarray
+    planned: synthetic.Clip, times: np.ndarray, frames: np.ndarray, visible: np.ndarray
 ) -> np.ndarray:
-    """Which class is at which pixel: where the picture would be another one without it."""
+    """Map the classes to pixels: those that differ from a frame that is rendered without the class."""
     numbers = np.zeros(frames.shape[:3], np.uint8)
     for name in planned.spans("visual"):
-        at, number = np.flatnonzero(seen[:, NAMES.index(name)]), NAMES.index(name) + 1
+        number = NAMES.index(name) + 1
+        at = np.flatnonzero(visible[:, NAMES.index(name)])
         others = tuple(
             e for e in planned.events if (e.modality, e.class_name) != ("visual", name)
         )
         if len(at):
             without = synthetic.frames(replace(planned, events=others), times=times[at])
             changed = (
-                np.abs(frames[at].astype(np.int16) - without).max(axis=-1)
-                > LEAST_CHANGE
+                np.abs(frames[at].astype(np.int16) - without).max(axis=-1) > MIN_CHANGE
             )
             numbers[at] = np.where(changed, number, numbers[at])
     return numbers
 
 
-def sounds_bank(clips: int, seed: int, extractor: Any) -> Bank:
-    """Every second of every clip, and what is heard for at least half of it."""
+def make_audio_bank(clips: int, seed: int, extractor: Any) -> Bank:
+    """Render every second of every clip, with the classes that are audible for at least half of it."""
     settings = spectrogram.SoundPreprocessing.from_config(extractor.to_dict())
     bank, inputs, truth = spectrogram.mel_bank(settings), [], []
     for planned in synthetic.plan_clips({"train": clips}, seed=seed):
@@ -130,10 +128,10 @@ def sounds_bank(clips: int, seed: int, extractor: Any) -> Bank:
     return Bank(torch.cat(inputs), torch.from_numpy(np.concatenate(truth)).float())
 
 
-def seen_again(
+def augment_frames(
     bank: Bank, rows: Tensor, rng: torch.Generator, *, patches: int
 ) -> Batch:
-    """Frames mirrored, moved, relit and with the grain of a codec."""
+    """Mirror, shift and relight frames, and add noise as a codec does."""
     assert bank.where is not None
     frames, where, batch = bank.inputs[rows], bank.where[rows], len(rows)
     mirrored = torch.rand(batch, 1, 1, 1, generator=rng) < 0.5
@@ -154,18 +152,23 @@ def seen_again(
 
 
 def in_patches(where: Tensor, patches: int) -> Tensor:
-    """Which class fills enough of which patch; `patches` is how many there are along an edge."""
+    """Find the classes that fill enough of each patch.
+
+    Args:
+        where: Map of the classes; see `Bank`.
+        patches: Number of patches along an edge.
+    """
     one_hot = (
         functional.one_hot(where[:, 0].long(), len(NAMES) + 1)[..., 1:]
         .permute(0, 3, 1, 2)
         .float()
     )
     share = functional.adaptive_avg_pool2d(one_hot, patches)
-    return (share > LEAST_SHARE).float().flatten(2).transpose(1, 2)
+    return (share > MIN_SHARE).float().flatten(2).transpose(1, 2)
 
 
-def heard_again(bank: Bank, rows: Tensor, rng: torch.Generator) -> Batch:
-    """Sounds louder or softer, shifted round the second, and over a noise floor."""
+def augment_audio(bank: Bank, rows: Tensor, rng: torch.Generator) -> Batch:
+    """Change the level of audio, shift it cyclically within its second, and add a noise floor."""
     mels, batch = bank.inputs[rows], len(rows)
     moved = mels.roll(int(torch.randint(0, mels.shape[2], (1,), generator=rng)), dims=2)
     level = moved + 5 * torch.randn(batch, 1, 1, 1, generator=rng)

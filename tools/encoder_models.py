@@ -1,4 +1,4 @@
-"""What the embedded encoders are before training: a small CLIPModel, a small ClapModel, their words and processors."""
+"""The embedded encoders before training: a small CLIPModel, a small ClapModel, their tokenizer and processors."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ SIDE, PATCH, BANDS, DIMENSION = (
     8,
     64,
     64,
-)  # pixels, pixels, mel bands, numbers in a vector
+)  # pixels, pixels, mel bands, size of a vector
 
 
 def vocabulary() -> list[str]:
-    """Every word the tokenizer knows, in the order of their numbers."""
+    """Return the words of the tokenizer, in the order of their token ids."""
     return [
         *SPECIAL,
         *sorted({word for name in CLASSES for word in name.split()} | set(FILLERS)),
@@ -42,7 +42,7 @@ def vocabulary() -> list[str]:
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Words of small letters; anything else parts them."""
+    """Make a tokenizer of words in lower case; every other character is a separator."""
     words = {word: number for number, word in enumerate(vocabulary())}
     split = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     letters = normalizers.Replace(Regex("[^a-z]+"), " ")
@@ -64,7 +64,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def text_tower(*, positions: int) -> dict[str, Any]:
-    """Settings of a small text tower for that tokenizer."""
+    """Return the settings of a small text tower for the tokenizer."""
     special = {
         "vocab_size": len(vocabulary()),
         "bos_token_id": 0,
@@ -81,7 +81,7 @@ def text_tower(*, positions: int) -> dict[str, Any]:
 
 
 def new_clip() -> tuple[CLIPModel, Any]:
-    """The untrained CLIPModel and its image processor."""
+    """Make the untrained CLIPModel and its image processor."""
     size = {
         "hidden_size": 128,
         "intermediate_size": 256,
@@ -93,11 +93,11 @@ def new_clip() -> tuple[CLIPModel, Any]:
     model = CLIPModel(
         CLIPConfig(text_config=text, vision_config=vision, projection_dim=DIMENSION)
     )
-    places = model.vision_model.embeddings.position_embedding.weight
+    positions = model.vision_model.embeddings.position_embedding.weight
     with torch.no_grad():
-        places[1:] = waves(
-            SIDE // PATCH, places.shape[1]
-        )  # neighbours begin alike: a start on locality
+        positions[1:] = waves(
+            SIDE // PATCH, positions.shape[1]
+        )  # neighbours have similar embeddings from the start
     square = {"height": SIDE, "width": SIDE}
     grey = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3}
     return model, CLIPImageProcessorPil(
@@ -106,15 +106,20 @@ def new_clip() -> tuple[CLIPModel, Any]:
 
 
 def waves(edge: int, width: int) -> Tensor:
-    """Sines and cosines of a patch's row and column, as many as a vector has numbers."""
+    """Compute embeddings of patch positions: sines and cosines of the row and the column.
+
+    Args:
+        edge: Number of patches along an edge.
+        width: Size of an embedding.
+    """
     rate = 20 ** -torch.linspace(0, 1, width // 4)
-    place = torch.cartesian_prod(torch.arange(edge), torch.arange(edge)).float()
-    angle = (place[:, :, None] * rate).flatten(1)
+    position = torch.cartesian_prod(torch.arange(edge), torch.arange(edge)).float()
+    angle = (position[:, :, None] * rate).flatten(1)
     return torch.cat([angle.sin(), angle.cos()], dim=1) / 2
 
 
 def new_clap() -> tuple[ClapModel, Any]:
-    """The untrained ClapModel and its feature extractor."""
+    """Make the untrained ClapModel and its feature extractor."""
     audio = {
         "patch_embeds_hidden_size": 32,
         "hidden_size": 128,
@@ -145,12 +150,14 @@ def new_clap() -> tuple[ClapModel, Any]:
 
 
 def frame_vectors(model: CLIPModel, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """The vectors of whole frames, and those of their patches by the same last layers."""
-    seen = model.vision_model(pixel_values=frames)
-    patches = model.vision_model.post_layernorm(seen.last_hidden_state[:, 1:])
-    return model.visual_projection(seen.pooler_output), model.visual_projection(patches)
+    """Embed frames, and their patches by the same last layers."""
+    output = model.vision_model(pixel_values=frames)
+    patches = model.vision_model.post_layernorm(output.last_hidden_state[:, 1:])
+    whole = model.visual_projection(output.pooler_output)
+    return whole, model.visual_projection(patches)
 
 
-def sound_vectors(model: ClapModel, sounds: Tensor) -> tuple[Tensor, None]:
-    """The vectors of sounds; they have no patches worth asking."""
-    return pretrained.pooled(model.get_audio_features(input_features=sounds)), None
+def audio_vectors(model: ClapModel, spectrograms: Tensor) -> tuple[Tensor, None]:
+    """Embed seconds of audio; there is no loss of patches for audio."""
+    features = model.get_audio_features(input_features=spectrograms)
+    return pretrained.pooled(features), None
