@@ -106,7 +106,7 @@ def measure_lengths(work: Path, seeds: int) -> None:
         f"and standard deviation of {seeds} seeds. Labels and refinement read tags only "
         "(`hmm`, `fusion`). No setting was chosen on these numbers."
     )
-    write_results("collections_lengths.md", [head, "", *lines])
+    write_results("collections_lengths.md", "Length of the videos", [head, "", *lines])
 
 
 def join_clips(
@@ -232,7 +232,7 @@ def measure_film(work: Path, _seeds: int) -> None:
         "encoders from the media files to the trained parser, one worker. Peak memory is that "
         "of the largest process."
     )
-    write_results("collections_film.md", [head, "", *lines])
+    write_results("collections_film.md", "One film among clips", [head, "", *lines])
 
 
 def render_film(work: Path) -> None:
@@ -298,7 +298,7 @@ def measure_scale(work: Path, _seeds: int) -> None:
         "two encoders as float32, 25 classes. `label` uses the rule `hmm`; `train` runs one epoch of `ple`; "
         "`refine` trains two parsers for one epoch each. Peak memory is that of the process."
     )
-    write_results("collections_scale.md", [head, "", *lines])
+    write_results("collections_scale.md", "Time and memory by size", [head, "", *lines])
 
 
 def make_random_data(folder: Path, videos: int) -> int:
@@ -399,8 +399,9 @@ def print_use() -> None:
     print(json.dumps({"seconds": seconds, "peak": peak}))
 
 
-def write_results(name: str, lines: Sequence[str]) -> None:
-    (RESULTS / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+def write_results(name: str, title: str, lines: Sequence[str]) -> None:
+    text = "\n".join([f"# {title}", "", *lines, ""])
+    (RESULTS / name).write_text(text, encoding="utf-8")
 
 
 def no_progress(_done: int, _total: int | None, _problem: str) -> None:
