@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from tests.media.films import Film, make
+from tests.media.test_spectrogram import tone, write_wave
 from vaplan.annotations.table import read_rows
+from vaplan.media.spectrogram import BANDS
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="the browser tests need playwright"
@@ -31,7 +33,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"
 ).split()
-SECONDS = 20.0  # until a wait fails
+SECONDS = 120.0  # until a wait fails, on a machine that is busy
 HEADER = "video,modality,class,onset,offset,score,path,split\n"
 TABLE = (
     HEADER
@@ -123,7 +125,7 @@ def open_page(browser: Any, review: Review, **options: Any) -> Any:
     """Open the page and wait for the first video; collect what the console reports."""
     context = browser.new_context(**options)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * SECONDS)
     page.on("pageerror", lambda error: review.problems.append(str(error)))
     page.on("console", lambda message: note_problem(review, message))
     page.goto(review.address)
@@ -454,6 +456,66 @@ def test_a_narrow_window_and_a_file_without_audio(browser: Any, review: Review) 
     page.keyboard.press("Escape")
     page.locator(".event").first.click()
     assert page.input_value("#event-class") == "Cat"
+
+
+LEVELS = """seconds => {
+  const label = document.querySelector(".label.spectrogram");
+  const canvas = document.getElementById("canvas");
+  const scroller = document.getElementById("scroller");
+  const scale = document.getElementById("spacer").clientWidth / 120;
+  const x = seconds.map((second) => second * scale - scroller.scrollLeft);
+  const top = label.offsetTop + 4;
+  const column = (x) => {
+    const { data } = canvas.getContext("2d").getImageData(x, top, 1, label.offsetHeight - 8);
+    return new Set(new Uint32Array(data.buffer)).size;
+  };
+  return x.map(column);
+}"""  # number of colours in the spectrogram's columns at these seconds
+
+
+def is_sound_at(page: Any, seconds: float) -> bool:
+    """Return whether a second has sound, and the time around it is silent."""
+    before, at, after = page.evaluate(LEVELS, [seconds - 1.5, seconds, seconds + 1.5])
+    return bool(before == after == 1 and at > 3)
+
+
+def test_a_spectrogram_is_drawn_in_step_with_the_waveform(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "media").mkdir()
+    write_wave(tmp_path / "media" / "tone.wav", tone(120, 60, 61))
+    table = tmp_path / "labels.csv"
+    table.write_text(HEADER + "tone,audio,Tone,60,61,0.9,media/tone.wav,\n")
+    with serve(table) as review:
+        page = open_page(browser, review)
+        wait_until(page, "document.getElementById('player').readyState >= 2")
+        sizes = list[int]()
+        page.on(
+            "response",
+            lambda answer: (
+                sizes.append(int(answer.headers["content-length"]))
+                if answer.url.endswith("/spectrogram") and answer.status == 206
+                else None
+            ),
+        )
+        focus_main(page)
+        page.keyboard.press("g")
+        page.wait_for_selector(".label.spectrogram")
+        for zoom in ("0", "100"):
+            page.locator("#zoom").fill(zoom)
+            page.evaluate(
+                "document.getElementById('scroller').scrollLeft ="
+                " document.getElementById('spacer').clientWidth / 2 - 500"
+            )
+            end = time.monotonic() + SECONDS
+            while not is_sound_at(page, 60.5):
+                assert time.monotonic() < end, page.evaluate(LEVELS, [59, 60.5, 62])
+                page.wait_for_timeout(20)
+        assert len(sizes) >= 4  # the header, the overview, and a piece for each zoom
+        assert max(sizes) <= 512 * BANDS
+        page.keyboard.press("g")
+        assert page.locator(".label.spectrogram").count() == 0
+        assert review.problems == []
 
 
 def test_hostile_names_are_text(browser: Any, tmp_path: Path, media: Path) -> None:

@@ -5,6 +5,7 @@ import { KEYS, keyName } from "./keys.js";
 import { textElement, VideoList } from "./list.js";
 import * as model from "./model.js";
 import { Saver } from "./saver.js";
+import { Spectrogram } from "./spectrogram.js";
 import { Timeline, withRange } from "./timeline.js";
 
 const POLL_MS = 1000;
@@ -174,6 +175,7 @@ async function showPreparation(status, index) {
     player.classList.toggle("no-picture", !status.has_video);
     showHead();
     timeline.update();
+    showSpectrogram();
     const parts = [status.media, status.peaks, status.scores];
     if (!parts.some((part) => ["waiting", "running"].includes(part.state))) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -199,6 +201,56 @@ async function load(part, index) {
   } catch (error) {
     showStatus(`Cannot load the ${part}: ${error.message}`, true);
   }
+}
+
+// Show or hide the spectrogram; the server makes one when it is first shown.
+async function showSpectrogram() {
+  const { video } = state;
+  const isWanted = () =>
+    state.video === video && video.has_audio && byId("spectrogram").checked;
+  if (!isWanted()) {
+    showSpectrogramText("");
+    return;
+  }
+  if (timeline.spectrogramText) return; // it is there, or another call waits for it
+  showSpectrogramText("spectrogram");
+  try {
+    const isReady = await waitForSpectrogram(video.index, isWanted);
+    if (!isReady || timeline.spectrogram) return;
+    const read = (start, end) => api.readSpectrogram(video.index, start, end);
+    const spectrogram = new Spectrogram(read, () => timeline.draw());
+    await spectrogram.open();
+    if (!isWanted()) return;
+    timeline.spectrogram = spectrogram;
+    timeline.draw();
+  } catch (error) {
+    showStatus(`Cannot load the spectrogram: ${error.message}`, true);
+  }
+}
+
+async function waitForSpectrogram(index, isWanted) {
+  while (isWanted()) {
+    const { state: stage, progress, message } = await api.prepareSpectrogram(index);
+    if (!isWanted()) return false;
+    const isWorking = ["waiting", "running"].includes(stage);
+    const share = isWorking && progress !== null ? `, ${Math.round(100 * progress)} %` : "";
+    showSpectrogramText(`spectrogram${share}`);
+    if (stage === "failed") throw new Error(message);
+    if (!isWorking) return stage === "ready";
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return false;
+}
+
+function showSpectrogramText(text) {
+  if (timeline.spectrogramText === text) return;
+  timeline.spectrogramText = text;
+  timeline.update();
+}
+
+function toggleSpectrogram() {
+  if (!state.video?.has_audio) announce("the video has no audio");
+  showSpectrogram();
 }
 
 function showMediaStatus(media) {
@@ -613,6 +665,7 @@ const ACTIONS = {
   finish,
   zoomIn: () => zoomBy(10),
   zoomOut: () => zoomBy(-10),
+  spectrogram: () => byId("spectrogram").click(),
   unselect: () => select(null),
   help: showHelp,
 };
@@ -633,9 +686,10 @@ function pressed(event) {
 function onKey(event) {
   if (!state.video || event.altKey || document.querySelector("dialog[open]")) return;
   const { target } = event;
-  if (target.matches("input:not([type=checkbox]), select, textarea")) return;
+  if (target.matches("input:not([type=checkbox], [type=range]), select, textarea")) return;
   const isButton = target.matches("button, input[type=checkbox]");
   if (isButton && [" ", "Enter"].includes(event.key)) return;
+  if (target.matches("input[type=range]") && /^(Arrow|Page)/.test(event.key)) return;
   const name = pressed(event);
   const entry = KEYS.find(({ keys }) => keys.includes(name));
   if (!entry) return;
@@ -673,6 +727,7 @@ function connect() {
   onChange("event-onset", onEditorTimes);
   onChange("event-offset", onEditorTimes);
   onChange("all-classes", render);
+  onChange("spectrogram", toggleSpectrogram);
   onChange("filter", arrangeList);
   onChange("order", arrangeList);
   onChange("speed", () => changeSpeed(0));

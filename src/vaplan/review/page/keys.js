@@ -29,6 +29,7 @@ export const KEYS = [
   pair("previousVideo", "nextVideo", "previous or next video", ["PageUp", "PageDown"]),
   one("finish", "done, and open the next video", "d"),
   pair("zoomOut", "zoomIn", "zoom out or in (also Ctrl and the wheel)", ["o", "i"]),
+  one("spectrogram", "spectrogram under the waveform, on or off", "g"),
   one("unselect", "select nothing", "Escape"),
   one("help", "this sheet", "?"),
 ];
