@@ -7,7 +7,7 @@ const FRAMES_HZ = 50; // of the finest resolution
 const COARSER = 4;
 const TILE = 512; // frames
 const MOST_TILES = 64; // that are kept
-const RANGE = 178; // levels from the quietest that is shown to the loudest: 70 decibels
+const RANGE = 140; // levels from the quietest that is shown to the loudest: 55 decibels
 const LEAST_LOUD = 102; // -60 decibels; the noise of silence is not amplified further
 
 export class Spectrogram {

@@ -129,7 +129,7 @@ export class Timeline {
       }
     }
     const both = [...new Set(audiovisual(this.events).map((span) => span.class))];
-    if (both.length) this.rows.push({ kind: "group", height: GROUP, text: "Audio and visual" });
+    if (both.length) this.rows.push({ kind: "group", height: GROUP, text: "Audio-visual" });
     for (const name of both) this.rows.push({ kind: "both", name, text: name, height: DERIVED });
     let top = 0;
     for (const row of this.rows) {
@@ -286,7 +286,6 @@ export class Timeline {
   drawWave(context, colour, row) {
     const middle = row.top + row.height / 2;
     context.fillStyle = colour("audio");
-    context.globalAlpha = 0.55;
     if (this.peaks) {
       const perPixel = PEAKS_HZ / this.scale;
       for (let x = 0; x < this.width; x += 1) {
@@ -300,7 +299,6 @@ export class Timeline {
         if (from < this.peaks.length) context.fillRect(x, middle - size / 2, 1, Math.max(1, size));
       }
     }
-    context.globalAlpha = 1;
   }
 
   drawSpectrogram(context, colour, row) {
