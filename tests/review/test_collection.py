@@ -6,13 +6,25 @@ from pathlib import Path
 import pytest
 
 from vaplan.errors import AnnotationError, UsageError
-from vaplan.exports import export
+from vaplan.exports import export, output_path
 from vaplan.exports.plain import segment_scores_csv
 from vaplan.review.collection import read_collection, read_score_curves, reviewed_path
 from vaplan.timeline import Event, SegmentScores, Timeline
 
 DOG = Event("audio", "Dog", 1.0, 3.0, 0.75)
 CAT = Event("visual", "Cat", 0.0, 2.0, 0.5)
+
+
+def test_scores_of_a_video_with_a_long_name_are_found(tmp_path: Path) -> None:
+    name = "é" * 200  # `vaplan parse` shortens the names of its files
+    file = output_path(tmp_path, name, "json")
+    file.write_text(json.dumps({"video": name, "events": []}))
+    (video,) = read_collection(tmp_path).videos
+    assert video.scores is None
+    scores = output_path(tmp_path, name, "scores.csv")
+    scores.write_text("modality,onset,offset,Dog\naudio,0,1,0.5\n")
+    (video,) = read_collection(tmp_path).videos
+    assert video.scores == scores
 
 
 def test_rows_of_one_second_become_one_event(tmp_path: Path) -> None:

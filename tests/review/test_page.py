@@ -1,172 +1,31 @@
-"""The page of a review in a real browser: look, edit, save, conflicts, hostile names."""
+"""The page of a review in a real browser: look, edit, save, conflicts, long films."""
 
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.media.films import Film, make
-from vaplan.annotations.table import read_rows
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the browser tests need playwright"
+from tests.media.test_spectrogram import tone, write_wave
+from tests.review.browsing import (
+    HEADER,
+    SECONDS,
+    TABLE,
+    Review,
+    event_names,
+    focus_main,
+    open_page,
+    open_video,
+    serve,
+    serve_copy,
+    wait_saved,
+    wait_until,
 )
-pytest.importorskip("fastapi", reason="the browser tests need vaplan[review]")
-CHROMIUM = Path("/usr/bin/chromium")
-if not CHROMIUM.exists():
-    pytest.skip("the browser tests need /usr/bin/chromium", allow_module_level=True)
-
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update"
-).split()
-SECONDS = 20.0  # until a wait fails
-HEADER = "video,modality,class,onset,offset,score,path,split\n"
-TABLE = (
-    HEADER
-    + """dogs,audio,Dog,0,2,0.75,media/dogs.mp4,test
-dogs,visual,Cat,1,3,0.5,media/dogs.mp4,test
-birds,audio,Bird,1,2,0.9,media/birds.mp4,test
-silent,visual,Cat,0,1,0.9,media/silent.mp4,test
-"""
-)
-
-
-@dataclass
-class Review:
-    """A running review and its files."""
-
-    address: str
-    table: Path
-    problems: list[str] = field(default_factory=list)
-
-    def saved(self) -> set[tuple[str, str, str, float, float]]:
-        """Return the events of the reviewed table."""
-        rows = read_rows(self.table.with_suffix(".reviewed.csv")).rows
-        return {
-            (row.video, modality, row.class_name, *row.span)
-            for row in rows
-            if row.marks
-            for modality in row.modalities
-        }
-
-
-@contextmanager
-def serve(table: Path, *options: str) -> Iterator[Review]:
-    """Run the command and read the address that it prints."""
-    media = table.parent / "media"
-    command = [sys.executable, "-m", "vaplan", "review", str(table)]
-    with subprocess.Popen(
-        [*command, "--media", str(media.parent), "--no-browser", *options],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
-        try:
-            assert process.stdout
-            yield Review(process.stdout.readline().strip(), table)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=str(CHROMIUM), args=[*ARGUMENTS]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("films") / "media"
-    folder.mkdir()
-    make(folder / "dogs.mp4", Film(seconds=5))
-    make(folder / "birds.mp4", Film(seconds=4))
-    make(folder / "silent.mp4", Film(seconds=3, audio=""))
-    return folder
-
-
-@pytest.fixture
-def review(tmp_path: Path, media: Path) -> Iterator[Review]:
-    with serve_copy(tmp_path, media, TABLE) as running:
-        yield running
-
-
-@contextmanager
-def serve_copy(
-    folder: Path, media: Path, table: str, *options: str
-) -> Iterator[Review]:
-    (folder / "media").symlink_to(media)
-    path = folder / "labels.csv"
-    path.write_text(table)
-    with serve(path, "--allow-outside", *options) as running:
-        yield running
-        assert running.problems == []
-
-
-def open_page(browser: Any, review: Review, **options: Any) -> Any:
-    """Open the page and wait for the first video; collect what the console reports."""
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    page.on("pageerror", lambda error: review.problems.append(str(error)))
-    page.on("console", lambda message: note_problem(review, message))
-    page.goto(review.address)
-    page.wait_for_selector("#rows .row")
-    wait_until(page, "document.getElementById('title').textContent !== 'No video'")
-    return page
-
-
-def note_problem(review: Review, message: Any) -> None:
-    expected = ("409", "ERR_CONNECTION_REFUSED")  # answers that the tests provoke
-    if message.type == "error" and not any(text in message.text for text in expected):
-        review.problems.append(message.text)
-
-
-def open_video(page: Any, name: str) -> None:
-    page.locator(".row", has_text=name).click()
-    wait_until(
-        page, "name => document.getElementById('title').textContent === name", arg=name
-    )
-
-
-def wait_until(page: Any, expression: str, arg: Any = None) -> None:
-    """Wait for an expression; Playwright's own wait needs `eval`, which the page forbids."""
-    end = time.monotonic() + SECONDS
-    while not page.evaluate(expression, arg):
-        assert time.monotonic() < end, expression
-        page.wait_for_timeout(20)
-
-
-def wait_saved(page: Any) -> None:
-    wait_until(page, "document.getElementById('saved').textContent === 'Saved'")
-
-
-def focus_main(page: Any) -> None:
-    page.locator("#next").focus()
-
-
-def event_names(page: Any) -> set[str]:
-    labels = page.locator(".event").evaluate_all(
-        "elements => elements.map(element => element.getAttribute('aria-label'))"
-    )
-    return {*labels}
-
+from vaplan.media.spectrogram import BANDS
 
 DOG = "audio Dog, 0.00 to 2.00 seconds, score 0.75"
 CAT = "visual Cat, 1.00 to 3.00 seconds, score 0.50"
@@ -276,6 +135,56 @@ def test_a_video_is_corrected_and_finished_by_the_keyboard_alone(
         ("dogs", "audio", "Dog", 1.1, 1.9),
         ("dogs", "visual", "Horse", 2.0, 3.0),
     }
+
+
+def test_accept_and_reject_go_to_the_next_unchecked_event(
+    browser: Any, tmp_path: Path, media: Path
+) -> None:
+    """Also if the event that was corrected now begins after the others."""
+    rows = [
+        f"film,audio,{name},{onset},4,0.5,media/dogs.mp4,"
+        for name, onset in (("Bird", 0), ("Cat", 1), ("Dog", 2), ("Horse", 3))
+    ]
+    with serve_copy(tmp_path, media, HEADER + "\n".join(rows) + "\n") as review:
+        page = open_page(browser, review)
+        page.wait_for_selector(".event")
+        focus_main(page)
+
+        def selected() -> str:
+            return str(page.input_value("#event-class"))
+
+        page.keyboard.press("n")
+        assert selected() == "Bird"
+        for _ in range(3):
+            page.keyboard.press("}")
+        page.keyboard.press("]")  # begins at 3.1 s, after all others
+        page.keyboard.press("Enter")
+        assert selected() == "Cat"
+        page.keyboard.press("r")
+        assert selected() == "Dog"
+        page.keyboard.press("Enter")
+        assert selected() == "Horse"
+        page.keyboard.press("r")
+        assert {name.split(",")[0] for name in event_names(page)} == {
+            "audio Bird",
+            "audio Dog",
+        }
+
+
+def test_done_opens_the_next_video_while_a_change_is_still_saved(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    page.select_option("#order", "name")
+    open_video(page, "dogs")
+    page.wait_for_selector(".event")
+    page.evaluate(DELAY_SAVES, 300)
+    focus_main(page)
+    for key in ("n", "]", "]", "d"):
+        page.keyboard.press(key)
+    wait_until(page, "document.getElementById('title').textContent === 'silent'")
+    assert ("dogs", "audio", "Dog", 0.2, 2.0) in review.saved()
+    assert "1 done" in page.inner_text("#counts")
 
 
 def test_split_merge_class_and_modality(browser: Any, review: Review) -> None:
@@ -456,36 +365,67 @@ def test_a_narrow_window_and_a_file_without_audio(browser: Any, review: Review) 
     assert page.input_value("#event-class") == "Cat"
 
 
-def test_hostile_names_are_text(browser: Any, tmp_path: Path, media: Path) -> None:
-    script = "<img src=x onerror=alert(1)>"
-    quotes = "\"'><script>alert(2)</script>"
-    reverse = "\u05d0\u05d1 Dog"  # begins with letters that are written from the right
-    longest = "é" * 100  # 200 bytes
-    rows = [
-        f'"{name}",{modality},"{label}",0,2,0.5,media/dogs.mp4,test'
-        for name, modality, label in [
-            (script, "audio", script),
-            (quotes.replace('"', '""'), "visual", quotes.replace('"', '""')),
-            (longest, "audio", reverse),
-        ]
-    ]
-    with serve_copy(tmp_path, media, HEADER + "\n".join(rows) + "\n") as review:
-        page = open_page(browser, review)
-        opened = list[str]()
-        page.on("dialog", lambda dialog: opened.append(dialog.message))
-        for name in (script, quotes, longest):
-            page.locator(".row").filter(has_text=name).click()
-            wait_until(
-                page,
-                "name => document.getElementById('title').textContent === name",
-                arg=name,
+LEVELS = """seconds => {
+  const label = document.querySelector(".label.spectrogram");
+  const canvas = document.getElementById("canvas");
+  const scroller = document.getElementById("scroller");
+  const scale = document.getElementById("spacer").clientWidth / 120;
+  const x = seconds.map((second) => second * scale - scroller.scrollLeft);
+  const top = label.offsetTop + 4;
+  const column = (x) => {
+    const { data } = canvas.getContext("2d").getImageData(x, top, 1, label.offsetHeight - 8);
+    return new Set(new Uint32Array(data.buffer)).size;
+  };
+  return x.map(column);
+}"""  # number of colours in the spectrogram's columns at these seconds
+
+
+def is_sound_at(page: Any, seconds: float) -> bool:
+    """Return whether a second has sound, and the time around it is silent."""
+    before, at, after = page.evaluate(LEVELS, [seconds - 1.3, seconds, seconds + 1.3])
+    return bool(before == after == 1 and at > 3)
+
+
+def test_a_spectrogram_is_drawn_in_step_with_the_waveform(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "media").mkdir()
+    write_wave(tmp_path / "media" / "tone.wav", tone(120, 60, 61))
+    table = tmp_path / "labels.csv"
+    table.write_text(HEADER + "tone,audio,Tone,60,61,0.9,media/tone.wav,\n")
+    with serve(table) as review:
+        page = open_page(browser, review, viewport={"width": 2000, "height": 900})
+        wait_until(page, "document.getElementById('player').readyState >= 2")
+        sizes = list[int]()
+        page.on(
+            "response",
+            lambda answer: (
+                sizes.append(int(answer.headers["content-length"]))
+                if answer.url.endswith("/spectrogram") and answer.status == 206
+                else None
+            ),
+        )
+        focus_main(page)
+        page.keyboard.press("g")
+        page.wait_for_selector(".label.spectrogram")
+        for zoom in ("0", "100"):
+            page.locator("#zoom").fill(zoom)
+            page.evaluate(
+                "document.getElementById('scroller').scrollLeft ="
+                " document.getElementById('spacer').clientWidth / 2 - 480"
             )
-            page.wait_for_selector(".event")
-        assert page.locator("img, .row script").count() == 0
-        assert opened == []
+            end = time.monotonic() + SECONDS
+            while not is_sound_at(page, 60.5):
+                assert time.monotonic() < end, page.evaluate(LEVELS, [60.5])
+                page.wait_for_timeout(20)
+        assert len(sizes) >= 4  # the header, the overview, and a piece for each zoom
+        assert max(sizes) <= 512 * BANDS
+        page.keyboard.press("g")
+        assert page.locator(".label.spectrogram").count() == 0
+        assert review.problems == []
 
 
-def test_a_film_of_two_hours_opens_at_once(browser: Any, tmp_path: Path) -> None:
+def test_a_timeline_of_two_hours_opens_at_once(browser: Any, tmp_path: Path) -> None:
     folder = tmp_path / "timelines"
     folder.mkdir()
     events = [
@@ -511,6 +451,43 @@ def test_a_film_of_two_hours_opens_at_once(browser: Any, tmp_path: Path) -> None
         )
         assert re.search("No video to play", page.inner_text("#preparing-text"))
         assert review.problems == []
+
+
+def test_a_film_of_two_hours_plays_at_its_end_before_all_is_read(
+    browser: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "media").mkdir()
+    long = Film(seconds=7200, fps=1, audio="flac", rate_hz=4000, bitrate=0)
+    make(tmp_path / "media" / "film.mp4", long)
+    table = tmp_path / "labels.csv"
+    table.write_text(HEADER + "film,audio,Dog,7100,7110,0.9,media/film.mp4,\n")
+    with serve(table) as review:
+        page = open_page(browser, review)
+        ranges = list[str]()
+        page.on(
+            "request",
+            lambda request: (
+                ranges.append(request.headers.get("range", ""))
+                if request.url.endswith("/media")
+                else None
+            ),
+        )
+        focus_main(page)
+        page.keyboard.press("g")
+        page.keyboard.press("n")  # selects the event and seeks to its onset
+        wait_until(page, PLAYS_FROM, 7100)
+        page.keyboard.press("]")
+        wait_saved(page)
+        assert review.saved() == {("film", "audio", "Dog", 7100.1, 7110.0)}
+        assert any(int(text[6:].partition("-")[0]) > 1_000_000 for text in ranges)
+        assert "waveform" in page.locator(".label").all_inner_texts()
+        assert review.problems == []
+
+
+PLAYS_FROM = """seconds => {
+  const player = document.getElementById("player");
+  return player.readyState >= 2 && !player.seeking && player.currentTime === seconds;
+}"""
 
 
 def test_ten_thousand_videos_are_listed_and_searched(

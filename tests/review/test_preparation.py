@@ -10,12 +10,14 @@ import pytest
 
 from tests.media.films import Film, make
 from vaplan.media.playback import PEAKS_HZ, describe_playback, waveform_peaks
-from vaplan.review.background import Background, JobState, Status
+from vaplan.media.spectrogram import write_spectrogram
+from vaplan.review.background import ABSENT, Background, JobState, Status
 from vaplan.review.preparation import (
     COPY,
     KINDS,
     PEAKS,
     PLAYBACK,
+    SPECTROGRAM,
     MediaSource,
     Preparation,
     cache_folder,
@@ -148,6 +150,40 @@ def test_a_damaged_file_is_made_again(
         assert finish(preparation, background)["peaks"].state is JobState.READY
     assert peaks.read_bytes() == waveform_peaks(film)
     assert is_intact(peaks)
+
+
+def test_a_spectrogram_is_made_when_it_is_asked_for(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.mp4", SHORT)
+    with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
+        finish(preparation, background)
+        assert preparation.spectrogram(0).state is JobState.ABSENT
+        assert preparation.spectrogram_file(0) is None
+        assert not preparation.start_spectrogram(0).is_over
+        background.wait((SPECTROGRAM, preparation._ids[0]), seconds=LONG)
+        made = preparation.spectrogram_file(0)
+        assert made is not None
+        write_spectrogram(film, tmp_path / "expected")
+        assert made.read_bytes() == (tmp_path / "expected").read_bytes()
+        assert is_intact(made)
+        assert preparation.start_spectrogram(0).state is JobState.READY
+    first = times(tmp_path)
+    with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
+        finish(preparation, background)
+        preparation.start_spectrogram(0)
+        background.wait((SPECTROGRAM, preparation._ids[0]), seconds=LONG)
+    assert times(tmp_path) == first
+
+
+def test_nothing_that_cannot_be_heard_gets_a_spectrogram(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.mp4", Film(seconds=2.0, audio=""))
+    sources = [MediaSource(film), MediaSource(None, "no file for b")]
+    with preparing(tmp_path, sources) as (preparation, background):
+        assert preparation.start_spectrogram(0) == ABSENT  # before its headers
+        finish(preparation, background)
+        silent = Status(JobState.ABSENT, None, "the file has no audio")
+        absent = Status(JobState.ABSENT, None, "no file for b")
+        assert preparation.start_spectrogram(0) == silent
+        assert preparation.start_spectrogram(1) == absent
 
 
 def test_a_folder_that_was_deleted_is_made_again(tmp_path: Path) -> None:

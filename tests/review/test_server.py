@@ -119,6 +119,30 @@ def test_a_video_is_prepared_when_it_is_asked_for(reader: Client) -> None:
     assert reader.get("/api/videos/0/scores").status == 404  # there is no run
 
 
+def test_a_spectrogram_is_served_in_pieces_when_it_was_asked_for(
+    client: Client,
+) -> None:
+    address = "/api/videos/0/spectrogram"
+    assert client.get(f"{address}/preparation").value["state"] == "absent"
+    assert client.get(address).status == 409
+    client.get("/api/videos/0")
+    assert client.get(address).status == 409
+    for _ in range(TRIES):
+        state = client.get(f"{address}/preparation").value["state"]
+        if state not in ("waiting", "running"):
+            break
+        time.sleep(0.1)
+    assert state == "ready"
+    whole = client.get(address)
+    made = client.desk.preparation.spectrogram_file(0)
+    assert made is not None
+    assert whole.body == made.read_bytes()
+    assert whole.headers["content-type"] == "application/octet-stream"
+    piece = client.get(address, Range="bytes=64-191")
+    assert (piece.status, piece.body) == (206, whole.body[64:192])
+    assert client.get("/api/videos/2/spectrogram").status == 404  # there is no file
+
+
 def test_a_copy_is_served_for_a_file_that_no_browser_plays(reader: Client) -> None:
     reader.get("/api/videos/1")
     value = wait_until_ready(reader, 1, "media")

@@ -104,8 +104,9 @@ def review(
         address = servers.entry_address(server, access, host)
         typer.echo(address)
         sys.stdout.flush()
+        count = len(desk.videos)
         stderr.print(
-            f"{len(desk.videos)} videos; corrections go to {desk.session.table}; "
+            f"{count} {'video' if count == 1 else 'videos'}; corrections go to {desk.session.table}; "
             "stop with Ctrl+C",
             highlight=False,
             markup=False,

@@ -7,7 +7,7 @@
 - `order`: which videos to look at first.
 - `files`: media files as bytes, and ranges of them.
 - `background`: queues of jobs with progress.
-- `preparation`: waveforms, scores and playable copies, made in the background.
+- `preparation`: waveforms, spectrograms, scores and playable copies, made in the background.
 - `parsing`: score curves of a trained parser.
 - `desk`: everything that the page shows, as JSON values.
 - `changes`: changes that the page sends, as strict JSON.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vaplan.annotations.annotations import Annotations, Video, merge_rows
@@ -15,6 +15,7 @@ from vaplan.modalities import MODALITIES
 from vaplan.reading import csv_text, json_object
 from vaplan.taxonomy import Taxonomy
 from vaplan.timeline import Event
+from vaplan.writing import shorten_name
 
 NO_CLASSES = Taxonomy(("none",))  # a taxonomy cannot be empty
 SCORES = ".scores.csv"  # ending of the file with the scores of every segment
@@ -192,12 +193,25 @@ def _timeline_files(folder: Path) -> Iterator[Path]:
 
 
 def _read_file(file: Path) -> Iterable[ReviewVideo]:
-    scores = file.with_name(file.name.removesuffix(file.suffix) + SCORES)
-    existing = scores if scores.is_file() else None
     if file.suffix == ".json":
-        return [replace(read_timeline(file), scores=existing)]
+        timeline = read_timeline(file)
+        own_name = PurePosixPath(timeline.name).name
+        return [replace(timeline, scores=_find_scores(file, own_name))]
     data = merge_rows(read_any_rows(file))
-    return [replace(video, scores=existing) for video in _videos_of(data)]
+    scores = _find_scores(file)
+    return [replace(video, scores=scores) for video in _videos_of(data)]
+
+
+def _find_scores(file: Path, *more_names: str) -> Path | None:
+    """Return the file with the scores that lies beside a file of events, if there is one.
+
+    Args:
+        file: File of events; that of the scores has its name without the ending.
+        more_names: Other names; a long one is shortened as `vaplan parse` shortens it.
+    """
+    names = (file.name.removesuffix(file.suffix), *more_names)
+    paths = [file.with_name(shorten_name(name, SCORES)) for name in names]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _refuse_second_file(

@@ -38,7 +38,7 @@ class Desk:
 
     Attributes:
         session: Events, versions and states.
-        preparation: Media files, waveforms, copies and scores.
+        preparation: Media files, waveforms, spectrograms, copies and scores.
         lanes: Events of other methods, which are only shown.
         urgencies: Urgency of every video.
         commands: Commands that continue with what was corrected.
@@ -117,9 +117,9 @@ class Desk:
             "frame_rate": playback.frame_rate if playback else None,
             "has_video": playback is not None and playback.has_video,
             "has_audio": playback is not None and playback.has_audio,
-            "media": _status_value(self.preparation.media(index)),
-            "peaks": _status_value(self.preparation.peaks(index)),
-            "scores": _status_value(self.preparation.scores(index)),
+            "media": status_value(self.preparation.media(index)),
+            "peaks": status_value(self.preparation.peaks(index)),
+            "scores": status_value(self.preparation.scores(index)),
         }
 
     def _list_entry(self, index: int) -> Json:
@@ -279,7 +279,12 @@ def _commands(session: Session, sources: Sources) -> list[str]:
     return [printable(shlex.join(["vaplan", *words])) for words in (fit, export)]
 
 
-def _status_value(status: Status) -> Json:
+def status_value(status: Status) -> Json:
+    """Return the JSON value of the state of a job.
+
+    Args:
+        status: State of the job.
+    """
     return {
         "state": status.state,
         "progress": status.progress,

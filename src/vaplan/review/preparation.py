@@ -1,7 +1,7 @@
-"""Waveforms, playable copies and scores, made in the background and kept in a folder.
+"""Waveforms, spectrograms, playable copies and scores, made in the background and kept.
 
-A file of the folder is named by the media file that it was made from, so a changed media file
-gets new ones. Each has a side file with its hash; a damaged file is made again.
+They lie in a folder. A file of it is named by the media file that it was made from, so a
+changed media file gets new ones. Each has a side file with its hash; a damaged file is made again.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from vaplan.errors import MediaError, VaplanError
 from vaplan.media import time_limit
 from vaplan.media.playback import Advance, Playback, describe_playback, waveform_peaks
 from vaplan.media.proxy import write_proxy
+from vaplan.media.spectrogram import write_spectrogram
 from vaplan.reading import json_object
 from vaplan.review.background import ABSENT, WAITING, Background, Job, JobState, Status
 from vaplan.review.files import identify, open_regular
@@ -21,7 +22,8 @@ from vaplan.review.parsing import write_scores
 from vaplan.writing import sha256, write_bytes, write_json
 
 FOLDER = ".review-cache"
-PLAYBACK, PEAKS, COPY, SCORES = KINDS = ("playback", "peaks", "copy", "scores")
+KINDS = ("playback", "peaks", "spectrogram", "copy", "scores")
+PLAYBACK, PEAKS, SPECTROGRAM, COPY, SCORES = KINDS
 FORMAT = 1  # to be raised whenever the content of a file would change
 COPY_MEDIA_TYPE = "video/mp4"
 
@@ -178,13 +180,7 @@ class Preparation:
         Args:
             index: Place of the video in the collection.
         """
-        unusable = self._unusable(index)
-        if unusable is not None:
-            return unusable
-        identity = self._ids[index]
-        if not self._playbacks[identity].has_audio:
-            return Status(JobState.ABSENT, None, "the file has no audio")
-        return self._background.status((PEAKS, identity))
+        return self._audio_status(index, PEAKS)
 
     def peaks_file(self, index: int) -> Path | None:
         """Return the file with the waveform; None while there is none.
@@ -195,6 +191,40 @@ class Preparation:
         if self.peaks(index).state is not JobState.READY:
             return None
         return self._out(self._ids[index], PEAKS)
+
+    def start_spectrogram(self, index: int) -> Status:
+        """Begin to make the spectrogram of a video that was started, and return its state.
+
+        Args:
+            index: Place of the video in the collection.
+        """
+        status = self.spectrogram(index)
+        path = self.sources[index].path
+        identity = self._ids.get(index, "")
+        if path is None or not self._has_audio(identity):
+            return status
+        task = Task(path, self._out(identity, SPECTROGRAM))
+        total = self._playbacks[identity].seconds
+        self._make(Job((SPECTROGRAM, identity), make_spectrogram, task, total))
+        return self.spectrogram(index)
+
+    def spectrogram(self, index: int) -> Status:
+        """Return the state of the spectrogram.
+
+        Args:
+            index: Place of the video in the collection.
+        """
+        return self._audio_status(index, SPECTROGRAM)
+
+    def spectrogram_file(self, index: int) -> Path | None:
+        """Return the file with the spectrogram; None while there is none.
+
+        Args:
+            index: Place of the video in the collection.
+        """
+        if self.spectrogram(index).state is not JobState.READY:
+            return None
+        return self._out(self._ids[index], SPECTROGRAM)
 
     def scores(self, index: int) -> Status:
         """Return the state of the scores of every segment.
@@ -252,6 +282,19 @@ class Preparation:
             self._background.forget(job.key)
         self._background.start(job)
 
+    def _has_audio(self, identity: str) -> bool:
+        playback = self._playbacks.get(identity)
+        return playback is not None and playback.has_audio
+
+    def _audio_status(self, index: int, kind: str) -> Status:
+        unusable = self._unusable(index)
+        if unusable is not None:
+            return unusable
+        identity = self._ids[index]
+        if not self._has_audio(identity):
+            return Status(JobState.ABSENT, None, "the file has no audio")
+        return self._background.status((kind, identity))
+
     def _unusable(self, index: int) -> Status | None:
         """Return the state of a video whose headers are not known."""
         source = self.sources[index]
@@ -304,6 +347,18 @@ def make_peaks(task: Task, *, advance: Advance) -> None:
     """
     if not is_intact(task.out):
         write_bytes(task.out, waveform_peaks(task.media, advance=advance))
+        seal(task.out)
+
+
+def make_spectrogram(task: Task, *, advance: Advance) -> None:
+    """Write the spectrogram of a file, unless it is there.
+
+    Args:
+        task: File to make.
+        advance: Called with the seconds that are done.
+    """
+    if not is_intact(task.out):
+        write_spectrogram(task.media, task.out, advance=advance)
         seal(task.out)
 
 

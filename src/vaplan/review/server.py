@@ -20,7 +20,7 @@ from vaplan.errors import AnnotationError, MachineError, MediaError, VaplanError
 from vaplan.review.background import JobState, Status
 from vaplan.review.changes import RequestError, read_change
 from vaplan.review.collection import read_score_curves
-from vaplan.review.desk import Desk, Json
+from vaplan.review.desk import Desk, Json, status_value
 from vaplan.review.edits import EditError, as_json
 from vaplan.review.files import RangeError, Span, identify, open_regular, parse_range
 from vaplan.review.guard import Access, Guard, accepted_hosts, host_name
@@ -148,6 +148,19 @@ def _add_media(app: FastAPI, desk: Desk) -> None:
         if path is None:
             raise _not_ready(preparation.peaks(index))
         return _send_file(path, "application/octet-stream", request)
+
+    @app.api_route("/api/videos/{text}/spectrogram", methods=READ)
+    def read_spectrogram(text: str, request: Request) -> Response:
+        index = _read_index(text, desk)
+        path = preparation.spectrogram_file(index)
+        if path is None:
+            raise _not_ready(preparation.spectrogram(index))
+        return _send_file(path, "application/octet-stream", request)
+
+    @app.api_route("/api/videos/{text}/spectrogram/preparation", methods=READ)
+    def prepare_spectrogram(text: str) -> Response:
+        status = preparation.start_spectrogram(_read_index(text, desk))
+        return _json(status_value(status))
 
     @app.api_route("/api/videos/{text}/scores", methods=READ)
     def read_scores(text: str) -> Response:

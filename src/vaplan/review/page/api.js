@@ -38,6 +38,16 @@ export async function getPeaks(index) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+export const prepareSpectrogram = (index) =>
+  getJson(`/api/videos/${index}/spectrogram/preparation`);
+
+// Bytes of the file with the spectrogram, from `start` to before `end`.
+export async function readSpectrogram(index, start, end) {
+  const headers = { Range: `bytes=${start}-${end - 1}` };
+  const response = await request(`/api/videos/${index}/spectrogram`, { headers });
+  return response.arrayBuffer();
+}
+
 const MOST_KEEPALIVE = 60_000; // bytes; browsers refuse a longer body with `keepalive`
 
 export async function putEvents(index, change) {

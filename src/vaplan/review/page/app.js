@@ -2,9 +2,10 @@
 
 import * as api from "./api.js";
 import { KEYS, keyName } from "./keys.js";
-import { textElement, VideoList } from "./list.js";
+import { showParts, textElement, VideoList } from "./list.js";
 import * as model from "./model.js";
 import { Saver } from "./saver.js";
+import { Spectrogram } from "./spectrogram.js";
 import { Timeline, withRange } from "./timeline.js";
 
 const POLL_MS = 1000;
@@ -92,7 +93,9 @@ function showCounts() {
 function showProblems() {
   const { problems } = state.session;
   byId("problems").hidden = !problems.length;
-  byId("problems").textContent = `${problems.length} files cannot be read: ${problems[0]}`;
+  const count = problems.length === 1 ? "1 file" : `${problems.length} files`;
+  const heading = textElement("p", `${count} of the source cannot be read:`);
+  byId("problems").replaceChildren(heading, ...problems.map((text) => textElement("p", text)));
 }
 
 function showClasses() {
@@ -110,8 +113,9 @@ let lastRequest = 0; // number of the last video that was asked for
 async function open(index) {
   lastRequest += 1;
   const number = lastRequest;
-  player.pause();
   list.select(index); // at once, so that the next key goes on from there
+  if (state.video?.index === index) return; // its unsaved edits stay
+  player.pause();
   let video;
   try {
     video = await api.getVideo(index);
@@ -145,13 +149,14 @@ async function open(index) {
 
 function showHead() {
   const { video } = state;
-  document.title = `${video.name} · vaplan review`;
+  document.title = `${model.isolate(video.name)} · vaplan review`;
   byId("title").textContent = video.name;
-  byId("title").dir = "auto";
+  byId("title").title = video.name;
   const seconds = video.seconds === null ? "" : `${video.seconds.toFixed(1)} s`;
-  const tags = video.tags.length ? `tags: ${video.tags.join(", ")}` : "";
-  byId("about").textContent = [video.state, seconds, video.split, tags].filter(Boolean).join(" · ");
-  byId("warnings").textContent = video.warnings.join(" · ");
+  const split = video.split && `split ${video.split}`;
+  const tags = video.tags.length ? `tags: ${video.tags.map(model.isolate).join(", ")}` : "";
+  showParts(byId("about"), [video.state, seconds, split, tags].filter(Boolean));
+  byId("warnings").replaceChildren(...video.warnings.map((text) => textElement("p", text)));
 }
 
 // ---- media and other files, which the server prepares in the background
@@ -174,6 +179,7 @@ async function showPreparation(status, index) {
     player.classList.toggle("no-picture", !status.has_video);
     showHead();
     timeline.update();
+    showSpectrogram();
     const parts = [status.media, status.peaks, status.scores];
     if (!parts.some((part) => ["waiting", "running"].includes(part.state))) return;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -201,6 +207,56 @@ async function load(part, index) {
   }
 }
 
+// Show or hide the spectrogram; the server makes one when it is first shown.
+async function showSpectrogram() {
+  const { video } = state;
+  const isWanted = () =>
+    state.video === video && video.has_audio && byId("spectrogram").checked;
+  if (!isWanted()) {
+    showSpectrogramText("");
+    return;
+  }
+  if (timeline.spectrogramText) return; // it is there, or another call waits for it
+  showSpectrogramText("spectrogram");
+  try {
+    const isReady = await waitForSpectrogram(video.index, isWanted);
+    if (!isReady || timeline.spectrogram) return;
+    const read = (start, end) => api.readSpectrogram(video.index, start, end);
+    const spectrogram = new Spectrogram(read, () => timeline.draw());
+    await spectrogram.open();
+    if (!isWanted()) return;
+    timeline.spectrogram = spectrogram;
+    timeline.draw();
+  } catch (error) {
+    showStatus(`Cannot load the spectrogram: ${error.message}`, true);
+  }
+}
+
+async function waitForSpectrogram(index, isWanted) {
+  while (isWanted()) {
+    const { state: stage, progress, message } = await api.prepareSpectrogram(index);
+    if (!isWanted()) return false;
+    const isWorking = ["waiting", "running"].includes(stage);
+    const share = isWorking && progress !== null ? `, ${Math.round(100 * progress)} %` : "";
+    showSpectrogramText(`spectrogram${share}`);
+    if (stage === "failed") throw new Error(message);
+    if (!isWorking) return stage === "ready";
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return false;
+}
+
+function showSpectrogramText(text) {
+  if (timeline.spectrogramText === text) return;
+  timeline.spectrogramText = text;
+  timeline.update();
+}
+
+function toggleSpectrogram() {
+  if (!state.video?.has_audio) announce("the video has no audio");
+  showSpectrogram();
+}
+
 function showMediaStatus(media) {
   const box = byId("preparing");
   box.hidden = media.state === "ready";
@@ -209,7 +265,8 @@ function showMediaStatus(media) {
   if (media.progress === null) byId("preparing-bar").removeAttribute("value");
   else byId("preparing-bar").value = media.progress;
   const heading = isWorking ? "Making a copy that this browser can play" : "No video to play";
-  byId("preparing-text").textContent = media.message ? `${heading}: ${media.message}` : heading;
+  byId("preparing-text").textContent = heading;
+  byId("preparing-reason").textContent = media.message;
 }
 
 // ---- playback
@@ -371,7 +428,7 @@ function splitSelected() {
 function acceptSelected() {
   const event = selectedEvent();
   if (!event) return;
-  const next = model.neighbour(events(), event.id, event.onset, 1);
+  const next = model.nextToCheck(events(), event.id);
   apply(model.accept(events(), event.id), "accept", next.id);
   timeline.focus(next.id);
 }
@@ -379,7 +436,7 @@ function acceptSelected() {
 function rejectSelected() {
   const event = selectedEvent();
   if (!event) return;
-  const next = model.neighbour(events(), event.id, event.onset, 1);
+  const next = model.nextToCheck(events(), event.id);
   const target = next.id === event.id ? null : next.id;
   apply(model.remove(events(), event.id), "reject", target);
   if (target) timeline.focus(target);
@@ -459,7 +516,10 @@ function showMethods() {
         timeline.methods = shownMethods();
         timeline.update();
       });
-      label.append(box, textElement("span", name));
+      const text = textElement("span", name);
+      text.dir = "auto";
+      label.title = name;
+      label.append(box, text);
       return label;
     }),
   );
@@ -490,7 +550,7 @@ function addNew() {
     return;
   }
   if (state.session.is_closed && !state.session.classes.includes(name)) {
-    byId("new-problem").textContent = `The taxonomy has no class ${name}.`;
+    byId("new-problem").textContent = `The taxonomy has no class ${model.isolate(name)}.`;
     return;
   }
   const choice = byId("new-modality").value;
@@ -540,10 +600,13 @@ async function showCommands() {
       await copyText(command);
       copy.textContent = "Copied";
     });
-    row.append(textElement("code", command), copy);
+    const words = command.split(" ").flatMap((word) => [textElement("span", word), " "]);
+    const code = textElement("code", "");
+    code.append(...words); // lines break between words only
+    row.append(code, copy);
     return row;
   });
-  const table = textElement("p", `The corrections are in ${state.session.table}.`, "quiet");
+  const table = textElement("p", `The corrections are in ${model.isolate(state.session.table)}.`, "quiet");
   byId("command-list").replaceChildren(table, ...rows);
   byId("commands-dialog").showModal();
 }
@@ -613,6 +676,7 @@ const ACTIONS = {
   finish,
   zoomIn: () => zoomBy(10),
   zoomOut: () => zoomBy(-10),
+  spectrogram: () => byId("spectrogram").click(),
   unselect: () => select(null),
   help: showHelp,
 };
@@ -633,9 +697,10 @@ function pressed(event) {
 function onKey(event) {
   if (!state.video || event.altKey || document.querySelector("dialog[open]")) return;
   const { target } = event;
-  if (target.matches("input:not([type=checkbox]), select, textarea")) return;
+  if (target.matches("input:not([type=checkbox], [type=range]), select, textarea")) return;
   const isButton = target.matches("button, input[type=checkbox]");
   if (isButton && [" ", "Enter"].includes(event.key)) return;
+  if (target.matches("input[type=range]") && /^(Arrow|Page)/.test(event.key)) return;
   const name = pressed(event);
   const entry = KEYS.find(({ keys }) => keys.includes(name));
   if (!entry) return;
@@ -673,6 +738,7 @@ function connect() {
   onChange("event-onset", onEditorTimes);
   onChange("event-offset", onEditorTimes);
   onChange("all-classes", render);
+  onChange("spectrogram", toggleSpectrogram);
   onChange("filter", arrangeList);
   onChange("order", arrangeList);
   onChange("speed", () => changeSpeed(0));
@@ -699,13 +765,16 @@ function connect() {
     showTime();
   });
   player.addEventListener("seeked", showTime);
+  player.addEventListener("loadedmetadata", () => {
+    if (state.stillTime) player.currentTime = state.stillTime; // moved before it was there
+  });
   player.addEventListener("click", togglePlay);
   player.addEventListener("error", () => {
     if (player.getAttribute("src")) showStatus("This browser cannot play the file.", true);
   });
   document.addEventListener("keydown", onKey);
   window.addEventListener("beforeunload", (event) => {
-    if (state.saver?.waiting || state.saver?.isBusy) event.preventDefault();
+    if (state.saver?.waiting || state.saver?.sending) event.preventDefault();
   });
 }
 

@@ -96,9 +96,10 @@ export class VideoList {
     const name = textElement("span", video.name, "row-name");
     name.dir = "auto";
     const count = video.events === 1 ? "1 event" : `${video.events} events`;
-    const about = [video.state, count, ...video.reasons].join(" · ");
-    row.append(name, textElement("span", about, "row-about"));
-    row.title = `${video.name}\n${about}`;
+    const about = textElement("span", "", "row-about");
+    showParts(about, [video.state, count, ...video.reasons]);
+    row.append(name, about);
+    row.title = `${video.name}\n${about.textContent}`;
     row.addEventListener("click", () => this.onOpen(video.index));
     return row;
   }
@@ -109,6 +110,12 @@ export function textElement(tag, text, className = "") {
   element.textContent = text;
   if (className) element.className = className;
   return element;
+}
+
+// Texts with points between them; each keeps its own direction.
+export function showParts(element, texts) {
+  const parts = texts.flatMap((text) => [" · ", textElement("bdi", text)]);
+  element.replaceChildren(...parts.slice(1));
 }
 
 function emptyRow() {

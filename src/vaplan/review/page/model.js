@@ -16,10 +16,13 @@ export function withoutIds(events) {
   }));
 }
 
+// A name within a sentence; if it is written from the right, the rest still is not.
+export const isolate = (text) => (/^[\x20-\x7e]*$/.test(text) ? text : `\u2068${text}\u2069`);
+
 export function describe(event) {
   const score = event.score === null ? "" : `, score ${event.score.toFixed(2)}`;
   const times = `${event.onset.toFixed(2)} to ${event.offset.toFixed(2)} seconds`;
-  return `${event.modality} ${event.class}, ${times}${score}`;
+  return `${event.modality} ${isolate(event.class)}, ${times}${score}`;
 }
 
 export function inOrder(events) {
@@ -105,6 +108,15 @@ export function neighbour(events, id, time, step) {
   if (index >= 0) return ordered[Math.max(0, Math.min(ordered.length - 1, index + step))];
   if (step > 0) return ordered.find((event) => event.onset >= time) ?? ordered[0];
   return ordered.findLast((event) => event.onset <= time) ?? ordered.at(-1);
+}
+
+// The event to look at after one: the next that no person has checked, else its neighbour.
+export function nextToCheck(events, id) {
+  const ordered = inOrder(events);
+  const place = ordered.findIndex((event) => event.id === id);
+  const others = [...ordered.slice(place + 1), ...ordered.slice(0, place)];
+  const unchecked = others.find((event) => event.score !== null);
+  return unchecked ?? ordered[place + 1] ?? ordered[place];
 }
 
 // Spans in which a class is heard and seen.

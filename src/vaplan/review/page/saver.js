@@ -12,7 +12,7 @@ export class Saver {
     this.version = version;
     this.callbacks = { onStatus, onSaved, onConflict };
     this.waiting = null;
-    this.isBusy = false;
+    this.sending = null; // a promise while a request is on its way
     this.isStopped = false;
     this.key = `vaplan-unsaved-${table}-${index}`;
   }
@@ -35,27 +35,34 @@ export class Saver {
     return this.unsaved() === null;
   }
 
-  async send() {
-    if (this.isBusy || this.isStopped || !this.waiting) return;
+  // Send what waits; the promise ends when nothing more can be sent.
+  send() {
+    if (!this.waiting || this.isStopped) return this.sending ?? Promise.resolve();
+    this.sending ??= this.sendWaiting();
+    return this.sending;
+  }
+
+  async sendWaiting() {
+    while (this.waiting && !this.isStopped) await this.sendOne();
+    this.sending = null;
+  }
+
+  async sendOne() {
     const change = this.waiting;
     this.waiting = null;
-    this.isBusy = true;
     this.callbacks.onStatus("Saving …", false);
     try {
       const reply = await putEvents(this.index, { ...change, version: this.version, person: "" });
       this.version = reply.version;
-      this.isBusy = false;
       if (!this.waiting) {
         sessionStorage.removeItem(this.key);
         this.callbacks.onStatus("Saved", false);
       }
       this.callbacks.onSaved(reply);
     } catch (error) {
-      this.isBusy = false;
       this.waiting ??= change;
       this.fail(error);
     }
-    await this.send();
   }
 
   fail(error) {

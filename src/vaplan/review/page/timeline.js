@@ -5,6 +5,7 @@ import { textElement } from "./list.js";
 
 const RULER = 24;
 const WAVE = 52;
+const SPECTROGRAM = 76;
 const GROUP = 24;
 const LANE = 30;
 const CURVE = 24;
@@ -43,6 +44,8 @@ export class Timeline {
     this.events = [];
     this.peaks = null; // levels from 0 to 255
     this.loudest = 1;
+    this.spectrogram = null;
+    this.spectrogramText = ""; // of its row; empty without one
     this.scores = null;
     this.methods = new Set();
     this.allClasses = [];
@@ -118,13 +121,15 @@ export class Timeline {
       this.rows.push({ kind: "group", height: GROUP, text: modality === "audio" ? "Audio" : "Visual" });
       if (modality === "audio" && this.video?.has_audio) {
         this.rows.push({ kind: "wave", height: WAVE, text: "waveform" });
+        const text = this.spectrogramText;
+        if (text) this.rows.push({ kind: "spectrogram", height: SPECTROGRAM, text });
       }
       for (const name of this.classesOf(modality)) {
         this.rows.push({ kind: "lane", modality, name, text: name, height: this.laneHeight(name, modality) });
       }
     }
     const both = [...new Set(audiovisual(this.events).map((span) => span.class))];
-    if (both.length) this.rows.push({ kind: "group", height: GROUP, text: "Audio and visual" });
+    if (both.length) this.rows.push({ kind: "group", height: GROUP, text: "Audio-visual" });
     for (const name of both) this.rows.push({ kind: "both", name, text: name, height: DERIVED });
     let top = 0;
     for (const row of this.rows) {
@@ -247,6 +252,7 @@ export class Timeline {
     this.drawGrid(context, colour, step);
     for (const row of this.rows) {
       if (row.kind === "wave") this.drawWave(context, colour, row);
+      if (row.kind === "spectrogram") this.drawSpectrogram(context, colour, row);
       if (row.kind === "lane") this.drawLane(context, colour, row);
       if (row.kind === "both") this.drawBoth(context, colour, row);
     }
@@ -280,7 +286,6 @@ export class Timeline {
   drawWave(context, colour, row) {
     const middle = row.top + row.height / 2;
     context.fillStyle = colour("audio");
-    context.globalAlpha = 0.55;
     if (this.peaks) {
       const perPixel = PEAKS_HZ / this.scale;
       for (let x = 0; x < this.width; x += 1) {
@@ -294,7 +299,13 @@ export class Timeline {
         if (from < this.peaks.length) context.fillRect(x, middle - size / 2, 1, Math.max(1, size));
       }
     }
-    context.globalAlpha = 1;
+  }
+
+  drawSpectrogram(context, colour, row) {
+    const box = { left: 0, top: row.top + 2, width: this.width, height: row.height - 4 };
+    const end = this.start + this.width / this.scale;
+    const colours = ["page", "audio", "text"].map(colour);
+    this.spectrogram?.draw(context, box, this.start, end, colours);
   }
 
   drawLane(context, colour, row) {
