@@ -63,6 +63,7 @@ def make_localisation(
     exists = mask.all(dim=-1)
     segment = segment_log[..., :-1].exp().masked_fill(~exists[..., None], 0)
     video = video.masked_fill(~exists.any(dim=1, keepdim=True), 0)
+
     modalities = len(MODALITIES)
     return Localisation(
         segment=segment[:, :, None].expand(-1, -1, modalities, -1),

@@ -128,6 +128,7 @@ class MediaParser(ABC):
         """
         if isinstance(media, str):
             raise UsageError(f"{media!r} is a single path", fix="give a list of paths")
+
         total = length_hint(media)
         chunks = read_ahead(self._decode_many(media))
         for (number, source), group in groupby(chunks, key=itemgetter(0, 1)):
@@ -141,6 +142,7 @@ class MediaParser(ABC):
                 )
             except Exception as error:  # noqa: BLE001 - an error of any kind costs one video
                 outcome = _as_vaplan_error(error, source)
+
             if progress:
                 problem = str(outcome) if isinstance(outcome, VaplanError) else ""
                 progress(number + 1, total, problem)

@@ -193,6 +193,7 @@ class Lengths:
             if size >= len(self):
                 return [slice(None)]
             return [slice(a, a + size) for a in range(0, len(self), size)]
+
         order = self.counts.argsort(kind="stable")
         groups = list[Index]()
         first = 0

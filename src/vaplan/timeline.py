@@ -216,6 +216,7 @@ class Timeline:
             raise ValueError(
                 f"timelines of different videos: {self.video!r} and {other.video!r}"
             )
+
         return Timeline(
             self.video,
             max(self.seconds, other.seconds),

@@ -17,7 +17,7 @@ from vaplan.annotations.fields import check_id, check_text
 from vaplan.annotations.published import (
     classes_of,
     expect,
-    expect_key,
+    expect_item,
     expect_number,
     expect_seconds,
     one_modality,
@@ -108,9 +108,7 @@ def read_database(path: Path, *, modality: str = "") -> tuple[str, str, list[Ent
         AnnotationError: The file cannot be read; the error names the value and its place.
     """
     document = expect(json_value(path), dict, "", file=path)
-    database = expect(
-        expect_key(document, "database", "", path), dict, "database", file=path
-    )
+    database = expect_item(document, "database", dict, "", file=path)
     entries = [_entry(video, value, path) for video, value in database.items()]
     version = str(document.get("version", ""))
     is_audio_visual = version.casefold().startswith(AUDIO_VISUAL)
@@ -121,48 +119,43 @@ def read_database(path: Path, *, modality: str = "") -> tuple[str, str, list[Ent
 def _entry(video: str, value: object, file: Path) -> Entry:
     place = f"database[{video[:60]!r}]"
     check_id(video, file=file, line=None)
-    found = expect(value, dict, place, file=file)
-    subset = expect(
-        expect_key(found, "subset", place, file), str, f"{place}.subset", file=file
-    )
+    entry = expect(value, dict, place, file=file)
+    subset = expect_item(entry, "subset", str, place, file=file)
     if not split_of(subset):
         raise AnnotationError(
             f"{place}.subset is {subset[:60]!r}, expected train, val or test",
             file=file,
             fix="name the subset training, validation or testing",
         )
-    duration = found.get("duration")
-    events = expect(
-        found.get("annotations", []), list, f"{place}.annotations", file=file
-    )
+
+    events_place = f"{place}.annotations"
+    events = expect(entry.get("annotations", []), list, events_place, file=file)
+    duration = entry.get("duration")
+    if duration is not None:
+        duration = expect_seconds(duration, f"{place}.duration", file=file)
     return Entry(
         video,
         place,
         subset,
         split_of(subset),
-        None
-        if duration is None
-        else expect_seconds(duration, f"{place}.duration", file=file),
+        duration,
         tuple(
-            _event(event, f"{place}.annotations[{n}]", file)
+            _event(event, f"{events_place}[{n}]", file)
             for n, event in enumerate(events)
         ),
     )
 
 
 def _event(value: object, place: str, file: Path) -> Event:
-    found: Mapping[str, object] = expect(value, dict, place, file=file)
-    label = expect(
-        expect_key(found, "label", place, file), str, f"{place}.label", file=file
-    ).strip()
+    event: Mapping[str, object] = expect(value, dict, place, file=file)
+    label = expect_item(event, "label", str, place, file=file).strip()
     check_text(f"{place}.label", label, file=file, line=None)
     if not label:
         raise AnnotationError(
             f"{place}.label is empty", file=file, fix="name the class of the event"
         )
-    segment = expect(
-        expect_key(found, "segment", place, file), list, f"{place}.segment", file=file
-    )
+
+    segment = expect_item(event, "segment", list, place, file=file)
     if len(segment) != 2:
         raise AnnotationError(
             f"{place}.segment has {len(segment)} values, expected start and end",
@@ -173,14 +166,14 @@ def _event(value: object, place: str, file: Path) -> Event:
         expect_seconds(time, f"{place}.segment[{n}]", file=file)
         for n, time in enumerate(segment)
     )
-    modality = found.get("modality", "")
+    modality = event.get("modality", "")
     if modality not in ("", *MODALITIES):
         raise AnnotationError(
             f"{place}.modality: {unknown('modality', str(modality), MODALITIES)}",
             file=file,
             fix="correct it, or leave it out",
         )
-    score = found.get("score")
+    score = event.get("score")
     if score is not None:
         score = expect_number(score, f"{place}.score", file=file)
     return Event(str(modality), label, onset, offset, score)
@@ -207,6 +200,7 @@ def _hidden(entries: list[Entry], file: Path) -> Iterator[Issue]:
     first = dict[str, Entry]()
     for entry in entries:
         first.setdefault(entry.subset, entry)
+
     count = Counter(entry.subset for entry in entries)
     for subset, entry in first.items():
         what = f"none of the {count[subset]} videos of subset {subset} has an event; they are left out"

@@ -163,14 +163,16 @@ def merge_rows(sheet: AnnotationRows) -> Annotations:
     first_row = dict[str, Row]()
     for row in sheet.own():
         first = first_row.setdefault(row.video, row)
-        if row.modality or not row.class_name or first.split in sheet.labelled:
+        if row.is_dense or first.split in sheet.labelled:
             events[row.video] += _events(row)
-        if row.class_name and not row.modality:
+        if row.is_tag:
             tags[row.video].append(row.class_name)
+
     videos = (
         _video(row, tags.get(video), events.get(video, []))
         for video, row in first_row.items()
     )
+
     return Annotations(
         sheet.taxonomy,
         tuple(videos),

@@ -18,7 +18,7 @@ from vaplan.annotations.published import (
     check_fields,
     classes_of,
     expect,
-    expect_key,
+    expect_item,
     one_modality,
     refuse_version,
     split_of,
@@ -122,12 +122,8 @@ def _ontology(file: Path) -> Iterator[Name]:
     for position, item in enumerate(expect(json_value(file), list, "", file=file)):
         place = f"[{position}]"
         entry = expect(item, dict, place, file=file)
-        label, name = (
-            expect(
-                expect_key(entry, key, place, file), str, f"{place}.{key}", file=file
-            )
-            for key in ("id", "name")
-        )
+        label = expect_item(entry, "id", str, place, file=file)
+        name = expect_item(entry, "name", str, place, file=file)
         yield label, name, None
 
 
@@ -171,6 +167,7 @@ def _tags(file: Path, split: str) -> Iterator[Row]:
                 line=line,
                 fix="compare it with the published file",
             )
+
         clip = f"{values[0]}_{round(1000 * start)}" if values[0] else ""
         check_id(clip, file=file, line=line)
         for label in values[3].split(","):
@@ -222,7 +219,9 @@ def _without_name(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Iss
     for row in rows:
         if row.class_name not in names:
             unnamed[row.class_name].append(row)
-    for label, found in unnamed.items():
-        first = found[0]
-        what = f"{label} has no name, and its {len(found)} rows keep the id as class"
+
+    for label, label_rows in unnamed.items():
+        first = label_rows[0]
+        count = len(label_rows)
+        what = f"{label} has no name, and its {count} rows keep the id as class"
         yield Issue("label without a name", what, first.video, first.file, first.line)

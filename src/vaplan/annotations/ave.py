@@ -60,34 +60,21 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
             file=folder,
             fix=f"give the folder that holds {ANNOTATIONS}",
         )
+
     path = folder / ANNOTATIONS
     lines = plain_text(path).splitlines()
     orders = {split: _order_file(folder, split) for split in SPLITS}
     splits = _splits(orders, len(lines))
-    noise = [file for name in BACKGROUND_FILES if (file := folder / name).exists()][:1]
     rows = [
         row
         for index, text in enumerate(lines)
         for row in _rows(path, index, text, splits[index])
     ]
-    background = [
-        Row(f"{BACKGROUND}@{row}", split="train", file=file)
-        for file in noise
-        for row in range(_count(file))
-    ]
-    content = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return AnnotationRows(
         source=folder,
         taxonomy=AVE,
-        rows=[*rows, *background],
-        version=next(
-            (
-                name
-                for name, digest_of_version in VERSIONS.items()
-                if digest_of_version == content
-            ),
-            f"unknown ({content[:12]})",
-        ),
+        rows=[*rows, *_background_rows(folder)],
+        version=_version(lines),
         files=(path, *orders.values()),
         segments=CLIP_SECONDS,
         labelled=frozenset(SPLITS),
@@ -95,6 +82,27 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
         recording=recording,
         issues=tuple(_several(path, rows)),
     )
+
+
+def _background_rows(folder: Path) -> list[Row]:
+    """Return a row for each background clip of the first of their files that exists."""
+    for name in BACKGROUND_FILES:
+        file = folder / name
+        if file.exists():
+            return [
+                Row(f"{BACKGROUND}@{row}", split="train", file=file)
+                for row in range(_count(file))
+            ]
+    return []
+
+
+def _version(lines: Sequence[str]) -> str:
+    """Identify the annotations by their content, whatever the line ends are."""
+    content = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    for name, official in VERSIONS.items():
+        if content == official:
+            return name
+    return f"unknown ({content[:12]})"
 
 
 def recording(video: str) -> str:
@@ -114,14 +122,17 @@ def _rows(path: Path, index: int, text: str, split: str) -> Iterator[Row]:
             line=line,
             fix="fetch the official file: `vaplan data fetch ave DIR`",
         )
+
     name, youtube, _, *times = fields
     if name not in AVE.classes:
         raise AnnotationError(unknown("class", name, AVE.classes), file=path, line=line)
     check_id(youtube, file=path, line=line)
+
     onset, offset = (
         number(key, value, file=path, line=line)
         for key, value in zip(FIELDS[3:], times, strict=True)
     )
+
     video = f"{youtube}@{index}"
     yield Row(video, class_name=name, split=split, line=line, file=path)
     yield Row(video, BOTH, name, onset, offset, line=line, file=path)

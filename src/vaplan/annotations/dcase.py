@@ -108,9 +108,11 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise AnnotationError(
             "the file is empty", file=path, fix="write one event a line"
         )
+
     names, lines = _layout(path, lines)
     if "duration" in names:
         return
+
     split = split_of(path.stem)
     for line, values in lines:
         if len(values) == 1 and names[0] == "filename":  # nothing occurs in it
@@ -135,6 +137,7 @@ def _layout(path: Path, lines: list[Line]) -> tuple[tuple[str, ...], list[Line]]
     header = [value.casefold() for value in values]
     if header[0] in NAMES or "onset" in header:
         return _header(path, first, header), lines[1:]
+
     if len(values) not in LAYOUTS or (len(values) == 2 and _is_number(values[0])):
         raise AnnotationError(
             f"{len(values)} fields, expected 3 to 5 for events or 2 for tags",
@@ -181,13 +184,16 @@ def _read_line(
     check_id(video, file=file, line=line)
     label = cells.get("event_label", cells.get("event_labels", ""))
     row = Row(video, split=split, line=line, file=file)
+
     if "onset" not in cells:
         yield from _tags(row, label)
         return
+
     check_text("event_label", label, file=file, line=line)
     onset, offset = (
         seconds(key, cells[key], file=file, line=line) for key in ("onset", "offset")
     )
+
     if not label and onset is None and offset is None:
         yield row
         return

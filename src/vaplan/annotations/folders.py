@@ -102,6 +102,7 @@ def _same_content(files: Sequence[MediaFile]) -> list[list[MediaFile]]:
     by_size = defaultdict[int, list[MediaFile]](list)
     for file in files:
         by_size[_size(file.path)].append(file)
+
     groups = dict[object, list[MediaFile]]()
     for size, equal in by_size.items():
         for file in equal:

@@ -39,6 +39,7 @@ def unknown_ids(sheet: AnnotationRows) -> Iterator[Issue]:
     for row in sheet.rows:
         if sheet.listed is not None and row.video not in sheet.listed:
             unknown[row.video].append(row)
+
     for video, rows in unknown.items():
         lines = [f"{name}: {text}" for name, text in _lines(rows).items()]
         what = f"{video} is in no split and its rows are left out ({'; '.join(lines)})"
@@ -104,6 +105,7 @@ def repeated_rows(rows: Iterable[Row]) -> Iterator[Issue]:
     for row in rows:
         if not row.class_name:
             continue
+
         content = (row.video, row.modality, row.class_name, row.onset, row.offset)
         earlier = first.setdefault(content, row)
         if earlier is not row:
@@ -125,6 +127,7 @@ def self_overlaps(events: Iterable[Row]) -> Iterator[Issue]:
     for row in events:
         if row.marks:
             groups[row.video, row.modality, row.class_name].setdefault(row.span, row)
+
     for spans in groups.values():
         end = -1.0
         for (onset, offset), row in sorted(spans.items(), key=lambda item: item[0]):
@@ -164,12 +167,13 @@ def tags_without_event(sheet: AnnotationRows) -> Iterator[Issue]:
     tags = dict[tuple[str, str], Row]()
     for row in rows:
         key = row.video, row.class_name
-        if row.modality or not row.class_name or split.get(row.video) in sheet.labelled:
+        if row.is_dense or split.get(row.video) in sheet.labelled:
             labelled.add(row.video)
         if row.marks:
             with_event.add(key)
-        if row.class_name and not row.modality:
+        if row.is_tag:
             tags[key] = row
+
     for key, row in tags.items():
         if row.video in labelled and key not in with_event:
             yield _at(row, "tag without an event", "no event in either modality")
@@ -185,18 +189,24 @@ def leaks(sheet: AnnotationRows) -> Iterator[Issue]:
     for row in sheet.own():
         if row.split:
             clips[sheet.recording(row.video)].setdefault(row.split, row)
+
     for recording, splits in clips.items():
-        for one, other in combinations(splits, 2):
-            row = splits[other]
-            what = f"{recording}: {splits[one].video} is in {one} and {row.video} in {other}"
-            kind = f"leak between {' and '.join(sorted((one, other)))}"
-            yield Issue(kind, what, row.video, row.file, row.line)
+        for first, second in combinations(splits, 2):
+            clip, row = splits[first].video, splits[second]
+            names = " and ".join(sorted((first, second)))
+            yield Issue(
+                f"leak between {names}",
+                f"{recording}: {clip} is in {first} and {row.video} in {second}",
+                row.video,
+                row.file,
+                row.line,
+            )
 
 
 def _tags(rows: Iterable[Row]) -> dict[str, list[str]]:
     tags = defaultdict[str, list[str]](list)
     for row in rows:
-        if row.class_name and not row.modality:
+        if row.is_tag:
             tags[row.video].append(row.class_name)
     return tags
 
@@ -206,6 +216,7 @@ def _lines(rows: Iterable[Row]) -> dict[str, str]:
     lines = defaultdict[str, list[int]](list)
     for row in rows:
         lines[row.file.name].append(row.line)
+
     texts = dict[str, str]()
     for name, numbers in lines.items():
         word = "lines" if len(numbers) > 1 else "line"

@@ -144,33 +144,40 @@ def read_label_probability(
     shape = (lengths.total, len(MODALITIES), len(data.taxonomy))
     probability = np.full(shape, np.nan, dtype=np.float32)
     index_of = {video: index for index, video in enumerate(data.ids)}
+
     videos = set[str]()
     for row in read_rows(table, taxonomy=data.taxonomy, needs_modality=True).rows:
         videos.add(row.video)
-        if row.video in index_of and row.modality:
-            if row.score is None or not 0 <= row.score <= 1:
-                raise AnnotationError(
-                    f"score {row.score} is not a probability",
-                    file=table,
-                    line=row.line,
-                    fix="make the table with `vaplan label --label-probability`",
-                )
-            index = index_of[row.video]
-            segment = int(row.onset or 0)
-            if segment >= lengths.counts[index]:
-                raise AnnotationError(
-                    f"segment {segment} is past the end: {row.video!r} has "
-                    f"{lengths.counts[index]} segments",
-                    file=table,
-                    line=row.line,
-                    fix="make the table again on this data set and store",
-                )
-            position = lengths.starts[index] + segment
-            class_index = data.taxonomy.index(row.class_name)
-            for modality in map(MODALITIES.index, row.modalities):
-                probability[position, modality, class_index] = row.score
+        if row.video not in index_of or not row.modality:
+            continue
+        index = index_of[row.video]
+        segment = int(row.onset or 0)
+        _check_cell(row, segment, count=int(lengths.counts[index]), table=table)
+        position = lengths.starts[index] + segment
+        class_index = data.taxonomy.index(row.class_name)
+        for modality in map(MODALITIES.index, row.modalities):
+            probability[position, modality, class_index] = row.score
+
     _check_complete(table, data, videos, Ragged(~np.isnan(probability), lengths))
     return np.nan_to_num(probability)
+
+
+def _check_cell(row: Row, segment: int, *, count: int, table: Path) -> None:
+    """Raise AnnotationError if the score is no probability, or the video has no such segment."""
+    if row.score is None or not 0 <= row.score <= 1:
+        raise AnnotationError(
+            f"score {row.score} is not a probability",
+            file=table,
+            line=row.line,
+            fix="make the table with `vaplan label --label-probability`",
+        )
+    if segment >= count:
+        raise AnnotationError(
+            f"segment {segment} is past the end: {row.video!r} has {count} segments",
+            file=table,
+            line=row.line,
+            fix="make the table again on this data set and store",
+        )
 
 
 def _check_complete(

@@ -49,6 +49,7 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
             file=folder,
             fix="give the folder that holds AVVP_train.csv",
         )
+
     audio = _audio_file(folder, annotations)
     dense = {
         modality: audio if modality == "audio" else folder / name
@@ -60,6 +61,7 @@ def read(folder: Path, *, annotations: str = "") -> AnnotationRows:
     _refuse_conflicts(listed)
     full = [folder / FULL] if (folder / FULL).exists() else []
     ids = frozenset(row.video for row in listed)
+
     return AnnotationRows(
         source=folder,
         taxonomy=LLP,

@@ -67,6 +67,7 @@ def search_media(folder: Path) -> MediaTree:
     unreadable = list[tuple[Path, str]]()
     visited = {_identity(folder)}
     waiting = [folder]
+
     while waiting:
         current = waiting.pop()
         try:
@@ -76,6 +77,7 @@ def search_media(folder: Path) -> MediaTree:
                 raise
             unreadable.append((current, error.what))
             continue
+
         for entry in entries:
             path = Path(entry.path)
             if entry.name.startswith("."):
@@ -91,6 +93,7 @@ def search_media(folder: Path) -> MediaTree:
                 files.append(path)
             else:
                 skipped += 1
+
     return MediaTree(
         folder,
         tuple(sorted(files)),

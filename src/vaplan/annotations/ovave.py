@@ -19,7 +19,7 @@ from vaplan.annotations.fields import check_id, check_text
 from vaplan.annotations.published import (
     check_fields,
     expect,
-    expect_key,
+    expect_item,
     refuse_version,
 )
 from vaplan.annotations.rows import BOTH, AnnotationRows, Issue, Row
@@ -139,11 +139,9 @@ def _marks(video: str, value: object, clip: Clip | None, file: Path) -> Marks:
     """Read the class of a clip and its marked seconds."""
     check_id(video, file=file, line=None)
     place = f"[{video[:60]!r}]"
-    found = expect(value, dict, place, file=file)
-    name, text = (
-        expect(expect_key(found, key, place, file), str, f"{place}.{key}", file=file)
-        for key in ("category", "label")
-    )
+    entry = expect(value, dict, place, file=file)
+    name = expect_item(entry, "category", str, place, file=file)
+    text = expect_item(entry, "label", str, place, file=file)
     if clip is not None and clip.class_name != name:
         raise AnnotationError(
             f"{place}.category is {name[:60]!r}, but {META} has {clip.class_name!r} in "

@@ -181,6 +181,25 @@ def expect_key(value: Mapping[str, object], key: str, place: str, file: Path) ->
     return value[key]
 
 
+def expect_item(
+    value: Mapping[str, object], key: str, kind: type[T], place: str, *, file: Path
+) -> T:
+    """Return the value of a key that an object of JSON must have, if it is of a kind.
+
+    Args:
+        value: Object.
+        key: Key.
+        kind: `dict`, `list` or `str`.
+        place: Keys and positions that lead to the object, for the error.
+        file: File, for errors.
+
+    Raises:
+        AnnotationError: There is no such key, or its value is of another kind.
+    """
+    item = expect_key(value, key, place, file)
+    return expect(item, kind, f"{place}.{key}" if place else key, file=file)
+
+
 def expect_seconds(value: object, place: str, *, file: Path) -> float:
     """Return a value of JSON if it is a time in seconds.
 

@@ -43,6 +43,16 @@ class Row:
         return bool(self.modality) and self.span[0] < self.span[1]
 
     @property
+    def is_tag(self) -> bool:
+        """Return whether the row is a weak label: a class without a modality."""
+        return bool(self.class_name) and not self.modality
+
+    @property
+    def is_dense(self) -> bool:
+        """Return whether the row is an event, or states that the video has no event."""
+        return bool(self.modality) or not self.class_name
+
+    @property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities of an event."""
         return MODALITIES if self.modality == BOTH else (self.modality,)

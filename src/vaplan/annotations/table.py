@@ -104,7 +104,8 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     fields = [
         (name, pa.float64() if name in numbers else pa.string()) for name in columns
     ]
-    pq.write_table(pa.table(dict(columns), schema=pa.schema(fields)), path)
+    table = pa.table(dict(columns), schema=pa.schema(fields))
+    pq.write_table(table, path)
 
 
 def read(
@@ -297,9 +298,12 @@ class _RowReader:
         self.times = dict[str, float | None]()  # by their text
 
     def __call__(self, line: int, cells: Cells) -> Row:
-        get = cells.get
-        video, modality, name = video_id(cells), get("modality", ""), cells["class"]
-        path, split, score = get("path", ""), get("split", ""), get("score", "")
+        video = video_id(cells)
+        name = cells["class"]
+        modality = cells.get("modality", "")
+        path = cells.get("path", "")
+        split = cells.get("split", "")
+        score = cells.get("score", "")
         if video not in self.videos:
             check_id(video, file=self.path, line=line)
             self.videos.add(video)
@@ -307,8 +311,9 @@ class _RowReader:
         if texts not in self.texts:
             self._check_texts(line, *texts)
             self.texts.add(texts)
-        onset = self._time(line, "onset", get("onset", ""))
-        offset = self._time(line, "offset", get("offset", ""))
+
+        onset = self._time(line, "onset", cells.get("onset", ""))
+        offset = self._time(line, "offset", cells.get("offset", ""))
         if modality or onset is not None or offset is not None:
             self._check_event(line, modality, name, onset, offset)
         return Row(
@@ -327,10 +332,13 @@ class _RowReader:
     def _check_texts(
         self, line: int, name: str, path: str, split: str, modality: str
     ) -> None:
-        for column, text in (("class", name), ("path", path), ("split", split)):
+        texts = {"class": name, "path": path, "split": split}
+        for column, text in texts.items():
             check_text(column, text, file=self.path, line=line)
-        if modality not in ("", *MODALITIES, BOTH):
-            what = unknown("modality", modality, [*MODALITIES, BOTH])
+
+        modalities = [*MODALITIES, BOTH]
+        if modality and modality not in modalities:
+            what = unknown("modality", modality, modalities)
             raise self._error(line, what, "leave it empty for a weak label")
 
     def _time(self, line: int, column: str, text: str) -> float | None:

@@ -108,13 +108,14 @@ def find_tags(
         if times[PurePosixPath(video).name] == 1
     }
     tags_of_name = by_last_part | dict(tags)
-    found = dict[Path, tuple[str, ...]]()
+
+    tags_of_file = dict[Path, tuple[str, ...]]()
     for file in files:
         for name in (file.name, file.path.stem):
             if name in tags_of_name:
-                found[file.path] = tags_of_name[name]
+                tags_of_file[file.path] = tags_of_name[name]
                 break
-    return found
+    return tags_of_file
 
 
 def similar_names(classes: Sequence[str]) -> list[tuple[str, str]]:
@@ -132,7 +133,10 @@ def similar_names(classes: Sequence[str]) -> list[tuple[str, str]]:
     for index, key in enumerate(keys):
         for variant in {key, key.removesuffix("es"), *_deletions(key)}:
             names_of[variant].append(index)
-    pairs = {pair for indices in names_of.values() for pair in combinations(indices, 2)}
+
+    pairs = set[tuple[int, int]]()
+    for indices in names_of.values():
+        pairs.update(combinations(indices, 2))
     return [
         (classes[first], classes[second])
         for first, second in sorted(pairs)
@@ -154,20 +158,25 @@ def _deletions(key: str) -> Iterator[str]:
 def _are_similar(first: str, second: str) -> bool:
     if first == second:
         return True
+
     shorter, longer = sorted((first, second), key=len)
     if longer in (shorter + "s", shorter + "es"):
         return True
     if len(shorter) != len(longer):
         is_extra_letter = shorter in _deletions(longer)
         return is_extra_letter and len(shorter) >= MIN_LETTERS
-    different = [
-        i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b
-    ]
+
+    letters = zip(first, second, strict=True)
+    different = [i for i, (a, b) in enumerate(letters) if a != b]
     if len(different) == 1:
         return len(first) >= MIN_LETTERS
-    is_swap = len(different) == 2 and different[1] == different[0] + 1
-    i = different[0]
-    return is_swap and first[i] == second[i + 1] and first[i + 1] == second[i]
+    return len(different) == 2 and _are_swapped(first, second, *different)
+
+
+def _are_swapped(first: str, second: str, i: int, j: int) -> bool:
+    """Return whether the letters at `i` and `j` are neighbours and exchanged."""
+    are_neighbours = j == i + 1
+    return are_neighbours and first[i] == second[j] and first[j] == second[i]
 
 
 def _parse_line(cells: Cells, *, file: Path, line: int) -> tuple[Row, list[str]]:
@@ -175,15 +184,19 @@ def _parse_line(cells: Cells, *, file: Path, line: int) -> tuple[Row, list[str]]
     media_path = cells.get("path", "")
     video = video_id(cells)
     check_id(video, file=file, line=line)
-    tags = [tag.strip() for tag in re.split(r"[;,|]", cells["tags"]) if tag.strip()]
+
+    parts = re.split(r"[;,|]", cells["tags"])
+    tags = [part.strip() for part in parts if part.strip()]
     if not tags:
         raise AnnotationError(
             f"{video!r} has no tags", file=file, line=line, fix="list what occurs in it"
         )
+
     split = cells.get("split") or "train"
     check_text("path", media_path, file=file, line=line)
     check_text("split", split, file=file, line=line)
     for tag in tags:
         check_text("tag", tag, file=file, line=line)
+
     row = Row(video, path=media_path, split=split, line=line, file=file)
     return row, list(dict.fromkeys(tags))

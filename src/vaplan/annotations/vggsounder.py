@@ -68,12 +68,14 @@ def _rows(file: Path) -> Iterator[Row]:
             line=1,
             fix="give the published file",
         )
-    places = [header.index(name) for name in FIELDS]
+
+    positions = [header.index(name) for name in FIELDS]
     for line, values in lines:
         check_fields(values, header, file=file, line=line)
-        video, label, modality = (values[place] for place in places)
+        video, label, modality = (values[position] for position in positions)
         check_id(video, file=file, line=line)
         check_text("label", label, file=file, line=line)
+
         if not label:
             raise AnnotationError(
                 f"a row of {video} without a label",
@@ -88,6 +90,7 @@ def _rows(file: Path) -> Iterator[Row]:
                 line=line,
                 fix="write A for audible, V for visible or AV for both",
             )
+
         yield Row(video, class_name=label, split=SPLIT, line=line, file=file)
         yield Row(
             video,

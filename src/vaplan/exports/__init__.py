@@ -265,6 +265,7 @@ def read_file(
         raise UsageError(
             "this format cannot be read", file=path, fix=f"use {', '.join(readable)}"
         )
+
     check_id(video, file=path, line=None)
     return format.read(path, video, defaults)
 
@@ -281,10 +282,12 @@ def unite(timelines: Iterable[Timeline]) -> Iterator[Timeline]:
     by_video = dict[str, list[Timeline]]()
     for timeline in timelines:
         by_video.setdefault(timeline.video, []).append(timeline)
+
     for video, parts in by_video.items():
         if len(parts) == 1:
             yield parts[0]
             continue
+
         events = [event for part in parts for event in part]
         seconds = max(part.seconds for part in parts)
         yield new_timeline(video, dict.fromkeys(events), seconds=seconds)

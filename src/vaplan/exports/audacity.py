@@ -58,6 +58,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:
                 line=line,
                 fix="separate them by tabs, as Audacity does",
             )
+
         onset, offset = (
             number(name, cell.strip(), file=path, line=line)
             for name, cell in zip(("onset", "offset"), cells[:2], strict=True)

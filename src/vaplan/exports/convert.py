@@ -80,9 +80,11 @@ def export_timelines(
     selected = _with_frame_rate(format, frame_rate)
     if out.exists() and not out.is_dir():
         raise UsageError("this is a file", file=out, fix="give a folder for the files")
+
     folder = None if media is None else MediaFolder(Path(media), table=source)
     count, sources = _list_timelines(source)
     check_writable(out)
+
     names = dict[str, str]()  # by the id of the video
     joint = list[Timeline]()
     failed = list[tuple[str, str]]()
@@ -100,6 +102,7 @@ def export_timelines(
             failed.append((name, problem))
         if progress:
             progress(done, count, problem)
+
     if joint:
         write_joint(joint, [selected], out)
     return Converted(count - len(failed), tuple(failed))

@@ -67,7 +67,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa:
     modalities = in_modalities(modality or MODALITIES[AUDIO])
     events = defaultdict[str, list[Event]](list)
     for row in read_rows(path):
-        found = events[row.video]
+        video_events = events[row.video]
         if not row.class_name:
             continue
         if not row.modality:
@@ -78,5 +78,6 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa:
                 fix="give a table with onset and offset",
             )
         check_span(*row.span, row.class_name, file=path, line=row.line)
-        found += [Event(one, row.class_name, *row.span) for one in modalities]
-    return [new_timeline(name, found) for name, found in events.items()]
+        for one in modalities:
+            video_events.append(Event(one, row.class_name, *row.span))
+    return [new_timeline(name, own_events) for name, own_events in events.items()]

@@ -52,6 +52,7 @@ def write(timeline: Timeline) -> bytes:
     header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     if timeline.media is not None:
         SubElement(header, "MEDIA_DESCRIPTOR", _media(timeline.media.path))
+
     slots = _add_slots(root, [event for events in lanes.values() for event in events])
     numbers = count(1)
     for name, events in lanes.items():
@@ -65,6 +66,7 @@ def write(timeline: Timeline) -> bytes:
         LINGUISTIC_TYPE_ID=TYPE,
         TIME_ALIGNABLE="true",
     )
+
     indent(root)
     content: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
     return content + b"\n"

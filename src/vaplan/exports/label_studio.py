@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from vaplan.annotations.fields import check_id, id_of_file
 from vaplan.annotations.published import (
     expect,
+    expect_item,
     expect_key,
     expect_number,
     expect_seconds,
@@ -114,6 +115,7 @@ def _configuration(timelines: Sequence[Timeline]) -> str:
     ranges = SubElement(view, "TimelineLabels", name="visible", toName="video")
     SubElement(view, "Audio", name="audio", value="$video", sync="video")
     regions = SubElement(view, "Labels", name="audible", toName="audio")
+
     classes = sorted({event.class_name for one in timelines for event in one})
     for tag in (ranges, regions):
         for name in classes:
@@ -141,23 +143,19 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa:
     for number, value in enumerate(tasks):
         place = f"[{number}]"
         task: dict[str, Any] = expect(value, dict, place, file=path)
-        data: dict[str, Any] = expect(
-            expect_key(task, "data", place, path), dict, f"{place}.data", file=path
+        data: dict[str, Any] = expect_item(task, "data", dict, place, file=path)
+        name = _id_of(data, f"{place}.data", path)
+        seconds = expect_seconds(
+            data.get("seconds", 0.0), f"{place}.data.seconds", file=path
         )
-        seconds = data.get("seconds", 0.0)
-        timelines.append(
-            new_timeline(
-                _id_of(data, f"{place}.data", path),
-                _read_task(task, data, defaults, place, path),
-                seconds=expect_seconds(seconds, f"{place}.data.seconds", file=path),
-            )
-        )
+        events = _read_task(task, data, defaults, place, path)
+        timelines.append(new_timeline(name, events, seconds=seconds))
     return timelines
 
 
 def _id_of(data: Mapping[str, object], place: str, file: Path) -> str:
     key = "id" if "id" in data else "video"
-    text = expect(expect_key(data, key, place, file), str, f"{place}.{key}", file=file)
+    text = expect_item(data, key, str, place, file=file)
     if key == "video":
         name = text.removeprefix(LOCAL_FILES).partition("?")[0]
         text = id_of_file(name.rpartition("/")[2])
@@ -181,25 +179,14 @@ def _read_task(
         kind = result.get("type")
         if kind not in (REGIONS, RANGES):
             continue
-        content: dict[str, Any] = expect(
-            expect_key(result, "value", result_place, file),
-            dict,
-            f"{result_place}.value",
-            file=file,
-        )
-        spans = [(content, 1.0)]
+        content: dict[str, Any]
+        content = expect_item(result, "value", dict, result_place, file=file)
+        spans = [content]
+        rate = 1.0
         if kind == RANGES:
             rate = _frame_rate(data, defaults, place, file)
-            ranges = expect(
-                expect_key(content, "ranges", result_place, file),
-                list,
-                f"{result_place}.value.ranges",
-                file=file,
-            )
-            spans = [
-                (expect(one, dict, f"{result_place}.value.ranges", file=file), rate)
-                for one in ranges
-            ]
+            spans = _ranges(content, result_place, file)
+
         modality = MODALITIES[AUDIO if kind == REGIONS else VISUAL]
         names = expect(
             expect_key(content, kind, result_place, file),
@@ -210,13 +197,23 @@ def _read_task(
         score = result.get("score")
         if score is not None:
             score = expect_number(score, f"{result_place}.score", file=file)
+
         for name in names:
             text = expect(name, str, f"{result_place}.value.{kind}", file=file)
             _, class_name = read_lane(f"{modality}:{text}", NO_DEFAULTS, file=file)
-            for span, rate in spans:
+            for span in spans:
                 onset, offset = _span(span, kind, rate, result_place, file)
                 check_span(onset, offset, text, file=file)
                 yield Event(modality, class_name, onset, offset, score)
+
+
+def _ranges(content: Mapping[str, object], place: str, file: Path) -> list[Any]:
+    """Return the ranges of frames of a result."""
+    ranges_place = f"{place}.value.ranges"
+    ranges = expect(
+        expect_key(content, "ranges", place, file), list, ranges_place, file=file
+    )
+    return [expect(one, dict, ranges_place, file=file) for one in ranges]
 
 
 def _source(task: Mapping[str, object], place: str, file: Path) -> dict[str, Any]:
@@ -230,6 +227,7 @@ def _source(task: Mapping[str, object], place: str, file: Path) -> dict[str, Any
     finished = [one for one in annotations if not one.get("was_cancelled")]
     if finished:
         return finished[-1]
+
     predictions = expect(
         task.get("predictions", []), list, f"{place}.predictions", file=file
     )

@@ -11,6 +11,7 @@ from typing import Any
 from vaplan.annotations.fields import check_id, check_text
 from vaplan.annotations.published import (
     expect,
+    expect_item,
     expect_key,
     expect_number,
     expect_seconds,
@@ -56,12 +57,14 @@ def from_json(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # 
         AnnotationError: The file is no timeline; the error names the value and its place.
     """
     document = expect(json_value(path), dict, "", file=path)
-    name = expect(expect_key(document, "video", "", path), str, "video", file=path)
+    name = expect_item(document, "video", str, "", file=path)
     check_id(name, file=path, line=None)
+
     seconds = expect_key(document, "seconds", "", path)
-    events = expect(expect_key(document, "events", "", path), list, "events", file=path)
+    events = expect_item(document, "events", list, "", file=path)
     missing = expect(document.get("missing", []), list, "missing", file=path)
     warnings = expect(document.get("warnings", []), list, "warnings", file=path)
+
     return [
         Timeline(
             name,
@@ -84,12 +87,11 @@ def from_json(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # 
 
 def _read_event(value: object, place: str, file: Path) -> Event:
     event: Mapping[str, Any] = expect(value, dict, place, file=file)
-    name = expect(
-        expect_key(event, "class", place, file), str, f"{place}.class", file=file
-    )
+    name = expect_item(event, "class", str, place, file=file)
     check_text(f"{place}.class", name, file=file, line=None)
     modality, onset, offset = _read_span(event, place, file)
     check_span(onset, offset, name, file=file)
+
     score = event.get("score")
     if score is not None:
         score = expect_number(score, f"{place}.score", file=file)
@@ -146,6 +148,7 @@ def to_parquet(timeline: Timeline) -> bytes:
     types = {
         name: pa.float64() if name in numbers else pa.string() for name in TABLE_COLUMNS
     }
+
     table = pa.Table.from_pylist(rows or [empty], schema=pa.schema(types))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
@@ -184,8 +187,9 @@ def read_table(path: Path) -> Iterator[tuple[Timeline, str]]:
     rows_of = defaultdict[str, list[Row]](list)
     _, rows = checked_rows(path, needs_modality=True)
     for row in rows:
-        if row.modality or not row.class_name:
+        if row.is_dense:
             rows_of[row.video].append(row)
+
     for video, own_rows in rows_of.items():
         events = tuple(
             Event(modality, row.class_name, *row.span, row.score)
@@ -209,9 +213,11 @@ def segment_scores_csv(timeline: Timeline) -> str:
     scores = timeline.scores
     if scores is None:
         raise ValueError("the timeline has no segment scores; parse with scores=True")
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["modality", "onset", "offset", *scores.classes])
+
     segments = len(scores.values)
     for m, modality in enumerate(MODALITIES):
         for t in range(segments):

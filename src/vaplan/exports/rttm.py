@@ -97,6 +97,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:
                 line=line,
                 fix="write spaces in names as %20",
             )
+
         name = unquote(cells[1])
         check_id(name, file=path, line=line)
         onset, duration = (
@@ -104,6 +105,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:
             for key, cell in zip(("onset", "duration"), cells[3:5], strict=True)
         )
         offset = float(Decimal(repr(onset)) + Decimal(repr(duration)))
+
         modalities, class_name = read_lane(
             unquote(cells[7]), defaults, file=path, line=line
         )
@@ -114,6 +116,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:
         events[name] += [
             Event(modality, class_name, onset, offset, score) for modality in modalities
         ]
+
     if not events:
         events[video] = []
-    return [new_timeline(name, found) for name, found in events.items()]
+    return [new_timeline(name, own_events) for name, own_events in events.items()]

@@ -196,6 +196,7 @@ def _read_file(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"
     lines = text.removesuffix("\n").split("\n")
     header = lines[0].split("\t")
     _check_header(header, path, taxonomy)
+
     class_columns = [header.index(name) for name in taxonomy.classes]
     rows = list[list[float]]()
     last_offset: float | None = None
@@ -210,8 +211,10 @@ def _read_file(path: Path, taxonomy: Taxonomy) -> Float[np.ndarray, "time class"
                 line=number,
                 fix="write one row a segment, in order",
             )
+
         last_offset = offset
         rows.append([values[column] for column in class_columns])
+
     if not rows:
         raise AnnotationError("no segments", file=path, fix="write one row a segment")
     return np.array(rows, dtype=np.float32)

@@ -105,6 +105,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:
     tokens.expect("TextGrid")
     tokens.number()
     end = tokens.number()
+
     events = list[Event]()
     tiers = tokens.count() if tokens.flag() else 0
     for _ in range(tiers):
@@ -114,6 +115,7 @@ def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:
         tier = tokens.text().strip()
         tokens.number()
         tokens.number()
+
         for _ in range(tokens.count()):
             onset = tokens.number()
             offset = tokens.number() if kind == INTERVALS else onset

@@ -200,7 +200,9 @@ def _cues(path: Path) -> Iterator[Cue]:
             line=1,
             fix="give a WebVTT file",
         )
+
     first = next((n for n, line in enumerate(lines) if not line.strip()), len(lines))
+
     block = list[str]()
     for number, line in enumerate([*lines[first:], ""], start=first + 1):
         if line.strip():

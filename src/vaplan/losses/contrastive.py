@@ -42,12 +42,14 @@ def contrastive_ma(
     projection = vectors.projected.float()
     attention = vectors.attended.float()
     has_both = vectors.mask.all(dim=-1)
+
     probability = _match_probability(
         attention[:, :, AUDIO], projection[:, :, VISUAL], has_both, temperature
     )
     smallest = torch.finfo(probability.dtype).tiny
     log_probability = probability.clamp(min=smallest).log()
     target = _match_target(has_both, smoothing)
+
     loss = -(target * log_probability).sum(dim=-1)
     return _mean_over_segments(loss, has_both)
 
@@ -72,10 +74,12 @@ def contrastive_jomold(
     vectors = _require_vectors(prediction, "contrastive_jomold")
     attention = vectors.attended.float()
     has_both = vectors.mask.all(dim=-1)
+
     probability = _match_probability(
         attention[:, :, AUDIO], attention[:, :, VISUAL], has_both, temperature
     )
     target = _match_target(has_both, smoothing)
+
     smoothed_probability = (target * probability).sum(dim=-1)
     loss = -smoothed_probability.masked_fill(~has_both, 1).log()
     return _mean_over_segments(loss, has_both)

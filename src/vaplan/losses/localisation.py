@@ -70,6 +70,7 @@ def segment_label(prediction: Prediction, target: Target) -> Float[Tensor, ""]:
     localisation = _require_localisation(prediction)
     exists = _exists(prediction)
     log_probability = localisation.segment_log
+
     classes = _segment_classes(prediction, target)
     label = _shares(_with_background(classes), log_probability)
     existing_log = log_probability.masked_fill(~exists[..., None], 0)
@@ -138,10 +139,12 @@ def event_and_class_official(
     exists = _exists(prediction)
     classes = _segment_classes(prediction, target)
     has_event = classes.any(dim=-1)
+
     gate = _require(localisation.gate, "event_and_class_official")
     gate_loss = binary_cross_entropy_with_logits(
         gate.masked_fill(~exists, 0), has_event.to(gate.dtype), reduction="none"
     )
+
     class_index = classes.int().argmax(dim=-1).amax(dim=1)
     event_loss = _event_loss(localisation, has_event, exists)
     class_loss = _class_loss(localisation, class_index, exists.any(dim=1))

@@ -151,6 +151,7 @@ class DecodeStats:
             messages.append(f"frames decoded of {self.packets} packets: {self.frames}")
         if self.declared is not None and self.declared - self.end > END_TOLERANCE:
             messages.append(describe_loss(self.end, self.declared))
+
         absent = [] if self.exists else [f"no {self.kind}"]
         return absent + [f"{self.kind}: {text}" for text in messages]
 
@@ -189,6 +190,7 @@ def select_track(
         names = {codec_name(one) for one in list_tracks(container, kind)} - CODECS
         for name in sorted(name or "unknown" for name in names):
             stats.notes.append(f"codec {name} is not one vaplan decodes")
+
     declared = declared_end(container, kind)
     if declared is not None and declared <= limits.max_seconds:
         stats.declared = declared

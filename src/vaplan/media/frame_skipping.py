@@ -150,6 +150,7 @@ class PacketSelector:
             self._sampled.add(frame_time.pts)
             while self._undecided and (self._undecided[0].pts or 0) <= frame_time.pts:
                 yield from self._decide()
+
         while self._undecided:
             yield from self._decide()
         for packet in self._held_back:

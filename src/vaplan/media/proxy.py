@@ -88,10 +88,12 @@ def _write(file: Path, out: Path, advance: Advance | None, limits: Limits) -> No
     ):
         frames = _frames(video_source, limits)
         segments = _waveforms(audio_source, limits)
+
         first_frame = next(frames, None)
         first_segment = next(segments, None)
         if first_frame is None and first_segment is None:
             raise MediaError("nothing in it can be decoded", file=file, fix=CONVERT)
+
         # the tracks of a file are fixed before its first packet
         steps = list[Iterator[Step]]()
         if first_frame is not None:
@@ -100,6 +102,7 @@ def _write(file: Path, out: Path, advance: Advance | None, limits: Limits) -> No
         if first_segment is not None:
             audio = _AudioWriter(target)
             steps.append(audio.steps(chain([first_segment], segments)))
+
         _run(heapq.merge(*steps, key=lambda step: step[0]), advance)
 
 
@@ -120,10 +123,12 @@ def _frames(
     stream, stats = select_track(container, "video", limits)
     if not isinstance(stream, VideoStream):
         return
+
     check_frame_size(stream, limits)
     budget = MemoryBudget(limits.max_bytes)
     converter = FrameConverter(budget, SHORT_SIDE)
     converter.pixel_ratio = float(stream.sample_aspect_ratio or 1)
+
     for timed in decode(container, stream, stats, limits=limits):
         yield timed.start, converter.convert(timed)
         budget.used = 0  # the frame is not kept
@@ -168,9 +173,11 @@ class _VideoWriter:
         if stamp <= self._last:
             return
         self._last = stamp
+
         rows = self._stream.height - len(picture)
         columns = self._stream.width - picture.shape[1]
         even = np.pad(picture, ((0, rows), (0, columns), (0, 0)), mode="edge")
+
         frame = VideoFrame.from_ndarray(even, format="rgb24")
         frame.pts = stamp
         frame.time_base = CLOCK

@@ -162,6 +162,7 @@ class Segmenter:
         """
         if self.sampling.groups:  # a fixed number of segments is one chunk
             size = None
+
         with ExitStack() as stack:
             with self.messages.capture():
                 self.open_tracks(stack)
@@ -177,6 +178,7 @@ class Segmenter:
             with self.messages.capture():
                 # The rest after a fixed number of segments counts for the warnings.
                 deque(chain(*tracks), maxlen=0)
+
         yield from self._last_chunks(pending, first, size)
 
     def open_tracks(self, stack: ExitStack) -> None:

@@ -123,6 +123,7 @@ class VideoTrack:
             stream, stats = select_track(container, "video", self._limits)
             if stream is None:
                 return 0.0, 0.0
+
             time_of = packet_clock(container, stream)
             for packet in demux(container, stream, stats):
                 if not packet.size or packet.is_discard:
@@ -130,6 +131,7 @@ class VideoTrack:
                 time = time_of(packet)
                 if time is not None and time.start < max_seconds:
                     stats.add(time._replace(end=min(time.end, max_seconds)))
+
         return (stats.begin, stats.end) if stats.frames else None
 
 
@@ -138,6 +140,7 @@ def _fill_missing(group: Sequence[FrameArray | None], count: int) -> Frames | No
     present = [(index, frame) for index, frame in enumerate(group) if frame is not None]
     if not present:
         return None
+
     nearest = [
         min(present, key=lambda item: abs(item[0] - index))[1] for index in range(count)
     ]

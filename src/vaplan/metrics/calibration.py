@@ -67,6 +67,7 @@ def calibration(
         "ece_equal_mass": equal_mass.error(),
         "brier": brier(reference, probability, mask=mask),
     }
+
     return {
         name: {key: float(row[m]) for key, row in numbers.items()}
         for m, name in enumerate(MODALITIES)
@@ -104,6 +105,7 @@ def reliability(
         confidences.append(_divide(probability_sum, count))
         frequencies.append(_divide(label_sum, count))
         counts.append(count)
+
     return Reliability(np.stack(confidences), np.stack(frequencies), np.stack(counts))
 
 

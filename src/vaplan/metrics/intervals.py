@@ -96,6 +96,7 @@ def bootstrap_over_seeds(
     """
     if scores.size == 0:
         raise ValueError("nothing to resample")
+
     seeds, videos, numbers = scores.shape
     generator = np.random.default_rng(seed)
     means = np.empty((resamples, numbers))

@@ -44,6 +44,7 @@ def iou_f(
     )
     if not len(scores):
         raise ValueError("no videos to average over")
+
     numbers = 100 * scores.mean(axis=0)
     names = [f"{threshold:g}" for threshold in thresholds]
     rows = dict(zip(names, numbers, strict=True))
@@ -73,6 +74,7 @@ def iou_scores(
     """
     if any(not 0 < threshold <= 1 for threshold in thresholds):
         raise ValueError(f"thresholds lie in (0, 1], not {list(thresholds)}")
+
     scores = np.empty((len(reference), len(thresholds), len(KINDS)))
     for start in range(0, len(reference), VIDEOS_AT_ONCE):
         part = slice(start, start + VIDEOS_AT_ONCE)
@@ -83,6 +85,7 @@ def iou_scores(
             thresholds=thresholds,
             one_to_one=one_to_one,
         )
+
         for t, counts in enumerate(counts_at_thresholds):
             scores[part, t] = video_scores(counts)
     return scores

@@ -60,15 +60,18 @@ def find_overlaps(
     """
     reference_runs, reference_index = _find_runs(reference)
     estimate_runs, estimate_index = _find_runs(estimate)
+
     shared_cells = np.flatnonzero(reference & estimate)
     pair_of_cell = np.stack(
         (reference_index[shared_cells], estimate_index[shared_cells]), axis=1
     )
+
     # consecutive shared cells of the same two runs are one pair
     pair_changes = np.diff(pair_of_cell, axis=0, prepend=-1) != 0
     first_cell = np.flatnonzero(pair_changes.any(axis=1))
     pairs = pair_of_cell[first_cell]
     intersection = np.diff(np.append(first_cell, len(shared_cells)))
+
     reference_length = reference_runs.length[pairs[:, 0]]
     estimate_length = estimate_runs.length[pairs[:, 1]]
     union = reference_length + estimate_length - intersection

@@ -88,8 +88,10 @@ def sweep(
         raise ValueError("no videos to average over")
     if not thresholds.size:
         raise ValueError("no thresholds to try")
+
     count = len(thresholds)
     pairs = np.broadcast_to(thresholds.reshape(count, -1), (count, len(MODALITIES)))
+
     numbers = []
     for threshold in pairs.tolist():
         estimate = mark(probability, threshold)

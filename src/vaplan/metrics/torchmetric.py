@@ -72,6 +72,7 @@ class LLPMetric(Metric):
             numbers = LLPSum(self.total.cpu().double().numpy(), videos).percent()
         else:
             numbers = {level: dict.fromkeys(KINDS, math.nan) for level in LEVELS}
+
         return {
             f"{level}_{kind}": self.total.new_tensor(number)
             for level, row in numbers.items()

@@ -188,6 +188,7 @@ class AVEAttention(nn.Module):
         existing_logit = logit.masked_fill(~present[..., None], lowest)
         video_logit = existing_logit.amax(dim=1)
         video_probability = video_logit.softmax(dim=-1)
+
         return make_localisation(
             segment_log=logit.log_softmax(dim=-1),
             video=video_probability[:, :-1],
@@ -199,11 +200,13 @@ class AVEAttention(nn.Module):
         """Attend to regions, read both modalities over time, and fuse them."""
         present = inputs.mask.all(dim=-1)
         audio, visual = existing_streams(inputs)
+
         videos, time, _ = visual.shape
         regions = visual.reshape(videos, time, -1, self.region_size)
         visual = regions[:, :, 0]
         if self.look is not None:
             visual = self.look(regions, audio)
+
         audio = self.over_time[AUDIO](audio, present)
         visual = self.over_time[VISUAL](visual, present)
         if self.fuse is None:

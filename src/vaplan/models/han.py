@@ -146,11 +146,14 @@ class HAN(nn.Module):
             Projection(sizes, hidden, normalise=settings.normalise_inputs)
             for sizes in feature_sizes
         )
+
         self.layers = nn.ModuleList(_layers(settings))
         last_norms = len(MODALITIES) if settings.norm == "pre" else 0
         self.last_norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(last_norms))
+
         self.classify = nn.Linear(hidden, classes)
         self.pool = AttentiveMMIL(hidden, classes, pool=POOLINGS[settings.pooling])
+
         self.last_layer_only = settings.wiring == "official"
         self.output_dropout = settings.output_dropout
 
@@ -238,6 +241,7 @@ class HAN(nn.Module):
             hidden = layer(hidden, mask, cross_attention=cross_attention)
         if not self.last_norms:
             return hidden
+
         streams = hidden.unbind(dim=2)
         outputs = [
             norm(stream) for norm, stream in zip(self.last_norms, streams, strict=True)

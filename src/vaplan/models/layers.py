@@ -165,11 +165,13 @@ class HybridAttention(nn.Module):
         self.cross: TemporalAttention | None = None
         if cross_attention:
             self.cross = TemporalAttention(hidden, heads, dropout)
+
         self.expand = nn.Linear(hidden, feedforward)
         self.contract = nn.Linear(feedforward, hidden)
         self.norm_attention = nn.LayerNorm(hidden)
         self.norm_feedforward = nn.LayerNorm(hidden)
         self.dropout = nn.Dropout(dropout)
+
         self.sequential = update == "sequential"
         self.normalise_first = norm == "pre"
 
@@ -226,6 +228,7 @@ class HybridAttention(nn.Module):
         if cross_change is not None:
             stream = stream + cross_change
         stream = stream + own_change
+
         if self.normalise_first:
             return stream + self.feed_forward(self.norm_feedforward(stream))
         stream = self.norm_attention(stream)

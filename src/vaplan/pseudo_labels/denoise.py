@@ -116,12 +116,14 @@ def flip_suspicious(
     is_suspicious = loss > settings.ratio * easiest_loss
     if settings.floor:
         is_suspicious &= loss > math.log(2)
+
     chosen = [name in settings.modalities for name in MODALITIES]
     is_denoised = torch.tensor(chosen, device=label.device)
     exists = mask[..., None]
     is_tagged = weak_label[:, None, None]
     may_flip = is_tagged & exists & is_denoised[:, None]
     flipped = label ^ (is_suspicious & may_flip)
+
     if not settings.keep_presence:
         return flipped
     is_present = (label & exists).any(dim=1, keepdim=True)

@@ -174,6 +174,7 @@ def label_agreement(
     """
     if not alternatives:
         return torch.full(label.shape[2:], torch.nan)
+
     ratios = list[Tensor]()
     for alternative in alternatives:
         intersection = _count_cells(label & alternative)

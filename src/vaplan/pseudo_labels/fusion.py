@@ -73,11 +73,13 @@ def fuse_log_odds(
     """
     if not 0 <= parser_weight < float("inf"):
         raise RecipeError(f"the parser weight must be 0 or more, not {parser_weight}")
+
     possible = weak_label[:, None, None] & mask[..., None]
     cells = possible.sum(dim=(0, 1)).clamp(min=1)
     total = (encoder * possible).sum(dim=(0, 1))
     prior = total / cells
     prior_log_odds = prior.logit(PROBABILITY_CLIP)
+
     parser_log_odds = parser.logit(PROBABILITY_CLIP)
     encoder_log_odds = encoder.logit(PROBABILITY_CLIP)
     update = parser_log_odds - prior_log_odds
@@ -159,11 +161,13 @@ def fit_stacking(
             "no tagged segment to fit the stacking model on",
             fix="give densely labelled videos with tags",
         )
+
     pairs = [*zip(batches, cells_of, strict=True)]
     features = torch.cat([_features(sources, cells) for (sources, _), cells in pairs])
     label = torch.cat([reference[cells] for (_, reference), cells in pairs]).double()
     modality = torch.cat([cells[2] for cells in cells_of])
     class_index = torch.cat([cells[3] for cells in cells_of])
+
     modalities, classes = batches[0][1].shape[2:]
     weight = torch.zeros(modalities, features.shape[1], dtype=torch.float64)
     bias = torch.zeros(modalities, 1, dtype=torch.float64)

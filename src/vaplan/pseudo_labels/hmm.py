@@ -171,6 +171,7 @@ def fit_hidden_markov_model(
         evidence.rows(), evidence.rows_of(weak_label), mask.rows(), log_odds=log_odds
     )
     model = _initial_model(absent, width, log_odds=log_odds)
+
     products = torch.zeros(3, len(MODALITIES), dtype=torch.float64)
     tags_of_groups = list[_Tags]()
     for group in evidence.lengths.groups(videos=GROUP_VIDEOS):
@@ -178,9 +179,11 @@ def fit_hidden_markov_model(
         exists = mask.batch(group)
         products += _neighbour_products(values, exists, weak_label[group])
         tags_of_groups.append(_arrange_by_tag(values, exists, weak_label[group]))
+
     correlation = _correlation(products)
     innovation = (1 - correlation.square())[:, None] * model.variance
     model = replace(model, correlation=correlation, innovation=innovation)
+
     for _ in range(STEPS):
         statistics = _collect(model, tags_of_groups[0])
         for tags in tags_of_groups[1:]:
@@ -287,6 +290,7 @@ def _initial_model(
 
     variance = repeat([1.0, FIRST_VARIANCE], modalities)
     transition = repeat(PRIOR_STEPS, modalities)
+
     return HiddenMarkovModel(
         absent,
         width,
@@ -372,21 +376,26 @@ def _infer_states(
     has_step = exists[:, 1:]
     mean = model.mean[modality, label]
     correlation = model.correlation[modality]
+
     start = _log_normal(values[:, :1] - mean, model.variance[modality])
     start = start * exists[:, :1]
+
     change = values[:, 1:] - correlation * values[:, :-1]
     expected = mean[:, None, :] - correlation * mean[:, :, None]
     error = change[..., None, None] - expected[:, None]
     emission = _log_normal(error, model.innovation[modality])
+
     initial = model.initial[modality, label].log()
     transition = model.transition[modality].log()
     step = emission + transition
     step_or_identity = torch.where(has_step[..., None, None], step, _LOG_IDENTITY)
+
     forward, backward = _scan(initial + start, step_or_identity)
     total = forward[:, -1].logsumexp(dim=1)
     segment = (forward + backward - total[:, None, None]).exp()
     pair = forward[:, :-1, :, None] + step + backward[:, 1:, None, :]
     pair = (pair - total[:, None, None, None]).exp() * has_step[..., None, None]
+
     # The chain may also be absent throughout, which is the other case: condition on a
     # present segment.
     never = start[:, ABSENT] + (emission[..., ABSENT, ABSENT] * has_step).sum(dim=1)
@@ -397,6 +406,7 @@ def _infer_states(
     pair = (pair / (1 - share)[..., None, None]).clamp(min=0)
     occurs = total + (1 - share[:, 0]).log() - (1 - prior.exp()).log()
     cases = torch.stack([occurs, never], dim=1)
+
     return _States(
         torch.stack([1 - present, present], dim=-1),
         pair,

@@ -34,6 +34,7 @@ def draw_partners(
     random = torch.Generator().manual_seed(seed)
     partner = torch.full((videos,), -1)
     waiting = torch.arange(videos)
+
     for _ in range(MAX_DRAWS):
         drawn = torch.randint(videos, waiting.shape, generator=random)
         shares_tag = (weak_label[waiting] & weak_label[drawn]).any(dim=1)
@@ -42,6 +43,7 @@ def draw_partners(
         waiting = waiting[~fits]
         if not len(waiting):
             break
+
     for video in waiting.tolist():
         shares_tag = (weak_label & weak_label[video]).any(dim=1)
         candidates = torch.nonzero(~shares_tag)[:, 0]

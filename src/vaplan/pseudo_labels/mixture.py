@@ -131,6 +131,7 @@ def absent_distribution(
                 "no video shows the evidence for an absent class",
                 fix=f"give --threshold {name}=…",
             )
+
     # of a modality without any segment
     return absent.nan_to_num(0.0), width.nan_to_num(1.0)
 

@@ -84,9 +84,11 @@ def choose_thresholds(
     from_values = make_thresholds(evidence.classes, values or {})
     if values and set(MODALITIES) <= set(values):
         return from_values, "given"
+
     from_rule, reason = _apply_rule(evidence, rule)
     if not values:
         return from_rule, reason
+
     is_given = torch.tensor([name in values for name in MODALITIES])
     thresholds = torch.where(is_given[:, None], from_values, from_rule)
     return thresholds, f"{', '.join(values)} given, else {reason}"
@@ -104,6 +106,7 @@ def _apply_rule(evidence: Evidence, rule: str | None) -> tuple[Thresholds, str]:
             return thresholds, "the default margin, because there are no tags"
         else:
             rule = "chance"
+
     if rule not in THRESHOLD_RULES:
         raise RecipeError(unknown("threshold rule", rule, THRESHOLD_RULES))
     return THRESHOLD_RULES[rule](evidence)
@@ -261,5 +264,6 @@ def thresholds_at_false_positive_rate(
             )
         rank = max(1, round((1 - rate) * len(untagged)))
         values.append(untagged.kthvalue(rank).values)
+
     classes = evidence.shape[-1]
     return torch.stack(values)[:, None].repeat(1, classes)

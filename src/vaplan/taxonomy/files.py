@@ -153,6 +153,7 @@ def _prompts(
     prompts: dict[str, dict[str, tuple[str, ...]]]
     prompts = {modality: {} for modality in MODALITIES}
     by_class = _mapping(document, value, ("prompts",), kind="class", keys=class_names)
+
     for name, entry in by_class.items():
         class_path = ("prompts", name)
         by_modality = _mapping(

@@ -118,5 +118,6 @@ def predict_out_of_fold(
         predicted_videos.append(videos)
         prediction = predict(model, inputs[videos], window=settings.window)
         predictions.append(prediction)
+
     order = torch.cat(predicted_videos).argsort()
     return Ragged.cat(predictions)[order]

@@ -219,6 +219,7 @@ class _Loop:
         self.checkpoints = checkpoints
         self.target_hook = target_hook
         self.teacher = teacher
+
         self.fabric = make_fabric(resolve_compute(settings))
         self.optimiser = OPTIMISERS[settings.optimiser](
             model.parameters(),
@@ -229,6 +230,7 @@ class _Loop:
         self.network, self.stepper = self.fabric.setup(
             _Objective(model, losses), self.optimiser
         )
+
         self.inputs = to_device_if_fits(inputs, self.fabric.device)
         self.target = target.to(self.fabric.device)
         # a generator of its own, so that all methods have the same batches
@@ -236,6 +238,7 @@ class _Loop:
         self.average: nn.Module | None = None
         if settings.ema:
             self.average = copy.deepcopy(model).requires_grad_(False).eval()
+
         self.state = _State()
         self.best: dict[str, Tensor] | None = None
         if settings.select == "best":
@@ -275,16 +278,19 @@ class _Loop:
         self.network.train()
         for group in self.stepper.param_groups:
             group["lr"] = rate
+
         if self.state.steps == 0:
             order = torch.randperm(videos, generator=self.order)
             self.shuffled = order.to(self.inputs.values.mask.device)
             self.sums = {}
+
         self.batches = self.split_batches()
         for index in self.batches[self.state.steps :]:
             self.step(index)
             self.state.steps += 1
             self.state.all_steps += 1
             self.save_if_due()
+
         means = {name: float(value) / videos for name, value in self.sums.items()}
         if not math.isfinite(means["loss"]):
             raise RecipeError(
@@ -304,8 +310,10 @@ class _Loop:
         lengths = self.inputs.lengths
         if lengths.longest <= settings.window:
             return [*torch.split(self.shuffled, settings.batch_size)]
+
         segments = np.minimum(lengths.counts, settings.max_segments)
         windows = np.maximum(1, -(-segments // settings.window))
+
         sizes = list[int]()
         free = 0
         for count in windows[self.shuffled.numpy(force=True)].tolist():
@@ -325,12 +333,14 @@ class _Loop:
         self.seed_step(0)
         target = self.step_target(batch, labels.batch(videos))
         self.seed_step(self.fabric.global_rank)
+
         share = rank_slice(len(index), self.fabric)
         local_batch = batch
         if share != slice(None):
             local_batch = make_batch(
                 inputs, videos[share], window=window, time=batch.mask.shape[1]
             ).to(device)
+
         windows = local_batch.windows
         loss, losses = self.network(
             vars(local_batch.inputs),
@@ -339,6 +349,7 @@ class _Loop:
             vars(target),
             share,
         )
+
         self.stepper.zero_grad()
         # gradients are averaged over processes, so that shares of a batch need a factor
         is_shared = len(local_batch) < len(batch)
@@ -348,6 +359,7 @@ class _Loop:
                 self.network, self.stepper, max_norm=self.settings.clip_norm
             )
         self.stepper.step()
+
         if self.average is not None:
             update_ema(
                 self.average,
@@ -397,6 +409,7 @@ class _Loop:
                 return target
             if epochs < self.teacher.warmup_epochs:
                 return target
+
             with torch.no_grad():
                 prediction = in_full_precision(predict_batch(self.average, batch))
                 return correct_targets(prediction, target, self.teacher)
@@ -435,6 +448,7 @@ class _Loop:
         """Write a checkpoint if it is time for one."""
         if self.checkpoints is None or not self.checkpoints.due or not is_rank_zero():
             return
+
         tensors = {
             "order": self.order.get_state(),
             "shuffled": self.shuffled,
@@ -443,6 +457,7 @@ class _Loop:
             **_with_prefix("sums", self.sums),
             **optimiser_tensors(self.optimiser),
         }
+
         if self.fabric.device.type == "cuda":
             tensors["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         if self.average is not None:
@@ -473,20 +488,21 @@ class _Loop:
         if self.average is not None:
             self.average.load_state_dict(_without_prefix("average", tensors))
         restore_optimiser(self.optimiser, tensors)
+
         sums = _without_prefix("sums", tensors)
-        names = [
-            "loss",
-            *self.losses,
-        ]  # in the order of the log, which a file does not keep
+        # in the order of the log, which a file does not keep
+        names = ["loss", *self.losses]
         if self.state.steps and sums.keys() != set(names):
             raise ValueError("it holds other losses")
         self.sums = {name: sums[name].to(device) for name in names if name in sums}
+
         self.best = _without_prefix("best", tensors) or self.best
         self.order.set_state(tensors["order"])
         self.shuffled = tensors["shuffled"].to(self.inputs.values.mask.device)
         videos = torch.arange(len(self.inputs), device=self.shuffled.device)
         if not torch.equal(self.shuffled.sort().values, videos):
             raise ValueError("it holds another number of videos")
+
         torch.set_rng_state(tensors["random"])
         if "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"], device)

@@ -151,11 +151,13 @@ def run_supervised(
 
     supervise = _FailureWatch(run_one, items)
     results = engine(work, items, count=count, seconds=seconds, watch=watch)
+
     for item, result in supervise(results):
         if isinstance(result, Failed) and result.machine and not result.is_final:
             retries.append(item)
         else:
             yield item, result
+
     yield from supervise((item, run_one(item)) for item in retries)
 
 

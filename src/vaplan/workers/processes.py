@@ -204,6 +204,7 @@ class _Crew:
         seconds_left = max(0.0, deadline - time.monotonic())
         timeout = None if seconds_left == float("inf") else seconds_left
         readable = wait([worker.pipe for worker in self.workers], timeout)
+
         for worker in [*self.workers]:
             if worker.pipe in readable:
                 yield from self._receive(worker)

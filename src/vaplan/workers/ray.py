@@ -332,6 +332,7 @@ class _Crew:
         results = list[tuple[Any, Any | Failed]]()
         for reply in _wait(list(replies), self._seconds_left()):
             results += self._receive(replies[reply])
+
         now = time.monotonic()
         for worker in [w for w in self.workers if w.deadline < now]:
             reason = f"gave no result within {worker.limit:g} s"
@@ -339,11 +340,13 @@ class _Crew:
             if worker.task:
                 failure = Failed(reason, TIME_OUTS, is_final=True)
                 results.append((worker.task.item, failure))
+
         for death in [*self.deaths]:
             is_node_alive = _is_alive(death.start.node)
             if not is_node_alive or death.due < now:
                 self.deaths.remove(death)
                 results += self._bury(death, queue, is_node_alive=is_node_alive)
+
         self._check_start(now)
         return results
 

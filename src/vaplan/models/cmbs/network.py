@@ -47,6 +47,7 @@ class Trunk(nn.Module):
             feature_sizes, settings.positions
         )
         sizes = (audio or audio_size, settings.map_hidden)
+
         self.settings = settings
         self.see_place = nn.Linear(self.region_size, settings.map_hidden)
         self.place_dropout = nn.Dropout(settings.map_dropout)
@@ -58,6 +59,7 @@ class Trunk(nn.Module):
             strength=settings.map_strength,
             dropout=settings.position_dropout,
         )
+
         self.encode = nn.ModuleList(_encoder(size, settings) for size in sizes)
         self.decode = nn.ModuleList(_decoder(size, settings) for size in sizes)
         self.gate = nn.ModuleList(_gate(settings) for _ in (AUDIO, VISUAL))
@@ -183,10 +185,12 @@ class WeakCMBS(Trunk):
         score = outputs.score
         present = outputs.mask.all(dim=-1)
         gate = outputs.gates.mean(dim=-1)
+
         top_score = top_mean(score, present, share=self.settings.top)
         gated_score = gate[..., None] * top_score[:, None]
         video_logit = highest(gated_score, present)
         video_probability = video_logit.softmax(dim=-1)
+
         return make_localisation(
             segment_log=_gated_log(score.log_softmax(dim=-1), outputs.gate_logit),
             video=video_probability[:, :-1],
@@ -277,6 +281,7 @@ class FullCMBS(Trunk):
         video_score = self.classify(highest(outputs.fusion, present))
         class_logit = video_score + self.settings.score_strength * activation
         class_log = class_logit.log_softmax(dim=-1)
+
         return make_localisation(
             segment_log=_event_log(event_logit, class_log),
             video=class_log.exp(),

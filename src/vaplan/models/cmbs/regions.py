@@ -124,11 +124,13 @@ class SpatialChannelAttention(nn.Module):
         self_summary = context[:, :, 0]
         if self.own_pool is not None:
             self_summary = self.own_pool(context, context.mean(dim=2))
+
         channel_weight = self._channel_weight(context, audio)
         weighted_regions = regions * (1 + channel_weight[:, :, None])
         audio_summary = weighted_regions[:, :, 0]
         if self.audio_pool is not None:
             audio_summary = self.audio_pool(weighted_regions, audio)
+
         gate = self.strength * self_summary.sigmoid()
         summary: Tensor = audio_summary + gate * audio_summary
         return summary
