@@ -53,24 +53,27 @@ class Check:
 
     def summary(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        counts = Counter(issue.kind for issue in self.media_issues())
-        media = {"found": len(self.data.videos) - sum(counts.values())}
-        for kind in MEDIA_ISSUES:
-            media[kind.split()[0]] = counts[kind]
         lines = _count_lines(self.sheet)
+        splits = self.data.by_split()
         return {
             "annotations": self.sheet.version,
             "files": {path.name: count for path, count in lines.items()},
             "columns": dict(self.sheet.columns),
             "videos": len(self.data.videos),
             "classes": len(self.data.taxonomy),
-            "splits": {
-                split: describe_split(data)
-                for split, data in self.data.by_split().items()
-            },
+            "splits": {split: describe_split(data) for split, data in splits.items()},
             "issues": group_by_kind(self.issues),
-            "media": media if self.has_media else None,
+            "media": self._count_media() if self.has_media else None,
         }
+
+    def _count_media(self) -> dict[str, int]:
+        """Count the videos by the state of their media file."""
+        issues = Counter(issue.kind for issue in self.media_issues())
+        counts = {"found": len(self.data.videos) - issues.total()}
+        for kind in MEDIA_ISSUES:
+            state = kind.split()[0]
+            counts[state] = issues[kind]
+        return counts
 
 
 def check(
@@ -109,9 +112,11 @@ def describe_split(data: Annotations) -> dict[str, Any]:
     """
     tags = Counter(tag for video in data.videos for tag in video.tags)
     events = Counter[tuple[str, str]]()
-    for of_video in data.events.values():
-        events.update((event.class_name, event.modality) for event in of_video)
+    for video_events in data.events.values():
+        events.update((event.class_name, event.modality) for event in video_events)
+
     tag_counts = Counter(str(len(video.tags)) for video in data.videos)
+
     return {
         "videos": len(data.videos),
         "densely labelled": len(data.events),
@@ -140,8 +145,10 @@ def count_without_event(data: Annotations) -> dict[str, int] | None:
     ids = data.labelled_ids()
     if not ids:
         return None
+
     lengths = segment_counts(ids, data)
     labels = Ragged(data.select_videos(ids).labels(lengths), lengths)
+
     counts = dict.fromkeys((*MODALITIES, "audio_visual", "any"), 0)
     for grid in labels.by_video():
         audio, visual = grid[:, AUDIO], grid[:, VISUAL]
@@ -173,9 +180,11 @@ def check_media(
             videos_of.setdefault(folder.find(video), []).append(video)
         except MediaError as error:
             yield _make_issue(MEDIA_ISSUES[0], error.what, video, data)
+
     results = run_supervised(
         check_decodable, list(videos_of), workers=workers, seconds=time_limit
     )
+
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:
@@ -241,7 +250,12 @@ def group_by_kind(issues: Sequence[Issue]) -> dict[str, list[dict[str, Any]]]:
 
 def _count_lines(sheet: AnnotationRows) -> dict[Path, int]:
     """Count the lines with content in each file; in JSON, the rows."""
-    lines = {(row.file, row.line) for row in sheet.rows if row.line}
-    counts = Counter(file for file, _ in lines)
-    counts.update(row.file for row in sheet.rows if not row.line)
+    lines = set[tuple[Path, int]]()
+    counts = Counter[Path]()
+    for row in sheet.rows:
+        if row.line:
+            lines.add((row.file, row.line))
+        else:
+            counts[row.file] += 1
+    counts.update(file for file, _ in lines)
     return {file: counts[file] for file in sheet.files if file in counts}

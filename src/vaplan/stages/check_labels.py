@@ -253,6 +253,7 @@ def segment_attribution(
         inputs.lengths, lambda videos: _share_of_segments(mask.batch(videos))
     )
     means = Ragged((*features, share.values), inputs.lengths).per_video(_mean_features)
+
     attribution = torch.zeros(*share.values.shape, tags.shape[1])
     for fold in split_folds(len(inputs), folds, seed=seed):
         train_on = complement(fold, len(inputs))
@@ -263,6 +264,7 @@ def segment_attribution(
         for m, feature in enumerate(features):
             score = (feature[segments] - centres[m]) @ weights_of[m]
             attribution[segments, m] = share.values[segments, m, None] * score
+
     contributions = Ragged(attribution, inputs.lengths)
     totals = contributions.per_video(lambda values: values.sum(dim=(1, 2)))
     deviation = totals.std(dim=0).clamp(min=1e-9)
@@ -296,6 +298,7 @@ def _ridge_regression(
     rows = means - centre
     centred_tags = tags - tags.mean(dim=0)
     penalty = RIDGE * rows.square().mean() * len(rows)
+
     if rows.shape[1] <= len(rows):
         gram = rows.T @ rows + penalty * torch.eye(rows.shape[1])
         return centre, torch.linalg.solve(gram, rows.T @ centred_tags)

@@ -127,6 +127,7 @@ def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> De
         in_both = noisy.values.all(dim=1, keepdim=True).expand_as(noisy.values)
         noisy = Ragged(in_both, dataset.lengths)
         settings = replace(settings, modalities=MODALITIES)
+
     prediction = trained.predict(dataset.inputs)
     probability = prediction.map_values(lambda values: values.segment)
     if settings.given_tags:
@@ -144,12 +145,19 @@ def _denoise_once(run: Path, labels: Path, out: Path, settings: Denoising) -> De
         )
 
     denoised = Ragged.from_groups(dataset.lengths, denoise_group)
+
     grids = denoised.numpy().by_video()
     scores = probability.numpy().by_video()
     write_rows(out, label_rows(data.ids, grids, scores, data.taxonomy))
+
     flips = count_flips(noisy, denoised, data.taxonomy)
     hashes = {str(labels): sha256(labels), str(run): sha256(run / runs.WEIGHTS)}
-    details = {"run": str(run), **asdict(settings), "flips": flips, "inputs": hashes}
+    details = {
+        "run": str(run),
+        **asdict(settings),
+        "flips": flips,
+        "inputs": hashes,
+    }
     write_json(details_path(out), details)
     return Denoised(out, flips)
 

@@ -50,6 +50,7 @@ def exchange(run: Path, out: Path, *, seed: int = 2) -> Exchanged:
     dataset = read_training_videos(trained)
     taxonomy = dataset.annotations.taxonomy
     weak_label = dataset.weak_label
+
     prediction = trained.predict(dataset.inputs)
     probability = prediction.values.modality
     error = pseudo_labels.error_rates(probability, weak_label, dataset.present)
@@ -60,6 +61,7 @@ def exchange(run: Path, out: Path, *, seed: int = 2) -> Exchanged:
         return trained.predict(exchanged).values.modality
 
     exchanged = predict_exchanged(AUDIO), predict_exchanged(VISUAL)
+
     removed = pseudo_labels.removed_by_exchange(weak_label, exchanged, error)
     removed &= (partner >= 0)[:, None, None]
     remaining = (weak_label[:, None] & ~removed).numpy()
@@ -78,6 +80,7 @@ def exchange(run: Path, out: Path, *, seed: int = 2) -> Exchanged:
             yield from event_rows(video, from_grid(grid, taxonomy, score=scores))
 
     write_rows(out, rows())
+
     shares = removed.sum(dim=0) / weak_label.sum(dim=0).clamp(min=1)
     removed_shares = by_class(shares, taxonomy)
     details = {

@@ -124,21 +124,23 @@ def features(
     ]
     if part:
         data = data.select_videos(part.select(data.ids))
+
     folder = MediaFolder(Path(media), table=data.source, allow_outside=allow_outside)
     parts = Path(store) / FOLDER
-    stores = dict[Pair, Store]()
-    computes = dict[Pair, Compute]()
-    for pair in pairs:
-        stores[pair] = _create_store(
-            Path(store),
-            pair,
-            planned=data.ids,
-            compute=compute,
-            sampling=sampling,
-            part=part,
-        )
-        started_with = Compute.of(stores[pair].card.provenance)
-        computes[pair] = compute.with_defaults(started_with)
+    create_store = partial(
+        _create_store,
+        Path(store),
+        planned=data.ids,
+        compute=compute,
+        sampling=sampling,
+        part=part,
+    )
+    stores = {pair: create_store(pair) for pair in pairs}
+    computes = {
+        pair: compute.with_defaults(Compute.of(pair_store.card.provenance))
+        for pair, pair_store in stores.items()
+    }
+
     with ExitStack() as stack:  # another job on this store waits until this one ends
         writers = {
             pair: stack.enter_context(pair_store.open_writer())
@@ -205,6 +207,7 @@ def _create_store(
                 file=store.folder,
                 fix="omit the two options, or give another --store",
             )
+
     encoder = encoder_models.load(encoder_name, modality, compute=compute)
     provenance = {**encoder.provenance, "dimension": encoder.dimension}
     if sampling != CENTRE:
@@ -241,12 +244,14 @@ def _plan(
         not_tried[pair] = set(store.list_missing(data.ids))
         again = [store.list_missing(data.ids, retry=text) for text in retried_reasons]
         due[pair] = not_tried[pair].union(*again)
+
     jobs = list[Job]()
     not_found = list[tuple[Job, Failed]]()
     for video in data.videos:
         pairs = _pairs(due, video.video)
         if not pairs:
             continue
+
         try:
             jobs.append(Job(video.video, folder.find(video), pairs))
         except MediaError as error:

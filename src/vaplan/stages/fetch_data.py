@@ -189,18 +189,21 @@ def fetch(
         raise UsageError(f"{base!r} is no web address", fix=f"use {PUBLIC}")
     if any(source.name.endswith(".h5") for source in sources[name]):
         _require_h5py()
+
     source_of = {source.within(folder): source for source in sources[name]}
     missing = [
         (path, source)
         for path, source in source_of.items()
         if not _is_present(path, source)
     ]
+
     present = len(source_of) - len(missing)
     for done, (path, source) in enumerate(missing):
         advice = _advise_download_by_hand(missing[done:])
         _fetch_file(path, source, base=base, pauses=pauses, advice=advice)
         if progress:
             progress(present + done + 1, len(source_of), "")
+
     return tuple(source_of)
 
 

@@ -4,7 +4,7 @@ The steps are features, label, train, refine, train.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,23 +129,15 @@ def fit(
         _refuse_other_tags(table, rows, corrected)
     if corrections:
         rows = apply_corrections(rows, corrections, test_share=test_share)
-    elif dropped := _dense_videos(_read_rows_before(table)) - _dense_videos(rows):
-        message(
-            f"note: the corrections of {len(dropped)} videos of this run are not used; "
-            "give --corrections to use them"
-        )
+    else:
+        _note_unused_corrections(table, rows, message)
     write_rows(table, rows)
+
     data = read_data(f"table:{table}")
+    for line in _describe_data(data, tags, is_corrected=bool(corrections)):
+        message(line)
+
     store = run / "store"
-    classes = data.taxonomy.classes
-    message(f"{len(data.videos)} videos, {len(classes)} classes: {', '.join(classes)}")
-    for first, second in similar_names(classes):
-        message(
-            f"warning: {first!r} and {second!r} are two classes; "
-            f"if they are one, give them one name in {tags}"
-        )
-    if corrections:
-        message(_describe_corrections(data))
     outcome = features(
         data,
         media,
@@ -159,6 +151,7 @@ def fit(
         progress=bars("features", "videos"),
         file_progress=file_progress,
     )
+
     probability = run / "label_probability.csv" if _can_refine(data) else None
     labelling = label(
         data,
@@ -172,6 +165,7 @@ def fit(
         message(line)
     if _count_training_videos(data) < FEW_VIDEOS:
         message(_describe_few_videos(data, labelling.table))
+
     recipe = replace(
         recipes.read("default"),
         data=f"table:{table}",
@@ -182,24 +176,30 @@ def fit(
         decision=Decision(segments="matched"),
     )
     if probability:
-        message("training, refining the labels by out-of-fold parsers, training again")
-        first_run = _train(
-            recipe, run / "first", message=message, progress=bars("train", "epochs")
-        )
-        refined = refine(
-            first_run.folder,
-            labelling.table,
-            run / "labels_refined.csv",
-            label_probability=probability,
-            progress=bars("refine", "epochs"),
-        )
-        recipe = replace(recipe, labels=str(refined.table))
+        refined = _refine_labels(recipe, run, probability, message=message, bars=bars)
+        recipe = replace(recipe, labels=str(refined))
     if data.dense_indices(VAL):
         recipe = replace(recipe, train_on_dense_val=True)
     trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
+
     if corrections and data.dense_indices(TEST):
         message(_describe_scores(trained, data, store))
     return trained, outcome.failed
+
+
+def _describe_data(
+    data: Annotations, tags: Path | str, *, is_corrected: bool
+) -> Iterator[str]:
+    """Describe the videos and classes, and warn of names that may mean one class."""
+    classes = data.taxonomy.classes
+    yield f"{len(data.videos)} videos, {len(classes)} classes: {', '.join(classes)}"
+    for first, second in similar_names(classes):
+        yield (
+            f"warning: {first!r} and {second!r} are two classes; "
+            f"if they are one, give them one name in {tags}"
+        )
+    if is_corrected:
+        yield _describe_corrections(data)
 
 
 def _describe_corrections(data: Annotations) -> str:
@@ -232,6 +232,29 @@ def _describe_scores(run: Run, data: Annotations, store: Path) -> str:
     )
 
 
+def _refine_labels(
+    recipe: recipes.Recipe,
+    run: Path,
+    probability: Path,
+    *,
+    message: Message,
+    bars: ProgressBars,
+) -> Path:
+    """Train a first parser, and return the table of labels that it helps to refine."""
+    message("training, refining the labels by out-of-fold parsers, training again")
+    first_run = _train(
+        recipe, run / "first", message=message, progress=bars("train", "epochs")
+    )
+    refined = refine(
+        first_run.folder,
+        recipe.labels,
+        run / "labels_refined.csv",
+        label_probability=probability,
+        progress=bars("refine", "epochs"),
+    )
+    return refined.table
+
+
 def _train(
     recipe: recipes.Recipe, run: Path, *, message: Message, progress: Progress | None
 ) -> Run:
@@ -258,6 +281,18 @@ def _add_to_run(table: Path, rows: Sequence[Row], message: Message) -> Sequence[
     return [*(row for row in old_rows if row.video not in new_ids), *rows]
 
 
+def _note_unused_corrections(
+    table: Path, rows: Sequence[Row], message: Message
+) -> None:
+    """Report how many videos of a run lose the corrections of an earlier call."""
+    dropped = _dense_videos(_read_rows_before(table)) - _dense_videos(rows)
+    if dropped:
+        message(
+            f"note: the corrections of {len(dropped)} videos of this run are not used; "
+            "give --corrections to use them"
+        )
+
+
 def _read_tags_and_media(
     tags: Path,
     media: Path | str | None,
@@ -273,10 +308,10 @@ def _read_tags_and_media(
                 file=media,
                 fix="leave --media out",
             )
-        found = read_folder_tags(tags)
-        for note in found.notes:
+        folder_tags = read_folder_tags(tags)
+        for note in folder_tags.notes:
             message(f"note: {note}")
-        return found.rows, tags
+        return folder_tags.rows, tags
     if tags.is_dir():
         raise UsageError(
             "this is a folder and no table of tags",
@@ -337,7 +372,7 @@ def _read_rows_before(table: Path) -> Sequence[Row]:
 
 def _dense_videos(rows: Sequence[Row]) -> set[str]:
     """Return the videos with events, or with the statement that they have none."""
-    return {row.video for row in rows if row.modality or not row.class_name}
+    return {row.video for row in rows if row.is_dense}
 
 
 def _can_refine(data: Annotations) -> bool:

@@ -126,6 +126,7 @@ def import_pack(
         raise UsageError(
             "no such folder", file=folder, fix="give the folder of the published files"
         )
+
     located, absent = _locate_packs(LAYOUTS[layout], folder, data, whole=whole)
     if not located and not labels:
         raise PackError(
@@ -133,12 +134,14 @@ def import_pack(
             file=folder,
             fix="check DIR",
         )
+
     failed_labels = Failures()
     if labels:
         failed_labels, lines = import_labels(LAYOUTS[layout], folder, data, labels)
         absent += lines
     jobs = [_plan_job(pack, data.ids, store) for pack in located]
     failed_features, warnings = _import_all(jobs, progress)
+
     due = {video for job in jobs for video in job.lacking}
     failed = [*failed_labels, *failed_features]
     return Imported(
@@ -186,6 +189,7 @@ def _row_files(pack: Pack, folder: Path, data: Annotations) -> RowFiles | None:
     background = find(folder, pack.background)
     if not events and not background:
         return None
+
     files = {
         False: events or folder / pack.places[0],
         True: background or folder / pack.background[0],
@@ -257,7 +261,8 @@ def _import_videos(
         entry, error = _make_entry(job, video, array)
         if statuses.get(video) != (entry.status, entry.reason):
             buffer.append(entry)
-            buffer_bytes += 0 if entry.feature is None else entry.feature.nbytes
+            if entry.feature is not None:
+                buffer_bytes += entry.feature.nbytes
         if len(buffer) == SHARD or buffer_bytes > SHARD_BYTES:
             _write(writer, buffer)
             buffer = []
@@ -281,6 +286,7 @@ def _make_entry(
     except PackError as error:
         no_segments = np.zeros(0, dtype=bool)
         return Entry(video, None, no_segments, "failed", str(error)), error
+
     mask = np.ones(len(feature), dtype=bool)
     file = job.located.source.place(video)
     return Entry(video, feature, mask, source=file.name), None
@@ -293,6 +299,7 @@ def _pool_segments(job: Job, video: str, array: np.ndarray) -> np.ndarray:
         pooled = POOLINGS[pack.pooling](array, pack.segments)
         stored = pooled.astype(job.dtype or array.dtype)
         is_finite = np.isfinite(stored.astype(np.float32)).all(axis=1)
+
     if not is_finite.all():
         segments = ", ".join(map(str, np.flatnonzero(~is_finite)))
         raise PackError(

@@ -77,6 +77,7 @@ def import_vectors(
         raise UsageError(
             f"the logit scale {logit_scale}", fix="give a positive number, such as 100"
         )
+
     dtype = "float16" if float16 else "float32"
     encoder = store_name(f"{own.KIND}:{name}", modality)
     existing = find_stores(store).get(encoder)
@@ -84,37 +85,37 @@ def import_vectors(
     text_width = len(next(iter(classes.values()))) if classes else 0
     if existing:
         _check_existing(existing, dtype, text_width, Path(text or ""))
+
+    features = None
     with open_vectors(Path(path)) as source:
-        known, failed = _sort_ids(source, data, Path(path))
+        accepted, refused = _sort_ids(source, data, Path(path))
         lacking = _lacking(data, source.videos, Path(path))
-        failed += lacking
         importer = _Importer(
             source,
             dtype,
             width=existing.card.dimension if existing else text_width,
             origin="the vectors in the store" if existing else "the text vectors",
-            failed=failed,
+            failed=[*refused, *lacking],
             total=len(source.videos),
             progress=progress,
         )
-        importer.report(len(source.videos) - len(known))
-        entries = importer.read(known)
-        if not importer.width:  # no vectors at all
-            features = None
-            list(entries)
-        else:
-            planned = [*known, *(data.ids if data else ())]
+        importer.report(len(source.videos) - len(accepted))
+        entries = importer.read(accepted)
+        if importer.width:
             features = Store.create(
                 store,
                 encoder,
                 own.describe_vectors(name, importer.width),
-                planned=planned,
+                planned=[*accepted, *(data.ids if data else ())],
                 dtype=dtype,
             )
             failures = [_failure(video, error) for video, error in lacking]
             importer.write(features, chain(entries, failures))
             if classes:
                 features.write_text(TextVectors.of(classes, logit_scale=logit_scale))
+        else:  # no vectors at all; reading them counts the failures
+            list(entries)
+
     return Imported(
         done=importer.written,
         already=importer.valid - importer.written,
@@ -280,15 +281,15 @@ def _lacking(
     data: Annotations | None, videos: Sequence[str], path: Path
 ) -> list[tuple[str, PackError]]:
     """Return a failure for each video of the data set without vectors."""
-    given = set(videos)
+    if data is None:
+        return []
     error = PackError(
         "no vectors of a video of the data set",
         file=path,
         fix="add them; until then the video is left out",
     )
-    return [
-        (video, error) for video in (data.ids if data else ()) if video not in given
-    ]
+    with_vectors = set(videos)
+    return [(video, error) for video in data.ids if video not in with_vectors]
 
 
 def _sort_ids(
@@ -296,25 +297,25 @@ def _sort_ids(
 ) -> tuple[list[str], list[tuple[str, PackError]]]:
     """Separate the ids that can be imported from those that cannot."""
     in_data = set(data.ids) if data else None
-    known = list[str]()
-    failed = list[tuple[str, PackError]]()
+    accepted = list[str]()
+    refused = list[tuple[str, PackError]]()
     for video in source.videos:
         try:
             check_id(video, file=path, line=None)
         except AnnotationError as error:
             kind = PackError(error.what, file=path, fix=error.fix)
-            failed.append((video, kind.of_kind("an id cannot be used")))
+            refused.append((video, kind.of_kind("an id cannot be used")))
             continue
         if in_data is None or video in in_data:
-            known.append(video)
+            accepted.append(video)
             continue
         unknown_id = PackError(
             f"unknown id {video!r}: the data set has no such video",
             file=source.place(video),
             fix="name the file or the array as the video, with its folders; or omit --data",
         )
-        failed.append((video, unknown_id.of_kind("unknown id")))
-    return known, failed
+        refused.append((video, unknown_id.of_kind("unknown id")))
+    return accepted, refused
 
 
 def _read_text(path: Path, data: Annotations | None) -> ClassVectors:

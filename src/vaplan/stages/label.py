@@ -38,6 +38,7 @@ from vaplan.pseudo_labels import (
     ThresholdSpec,
 )
 from vaplan.pseudo_labels.rules import HMM
+from vaplan.pseudo_labels.thresholds import Thresholds
 from vaplan.ragged import Index, Ragged
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
@@ -157,10 +158,12 @@ def label(
             "the evidence for an absent class",
             fix="omit --label-probability and --diagnose",
         )
+
     chosen = pseudo_labels.choose_labels(evidence, thresholds=thresholds, rule=rule)
     labels = chosen.labels.numpy()
     scores = evidence.values.numpy().by_video()
     write_rows(out, label_rows(data.ids, labels.by_video(), scores, data.taxonomy))
+
     if label_probability:
         probability = chosen.probability or evidence.label_probability()
         write_label_probability(
@@ -170,19 +173,15 @@ def label(
             evidence.mask.numpy(),
             data,
         )
-    by_modality = {}
-    if chosen.thresholds is not None:
-        by_modality = {
-            modality: _one_or_all(row.tolist())
-            for modality, row in zip(MODALITIES, chosen.thresholds, strict=True)
-        }
+
+    threshold_by_modality = _by_modality(chosen.thresholds)
     details = {
         "annotations": data.version,
         "strategy": evidence.strategy,
         "filter": "tags" if evidence.has_tags else "none",
         "rule": chosen.rule,
         "reason": chosen.reason,
-        "thresholds": by_modality,
+        "thresholds": threshold_by_modality,
         "smooth": smooth,
         "encoders": [list(names) for names in encoders],
         "prompts": {
@@ -193,6 +192,7 @@ def label(
     write_json(details_path(out), details)
     doubtful_tags = list_doubtful_tags(data, chosen)
     write_doubtful_tags(doubtful_tags, doubtful_tags_path(out))
+
     quality = label_quality(data, labels) if evidence.has_tags else {}
     diagnostics = None
     if diagnose:
@@ -202,7 +202,7 @@ def label(
         out,
         chosen.rule,
         chosen.reason,
-        by_modality,
+        threshold_by_modality,
         quality,
         dataset.unreadable,
         diagnostics,
@@ -269,14 +269,17 @@ def compute_dataset_evidence(
     has_tags = any(video.tags for video in data.videos)
     if strategy is None:
         strategy = CONFIDENCE if has_tags and len(data.taxonomy) > 1 else MARGIN
+
     with threads(1):
         features = open_features(dataset.store, dataset.encoders)
         models = [load_encoder(group[0]) for group in features]
         classifier = ZeroShotClassifier(data.taxonomy, models, strategy=strategy)
         values = inputs.from_rows(classifier.evidence(inputs.rows()))
+
     mask = inputs.map_values(lambda values: values.mask)
     if smooth:
         values = smooth_evidence(values, mask, width=smooth)
+
     # Without tags, a video without events may simply not be labelled.
     labelled = data if has_tags else replace(data, events={})
     dense = labelled.dense_indices("val")
@@ -284,6 +287,7 @@ def compute_dataset_evidence(
     training = [
         index for index, video in enumerate(data.videos) if video.split in ("train", "")
     ]
+
     return Evidence(
         values,
         dataset.weak_label | (not has_tags),
@@ -336,6 +340,7 @@ def label_quality(
     for split in dict.fromkeys(video.split for video in data.videos):
         if split not in splits_with_events:
             continue
+
         index = data.dense_indices(split)
         videos = data.select_videos([data.ids[i] for i in index])
         lengths = labels.lengths[index]
@@ -368,6 +373,7 @@ def diagnose_dataset(
     taxonomies = single_prompt_taxonomies(dataset.annotations.taxonomy)
     if all(names[0].startswith(f"{own.KIND}:") for names in dataset.encoders):
         taxonomies = iter(())  # no label depends on the prompts
+
     for taxonomy in taxonomies:
         annotations = replace(dataset.annotations, taxonomy=taxonomy)
         single = compute_dataset_evidence(
@@ -377,6 +383,7 @@ def diagnose_dataset(
         )
         of_prompt = pseudo_labels.choose_labels(single, rule=rule)
         alternatives.append(of_prompt.labels.rows())
+
     rows = pseudo_labels.diagnose_labels(
         evidence,
         chosen.labels,
@@ -386,6 +393,7 @@ def diagnose_dataset(
             chosen.labels.rows(), alternatives
         ),
     )
+
     classes = dataset.annotations.taxonomy.classes
     return {
         modality: dict(zip(classes, row, strict=True))
@@ -402,6 +410,7 @@ def single_prompt_taxonomies(taxonomy: Taxonomy) -> Iterator[Taxonomy]:
     most = max(len(texts) for by_class in prompts.values() for texts in by_class)
     if most == 1:
         return
+
     for k in range(most):
         single = {}
         for modality, by_class in prompts.items():
@@ -440,5 +449,12 @@ def _describe_threshold(value: float | list[float]) -> str:
     return f"thresholds from {min(value):.4g} to {max(value):.4g}, one per class"
 
 
-def _one_or_all(row: list[float]) -> float | list[float]:
-    return row[0] if len(set(row)) == 1 else row
+def _by_modality(
+    thresholds: Thresholds | None,
+) -> dict[str, float | list[float]]:
+    """Name the thresholds by modality: one number, or one a class if they differ."""
+    by_modality = dict[str, float | list[float]]()
+    if thresholds is not None:
+        for modality, row in zip(MODALITIES, thresholds.tolist(), strict=True):
+            by_modality[modality] = row[0] if len(set(row)) == 1 else row
+    return by_modality

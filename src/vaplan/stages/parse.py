@@ -127,36 +127,18 @@ def parse(
         raise UsageError(
             "this is a file", file=out, fix="give a folder for the timelines"
         )
-    separate = [name for name in formats if name not in joint]
-    endings = {name: FORMATS[name].ending for name in separate}
-    if scores:
-        endings[SCORES] = SCORES
-    needs_scores = scores or any(FORMATS[name].needs_scores for name in formats)
+
     media = paths
     if not isinstance(media, MediaList):
         media = list_media_files([*map(Path, media)])
-    tags_of = find_tags(media.files, tags or {})
-    jobs = [
-        ParseJob(
-            file.path,
-            printable(file.name),
-            tags_of.get(file.path),
-            _plan_outputs(file, out, endings),
-            _media_folder(file),
-            joint,
-            needs_scores,
-            (out or file.path.parent) / FOLDER,
-            _plan_outputs(file, out, endings, mark=PARTIAL),
-        )
-        for file in media.files
-    ]
+    jobs = _plan_jobs(media, out, formats, tags=tags or {}, scores=scores)
     due = [*_select_due(jobs)] if skip_existing else jobs
-    for folder in dict.fromkeys(
-        output.parent for job in due for output in job.outputs.values()
-    ):
-        check_writable(folder)
+    folders = [output.parent for job in due for output in job.outputs.values()]
     if joint and out is not None:
-        check_writable(out)
+        folders.append(out)
+    for folder in dict.fromkeys(folders):
+        check_writable(folder)
+
     timelines = list[Timeline]()
     failed = list[tuple[str, str]]()
     results = run_supervised(
@@ -173,20 +155,18 @@ def parse(
     for done, (job, result) in enumerate(results, start=1):
         problem = ""
         if isinstance(result, Failed):
-            is_named = str(job.path) in result.reason
-            problem = result.reason if is_named else f"{job.path}: {result.reason}"
+            problem = _describe_failure(job, result)
             failed.append((str(job.path), problem))
         else:
             contents, timeline = result
-            for name, content in contents.items():
-                write_content(job.outputs[name], content)
+            _write_outputs(job, contents)
             if timeline is not None:
                 timelines.append(timeline)
-            _delete_partial(job)
         if file_progress:
             file_progress(job.name, 1, 1)
         if progress:
             progress(done, len(due), problem)
+
     if joint and out is not None and timelines:
         write_joint(timelines, [FORMATS[name] for name in joint], out)
     return Outcome(len(due) - len(failed), len(jobs) - len(due), tuple(failed))
@@ -206,7 +186,16 @@ def _follow(
         file_progress(job.name, min(done, total - 1), total)
 
 
-def _delete_partial(job: ParseJob) -> None:
+def _describe_failure(job: ParseJob, failure: Failed) -> str:
+    """Return the reason of a failure, which names the file."""
+    is_named = str(job.path) in failure.reason
+    return failure.reason if is_named else f"{job.path}: {failure.reason}"
+
+
+def _write_outputs(job: ParseJob, contents: Mapping[str, Content]) -> None:
+    """Write the files of a parsed video, and delete those of its first part."""
+    for name, content in contents.items():
+        write_content(job.outputs[name], content)
     for path in job.partial_outputs.values():
         path.unlink(missing_ok=True)
     delete_checkpoint(job.parts, job.path)
@@ -236,6 +225,39 @@ def _check_joint(name: str, out: Path | None, *, skip_existing: bool) -> None:
             f"a file of format {name} holds all videos, so existing ones cannot be skipped",
             fix=f"parse to json, then run `vaplan export {out} --format {name}`",
         )
+
+
+def _plan_jobs(
+    media: MediaList,
+    out: Path | None,
+    formats: Sequence[str],
+    *,
+    tags: Mapping[str, tuple[str, ...]],
+    scores: bool,
+) -> list[ParseJob]:
+    """Plan the files to write for every media file."""
+    joint = _joint_formats(formats)
+    separate = [name for name in formats if name not in joint]
+    endings = {name: FORMATS[name].ending for name in separate}
+    if scores:
+        endings[SCORES] = SCORES
+    needs_scores = scores or any(FORMATS[name].needs_scores for name in formats)
+
+    tags_of = find_tags(media.files, tags)
+    return [
+        ParseJob(
+            file.path,
+            printable(file.name),
+            tags_of.get(file.path),
+            _plan_outputs(file, out, endings),
+            _media_folder(file),
+            joint,
+            needs_scores,
+            (out or file.path.parent) / FOLDER,
+            _plan_outputs(file, out, endings, mark=PARTIAL),
+        )
+        for file in media.files
+    ]
 
 
 def _plan_outputs(

@@ -102,18 +102,14 @@ def refine(
             file=data.source,
             fix="use `vaplan denoise`",
         )
+
     rule = _resolve_rule(rule, dataset, folds)
     for path in (out, out_probability):
         if path is not None:
             check_file_writable(Path(path))
+
     noisy = dataset.labels(labels)
-    if label_probability:
-        encoder = dataset.label_probability(Path(label_probability))
-    else:
-        assumed = torch.where(
-            noisy.values, ASSUMED_LABEL_ACCURACY, 1 - ASSUMED_LABEL_ACCURACY
-        )
-        encoder = Ragged(assumed, dataset.lengths)
+    encoder = _encoder_probability(dataset, noisy, label_probability)
     if folds:
         target = Target(dataset.weak_label, noisy.values, encoder.values)
         prediction = _predict_out_of_fold(
@@ -125,6 +121,7 @@ def refine(
         )
     else:
         prediction = trained.predict(dataset.inputs)
+
     combine = RULE_FUNCTIONS[rule]
     probability = combine(dataset, encoder, prediction, parser_weight)
     refined = Ragged(probability.values > 0.5, dataset.lengths)
@@ -133,6 +130,7 @@ def refine(
         data.ids, refined.numpy().by_video(), scores.by_video(), data.taxonomy
     )
     write_rows(out, rows)
+
     if out_probability:
         write_label_probability(
             Path(out_probability),
@@ -141,6 +139,7 @@ def refine(
             dataset.mask.numpy(),
             data,
         )
+
     flips = count_flips(noisy, refined, data.taxonomy)
     sources = [labels]
     if label_probability:
@@ -189,6 +188,7 @@ def combine_by_stacking(
     for group in reference.lengths.groups():
         videos = np.array(dense)[group]
         batches.append((sources(videos), reference.batch(group)))
+
     model = pseudo_labels.fit_stacking(batches)
     return Ragged.from_groups(
         dataset.lengths, lambda videos: model.probability(sources(videos))
@@ -223,6 +223,18 @@ RULE_FUNCTIONS: dict[str, Callable[..., Ragged[Tensor]]] = {
     STACKING: combine_by_stacking,
     FUSION: combine_by_fusion,
 }
+
+
+def _encoder_probability(
+    dataset: Dataset, labels: Ragged[Tensor], table: Path | str | None
+) -> Ragged[Tensor]:
+    """Read the label probabilities; without a table, assume one accuracy of all labels."""
+    if table:
+        return dataset.label_probability(Path(table))
+    probability = torch.where(
+        labels.values, ASSUMED_LABEL_ACCURACY, 1 - ASSUMED_LABEL_ACCURACY
+    )
+    return Ragged(probability, dataset.lengths)
 
 
 def _predict_out_of_fold(
@@ -260,10 +272,12 @@ def _resolve_rule(rule: str, dataset: Dataset, folds: int) -> str:
     """Return the rule that `auto` stands for, or the given rule if it can be applied."""
     if rule not in RULES:
         raise RecipeError(unknown("refinement rule", rule, RULES))
+
     dense = len(dataset.annotations.dense_indices("val"))
     has_enough = dense >= MIN_DENSE_VIDEOS
     if rule == AUTO:
         return STACKING if folds and has_enough else FUSION
+
     if rule == STACKING and not folds:
         raise RecipeError(
             "the rule stacking needs folds: the run has memorised the labels of its "

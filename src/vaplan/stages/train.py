@@ -73,12 +73,8 @@ def train(
             "changes are for a recipe that is given by file or name",
             fix="change the Recipe with dataclasses.replace",
         )
-    for name in ("data", "store"):
-        if not getattr(recipe, name):
-            raise RecipeError(
-                f"the recipe names no {name}",
-                fix=f"give --{name}, or write `{name}: …`",
-            )
+    _check_data_and_store(recipe)
+
     data = read_data(recipe.data)
     check_segment_thresholds(recipe, data)
     recipe = with_encoders(recipe, Path(recipe.store))
@@ -92,14 +88,10 @@ def train(
     if runs.is_done(run, recipe, hashes):
         _remove_leftovers(run)
         return runs.load(run)
+
     with _lock_run(run):
-        if not overwrite and (run / runs.WEIGHTS).is_file():
-            raise RunError(
-                "it contains another finished training: "
-                "another recipe, or other data, features or labels",
-                file=run,
-                fix="give another folder with --run, or add --overwrite",
-            )
+        if not overwrite:
+            _refuse_other_training(run)
         checkpoints = Checkpoints(
             run / runs.CHECKPOINT,
             fingerprint=_training_hash(recipe, hashes),
@@ -113,6 +105,27 @@ def train(
         saved = runs.save(score_run(trained, data, Path(recipe.store)))
         checkpoints.remove()
     return saved
+
+
+def _check_data_and_store(recipe: Recipe) -> None:
+    """Raise RecipeError if a recipe lacks its data or its store, as shipped ones do."""
+    for name in ("data", "store"):
+        if not getattr(recipe, name):
+            raise RecipeError(
+                f"the recipe names no {name}",
+                fix=f"give --{name}, or write `{name}: …`",
+            )
+
+
+def _refuse_other_training(run: Path) -> None:
+    """Raise RunError if the folder contains a finished training."""
+    if (run / runs.WEIGHTS).is_file():
+        raise RunError(
+            "it contains another finished training: "
+            "another recipe, or other data, features or labels",
+            file=run,
+            fix="give another folder with --run, or add --overwrite",
+        )
 
 
 def _remove_leftovers(run: Path) -> None:
@@ -150,6 +163,7 @@ def _train(
         classes=len(taxonomy),
         text=dataset.embed_texts() if recipe.model.text_similarity else (),
     )
+
     target_hook = load_removal(recipe.removal, taxonomy) if recipe.removal else None
     validates = recipe.training.validates
     epochs = recipe.training.epochs
@@ -171,6 +185,7 @@ def _train(
             teacher=recipe.teacher,
             checkpoints=checkpoints,
         )
+
     environment = {
         "annotations": data.version,
         "compute": asdict(training.resolve_compute(recipe.training)),
