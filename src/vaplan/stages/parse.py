@@ -236,7 +236,7 @@ def _plan_jobs(
     scores: bool,
 ) -> list[ParseJob]:
     """Plan the files to write for every media file."""
-    joint = _joint_formats(formats)
+    joint = joint_formats(formats)
     separate = [name for name in formats if name not in joint]
     endings = {name: FORMATS[name].ending for name in separate}
     if scores:
