@@ -334,7 +334,7 @@ def _describe_selection(run: Run) -> dict[str, Any]:
 
 
 def is_done(folder: Path, recipe: Recipe, inputs: Mapping[str, str]) -> bool:
-    """Return whether a folder holds this training, complete.
+    """Return whether a folder contains this training, finished.
 
     Args:
         folder: Run folder.

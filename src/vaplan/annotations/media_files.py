@@ -265,7 +265,7 @@ def list_media_files(paths: Sequence[Path]) -> MediaList:
 
 
 def _name_results(files: dict[Path, str]) -> Iterator[MediaFile]:
-    """Name the results; a name with its ending stays as it is if the ending tells files apart."""
+    """Name the results; a name keeps its ending if the ending tells files apart."""
     short_names = {file: _without_suffix(name) for file, name in files.items()}
     times = Counter(short_names.values())
     file_of = dict[str, Path]()

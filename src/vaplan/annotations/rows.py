@@ -70,7 +70,7 @@ class Issue:
 
 
 def itself(video: str) -> str:
-    """Return the id itself, for data sets whose ids do not contain a recording."""
+    """Return the id, for data sets without recordings in their ids."""
     return video
 
 

@@ -273,7 +273,7 @@ def _flips(results: Results, split: str) -> Table:
 
 
 def markdown(table: Table) -> str:
-    """Write a table in Markdown; the headings of groups stand before those of their columns.
+    """Write a table in Markdown; a group's heading precedes those of its columns.
 
     Args:
         table: Table to write.

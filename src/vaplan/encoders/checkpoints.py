@@ -118,7 +118,7 @@ class Checkpoint:
 
 
 def delete_checkpoint(root: Path, media: Path) -> None:
-    """Delete the parts of a file whose features are elsewhere now.
+    """Delete the parts of a file after its features were written.
 
     Args:
         root: Folder of the checkpoints.

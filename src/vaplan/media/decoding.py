@@ -140,7 +140,7 @@ class DecodeStats:
         self.frames += 1
 
     def warnings(self) -> list[str]:
-        """Describe what is absent or lost, with numbers."""
+        """Describe absent and lost content, with numbers."""
         messages = list(self.notes)
         if self.errors:
             messages.append(f"packets that cannot be decoded: {self.errors}")

@@ -69,7 +69,7 @@ class TextSimilarityNetwork(nn.Module):
         return prediction
 
     def parse_segments(self, inputs: Inputs, **options: Any) -> Any:
-        """Compute what the network computes of every segment before it pools.
+        """Compute the network's outputs of every segment before pooling.
 
         Args:
             inputs: Features of the videos, or of their windows.

@@ -267,7 +267,7 @@ def half_overlapping(length: int, window: int) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class WindowSample:
-    """Windows that were drawn from the videos of a batch.
+    """Random windows of the videos of a batch.
 
     Attributes:
         spans: Positions of the windows in the flat arrays, video by video.

@@ -37,7 +37,7 @@ MALFORMED = (
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of an array say about it.
+    """Shape and number type in the header of an array.
 
     Attributes:
         dtype: Number type.

@@ -95,7 +95,7 @@ def _default_rule(evidence: Evidence) -> str | None:
 def label_by_threshold(
     evidence: Evidence, *, name: str, choose: ThresholdRule
 ) -> ChosenLabels:
-    """Label the segments whose evidence exceeds the thresholds of a rule.
+    """Label the segments with evidence above the thresholds of a rule.
 
     Args:
         evidence: Evidence of the data set.

@@ -33,7 +33,7 @@ class ClassNames:
     is_closed: bool = False
 
     def check(self, value: object) -> str:
-        """Return the name of a class, known or new.
+        """Return the name of an existing or a new class.
 
         Args:
             value: JSON value.

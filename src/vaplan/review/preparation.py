@@ -296,7 +296,7 @@ class Preparation:
         return self._background.status((kind, identity))
 
     def _unusable(self, index: int) -> Status | None:
-        """Return the state of a video whose headers are not known."""
+        """Return the state of a video before its headers are read."""
         source = self.sources[index]
         if source.path is None:
             return Status(JobState.ABSENT, None, source.problem)
@@ -388,7 +388,7 @@ def make_scores(task: Task, *, advance: Advance) -> None:
 
 
 def seal(path: Path) -> None:
-    """Write the hash of a complete file beside it.
+    """Write the hash of a complete file next to the file.
 
     Args:
         path: File to seal.

@@ -243,7 +243,7 @@ class _Reader:
         self.here = next(self._waiting, None)
 
     def fail(self, expected: str) -> UsageError:
-        """Return an error that names the place and what was expected there."""
+        """Return an error with the place and the expected text."""
         place = "the end"
         if self.here is not None:
             place = excerpt(self.text[self.here.position :])
@@ -253,7 +253,7 @@ class _Reader:
 
 
 def to_sql(condition: Condition) -> tuple[str, list[Value]]:
-    """Return the statement that finds the spans in which a condition holds.
+    """Return the statement that finds the spans of a condition.
 
     It reads the tables `events` (video, modality, class, onset, offset, score) and `videos`
     (video, seconds). A video is cut at the edges of the events of the condition; in each part

@@ -65,7 +65,7 @@ class Tables:
 
 
 def find_spans(source: Path | str, where: str) -> Answer:
-    """Find the spans of videos in which a condition holds.
+    """Find the spans of videos that satisfy a condition.
 
     Args:
         source: Table of events (CSV or Parquet), or folder of JSON timelines.

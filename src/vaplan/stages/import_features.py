@@ -60,7 +60,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class LocatedPack:
-    """A pack of published features whose files were found.
+    """A pack of published features with existing files.
 
     Attributes:
         pack: Description of the pack.

@@ -52,7 +52,7 @@ DOUBTFUL = 0.5  # probability above which a tag is listed as probably wrong
 
 @dataclass(frozen=True)
 class DoubtfulTag:
-    """A tag whose class probably occurs nowhere in the video.
+    """A tag that is probably wrong: its class occurs nowhere in the video.
 
     Attributes:
         video: Id of the video.

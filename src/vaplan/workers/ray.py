@@ -262,7 +262,7 @@ class _Worker:
 
 @dataclass(frozen=True)
 class _Death:
-    """A task whose worker died; the node may be ending too, which is known at `due`."""
+    """A task after the death of its worker; at `due` the state of its node is clear."""
 
     task: _Task
     start: _Start
