@@ -24,6 +24,7 @@ from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
+from vaplan.locks import lock_folder
 from vaplan.media import CENTRE
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.recipe import Decision
@@ -108,6 +109,7 @@ def fit(
         UsageError: `media` is missing, or given beside folders that are the tags.
         RunError: The folder contains a finished run that was trained on other tags, and
             both `add` and `overwrite` are false.
+        MachineError: Another process writes into the run folder.
     """
     if bars is None:
 
@@ -118,81 +120,86 @@ def fit(
     rows, media = _read_tags_and_media(
         Path(tags), media, tags_from_folders=tags_from_folders, message=message
     )
-    table = run / "annotations.csv"
-    if add:
-        rows = _add_to_run(table, rows, message)
-    elif not overwrite:
-        corrected = corrections.rows.keys() if corrections else ()
-        _refuse_other_tags(table, rows, corrected)
-    if corrections:
-        rows = apply_corrections(rows, corrections, test_share=test_share)
-    elif dropped := _dense_videos(_read_rows_before(table)) - _dense_videos(rows):
+    with lock_folder(run, kind="run folder"):
+        table = run / "annotations.csv"
+        if add:
+            rows = _add_to_run(table, rows, message)
+        elif not overwrite:
+            corrected = corrections.rows.keys() if corrections else ()
+            _refuse_other_tags(table, rows, corrected)
+        if corrections:
+            rows = apply_corrections(rows, corrections, test_share=test_share)
+        elif dropped := _dense_videos(_read_rows_before(table)) - _dense_videos(rows):
+            message(
+                f"note: the corrections of {len(dropped)} videos of this run are not used; "
+                "give --corrections to use them"
+            )
+        write_rows(table, rows)
+        data = read_data(f"table:{table}")
+        store = run / "store"
+        classes = data.taxonomy.classes
         message(
-            f"note: the corrections of {len(dropped)} videos of this run are not used; "
-            "give --corrections to use them"
+            f"{len(data.videos)} videos, {len(classes)} classes: {', '.join(classes)}"
         )
-    write_rows(table, rows)
-    data = read_data(f"table:{table}")
-    store = run / "store"
-    classes = data.taxonomy.classes
-    message(f"{len(data.videos)} videos, {len(classes)} classes: {', '.join(classes)}")
-    for first, second in similar_names(classes):
-        message(
-            f"warning: {first!r} and {second!r} are two classes; "
-            f"if they are one, give them one name in {tags}"
+        for first, second in similar_names(classes):
+            message(
+                f"warning: {first!r} and {second!r} are two classes; "
+                f"if they are one, give them one name in {tags}"
+            )
+        if corrections:
+            message(_describe_corrections(data))
+        outcome = features(
+            data,
+            media,
+            store,
+            encoders=encoders,
+            workers=workers,
+            engine=engine,
+            compute=compute,
+            sampling=sampling,
+            allow_outside=allow_outside,
+            progress=bars("features", "videos"),
+            file_progress=file_progress,
         )
-    if corrections:
-        message(_describe_corrections(data))
-    outcome = features(
-        data,
-        media,
-        store,
-        encoders=encoders,
-        workers=workers,
-        engine=engine,
-        compute=compute,
-        sampling=sampling,
-        allow_outside=allow_outside,
-        progress=bars("features", "videos"),
-        file_progress=file_progress,
-    )
-    probability = run / "label_probability.csv" if _can_refine(data) else None
-    labelling = label(
-        data,
-        store,
-        run / "labels.csv",
-        encoders=encoders,
-        label_probability=probability,
-        rule=HMM if probability else None,
-    )
-    for line in labelling.describe():
-        message(line)
-    recipe = replace(
-        recipes.read("default"),
-        data=f"table:{table}",
-        store=str(store),
-        labels=str(labelling.table),
-        audio=tuple(encoders[0]),
-        visual=tuple(encoders[1]),
-        decision=Decision(segments="matched"),
-    )
-    if probability:
-        message("training, refining the labels by out-of-fold parsers, training again")
-        first_run = _train(
-            recipe, run / "first", message=message, progress=bars("train", "epochs")
-        )
-        refined = refine(
-            first_run.folder,
-            labelling.table,
-            run / "labels_refined.csv",
+        probability = run / "label_probability.csv" if _can_refine(data) else None
+        labelling = label(
+            data,
+            store,
+            run / "labels.csv",
+            encoders=encoders,
             label_probability=probability,
-            progress=bars("refine", "epochs"),
+            rule=HMM if probability else None,
         )
-        recipe = replace(recipe, labels=str(refined.table))
-    trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
-    if corrections and data.dense_indices(TEST):
-        message(_describe_scores(trained, data, store))
-    return trained, outcome.failed
+        for line in labelling.describe():
+            message(line)
+        recipe = replace(
+            recipes.read("default"),
+            data=f"table:{table}",
+            store=str(store),
+            labels=str(labelling.table),
+            audio=tuple(encoders[0]),
+            visual=tuple(encoders[1]),
+            decision=Decision(segments="matched"),
+        )
+        if probability:
+            message(
+                "training, refining the labels by out-of-fold parsers, training again"
+            )
+            first_run = _train(
+                recipe, run / "first", message=message, progress=bars("train", "epochs")
+            )
+            refined = refine(
+                first_run.folder,
+                labelling.table,
+                run / "labels_refined.csv",
+                label_probability=probability,
+                progress=bars("refine", "epochs"),
+            )
+            recipe = replace(recipe, labels=str(refined.table))
+        trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
+        if corrections and data.dense_indices(TEST):
+            message(_describe_scores(trained, data, store))
+        return trained, outcome.failed
 
 
 def _describe_corrections(data: Annotations) -> str:
