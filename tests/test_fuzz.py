@@ -29,6 +29,8 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
+from transformers import ClapFeatureExtractor, CLIPConfig, CLIPModel
 
 from tests.annotations.test_activitynet import entry
 from tests.annotations.test_activitynet import write as write_activitynet
@@ -37,9 +39,10 @@ from tests.annotations.test_audioset import write as write_audioset
 from tests.annotations.test_dcase import STRONG as SOUNDS
 from tests.annotations.test_dcase import write as write_dcase
 from tests.annotations.test_ovave import write as write_ovave
+from tests.encoders.conftest import saved_clip
 from tests.official import write_ave, write_llp
+from vaplan import encoders, runs, training
 from vaplan import recipe as recipes
-from vaplan import runs, training
 from vaplan.annotations import (
     AnnotationRows,
     activitynet,
@@ -53,6 +56,7 @@ from vaplan.annotations import (
     vggsound,
     vggsounder,
 )
+from vaplan.annotations.corrections import apply_corrections, read_corrections
 from vaplan.annotations.issues import find_issues
 from vaplan.annotations.label_tables import (
     details_path,
@@ -63,20 +67,32 @@ from vaplan.annotations.label_tables import (
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import read, write_rows
 from vaplan.annotations.tags import read_known_tags
-from vaplan.arrays import Inputs, Target
+from vaplan.arrays import VISUAL, Inputs, Target
 from vaplan.bench import execute, results, suite
 from vaplan.bench.compare_runs import compare_runs
 from vaplan.bench.jobs import Job, Workspace
 from vaplan.bench.steps import Reference
+from vaplan.encoders import checkpoints
+from vaplan.encoders.encoded import Encoded
+from vaplan.encoders.folders import errors_of, read_preprocessing
+from vaplan.encoders.own import describe_vectors, load_stored
+from vaplan.encoders.spectrogram import AudioPreprocessing, mel_bank
 from vaplan.errors import Exit, VaplanError
 from vaplan.exports import FORMATS, import_events, write_content
 from vaplan.exports.sed_scores import read_scores, write_scores
-from vaplan.packs import h5, npy
+from vaplan.models import official
+from vaplan.models.han import HAN, HANSettings
+from vaplan.packs import PackError, h5, npy, open_vectors, read_text_vectors
 from vaplan.ragged import Lengths, Ragged
+from vaplan.review import preparation
+from vaplan.review.collection import read_collection, read_score_curves
+from vaplan.review.history import Entry as Change
+from vaplan.review.history import Revision, State, open_history
 from vaplan.runs import Run
 from vaplan.search.timelines import find_spans, run_sql
 from vaplan.stages.check_data import read_manifest
-from vaplan.store import Entry, Store, find_stores, shards
+from vaplan.store import Entry, Store, TextVectors, find_stores, index, shards
+from vaplan.store import text as store_text
 from vaplan.store.card import short_hash
 from vaplan.taxonomy import Taxonomy, read_task, read_taxonomy
 from vaplan.taxonomy.files import with_prompts
@@ -144,6 +160,7 @@ class Reader:
         read: Reads the files of the folder.
         values: Damages the values of the file's format; bytes are damaged in any case.
         seal: Called before the file is read, to renew what the file was sealed with.
+        examples: Number of damaged files; fewer where a reader takes long.
     """
 
     make: Callable[[Path], object]
@@ -151,6 +168,7 @@ class Reader:
     read: Callable[[Path], object]
     values: Damage | None = None
     seal: Callable[[Path], object] = lambda _: None
+    examples: int = EXAMPLES
 
 
 def bytes_changed(content: bytes) -> st.SearchStrategy[bytes]:
@@ -227,6 +245,13 @@ def tree_changed(draw: st.DrawFn, tree: Any) -> Any:
 
 def json_changed(content: bytes) -> st.SearchStrategy[bytes]:
     return tree_changed(json.loads(content)).map(lambda v: json.dumps(v).encode())
+
+
+def lines_changed(content: bytes) -> st.SearchStrategy[bytes]:
+    """Change the first of several JSON documents, one a line."""
+    first, *others = content.splitlines(keepends=True)
+    rest = b"".join([b"\n", *others])
+    return json_changed(first).map(lambda line: line + rest)
 
 
 def yaml_changed(content: bytes) -> st.SearchStrategy[bytes]:
@@ -515,6 +540,130 @@ def read_store(folder: Path) -> None:
         raise first
 
 
+def make_index(folder: Path) -> None:
+    """Write a store with an index; the test damages the index without its digest."""
+    make_store(folder)
+    (shard,) = shards.list_shards(folder / "store")
+    rows = shards.read_columns(shard, index.COLUMNS)
+    index._write_index(folder / "store", [shard.name], [rows])
+    content = (folder / "store" / index.INDEX_FILE).read_bytes()
+    (folder / "index").write_bytes(content[: -index.DIGEST_BYTES])
+
+
+def seal_index(folder: Path) -> None:
+    content = (folder / "index").read_bytes()
+    sealed = content + short_hash(content).encode()
+    (folder / "store" / index.INDEX_FILE).write_bytes(sealed)
+
+
+def make_text(folder: Path) -> None:
+    """Write a store with text vectors beside it."""
+    store = Store.create(
+        folder, "audio:own:mine", describe_vectors("mine", 2), planned=[]
+    )
+    store.write_text(TextVectors.of({"Dog": np.ones(2), "Rain": np.eye(2)[0]}))
+    store.folder.rename(folder / "store")
+
+
+def read_text(folder: Path) -> None:
+    (store,) = find_stores(folder).values()
+    load_stored(store).text(["Dog"])
+
+
+VECTORS = {"a": np.ones((3, 2), np.float32), "b/c": np.eye(2, dtype=np.float32)}
+
+
+def vector_rows(folder: Path, **columns: Any) -> None:
+    vectors = [[0.5, 1.0], [1.0, 0.0]]
+    pq.write_table(pa.table({**columns, "vector": vectors}), folder / "t.parquet")
+
+
+def read_vectors(path: Path) -> None:
+    with open_vectors(path) as source:
+        for _, result in source.results(source.videos):
+            if isinstance(result, PackError):
+                raise result
+
+
+def make_part(folder: Path) -> None:
+    """Write the features of the first segments of a long file."""
+    part = Encoded((np.ones((3, 2), np.float32),), np.ones((3, 2), dtype=bool))
+    (folder / "000000.npz").write_bytes(checkpoints._to_bytes(part))
+
+
+def make_log(folder: Path) -> None:
+    events = tuple(Event("audio", "Dog", onset, 3.5) for onset in (0.0, 1.5))
+    with open_history(folder / "t.jsonl") as history:
+        for number, state in enumerate((State.IN_WORK, State.DONE), start=1):
+            history.append([Change("a", "me", "add", Revision(number, state, events))])
+
+
+def read_log(folder: Path) -> None:
+    with open_history(folder / "t.jsonl"):
+        pass
+
+
+def correct(folder: Path) -> None:
+    tags = make_table(folder / "tags.csv")
+    corrections = read_corrections(folder / "t.csv")
+    apply_corrections(read_rows(tags).rows, corrections, test_share=0.5)
+
+
+def review(source: Path) -> None:
+    """Read what is reviewed; a problem of one file of a folder is raised here."""
+    collection = read_collection(source)
+    if collection.problems:
+        raise VaplanError(f"expected no problem: {collection.problems}", file=source)
+
+
+def make_curves(folder: Path) -> None:
+    (folder / "t.csv").write_text(
+        "modality,onset,offset,Dog,Rain\naudio,0,1,0.25,0.5\nvisual,0,1,0.5,1e-3\n"
+    )
+
+
+def make_seal(folder: Path) -> None:
+    (folder / "a.csv").write_text("made")
+    preparation.seal(folder / "a.csv")
+
+
+def make_encoder(folder: Path) -> None:
+    saved_clip(folder / "clip", CLIPConfig, CLIPModel)
+
+
+def read_encoder(folder: Path) -> None:
+    """Load an encoder and embed a sentence."""
+    encoders.load(f"clip:{folder / 'clip'}", VISUAL).text(["a dog"])
+
+
+def reader_of_encoder(file: str) -> Reader:
+    values = header_changed if file.endswith(".safetensors") else json_changed
+    return Reader(make_encoder, f"clip/{file}", read_encoder, values, examples=20)
+
+
+def make_spectrogram(folder: Path) -> None:
+    extractor = ClapFeatureExtractor(feature_size=32, truncation="rand_trunc")
+    extractor.save_pretrained(folder)
+
+
+def read_spectrogram(folder: Path) -> None:
+    """Read the settings as the loader of CLAP does."""
+    with errors_of(folder):
+        mel_bank(AudioPreprocessing.from_config(read_preprocessing(folder)))
+
+
+def small_han() -> HAN:
+    settings = HANSettings(hidden=4, feedforward=4, heads=2)
+    return HAN(settings, feature_sizes=((3,), (3, 3)), classes=2)
+
+
+def make_official(folder: Path) -> None:
+    model = small_han()
+    names = dict(official._tensor_names(len(model.layers)))
+    tensors = {names[name]: tensor for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / "t.safetensors")
+
+
 def fit(folder: Path, *, resume: bool) -> None:
     """Train for an epoch; a checkpoint stays."""
     recipe = recipes.parse(RECIPE, changes=["training.epochs=1"])
@@ -631,6 +780,32 @@ READERS = {
         "t.parquet",
         lambda folder: used(read_rows(folder / "t.parquet")),
         columns_changed,
+    ),
+    "table with tabs": Reader(
+        make_csv("video\tmodality\tclass\tonset\toffset\na\taudio\tDog\t0\t1.5\n"),
+        "t.csv",
+        lambda folder: used(read_rows(folder / "t.csv")),
+    ),
+    "corrected table": Reader(
+        lambda folder: make_table(folder / "t.csv"), "t.csv", correct
+    ),
+    "table to review": Reader(
+        lambda folder: make_table(folder / "t.csv"),
+        "t.csv",
+        lambda folder: review(folder / "t.csv"),
+    ),
+    "timelines to review": Reader(
+        lambda folder: make_timeline(folder, "json"), "a.json", review, json_changed
+    ),
+    "scores to review": Reader(
+        make_curves, "t.csv", lambda folder: read_score_curves(folder / "t.csv")
+    ),
+    "edit log": Reader(make_log, "t.jsonl", read_log, lines_changed),
+    "seal of a file to review": Reader(
+        make_seal,
+        "a.csv.json",
+        lambda folder: preparation.is_intact(folder / "a.csv"),
+        json_changed,
     ),
     "table to search": Reader(
         lambda folder: make_table(folder / "t.csv"),
@@ -808,6 +983,32 @@ READERS = {
     "store card": Reader(make_store, "store/provenance.json", read_store, json_changed),
     "store plan": Reader(make_store, "store/plan.json", read_store, json_changed),
     "store shard": Reader(make_store, "shard", read_store, columns_changed, seal_shard),
+    "store index": Reader(make_index, "index", read_store, columns_changed, seal_index),
+    "text vectors of a store": Reader(
+        make_text, f"store/{store_text.FILE}", read_text, json_changed
+    ),
+    "features of a part of a file": Reader(
+        make_part, "000000.npz", lambda folder: [*checkpoints._read_parts(folder)]
+    ),
+    **{
+        f"encoder {file}": reader_of_encoder(file)
+        for file in (
+            "config.json",
+            "preprocessor_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "model.safetensors",
+        )
+    },
+    "settings of a CLAP encoder": Reader(
+        make_spectrogram, "preprocessor_config.json", read_spectrogram, json_changed
+    ),
+    "published weights": Reader(
+        make_official,
+        "t.safetensors",
+        lambda folder: official.load_official(small_han(), folder / "t.safetensors"),
+        header_changed,
+    ),
     "cost of a bench": Reader(
         lambda folder: (
             (folder / "costs").mkdir(),
@@ -821,6 +1022,42 @@ READERS = {
         lambda folder: np.save(folder / "t.npy", np.ones(SHAPE, np.float32)),
         "t.npy",
         lambda folder: npy.read(folder / "t.npy", SHAPE),
+    ),
+    "vectors as .npy": Reader(
+        lambda folder: np.save(folder / "a.npy", VECTORS["a"]), "a.npy", read_vectors
+    ),
+    "vectors as .npz": Reader(
+        lambda folder: np.savez_compressed(folder / "t.npz", **VECTORS),
+        "t.npz",
+        lambda folder: read_vectors(folder / "t.npz"),
+    ),
+    "vectors as HDF5": Reader(
+        lambda folder: make_h5(folder / "t.h5", "a", VECTORS["a"]),
+        "t.h5",
+        lambda folder: read_vectors(folder / "t.h5"),
+        dataset_changed("a"),
+    ),
+    "vectors as Parquet": Reader(
+        lambda folder: vector_rows(folder, video=["a", "b"], segment=[0, 1]),
+        "t.parquet",
+        lambda folder: read_vectors(folder / "t.parquet"),
+        columns_changed,
+    ),
+    "text vectors as .npz": Reader(
+        lambda folder: np.savez(folder / "t.npz", **VECTORS),
+        "t.npz",
+        lambda folder: read_text_vectors(folder / "t.npz"),
+    ),
+    "text vectors as Parquet": Reader(
+        lambda folder: vector_rows(folder, **{"class": ["Dog", "Rain"]}),
+        "t.parquet",
+        lambda folder: read_text_vectors(folder / "t.parquet"),
+        columns_changed,
+    ),
+    "text vectors as a table": Reader(
+        make_csv("class,0,1\nDog,0.5,1\nDog,1,0\nRain,1,1\n"),
+        "t.csv",
+        lambda folder: read_text_vectors(folder / "t.csv"),
     ),
     "HDF5 file of a pack": Reader(
         lambda folder: make_h5(folder / "t.h5", h5.KEY, np.ones((2, *SHAPE))),
@@ -889,7 +1126,7 @@ def test_a_damaged_file_is_read_or_refused_with_one_line(
     if reader.values:
         damaged = st.one_of(damaged, reader.values(content))
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=reader.examples, suppress_health_check=list(HealthCheck))
     @given(damaged)
     def check(content: bytes) -> None:
         file.write_bytes(content)

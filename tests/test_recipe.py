@@ -86,6 +86,12 @@ def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["１e-4", "1_0e-4", "nan"])
+def test_a_number_is_finite_and_written_with_ascii_digits(text: str) -> None:
+    with pytest.raises(RecipeError, match="learning_rate is '.*', expected a number"):
+        recipes.parse(f"training: {{learning_rate: {text}}}")
+
+
 def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
     assert (
         recipes.parse("", changes=["decision.threshold=0.4"]).decision.threshold == 0.4

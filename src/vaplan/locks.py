@@ -11,16 +11,18 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from vaplan.errors import MachineError
 from vaplan.writing import remove_leftovers
 
 LOCK = "lock"
+_LOCKED = ContextVar[frozenset[Path]]("locked", default=frozenset())  # by outer blocks
 
 
 @contextmanager
-def lock_folder(folder: Path, *, kind: str) -> Iterator[None]:
+def lock_folder(folder: Path, *, kind: str, again: bool = False) -> Iterator[None]:
     """Lock a folder for one writer and remove the temporary files of killed writers.
 
     The folder is made if it does not exist. The file of the lock stays in the folder: a file
@@ -29,19 +31,26 @@ def lock_folder(folder: Path, *, kind: str) -> Iterator[None]:
     Args:
         folder: Folder to lock.
         kind: Name of the folder's content, for errors: "store" or "run folder".
+        again: Accept that an outer block has locked the folder.
 
     Raises:
         MachineError: Another process holds the lock, or the folder cannot be written.
     """
+    place = folder.resolve()
+    if again and place in _LOCKED.get():
+        yield
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise _unwritable(folder, kind, error) from error
+    outer = _LOCKED.set(_LOCKED.get() | {place})
     try:
         _acquire(handle, folder, kind)
         yield
     finally:
+        _LOCKED.reset(outer)
         os.close(handle)  # frees the lock
 
 

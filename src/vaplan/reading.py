@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,6 +85,18 @@ def _read_at_most(file: BinaryIO, count: int) -> bytes:
             break
         data += piece
     return bytes(data)
+
+
+def plain_number(text: str) -> float | None:
+    """Return the number that a text writes with ASCII digits; None if it is no number.
+
+    >>> plain_number("1e-4"), plain_number("１"), plain_number("1_000")
+    (0.0001, None, None)
+    """
+    if text.isascii() and "_" not in text:  # Python would also read the others
+        with suppress(ValueError):
+            return float(text)
+    return None
 
 
 def csv_rows(

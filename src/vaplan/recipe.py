@@ -7,6 +7,7 @@ import copy
 import math
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,7 +23,7 @@ from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
-from vaplan.reading import Document, plain_text, yaml_document
+from vaplan.reading import Document, plain_number, plain_text, yaml_document
 from vaplan.training import Teacher, Training
 from vaplan.training.label_removal import Removal
 
@@ -298,11 +299,13 @@ def build(kind: Any, value: Any, name: str) -> Any:
                 for key, item in value.items()
             }
     elif kind is float and not isinstance(value, bool):
-        try:
-            number = float(value)  # YAML 1.1 reads 1e-4 as text
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number):
+        number = None
+        if isinstance(value, str):  # YAML 1.1 reads 1e-4 as text
+            number = plain_number(value)
+        elif isinstance(value, int | float):
+            with suppress(OverflowError):
+                number = float(value)
+        if number is not None and math.isfinite(number):
             return number
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value

@@ -14,8 +14,9 @@ import pytest
 from vaplan import read_table
 from vaplan.bench import demo
 from vaplan.bench.demo import EXAMPLES, Demo, run_demo
-from vaplan.errors import Exit, UsageError
+from vaplan.errors import Exit, MachineError, UsageError
 from vaplan.evaluation import evaluate
+from vaplan.locks import lock_folder
 from vaplan.metrics.llp import KINDS, LEVELS
 
 FEW_EPOCHS = tuple(c.replace("epochs=20", "epochs=3") for c in demo.CHANGES)
@@ -126,3 +127,11 @@ def test_running_it_again_renders_and_trains_nothing_and_says_the_same(
 def test_a_folder_with_videos_of_another_seed_is_refused(result: Demo) -> None:
     with pytest.raises(UsageError, match="contains videos of seed 3, not 4"):
         run_small_demo(result.page.parent, seed=4)
+
+
+def test_two_jobs_do_not_mix_their_videos_in_one_folder(tmp_path: Path) -> None:
+    first_job = lock_folder(tmp_path / "data", kind="folder")
+    refused = pytest.raises(MachineError, match="synthetic videos is locked by pid")
+    with first_job, refused:
+        run_small_demo(tmp_path)
+    assert not (tmp_path / "data" / "media").exists()

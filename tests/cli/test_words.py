@@ -203,6 +203,11 @@ def test_a_store_keeps_the_precision_it_was_begun_with(
             "write audio=4",
         ),
         (
+            ["parse", "x.mp4", "--out", "o", "--zero-shot", "--threshold", "audio=３"],
+            2,
+            "write audio=4",
+        ),
+        (
             [
                 "label",
                 "table:{table}",

@@ -112,7 +112,7 @@ HEADER = "onset\toffset\tDog, barking\tCat\n"
         (HEADER + "0\t1\t0.5\n", r"v\.tsv:2: 3 cells, expected 4"),
         (
             HEADER + "0\t1\t0.5\thalf\n",
-            r"v\.tsv:2: could not convert string to float: 'half'",
+            r"v\.tsv:2: 'half', expected a number",
         ),
         (
             HEADER + "0\t1\t0.5\t0.5\n2\t3\t0.5\t0.5\n",

@@ -447,14 +447,28 @@ def test_large_frames_are_scaled_down_as_they_are_decoded(tmp_path):
         assert abs(scaled.mean() - original.mean()) <= 2
 
 
-def test_a_sparse_file_is_given_up_after_the_time_limit_of_a_read(tmp_path):
-    path = tmp_path / "sparse.mp3"
+@pytest.mark.parametrize("ending", ["mp3", "mkv", "mpg", "aac"])
+def test_a_large_file_of_zeros_is_refused_without_reading_it(
+    tmp_path, monkeypatch, ending
+):
+    path = tmp_path / f"sparse.{ending}"
     path.touch()
+    os.truncate(path, 10 * 1024**3)
+    monkeypatch.setattr(av, "open", None)  # the decoder does not get it
+    with pytest.raises(MediaError, match="its first 1,048,576 bytes are zeros"):
+        media.segments(path)
+
+
+def test_a_file_that_is_empty_after_its_start_is_given_up_after_the_limit_of_a_read(
+    tmp_path,
+):
+    path = make(tmp_path / "a.mp3", Film(video="", audio="libmp3lame"))
     os.truncate(path, 20 * 1024**3)
     begin = monotonic()
-    with pytest.raises(MediaError):
-        media.segments(path, limits=Limits(read_seconds=0.5))
+    cut = media.segments(path, limits=Limits(read_seconds=2.0))
     assert monotonic() - begin < 30
+    assert len(cut) == 5
+    assert any("packets that cannot be decoded" in text for text in cut.warnings)
 
 
 def test_a_subtitle_track_is_no_warning(tmp_path):

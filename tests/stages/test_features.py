@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,24 @@ def test_a_file_that_was_not_there_is_looked_for_again(
     outcome = stages.features(
         data, media, tmp_path / "store", encoders=EMBEDDED, workers=1
     )
+    assert (outcome.done, outcome.failed) == (1, ())
+
+
+def test_a_path_that_led_outside_is_tried_again_when_it_is_allowed(
+    world: World, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    (video,) = some(world, 1).videos
+    shutil.copy(world.folder / video.path, tmp_path / "outside.mp4")
+    data = replace(world.data, videos=(replace(video, path="../outside.mp4"),))
+    encode = partial(
+        stages.features, data, media, tmp_path / "store", encoders=EMBEDDED, workers=1
+    )
+    for _ in range(2):
+        (problem,) = encode().failed
+        assert "leads out of the media folder" in problem[1]
+    outcome = encode(allow_outside=True)
     assert (outcome.done, outcome.failed) == (1, ())
 
 

@@ -14,7 +14,8 @@ from vaplan.annotations import Video, read_table
 from vaplan.annotations.corrections import read_corrections
 from vaplan.annotations.table import event_rows, write_rows
 from vaplan.annotations.tags import read_tags
-from vaplan.errors import RunError, UsageError
+from vaplan.errors import MachineError, RunError, UsageError
+from vaplan.locks import lock_folder
 from vaplan.runs import Run
 from vaplan.workers import Progress
 
@@ -34,6 +35,19 @@ def test_other_tags_do_not_replace_a_finished_run(tmp_path: Path) -> None:
         stages.fit(now, tmp_path, run, encoders=EMBEDDED)
     kept = write_rows(tmp_path / "again.csv", read_tags(before)).read_bytes()
     assert (run / "annotations.csv").read_bytes() == kept
+
+
+def test_two_jobs_do_not_mix_their_tags_in_one_run_folder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    tags = tmp_path / "tags.csv"
+    tags.write_text("video,tags\na,Dog\nb,Rain\n")
+    first = write_rows(run / "annotations.csv", read_tags(tags)).read_bytes()
+    tags.write_text("video,tags\na,Rain\nb,Dog\n")
+    first_job = lock_folder(run, kind="run folder")
+    refused = pytest.raises(MachineError, match="the run folder is locked by pid")
+    with first_job, refused:
+        stages.fit(tags, tmp_path, run, encoders=EMBEDDED)
+    assert (run / "annotations.csv").read_bytes() == first
 
 
 @pytest.fixture

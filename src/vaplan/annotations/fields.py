@@ -5,11 +5,11 @@ Every error names the file, the line, the value and what to do.
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from vaplan.annotations.media_files import MEDIA_SUFFIXES
 from vaplan.errors import AnnotationError
+from vaplan.reading import plain_number
 
 NOT_A_NAME = frozenset(
     "nan null none na n/a #n/a <na>".split()
@@ -114,11 +114,8 @@ def number(
     Raises:
         AnnotationError: The text is not a finite number.
     """
-    value = math.nan
-    if text.isascii() and "_" not in text:  # Python would also read １ and 1_0
-        with suppress(ValueError):
-            value = float(text)
-    if not math.isfinite(value):
+    value = plain_number(text)
+    if value is None or not math.isfinite(value):
         raise AnnotationError(
             f"{column} is {text!r}, expected {expected}",
             file=file,

@@ -13,7 +13,11 @@ from pathlib import Path
 from vaplan.annotations.annotations import Video
 from vaplan.errors import MachineError, MediaError, UsageError
 
-NO_FILE = "no file for"  # start of the recorded reason; such files are looked for again
+NO_FILE = "no file for"
+SEVERAL_FILES = "several files for"
+OUTSIDE = "leads out of the media folder"
+# Parts of the recorded reasons why a video has no file; it is looked for again.
+NOT_FOUND = (NO_FILE, SEVERAL_FILES, OUTSIDE)
 YOUTUBE_ID_LENGTH = 11  # published files are often named by the YouTube id alone
 MEDIA_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .flv .ts .mts .m2ts .mpg .mpeg .ogv .3gp .3g2 "
@@ -182,7 +186,7 @@ class MediaFolder:
                     path.relative_to(self.folder).as_posix() for path in matches[:5]
                 )
                 raise MediaError(
-                    f"several files for {video.video!r}: {names}",
+                    f"{SEVERAL_FILES} {video.video!r}: {names}",
                     file=self.folder,
                     fix="give the path of the video in column `path`, or keep one file",
                 )
@@ -200,8 +204,7 @@ class MediaFolder:
                 return path
         if not self.allow_outside and self._is_outside(video.path):
             raise MediaError(
-                f"the path of {video.video!r} leads out of the media folder: "
-                f"{video.path!r}",
+                f"the path of {video.video!r} {OUTSIDE}: {video.path!r}",
                 file=self.folder,
                 fix="give a path below the media folder or the table's folder, or "
                 "add --allow-outside",

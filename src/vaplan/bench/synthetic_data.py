@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vaplan import stages, synthetic
 from vaplan.errors import UsageError
+from vaplan.locks import lock_folder
 from vaplan.workers import Progress
 
 Bars = Callable[[str], Progress]
@@ -26,8 +27,10 @@ def make_data(folder: Path, store: Path, *, videos: int, seed: int, bars: Bars) 
 
     Raises:
         UsageError: The folder contains videos of another seed.
+        MachineError: Another process renders into the folder.
     """
-    table = _render(folder, videos, seed, bars("render"))
+    with lock_folder(folder, kind="folder of synthetic videos"):
+        table = _render(folder, videos, seed, bars("render"))
     data = stages.read_data(f"table:{table}")
     outcome = stages.features(
         data, folder, store, encoders=EMBEDDED, progress=bars("features")

@@ -78,13 +78,7 @@ class ProgressBars:
                 tasks.append(self._progress.add_task(name, unit=unit))
             self._progress.update(tasks[0], completed=done, total=total)
             if problem:
-                self._progress.console.print(
-                    f"error: {problem}",
-                    style="red",
-                    highlight=False,
-                    markup=False,
-                    soft_wrap=True,
-                )
+                print_problem(problem)
 
         return update
 
@@ -229,6 +223,17 @@ def print_warning(text: str) -> None:
         highlight=False,
         markup=False,
         soft_wrap=True,
+    )
+
+
+def print_problem(text: str) -> None:
+    """Print the failure of one item to standard error.
+
+    Args:
+        text: One line.
+    """
+    stderr.print(
+        f"error: {text}", style="red", highlight=False, markup=False, soft_wrap=True
     )
 
 

@@ -7,6 +7,7 @@ import typer
 
 from vaplan.cli.console import (
     finish,
+    print_problem,
     print_warning,
     progress_bars,
     stderr,
@@ -190,13 +191,7 @@ def _finish(outcome: "Imported") -> None:
     for text in outcome.warnings:
         print_warning(text)
     for text in outcome.problems:
-        stderr.print(
-            f"error: {text}",
-            style="red",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_problem(text)
     stores = ", ".join(outcome.stores) or "nothing"
     stderr.print(f"in the store: {stores}", highlight=False, markup=False)
     finish(outcome, "imported")

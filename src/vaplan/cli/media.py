@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vaplan.cli.console import print_probe, stderr
+from vaplan.cli.console import print_probe, print_problem
 from vaplan.cli.options import JsonOption, TimeoutOption
 from vaplan.errors import Exit
 
@@ -33,13 +33,7 @@ def probe(
         elif seen["error"] is None:
             print_probe(seen)
         if seen["error"]:
-            stderr.print(
-                f"error: {seen['error']}",
-                style="red",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+            print_problem(seen["error"])
     if errors:
         raise typer.Exit(
             Exit.NOTHING_DONE if errors == len(files) else Exit.SOME_FAILED

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from vaplan.errors import UsageError
+from vaplan.modalities import MODALITIES
+from vaplan.reading import plain_number
 
 
 def table_name(path: Path | None) -> Path | None:
@@ -196,12 +198,12 @@ def thresholds(
     spec = {}
     for text in options:
         modality, _, value = text.partition("=")
-        try:
-            spec[Modality(modality).value] = float(value)
-        except ValueError:
-            raise UsageError(f"threshold {text!r}", fix=f"write {example}") from None
-        if not math.isfinite(spec[modality]):
+        number = plain_number(value)
+        if number is None or modality not in MODALITIES:
+            raise UsageError(f"threshold {text!r}", fix=f"write {example}")
+        if not math.isfinite(number):
             raise UsageError(
                 f"threshold {text!r} is not a finite number", fix=f"write {example}"
             )
+        spec[modality] = number
     return spec or None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaplan.cli.console import print_json, stderr
+from vaplan.cli.console import print_json, print_problem, stderr
 from vaplan.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def store_verify(
     for name, features in open_stores(store).items():
         problems = features.verify()
         for problem in problems:
-            stderr.print(f"error: {name}: {problem}", style="red", highlight=False)
+            print_problem(f"{name}: {problem}")
         is_damaged = is_damaged or bool(problems)
         lacking = 0 if problems else len(features.list_missing(features.planned))
         if lacking:
@@ -47,6 +47,7 @@ def store_verify(
                 f"{name}: {lacking} planned videos have no features yet; "
                 "run `vaplan features` to continue",
                 highlight=False,
+                soft_wrap=True,
             )
     if is_damaged:
         raise typer.Exit(Exit.MACHINE)

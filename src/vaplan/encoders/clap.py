@@ -27,6 +27,7 @@ from torch import Tensor
 from vaplan.arrays import AUDIO
 from vaplan.encoders import pretrained
 from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.folders import errors_of
 from vaplan.encoders.pretrained import Pretrained
 from vaplan.encoders.spectrogram import AudioPreprocessing, log_mel, mel_bank
 from vaplan.errors import EncoderError, unknown
@@ -206,14 +207,16 @@ def load(
         )
     model, options = split_options(source)
     loaded = pretrained.load(model, "clap", compute=compute)
-    settings = AudioPreprocessing.from_config(loaded.preprocessing)
+    with errors_of(loaded.folder):
+        settings = AudioPreprocessing.from_config(loaded.preprocessing)
+        bank = mel_bank(settings)
     if "padding" in options:
         settings = replace(settings, padding=PADDINGS[options["padding"]])
     return ClapEncoder(
         name=name or f"clap:{source}",
         pretrained=loaded,
         preprocessing=settings,
-        bank=mel_bank(settings),
+        bank=bank,
         frames_per_segment=frames_per_segment,
         context=options.get("context", CONTEXTS[0]),
     )

@@ -4,6 +4,7 @@ Source: Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.1534
 2025, arXiv 2507.22062.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from torch.nn import functional
 from vaplan.arrays import VISUAL
 from vaplan.encoders import pretrained
 from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.folders import COPY_AGAIN, errors_of
 from vaplan.encoders.pretrained import Pretrained
 from vaplan.errors import EncoderError
 from vaplan.media import Segments
@@ -28,6 +30,7 @@ FILTERS = {2: "bilinear", 3: "bicubic"}
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 BATCH_SIZE = 10
+MAX_SIDE = 4_096  # pixels of a frame that a model reads
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class ImagePreprocessing:
         is_crop_too_large = crop[0] > smallest[0] or crop[1] > smallest[1]
         if (
             resample not in FILTERS
+            or not 1 <= min(crop) <= max(smallest) <= MAX_SIDE
             or has_many_shapes
             or is_crop_too_large
             or not config.get("do_resize", True)
@@ -90,6 +94,13 @@ class ImagePreprocessing:
         if config.get("do_normalize", True):
             mean = tuple(map(float, config.get("image_mean", CLIP_MEAN)))
             deviation = tuple(map(float, config.get("image_std", CLIP_DEVIATION)))
+        numbers = [scale, *mean, *deviation]
+        if not (len(mean) == len(deviation) == 3 and all(map(math.isfinite, numbers))):
+            raise EncoderError(
+                f"image_mean is {mean} and image_std {deviation}, expected three finite "
+                "numbers each",
+                fix=COPY_AGAIN,
+            )
         return cls(
             size=size,
             crop=crop,
@@ -246,12 +257,14 @@ def load(
             fix="name a clap: encoder for the audio",
         )
     loaded = pretrained.load(source, "clip", compute=compute)
+    with errors_of(loaded.folder):
+        preprocessing = ImagePreprocessing.from_config(
+            loaded.preprocessing, crops=loaded.model_type != "siglip"
+        )
     return ClipEncoder(
         name=name or f"clip:{source}",
         pretrained=loaded,
-        preprocessing=ImagePreprocessing.from_config(
-            loaded.preprocessing, crops=loaded.model_type != "siglip"
-        ),
+        preprocessing=preprocessing,
         frames_per_segment=frames_per_segment,
     )
 

@@ -6,13 +6,15 @@ Only safetensors, JSON and the text files of the tokenizer are read.
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from vaplan.encoders.silence import silence_transformers
-from vaplan.errors import EncoderError
+from vaplan.errors import EncoderError, VaplanError, excerpt
+from vaplan.workers.faults import machine_fault
 
 WEIGHT_FILES = ["model.safetensors", "model-*.safetensors"]
 FILES = ["*.json", "*.txt", "*.model", *WEIGHT_FILES]
@@ -25,6 +27,8 @@ BRING_A_FOLDER = (
     "tokenizer's files"
 )
 COPY_AGAIN = "copy the file again"
+MAX_LAYERS = 1_000
+MAX_SIZE = 2**24  # of a vocabulary, a vector or another part of a model
 # A revision may follow after an @.
 HUB_ID = r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w-][\w./-]*)?"
 
@@ -124,7 +128,9 @@ def weight_files(folder: Path) -> list[Path]:
         if not (folder / INDEX).exists():
             has_pickle = any(folder.glob("*.bin"))
             note = "; pickled weights are not read" if has_pickle else ""
-            raise EncoderError(f"no {WEIGHTS} in {folder}{note}", fix=BRING_A_FOLDER)
+            raise EncoderError(
+                f"no {WEIGHTS} in it{note}", fix=BRING_A_FOLDER, file=folder
+            )
         names = _shard_names(folder / INDEX)
     for name in names:
         _check_safetensors(folder / name)
@@ -183,13 +189,11 @@ def read_preprocessing(folder: Path) -> dict[str, Any]:
         return read_json(folder / "preprocessor_config.json")
     if not (folder / "processor_config.json").exists():
         raise EncoderError(
-            f"no preprocessor_config.json in {folder}", fix=BRING_A_FOLDER
+            "no preprocessor_config.json in it", fix=BRING_A_FOLDER, file=folder
         )
     document = read_json(folder / "processor_config.json")
-    settings: dict[str, Any] = (
-        document.get("image_processor") or document.get("feature_extractor") or {}
-    )
-    return settings
+    settings = document.get("image_processor") or document.get("feature_extractor")
+    return settings if isinstance(settings, dict) else {}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -205,15 +209,61 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EncoderError(
-            f"no {path.name} in {path.parent}", fix=BRING_A_FOLDER
+            f"no {path.name} in it", fix=BRING_A_FOLDER, file=path.parent
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EncoderError(
             f"cannot be read as JSON ({error})", fix=COPY_AGAIN, file=path
         ) from None
     if not isinstance(value, dict):
         raise EncoderError("is not a JSON object", fix=COPY_AGAIN, file=path)
     return value
+
+
+def check_sizes(config: Mapping[str, Any], file: Path) -> None:
+    """Check the sizes of a model before it is built.
+
+    Args:
+        config: Content of config.json.
+        file: File of the content, for errors.
+
+    Raises:
+        EncoderError: A size is too large for any model.
+    """
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            check_sizes(value, file)
+            continue
+        largest = MAX_LAYERS if "layers" in key or key == "depths" else MAX_SIZE
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and not abs(number) <= largest:
+                raise EncoderError(
+                    f"{key} is {excerpt(value)}, expected at most {largest:,}",
+                    file=file,
+                    fix=COPY_AGAIN,
+                )
+
+
+@contextmanager
+def errors_of(file: Path) -> Iterator[None]:
+    """Turn any error about the content of a model's file into an `EncoderError`.
+
+    Args:
+        file: File or folder of the model that is read in the block.
+    """
+    try:
+        yield
+    except VaplanError as error:
+        error.file = error.file or file
+        raise
+    except Exception as error:
+        if machine_fault(error):
+            raise
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
+        raise EncoderError(
+            f"cannot be loaded ({reason})", file=file, fix=BRING_A_FOLDER
+        ) from error
 
 
 def sha256(files: Iterable[Path]) -> str:

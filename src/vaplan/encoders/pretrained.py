@@ -119,6 +119,9 @@ class Pretrained:
         Args:
             prompts: Sentences.
             batch_size: Number of prompts in a batch.
+
+        Raises:
+            EncoderError: The tokenizer does not fit the model.
         """
         if not prompts:
             return np.zeros((0, self.dimension), np.float32)
@@ -131,8 +134,9 @@ class Pretrained:
             output = self.model.get_text_features(**inputs)
             return projected_vectors(output).cpu()
 
-        tokens = self._tokens(prompts)
-        vectors = encode_in_fixed_batches(encode, tokens, batch_size=batch_size)
+        with folders.errors_of(self.folder):
+            tokens = self._tokens(prompts)
+            vectors = encode_in_fixed_batches(encode, tokens, batch_size=batch_size)
         return unit_rows(vectors.numpy())
 
     def _tokens(self, prompts: Sequence[str]) -> Tensor:
@@ -168,7 +172,9 @@ def load(source: str, kind: str, *, compute: Compute = PLAIN) -> Pretrained:
     name = f"{kind}:{source}"
     source = catalogue.hub_source(name)
     folder = folders.find(source) or _fetch(name, source)
-    model_type = str(folders.read_json(folder / "config.json").get("model_type"))
+    config = folders.read_json(folder / "config.json")
+    folders.check_sizes(config, folder / "config.json")
+    model_type = str(config.get("model_type"))
     if model_type not in hub.KINDS[kind]:
         raise EncoderError(
             f"it is a {model_type!r} model, expected {kind!r}",
@@ -263,12 +269,10 @@ def unit_rows(
 
 
 def _load_model(folder: Path, architecture: str) -> Any:
-    from safetensors import SafetensorError
+    with silence_transformers():
+        import transformers
 
-    try:
-        with silence_transformers():
-            import transformers
-
+        with folders.errors_of(folder):
             model, report = getattr(transformers, architecture).from_pretrained(
                 folder,
                 local_files_only=True,
@@ -276,31 +280,22 @@ def _load_model(folder: Path, architecture: str) -> Any:
                 output_loading_info=True,
                 dtype=torch.float32,
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise EncoderError(
-            f"the weights in {folder} cannot be loaded ({reason})", fix=BRING_A_FOLDER
-        ) from None
     for state in ("missing", "unexpected", "mismatched"):
         names = sorted(map(str, report[f"{state}_keys"]))
         names = [name for name in names if not name.endswith(CONSTANT_BUFFERS)]
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise EncoderError(
-                f"{len(names)} {state} tensors in {folder}: {', '.join(names[:3])}{more}",
+                f"{len(names)} {state} tensors: {', '.join(names[:3])}{more}",
+                file=folder,
                 fix=BRING_A_FOLDER,
             )
     return model.eval().requires_grad_(False)
 
 
 def _load_tokenizer(folder: Path) -> Any:
-    try:
-        with silence_transformers():
-            from transformers import AutoTokenizer
+    with silence_transformers():
+        from transformers import AutoTokenizer
 
+        with folders.errors_of(folder / "tokenizer.json"):
             return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise EncoderError(
-            f"no tokenizer can be loaded from {folder} ({reason})", fix=BRING_A_FOLDER
-        ) from None

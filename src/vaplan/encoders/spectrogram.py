@@ -9,11 +9,13 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 from torch.nn import functional
 
+from vaplan.encoders.folders import COPY_AGAIN
 from vaplan.encoders.silence import silence_transformers
-from vaplan.errors import EncoderError
+from vaplan.errors import EncoderError, excerpt
 
 PADDINGS = ("repeatpad", "repeat", "pad")
 TRUNCATIONS = ("rand_trunc", "fusion")
+MAX_SAMPLES = 60 * 48_000  # that a model reads at once
 MIN_POWER = 1e-10  # the library clips lower powers
 
 
@@ -68,12 +70,26 @@ class AudioPreprocessing:
                 f"top_db={top_db!r} is not supported",
                 fix=f"name a model with padding in {PADDINGS}, truncation in {TRUNCATIONS} and no top_db",
             )
+        sizes = {
+            "sampling_rate": rate_hz,
+            "max_length_s": config.get("max_length_s", 10) * rate_hz,
+            "fft_window_size": config.get("fft_window_size", 1024),
+            "hop_length": config.get("hop_length", 480),
+            "feature_size": config.get("feature_size", 64),
+        }
+        for key, size in sizes.items():
+            if not 1 <= size <= MAX_SAMPLES:
+                raise EncoderError(
+                    f"{key} gives {excerpt(size)} samples or bands, expected 1 to "
+                    f"{MAX_SAMPLES:,}",
+                    fix=COPY_AGAIN,
+                )
         return cls(
-            rate_hz=rate_hz,
-            samples=int(config.get("max_length_s", 10) * rate_hz),
-            window=config.get("fft_window_size", 1024),
-            hop=config.get("hop_length", 480),
-            bands=config.get("feature_size", 64),
+            rate_hz=int(rate_hz),
+            samples=int(sizes["max_length_s"]),
+            window=int(sizes["fft_window_size"]),
+            hop=int(sizes["hop_length"]),
+            bands=int(sizes["feature_size"]),
             lowest_hz=float(config.get("frequency_min", 0)),
             highest_hz=float(config.get("frequency_max", 14_000)),
             padding=padding,

@@ -15,6 +15,7 @@ from vaplan.annotations.fields import LONGEST_SECONDS, check_text
 from vaplan.annotations.rows import BOTH
 from vaplan.errors import AnnotationError, excerpt
 from vaplan.modalities import MODALITIES
+from vaplan.reading import plain_number
 from vaplan.timeline import Event, Timeline, merge, split_lane
 
 MILLISECONDS = 1000  # in a second
@@ -82,11 +83,10 @@ def split_score(
     name, content = text[: match.start()], match[1]
     if not content:
         return name, None
-    try:
-        score = float(content)
-    except ValueError:
+    score = plain_number(content)
+    if score is None:  # a part of the name
         return text, None
-    if not abs(score) < float("inf"):
+    if not math.isfinite(score):
         raise AnnotationError(
             f"the score of {excerpt(text)} is not finite",
             file=file,

@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote
 import numpy as np
 from jaxtyping import Bool, Float
 
-from vaplan.errors import AnnotationError
+from vaplan.errors import AnnotationError, excerpt
 from vaplan.modalities import MODALITIES
 from vaplan.ragged import Ragged, as_ragged
-from vaplan.reading import plain_text
+from vaplan.reading import plain_number, plain_text
 from vaplan.taxonomy import Taxonomy
 from vaplan.timeline import Timeline
 from vaplan.writing import write_text
@@ -235,12 +235,17 @@ def _check_header(header: list[str], path: Path, taxonomy: Taxonomy) -> None:
 
 def _parse_row(cells: list[str], columns: int, path: Path, line: int) -> list[float]:
     """Parse the numbers of a row; its scores are all probabilities or all -1."""
-    try:
-        numbers = [float(cell) for cell in cells]
-    except ValueError as error:
-        raise AnnotationError(
-            str(error), file=path, line=line, fix="write numbers with a decimal point"
-        ) from None
+    numbers = list[float]()
+    for cell in cells:
+        number = plain_number(cell)
+        if number is None:
+            raise AnnotationError(
+                f"{excerpt(cell)}, expected a number",
+                file=path,
+                line=line,
+                fix="write numbers with a decimal point",
+            )
+        numbers.append(number)
     if len(numbers) != columns:
         raise AnnotationError(
             f"{len(numbers)} cells, expected {columns}",

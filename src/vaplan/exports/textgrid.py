@@ -27,7 +27,8 @@ INTERVALS, POINTS = "IntervalTier", "TextTier"
 EMPTY_TIER = "events"  # of a timeline without events, because a TextGrid needs a tier
 # What Praat reads: quoted texts, numbers and flags that stand free; all else is comment.
 TOKEN = re.compile(
-    r'"((?:[^"]|"")*)"|(?<!\S)(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\S)|(<exists>)|!.*'
+    r'"((?:[^"]|"")*)"|(?<!\S)(-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)(?!\S)'
+    r"|(<exists>)|!.*"
 )
 FIX = "save it in Praat as a text file or a short text file"
 

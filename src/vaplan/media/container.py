@@ -36,6 +36,7 @@ CODECS = frozenset(
     "pcm_alaw pcm_mulaw adpcm_ms adpcm_ima_wav adpcm_swf".split()
 )
 CONVERT = "convert it with a video tool, for example to H.264 and AAC in .mp4"
+HEAD_BYTES = 1 << 20  # as many as FFmpeg reads to recognise a container
 ESTIMATED = "duration from bitrate"  # message of FFmpeg if no header has a duration
 # A resampler or a text field raises ValueError.
 DECODER_ERRORS = (FFmpegError, OSError, EOFError, ValueError)
@@ -146,6 +147,12 @@ def open_media(file: Path, limits: Limits) -> Iterator[InputContainer]:
     Raises:
         MediaError: It is no media file, or its container or codec is not on the lists.
     """
+    if _begins_with_zeros(file):  # the decoder would search all of it for a frame
+        raise MediaError(
+            f"not a media file vaplan reads (its first {HEAD_BYTES:,} bytes are zeros)",
+            file=file,
+            fix="download or copy it again",
+        )
     allowed = {
         "format_whitelist": FORMATS,
         "codec_whitelist": ",".join(sorted(CODECS)),
@@ -166,6 +173,16 @@ def open_media(file: Path, limits: Limits) -> Iterator[InputContainer]:
         ) from error
     with closing(container):
         yield container
+
+
+def _begins_with_zeros(file: Path) -> bool:
+    """Return whether there is nothing by which a container can be recognised."""
+    try:
+        with file.open("rb") as content:
+            head = content.read(HEAD_BYTES)
+    except OSError:  # the decoder reports the reason
+        return False
+    return len(head) == HEAD_BYTES and not head.lstrip(b"\0")
 
 
 def list_tracks(container: InputContainer, kind: Kind) -> Sequence[Stream]:

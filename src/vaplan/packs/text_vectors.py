@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from vaplan.errors import excerpt
 from vaplan.packs.files import PackError, format_shape, regular_size
 from vaplan.packs.vectors import join_rows, open_archive, read_archive, read_table
-from vaplan.reading import csv_text
+from vaplan.reading import csv_text, plain_number
 
 FIX = "write one vector of numbers for each sentence of a class"
 
@@ -112,10 +113,13 @@ def _from_csv(path: Path) -> dict[str, np.ndarray]:
         )
     rows = defaultdict[str, list[list[float]]](list)
     for line, (name, *values) in lines:
-        try:
-            numbers = [float(value) for value in values]
-        except ValueError as error:
-            raise PackError(f"{error}", file=path, line=line, fix=FIX) from error
+        numbers = list[float]()
+        for value in values:
+            number = plain_number(value)
+            if number is None:
+                what = f"{excerpt(value)}, expected a number"
+                raise PackError(what, file=path, line=line, fix=FIX)
+            numbers.append(number)
         if len(numbers) != len(header) - 1:
             raise PackError(
                 f"{len(numbers)} numbers, expected {len(header) - 1} as in the header",

@@ -1,5 +1,6 @@
 """Videos to review: the rows of a table, or the files of a folder of timelines."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -341,7 +342,9 @@ def _list(document: Mapping[str, Any], key: str, file: Path) -> list[Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def read_score_curves(file: Path) -> dict[str, Any]:

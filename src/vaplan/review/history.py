@@ -204,6 +204,7 @@ def _read_entry(line: bytes, path: Path, number: int) -> Entry:
         LookupError,
         TypeError,
         AttributeError,
+        OverflowError,
         RecursionError,
     ) as error:
         raise AnnotationError(

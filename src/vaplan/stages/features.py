@@ -17,7 +17,7 @@ import torch
 
 from vaplan import encoders as encoder_models
 from vaplan.annotations import Annotations
-from vaplan.annotations.media_files import NO_FILE, MediaFolder
+from vaplan.annotations.media_files import NOT_FOUND, MediaFolder
 from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
 from vaplan.encoders import Encoder
@@ -96,8 +96,8 @@ def features(
         store: Feature store; it is created if it does not exist.
         encoders: Names of the encoders per modality, in modality order.
         workers: Number of worker processes.
-        retry: Try videos again whose recorded failure contains this text. Files that did not
-            exist are always looked for again.
+        retry: Try videos again whose recorded failure contains this text. Videos that had
+            no file are always looked for again.
         limit: Largest number of files to decode now.
         progress: Called after every video.
         file_progress: Called within videos that take longer than a few seconds.
@@ -233,11 +233,11 @@ def _plan(
     *,
     retry: str | None,
 ) -> tuple[list[Job], list[tuple[Job, Failed]]]:
-    """Return the files to decode, and the videos whose file does not exist.
+    """Return the files to decode, and the videos that have no file.
 
-    A file that does not exist is recorded once.
+    That a video has no file is recorded once.
     """
-    retried_reasons = [text for text in (retry, NO_FILE) if text is not None]
+    retried_reasons = [text for text in (retry, *NOT_FOUND) if text is not None]
     not_tried = dict[Pair, set[str]]()
     due = dict[Pair, set[str]]()
     for pair, store in stores.items():

@@ -24,6 +24,7 @@ from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
+from vaplan.locks import lock_folder
 from vaplan.media import CENTRE
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.recipe import Decision
@@ -111,6 +112,7 @@ def fit(
         UsageError: `media` is missing, or given beside folders that are the tags.
         RunError: The folder contains a finished run that was trained on other tags, and
             both `add` and `overwrite` are false.
+        MachineError: Another process writes into the run folder.
     """
     if bars is None:
 
@@ -121,70 +123,73 @@ def fit(
     rows, media = _read_tags_and_media(
         Path(tags), media, tags_from_folders=tags_from_folders, message=message
     )
-    table = run / "annotations.csv"
-    if add:
-        rows = _add_to_run(table, rows, message)
-    elif not overwrite:
-        corrected = corrections.rows.keys() if corrections else ()
-        _refuse_other_tags(table, rows, corrected)
-    if corrections:
-        rows = apply_corrections(rows, corrections, test_share=test_share)
-    else:
-        _note_unused_corrections(table, rows, message)
-    write_rows(table, rows)
+    with lock_folder(run, kind="run folder"):
+        table = run / "annotations.csv"
+        if add:
+            rows = _add_to_run(table, rows, message)
+        elif not overwrite:
+            corrected = corrections.rows.keys() if corrections else ()
+            _refuse_other_tags(table, rows, corrected)
+        if corrections:
+            rows = apply_corrections(rows, corrections, test_share=test_share)
+        else:
+            _note_unused_corrections(table, rows, message)
+        write_rows(table, rows)
 
-    data = read_data(f"table:{table}")
-    for line in _describe_data(data, tags, is_corrected=bool(corrections)):
-        message(line)
+        data = read_data(f"table:{table}")
+        for line in _describe_data(data, tags, is_corrected=bool(corrections)):
+            message(line)
 
-    store = run / "store"
-    outcome = features(
-        data,
-        media,
-        store,
-        encoders=encoders,
-        workers=workers,
-        engine=engine,
-        compute=compute,
-        sampling=sampling,
-        allow_outside=allow_outside,
-        progress=bars("features", "videos"),
-        file_progress=file_progress,
-    )
+        store = run / "store"
+        outcome = features(
+            data,
+            media,
+            store,
+            encoders=encoders,
+            workers=workers,
+            engine=engine,
+            compute=compute,
+            sampling=sampling,
+            allow_outside=allow_outside,
+            progress=bars("features", "videos"),
+            file_progress=file_progress,
+        )
 
-    probability = run / "label_probability.csv" if _can_refine(data) else None
-    labelling = label(
-        data,
-        store,
-        run / "labels.csv",
-        encoders=encoders,
-        label_probability=probability,
-        rule=HMM if probability else None,
-    )
-    for line in labelling.describe():
-        message(line)
-    if _count_training_videos(data) < FEW_VIDEOS:
-        message(_describe_few_videos(data, labelling.table))
+        probability = run / "label_probability.csv" if _can_refine(data) else None
+        labelling = label(
+            data,
+            store,
+            run / "labels.csv",
+            encoders=encoders,
+            label_probability=probability,
+            rule=HMM if probability else None,
+        )
+        for line in labelling.describe():
+            message(line)
+        if _count_training_videos(data) < FEW_VIDEOS:
+            message(_describe_few_videos(data, labelling.table))
 
-    recipe = replace(
-        recipes.read("default"),
-        data=f"table:{table}",
-        store=str(store),
-        labels=str(labelling.table),
-        audio=tuple(encoders[0]),
-        visual=tuple(encoders[1]),
-        decision=Decision(segments="matched"),
-    )
-    if probability:
-        refined = _refine_labels(recipe, run, probability, message=message, bars=bars)
-        recipe = replace(recipe, labels=str(refined))
-    if data.dense_indices(VAL):
-        recipe = replace(recipe, train_on_dense_val=True)
-    trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
+        recipe = replace(
+            recipes.read("default"),
+            data=f"table:{table}",
+            store=str(store),
+            labels=str(labelling.table),
+            audio=tuple(encoders[0]),
+            visual=tuple(encoders[1]),
+            decision=Decision(segments="matched"),
+        )
+        if probability:
+            refined = _refine_labels(
+                recipe, run, probability, message=message, bars=bars
+            )
+            recipe = replace(recipe, labels=str(refined))
+        if data.dense_indices(VAL):
+            recipe = replace(recipe, train_on_dense_val=True)
+        trained = _train(recipe, run, message=message, progress=bars("train", "epochs"))
 
-    if corrections and data.dense_indices(TEST):
-        message(_describe_scores(trained, data, store))
-    return trained, outcome.failed
+        if corrections and data.dense_indices(TEST):
+            message(_describe_scores(trained, data, store))
+        return trained, outcome.failed
 
 
 def _describe_data(

@@ -141,7 +141,7 @@ def _remove_leftovers(run: Path) -> None:
 def _lock_run(run: Path) -> AbstractContextManager[None]:
     """Lock the run folder; of several processes only the first one writes into it."""
     if training.is_rank_zero():
-        return lock_folder(run, kind="run folder")
+        return lock_folder(run, kind="run folder", again=True)  # `fit` has locked it
     return nullcontext()
 
 

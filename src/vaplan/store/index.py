@@ -24,6 +24,7 @@ from vaplan.writing import write_bytes
 INDEX_FILE = "index.bin"
 COLUMNS = ("video", "status", "reason", "segments", "checksum")
 MIN_SHARDS = 16  # that are not in the index, until it is written again
+MAX_SEGMENTS = 2**20  # of a video
 KEY = b"shards"  # of the names and the numbers of rows, in the metadata
 DIGEST_BYTES = len(short_hash(b""))
 
@@ -72,10 +73,22 @@ def read_index(folder: Path) -> Index:
     body = memoryview(content)[:-DIGEST_BYTES]
     if short_hash(body).encode() != content[-DIGEST_BYTES:]:
         return EMPTY
+    try:
+        return _parse(body)
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError):
+        return EMPTY
+
+
+def _parse(body: memoryview) -> Index:
+    """Read the table of an index and the names of its shards."""
     rows = pq.ParquetFile(pa.BufferReader(pa.py_buffer(body))).read()
+    rows.validate(full=True)
     names: list[str]
     counts: list[int]
     names, counts = json.loads(rows.schema.metadata[KEY])
+    problem = shards.find_problem(rows, COLUMNS, size=MAX_SEGMENTS)
+    if problem or sum(counts) != len(rows) or min(counts, default=0) < 0:
+        return EMPTY
     first_rows = np.cumsum([0, *counts[:-1]]).tolist()
     position = dict(zip(names, zip(first_rows, counts, strict=True), strict=True))
     return Index(rows.replace_schema_metadata(None), position)

@@ -214,7 +214,7 @@ def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
         file = pq.ParquetFile(source)
         table = file.read([*columns], use_threads=False)
         table.validate(full=True)
-        problem = _find_problem(table, columns, size=shard.stat().st_size)
+        problem = find_problem(table, columns, size=shard.stat().st_size)
     except (OSError, pa.ArrowException) as error:
         raise _describe_failure(shard, error) from error
     if problem:
@@ -222,8 +222,14 @@ def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
     return table
 
 
-def _find_problem(table: pa.Table, columns: Sequence[str], *, size: int) -> str:
-    """Describe what no writer of shards would have written, or return an empty text."""
+def find_problem(table: pa.Table, columns: Sequence[str], *, size: int) -> str:
+    """Describe what no writer of shards would have written, or return an empty text.
+
+    Args:
+        table: Rows of a file.
+        columns: Names of the columns that it must have.
+        size: Bytes of the file.
+    """
     for name in columns:
         if table.column_names.count(name) != 1:
             return f"it must have one column {name!r}"
