@@ -324,7 +324,8 @@ def test_the_only_file_being_no_media_is_exit_code_4(
             "column 'tags' is missing",
         ),
         (["frobnicate"], 2, "No such command"),
-        (["parse"], 2, "Missing"),
+        (["label"], 2, "Missing"),
+        (["parse"], 2, "one source of videos is needed"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_its_exit_code(

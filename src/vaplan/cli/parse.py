@@ -152,14 +152,14 @@ def parse(
     from vaplan.encoders.compute import Compute
     from vaplan.workers.engines import open_engine
 
-    if beside == (out is not None):
-        raise UsageError(
-            "timelines need one place", fix="give --out DIR, or --beside without it"
-        )
     if (features is None) == (not paths):
         raise UsageError(
             "one source of videos is needed",
             fix="give media files or folders, or --features STORE without them",
+        )
+    if beside == (out is not None):
+        raise UsageError(
+            "timelines need one place", fix="give --out DIR, or --beside without it"
         )
     names = [name.strip() for name in formats.split(",")]
     if features is not None:
