@@ -88,7 +88,7 @@ def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
 
 @pytest.mark.parametrize("text", ["１e-4", "1_0e-4", "nan"])
 def test_a_number_is_finite_and_written_with_ascii_digits(text: str) -> None:
-    with pytest.raises(RecipeError, match="learning_rate is '.*', expected a number"):
+    with pytest.raises(RecipeError, match=r"learning_rate is '.*', expected a number"):
         recipes.parse(f"training: {{learning_rate: {text}}}")
 
 
