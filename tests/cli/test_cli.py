@@ -1,11 +1,14 @@
 """The command line: exit codes, one line per failure, results on standard output and nothing else there."""
 
 import csv
+import importlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -15,6 +18,7 @@ from tests.conftest import World
 from vaplan import __version__, runs, stages
 from vaplan import recipe as recipes
 from vaplan.store import find_stores
+from vaplan.workers import Failed, TimeLimit
 
 
 @pytest.fixture(scope="session")
@@ -458,6 +462,58 @@ def test_probing_a_file_gives_one_json_document_a_line(
         == 10
     )
     assert call("media", "probe", tmp_path / "bad.mp4")[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("vaplan.stages.features", ["features", "{data}", "--store", "{out}/store"]),
+        (
+            "vaplan.stages.parse",
+            ["parse", "{media}", "--run", "{run}", "--out", "{out}"],
+        ),
+        ("vaplan.media", ["media", "probe", "{file}"]),
+    ],
+)
+def test_a_file_has_a_time_limit_that_grows_with_it_unless_one_is_given(
+    call: Call,
+    world: World,
+    run: runs.Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    command: list[str],
+) -> None:
+    limits = list[float]()
+
+    def run_out_of_time(
+        _: object, items: Sequence[Any], *, seconds: TimeLimit, **__: object
+    ) -> Iterator[tuple[Any, Failed]]:
+        limits.append(seconds(items[0]) if callable(seconds) else seconds)
+        for item in items:
+            yield item, Failed("gave no result")
+
+    code_of = importlib.import_module(module)  # a function has the name, too
+    monkeypatch.setattr(code_of, "run_supervised", run_out_of_time)
+    file = world.folder / world.data.videos[0].path
+    places = {
+        "data": f"table:{world.table}",
+        "media": file.parent,
+        "run": run.folder,
+        "file": file,
+        "out": tmp_path,
+    }
+    arguments = [part.format(**places) for part in command]
+    if module == "vaplan.stages.features":
+        arguments += ["--media", str(world.folder)]
+    for option in ([], ["--timeout", "7"]):
+        code, _, err = call(*arguments, *option)
+        assert code == 4
+        assert "gave no result" in err
+        shutil.rmtree(tmp_path / "store", ignore_errors=True)
+    default, given = limits
+    assert 600 < default < 601  # a second for each megabyte
+    assert given == 7
 
 
 def test_a_finished_run_is_not_written_over_unless_one_says_so(

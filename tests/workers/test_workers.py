@@ -5,6 +5,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,24 @@ def test_the_time_limit_of_an_item_may_depend_on_it() -> None:
     assert results["hang"] == Failed(
         "gave no result within 1.5 s", "time-outs", is_final=True
     )
+
+
+def count_tries(path: Path) -> None:
+    """Write a letter for each try, then end or hang."""
+    with path.open("a") as file:
+        file.write("x")
+    if path.name == "dies":
+        os._exit(7)
+    time.sleep(60)
+
+
+def test_an_item_that_hangs_is_tried_once_and_one_that_dies_twice(
+    tmp_path: Path,
+) -> None:
+    items = [tmp_path / "hangs", tmp_path / "dies"]
+    results = dict(run_supervised(count_tries, items, workers=1, seconds=1.5))
+    assert all(isinstance(result, Failed) for result in results.values())
+    assert [path.read_text() for path in items] == ["x", "xx"]
 
 
 FULL = Failed("x: no space", "No space left on device")
