@@ -20,7 +20,7 @@ from vaplan.zero_shot import ZeroShotClassifier
 
 IMAGE = Path(__file__).parent / "images" / "review.jpg"
 COUNTS = {"train": 6, "val": 2, "test": 4}
-SIZE = {"width": 1200, "height": 800}
+SIZE = {"width": 1360, "height": 800}
 EMBEDDED = ("embedded", "embedded")
 
 
@@ -56,14 +56,18 @@ def _take_picture(folder: Path, timelines: Path, reference: Path) -> None:
                 args=["--no-sandbox", "--disable-gpu"],
             )
             page = browser.new_page(viewport=SIZE)
-            page.goto(server.stdout.readline().strip())
-            page.wait_for_selector(".event")
-            page.wait_for_timeout(4000)  # until the waveform is there
+            page.set_default_timeout(120_000)
+            with page.expect_response(lambda reply: reply.url.endswith("/peaks")):
+                page.goto(server.stdout.readline().strip())
+            with page.expect_response(
+                lambda reply: reply.url.endswith("/spectrogram") and reply.ok
+            ):
+                page.keyboard.press("g")
             page.keyboard.press("n")
             for _ in range(3):
                 page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(500)
-            page.screenshot(path=IMAGE, type="jpeg", quality=70)
+            page.wait_for_timeout(2000)  # until the rest of the spectrogram is there
+            page.screenshot(path=IMAGE, type="jpeg", quality=65)
         finally:
             server.terminate()
 
