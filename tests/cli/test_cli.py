@@ -629,6 +629,18 @@ def test_the_scores_of_every_segment_are_written_on_request(
     assert len(segments) == timeline["seconds"]
 
 
+def test_a_reader_that_closes_the_output_early_is_no_error() -> None:
+    command = [sys.executable, "-m", "vaplan", "--help"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
 def test_the_version_is_printed_without_a_command(call: Call) -> None:
     code, out, _ = call("--version")
     assert (code, out.strip()) == (0, f"vaplan {__version__}")

@@ -16,16 +16,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Call
 from tests.cli.test_bench import SUITE
 from tests.conftest import SMALL, World
 from tests.stages.test_fetch_data import AT_ONCE, TINY, Site, site
-from tests.stages.test_import_features import han, valor
+from tests.stages.test_import_features import ave, han, valor
 from vaplan import recipe as recipes
 from vaplan import runs, stages
 from vaplan.errors import Exit
+from vaplan.exports.convert import export_timelines
 
 __all__ = ["site"]  # a fixture
 OLD = b"earlier"
@@ -71,6 +73,17 @@ def read_only(
             changes.append(f"labels={world.labels}")
         stages.train(recipes.read(name, changes=changes), folder / "runs" / name)
     packs = valor(han(folder / "packs"))
+    ave(packs)
+    (packs / "ave.csv").write_text(
+        "video,class\nRUhOCu3LNXM@2,Dog\n-@AuQ_3cFsY@0,Dog\n"
+    )
+    own = packs / "own"
+    own.mkdir()
+    for video in world.data.ids[:2]:
+        np.save(own / f"{video}.npy", np.ones((10, 4), np.float32))
+    np.savez(packs / "text.npz", Dog=np.ones(4), Rain=np.eye(4)[0])
+    for name in ("json", "elan"):
+        export_timelines(world.labels, packs / name, format=name)
     (packs / "llp.csv").write_text(
         "video,class\n-ABCDEFGHIJ_0_10,Dog\nabcdefghijk_30_40,Dog\nzz_y-xwvuts_101.8_111.8,Dog\n"
     )
@@ -88,6 +101,10 @@ COMMANDS: dict[str, Command] = {
         *("features", f.data, "--media", f.world.folder, "--store", f.out / "store"),
         *("--limit", 2, "--workers", 1),
     ],
+    "features --part": lambda f: [
+        *("features", f.data, "--media", f.world.folder, "--store", f.out / "store"),
+        *("--part", "1/20", "--workers", 1),
+    ],
     "label": lambda f: [
         *("label", f.data, "--store", f.world.store, "--out", f.out / "t.csv"),
         *("--label-probability", f.out / "p.csv"),
@@ -103,6 +120,10 @@ COMMANDS: dict[str, Command] = {
     ],
     "denoise": lambda f: [
         *("denoise", f.runs / "plg", "--labels", f.world.labels),
+        *("--out", f.out / "t.csv"),
+    ],
+    "denoise --rounds": lambda f: [
+        *("denoise", f.runs / "plg", "--labels", f.world.labels, "--rounds", 2),
         *("--out", f.out / "t.csv"),
     ],
     "refine": lambda f: [
@@ -125,6 +146,16 @@ COMMANDS: dict[str, Command] = {
         *("parse", f.packs.parent / "media", "--run", f.runs / "plg"),
         *("--out", f.out, "--format", "json,csv", "--scores", "--workers", 1),
     ],
+    "export": lambda f: [
+        *("export", f.packs / "json", "--format", "elan", "--out", f.out / "elan"),
+    ],
+    "export of all videos": lambda f: [
+        *("export", f.world.labels, "--format", "label-studio", "--out", f.out),
+    ],
+    "import-events": lambda f: [
+        *("import-events", f.packs / "elan", "--format", "elan"),
+        *("--out", f.out / "t.parquet"),
+    ],
     "report": lambda f: ["report", f.runs / "plg", "--out", f.out / "t.html"],
     "bench": lambda f: [
         *("bench", f.packs / "mine.yaml", *f.given, "--out", f.out, "--seeds", 1),
@@ -140,6 +171,14 @@ COMMANDS: dict[str, Command] = {
         *("import", "han", f.packs, "--data", f"table:{f.packs / 'llp.csv'}"),
         *("--store", f.out / "store"),
     ],
+    "import ave": lambda f: [
+        *("import", "ave", f.packs, "--data", f"table:{f.packs / 'ave.csv'}"),
+        *("--store", f.out / "store"),
+    ],
+    "import vectors": lambda f: [
+        *("import", "vectors", f.packs / "own", "--as", "mine", "--modality", "audio"),
+        *("--text", f.packs / "text.npz", "--store", f.out / "store"),
+    ],
     "import labels": lambda f: [
         *("import", "valor", f.packs, "--data", f"table:{f.packs / 'llp.csv'}"),
         *("--store", f.out / "store", "--labels", f.out / "t.csv"),
@@ -148,7 +187,8 @@ COMMANDS: dict[str, Command] = {
 SMALL_FILES = {"data fetch", "data check"}  # write less than a lock
 COMPLETED = [  # in a second or two; `tests.stages.test_full_disk` completes `features`
     *("label", "exchange", "noise", "predict", "parse", "report"),
-    *("data check", "data fetch", "import", "import labels"),
+    *("data check", "data fetch", "import", "import labels", "import ave"),
+    *("import vectors", "export", "export of all videos", "import-events"),
 ]
 
 
@@ -176,7 +216,7 @@ def make_earlier(files: Files) -> dict[str, bytes]:
     """Make results of earlier commands."""
     files.out.mkdir()
     names = ["t.csv", "t.parquet", "t.json", "t.png", "t.html", "p.csv", "p.json"]
-    names += ["results.json", "report.html", "table.md"]
+    names += ["results.json", "report.html", "table.md", "label_studio.json"]
     names += [f"{path.stem}.json" for path in (files.packs.parent / "media").iterdir()]
     for name in names:
         (files.out / name).write_bytes(OLD)
@@ -304,6 +344,33 @@ def test_the_tables_of_labels_are_tried_before_any_work(
     assert "it is a folder" in err
 
 
+def remount(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
+
+
+def test_timelines_beside_their_media_need_room_there(
+    call: Call, files: Files, small_disk: Path
+) -> None:
+    remount(small_disk, "size=4m")
+    for path in (files.packs.parent / "media").iterdir():
+        shutil.copy(path, small_disk)
+    media = sorted(small_disk.iterdir())
+    filler = small_disk / "filler"
+    status = os.statvfs(small_disk)
+    filler.write_bytes(bytes(status.f_bavail * status.f_bsize))
+    command = ["parse", small_disk, "--run", files.runs / "plg", "--beside"]
+    code, _, err = call(*command, "--workers", 1)
+    check_refusal(code, err, small_disk)
+    assert sorted(small_disk.iterdir()) == sorted([*media, filler])
+    remount(small_disk, "ro")
+    code, _, err = call(*command, "--workers", 1)
+    check_refusal(code, err, small_disk)
+    remount(small_disk, "rw")
+    filler.unlink()
+    assert call(*command, "--workers", 1)[0] == Exit.DONE
+    assert all(path.with_suffix(".json").is_file() for path in media)
+
+
 def test_a_bench_whose_work_fills_a_disk_ends_and_is_completed_later(
     call: Call, files: Files, small_disk: Path
 ) -> None:
@@ -315,5 +382,5 @@ def test_a_bench_whose_work_fills_a_disk_ends_and_is_completed_later(
     assert "No space left" in err
     assert not [*small_disk.rglob("*.part")]
     filler.unlink()
-    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    remount(small_disk, "size=64m")
     assert call(*command)[0] == Exit.DONE

@@ -69,6 +69,10 @@ def test_a_log_that_cannot_be_written_is_an_error_of_the_machine(
 ) -> None:
     with pytest.raises(MachineError, match="cannot write"), open_log(tmp_path, "parse"):
         pass
+    full = Path("/dev/full")
+    refused = pytest.raises(MachineError, match="/dev/full: cannot write: No space")
+    with refused, open_log(full, "parse"):
+        pass
 
 
 def test_no_log_is_the_default() -> None:

@@ -228,6 +228,10 @@ def main() -> None:
             code = _print_error(str(error), error.exit)
         except (KeyboardInterrupt, typer.Abort):
             code = Exit.INTERRUPTED
+        except (
+            SystemExit
+        ):  # of typer, when the reader of the output closes it, as `head` does
+            code = Exit.DONE
         except Exception as error:  # noqa: BLE001 - the last boundary
             code = _report_exception(error)
     if code == Exit.INTERRUPTED:  # typer returns it without a message

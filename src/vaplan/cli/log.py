@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from vaplan import __version__
 from vaplan.errors import VaplanError
@@ -26,12 +27,12 @@ class Log:
 
     Attributes:
         path: The file.
-        file: The open file.
+        file: The open file, without a buffer, so that a reader sees whole lines.
         next_line: Time of the next line of progress of each step, of the monotonic clock.
     """
 
     path: Path
-    file: TextIO
+    file: FileIO
     next_line: dict[str, float] = field(default_factory=dict)
 
     def write(self, event: str, **values: Any) -> None:
@@ -43,9 +44,11 @@ class Log:
         """
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
         document = {"time": moment, "event": event, **values}
+        line = json.dumps(document, ensure_ascii=False) + "\n"
+        rest = memoryview(line.encode("utf-8", "backslashreplace"))
         with machine_errors(self.path):
-            self.file.write(json.dumps(document, ensure_ascii=False) + "\n")
-            self.file.flush()  # a reader sees whole lines
+            while rest:
+                rest = rest[self.file.write(rest) :]
 
     def report(self, step: str, done: int, total: int, problem: str) -> None:
         """Append the progress of a step, at most once a second, and every failure.
@@ -84,7 +87,7 @@ def open_log(path: Path | None, command: str) -> Iterator[Log | None]:
         return
     with machine_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        file = path.open("ab", buffering=0)
     start = time.monotonic()
     with file:
         log = Log(path, file)

@@ -26,7 +26,7 @@ from vaplan.exports.labels import Defaults
 from vaplan.exports.plain import read_table
 from vaplan.timeline import MediaLink, Timeline
 from vaplan.workers import Progress
-from vaplan.writing import check_writable
+from vaplan.writing import check_file_writable, check_writable
 
 TIMELINES = "json"  # format of the timelines in a folder
 
@@ -229,6 +229,7 @@ def import_table(
         _with_frame_rate(format, frame_rate)
     defaults = Defaults(modality, frame_rate)
     files = list_inputs(Path(source), selected)
+    check_file_writable(out)
     timelines = list[Timeline]()
     failed = list[tuple[str, str]]()
     for done, (path, video) in enumerate(files, start=1):
