@@ -27,6 +27,7 @@ MAX_FAILED_STARTS = 3  # consecutive workers that may die before they are ready
 # A fork of this process would inherit the locks of torch's threads. Workers are forks of a
 # server without threads, which imports what they need once and shares its memory with them.
 CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([])  # by default it is the script that uses vaplan
 START_SECONDS = 600.0  # time limit in which a worker must be ready
 REPORT_SECONDS = 2.0  # between two reports of the progress of one item
 TimeLimit = float | Callable[[Any], float]  # in seconds
