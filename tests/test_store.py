@@ -180,6 +180,9 @@ def test_a_store_of_another_format_is_refused(tmp_path):
     card.write_text(json.dumps(json.loads(card.read_text()) | {"format": 99}))
     with pytest.raises(MachineError, match="store of format 99"):
         Store.open(tmp_path, "clip:x")
+    card.write_text("{}")
+    with pytest.raises(StoreError, match="changed since it was written"):
+        Store.open(tmp_path, "clip:x")
 
 
 def test_each_encoder_has_a_folder_of_its_own_and_no_path_is_made_from_an_id(tmp_path):

@@ -51,7 +51,9 @@ class Card:
         document = read_json(path)
         if not isinstance(document, dict):
             raise changed_file_error(path)
-        if document.get("format") != FORMAT:
+        if type(document.get("format")) is not int:
+            raise changed_file_error(path)
+        if document["format"] != FORMAT:
             raise MachineError(
                 f"store of format {document.get('format')}; this vaplan reads format {FORMAT}",
                 file=path,
