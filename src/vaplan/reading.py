@@ -29,6 +29,7 @@ Error = type[VaplanError]
 MAX_BYTES = 256 * 1024  # of YAML
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_XML_BYTES = 64 * 1024 * 1024
+MAX_ROWS = 10_000_000  # of a Parquet table, which may be packed into a few bytes
 MAX_TEXT_BYTES = 2 * 1024**3  # of a table: 10 million rows of 200 bytes
 PIECE_BYTES = 1024 * 1024  # that are read at once
 MAX_DEPTH = 20
@@ -164,6 +165,24 @@ def csv_text(
             "the file is empty", file=path, fix="start it with a line of column names"
         )
     return header[1], rows
+
+
+def check_row_count(count: int, path: Path) -> None:
+    """Check the number of rows of a Parquet table before they are read.
+
+    Args:
+        count: Number of rows by the metadata of the file.
+        path: File of the table.
+
+    Raises:
+        AnnotationError: There are too many.
+    """
+    if count > MAX_ROWS:
+        raise AnnotationError(
+            f"{count:,} rows, expected at most {MAX_ROWS:,}",
+            file=path,
+            fix="divide the table",
+        )
 
 
 def json_value(

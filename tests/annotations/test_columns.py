@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vaplan import reading
 from vaplan.annotations import read_rows, read_table
 from vaplan.annotations.columns import MEANINGS, read_columns
 from vaplan.annotations.issues import find_issues
+from vaplan.annotations.rows import Row
+from vaplan.annotations.table import write_rows
 from vaplan.errors import AnnotationError
 from vaplan.timeline import Event
 
@@ -154,3 +158,16 @@ def test_any_table_is_read_or_one_error(
         return
     assert "class" in columns or "tags" in columns
     assert data.ids
+
+
+def test_a_parquet_table_of_too_many_rows_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_rows(
+        tmp_path / "t.parquet", [Row("a", "", "Dog"), Row("b", "", "Dog")]
+    )
+    assert read_table(path).ids == ("a", "b")
+    monkeypatch.setattr(reading, "MAX_ROWS", 1)
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    with pytest.raises(AnnotationError, match="2 rows, expected at most 1"):
+        read_table(path)

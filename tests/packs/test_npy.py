@@ -166,3 +166,14 @@ def test_no_bytes_do_more_than_raise_one_line(
             npy.read(path, SHAPE)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_an_array_of_many_gigabytes_is_refused_before_it_is_read(
+    tmp_path: Path,
+) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (600000000,)}\n"
+    path = tmp_path / "x.npy"
+    path.write_bytes(with_header(header))
+    os.truncate(path, path.stat().st_size + 8 * 600_000_000)  # a hole, not on the disk
+    with pytest.raises(PackError, match="an array of 4,800,000,000 bytes, expected at"):
+        npy.read(path, None)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from vaplan.packs import PackError, open_vectors, read_text_vectors
+from vaplan.packs import PackError, files, open_vectors, read_text_vectors, vectors
 
 h5py = pytest.importorskip("h5py")
 
@@ -309,3 +309,18 @@ def test_a_bad_text_vector_is_named(
         read_text_vectors(path)
     assert str(path) in str(caught.value)
     assert "expected" in str(caught.value) or what in str(caught.value)
+
+
+@pytest.mark.parametrize("write", WRITERS[1:])
+def test_an_array_that_is_large_only_in_memory_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path, Arrays], Path],
+) -> None:
+    path = write(tmp_path / "packed", {"a": np.zeros((10, 4), np.float32)})
+    monkeypatch.setattr(files, "MAX_BYTES", 100)
+    monkeypatch.setattr(vectors, "MAX_BYTES", 100)
+    monkeypatch.setattr(vectors, "MAX_PACKING", 0)
+    message = r"array of [0-9]+ bytes, expected at most 100|numbers are packed into"
+    with pytest.raises(PackError, match=message), open_vectors(path) as source:
+        source.read_video("a")

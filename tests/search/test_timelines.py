@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.exports.timelines import EMPTY, EXAMPLE
 from tests.exports.timelines import write as write_format
+from vaplan import reading
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import write_rows
 from vaplan.errors import AnnotationError, UsageError, VaplanError
@@ -200,3 +201,13 @@ def test_a_folder_without_a_timeline_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(AnnotationError, match="none of 1 files is a timeline"):
         read_tables(tmp_path)
+
+
+def test_a_table_of_too_many_rows_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Row("a", "audio", "Dog", 0.0, 1.0), Row("b", "audio", "Dog", 0.0, 1.0)]
+    path = write_rows(tmp_path / "t.parquet", rows)
+    monkeypatch.setattr(reading, "MAX_ROWS", 1)
+    with pytest.raises(AnnotationError, match="2 rows, expected at most 1"):
+        read_tables(path)

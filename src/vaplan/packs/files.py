@@ -12,6 +12,7 @@ OTHER_FEATURES = (
     "if these are other features, import them with `vaplan import vectors`; if not, "
     "download them again"
 )
+MAX_BYTES = 4 * 1024**3  # of one array in memory
 NAMES_SHOWN = 3  # of the videos with the same problem
 
 
@@ -33,6 +34,24 @@ class PackError(VaplanError):
         """
         self.kind = kind
         return self
+
+
+def check_unpacked_size(size: int, *, file: Path) -> None:
+    """Check the size of an array before it is unpacked.
+
+    Args:
+        size: Bytes of the array in memory.
+        file: File that holds the array.
+
+    Raises:
+        PackError: It is too large.
+    """
+    if size > MAX_BYTES:
+        raise PackError(
+            f"an array of {size:,} bytes, expected at most {MAX_BYTES:,}",
+            file=file,
+            fix="save one array for each video",
+        ).of_kind("an array that is too large")
 
 
 def group_errors(errors: Iterable[tuple[str, PackError]]) -> list[str]:

@@ -17,6 +17,7 @@ from vaplan.packs.files import (
     DOWNLOAD,
     OTHER_FEATURES,
     PackError,
+    check_unpacked_size,
     format_shape,
     regular_size,
 )
@@ -123,6 +124,7 @@ def read_array(rows: Any, *, file: Path, fix: str) -> np.ndarray:
     """
     try:
         _check_numbers(rows, file, fix)
+        check_unpacked_size(math.prod(rows.shape) * rows.dtype.itemsize, file=file)
         array: np.ndarray = rows[()]
     except DAMAGED as error:
         what = "a data set cannot be unpacked"

@@ -18,6 +18,7 @@ from vaplan.packs.files import (
     DOWNLOAD,
     OTHER_FEATURES,
     PackError,
+    check_unpacked_size,
     format_shape,
     regular_size,
 )
@@ -172,4 +173,5 @@ def _parse_header(
     expected = header.start + header.size
     if size != expected or min(shape_read, default=0) < 0:
         raise PackError(f"{size} bytes, {expected} by its header", file=file, fix=fix)
+    check_unpacked_size(header.size, file=file)
     return header

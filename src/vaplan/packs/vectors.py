@@ -20,9 +20,17 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Float32
 
 from vaplan.packs import h5, npy
-from vaplan.packs.files import PackError, format_names, format_shape, regular_size
+from vaplan.packs.files import (
+    MAX_BYTES,
+    PackError,
+    check_unpacked_size,
+    format_names,
+    format_shape,
+    regular_size,
+)
 
 WRITE_AGAIN = "write it again"
+MAX_PACKING = 1_000  # times that vectors may be smaller on disk
 LONGEST_SEGMENTS = 48 * 3600  # of a video; larger numbers are typing errors
 ARRAY_SUFFIXES = (".npy", ".npz")
 H5_SUFFIXES = (".h5", ".hdf5")
@@ -154,8 +162,10 @@ def read_archive(archive: zipfile.ZipFile, name: str, *, file: Path) -> np.ndarr
     Raises:
         PackError: The array is not valid.
     """
+    member = f"{name}.npy"
+    check_unpacked_size(archive.getinfo(member).file_size, file=file)
     try:
-        content = archive.read(f"{name}.npy")
+        content = archive.read(member)
     except DAMAGED_ARCHIVE as error:
         what = "an array cannot be unpacked"
         raise PackError(f"{what} ({error})", file=file, fix=WRITE_AGAIN).of_kind(
@@ -210,6 +220,7 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, Any]:
                 file=path,
                 fix=f"write the columns {', '.join(columns)}",
             )
+        _check_count(file.metadata, path)
         table = file.read(columns=list(columns))
         _check_columns(table.schema, path)
         types = {
@@ -226,6 +237,23 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, Any]:
         raise PackError(
             f"no valid Parquet table ({text})", file=path, fix=WRITE_AGAIN
         ) from error
+
+
+def _check_count(metadata: pq.FileMetaData, path: Path) -> None:
+    """Check that the file holds about as many numbers as its size allows."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    numbers = sum(
+        group.column(column).num_values
+        for group in groups
+        for column in range(group.num_columns)
+    )
+    size = numbers * np.dtype(np.float32).itemsize
+    if size > max(MAX_BYTES, MAX_PACKING * path.stat().st_size):
+        raise PackError(
+            f"{numbers:,} numbers are packed into {path.stat().st_size:,} bytes",
+            file=path,
+            fix=WRITE_AGAIN,
+        )
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:

@@ -17,7 +17,7 @@ from vaplan.annotations.table import SUFFIXES
 from vaplan.errors import AnnotationError, MissingExtra, UsageError, VaplanError
 from vaplan.exports import FORMATS, list_inputs, read_file
 from vaplan.modalities import MODALITIES
-from vaplan.reading import MAX_TEXT_BYTES
+from vaplan.reading import MAX_TEXT_BYTES, check_row_count
 from vaplan.search.conditions import Value, check_classes, read_condition, to_sql
 from vaplan.timeline import TABLE_COLUMNS
 
@@ -241,7 +241,9 @@ def _read_columns(path: Path) -> pa.Table:
 
     try:
         if path.suffix == ".parquet":
-            table = pq.ParquetFile(path).read()
+            file = pq.ParquetFile(path)
+            check_row_count(file.metadata.num_rows, path)
+            table = file.read()
         else:
             if path.stat().st_size > MAX_TEXT_BYTES:
                 raise AnnotationError(
