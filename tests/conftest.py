@@ -1,4 +1,4 @@
-"""A small rendered world that the tests of the stages share; made once a test process."""
+"""Small synthetic data that the tests of the stages share; made once in a test process."""
 
 import subprocess
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ SMALL = (
 
 @dataclass(frozen=True)
 class World:
-    """The files of the whole path up to pseudo labels."""
+    """Synthetic data with features and pseudo labels."""
 
     folder: Path
     table: Path
@@ -41,13 +41,13 @@ class World:
 
     @property
     def changes(self) -> list[str]:
-        """A small recipe on these files."""
+        """Changes that make a recipe small and select these files."""
         return [*SMALL, f"data=table:{self.table}", f"store={self.store}"]
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Rendered, encoded and labelled."""
+    """Render, encode and label synthetic videos."""
     folder = tmp_path_factory.mktemp("world")
     table = synthetic.render(synthetic.plan_clips(COUNTS, seed=77), folder, workers=1)
     data = stages.read_data(f"table:{table}")
@@ -58,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="session")
 def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The same for localisation, one label a segment."""
+    """Render, encode and label synthetic videos for localisation."""
     folder = tmp_path_factory.mktemp("ave_world")
     table = synthetic.render(
         synthetic.plan_ave_clips(COUNTS, seed=5), folder, workers=1, audio_visual=True
@@ -71,13 +71,13 @@ def ave_world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Two test processes share two cores."""
+    """Use one thread, because two test processes share two cores."""
     torch.set_num_threads(1)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB in memory."""
+    """Mount a file system of 256 kB in memory."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
@@ -89,5 +89,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bench draws nothing, because drawing takes longer than small trainings."""
+    """Leave out the figures of a bench, because drawing takes longer than small trainings."""
     monkeypatch.setattr(run, "figures", lambda _: {})

@@ -1,4 +1,4 @@
-"""Small data sets in the official formats, with the issues of the real ones; and where the real ones are."""
+"""Small data sets in the official formats, with the issues of the real ones; and the folders of the real ones."""
 
 from pathlib import Path
 

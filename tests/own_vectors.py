@@ -1,4 +1,4 @@
-"""Videos whose vectors are made here: each second is the sum of the directions of its classes, and noise."""
+"""Videos with random vectors: each second is the sum of the directions of its classes, and noise."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def make_videos(
         tags = set[str]()
         for modality, width in modalities.items():
             array = 0.05 * rng.standard_normal((SECONDS, width))
-            array[:, -1] += 1  # a direction of no class, so that silence is not noise
+            array[:, -1] += 1  # a direction of no class, for seconds without events
             for name in rng.choice(CLASSES, size=rng.integers(1, 3), replace=False):
                 onset = int(rng.integers(0, SECONDS - 1))
                 offset = int(rng.integers(onset + 1, SECONDS + 1))

@@ -1,4 +1,4 @@
-"""Started by torchrun in several processes: train in one go, and killed and resumed; the first writes what came out."""
+"""Started by torchrun in several processes: train as a whole, and killed and resumed; the first writes the results."""
 
 import sys
 from dataclasses import replace
@@ -20,10 +20,10 @@ VIDEOS = 61  # the last batch has fewer videos than there are processes
 
 
 def train(model, **how):
-    """A training with all that could tell a whole batch from a share of it."""
+    """Train with every setting that could differ between a batch and a share of it."""
     inputs, truth = world(videos=VIDEOS)
     settings = replace(AVERAGED, patience=9)
-    validate = lambda judged: float(weights(judged).norm())  # noqa: E731
+    validate = lambda averaged: float(weights(averaged).norm())  # noqa: E731
     labels = labelled(truth)
     return fit(
         model,

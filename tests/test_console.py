@@ -1,4 +1,4 @@
-"""What the command line shows while it works."""
+"""The progress on the command line."""
 
 import io
 import os
@@ -18,12 +18,12 @@ from vaplan.errors import MachineError
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.25, "4.0 videos/s"), (50.0, "50.0 s/video")]
 )
-def test_progress_says_how_fast_and_how_much_longer(
+def test_progress_shows_the_rate_and_the_time_left(
     monkeypatch: pytest.MonkeyPatch, seconds: float, shown: str
 ) -> None:
-    told, clock = io.StringIO(), [0.0]
+    stream, clock = io.StringIO(), [0.0]
     screen = Console(
-        file=told,
+        file=stream,
         width=100,
         get_time=lambda: clock[0],
         force_terminal=True,
@@ -36,10 +36,10 @@ def test_progress_says_how_fast_and_how_much_longer(
             progress(done + 1, 40, "")
             clock[0] += seconds
         progress(5, 40, "a.mp4: empty file")
-    said = told.getvalue()
-    assert "error: a.mp4: empty file\n" in said
+    text = stream.getvalue()
+    assert "error: a.mp4: empty file\n" in text
     left = round(35 * seconds)
-    assert f"5/40 {shown} {left // 3600}:{left // 60 % 60:02}:{left % 60:02}" in said
+    assert f"5/40 {shown} {left // 3600}:{left // 60 % 60:02}:{left % 60:02}" in text
 
 
 @pytest.mark.parametrize("problem", ["", "a.mp4: empty file"])

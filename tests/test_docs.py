@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def desk(world: World, tmp_path: Path) -> Path:
-    """The files the page speaks of: its own examples, small official data, a pack of features, predictions."""
+    """Write the files that the page uses: its examples, small official data, a pack of features, predictions."""
     (tmp_path / "events.csv").write_text(*blocks("csv"))
     (tmp_path / "events.taxonomy.yaml").write_text(*blocks("yaml"))
     video = world.folder / world.data.videos[0].path
@@ -50,7 +50,7 @@ def desk(world: World, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_example_table_says_what_the_page_says(desk: Path) -> None:
+def test_the_example_table_has_the_content_that_the_page_describes(desk: Path) -> None:
     data = read_table(desk / "events.csv")
     assert data.taxonomy.classes == ("Dog", "Waves")
     assert data.taxonomy.prompts("audio") == [

@@ -76,7 +76,7 @@ def test_every_command_of_the_page_runs(
     )
 
 
-def test_the_taxonomy_file_of_the_page_says_the_task(tmp_path: Path) -> None:
+def test_the_taxonomy_file_of_the_page_sets_the_task(tmp_path: Path) -> None:
     (tmp_path / "events.taxonomy.yaml").write_text(*blocks("yaml"))
     assert read_taxonomy(tmp_path / "events.taxonomy.yaml").classes == ("Dog", "Waves")
     assert read_task(tmp_path / "events.taxonomy.yaml") == "localisation"

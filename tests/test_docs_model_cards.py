@@ -1,4 +1,4 @@
-"""The model cards in docs/ say what the files in the package are."""
+"""The model cards in docs/ describe the files in the package."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from tests.encoders.test_embedded import fresh_world
+from tests.encoders.test_embedded import compare_new_segments
 from vaplan import synthetic
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL
 from vaplan.encoders.embedded import WEIGHTS
@@ -74,7 +74,7 @@ def test_training_data_and_steps_are_those_of_the_card_in_the_package(
 
 @BOTH
 def test_accuracy_and_weakest_classes_are_as_measured(modality: int) -> None:
-    cosine, truth = fresh_world(modality)
+    cosine, truth = compare_new_segments(modality)
     single = truth.sum(axis=1) == 1
     is_right = cosine.argmax(axis=1) == truth.argmax(axis=1)
     accuracy = 100 * is_right[single].mean()

@@ -55,7 +55,7 @@ def small_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_recipes: None) -> Path:
-    """What the tutorial uses of the demo's folder, with fewer videos of the same seed."""
+    """Make the files of the demo that the tutorial uses, with fewer videos of the same seed."""
     world, store = tmp_path / "demo" / "data", tmp_path / "demo" / "store"
     clips = synthetic.plan_clips(COUNTS, seed=1)
     table = synthetic.render(clips, world, workers=1)

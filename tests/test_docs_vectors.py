@@ -1,4 +1,4 @@
-"""The examples of docs/vectors.md run in their order, and print what the page says."""
+"""The examples of docs/vectors.md run in their order, and print the shown output."""
 
 import re
 import shlex
@@ -40,7 +40,7 @@ def test_every_command_of_the_page_runs(
     assert (tmp_path / "predictions.csv").read_text().count("test/") > 0
 
 
-def test_the_python_of_the_page_prints_what_it_says(
+def test_the_python_of_the_page_prints_the_shown_output(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -49,7 +49,7 @@ def test_the_python_of_the_page_prints_what_it_says(
     code = "".join(blocks("python"))
     exec(compile(code, "vectors.md", "exec"), {})  # noqa: S102 - our own page
     printed = capsys.readouterr().out.splitlines()
-    said = re.findall(r"print\(.*\)  # (\(.*?\)|\[.*?\])", code)
-    assert said[0] == printed[0] == "(20, 512)"
+    expected = re.findall(r"print\(.*\)  # (\(.*?\)|\[.*?\])", code)
+    assert expected[0] == printed[0] == "(20, 512)"
     assert printed[1:4] == [f"beach/000{number} ok (10, 512)" for number in range(3)]
-    assert printed[4:] == said[1:]
+    assert printed[4:] == expected[1:]

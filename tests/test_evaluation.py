@@ -64,7 +64,7 @@ def test_a_video_without_rows_counts_as_empty_and_other_splits_are_ignored(
     }
 
 
-def test_what_is_left_out_is_not_scored_and_said(
+def test_excluded_videos_are_not_scored_and_are_reported(
     reference: Annotations, tmp_path: Path
 ) -> None:
     estimate = read(tmp_path / "e.csv", "a,audio,Dog,0,4,,,\na,visual,Cat,2,3,,,\n")
@@ -81,7 +81,7 @@ def test_what_is_left_out_is_not_scored_and_said(
         evaluate(reference, estimate, without=["z"])
 
 
-def test_strangers_unknown_classes_and_splits_without_labels_are_errors(
+def test_unknown_videos_and_classes_and_splits_without_labels_are_errors(
     reference: Annotations, tmp_path: Path
 ) -> None:
     with pytest.raises(
@@ -103,7 +103,7 @@ def test_strangers_unknown_classes_and_splits_without_labels_are_errors(
         evaluate(reference, reference, split="train")
 
 
-def test_classes_are_scored_one_by_one_and_none_stands_for_nothing_to_score(
+def test_classes_are_scored_separately_and_none_means_no_events(
     reference: Annotations,
 ) -> None:
     by_class = evaluate(reference, reference, split="test").per_class()
@@ -111,7 +111,7 @@ def test_classes_are_scored_one_by_one_and_none_stands_for_nothing_to_score(
     assert by_class["event"]["visual"] == {"Cat": 100, "Dog": None}
 
 
-def test_an_estimate_is_not_ahead_of_itself_and_its_intervals_hold_its_numbers(
+def test_an_estimate_does_not_differ_from_itself_and_its_intervals_contain_its_scores(
     reference: Annotations, tmp_path: Path
 ) -> None:
     result = evaluate(
@@ -123,7 +123,7 @@ def test_an_estimate_is_not_ahead_of_itself_and_its_intervals_hold_its_numbers(
     assert low < high
 
 
-def test_a_better_estimate_is_ahead_by_the_difference_of_the_numbers(
+def test_the_difference_of_two_estimates_is_that_of_their_scores(
     reference: Annotations, tmp_path: Path
 ) -> None:
     worse = evaluate(
@@ -148,14 +148,14 @@ def test_ave_is_scored_by_accuracy_and_both_stands_for_an_audio_visual_event(
     result = evaluate(localised, read(tmp_path / "e.csv", text), split="test")
     assert (
         result.numbers()["accuracy"] == 90
-    )  # 1 of 3 seconds of the event missed; what is heard alone is background
+    )  # 1 of 3 seconds of the event missed; an event that is only audible is background
     assert result.ignored == ("RUhOCu3LNXM@0",)
     assert result.per_class()["Bark"] == pytest.approx(200 / 3)
     assert result.per_class()["background"] == 100
     assert result.intervals() == {"accuracy": [90, 90]}
 
 
-def test_of_several_classes_in_a_segment_the_surest_counts(
+def test_of_several_classes_in_a_segment_the_most_confident_one_counts(
     localised: Annotations, tmp_path: Path
 ) -> None:
     sure = (

@@ -1,4 +1,4 @@
-"""Documents, help texts, recipes and suites use the words of the glossary."""
+"""Documents, help texts, recipes, suites, scripts and names of tests use the words of the glossary."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,35 @@ from vaplan import bench, cli
 from vaplan import recipe as recipes
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"] + [
-    path for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "log.md"
+BENCHMARKS = ROOT / "benchmarks"
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((BENCHMARKS / "results").glob("*.md")),
 ]
-SETTINGS = [*recipes.shipped().values(), *bench.shipped().values()]
-# Former words and their replacements; the log of experiments keeps the words of its time.
+SETTINGS = [
+    *recipes.shipped().values(),
+    *bench.shipped().values(),
+    *sorted((BENCHMARKS / "suites").glob("*.yaml")),
+]
+SCRIPTS = [
+    path
+    for folder in (BENCHMARKS, ROOT / "tools", ROOT / "docs")
+    for path in sorted(folder.glob("*.py"))
+]
+# Former words and their replacements.
 REPLACED = {
+    "mend": "refine, denoise or correct",
+    "mends": "refines, denoises or corrects",
     "mended": "refined, denoised or corrected",
+    "mending": "refinement",
+    "judge": "predict, score or diagnose",
+    "judges": "predicts, scores or diagnoses",
+    "judged": "predicted, scored or diagnosed",
+    "told": "reported, predicted or given",
     "witness": "source",
+    "witnesses": "sources",
     "by heart": "memorised",
     "everyday things": "background prompts",
     "drawn world": "synthetic data",
@@ -32,6 +53,9 @@ REPLACED = {
     "--trust": "--parser-weight",
     "--evidence": "--label-probability",
 }
+UNCLEAR_IN_NAMES = {word for word in REPLACED if word.isalpha()} | {
+    *("said", "says", "heard", "seen", "nobody"),
+}
 
 
 def former_words(text: str) -> list[str]:
@@ -43,9 +67,23 @@ def former_words(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", [*DOCUMENTS, *SETTINGS], ids=lambda path: path.name)
-def test_documents_recipes_and_suites_have_no_former_word(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [*DOCUMENTS, *SETTINGS, *SCRIPTS], ids=lambda path: path.name
+)
+def test_documents_settings_and_scripts_have_no_former_word(path: Path) -> None:
     assert former_words(path.read_text(encoding="utf-8")) == []
+
+
+def unclear_names(source: str) -> list[str]:
+    names = re.findall(r"^\s*def (test_\w+)", source, flags=re.MULTILINE)
+    return [name for name in names if not UNCLEAR_IN_NAMES.isdisjoint(name.split("_"))]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.name
+)
+def test_names_of_tests_are_plain(path: Path) -> None:
+    assert unclear_names(path.read_text(encoding="utf-8")) == []
 
 
 def command_names() -> list[list[str]]:
@@ -71,3 +109,6 @@ def test_a_former_word_is_found() -> None:
         "'mended' (write: refined, denoised or corrected)"
     ]
     assert former_words("recommended, mended_labels") == []
+    source = "def test_a_teacher_mends():\n    ...\n\ndef test_mending_tools():"
+    assert unclear_names(source) == ["test_a_teacher_mends", "test_mending_tools"]
+    assert unclear_names("def test_recommended_labels():") == []

@@ -1,4 +1,4 @@
-"""What a reader must find in a figure: every name, every event in its place, and what was missing."""
+"""Figures have every name, every event at its time, and missing spans."""
 
 import io
 
@@ -30,7 +30,9 @@ EVENTS = st.builds(
 
 
 def words(figure: Figure) -> set[str]:
-    figure.savefig(io.BytesIO(), format="png")  # what cannot be drawn must not pass
+    figure.savefig(
+        io.BytesIO(), format="png"
+    )  # texts that cannot be drawn raise an error
     return {text.get_text() for text in figure.findobj(Text)}
 
 
@@ -57,7 +59,7 @@ def test_a_figure_of_timelines_names_every_method_class_and_modality():
     } <= words(plots.plot(LANES))
 
 
-def test_events_stand_where_they_happen_in_the_panel_of_their_modality():
+def test_events_are_drawn_at_their_times_in_the_panel_of_their_modality():
     figure = plots.plot(LANES, taxonomy=Taxonomy(("Dog", "Car")))
     assert bars(figure, 0, plots.PALETTE[0]) == [(2.0, 5.0)]
     assert bars(figure, 1, plots.PALETTE[1]) == [(0.0, 10.0), (0.0, 10.0)]
@@ -93,7 +95,7 @@ def test_a_video_without_events_is_drawn_too():
     assert "silence" in words(plots.plot(Timeline("silence", 0.0)))
 
 
-def test_a_figure_of_nothing_is_refused():
+def test_a_figure_without_timelines_is_refused():
     with pytest.raises(ValueError, match="no timeline to plot"):
         plots.plot({})
 
@@ -142,7 +144,7 @@ def test_packing_keeps_every_event_and_overlaps_no_two_classes(events):
 
 
 @given(st.lists(EVENTS, max_size=12))
-def test_a_class_keeps_to_one_row(events):
+def test_a_class_has_one_row(events):
     homes = [{event.class_name for event in row} for row in plots.arrange_rows(events)]
     assert sum(map(len, homes)) == len({event.class_name for event in events})
 
@@ -178,7 +180,7 @@ def test_training_without_validation_has_one_panel():
     )
 
 
-def test_classes_stand_by_their_f_best_first():
+def test_classes_are_sorted_by_f_with_the_best_first():
     figure = plots.plot_class_scores(
         {"PLG": {"Dog": 20.0, "Cat": 90.0}, "PLD": {"Dog": 30.0}}, title="Visual"
     )
@@ -213,7 +215,7 @@ def test_a_curve_has_every_mean_at_its_setting_and_a_bar_as_long_as_its_spread()
     assert {"α", "percent", "F"} <= words(figure)
 
 
-def test_a_setting_that_one_curve_lacks_leaves_no_point_there():
+def test_a_curve_has_no_point_at_a_missing_setting():
     figure = plots.plot_curves(
         {"A": [(1.0, 5.0, 0.0), (2.0, 6.0, 0.0)], "B": [(2.0, 7.0, 0.0)]},
         x_label="K",

@@ -176,7 +176,7 @@ def test_all_stages_can_be_called_from_python_with_paths_as_text(
     assert capfd.readouterr().out == ""
 
 
-def test_changes_are_of_a_recipe_by_name(world: World, tmp_path: Path) -> None:
+def test_changes_need_a_recipe_by_name(world: World, tmp_path: Path) -> None:
     from vaplan import recipe as recipes
 
     recipe = recipes.read("ple", changes=world.changes)

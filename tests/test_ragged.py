@@ -60,7 +60,7 @@ def test_equal_lengths_are_views_of_the_same_memory() -> None:
 
 
 @given(counts)
-def test_groups_hold_every_video_once_and_are_hardly_padded(lengths: list[int]) -> None:
+def test_groups_have_every_video_once_and_little_padding(lengths: list[int]) -> None:
     sizes = Lengths.of(lengths)
     groups = [np.arange(len(sizes))[group] for group in sizes.groups(videos=5)]
     assert sorted(np.concatenate(groups).tolist()) == list(range(len(lengths)))
@@ -78,7 +78,9 @@ def test_a_group_of_very_long_videos_is_bounded() -> None:
 
 
 @given(counts, st.randoms())
-def test_results_of_groups_come_back_in_order(lengths: list[int], random) -> None:
+def test_results_of_groups_are_in_the_order_of_the_videos(
+    lengths: list[int], random
+) -> None:
     ragged = collection(lengths)
 
     def double(videos) -> Both:
@@ -103,7 +105,7 @@ def test_results_of_groups_come_back_in_order(lengths: list[int], random) -> Non
 
 
 @pytest.mark.parametrize("lengths", [[3, 3], [2, 5, 1]])
-def test_rows_read_every_segment_once(lengths: list[int]) -> None:
+def test_every_segment_is_in_one_row(lengths: list[int]) -> None:
     ragged = collection(lengths)
     rows = ragged.rows()
     assert rows.score.sum() == ragged.values.score.sum()

@@ -1,4 +1,4 @@
-"""Text that people wrote is read as it was meant, or refused with the line of the fault."""
+"""Text files of users are read correctly, or refused with the line of the fault."""
 
 import codecs
 import csv
@@ -62,7 +62,7 @@ def test_a_mark_at_the_start_is_not_part_of_the_text(
         (codecs.BOM_UTF16_LE + b"a", 1, "not UTF-8 text"),
     ],
 )
-def test_bytes_that_are_no_text_are_refused(
+def test_bytes_that_are_not_text_are_refused(
     tmp_path: Path, data: bytes, line: int, message: str
 ) -> None:
     with pytest.raises(AnnotationError, match=message) as fault:
@@ -77,7 +77,7 @@ def test_a_text_may_be_as_long_as_allowed_and_no_longer(tmp_path: Path) -> None:
         plain_text(path, at_most=4)
 
 
-def test_the_caller_says_whose_fault_it_is(tmp_path: Path) -> None:
+def test_the_caller_chooses_the_type_of_the_error(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="No such file"):
         plain_text(tmp_path / "absent", error=RecipeError)
     with pytest.raises(RecipeError, match="Is a directory"):
@@ -140,7 +140,7 @@ TREES = st.recursive(
 
 
 @given(tree=TREES)
-def test_yaml_without_tricks_is_what_the_safe_loader_reads(tree: object) -> None:
+def test_plain_yaml_is_read_like_by_the_safe_loader(tree: object) -> None:
     text = yaml.safe_dump(tree)
     assert yaml_document(text, error=RecipeError).value == yaml.safe_load(text)
 
@@ -158,7 +158,7 @@ def test_every_part_of_a_document_has_its_line() -> None:
     assert document.line("b", 7, "e") == document.line("b")
 
 
-def test_an_empty_document_is_nothing() -> None:
+def test_an_empty_document_is_none() -> None:
     document = yaml_document("# only a remark\n", error=RecipeError)
     assert (document.value, document.line("a")) == (None, None)
 
@@ -180,7 +180,7 @@ def test_an_empty_document_is_nothing() -> None:
         ("a: " + "x" * 300_000, None, "larger than"),
     ],
 )
-def test_what_strict_yaml_does_not_have_is_refused(
+def test_yaml_outside_the_strict_subset_is_refused(
     text: str, line: int | None, message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message) as fault:
@@ -198,7 +198,7 @@ def test_what_strict_yaml_does_not_have_is_refused(
         ("1" * 5_000, "not JSON that can be read"),
     ],
 )
-def test_what_is_no_json_is_one_error(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_json_is_one_error(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(AnnotationError, match=message):
         json_value(written(tmp_path, text.encode()))
 
@@ -211,7 +211,7 @@ def test_quotes_may_follow_a_space(tmp_path: Path) -> None:
     ]
 
 
-def test_xml_is_read_with_its_texts_whatever_the_encoding_says(tmp_path):
+def test_xml_is_read_with_any_declared_encoding(tmp_path):
     text = '<?xml version="1.0" encoding="latin-1"?><a x="&lt;"><b>é&#x41;</b></a>'
     for data in (text.encode(), text.encode("utf-16")):
         root = xml_tree(written(tmp_path, data))

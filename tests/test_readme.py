@@ -1,4 +1,4 @@
-"""Every command of the README is run, on a small world, in the order in which a reader would."""
+"""Every command of the README runs on small data, in the order of the page."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ from vaplan.bench import demo
 from vaplan.encoders.embedded import WEIGHTS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-HUB = {  # what cannot be fetched here is the package's own checkpoint of the same class
+HUB = {  # in place of models that cannot be fetched, the embedded ones of the same class
     "clip:base": f"clip:{WEIGHTS / 'clip'}",
     "clap:base": f"clap:{WEIGHTS / 'clap'}",
 }
@@ -43,7 +43,7 @@ def commands() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def desk(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the README speaks of."""
+    """Make a folder with the files that the README uses."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copy(world.table, folder / "annotations.csv")
     shutil.copytree(world.folder / "media", folder / "media")

@@ -1,4 +1,4 @@
-"""Recipes may not lie: what they do not know is an error, what they leave out is written down."""
+"""Recipes: unknown settings are errors, and omitted settings are written to the run."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from vaplan.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", recipes.shipped())
-def test_every_shipped_recipe_can_be_read_and_says_its_source(name: str) -> None:
+def test_every_shipped_recipe_can_be_read_and_names_its_source(name: str) -> None:
     text = recipes.shipped()[name].read_text(encoding="utf-8")
     assert isinstance(recipes.read(name), Recipe)
     assert text.startswith("#")
@@ -92,7 +92,7 @@ def test_a_number_is_finite_and_written_with_ascii_digits(text: str) -> None:
         recipes.parse(f"training: {{learning_rate: {text}}}")
 
 
-def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
+def test_changes_apply_to_nested_settings_and_invalid_ones_are_refused() -> None:
     assert (
         recipes.parse("", changes=["decision.threshold=0.4"]).decision.threshold == 0.4
     )
@@ -101,7 +101,7 @@ def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "location"),
     [
         (
             "model: {name: han}\ntraining:\n  epochs: 3\n  epoch: 4\n",
@@ -116,13 +116,13 @@ def test_changes_reach_nested_settings_and_refuse_nonsense() -> None:
     ],
 )
 def test_an_error_in_a_recipe_names_its_line(
-    tmp_path: Path, text: str, place: str
+    tmp_path: Path, text: str, location: str
 ) -> None:
     file = tmp_path / "r.yaml"
     file.write_text(text)
     with pytest.raises(RecipeError) as caught:
         recipes.read(file)
-    assert re.search(place, str(caught.value))
+    assert re.search(location, str(caught.value))
 
 
 def test_an_error_of_a_change_names_no_line_of_the_file(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_an_error_of_a_change_names_no_line_of_the_file(tmp_path: Path) -> None:
         recipes.read(file, changes=["training.epochs=x"])
 
 
-def test_an_unknown_recipe_names_those_that_ship() -> None:
+def test_an_unknown_recipe_names_the_shipped_ones() -> None:
     with pytest.raises(RecipeError, match="unknown recipe 'hann'; did you mean 'han'"):
         recipes.read("hann")
 

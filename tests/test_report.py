@@ -1,4 +1,4 @@
-"""The page holds what it was given, loads nothing, and lets no text become markup."""
+"""The page has its content, loads nothing, and escapes every text."""
 
 import base64
 import hashlib
@@ -84,7 +84,7 @@ def table_cells(*rows: tuple, highlight: bool = True) -> str:
     )
 
 
-# ---- nothing gets in
+# ---- escaping
 
 
 def test_hostile_names_stay_text():
@@ -113,7 +113,7 @@ def test_a_file_name_that_is_no_unicode_can_be_shown():
     )
 
 
-def test_only_markup_is_left_as_it_is():
+def test_only_markup_is_not_escaped():
     assert tag("p", "<b>", tag("i", "&")) == "<p>&lt;b&gt;<i>&amp;</i></p>"
     assert (
         tag("p", Markup("<b></b>"), class_='"', hidden=True, title=None)
@@ -121,7 +121,7 @@ def test_only_markup_is_left_as_it_is():
     )
 
 
-# ---- nothing goes out
+# ---- no requests
 
 
 def test_the_policy_names_the_one_style_and_the_one_script_and_nothing_else():
@@ -223,7 +223,7 @@ def test_a_table_with_a_missing_cell_is_refused():
 # ---- figures and examples
 
 
-def test_a_picture_is_an_image_that_says_what_it_shows():
+def test_a_figure_is_an_image_with_a_description():
     page = Reader(
         report.render_page(
             title="t", pictures=[report.Picture("Curves", "The loss falls.", figure())]
@@ -252,7 +252,9 @@ def test_a_small_video_is_inside_the_page(tmp_path):
 @pytest.mark.parametrize(
     ("name", "limit"), [("v.mp4", 5), ("v.svg", 100), ("absent.mp4", 100)]
 )
-def test_what_is_too_large_or_no_media_is_named_and_left_out(tmp_path, name, limit):
+def test_files_that_are_too_large_or_no_media_are_named_and_left_out(
+    tmp_path, name, limit
+):
     for file in ("v.mp4", "v.svg"):
         (tmp_path / file).write_bytes(b"the frames")
     page = Reader(
@@ -262,7 +264,7 @@ def test_what_is_too_large_or_no_media_is_named_and_left_out(tmp_path, name, lim
     assert name in page.text["p"]
 
 
-def test_each_event_stands_at_its_time_and_says_what_it_is():
+def test_each_event_is_at_its_time_and_has_its_name():
     page = report.render_page(**content())
     assert 'x="0%" width="25%" data-onset="0.0" data-offset="2.5"' in page
     assert "<title>Dog, 0–2.5 s, score 0.75</title>" in page
@@ -275,7 +277,7 @@ def test_missing_spans_are_hatched():
     assert page.count('id="hatch"') == 1
 
 
-def test_every_lane_stands_once_in_each_modality():
+def test_every_lane_occurs_once_in_each_modality():
     lines = tuple((name, Timeline("v", 4.0)) for name in ("reference", "HAN", "PLE"))
     page = report.render_page(
         title="t", examples=[report.Example("v", None, (), lines)]
@@ -307,7 +309,7 @@ def test_a_page_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.html"}
 
 
-def test_the_colours_of_pictures_and_page_agree_in_the_dark():
+def test_the_colours_of_figures_and_page_agree_in_the_dark_theme():
     style = resources.files("vaplan.report").joinpath("page.css").read_text()
     for variable, light in (
         ("paper", plots.PAPER),

@@ -78,7 +78,7 @@ def test_a_run_is_loaded_as_it_was_saved(trained: Path) -> None:
         ("inputs", [1]),
     ],
 )
-def test_a_foreign_description_is_one_error_before_any_memory_is_taken(
+def test_an_invalid_description_is_one_error_before_any_memory_is_allocated(
     trained: Path, tmp_path: Path, key: str, value: Any
 ) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
@@ -136,7 +136,7 @@ def test_a_localisation_rule_has_one_threshold(trained: Path) -> None:
         run.with_decision(rule="event_gate", segments={"audio": 0.3})
 
 
-def test_a_decision_that_cannot_be_is_an_error(trained: Path) -> None:
+def test_an_invalid_decision_is_an_error(trained: Path) -> None:
     run = runs.load(trained)
     with pytest.raises(VaplanError, match="audio threshold 4, expected a probability"):
         run.with_decision(segments={"audio": 4.0})

@@ -54,9 +54,7 @@ entries = st.integers(0, 7).flatmap(
 
 @settings(max_examples=25)
 @given(st.lists(entries, min_size=1, max_size=6))
-def test_what_was_written_is_read_padded_and_zero_where_masked(
-    tmp_path_factory, written
-):
+def test_features_are_read_padded_and_zero_under_the_mask(tmp_path_factory, written):
     store = Store.create(tmp_path_factory.mktemp("store"), "clip:x", ABOUT, planned=IDS)
     store.add(
         [Entry(IDS[i], feature, mask) for i, (feature, mask) in enumerate(written)]
@@ -104,7 +102,7 @@ def test_entries_come_back_whole(tmp_path):
     assert (third.status, third.reason) == ("failed", "worker died")
 
 
-def test_a_store_knows_what_it_lacks_and_a_failure_counts_as_done_unless_asked_for_again(
+def test_missing_videos_are_listed_and_a_failure_counts_as_done_unless_retried(
     tmp_path,
 ):
     store = Store.create(tmp_path, "clip:x", ABOUT, planned=IDS)
@@ -120,7 +118,7 @@ def test_a_store_knows_what_it_lacks_and_a_failure_counts_as_done_unless_asked_f
     }
 
 
-def test_features_that_are_not_there_are_named_with_the_command_that_makes_them(
+def test_missing_features_are_named_with_the_command_that_makes_them(
     tmp_path,
 ):
     store = filled(tmp_path, groups=(tuple(IDS[:2]),))
@@ -131,7 +129,7 @@ def test_features_that_are_not_there_are_named_with_the_command_that_makes_them(
     assert "vaplan features" in str(caught.value)
 
 
-def test_no_video_is_no_feature(tmp_path):
+def test_no_videos_give_no_features(tmp_path):
     feature, mask, lengths = filled(tmp_path).read([])
     assert feature.shape == (0, DIMENSION)
     assert mask.shape == (0,)
@@ -139,7 +137,7 @@ def test_no_video_is_no_feature(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("feature", "cause"),
+    ("feature", "message"),
     [
         (np.zeros((3, 5), np.float32), r"shape \(3, 5\), expected \(3, 4\)"),
         (
@@ -149,9 +147,9 @@ def test_no_video_is_no_feature(tmp_path):
         (np.full((3, 4), 1e5, np.float32), "not finite"),  # more than a float16 holds
     ],
 )
-def test_features_no_encoder_can_have_made_are_refused(tmp_path, feature, cause):
+def test_invalid_features_are_refused(tmp_path, feature, message):
     store = Store.create(tmp_path, "clip:x", ABOUT, planned=IDS)
-    with pytest.raises(StoreError, match=cause):
+    with pytest.raises(StoreError, match=message):
         store.add([Entry(IDS[0], feature, np.ones(3, dtype=bool))])
     assert store.list_missing(IDS) == IDS
 
@@ -167,7 +165,7 @@ def test_an_encoder_of_the_same_name_but_other_weights_is_refused(tmp_path):
     assert Store.open(tmp_path, "clip:x", provenance=ABOUT).list_missing(IDS) == []
 
 
-def test_an_encoder_that_has_no_store_is_named_with_those_that_have(tmp_path):
+def test_an_encoder_without_a_store_is_named_with_those_that_have_one(tmp_path):
     filled(tmp_path)
     with pytest.raises(
         StoreError, match=r"store of another encoder: it has no clap:y, only clip:x"
@@ -266,7 +264,7 @@ def test_verify_finds_any_changed_byte(tmp_path, part):
 
 
 @pytest.mark.parametrize("name", ["provenance.json", "plan.json"])
-def test_verify_finds_any_changed_byte_of_what_stands_beside_the_shards(tmp_path, name):
+def test_verify_finds_any_changed_byte_of_the_other_files(tmp_path, name):
     store = filled(tmp_path)
     content = (store.folder / name).read_bytes()
     for at in range(len(content)):
@@ -284,7 +282,7 @@ def test_verify_finds_any_changed_byte_of_what_stands_beside_the_shards(tmp_path
         assert any(name in problem for problem in problems), (at, content[at : at + 10])
 
 
-def test_a_store_that_was_begun_and_not_planned_is_no_whole_one(tmp_path):
+def test_a_store_without_a_plan_is_incomplete(tmp_path):
     store = filled(tmp_path)
     (store.folder / "plan.json").unlink()
     assert any(
@@ -293,7 +291,7 @@ def test_a_store_that_was_begun_and_not_planned_is_no_whole_one(tmp_path):
     )
 
 
-def test_a_shard_that_may_not_be_read_is_the_machines_fault_and_not_to_be_deleted(
+def test_an_unreadable_shard_is_a_machine_error_and_not_to_be_deleted(
     tmp_path, monkeypatch
 ):
     store = filled(tmp_path)
@@ -322,7 +320,7 @@ def test_a_changed_feature_is_named_and_not_read(tmp_path):
     assert store.read([IDS[0]])[1].any()
 
 
-def test_a_second_writer_is_told_who_holds_the_lock(tmp_path):
+def test_a_second_writer_gets_an_error_that_names_the_first(tmp_path):
     store = filled(tmp_path)
     with (
         store.open_writer(),
@@ -401,7 +399,7 @@ def test_a_full_disk_is_named_with_what_is_needed_and_the_store_still_opens(
     assert store.content_hash() == filled(tmp_path / "unbroken").content_hash()
 
 
-def test_info_counts_what_is_there(tmp_path):
+def test_info_counts_the_content(tmp_path):
     store = filled(tmp_path, groups=(tuple(IDS[:2]),))
     store.add([failed(IDS[2])])
     info = json.loads(json.dumps(store.describe()))

@@ -1,4 +1,4 @@
-"""The synthetic world: its plan, its pictures, its sounds, its files."""
+"""Synthetic videos: plans, frames, audio and files."""
 
 import csv
 import hashlib
@@ -33,7 +33,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_small_world_is_the_beginning_of_a_large_one():
+def test_a_small_plan_is_the_beginning_of_a_large_one():
     small = synthetic.plan_clips({"train": 20, "test": 5}, seed=1)
     large = synthetic.plan_clips({"train": 200, "test": 50}, seed=1)
     assert small == large[:20] + large[200:205]
@@ -93,13 +93,16 @@ def test_proportions_are_like_those_of_llp():
     assert np.mean([length < 3 for _, length in spans]) > 0.2
 
 
-def test_heard_and_seen_spans_overlap_without_being_equal():
+def test_audible_and_visible_spans_overlap_without_being_equal():
     overlaps = []
     for clip in CLIPS:
-        heard, seen = timeline.to_grid(clip.events, TAXONOMY, 10).transpose(1, 2, 0)
-        both = heard.any(axis=1) & seen.any(axis=1)
+        audible, visible = timeline.to_grid(clip.events, TAXONOMY, 10).transpose(
+            1, 2, 0
+        )
+        both = audible.any(axis=1) & visible.any(axis=1)
         overlaps += list(
-            (heard & seen)[both].sum(axis=1) / (heard | seen)[both].sum(axis=1)
+            (audible & visible)[both].sum(axis=1)
+            / (audible | visible)[both].sum(axis=1)
         )
     assert 0.5 < np.mean(overlaps) < 0.9
     assert 0.2 < np.mean(np.array(overlaps) == 1) < 0.7
@@ -114,7 +117,7 @@ def test_varied_clips_have_many_lengths_and_may_lack_a_track():
     assert set(tracks) == {(True, True), (True, False), (False, True)}
 
 
-def test_rendering_repeats_itself_exactly():
+def test_rendering_twice_gives_equal_arrays():
     clip = CLIPS[3]
     assert np.array_equal(synthetic.frames(clip), synthetic.frames(clip))
     assert np.array_equal(synthetic.waveform(clip), synthetic.waveform(clip))
@@ -127,7 +130,7 @@ def test_a_frame_does_not_depend_on_the_other_frames_asked_for():
 
 
 @pytest.mark.parametrize("name", TAXONOMY.classes)
-def test_a_seen_event_changes_the_picture_only_while_it_lasts(name):
+def test_a_visible_event_changes_the_frames_only_while_it_lasts(name):
     present, absent = alone(name, "visual")
     moments = [1.5, 2.9, 3.0, 5.0, 6.9, 7.0, 9.5]
     changed = synthetic.frames(present, times=moments) != synthetic.frames(
@@ -139,7 +142,7 @@ def test_a_seen_event_changes_the_picture_only_while_it_lasts(name):
 
 
 @pytest.mark.parametrize("name", TAXONOMY.classes)
-def test_a_heard_event_adds_energy_only_while_it_lasts(name):
+def test_an_audible_event_adds_energy_only_while_it_lasts(name):
     present, absent = alone(name, "audio")
     event = synthetic.waveform(present) - synthetic.waveform(absent)
     assert not event[: 3 * RATE_HZ].any()
@@ -193,12 +196,12 @@ def test_writing_twice_gives_the_same_bytes_and_no_litter(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lacking", "left"), [("has_audio", "video"), ("has_video", "audio")]
+    ("missing", "remaining"), [("has_audio", "video"), ("has_video", "audio")]
 )
-def test_a_missing_track_is_missing_from_the_file(tmp_path, lacking, left):
-    clip = replace(CLIPS[0], seconds=3.0, events=(), **{lacking: False})
+def test_a_missing_track_is_missing_from_the_file(tmp_path, missing, remaining):
+    clip = replace(CLIPS[0], seconds=3.0, events=(), **{missing: False})
     with av.open(str(synthetic.write(clip, tmp_path / "x.mp4"))) as container:
-        assert [stream.type for stream in container.streams] == [left]
+        assert [stream.type for stream in container.streams] == [remaining]
         assert container.duration == pytest.approx(3e6, abs=1e5)
 
 
@@ -225,7 +228,7 @@ def test_the_tables_keep_the_dense_truth_of_train_apart(tmp_path):
     assert all(row["modality"] and row["split"] == "train" for row in truth)
 
 
-def test_rendering_goes_on_where_it_stopped(tmp_path):
+def test_rendering_continues_after_an_interruption(tmp_path):
     clips, counted = short_world(), []
     synthetic.render(clips[:2], tmp_path, workers=1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "media").iterdir()}
@@ -238,7 +241,7 @@ def test_rendering_goes_on_where_it_stopped(tmp_path):
 
 
 def plan(clips: list[Clip]) -> str:
-    """What the plan of a world says, as a hash."""
+    """Compute a hash of a plan."""
     lines = [
         f"{c.video} {c.seconds} {c.split} {c.tags} {[(e.modality, e.class_name, e.onset, e.offset) for e in c.events]}"
         f" {c.seed} {c.has_audio} {c.has_video}"
@@ -250,9 +253,7 @@ def plan(clips: list[Clip]) -> str:
 @pytest.mark.parametrize(
     ("varied", "expected"), [(False, "c7ffc8fa592d3ee3"), (True, "316a40bff11280fd")]
 )
-def test_the_worlds_that_published_numbers_were_made_with_stay_as_they_were(
-    varied, expected
-):
+def test_the_plans_of_published_results_do_not_change(varied, expected):
     clips = synthetic.plan_clips(
         {"train": 40, "val": 10, "test": 10}, seed=7, varied=varied
     )
@@ -263,18 +264,18 @@ AVE = synthetic.plan_ave_clips({"train": 400}, seed=3)
 
 
 def run_of(clip: Clip) -> np.ndarray:
-    """Where its class is both heard and seen."""
+    """Return the segments in which the class is both audible and visible."""
     return timeline.to_grid(clip.events, TAXONOMY, 10).all(axis=1)
 
 
-def test_an_ave_world_begins_with_a_smaller_one_and_shares_no_clip_with_the_other_world():
+def test_an_ave_plan_begins_with_a_smaller_one_and_shares_no_clip_with_the_other_plan():
     assert synthetic.plan_ave_clips({"train": 20}, seed=3) == AVE[:20]
     assert not {clip.seed for clip in AVE} & {
         clip.seed for clip in synthetic.plan_clips({"train": 400}, seed=3)
     }
 
 
-def test_a_tagged_ave_clip_has_one_class_and_one_run_and_an_untagged_one_has_none():
+def test_a_tagged_ave_clip_has_one_localised_event_and_an_untagged_one_has_none():
     for clip in AVE:
         marked = run_of(clip)
         assert {TAXONOMY.classes[c] for c in np.flatnonzero(marked.any(axis=0))} == set(
@@ -290,7 +291,7 @@ def test_a_tagged_ave_clip_has_one_class_and_one_run_and_an_untagged_one_has_non
 
 
 @pytest.mark.parametrize("modality", [0, 1])
-def test_neither_a_perfect_ear_nor_a_perfect_eye_knows_the_runs(modality):
+def test_one_modality_alone_does_not_give_the_localisation_labels(modality):
     right = []
     for clip in AVE:
         grid = timeline.to_grid(clip.events, TAXONOMY, 10)
@@ -300,7 +301,7 @@ def test_neither_a_perfect_ear_nor_a_perfect_eye_knows_the_runs(modality):
     assert 0.8 < np.mean(right) < 0.92
 
 
-def test_an_ave_world_is_written_as_rows_of_both_and_background_clips_as_looked_at(
+def test_ave_clips_are_written_as_rows_of_both_and_background_clips_as_empty_rows(
     tmp_path,
 ):
     planned = synthetic.plan_ave_clips(

@@ -1,4 +1,4 @@
-"""The user's own classes and sentences: read as they were meant, or one error that says where and what to do."""
+"""Classes and prompts of the user are read correctly, or give one error with place and fix."""
 
 from pathlib import Path
 
@@ -217,7 +217,7 @@ def test_a_fault_in_csv_names_the_line(
     assert fault.match(message)
 
 
-def test_a_file_that_is_no_taxonomy_is_said_so(tmp_path: Path) -> None:
+def test_a_file_that_is_no_taxonomy_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         AnnotationError, match=r"cannot end with '\.txt'.*\.yaml or \.yml or \.csv"
     ):
@@ -235,7 +235,7 @@ def test_a_file_that_is_no_taxonomy_is_said_so(tmp_path: Path) -> None:
         ("words.csv", "class,audio\nDog,a bark\nDog,a howl\n"),
     ],
 )
-def test_other_words_replace_only_what_they_speak_of(
+def test_other_prompts_replace_only_those_of_their_classes(
     tmp_path: Path, name: str, text: str
 ) -> None:
     taxonomy = with_prompts(PETS, written(tmp_path, text, name))
@@ -274,7 +274,7 @@ def test_other_templates_leave_a_class_its_own_prompts(tmp_path: Path) -> None:
         ("words.yaml", "classes: [Dog]", "neither templates nor prompts"),
     ],
 )
-def test_words_for_no_class_are_an_error(
+def test_prompts_for_unknown_classes_are_an_error(
     tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     with pytest.raises(AnnotationError) as fault:

@@ -1,4 +1,4 @@
-"""Grid and events are two forms of one thing."""
+"""Grids and events are two forms of a timeline."""
 
 import sys
 from pathlib import Path
@@ -58,12 +58,12 @@ def test_runs_by_hand() -> None:
     assert runs(np.zeros(0, dtype=bool)) == []
 
 
-def test_what_is_masked_is_named_as_missing_in_seconds() -> None:
+def test_masked_segments_are_missing_spans_in_seconds() -> None:
     mask = np.array([[True, False], [True, False], [False, True]])
     assert missing_spans(mask) == (("audio", 2.0, 3.0), ("visual", 0.0, 2.0))
 
 
-def test_llp_has_its_25_classes_and_they_can_be_spoken() -> None:
+def test_llp_has_its_25_classes_with_display_names() -> None:
     assert len(LLP) == 25
     assert display_name("Baby_cry_infant_cry") == "baby cry infant cry"
     assert LLP.prompts("audio")[LLP.index("Frying_(food)")] == [

@@ -45,7 +45,7 @@ from vaplan.training.mean_teacher import correct_targets
 @pytest.mark.parametrize(
     "losses", [HAN_OBJECTIVE, PLG_OBJECTIVE, SEGMENT_OBJECTIVE, PLE_OBJECTIVE]
 )
-def test_every_objective_falls(losses):
+def test_training_lowers_every_objective(losses):
     _, history = trained(losses)
     assert history[-1]["loss"] < history[0]["loss"]
     assert set(history[0]) == {"epoch", "learning_rate", "loss", *losses}
@@ -66,7 +66,7 @@ def test_dense_labels_teach_a_parser_to_find_events_in_new_videos():
     assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > 0.9
 
 
-def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before():
+def test_the_same_seed_gives_the_same_weights_in_any_random_state():
     first, history = trained()
     torch.rand(7)
     again, same_history = trained()
@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before():
     assert not torch.equal(weights(first), weights(other))
 
 
-def test_training_leaves_the_random_numbers_of_the_caller_alone():
+def test_training_does_not_change_the_random_state_of_the_caller():
     with seeded(3):
         expected = torch.rand(4)
     with seeded(3):
@@ -119,7 +119,7 @@ def test_the_best_epoch_is_kept_and_the_later_one_of_equals():
     assert not torch.equal(seen[2], seen[3])
 
 
-def test_the_last_epoch_is_kept_unless_asked_otherwise():
+def test_the_last_epoch_is_kept_by_default():
     seen = []
     model, _ = trained(
         validate=lambda model: seen.append(weights(model)) or 1.0 / len(seen)
@@ -127,11 +127,11 @@ def test_the_last_epoch_is_kept_unless_asked_otherwise():
     assert torch.equal(weights(model), seen[-1])
 
 
-def test_progress_is_told_epoch_by_epoch():
-    told = []
-    _, history = trained(on_epoch=told.append)
-    assert told == history
-    assert [entry["epoch"] for entry in told] == [1, 2, 3]
+def test_progress_is_reported_epoch_by_epoch():
+    reported = []
+    _, history = trained(on_epoch=reported.append)
+    assert reported == history
+    assert [entry["epoch"] for entry in reported] == [1, 2, 3]
 
 
 def test_the_first_step_is_that_of_a_plain_loop(monkeypatch):
@@ -142,9 +142,9 @@ def test_the_first_step_is_that_of_a_plain_loop(monkeypatch):
     settings = Training(epochs=1, batch_size=8, learning_rate=1.0)
     ours, plain = network(dropout=0.0), network(dropout=0.0)
     fit(ours, inputs, labelled(truth), settings=settings, losses={"segment": 1.0})
-    said = plain(inputs).segment.clamp(1e-7, 1 - 1e-7)
+    probability = plain(inputs).segment.clamp(1e-7, 1 - 1e-7)
     loss = nn.functional.binary_cross_entropy(
-        said, truth.float(), reduction="none"
+        probability, truth.float(), reduction="none"
     ).mean(-1)
     per_video = (loss * inputs.mask).sum(1) / inputs.mask.sum(1)
     optimiser = sgd(plain.parameters(), lr=1.0)
@@ -205,13 +205,13 @@ def test_a_loss_that_is_no_number_ends_with_one_clear_line():
         fit(network(), inputs, labelled(truth), settings=QUICK, losses=PLG_OBJECTIVE)
 
 
-def test_the_best_epoch_needs_someone_to_say_which():
+def test_the_best_epoch_needs_a_validation():
     with pytest.raises(RecipeError, match="validation videos"):
         trained(settings=replace(QUICK, select="best"))
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "settings",
     [
         {"epochs": -1},
         {"batch_size": 0},
@@ -221,9 +221,9 @@ def test_the_best_epoch_needs_someone_to_say_which():
         {"select_on": "train"},
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(RecipeError):
-        Training(**wrong)
+        Training(**settings)
 
 
 def test_predictions_do_not_depend_on_the_batch_size_or_the_mode_the_model_was_in():
@@ -236,7 +236,7 @@ def test_predictions_do_not_depend_on_the_batch_size_or_the_mode_the_model_was_i
 
 
 def by_hand():
-    """One video, two segments, one class, heard only; the video is sure, its audio is not."""
+    """One video, two segments, one audible class; the probability of the video is high, that of its audio low."""
     segment = torch.tensor([[[[0.9], [0.9]], [[0.5], [0.4]]]])
     modality, video = torch.tensor([[[0.4], [0.6]]]), torch.tensor([[0.5]])
     return Prediction(
@@ -245,10 +245,10 @@ def by_hand():
 
 
 def test_decisions_by_hand():
-    said = {
+    decided = {
         rule: decide(by_hand(), rule=rule)[0, :, :, 0].tolist() for rule in GATED_RULES
     }
-    assert said == {
+    assert decided == {
         "global_gate": [[True, False], [True, False]],
         "modality_gate": [[False, False], [False, False]],
         "mixed_gate": [[True, False], [True, False]],
@@ -263,7 +263,7 @@ def test_an_unknown_rule_is_named_with_the_nearest_one():
         decide(by_hand(), rule="globalgate")
 
 
-def test_a_training_has_its_own_number_of_threads_whatever_there_was_outside():
+def test_a_training_sets_and_restores_the_number_of_threads():
     before, seen = torch.get_num_threads(), []
     try:
         for outside in (1, 2):
@@ -367,11 +367,11 @@ def test_fitted_thresholds_score_no_worse_than_any_single_one():
         settings=replace(QUICK, epochs=6),
         losses=SEGMENT_OBJECTIVE,
     )
-    said = predict(model, inputs)
-    fitted = fit_thresholds(said, truth, rule="segment")
+    prediction = predict(model, inputs)
+    fitted = fit_thresholds(prediction, truth, rule="segment")
 
     def f(**how):
-        marked = decide(said, rule="segment", **how)
+        marked = decide(prediction, rule="segment", **how)
         return (
             2 * (marked & truth).sum((0, 1)) / (marked.sum((0, 1)) + truth.sum((0, 1)))
         )
@@ -379,7 +379,7 @@ def test_fitted_thresholds_score_no_worse_than_any_single_one():
     for value in (0.2, 0.5, 0.8):
         assert (f(segment_thresholds=fitted) >= f(threshold=value) - 1e-6).all()
     assert torch.equal(
-        fit_thresholds(said, torch.zeros_like(truth), rule="segment"),
+        fit_thresholds(prediction, torch.zeros_like(truth), rule="segment"),
         torch.full((2, 4), 0.5),
     )
 
@@ -402,7 +402,7 @@ def test_the_kept_weights_are_the_moving_average_of_those_after_each_step():
     assert not torch.allclose(weights(kept), weights(plain), atol=1e-4)
 
 
-def test_validation_judges_the_average():
+def test_validation_scores_the_averaged_weights():
     seen = []
     kept, _ = trained(
         settings=replace(QUICK, ema=0.9),
@@ -411,7 +411,7 @@ def test_validation_judges_the_average():
     assert torch.equal(seen[-1], weights(kept))
 
 
-def test_a_teacher_of_07_changes_a_label_only_when_it_is_sure_and_only_of_tags():
+def test_a_teacher_of_07_changes_a_label_only_if_it_is_confident_and_only_of_tags():
     segment = (
         torch.tensor([[0.70, 0.72, 0.30, 0.28, 0.99]])
         .T[None, :, None, :]
@@ -419,33 +419,33 @@ def test_a_teacher_of_07_changes_a_label_only_when_it_is_sure_and_only_of_tags()
         .clone()
     )
     mask = torch.tensor([[[True, True]] * 4 + [[True, False]]])
-    said = Prediction(segment, segment.amax(1), torch.ones(1, 1), mask)
+    prediction = Prediction(segment, segment.amax(1), torch.ones(1, 1), mask)
     pseudo = torch.tensor([False, False, True, True, False])[
         None, :, None, None
     ].expand(1, 5, 2, 1)
     corrected = correct_targets(
-        said, Target(torch.tensor([[True]]), pseudo), Teacher(strength=0.7)
+        prediction, Target(torch.tensor([[True]]), pseudo), Teacher(strength=0.7)
     ).pseudo
     assert corrected[0, :, 0, 0].tolist() == [False, True, True, False, True]
     assert corrected[0, :, 1, 0].tolist() == [False, True, True, False, False]
     assert not correct_targets(
-        said, Target(torch.tensor([[False]]), pseudo), Teacher(strength=0.7)
+        prediction, Target(torch.tensor([[False]]), pseudo), Teacher(strength=0.7)
     ).pseudo.any()
 
 
-def test_a_teacher_judges_segments_given_that_the_tag_is_right():
+def test_a_teacher_conditions_its_predictions_on_the_tags():
     segment = torch.full((1, 2, 2, 1), 0.3)
-    said = Prediction(
+    prediction = Prediction(
         segment,
         segment.amax(1),
         torch.tensor([[0.3]]),
         torch.ones(1, 2, 2, dtype=torch.bool),
     )
     target = Target(torch.tensor([[True]]), torch.zeros(1, 2, 2, 1, dtype=torch.bool))
-    assert correct_targets(said, target, Teacher()).pseudo.all()
+    assert correct_targets(prediction, target, Teacher()).pseudo.all()
 
 
-def test_a_teacher_mends_labels_with_mistakes():
+def test_a_teacher_corrects_wrong_labels():
     inputs, truth = world(videos=256)
     wrong = truth ^ (
         torch.rand(truth.shape, generator=torch.Generator().manual_seed(5)) < 0.15
@@ -466,7 +466,7 @@ def test_a_teacher_mends_labels_with_mistakes():
     assert (corrected != truth).sum() < 0.7 * (given.pseudo != truth).sum()
 
 
-def test_a_teacher_says_nothing_before_its_time():
+def test_a_teacher_corrects_nothing_during_the_warm_up():
     settings = replace(QUICK, ema=0.9)
     late, log = trained(
         settings=settings, teacher=Teacher(warmup_epochs=3.0, strength=1.0)
@@ -520,17 +520,17 @@ def test_two_processes_train_as_one_does_and_resume_to_the_same_bits(tmp_path):
     assert not torch.allclose(found["dropping"], found["plain"], atol=0.02)
 
 
-def test_a_share_of_a_batch_is_completed_with_what_the_others_said_and_one_s_own_gradients(
+def test_a_gathered_batch_has_the_predictions_of_all_processes_and_own_gradients(
     monkeypatch,
 ):
     own = torch.rand(2, 3, 2, 4, requires_grad=True)
-    said = Prediction(
+    prediction = Prediction(
         own, own.amax(1), own.amax((1, 2)), torch.ones(2, 3, 2, dtype=torch.bool)
     )
     monkeypatch.setattr(
         torch.distributed, "all_reduce", lambda whole: whole[1::2].fill_(1.0)
     )
-    whole = gather_batch(said, slice(0, None, 2), 4)
+    whole = gather_batch(prediction, slice(0, None, 2), 4)
     assert torch.equal(whole.segment[::2], own)
     assert (whole.segment[1::2] == 1).all()
     assert whole.mask.all()
@@ -548,14 +548,14 @@ def test_products_in_bf16_train_like_those_in_full_precision(objective):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"device": "gpu:0"}, {"precision": "fp16"}, {"ema": 1.0}]
+    "settings", [{"device": "gpu:0"}, {"precision": "fp16"}, {"ema": 1.0}]
 )
-def test_places_that_cannot_be_are_refused(wrong):
+def test_invalid_devices_precisions_and_averages_are_refused(settings):
     with pytest.raises(RecipeError):
-        Training(**wrong)
+        Training(**settings)
 
 
-def test_a_training_says_where_it_computes():
+def test_a_training_reports_its_device():
     assert asdict(resolve_compute(Training())) == {
         "device": "cpu",
         "precision": "fp32",

@@ -1,4 +1,4 @@
-"""A file is there whole or not at all, with the mode that the user wants, and no rest of it stays."""
+"""A file is written completely or not at all, with the mode of the umask, and leaves no temporary file."""
 
 import errno
 import os
@@ -50,7 +50,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert path.read_text() == "old"
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+def test_the_rest_of_a_killed_writer_is_removed_by_the_next_one(tmp_path: Path) -> None:
     (tmp_path / ".a.csv.part").write_text("half")
     (tmp_path / ".new.part").mkdir()
     (tmp_path / "b.part").write_text("a file of the user")
@@ -58,7 +58,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["b.part"]
 
 
-def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+def test_a_write_test_leaves_no_file(tmp_path: Path) -> None:
     check_writable(tmp_path / "new")
     path = write_text(tmp_path / "a.csv", "old")
     assert check_file_writable(path).read_text() == "old"

@@ -1,4 +1,4 @@
-"""A world of features, a small network, and quick trainings of it."""
+"""Random features, a small network, and quick trainings of it."""
 
 import subprocess
 import sys
@@ -58,11 +58,11 @@ def weights(model):
 
 
 class Killed(Exception):
-    """What a test does to a training."""
+    """Raised by tests to end a training."""
 
 
 def torchrun(*arguments):
-    """Two processes on this machine; what they say is shown where they fail."""
+    """Run two processes on this machine; their output is shown if they fail."""
     command = [
         sys.executable,
         "-m",

@@ -31,7 +31,7 @@ def write(folder: Path, database: object, version: str = "unav100") -> Path:
     return path
 
 
-def test_events_of_unav_are_heard_and_seen(tmp_path: Path) -> None:
+def test_events_of_unav_are_audible_and_visible(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         {
@@ -63,7 +63,7 @@ def test_events_of_unav_are_heard_and_seen(tmp_path: Path) -> None:
         ("UnAV100", "audio", {"audio"}),
     ],
 )
-def test_the_modality_is_that_of_the_version_or_as_said(
+def test_the_modality_follows_the_version_or_the_option(
     tmp_path: Path, version: str, annotations: str, modalities: set[str]
 ) -> None:
     path = write(tmp_path, {"a": entry(("Dog", 1, 2))}, version)
@@ -145,7 +145,7 @@ def test_a_fault_names_the_value_and_its_place(
         read(write(tmp_path, database))
 
 
-def test_what_is_no_database_says_so(tmp_path: Path) -> None:
+def test_a_file_without_a_database_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("{}")
     with pytest.raises(AnnotationError, match="the document has no key 'database'"):
@@ -175,7 +175,7 @@ values = st.recursive(
 @given(
     database=st.dictionaries(st.text(max_size=5), values | st.just(entry()), max_size=3)
 )
-def test_any_document_is_read_or_one_error(
+def test_any_document_is_read_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory, database: dict[str, Any]
 ) -> None:
     good = {"a": entry(("Dog", 0, 1))}

@@ -51,7 +51,7 @@ def test_segments_are_tags_with_names_and_ids_of_milliseconds(tmp_path: Path) ->
     assert data.segments == 10
 
 
-def test_strong_labels_are_events_that_are_heard(tmp_path: Path) -> None:
+def test_strong_labels_are_audio_events(tmp_path: Path) -> None:
     rows = read(write(tmp_path, audioset_eval_strong=STRONG))
     data = merge_rows(rows)
     assert data.events == {
@@ -64,7 +64,7 @@ def test_strong_labels_are_events_that_are_heard(tmp_path: Path) -> None:
     assert [issue.kind for issue in find_issues(rows)] == ["audio only"]
 
 
-def test_tags_and_events_of_one_clip_meet(tmp_path: Path) -> None:
+def test_tags_and_events_of_one_clip_are_joined(tmp_path: Path) -> None:
     segments = 'b0RFKhbpFJA, 30.000, 40.000, "/m/09x0r,/t/dd00088"\n'
     folder = write(
         tmp_path, eval_segments=segments, audioset_eval_strong=STRONG, other="x\n"
@@ -156,7 +156,7 @@ fields = st.sampled_from(
 
 @pytest.mark.parametrize("name", ["a_segments", "a_strong"])
 @given(rows=st.lists(st.lists(fields, min_size=1, max_size=5), max_size=4))
-def test_any_file_is_read_or_one_error(
+def test_any_file_is_read_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory, name: str, rows: list[list[str]]
 ) -> None:
     separator = " " if name == "a_strong" else ", "

@@ -34,7 +34,9 @@ def test_a_clip_is_known_by_its_line_because_recordings_occur_in_several(
     assert data.localisation
 
 
-def test_an_event_is_heard_and_seen_and_the_rest_is_background(tmp_path: Path) -> None:
+def test_an_event_is_audible_and_visible_and_the_rest_is_background(
+    tmp_path: Path,
+) -> None:
     data = merge_rows(ave.read(write_ave(tmp_path)))
     assert data.events["RUhOCu3LNXM@2"] == (
         Event("audio", "Bark", 2.0, 5.0),
@@ -44,7 +46,7 @@ def test_an_event_is_heard_and_seen_and_the_rest_is_background(tmp_path: Path) -
     assert data.reference(10).any(axis=(2, 3)).sum(axis=1).tolist() == [10, 2, 3, 0]
 
 
-def test_what_is_odd_is_named_with_its_line(tmp_path: Path) -> None:
+def test_issues_are_listed_with_their_lines(tmp_path: Path) -> None:
     found = {
         (issue.kind, issue.line) for issue in find_issues(ave.read(write_ave(tmp_path)))
     }
@@ -56,7 +58,9 @@ def test_what_is_odd_is_named_with_its_line(tmp_path: Path) -> None:
     }
 
 
-def test_the_published_orders_are_read_and_go_before_text(tmp_path: Path) -> None:
+def test_the_published_orders_are_read_and_have_priority_over_text(
+    tmp_path: Path,
+) -> None:
     folder = write_ave(tmp_path)
     for split, text in (("train", "1 0"), ("val", "3"), ("test", "2")):
         write_h5(
@@ -72,7 +76,7 @@ def test_the_published_orders_are_read_and_go_before_text(tmp_path: Path) -> Non
     ]
 
 
-def test_background_clips_are_there_where_their_file_is(tmp_path: Path) -> None:
+def test_background_clips_exist_if_one_of_their_files_exists(tmp_path: Path) -> None:
     folder = write_ave(tmp_path)
     write_h5(
         folder / "labels_noisy.h5", "avadataset", np.zeros((2, 29), dtype=np.float32)
@@ -118,7 +122,7 @@ def test_a_fault_names_file_line_and_value(
     assert fault.match(message)
 
 
-def test_missing_files_and_versions_that_do_not_exist_say_so(tmp_path: Path) -> None:
+def test_missing_files_and_unknown_versions_are_errors(tmp_path: Path) -> None:
     folder = write_ave(tmp_path)
     with pytest.raises(UsageError, match="AVE has one version"):
         ave.read(folder, annotations="legacy")
@@ -137,7 +141,7 @@ def test_missing_files_and_versions_that_do_not_exist_say_so(tmp_path: Path) -> 
     [path for path in (REAL / "ave",) if path.is_dir()],
     ids=lambda path: path.name,
 )
-def test_the_real_files_hold_what_is_known_of_them(folder: Path) -> None:
+def test_the_official_files_have_the_known_contents(folder: Path) -> None:
     sheet = ave.read(folder)
     data = merge_rows(sheet)
     assert sheet.version == "official"

@@ -1,4 +1,4 @@
-"""Header names that are understood, and those that cannot be."""
+"""Header names that are recognised, and invalid headers."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_the_case_of_a_name_does_not_matter_and_other_columns_are_named(
     assert rows.rows[0].video == "x/a"
 
 
-def test_the_first_name_goes_before_the_others(tmp_path: Path) -> None:
+def test_the_first_name_has_priority(tmp_path: Path) -> None:
     text = "video,id,class,label,tags\na,7,Dog,3,x\n"
     rows = read_rows(table(tmp_path, text))
     assert [(row.video, row.class_name) for row in rows.rows] == [("a", "Dog")]
@@ -125,7 +125,7 @@ def test_times_without_a_modality_are_tags_and_one_issue(tmp_path: Path) -> None
         ("path,class\n/,Dog\n", r"events\.csv:2: a row without a video id"),
     ],
 )
-def test_a_header_or_row_that_cannot_be_right_is_named(
+def test_an_invalid_header_or_row_is_an_error(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(AnnotationError, match=message):
@@ -143,7 +143,7 @@ cells = st.sampled_from(
     rows=st.lists(st.lists(cells, min_size=1, max_size=6), max_size=4),
     delimiter=st.sampled_from(",;\t|"),
 )
-def test_any_table_is_read_or_one_error(
+def test_any_table_is_read_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory,
     header: list[str],
     rows: list[list[str]],

@@ -30,7 +30,7 @@ def write(folder: Path, text: str, name: str = "validation.tsv") -> Path:
     return path
 
 
-def test_events_are_heard_and_never_seen(tmp_path: Path) -> None:
+def test_events_are_audio_only(tmp_path: Path) -> None:
     data = read_data(f"dcase:{write(tmp_path, STRONG)}")
     assert data.events == {
         "Y-BJNMHMZDcU_50.000_60.000": (
@@ -43,13 +43,13 @@ def test_events_are_heard_and_never_seen(tmp_path: Path) -> None:
     assert data.taxonomy.classes == ("Alarm_bell_ringing", "Dog")
 
 
-def test_a_file_name_alone_says_that_nothing_occurs(tmp_path: Path) -> None:
+def test_a_file_name_alone_means_a_recording_without_events(tmp_path: Path) -> None:
     path = tmp_path / "events.tsv"
     path.write_text("a.wav\t0\t1\tDog\nquiet.wav\n")
     assert merge_rows(read(path)).events["quiet"] == ()
 
 
-def test_the_first_event_says_that_nothing_is_known_of_pictures(tmp_path: Path) -> None:
+def test_an_issue_reports_that_all_events_are_audio(tmp_path: Path) -> None:
     (issue,) = find_issues(read(write(tmp_path, STRONG)))
     assert (issue.kind, issue.line) == ("audio only", 2)
 
@@ -127,7 +127,7 @@ def test_a_fault_names_file_line_and_value(
         read(write(tmp_path, text))
 
 
-def test_what_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"no \.tsv, \.csv.* is in this folder"):
         read(tmp_path)
     with pytest.raises(AnnotationError, match="No such file"):
@@ -145,7 +145,7 @@ fields = st.sampled_from(
 
 
 @given(rows=st.lists(st.lists(fields, min_size=1, max_size=6), max_size=4))
-def test_any_file_is_read_or_one_error(
+def test_any_file_is_read_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
 ) -> None:
     path = tmp_path_factory.mktemp("dcase") / "events.tsv"

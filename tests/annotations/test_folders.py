@@ -54,7 +54,7 @@ def test_empty_files_are_no_copies_of_one_another(tmp_path: Path) -> None:
     assert len(read_folder_tags(write(tmp_path, Dog__a="", Cat__b="")).rows) == 2
 
 
-def test_a_name_keeps_its_ending_where_only_that_tells_two_files_apart(
+def test_a_name_keeps_its_ending_if_two_files_differ_only_in_it(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, Dog__a="1")
@@ -68,7 +68,7 @@ def test_files_in_no_class_folder_are_counted(tmp_path: Path) -> None:
     assert found.notes == ("1 media files lie in no class folder and are left out",)
 
 
-def test_what_cannot_be_tags_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_folders_that_cannot_be_tags_are_an_error_with_a_fix(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no such folder.*videos/Dog/a\.mp4"):
         read_folder_tags(tmp_path / "none")
     with pytest.raises(MediaError, match="contains no media file"):
@@ -86,7 +86,7 @@ names = st.text(st.characters(exclude_characters="/\0", codec="utf-8"), max_size
 
 
 @given(name=names.filter(lambda name: name not in (".", "..")))
-def test_any_name_of_a_folder_is_a_tag_or_one_error(
+def test_any_name_of_a_folder_is_a_tag_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
     folder = tmp_path_factory.mktemp("videos")

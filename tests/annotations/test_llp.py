@@ -24,7 +24,7 @@ def test_ids_are_whole_whatever_they_start_with_and_keep_their_fractions(
     assert data.videos[0].tags == ("Speech", "Dog")
 
 
-def test_val_and_test_are_densely_labelled_even_where_nothing_is_marked(
+def test_val_and_test_are_densely_labelled_also_without_events(
     tmp_path: Path,
 ) -> None:
     data = merge_rows(llp.read(write_llp(tmp_path)))
@@ -36,12 +36,12 @@ def test_val_and_test_are_densely_labelled_even_where_nothing_is_marked(
 def test_events_are_painted_second_by_second_and_merged(tmp_path: Path) -> None:
     data = merge_rows(llp.read(write_llp(tmp_path))).select("val")
     assert data.segments == 10
-    heard = data.reference(10)[0, :, AUDIO, data.taxonomy.index("Cheering")]
-    assert heard.tolist() == [True] * 8 + [False] * 2
+    cheering = data.reference(10)[0, :, AUDIO, data.taxonomy.index("Cheering")]
+    assert cheering.tolist() == [True] * 8 + [False] * 2
     assert not data.reference(10)[0, :, VISUAL].any()
 
 
-def test_every_oddity_is_named_with_its_line(tmp_path: Path) -> None:
+def test_every_issue_is_listed_with_its_line(tmp_path: Path) -> None:
     found = {
         (issue.kind, issue.file.name, issue.line)
         for issue in find_issues(llp.read(write_llp(tmp_path)))
@@ -176,7 +176,7 @@ def test_a_fault_in_a_file_names_file_line_and_value(
 
 @pytest.mark.parametrize("video", ["../x", "/x", "x/", "a\\b", "none", "x" * 1_001])
 @pytest.mark.parametrize("name", ["AVVP_train", "AVVP_eval_audio"])
-def test_an_id_that_cannot_be_used_names_file_and_line(
+def test_an_unusable_id_names_file_and_line(
     tmp_path: Path, name: str, video: str
 ) -> None:
     text = TAGS + f"x Dog\n{video} Dog\n"
@@ -187,7 +187,7 @@ def test_an_id_that_cannot_be_used_names_file_and_line(
     assert "Fix: " in str(caught.value)
 
 
-def test_a_folder_without_the_files_says_which_one_is_missing(tmp_path: Path) -> None:
+def test_an_incomplete_folder_names_the_missing_file(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="no such folder"):
         llp.read(tmp_path / "none")
     (write_llp(tmp_path) / "AVVP_val_pd.csv").unlink()
@@ -209,7 +209,7 @@ real = pytest.mark.parametrize("folder", PRESENT, ids=lambda path: path.name)
 
 
 @real
-def test_the_real_files_hold_what_is_known_of_them(folder: Path) -> None:
+def test_the_official_files_have_the_known_contents(folder: Path) -> None:
     sheet = llp.read(folder)
     data, found = merge_rows(sheet), find_issues(sheet)
     counts = Counter((issue.kind, issue.file.name) for issue in found)

@@ -90,7 +90,7 @@ def test_a_path_leads_out_of_the_media_folder_only_on_request(
     assert opened.find(Video("v", path=outside)).is_file()
 
 
-def test_results_mirror_the_tree_and_keep_endings_that_tell_files_apart(
+def test_results_mirror_the_tree_and_keep_endings_that_distinguish_files(
     tmp_path: Path,
 ) -> None:
     touch(tmp_path, "x/1.mp4", "y/1.mp4", "y/2.mp4", "y/2.wav")

@@ -42,7 +42,7 @@ def write(folder: Path, meta: str = META, document: object = None) -> Path:
     return folder
 
 
-def test_marked_seconds_are_heard_and_seen_and_the_rest_is_background(
+def test_marked_seconds_are_audible_and_visible_and_the_rest_is_background(
     tmp_path: Path,
 ) -> None:
     data = read_data(f"ovave:{write(tmp_path)}")
@@ -106,7 +106,7 @@ def test_a_fault_names_the_value_and_its_place(
         read(write(tmp_path, meta, labels(**changes)))
 
 
-def test_what_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"neither released_ovavel.* is there"):
         read(tmp_path)
     with pytest.raises(UsageError, match="OV-AVEBench has one version"):
@@ -132,7 +132,7 @@ good = st.builds(
 
 
 @given(changes=st.dictionaries(st.text(max_size=5), values | good, max_size=3))
-def test_any_labels_are_read_or_one_error(
+def test_any_labels_are_read_or_give_one_error(
     tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]
 ) -> None:
     folder = write(tmp_path_factory.mktemp("ovave"), document=labels(**changes))

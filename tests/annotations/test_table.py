@@ -1,4 +1,4 @@
-"""Tables in, annotations out: right, or one error with file, line, value and fix."""
+"""Tables are read as annotations, or give one error with file, line, value and fix."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ def table(folder: Path, text: str, name: str = "events.csv") -> Path:
     return path
 
 
-def test_weak_labels_and_events_are_told_apart(tmp_path: Path) -> None:
+def test_weak_labels_and_events_are_distinguished(tmp_path: Path) -> None:
     data = read_table(
         table(
             tmp_path,
@@ -51,13 +51,13 @@ def test_both_stands_for_a_row_in_each_modality(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_row_says_that_the_video_was_looked_at(tmp_path: Path) -> None:
+def test_an_empty_row_means_a_video_without_events(tmp_path: Path) -> None:
     data = read_table(table(tmp_path, HEADER + "a,,,,,\nb,audio,Dog,0,1,\n"))
     assert data.events["a"] == ()
     assert data.labelled_ids() == ["a", "b"]
 
 
-def test_columns_that_say_nothing_may_be_left_out(tmp_path: Path) -> None:
+def test_empty_columns_may_be_left_out(tmp_path: Path) -> None:
     assert read_table(table(tmp_path, "video,class\na,Dog\n")).videos[0].tags == (
         "Dog",
     )
@@ -183,7 +183,7 @@ def test_two_paths_for_one_video_are_a_conflict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_what_spreadsheets_put_between_fields_is_understood(
+def test_delimiters_of_spreadsheets_are_recognised(
     tmp_path: Path, delimiter: str
 ) -> None:
     text = HEADER + 'a,audio,"Rain, heavy",0,1,0.5\n'
@@ -196,7 +196,7 @@ def test_what_spreadsheets_put_between_fields_is_understood(
     )
 
 
-def test_a_decimal_comma_is_an_error_and_no_other_number(tmp_path: Path) -> None:
+def test_a_decimal_comma_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         AnnotationError, match=r"events\.csv:2: onset is '0,5', expected a number"
     ):
@@ -218,7 +218,7 @@ def test_a_header_without_commas_lists_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["no.parquet", "text.parquet"])
-def test_what_is_no_parquet_table_is_said_to_be_none(tmp_path: Path, name: str) -> None:
+def test_an_invalid_parquet_table_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.parquet").write_text("video,modality\n")
     with pytest.raises(AnnotationError, match=rf"{name}: not a Parquet table"):
         read_table(tmp_path / name)
@@ -244,7 +244,7 @@ def test_one_file_in_two_splits_is_a_leak(tmp_path: Path) -> None:
     assert leak.what == "x.mp4: a is in train and b in test"
 
 
-def test_a_taxonomy_file_beside_the_table_gives_classes_their_order_and_words(
+def test_a_taxonomy_file_beside_the_table_gives_the_order_and_the_prompts(
     tmp_path: Path,
 ) -> None:
     path = table(tmp_path, HEADER + "a,,Dog,,,\n")
@@ -261,7 +261,7 @@ def test_a_taxonomy_file_beside_the_table_gives_classes_their_order_and_words(
         read_table(path)
 
 
-def test_a_class_that_the_taxonomy_file_does_not_hold_is_an_error(
+def test_a_class_that_is_not_in_the_taxonomy_file_is_an_error(
     tmp_path: Path,
 ) -> None:
     path = table(tmp_path, HEADER + "a,,Dgo,,,\n")
@@ -300,10 +300,10 @@ def test_two_hundred_thousand_rows_are_read_whole_in_less_than_a_gigabyte(
         for n in range(200_000)
     )
     path = table(tmp_path, HEADER + "".join(rows))
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", LOOK, path], capture_output=True, text=True, check=True
     )
-    videos, events, kilobytes = map(int, said.stdout.split())
+    videos, events, kilobytes = map(int, result.stdout.split())
     assert (videos, events) == (20_000, 200_000)
     assert kilobytes < 2**20
 
@@ -315,7 +315,7 @@ def test_text_encodings_are_recognised(tmp_path: Path, encoding: str) -> None:
     assert read_table(path).taxonomy.classes == ("Frühling",)
 
 
-def test_a_missing_column_and_a_missing_file_say_so(tmp_path: Path) -> None:
+def test_a_missing_column_and_a_missing_file_are_errors(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="column 'class' is missing"):
         read_table(table(tmp_path, "video,modality\na,audio\n"))
     with pytest.raises(AnnotationError, match="No such file"):
@@ -343,7 +343,7 @@ rows = st.builds(
         rows, min_size=1, max_size=20, unique_by=lambda row: (row.video, row.class_name)
     )
 )
-def test_what_is_written_is_read_back(
+def test_written_tables_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, name: str, written: list[Row]
 ) -> None:
     path = write_rows(tmp_path_factory.mktemp("table") / name, written)
@@ -360,23 +360,23 @@ def test_a_video_without_events_has_one_row() -> None:
     assert event_rows("a", []) == [Row("a")]
 
 
-def test_dense_labels_beyond_the_grid_are_cut_not_wrapped(tmp_path: Path) -> None:
+def test_dense_labels_beyond_the_grid_are_cut(tmp_path: Path) -> None:
     data = read_table(table(tmp_path, HEADER + "a,audio,Dog,2,9,\n"))
     assert np.array_equal(data.reference(3)[0, :, AUDIO, 0], [False, False, True])
 
 
 @pytest.mark.parametrize(
-    ("rows", "what"),
+    ("rows", "message"),
     [
         ("a,\n", "needs at least one class"),
         ("".join(f"a,{n}\n" for n in range(20_001)), "at most 20,000"),
     ],
 )
-def test_no_class_and_far_too_many_are_errors_of_the_file(
-    tmp_path: Path, rows: str, what: str
+def test_no_class_and_too_many_classes_are_errors(
+    tmp_path: Path, rows: str, message: str
 ) -> None:
     path = tmp_path / "t.csv"
     path.write_text("video,class\n" + rows)
-    with pytest.raises(AnnotationError, match=what) as caught:
+    with pytest.raises(AnnotationError, match=message) as caught:
         read_table(path)
     assert str(caught.value).startswith(f"{path}: ")

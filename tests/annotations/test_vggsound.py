@@ -70,7 +70,7 @@ def test_a_fault_names_file_line_and_value(
         read(write(tmp_path, f"{CLIPS}{line}\n"))
 
 
-def test_what_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"no such file.*give vggsound\.csv"):
         read(tmp_path)
     with pytest.raises(AnnotationError, match="no class occurs in it"):
@@ -83,7 +83,7 @@ fields = st.sampled_from(["", "x", "1", "-1", "Dog", "test", "nan", "#", '"', "\
 
 
 @given(rows=st.lists(st.lists(fields, min_size=1, max_size=5), max_size=4))
-def test_any_file_is_read_or_one_error(
+def test_any_file_is_read_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
 ) -> None:
     text = "\n".join(",".join(row) for row in rows)

@@ -75,7 +75,7 @@ def test_a_fault_names_file_line_and_value(
         read(write(tmp_path, text))
 
 
-def test_what_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"no such file.*give vggsounder\.csv"):
         read(tmp_path)
     with pytest.raises(UsageError, match="a file of VGGSounder has one version"):
@@ -86,7 +86,7 @@ fields = st.sampled_from(["", "x", "A", "AV", "Dog", "nan", '"', "\0", "label"])
 
 
 @given(rows=st.lists(st.lists(fields, min_size=6, max_size=6), max_size=4))
-def test_any_file_is_read_or_one_error(
+def test_any_file_is_read_or_gives_one_error(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
 ) -> None:
     text = HEADER + "\n".join(",".join(row) for row in rows)

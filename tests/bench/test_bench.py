@@ -1,4 +1,4 @@
-"""A bench's numbers are those of its files; it goes on where it stopped, and what fails is said."""
+"""The scores of a bench are those of its files; an interrupted bench continues, and failures are reported."""
 
 import csv
 import json
@@ -102,7 +102,7 @@ def document(results: Results) -> dict[str, Any]:
 # ---- numbers
 
 
-def test_every_seeds_numbers_are_those_of_its_run(
+def test_the_scores_of_a_seed_are_those_of_its_run(
     results: Results, world: World
 ) -> None:
     rows = document(results)["rows"]
@@ -132,18 +132,18 @@ def test_mean_and_deviation_are_over_seeds(results: Results) -> None:
             assert row["std"][name] == pytest.approx(np.std(values))
 
 
-def test_every_result_says_its_annotations_decision_and_selection(
+def test_every_result_names_its_annotations_decision_and_selection(
     results: Results,
 ) -> None:
     found = document(results)
     assert found["annotations"] == "annotations.csv"
     assert (found["split"], found["videos"], found["seeds"]) == ("test", 6, [0, 1])
-    said = {
+    described = {
         title: (row["decision"], row["selection"])
         for title, row in found["rows"].items()
     }
-    assert said["MA"] == ("modality_gate 0.5", "last epoch")
-    assert said["PLD K = 4"] == ("segment 0.5", "last epoch")
+    assert described["MA"] == ("modality_gate 0.5", "last epoch")
+    assert described["PLD K = 4"] == ("segment 0.5", "last epoch")
     for text in (
         "annotations: annotations.csv",
         "segment 0.5 (PLD K = 1, PLD K = 4)",
@@ -206,7 +206,7 @@ def test_the_oracle_learns_from_the_dense_labels(
 # ---- files
 
 
-def test_it_leaves_tables_figures_and_a_page(results: Results) -> None:
+def test_a_bench_writes_tables_figures_and_a_page(results: Results) -> None:
     out = place(results)
     made = {
         str(path.relative_to(out))
@@ -238,7 +238,7 @@ def test_it_leaves_tables_figures_and_a_page(results: Results) -> None:
     assert float(rows[0]["segment type"]) == pytest.approx(mean, rel=1e-5)
 
 
-def test_a_suite_without_a_sweep_shows_classes_and_timelines(
+def test_a_suite_without_a_sweep_draws_classes_and_timelines(
     run: Bench, tmp_path: Path
 ) -> None:
     run(tmp_path, QUICK, seeds=1)
@@ -252,10 +252,10 @@ def test_a_suite_without_a_sweep_shows_classes_and_timelines(
     assert "data:image/svg+xml" in (tmp_path / "report.html").read_text()
 
 
-# ---- going on
+# ---- interruptions
 
 
-def test_run_again_it_trains_nothing_and_writes_the_same_bytes(
+def test_a_second_run_trains_nothing_and_writes_the_same_bytes(
     run: Bench, results: Results
 ) -> None:
     out = place(results)
@@ -278,7 +278,7 @@ def test_run_again_it_trains_nothing_and_writes_the_same_bytes(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_interrupted_or_in_two_processes_it_says_the_same(
+def test_an_interrupted_or_parallel_bench_has_the_same_results(
     run: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_two = run(tmp_path / "two", QUICK, processes=2)
@@ -303,7 +303,7 @@ def test_interrupted_or_in_two_processes_it_says_the_same(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_the_numbers_of_another_split_need_no_other_training(
+def test_the_scores_of_another_split_need_no_training(
     run: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = run(tmp_path, QUICK, seeds=1)
@@ -313,11 +313,11 @@ def test_the_numbers_of_another_split_need_no_other_training(
     assert of_val.methods[0].scores[0].numbers == pytest.approx(found.methods[0].val[0])
 
 
-# ---- failing
+# ---- failures
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_what_fails_is_named_and_the_rest_goes_on(
+def test_failed_steps_are_listed_and_the_others_run(
     run: Bench, results: Results, tmp_path: Path
 ) -> None:
     shutil.copytree(results.workspace.work, tmp_path / "work")
@@ -339,7 +339,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_pseudo_labels_that_were_given_are_learnt(
+def test_given_pseudo_labels_are_trained_on(
     run: Bench, world: World, tmp_path: Path
 ) -> None:
     found = run(tmp_path, QUICK, seeds=1, labels=world.labels)
@@ -355,7 +355,7 @@ def test_pseudo_labels_that_were_given_are_learnt(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_labels_are_refined_by_the_encoders_and_parsers_of_other_videos(
+def test_labels_are_refined_by_the_encoders_and_out_of_fold_parsers(
     run: Bench, world: World, tmp_path: Path
 ) -> None:
     steps = "plg: {train: plg, labels: labels}, refined: {refine: plg, labels: labels, folds: 2}}"
@@ -374,7 +374,7 @@ def test_labels_are_refined_by_the_encoders_and_parsers_of_other_videos(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_parser_can_learn_how_likely_labels_are_and_labels_can_be_smooth(
+def test_label_probabilities_are_trained_on_and_evidence_is_smoothed(
     run: Bench, tmp_path: Path
 ) -> None:
     soft = "{train: segment_bce, labels: labels, label_probability: true, set: {losses: {segment: {labels: soft}}}}"
@@ -411,7 +411,7 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     assert apart.high - apart.low > 4 * (alike.high - alike.low)
 
 
-def test_a_difference_that_all_seeds_and_videos_share_has_no_width() -> None:
+def test_a_constant_difference_has_an_interval_of_width_zero() -> None:
     (found,) = bootstrap_over_seeds(np.full((3, 5, 1), 1.5), seed=0)
     assert (found.value, found.low, found.high) == (1.5, 1.5, 1.5)
     with pytest.raises(ValueError, match="nothing to resample"):
@@ -422,9 +422,7 @@ def test_a_difference_that_all_seeds_and_videos_share_has_no_width() -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_of_a_localisation_data_set_the_accuracies_are_shown(
-    run: Bench, tmp_path: Path
-) -> None:
+def test_a_localisation_data_set_has_accuracies(run: Bench, tmp_path: Path) -> None:
     data = f"ave:{write_ave(tmp_path / 'ave')}"
     ids, random = stages.read_data(data).ids, np.random.default_rng(0)
     for name in ("audio:legacy:vggish", "visual:legacy:vgg19"):
@@ -458,17 +456,17 @@ def test_of_a_localisation_data_set_the_accuracies_are_shown(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("arguments", "message"),
     [
         ({}, "is for localisation; this data set is not"),
         ({"data": ""}, "there are no such synthetic data"),
     ],
 )
-def test_a_suite_of_localisation_wants_such_a_data_set(
-    run: Bench, tmp_path: Path, given: dict[str, str], said: str
+def test_a_localisation_suite_needs_a_localisation_data_set(
+    run: Bench, tmp_path: Path, arguments: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
-        run(tmp_path, f"{QUICK}localisation: true\n", **given)
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path, f"{QUICK}localisation: true\n", **arguments)
 
 
 def test_the_time_of_every_row_is_in_a_file_of_its_own(results: Results) -> None:

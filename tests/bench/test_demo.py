@@ -1,4 +1,4 @@
-"""The demo runs the suite `components`; its document and its page show the numbers of its files."""
+"""The demo runs the suite `components`; its document and its page have the scores of its files."""
 
 import html
 import json
@@ -35,7 +35,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return run_small_demo(tmp_path_factory.mktemp("demo"))
 
 
-def test_its_document_has_the_promised_form(result: Demo) -> None:
+def test_the_document_has_its_documented_form(result: Demo) -> None:
     numbers = json.loads(json.dumps(result.numbers()))
     assert list(numbers) == ["labels", "methods"]
     assert {m: list(states) for m, states in numbers["labels"].items()} == {
@@ -53,7 +53,7 @@ def test_its_document_has_the_promised_form(result: Demo) -> None:
             assert all(0 <= value <= 100 for value in kinds.values())
 
 
-def test_its_numbers_are_those_of_its_files(result: Demo) -> None:
+def test_the_scores_are_those_of_the_files(result: Demo) -> None:
     out = result.page.parent
     data = read_table(out / "data" / "annotations.csv")
     for method in result.results.methods:
@@ -79,7 +79,7 @@ def test_no_stage_reads_the_truth_of_the_training_videos(result: Demo) -> None:
     assert not any("train_truth" in path.read_text() for path in out.rglob("run.json"))
 
 
-def test_the_page_holds_the_table_the_figures_and_the_videos(result: Demo) -> None:
+def test_the_page_has_the_table_the_figures_and_the_videos(result: Demo) -> None:
     page = result.page.read_text(encoding="utf-8")
     for title in (method.title for method in result.results.methods):
         assert title in page
@@ -111,7 +111,7 @@ def test_the_command_opens_a_review_of_the_examples(result: Demo) -> None:
     assert len(reference["events"]) == len(data.events[first["name"]])
 
 
-def test_running_it_again_renders_and_trains_nothing_and_says_the_same(
+def test_a_second_demo_renders_and_trains_nothing_and_has_the_same_results(
     result: Demo,
 ) -> None:
     out = result.page.parent

@@ -33,7 +33,7 @@ def test_the_page_names_every_suite_and_every_step() -> None:
         assert f"`{{{verb}: " in PAGE
 
 
-def test_its_suite_is_run_and_its_runs_are_compared(
+def test_the_suite_of_the_page_is_run_and_its_runs_are_compared(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the suites that take long; that those can be planned is tested with the suites."""
@@ -62,7 +62,7 @@ def test_its_suite_is_run_and_its_runs_are_compared(
     )
 
 
-def test_its_other_commands_name_suites_that_exist() -> None:
+def test_other_commands_of_the_page_name_existing_suites() -> None:
     named = {command[2] for command in commands() if command[1] == "bench"} - {
         "--list",
         "mine.yaml",

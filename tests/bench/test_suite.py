@@ -1,4 +1,4 @@
-"""A suite's file says what it can mean and nothing else; what it needs is done once."""
+"""Suite files are validated, and a step that several rows need runs once."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def planned(text: str, workspace: Workspace, seeds: int = 2, **options: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("label: fitted", "label: fited", "did you mean 'fitted'"),
         (
@@ -78,11 +78,11 @@ def planned(text: str, workspace: Workspace, seeds: int = 2, **options: Any) -> 
         ("rows:", "sweep: {K: [a]}\nrows:", "K is 'a', expected a number"),
     ],
 )
-def test_what_a_suite_cannot_mean_is_named(old: str, new: str, said: str) -> None:
+def test_an_invalid_suite_is_an_error(old: str, new: str, message: str) -> None:
     assert old in SMALL
     with pytest.raises(RecipeError) as error:
         suites.parse(SMALL.replace(old, new), name="small")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_fault_names_the_file(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_recipe_that_is_a_file_lies_beside_the_suite(
 
 
 @pytest.mark.parametrize("name", suites.shipped())
-def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(
+def test_every_shipped_suite_can_be_planned_and_has_a_description(
     name: str, workspace: Workspace
 ) -> None:
     found = plan(suites.read(name), workspace, seeds=[0])
@@ -134,7 +134,7 @@ def test_every_shipped_suite_can_be_planned_and_says_what_it_shows(
 # ---- jobs
 
 
-def test_what_several_rows_need_is_one_job(workspace: Workspace) -> None:
+def test_a_step_of_several_rows_is_one_job(workspace: Workspace) -> None:
     found = planned(SMALL, workspace)
     assert sorted(job.name.rpartition("-")[0] for job in found.jobs()) == [
         *["denoise"] * 2,
@@ -144,14 +144,14 @@ def test_what_several_rows_need_is_one_job(workspace: Workspace) -> None:
     ]
 
 
-def test_nothing_comes_before_what_it_needs(workspace: Workspace) -> None:
+def test_jobs_come_after_their_inputs(workspace: Workspace) -> None:
     done = set[str]()
     for job in planned(SWEPT, workspace).jobs():
         assert {needed.name for needed in job.inputs.values()} <= done
         done.add(job.name)
 
 
-def test_the_values_of_a_sweep_share_what_does_not_depend_on_them(
+def test_the_values_of_a_sweep_share_independent_jobs(
     workspace: Workspace,
 ) -> None:
     found = planned(SWEPT, workspace, seeds=1)
@@ -162,7 +162,7 @@ def test_the_values_of_a_sweep_share_what_does_not_depend_on_them(
     assert len(found.jobs()) == 1 + 1 + 3 + 3
 
 
-def test_a_name_changes_with_everything_a_job_depends_on(
+def test_the_name_of_a_job_changes_with_everything_it_depends_on(
     workspace: Workspace, world: World, tmp_path: Path
 ) -> None:
     def names(workspace: Workspace, text: str = SMALL) -> set[str]:
@@ -189,7 +189,7 @@ def test_a_name_changes_with_everything_a_job_depends_on(
     )
 
 
-def test_a_setting_that_no_recipe_has_is_an_error_before_anything_runs(
+def test_an_unknown_setting_is_an_error_before_any_job_runs(
     workspace: Workspace,
 ) -> None:
     wrong = Workspace(
@@ -203,7 +203,7 @@ def test_a_setting_that_no_recipe_has_is_an_error_before_anything_runs(
     assert not list(workspace.work.iterdir())
 
 
-def test_a_row_that_needs_dense_labels_is_left_out_where_there_are_none(
+def test_a_row_that_needs_dense_labels_is_left_out_without_them(
     workspace: Workspace, world: World
 ) -> None:
     oracle = "  truth: {reference: train}\n  best: {train: segment_bce, labels: truth}\nrows: {oracle: best, "
@@ -228,7 +228,7 @@ def test_jobs_are_unique_by_name(workspace: Workspace) -> None:
     assert unique([*jobs, *jobs]) == jobs
 
 
-def test_common_changes_reach_every_recipe_unless_a_step_says_otherwise() -> None:
+def test_common_changes_apply_to_every_recipe_unless_a_step_overrides_them() -> None:
     own = "pld: {train: ple, labels: refined, set: {training.epochs: 3, training.seed: ~}}"
     text = (
         SMALL.replace("pld: {train: ple, labels: refined}", own)

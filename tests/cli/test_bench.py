@@ -1,4 +1,4 @@
-"""`vaplan bench` and `vaplan report` as commands: what they say, what they leave, and how they leave."""
+"""`vaplan bench` and `vaplan report` as commands: output, files and exit codes."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_the_suites_are_listed(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_a_suite_of_ones_own_is_run_and_shown(
+def test_a_suite_of_the_user_is_run_and_printed(
     call: Call, workspace: Path, given: list[object]
 ) -> None:
     code, out, err = call(
@@ -73,7 +73,7 @@ def test_a_suite_of_ones_own_is_run_and_shown(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_what_fails_is_one_line_each_and_decides_the_exit_code(
+def test_each_failure_is_one_line_and_sets_the_exit_code(
     call: Call, workspace: Path, given: list[object]
 ) -> None:
     code, out, err = call(
@@ -92,7 +92,7 @@ def test_what_fails_is_one_line_each_and_decides_the_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "error: no suite. Fix: name one of"),
         (["method"], "did you mean 'methods'"),
@@ -100,12 +100,12 @@ def test_what_fails_is_one_line_each_and_decides_the_exit_code(
         (["methods", "--data", "x.csv", "--store", "store"], "is not a data set"),
     ],
 )
-def test_what_cannot_be_meant_is_exit_code_2(
-    call: Call, arguments: list[str], said: str
+def test_invalid_arguments_are_exit_code_2(
+    call: Call, arguments: list[str], message: str
 ) -> None:
     code, out, err = call("bench", *arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
 
 
@@ -180,7 +180,7 @@ def test_one_run_has_a_page_too(
     )
 
 
-def test_what_is_no_run_is_named(
+def test_a_folder_without_a_run_is_an_error(
     call: Call, trained: list[Path], tmp_path: Path
 ) -> None:
     code, _, err = call(
@@ -196,7 +196,7 @@ def test_what_is_no_run_is_named(
     assert not (tmp_path / "page.html").exists()
 
 
-def test_runs_are_named_by_what_tells_them_apart(tmp_path: Path) -> None:
+def test_runs_are_named_by_their_differences(tmp_path: Path) -> None:
     assert shorten_paths([tmp_path / "han" / "0", tmp_path / "han" / "1"]) == ["0", "1"]
     assert shorten_paths([tmp_path / "han"]) == ["han"]
     with pytest.raises(UsageError):

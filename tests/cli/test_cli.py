@@ -23,7 +23,7 @@ from vaplan.workers import Failed, TimeLimit
 
 @pytest.fixture(scope="session")
 def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
-    """A parser that marks something, though it was trained for two epochs."""
+    """A parser that marks events, though it was trained for two epochs only."""
     recipe = recipes.read(
         "plg",
         changes=[*world.changes, f"labels={world.labels}", "decision.rule=segment"],
@@ -31,12 +31,12 @@ def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
     return stages.train(recipe, tmp_path_factory.mktemp("cli") / "run")
 
 
-def test_importing_and_helping_is_quick_because_nothing_heavy_is_loaded() -> None:
+def test_import_and_help_load_no_heavy_library() -> None:
     code = "import sys, vaplan, vaplan.cli; print([m for m in ('torch', 'transformers', 'av') if m in sys.modules])"
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"
 
 
 def commands() -> list[list[str]]:
@@ -56,16 +56,16 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
-def test_every_command_has_help_that_says_what_it_does(
-    call: Call, command: list[str]
-) -> None:
+def test_every_command_has_help(call: Call, command: list[str]) -> None:
     code, out, _ = call(*command, "--help")
     assert code == 0
     assert len(out.splitlines()) > 8
     assert "Usage" in out
 
 
-def test_the_whole_path_by_commands(call: Call, world: World, tmp_path: Path) -> None:
+def test_commands_lead_from_tags_to_scores(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     data, store = f"table:{world.table}", world.store
     assert call("features", data, "--media", world.folder, "--store", store)[0] == 0
     labels, denoised, table = (
@@ -207,7 +207,7 @@ def test_in_a_folder_a_bad_file_is_named_and_the_rest_is_parsed(
     )
 
 
-def test_the_only_file_being_no_media_is_exit_code_4(
+def test_a_single_file_that_is_no_media_is_exit_code_4(
     call: Call, run: runs.Run, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.mp4").write_text("this is no film")
@@ -357,7 +357,7 @@ def test_a_mistake_is_one_clear_line_and_its_exit_code(
     if message not in (
         "No such command",
         "Missing",
-    ):  # click's own words stand in a frame
+    ):  # messages of click have a frame
         assert [
             line.startswith("error: ") for line in err.splitlines() if message in line
         ] == [True]
@@ -378,9 +378,7 @@ def test_an_unknown_class_in_a_table_names_file_line_and_the_nearest(
     assert "unknown class 'Bel'; did you mean 'Bell'" in err
 
 
-def test_an_estimate_that_found_nothing_is_scored(
-    call: Call, world: World, tmp_path: Path
-) -> None:
+def test_an_empty_estimate_is_scored(call: Call, world: World, tmp_path: Path) -> None:
     table = tmp_path / "nothing.csv"
     ids = world.data.select("test").ids
     table.write_text(
@@ -394,7 +392,7 @@ def test_an_estimate_that_found_nothing_is_scored(
     assert json.loads(out)["segment"]["event"] == 0
 
 
-def test_a_bug_is_said_in_one_line_and_debug_shows_where(
+def test_a_bug_is_one_line_and_debug_shows_the_traceback(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: str, **__: object) -> None:
@@ -423,7 +421,7 @@ def test_an_interruption_is_exit_code_130(
     assert "interrupted; the same command continues where it stopped" in err
 
 
-def test_a_store_can_be_looked_into_and_a_changed_byte_is_found(
+def test_a_store_is_described_and_a_changed_byte_is_found(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
@@ -516,7 +514,7 @@ def test_a_file_has_a_time_limit_that_grows_with_it_unless_one_is_given(
     assert given == 7
 
 
-def test_a_finished_run_is_not_written_over_unless_one_says_so(
+def test_a_finished_run_is_replaced_only_with_overwrite(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     given = [
@@ -538,7 +536,7 @@ def test_a_finished_run_is_not_written_over_unless_one_says_so(
     assert (tmp_path / "run" / "model.safetensors").read_bytes() != weights
 
 
-def test_the_name_of_a_table_is_looked_at_before_any_work(
+def test_the_name_of_a_table_is_checked_before_any_work(
     call: Call, tmp_path: Path
 ) -> None:
     code, _, err = call(
@@ -554,7 +552,7 @@ def test_the_name_of_a_table_is_looked_at_before_any_work(
 
 
 @pytest.mark.parametrize("kind", ["one class", "few videos", "no sound"])
-def test_fit_makes_a_parser_where_labels_cannot_be_compared_or_nobody_else_can_judge(
+def test_fit_makes_a_parser_of_one_class_of_two_videos_or_without_audio(
     call: Call, world: World, tmp_path: Path, kind: str
 ) -> None:
     chosen = world.data.videos[: 2 if kind == "few videos" else 6]
@@ -577,7 +575,7 @@ def test_fit_makes_a_parser_where_labels_cannot_be_compared_or_nobody_else_can_j
 
 
 def picture_alone(film: Path, copy: Path) -> None:
-    """The film without its sound."""
+    """Copy a film without its audio."""
     with av.open(str(film)) as source, av.open(str(copy), "w") as target:
         (stream,) = source.streams.video
         out = target.add_stream_from_template(stream)
@@ -594,7 +592,7 @@ def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(
     lines = [f"{video.path},{';'.join(video.tags)}" for video in world.data.videos[:8]]
     tags.write_text("path,tags\n" + "\n".join([*lines, "media/gone.mp4,Bell"]) + "\n")
     code, _, err = call("fit", tags, "--media", world.folder, "--run", tmp_path / "run")
-    assert code == 3  # the file that is gone
+    assert code == 3  # the missing file
     assert "gone" in err
     assert (tmp_path / "run" / "labels_refined.csv").is_file()
     assert (

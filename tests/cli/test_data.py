@@ -14,9 +14,7 @@ from tests.official import REAL, write_ave, write_llp
 from vaplan.store import find_stores
 
 
-def test_everything_odd_is_named_and_nothing_of_it_is_an_error(
-    call: Call, tmp_path: Path
-) -> None:
+def test_issues_are_listed_and_are_no_errors(call: Call, tmp_path: Path) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
     code, out, _ = call("data", "check", data, "--json")
     document = json.loads(out)
@@ -56,7 +54,9 @@ def test_everything_odd_is_named_and_nothing_of_it_is_an_error(
     assert document["splits"]["train"]["without an event"] is None
 
 
-def test_the_page_shows_kinds_with_places(call: Call, tmp_path: Path) -> None:
+def test_the_page_lists_kinds_of_issues_with_examples(
+    call: Call, tmp_path: Path
+) -> None:
     code, out, _ = call("data", "check", f"llp:{write_llp(tmp_path)}")
     assert code == 0
     assert "backward event: 1\n  AVVP_eval_audio.csv:5: 8DF2PxdT5tE_390_400" in out
@@ -65,13 +65,13 @@ def test_the_page_shows_kinds_with_places(call: Call, tmp_path: Path) -> None:
     assert (code, "leak between test and train: 1" in out) == (0, True)
 
 
-def test_a_sound_table_has_nothing_odd(call: Call, world: World) -> None:
+def test_a_valid_table_has_no_issues(call: Call, world: World) -> None:
     code, out, _ = call("data", "check", f"table:{world.table}")
     assert code == 0
     assert "26 videos, 16 classes" in out
 
 
-def test_the_names_that_were_understood_are_said(call: Call, tmp_path: Path) -> None:
+def test_recognised_column_names_are_printed(call: Call, tmp_path: Path) -> None:
     table = tmp_path / "events.tsv"
     table.write_text("filename\tevent_label\tnote\na.wav\tDog\tx\n")
     code, out, _ = call("data", "check", f"table:{table}")
@@ -134,7 +134,7 @@ def test_missing_and_unreadable_media_are_listed_and_can_be_left_out(
     assert (document["videos"], set(document["left_out"])) == (4, set(rows))
 
 
-def test_a_fetch_without_a_network_says_what_to_do(
+def test_a_fetch_without_a_network_is_an_error_with_a_fix(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -146,7 +146,7 @@ def test_a_fetch_without_a_network_says_what_to_do(
     assert (code, "did you mean 'llp'" in err) == (2, True)
 
 
-def test_published_features_come_into_the_store_and_a_bad_file_is_named(
+def test_published_features_are_imported_and_a_bad_file_is_named(
     call: Call, tmp_path: Path
 ) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
@@ -175,7 +175,7 @@ def test_published_features_come_into_the_store_and_a_bad_file_is_named(
     assert (code, "it contains no part of the valor pack" in err) == (4, True)
 
 
-def test_own_vectors_come_in_and_a_width_unlike_the_texts_is_one_line(
+def test_own_vectors_are_imported_and_a_width_unlike_that_of_the_text_is_one_line(
     call: Call, tmp_path: Path
 ) -> None:
     for name, width in {"a": 4, "b": 5, "c": 5}.items():
@@ -222,7 +222,7 @@ def test_many_files_of_another_width_are_one_line(call: Call, tmp_path: Path) ->
     [path for path in (REAL / "llp",) if path.is_dir()],
     ids=lambda path: path.name,
 )
-def test_what_is_known_of_llp_is_said(call: Call, folder: Path) -> None:
+def test_the_known_issues_of_llp_are_listed(call: Call, folder: Path) -> None:
     code, out, _ = call("data", "check", f"llp:{folder}", "--json")
     document = json.loads(out)
     assert (code, document["annotations"], document["videos"]) == (

@@ -1,4 +1,4 @@
-"""`evaluate` and `compare`: the official numbers come out of the command line."""
+"""`evaluate` and `compare` on the command line give the official scores."""
 
 import csv
 import json
@@ -24,9 +24,7 @@ def table(path: Path, rows: str) -> Path:
     return path
 
 
-def test_the_document_says_what_was_scored_and_on_what(
-    call: Call, tmp_path: Path
-) -> None:
+def test_the_document_names_the_scores_and_the_data(call: Call, tmp_path: Path) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
     estimate = table(
         tmp_path / "e.csv", CLAPPING + "4O9rI-FpqLg_10_20,audio,Cheering,0,8,\n"
@@ -71,7 +69,7 @@ def test_the_document_says_what_was_scored_and_on_what(
     assert "1 videos of other splits are ignored" in err
 
 
-def test_classes_and_intervals_are_shown_when_asked_for(
+def test_classes_and_intervals_are_printed_on_request(
     call: Call, tmp_path: Path
 ) -> None:
     data, estimate = (
@@ -116,7 +114,7 @@ def test_ave_has_its_accuracy(call: Call, tmp_path: Path) -> None:
     assert "90.0–90.0" in out
 
 
-def test_what_is_missing_can_be_left_out(call: Call, tmp_path: Path) -> None:
+def test_missing_videos_can_be_left_out(call: Call, tmp_path: Path) -> None:
     data, estimate = (
         f"llp:{write_llp(tmp_path / 'llp')}",
         table(tmp_path / "e.csv", CLAPPING),
@@ -173,7 +171,7 @@ def test_two_tables_are_compared_on_the_same_videos(call: Call, tmp_path: Path) 
         ),
     ],
 )
-def test_a_stranger_in_a_table_is_an_error(
+def test_an_unknown_video_or_class_in_a_table_is_an_error(
     call: Call, tmp_path: Path, rows: str, message: str
 ) -> None:
     data = f"llp:{write_llp(tmp_path / 'llp')}"
@@ -199,12 +197,12 @@ PRESENT = [
 
 
 @pytest.mark.parametrize("case", PRESENT, ids=lambda case: "-".join(case[:3]))
-def test_the_numbers_of_the_published_code_come_out(
+def test_the_scores_equal_those_of_the_published_code(
     call: Call, tmp_path: Path, case: list[str]
 ) -> None:
     version, split, predictor, *expected = case
     rows = ""
-    if predictor == "weak10":  # every tag, in every second, heard and seen
+    if predictor == "weak10":  # every tag in every second, audible and visible
         with (REAL / "llp" / f"AVVP_{split}_pd.csv").open(newline="") as file:
             tags = {
                 row["filename"]: row["event_labels"].split(",")
@@ -227,7 +225,7 @@ def test_the_numbers_of_the_published_code_come_out(
     ]
 
 
-def test_an_estimate_says_in_which_modality_its_events_are(
+def test_the_events_of_an_estimate_need_a_modality(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     estimate = tmp_path / "estimate.csv"
@@ -239,7 +237,7 @@ def test_an_estimate_says_in_which_modality_its_events_are(
     assert "estimate.csv:1: column 'modality' is missing" in err
 
 
-def test_tables_are_scored_without_the_library_of_networks(tmp_path: Path) -> None:
+def test_tables_are_scored_without_torch(tmp_path: Path) -> None:
     rows = "v,audio,Dog,0,3,\n"
     reference, estimate = (table(tmp_path / name, rows) for name in ("r.csv", "e.csv"))
     (tmp_path / "w.csv").write_text("video\n")

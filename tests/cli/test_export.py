@@ -6,7 +6,7 @@ from tests.cli.conftest import Call
 from tests.exports.timelines import EMPTY, EXAMPLE, write
 
 
-def test_timelines_go_out_and_come_back(call: Call, tmp_path: Path) -> None:
+def test_timelines_are_exported_and_imported_again(call: Call, tmp_path: Path) -> None:
     for timeline in (EXAMPLE, EMPTY):
         write(timeline, "json", tmp_path / "timelines")
     out = tmp_path / "elan"
@@ -26,7 +26,7 @@ def test_timelines_go_out_and_come_back(call: Call, tmp_path: Path) -> None:
     ]
 
 
-def test_a_failed_file_is_named_and_the_code_says_so(
+def test_a_failed_file_is_named_and_sets_the_exit_code(
     call: Call, tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_text("0\t1\tDog\n")

@@ -280,7 +280,7 @@ def run_with_no_room(command: list[object]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", COMPLETED)
-def test_a_disk_that_fills_up_leaves_whole_files_and_the_command_completes_later(
+def test_a_disk_that_fills_up_leaves_whole_files_and_the_command_can_be_completed(
     call: Call, files: Files, name: str
 ) -> None:
     files.out.mkdir()
@@ -309,11 +309,11 @@ def test_a_training_that_cannot_be_saved_leaves_the_earlier_run(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_place_that_cannot_be_written_ends_a_command(
+def test_an_unwritable_folder_ends_a_command(
     call: Call, files: Files, tmp_path: Path, name: str
 ) -> None:
     if os.geteuid():
-        tmp_path.chmod(0o500)  # what root may write all the same
+        tmp_path.chmod(0o500)  # root may write there
     else:
         files.out.write_text("a file where the folder should be")
     try:
@@ -326,7 +326,7 @@ def test_a_place_that_cannot_be_written_ends_a_command(
 
 @pytest.mark.parametrize("name", ["denoise", "refine"])
 @pytest.mark.parametrize("option", ["--out", "--out-probability"])
-def test_the_tables_of_labels_are_tried_before_any_work(
+def test_label_tables_are_tested_for_writing_before_any_work(
     call: Call,
     files: Files,
     monkeypatch: pytest.MonkeyPatch,

@@ -7,7 +7,7 @@ from tests.cli.conftest import Call
 from tests.conftest import World
 
 
-def test_labels_are_judged_in_words_and_as_json(
+def test_label_diagnostics_are_printed_as_text_and_as_json(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     about = (
@@ -41,7 +41,7 @@ def test_labels_are_judged_in_words_and_as_json(
     assert "l.png" in err
 
 
-def test_soft_labels_are_written_and_trained_on(
+def test_label_probabilities_are_written_and_trained_on(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     soft = tmp_path / "soft.csv"
@@ -88,7 +88,7 @@ def test_soft_labels_are_written_and_trained_on(
     )
 
 
-def test_whether_labels_help_is_said_from_held_out_tags(
+def test_check_labels_measures_on_held_out_videos(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     lines = world.table.read_text().splitlines()

@@ -29,7 +29,7 @@ def test_lines_can_be_read_while_the_command_runs(tmp_path: Path) -> None:
         )
 
 
-def test_progress_is_thinned_and_failures_and_the_last_item_are_not(
+def test_progress_is_logged_once_a_second_and_every_failure_and_the_last_item(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "log.jsonl"

@@ -78,7 +78,7 @@ def running(table: Path, *options: str) -> Iterator[Server]:
         (signal.SIGTERM, Exit.TERMINATED, "terminated"),
     ],
 )
-def test_a_signal_ends_it_and_what_was_saved_is_there(
+def test_a_signal_ends_a_review_and_saved_changes_stay(
     table: Path, number: int, code: int, word: str
 ) -> None:
     with running(table, "--name", "Ada") as server:
@@ -119,7 +119,7 @@ def test_a_film_that_is_paused_does_not_delay_the_end(table: Path) -> None:
 
 
 @pytest.mark.parametrize("acknowledged", [1, 7, 20])
-def test_nothing_that_was_acknowledged_is_lost_when_the_server_is_killed(
+def test_acknowledged_changes_survive_the_death_of_the_server(
     table: Path, acknowledged: int
 ) -> None:
     """It is killed while changes run; the next review has the last acknowledged one."""
@@ -165,7 +165,7 @@ def test_a_second_review_of_a_source_is_refused(call: Call, table: Path) -> None
     assert "another review of this table is running. Fix: open that one" in err
 
 
-def test_without_its_libraries_it_names_the_extra(
+def test_without_its_libraries_the_error_names_the_extra(
     call: Call, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
@@ -198,7 +198,7 @@ def test_another_host_is_a_warning(call: Call, table: Path, served: list[Any]) -
     assert "warning:" not in call("review", table, *options)[2]
 
 
-def test_the_browser_opens_where_there_is_a_display(
+def test_the_browser_opens_if_there_is_a_display(
     call: Call, table: Path, served: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ["--media", table.parent]

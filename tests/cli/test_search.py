@@ -76,9 +76,7 @@ def test_sql_gives_its_columns_as_values_of_json(call: Call, tmp_path: Path) -> 
         ["dog", "--store", "s", "--where", "Dog"],
     ],
 )
-def test_options_that_do_not_go_together_are_an_error(
-    call: Call, arguments: list[str]
-) -> None:
+def test_conflicting_options_are_an_error(call: Call, arguments: list[str]) -> None:
     code, out, err = call("search", *arguments)
     assert (code, out) == (2, "")
     assert 'vaplan search "dog barking" --store STORE' in err

@@ -1,4 +1,4 @@
-"""`vaplan status`: what it prints of a store that is being filled."""
+"""The output of `vaplan status` for a store that is being filled."""
 
 import json
 from pathlib import Path

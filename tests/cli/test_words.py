@@ -1,4 +1,4 @@
-"""Classes in words on the command line: first results without training, tags as a filter, prompts, precision."""
+"""Zero-shot classes on the command line: parsing without training, tags as a filter, prompts, precision."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def classes_in(timeline: Path) -> set[str]:
     return {event["class"] for event in json.loads(timeline.read_text())["events"]}
 
 
-def test_a_first_result_needs_a_list_of_classes_and_nothing_else(
+def test_zero_shot_parsing_needs_only_a_list_of_classes(
     call: Call, world: World, one_class: Path, tmp_path: Path
 ) -> None:
     holding = next(video for video in world.data.videos if "Bell" in video.tags)
@@ -55,7 +55,7 @@ def test_a_first_result_needs_a_list_of_classes_and_nothing_else(
     assert classes_in(tmp_path / f"{path.stem}.json") == {"Bell"}
 
 
-def test_tags_filter_what_the_encoders_and_what_a_trained_parser_say(
+def test_tags_filter_the_results_of_the_encoders_and_of_a_trained_parser(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     first, second = world.data.select("test").videos[:2]
@@ -85,7 +85,7 @@ def test_tags_filter_what_the_encoders_and_what_a_trained_parser_say(
         assert len(classes_in(out / f"{paths[1].stem}.json")) > 1
 
 
-def test_a_store_is_labelled_with_classes_that_nobody_tagged(
+def test_a_store_is_labelled_with_classes_that_have_no_tags(
     call: Call, world: World, one_class: Path, tmp_path: Path
 ) -> None:
     table, out = tmp_path / "videos.csv", tmp_path / "labels.csv"
@@ -99,7 +99,7 @@ def test_a_store_is_labelled_with_classes_that_nobody_tagged(
     assert (about["strategy"], about["filter"]) == ("margin", "none")
 
 
-def test_a_single_class_with_tags_is_labelled_where_it_is_tagged(
+def test_a_single_class_is_labelled_only_in_tagged_videos(
     call: Call, world: World, one_class: Path, tmp_path: Path
 ) -> None:
     table, out = tmp_path / "tags.csv", tmp_path / "labels.csv"
@@ -125,7 +125,7 @@ def test_a_single_class_with_tags_is_labelled_where_it_is_tagged(
     assert marked <= tagged
 
 
-def test_valors_words_and_logits_are_two_options(
+def test_valors_prompts_and_logits_are_two_options(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     table, out = tmp_path / "llp.csv", tmp_path / "labels.csv"
@@ -159,7 +159,7 @@ def test_valors_words_and_logits_are_two_options(
     assert "VALOR's thresholds are for logits. Fix: say --strategy logit" in err
 
 
-def test_a_store_keeps_the_precision_it_was_begun_with(
+def test_a_store_keeps_the_precision_that_it_was_started_with(
     call: Call, world: World, tmp_path: Path
 ) -> None:
     store, data = tmp_path / "store", f"table:{world.table}"
@@ -347,7 +347,7 @@ def test_a_mistake_is_one_clear_line(
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
 
 
-def test_a_parser_encodes_as_its_features_were_made(
+def test_a_parser_encodes_with_the_precision_of_its_features(
     world: World, tmp_path: Path
 ) -> None:
     data, half = stages.read_data(f"table:{world.table}"), Compute("cpu", "bf16")

@@ -32,7 +32,7 @@ def test_as_many_segments_are_marked_as_are_labelled() -> None:
     assert torch.allclose(thresholds, expected, atol=0.011)
 
 
-def test_an_unsure_parser_gets_lower_thresholds_and_the_gate_counts() -> None:
+def test_low_probabilities_get_lower_thresholds_and_the_gate_is_applied() -> None:
     sure, unsure = (make_prediction(1, certain=share) for share in (1.0, 0.5))
     labels = sure.segment > 0.5
     of_sure = match_label_shares(sure, labels, rule="segment")
@@ -44,7 +44,7 @@ def test_an_unsure_parser_gets_lower_thresholds_and_the_gate_counts() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.1, 0.9))
-def test_no_candidate_comes_nearer(seed: int, level: float) -> None:
+def test_no_candidate_is_closer(seed: int, level: float) -> None:
     prediction = make_prediction(seed)
     labels = torch.rand(
         prediction.segment.shape, generator=torch.Generator().manual_seed(seed)
@@ -60,7 +60,7 @@ def test_no_candidate_comes_nearer(seed: int, level: float) -> None:
         assert (best <= distance(torch.full((2, 4), value))).all()
 
 
-def test_of_equally_good_thresholds_the_nearest_to_that_of_the_gate_is_taken() -> None:
+def test_of_equally_good_thresholds_the_one_nearest_to_the_gate_is_chosen() -> None:
     prediction = make_prediction(2)
     segment = (prediction.segment > 0.5).float()  # any threshold marks the same
     certain = Prediction(

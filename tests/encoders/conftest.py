@@ -1,4 +1,4 @@
-"""Whole folders of untrained models, small enough to make on the spot."""
+"""Complete folders of small untrained models."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,7 +118,7 @@ def save_parts(folder: Path, *parts: Any) -> Path:
 
 
 def pixels_of(video: Segments, processor: Any) -> torch.Tensor:
-    """The frames of a video as the library's own processor prepares them."""
+    """Preprocess the frames of a video by the processor of transformers."""
     frames = [frame for group in video.frames if group is not None for frame in group]
     pixels: torch.Tensor = processor(images=frames, return_tensors="pt")["pixel_values"]
     return pixels
@@ -126,7 +126,7 @@ def pixels_of(video: Segments, processor: Any) -> torch.Tensor:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """As every worker that encodes has: with more, the sums of a row depend on which thread gets it."""
+    """Use one thread, like every worker that encodes: with more, sums depend on the thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -140,7 +140,7 @@ def video(
     rate_hz: int = 48_000,
     mask: np.ndarray | None = None,
 ) -> Segments:
-    """Segments out of arrays: pictures "time frame height width channel", and a waveform of as many seconds."""
+    """Make segments from frames "time frame height width channel" and a waveform of as many seconds."""
     mask = np.ones((len(frames), 2), dtype=bool) if mask is None else mask
     return Segments(
         frames=tuple(
@@ -156,7 +156,7 @@ def video(
 def noise(
     time: int, *, frames: int = 1, side: tuple[int, int] = (48, 64), seed: int = 0
 ) -> Segments:
-    """A video of noise, so that every segment differs from every other."""
+    """Make a video of noise, in which all segments differ."""
     rng = np.random.default_rng(seed)
     pictures = rng.integers(0, 256, size=(time, frames, *side, 3), dtype=np.uint8)
     return video(pictures, rng.uniform(-0.5, 0.5, size=time * 48_000))

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that speaks the routes of the Hub that its client requests."""
+"""A server on 127.0.0.1 with the routes of the Hub that the client requests."""
 
 import hashlib
 import json
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent."""
+        """Print nothing."""
 
     def do_HEAD(self) -> None:
         self._answer()

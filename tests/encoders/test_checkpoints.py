@@ -21,7 +21,7 @@ RATE_HZ = 4
 
 
 class Interrupted(Exception):
-    """Stands for the end of the process."""
+    """Stands for a killed process."""
 
 
 @dataclass

@@ -20,13 +20,13 @@ def encoder(clap_folder: Path) -> encoders.Encoder:
     return encoders.load(f"clap:{clap_folder}", AUDIO)
 
 
-def test_every_segment_heard_has_a_unit_vector(encoder: encoders.Encoder) -> None:
+def test_every_segment_with_audio_has_a_unit_vector(encoder: encoders.Encoder) -> None:
     vectors = encoder.embed(noise(13))
     assert vectors.shape == (13, encoder.dimension)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
+def test_the_vector_of_a_segment_does_not_depend_on_its_neighbours(
     encoder: encoders.Encoder,
 ) -> None:
     whole = noise(13)
@@ -36,7 +36,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
         assert alone.tobytes() == together[t].tobytes()
 
 
-def test_what_is_not_heard_is_zero_and_never_listened_to(
+def test_segments_without_audio_are_zero_and_not_encoded(
     encoder: encoders.Encoder,
 ) -> None:
     whole = noise(4)
@@ -56,7 +56,7 @@ def test_segments_at_another_rate_are_refused(encoder: encoders.Encoder) -> None
         encoder.embed(replace(noise(3), rate_hz=16_000))
 
 
-def test_vectors_are_those_of_the_librarys_own_path(
+def test_vectors_are_those_of_transformers(
     encoder: encoders.Encoder, clap_folder: Path
 ) -> None:
     from transformers import ClapModel
@@ -66,10 +66,10 @@ def test_vectors_are_those_of_the_librarys_own_path(
         ClapFeatureExtractor.from_pretrained(clap_folder),
     )
     with torch.inference_mode():
-        heard = library(SECOND, sampling_rate=48_000, return_tensors="pt")[
+        features = library(SECOND, sampling_rate=48_000, return_tensors="pt")[
             "input_features"
         ].float()
-        theirs = model.get_audio_features(input_features=heard).pooler_output[0]
+        theirs = model.get_audio_features(input_features=features).pooler_output[0]
     ours = encoder.embed(video(np.zeros((1, 1, 8, 8, 3), np.uint8), SECOND))[0]
     assert float(theirs @ torch.from_numpy(ours) / theirs.norm()) > 0.9999
     assert encoder.logit_scale == pytest.approx(
@@ -77,7 +77,7 @@ def test_vectors_are_those_of_the_librarys_own_path(
     )
 
 
-def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
+def test_the_vector_of_a_sentence_does_not_depend_on_the_other_sentences(
     encoder: encoders.Encoder,
 ) -> None:
     vectors = encoder.text(["a photo of a dog", "a bell", "dog"] * 5)
@@ -94,7 +94,7 @@ def test_the_padding_is_named_in_the_provenance(encoder: encoders.Encoder) -> No
     assert encoder.provenance["preprocessing"]["max_length_s"] == 1
 
 
-def test_clap_refuses_to_look(clap_folder: Path) -> None:
+def test_clap_refuses_the_visual_modality(clap_folder: Path) -> None:
     with pytest.raises(EncoderError, match="embeds audio, not frames"):
         encoders.load(f"clap:{clap_folder}", VISUAL)
 
@@ -104,7 +104,7 @@ def in_context(clap_folder: Path) -> encoders.Encoder:
     return encoders.load(f"clap:{clap_folder}?context=clip&padding=repeat", AUDIO)
 
 
-def test_in_context_every_segment_heard_has_a_unit_vector_and_the_others_zeros(
+def test_in_context_segments_with_audio_have_unit_vectors_and_the_others_zeros(
     in_context: encoders.Encoder,
 ) -> None:
     whole = noise(5)
@@ -133,7 +133,7 @@ def test_in_context_a_segment_alone_in_its_window_is_the_whole_window(
     assert np.allclose(in_context.embed(noise(4)), plain.embed(noise(4)), atol=1e-5)
 
 
-def test_in_context_what_is_masked_changes_nothing(
+def test_in_context_masked_audio_changes_nothing(
     in_context: encoders.Encoder,
 ) -> None:
     whole, mask = noise(4), np.ones((4, 2), bool)
@@ -155,14 +155,14 @@ def test_in_context_what_is_masked_changes_nothing(
         ("padding=mirror", "unknown padding 'mirror'"),
     ],
 )
-def test_an_option_that_is_none_is_refused(
+def test_an_unknown_option_is_refused(
     clap_folder: Path, option: str, message: str
 ) -> None:
     with pytest.raises(EncoderError, match=message):
         encoders.load(f"clap:{clap_folder}?{option}", AUDIO)
 
 
-def test_a_segments_mean_counts_a_token_by_how_much_of_it_lies_there() -> None:
+def test_the_mean_of_a_segment_weights_a_token_by_its_overlap() -> None:
     tokens = torch.tensor([[0.0], [6.0], [12.0]])
     assert clap.mean_between(
         tokens, torch.tensor([0.0, 1.0, 3.0])

@@ -36,7 +36,7 @@ def encoder(clip_folder: Path) -> encoders.Encoder:
     edge=st.sampled_from([32, 56, 224]),
     seed=st.integers(0, 99),
 )
-def test_a_frame_is_prepared_as_the_library_does_to_one_grey_level(
+def test_a_frame_is_preprocessed_as_by_transformers_to_one_grey_level(
     height: int, width: int, edge: int, seed: int
 ) -> None:
     smooth = (
@@ -70,7 +70,7 @@ def test_the_longer_edge_is_cut_to_whole_pixels_and_the_centre_kept() -> None:
     assert abs(bright.mean().item() - 111.5) <= 1
 
 
-def test_old_and_new_ways_to_write_the_size_mean_the_same() -> None:
+def test_old_and_new_forms_of_the_size_are_equal() -> None:
     normal = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.25]}
     new = {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}
     assert clip.ImagePreprocessing.from_config(new | normal) == SHAPE
@@ -83,7 +83,7 @@ def test_settings_left_out_are_those_of_clip() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "config",
     [
         {"resample": 0},
         {"do_center_crop": False},
@@ -92,20 +92,20 @@ def test_settings_left_out_are_those_of_clip() -> None:
     ],
     ids=str,
 )
-def test_preprocessing_that_would_come_out_otherwise_is_refused(
-    odd: dict[str, object],
+def test_unsupported_preprocessing_is_refused(
+    config: dict[str, object],
 ) -> None:
     with pytest.raises(EncoderError, match=r"is not supported"):
-        clip.ImagePreprocessing.from_config(odd)
+        clip.ImagePreprocessing.from_config(config)
 
 
-def test_every_segment_seen_has_a_unit_vector(encoder: encoders.Encoder) -> None:
+def test_every_segment_with_frames_has_a_unit_vector(encoder: encoders.Encoder) -> None:
     vectors = encoder.embed(noise(13))
     assert vectors.shape == (13, encoder.dimension)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
+def test_the_vector_of_a_segment_does_not_depend_on_its_neighbours(
     encoder: encoders.Encoder,
 ) -> None:
     whole = noise(13)
@@ -117,7 +117,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours(
     assert backwards[::-1].tobytes() == together.tobytes()
 
 
-def test_what_is_not_seen_is_zero_and_changes_nothing_else(
+def test_segments_without_frames_are_zero_and_change_nothing_else(
     encoder: encoders.Encoder,
 ) -> None:
     whole = noise(6)
@@ -128,7 +128,7 @@ def test_what_is_not_seen_is_zero_and_changes_nothing_else(
     assert encoder.embed(half).tobytes() == expected.astype(np.float32).tobytes()
 
 
-def test_a_video_without_pictures_is_all_zeros(encoder: encoders.Encoder) -> None:
+def test_a_video_without_frames_is_all_zeros(encoder: encoders.Encoder) -> None:
     heard_only = video(
         np.zeros((3, 1, 8, 8, 3), np.uint8),
         np.zeros(3 * 48_000),
@@ -152,7 +152,7 @@ def test_the_vectors_of_a_segments_frames_are_averaged_as_unit_vectors(
     assert np.allclose(encoder.embed(several), expected, atol=1e-6)
 
 
-def test_a_sentence_has_one_unit_vector_whatever_is_asked_with_it(
+def test_the_vector_of_a_sentence_does_not_depend_on_the_other_sentences(
     encoder: encoders.Encoder,
 ) -> None:
     sentences = ["a photo of a dog", "a bell", "dog"] * 5
@@ -170,7 +170,7 @@ def test_no_sentences_have_no_vectors(encoder: encoders.Encoder) -> None:
     assert encoder.text([]).shape == (0, encoder.dimension)
 
 
-def test_vectors_are_those_of_the_librarys_own_path(
+def test_vectors_are_those_of_transformers(
     encoder: encoders.Encoder, clip_folder: Path
 ) -> None:
     from transformers import CLIPModel
@@ -190,6 +190,6 @@ def test_vectors_are_those_of_the_librarys_own_path(
     assert encoder.logit_scale == pytest.approx(float(model.logit_scale.detach().exp()))
 
 
-def test_clip_refuses_to_listen(clip_folder: Path) -> None:
+def test_clip_refuses_the_audio_modality(clip_folder: Path) -> None:
     with pytest.raises(EncoderError, match="embeds frames, not audio"):
         encoders.load(f"clip:{clip_folder}", AUDIO)

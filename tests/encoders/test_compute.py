@@ -1,4 +1,4 @@
-"""Where an encoder runs and how exactly; everything here runs on the processor."""
+"""Devices and precisions of encoders; all tests run on the CPU."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def name_and_modality(
     return f"{kind}:{clip_folder if kind == 'clip' else clap_folder}", modality
 
 
-def test_in_bf16_a_segment_gives_the_same_bytes_whatever_its_neighbours(
+def test_in_bf16_the_vector_of_a_segment_does_not_depend_on_its_neighbours(
     name_and_modality: tuple[str, int],
 ) -> None:
     encoder, whole = encoders.load(*name_and_modality, compute=HALF), noise(13)
@@ -57,7 +57,7 @@ def test_sentences_have_the_same_bytes_in_every_precision(
     )
 
 
-def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
+def test_auto_is_resolved_on_this_machine_and_given_values_are_kept() -> None:
     settled = AUTOMATIC.resolve()
     assert settled.device == ("cuda" if torch.cuda.is_available() else "cpu")
     assert settled.precision in ("fp32", "bf16")
@@ -65,7 +65,7 @@ def test_auto_is_settled_on_this_machine_and_what_was_said_is_kept() -> None:
     assert Compute("cpu", "bf16").resolve() == HALF
 
 
-def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
+def test_on_a_cpu_auto_is_bf16_only_if_the_cpu_multiplies_in_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for able, precision in ((True, "bf16"), (False, "fp32")):
@@ -77,7 +77,7 @@ def test_on_a_processor_auto_is_bf16_only_where_it_multiplies_in_it(
         assert Compute("cpu").resolve() == Compute("cpu", precision)
 
 
-def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
+def test_unset_values_are_those_of_the_features(
     name_and_modality: tuple[str, int],
 ) -> None:
     for compute in (PLAIN, HALF):
@@ -89,9 +89,7 @@ def test_what_is_left_open_is_as_it_was_when_the_features_were_made(
         )
 
 
-def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise() -> (
-    None
-):
+def test_the_embedded_encoders_are_fp32_on_the_cpu_by_default() -> None:
     assert (
         encoders.load("embedded", AUDIO, compute=AUTOMATIC).provenance
         == encoders.load("embedded", AUDIO).provenance
@@ -112,14 +110,16 @@ def test_the_embedded_encoders_are_fp32_on_the_processor_unless_told_otherwise()
         ("cuda:99", "auto", "there is no cuda:99"),
     ],
 )
-def test_what_cannot_be_is_refused(device: str, precision: str, message: str) -> None:
+def test_an_invalid_device_or_precision_is_refused(
+    device: str, precision: str, message: str
+) -> None:
     with pytest.raises(EncoderError, match=message):
         Compute(device, precision).resolve()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_gpu_gives_nearly_the_vectors_of_the_processor(
+def test_a_gpu_gives_nearly_the_vectors_of_the_cpu(
     name_and_modality: tuple[str, int], precision: str
 ) -> None:
     plain = encoders.load(*name_and_modality).embed(noise(6))

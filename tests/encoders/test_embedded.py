@@ -1,4 +1,4 @@
-"""The shipped encoders are useful and imperfect on a world they were not trained on, as CLIP and CLAP are on ours."""
+"""The embedded encoders are good but imperfect on clips that they were not trained on."""
 
 from functools import cache
 
@@ -18,8 +18,8 @@ BOTH = pytest.mark.parametrize("modality", [AUDIO, VISUAL])
 
 
 @cache
-def fresh_world(modality: int) -> tuple[np.ndarray, np.ndarray]:
-    """The cosine of every segment with every class's prompt, and the truth."""
+def compare_new_segments(modality: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the cosines of new segments with the prompts of all classes; return them and the truth."""
     encoder = encoders.load("embedded", modality)
     prompts = encoder.text(
         [p for (p,) in synthetic.TAXONOMY.prompts(MODALITIES[modality])]
@@ -36,33 +36,33 @@ def fresh_world(modality: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @BOTH
-def test_the_shipped_encoders_name_single_events_far_above_chance_and_below_perfection(
+def test_single_events_are_classified_far_above_chance_but_not_perfectly(
     modality: int,
 ) -> None:
-    cosine, truth = fresh_world(modality)
+    cosine, truth = compare_new_segments(modality)
     single = truth.sum(axis=1) == 1
     accuracy = (cosine.argmax(axis=1) == truth.argmax(axis=1))[single].mean()
     assert 9 * CHANCE < accuracy < 0.98
 
 
 @BOTH
-def test_a_class_is_nearer_to_a_segment_that_holds_it_than_to_one_that_does_not(
+def test_a_class_is_nearer_to_a_segment_that_contains_it_than_to_one_that_does_not(
     modality: int,
 ) -> None:
-    cosine, truth = fresh_world(modality)
+    cosine, truth = compare_new_segments(modality)
     for c in np.flatnonzero(truth.any(axis=0)):
         assert cosine[truth[:, c], c].mean() > cosine[~truth[:, c], c].mean() + 0.1
 
 
 @BOTH
-def test_a_segment_with_nothing_in_it_is_near_no_class(modality: int) -> None:
-    cosine, truth = fresh_world(modality)
+def test_a_segment_without_events_is_near_no_class(modality: int) -> None:
+    cosine, truth = compare_new_segments(modality)
     nothing = ~truth.any(axis=1)
     assert np.median(cosine[nothing].max(axis=1)) < np.median(cosine[truth])
 
 
 @BOTH
-def test_a_sentence_may_be_worded_freely(modality: int) -> None:
+def test_sentences_may_have_other_words(modality: int) -> None:
     encoder = encoders.load("embedded", modality)
     plain = encoder.text([name.lower() for name in synthetic.TAXONOMY.classes])
     worded = encoder.text(
@@ -75,7 +75,7 @@ def test_a_sentence_may_be_worded_freely(modality: int) -> None:
 
 
 @BOTH
-def test_the_shipped_folder_is_what_any_other_encoder_is_loaded_from(
+def test_the_shipped_folder_has_the_format_of_any_other_encoder(
     modality: int,
 ) -> None:
     kind = "clip" if modality == VISUAL else "clap"

@@ -152,7 +152,7 @@ def test_a_revision_or_a_model_that_does_not_exist_is_named(server: FakeHub) -> 
     assert "the Hub has no 'a/none'" in str(refusal("a/none"))
 
 
-def test_a_cut_download_goes_on_where_it_stopped(
+def test_an_interrupted_download_continues(
     server: FakeHub, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -232,7 +232,7 @@ def test_a_short_name_loads_its_pinned_commit_and_hash(
     assert f"expected {'0' * 64}" in str(refusal("other"))
 
 
-def test_another_commit_with_the_same_weights_goes_on_with_a_store(
+def test_another_commit_with_the_same_weights_continues_a_store(
     tmp_path: Path,
 ) -> None:
     old = {"dimension": 2, "weights_sha256": "0", "hub_commit": "a"}
@@ -242,7 +242,7 @@ def test_another_commit_with_the_same_weights_goes_on_with_a_store(
         Store.create(tmp_path, "visual:x", {**old, "weights_sha256": "1"}, planned=[])
 
 
-def test_features_without_models_and_network_say_in_one_line_what_to_bring(
+def test_features_without_models_and_network_are_one_line_with_a_fix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -269,13 +269,13 @@ def test_a_full_disk_names_the_folder_and_the_bytes_of_the_model(
     assert needed > 256 * 1024
     with pytest.raises(MachineError) as caught:
         hub.fetch("a/safe", "clip", to=small_disk / "model")
-    said = str(caught.value)
-    assert said.startswith(f"{small_disk / 'model'}: cannot write: No space left")
-    assert f"free {needed:,} bytes or more" in said
+    message = str(caught.value)
+    assert message.startswith(f"{small_disk / 'model'}: cannot write: No space left")
+    assert f"free {needed:,} bytes or more" in message
     assert caught.value.exit == Exit.MACHINE
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault_of_the_network(
+def test_an_unwritable_folder_is_not_reported_as_a_fault_of_the_network(
     server: FakeHub, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("a file where the folder should be")

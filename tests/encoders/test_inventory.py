@@ -1,4 +1,4 @@
-"""Which encoders are here, whether one is whole, and what is said where one is not. Nothing here makes a request."""
+"""Available encoders, checks of their folders, and errors for missing ones. No test makes a request."""
 
 import shutil
 import socket
@@ -17,7 +17,7 @@ from vaplan.errors import EncoderError, MachineError, UsageError
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty cache, and no network."""
+    """Use an empty cache and no network."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError("the network is down")
@@ -27,7 +27,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
-def test_the_embedded_encoders_are_always_here_and_whole() -> None:
+def test_the_embedded_encoders_are_always_available_and_complete() -> None:
     assert [model.name for model in inventory.list_models()] == ["embedded"]
     assert [about["modality"] for about in inventory.check("embedded")] == [
         "audio",
@@ -35,7 +35,7 @@ def test_the_embedded_encoders_are_always_here_and_whole() -> None:
     ]
 
 
-def test_a_whole_folder_is_said_to_be_whole(
+def test_a_complete_folder_is_reported_as_complete(
     clip_folder: Path, clap_folder: Path
 ) -> None:
     (clip,) = inventory.check(f"clip:{clip_folder}")
@@ -82,9 +82,7 @@ def test_cut_weights_and_missing_tensors_are_named(
         inventory.check(f"clip:{folder}")
 
 
-def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_network() -> (
-    None
-):
+def test_a_missing_model_names_the_command_also_without_a_network() -> None:
     with pytest.raises(
         EncoderError,
         match=r"vaplan models fetch clip:some/model.*without one, bring a folder",
@@ -94,14 +92,14 @@ def test_a_model_that_is_not_here_names_the_command_and_the_way_without_a_networ
         hub.fetch("some/model", "clip")
 
 
-def test_names_that_are_none_are_refused() -> None:
+def test_invalid_names_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown encoder 'clpi'; did you mean 'clip'"):
         inventory.source("clpi:x")
     with pytest.raises(UsageError, match="names no model"):
         inventory.source("clip:")
 
 
-def test_a_device_that_is_not_there_and_a_precision_that_is_none_are_refused() -> None:
+def test_a_missing_device_and_an_unknown_precision_are_refused() -> None:
     with pytest.raises(EncoderError, match="there is no cuda:7"):
         Compute("cuda:7").resolve()
     with pytest.raises(EncoderError, match="unknown precision 'fp8'"):

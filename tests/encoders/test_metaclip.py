@@ -32,7 +32,7 @@ def model(folder: Path) -> MetaClip2Model:
     return MetaClip2Model.from_pretrained(folder, use_safetensors=True).eval()
 
 
-def test_the_frame_vectors_are_those_of_the_librarys_own_model(
+def test_the_frame_vectors_are_those_of_the_model_of_transformers(
     folder: Path, encoder: encoders.Encoder, model: MetaClip2Model
 ) -> None:
     video = noise(2)
@@ -46,7 +46,7 @@ def test_the_frame_vectors_are_those_of_the_librarys_own_model(
     assert np.abs(encoder.embed(video) - expected.numpy()).max() < 2e-2
 
 
-def test_the_prompt_vectors_are_those_of_the_librarys_own_model(
+def test_the_prompt_vectors_are_those_of_the_model_of_transformers(
     folder: Path, encoder: encoders.Encoder, model: MetaClip2Model
 ) -> None:
     tokens = AutoTokenizer.from_pretrained(folder)(
@@ -60,7 +60,7 @@ def test_the_prompt_vectors_are_those_of_the_librarys_own_model(
     assert np.abs(encoder.text(PROMPTS) - expected.numpy()).max() < 1e-5
 
 
-def test_a_prompt_has_the_same_vector_whatever_its_neighbours(
+def test_the_vector_of_a_prompt_does_not_depend_on_the_other_prompts(
     encoder: encoders.Encoder,
 ) -> None:
     alone = encoder.text(PROMPTS[:1])

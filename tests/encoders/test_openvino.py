@@ -1,4 +1,4 @@
-"""Towers run by OpenVINO; what needs the package is skipped without it, and the rest has a stand-in."""
+"""Towers run by OpenVINO; tests that need the package are skipped without it, the others use a stand-in."""
 
 import importlib.metadata
 import importlib.util
@@ -20,7 +20,7 @@ from vaplan.encoders import openvino
 from vaplan.encoders.compute import AUTOMATIC, PLAIN, Compute
 from vaplan.errors import MachineError, MissingExtra
 
-# Not importorskip: to import it without our precaution would report to its makers.
+# Not importorskip: an import without our precaution would send usage data.
 installed = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="needs openvino"
 )
@@ -34,26 +34,30 @@ def doubled(batch: Tensor) -> Tensor:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A package whose programs do what they are `told`, in the precision that is `able` or else the one asked for."""
-    here = SimpleNamespace(__version__="0", __spec__="here", told=None, able=None)
-    here.convert_model = lambda part, **_: part
-    here.frontend = SimpleNamespace(OpConversionFailure=ZeroDivisionError)
+    """A package whose programs compute `function` if it is given, with the precision `precision` if it is given."""
+    package = SimpleNamespace(
+        __version__="0", __spec__="here", function=None, precision=None
+    )
+    package.convert_model = lambda part, **_: part
+    package.frontend = SimpleNamespace(OpConversionFailure=ZeroDivisionError)
 
     def compile_model(part: Tower, device: str, settings: dict[str, Any]) -> Any:
-        said = SimpleNamespace(
-            get_type_name=lambda: here.able or settings["INFERENCE_PRECISION_HINT"]
+        precision_type = SimpleNamespace(
+            get_type_name=lambda: (
+                package.precision or settings["INFERENCE_PRECISION_HINT"]
+            )
         )
 
         class Program:
             def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
-                return [(here.told or part)(torch.from_numpy(batch)).numpy()]
+                return [(package.function or part)(torch.from_numpy(batch)).numpy()]
 
             def get_property(self, name: str) -> Any:
-                return said
+                return precision_type
 
         return Program()
 
-    here.Core = lambda: SimpleNamespace(compile_model=compile_model)
+    package.Core = lambda: SimpleNamespace(compile_model=compile_model)
     version = importlib.metadata.version
     monkeypatch.setattr(
         importlib.metadata,
@@ -61,8 +65,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         lambda name: "0" if name == "openvino" else version(name),
     )
     monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
-    monkeypatch.setitem(sys.modules, "openvino", here)  # type: ignore[arg-type]
-    return here
+    monkeypatch.setitem(sys.modules, "openvino", package)  # type: ignore[arg-type]
+    return package
 
 
 def test_a_part_is_converted_once_for_batches_of_a_shape(
@@ -88,16 +92,16 @@ def test_the_tower_is_converted_and_the_text_is_not(
     assert plain.text(["a bell"]).tobytes() == converted.text(["a bell"]).tobytes()
 
 
-def test_nothing_is_reported_to_its_makers(stand_in: SimpleNamespace) -> None:
+def test_no_usage_data_is_sent(stand_in: SimpleNamespace) -> None:
     openvino.convert_part(doubled, torch.ones(2, 2), precision="fp32")
     with pytest.raises(ImportError, match="openvino_telemetry"):
         importlib.import_module("openvino_telemetry")
 
 
-def test_a_program_that_does_something_else_than_the_model_is_refused(
+def test_a_program_with_other_results_than_the_model_is_refused(
     stand_in: SimpleNamespace,
 ) -> None:
-    stand_in.told = torch.cos
+    stand_in.function = torch.cos
     with pytest.raises(MachineError, match="gives other vectors than this model"):
         openvino.convert_part(doubled, torch.linspace(0, 3, 8), precision="fp32")
 
@@ -105,12 +109,12 @@ def test_a_program_that_does_something_else_than_the_model_is_refused(
 def test_a_program_that_multiplies_in_another_precision_is_refused(
     stand_in: SimpleNamespace,
 ) -> None:
-    stand_in.able = "f32"
+    stand_in.precision = "f32"
     with pytest.raises(MachineError, match="this processor does not multiply in bf16"):
         openvino.convert_part(doubled, torch.ones(2, 2), precision="bf16")
 
 
-def test_what_cannot_be_converted_is_no_fault_of_the_video(
+def test_a_failed_conversion_is_no_fault_of_the_video(
     stand_in: SimpleNamespace,
 ) -> None:
     stand_in.convert_model = lambda *_, **__: 1 / 0
@@ -118,7 +122,7 @@ def test_what_cannot_be_converted_is_no_fault_of_the_video(
         openvino.convert_part(doubled, torch.ones(2, 2), precision="fp32")
 
 
-def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'vaplan\[openvino\]'"):
         Compute("openvino").resolve()
@@ -127,7 +131,7 @@ def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 @installed
 @pytest.mark.parametrize("modality", [AUDIO, VISUAL])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_its_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) -> None:
+def test_the_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) -> None:
     plain, converted = (
         encoders.load("embedded", modality, compute=compute)
         for compute in (PLAIN, Compute("openvino", precision))
@@ -138,7 +142,7 @@ def test_its_vectors_are_nearly_those_of_pytorch(modality: int, precision: str) 
 
 
 @installed
-def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_worker() -> (
+def test_the_vector_of_a_segment_does_not_depend_on_its_neighbours_or_the_worker() -> (
     None
 ):
     whole, (one, other) = (
@@ -152,7 +156,7 @@ def test_a_segment_gives_the_same_bytes_whatever_its_neighbours_and_in_every_wor
 
 
 @installed
-def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) -> None:
+def test_audio_in_context_has_the_vectors_of_pytorch(clap_folder: Path) -> None:
     name = f"clap:{clap_folder}?context=clip"
     plain, converted = (
         encoders.load(name, AUDIO, compute=compute).embed(noise(3))
@@ -162,7 +166,7 @@ def test_a_sound_in_its_context_is_heard_as_pytorch_hears_it(clap_folder: Path) 
 
 
 @installed
-def test_it_is_in_the_provenance_and_asking_for_nothing_goes_on_with_it() -> None:
+def test_openvino_is_in_the_provenance_and_the_default_for_such_features() -> None:
     provenance = encoders.load("embedded", VISUAL, compute=EXACT).provenance
     assert AUTOMATIC.with_defaults(Compute.of(provenance)) == EXACT
     assert provenance["versions"].keys() >= {"torch", "openvino"}

@@ -1,4 +1,4 @@
-"""A model is loaded whole or not at all, and every refusal says what to do."""
+"""A model is loaded completely or not at all, and every error has a fix."""
 
 import hashlib
 import json
@@ -53,13 +53,15 @@ def rewrite(folder: Path, change: str) -> None:
     )
 
 
-def test_a_missing_tensor_is_refused_not_drawn_at_random(folder: Path) -> None:
+def test_a_missing_tensor_is_refused_and_not_initialised_at_random(
+    folder: Path,
+) -> None:
     rewrite(folder, "missing")
     assert "1 missing tensors" in refusal(folder)
     assert "visual_projection.weight" in refusal(folder)
 
 
-def test_a_tensor_too_many_is_refused(folder: Path) -> None:
+def test_an_additional_tensor_is_refused(folder: Path) -> None:
     rewrite(folder, "unexpected")
     assert "surprise" in refusal(folder)
 
@@ -108,7 +110,7 @@ def test_a_model_of_another_kind_is_refused(clap_folder: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", "./nowhere", "/no/such/folder", "a/b/c", "~nobody/x"]
 )
-def test_a_folder_that_is_not_there_is_refused_before_the_library_sees_it(
+def test_a_missing_folder_is_refused_before_transformers_is_called(
     name: str,
 ) -> None:
     assert f"no folder {name!r}" in refusal(name)
@@ -161,7 +163,7 @@ def test_batches_have_one_shape_and_rows_come_back_in_order() -> None:
     assert shapes == [(3, 1)] * 3
 
 
-def test_importing_encoders_leaves_the_model_library_alone() -> None:
+def test_importing_encoders_does_not_import_transformers() -> None:
     code = "import sys, vaplan.encoders; print('transformers' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -169,7 +171,7 @@ def test_importing_encoders_leaves_the_model_library_alone() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_loading_says_nothing(
+def test_loading_prints_nothing(
     clip_folder: Path, clap_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     encoders.load(f"clip:{clip_folder}", VISUAL)

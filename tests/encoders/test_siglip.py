@@ -22,7 +22,7 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> encoders.Encoder:
     return encoders.load(f"clip:{folder}", VISUAL)
 
 
-def test_pictures_and_sentences_are_unit_vectors_of_one_space(
+def test_frames_and_sentences_are_unit_vectors_of_one_space(
     siglip: encoders.Encoder,
 ) -> None:
     features = siglip.embed(noise(3))
@@ -33,13 +33,13 @@ def test_pictures_and_sentences_are_unit_vectors_of_one_space(
     assert np.allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
 
 
-def test_a_segment_has_the_same_bytes_whatever_its_neighbours(
+def test_the_vector_of_a_segment_does_not_depend_on_its_neighbours(
     siglip: encoders.Encoder,
 ) -> None:
     assert np.array_equal(siglip.embed(noise(3))[:1], siglip.embed(noise(1)))
 
 
-def test_a_sentence_has_the_same_vector_whatever_stands_beside_it(
+def test_the_vector_of_a_sentence_does_not_depend_on_the_other_sentences(
     siglip: encoders.Encoder,
 ) -> None:
     assert np.allclose(
@@ -47,7 +47,7 @@ def test_a_sentence_has_the_same_vector_whatever_stands_beside_it(
     )
 
 
-def test_the_vectors_are_those_of_the_librarys_own_model(
+def test_the_vectors_are_those_of_the_model_of_transformers(
     siglip: encoders.Encoder,
 ) -> None:
     folder = Path(siglip.name.partition(":")[2])

@@ -59,7 +59,7 @@ def model(folder: Path) -> SiglipModel:
     return SiglipModel.from_pretrained(folder, use_safetensors=True).eval()
 
 
-def test_the_frame_vectors_are_those_of_the_librarys_own_model(
+def test_the_frame_vectors_are_those_of_the_model_of_transformers(
     folder: Path, encoder: encoders.Encoder, model: SiglipModel
 ) -> None:
     video = noise(2)
@@ -71,7 +71,7 @@ def test_the_frame_vectors_are_those_of_the_librarys_own_model(
     assert np.abs(encoder.embed(video) - expected.numpy()).max() < 2e-2
 
 
-def test_the_prompt_vectors_are_those_of_the_librarys_own_model(
+def test_the_prompt_vectors_are_those_of_the_model_of_transformers(
     folder: Path, encoder: encoders.Encoder, model: SiglipModel
 ) -> None:
     tokens = AutoTokenizer.from_pretrained(folder)(
@@ -85,13 +85,13 @@ def test_the_prompt_vectors_are_those_of_the_librarys_own_model(
     assert np.abs(encoder.text(PROMPTS) - expected.numpy()).max() < 1e-5
 
 
-def test_case_does_not_matter_and_neighbours_do_not(encoder: encoders.Encoder) -> None:
+def test_neither_case_nor_other_prompts_matter(encoder: encoders.Encoder) -> None:
     text = encoder.text(PROMPTS)
     assert np.array_equal(encoder.text(["a DOG"]), text[:1])
     assert np.allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
 
 
-def test_a_segment_has_the_same_bytes_whatever_its_neighbours(
+def test_the_vector_of_a_segment_does_not_depend_on_its_neighbours(
     encoder: encoders.Encoder,
 ) -> None:
     assert np.array_equal(encoder.embed(noise(3))[:1], encoder.embed(noise(1)))

@@ -12,7 +12,7 @@ SECOND = np.random.default_rng(0).normal(0, 0.1, size=48_000)
 
 
 def furthest_apart(library: ClapFeatureExtractor, sound: np.ndarray) -> float:
-    """The largest difference, in decibels, between our spectrogram and the library's."""
+    """Compute the largest difference in dB between the spectrograms of vaplan and of transformers."""
     settings = spectrogram.AudioPreprocessing.from_config(library.to_dict())
     ours = spectrogram.log_mel(
         torch.from_numpy(sound)[None], settings, spectrogram.mel_bank(settings)
@@ -27,7 +27,7 @@ def furthest_apart(library: ClapFeatureExtractor, sound: np.ndarray) -> float:
 @pytest.mark.parametrize("padding", ["repeatpad", "repeat", "pad"])
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 3.3, 10])
-def test_a_spectrogram_equals_the_librarys(
+def test_a_spectrogram_equals_that_of_transformers(
     padding: str, truncation: str, seconds: float
 ) -> None:
     sound = np.random.default_rng(1).normal(0, 0.1, size=int(seconds * 48_000))
@@ -37,7 +37,7 @@ def test_a_spectrogram_equals_the_librarys(
 
 @pytest.mark.filterwarnings(
     "ignore:At least one mel filter has all zero values"
-)  # said by both, of some sizes
+)  # warnings of both, for some sizes
 @settings(max_examples=10, deadline=None)
 @given(
     rate_hz=st.sampled_from([16_000, 32_000, 48_000]),
@@ -46,7 +46,7 @@ def test_a_spectrogram_equals_the_librarys(
     window=st.sampled_from([512, 1024]),
     loudness=st.floats(1e-6, 1),
 )
-def test_a_spectrogram_equals_the_librarys_at_other_sizes(
+def test_a_spectrogram_equals_that_of_transformers_at_other_sizes(
     rate_hz: int, bands: int, hop: int, window: int, loudness: float
 ) -> None:
     library = ClapFeatureExtractor(
@@ -61,7 +61,7 @@ def test_a_spectrogram_equals_the_librarys_at_other_sizes(
     assert furthest_apart(library, loudness * SECOND[:rate_hz]) < 1e-4
 
 
-def test_silence_is_the_faintest_value_everywhere() -> None:
+def test_silence_is_the_lowest_value_everywhere() -> None:
     shape = spectrogram.AudioPreprocessing()
     assert torch.equal(
         spectrogram.log_mel(torch.zeros(1, 48_000), shape, spectrogram.mel_bank(shape)),
@@ -69,14 +69,14 @@ def test_silence_is_the_faintest_value_everywhere() -> None:
     )
 
 
-def test_a_sound_longer_than_the_model_is_cut_to_its_middle_every_time() -> None:
+def test_audio_longer_than_the_window_is_cut_to_its_middle() -> None:
     shape = spectrogram.AudioPreprocessing(samples=4)
     assert spectrogram.fit_length(torch.arange(10.0)[None], shape).tolist() == [
         [3.0, 4.0, 5.0, 6.0]
     ]
 
 
-def test_paddings_do_what_their_names_say() -> None:
+def test_a_padding_repeats_or_fills_with_zeros() -> None:
     def padded(padding: str) -> list[float]:
         return spectrogram.fit_length(
             torch.tensor([[1.0, 2.0]]),
@@ -88,6 +88,6 @@ def test_paddings_do_what_their_names_say() -> None:
     assert padded("pad") == [1, 2, 0, 0, 0]
 
 
-def test_preprocessing_that_is_not_known_is_refused() -> None:
+def test_unknown_preprocessing_is_refused() -> None:
     with pytest.raises(EncoderError, match="padding='mirror'"):
         spectrogram.AudioPreprocessing.from_config({"padding": "mirror"})

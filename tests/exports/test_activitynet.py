@@ -46,7 +46,7 @@ def test_the_files_are_a_data_set_too(tmp_path):
     assert {*data.events["beach/dog"]} == {*EXAMPLE.events}
 
 
-def test_events_without_a_modality_are_visual_unless_a_default_says_more(tmp_path):
+def test_events_without_a_modality_are_visual_unless_there_is_a_default(tmp_path):
     path = tmp_path / "a.json"
     event = {"segment": [0, 2], "label": "surfing"}
     entry = {"subset": "training", "annotations": [event]}

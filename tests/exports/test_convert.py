@@ -66,7 +66,7 @@ def test_each_video_has_a_file_or_all_have_one(folder, tmp_path):
     assert [*database] == ["beach/dog", "quiet"]
 
 
-def test_media_files_are_linked_by_folder_or_by_the_path_of_the_table(tmp_path):
+def test_media_files_are_linked_by_the_folder_or_by_the_path_in_the_table(tmp_path):
     media = tmp_path / "media" / "films" / "dog.mp4"
     media.parent.mkdir(parents=True)
     media.touch()

@@ -48,7 +48,7 @@ def test_the_table_of_audio_is_a_data_set_too(tmp_path):
     ]
 
 
-def test_a_published_table_is_about_sounds(tmp_path):
+def test_a_published_table_is_audio_only(tmp_path):
     path = tmp_path / "strong.tsv"
     path.write_text("filename\tonset\toffset\tevent_label\na_0_10.wav\t0\t1.5\tDog\n")
     assert import_events(path, format="dcase") == [

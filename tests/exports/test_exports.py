@@ -43,7 +43,7 @@ def test_a_video_without_events_comes_back(name):
 
 
 @pytest.mark.parametrize("name", [n for n, one in FORMATS.items() if not one.read])
-def test_a_format_without_a_reader_says_which_can_be_read(tmp_path, name):
+def test_a_format_without_a_reader_names_those_with_one(tmp_path, name):
     (tmp_path / f"a.{FORMATS[name].ending}").write_text("")
     with pytest.raises(UsageError, match=r"cannot be read\. Fix: use .*elan"):
         import_events(tmp_path, format=name)

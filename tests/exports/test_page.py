@@ -1,4 +1,4 @@
-"""The commands of docs/formats.md run, and its table names every format as it is."""
+"""The commands of docs/formats.md run, and its table describes every format."""
 
 import re
 import shlex

@@ -35,7 +35,7 @@ events = st.builds(
 )
 
 
-def test_json_holds_everything_a_timeline_says():
+def test_json_has_everything_of_a_timeline():
     assert json.loads(to_json(TIMELINE)) == {
         "video": "-DSN_30_40",
         "seconds": 10.0,
@@ -68,7 +68,7 @@ def test_csv_is_the_six_columns():
     ]
 
 
-def test_a_video_in_which_nothing_was_found_has_a_row_with_an_empty_class():
+def test_a_video_without_events_has_a_row_with_an_empty_class():
     assert to_csv(Timeline("quiet", 3.0)).splitlines()[1:] == ["quiet,,,,,"]
 
 

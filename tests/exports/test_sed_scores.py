@@ -123,7 +123,7 @@ HEADER = "onset\toffset\tDog, barking\tCat\n"
         (HEADER + "0\t1\t0.5\t-1\n", r"v\.tsv:2: a score is no probability"),
     ],
 )
-def test_what_is_no_score_file_is_named_with_its_line(tmp_path, text, message):
+def test_an_invalid_score_file_is_an_error_with_its_line(tmp_path, text, message):
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio" / "v.tsv").write_text(text)
     with pytest.raises(AnnotationError) as error:
@@ -145,7 +145,7 @@ def test_a_folder_without_scores_is_an_error(tmp_path):
         read_scores(tmp_path, DOG_AND_CAT)
 
 
-def test_what_the_format_cannot_hold_is_not_written(tmp_path):
+def test_values_that_the_format_cannot_hold_are_refused(tmp_path):
     one, here = np.ones((1, 1, 2, 1), dtype=np.float32), np.ones((1, 1, 2), dtype=bool)
     with pytest.raises(AnnotationError, match="cannot name a column"):
         write_scores(tmp_path, ["v"], one, here, Taxonomy(("a\tb",)))

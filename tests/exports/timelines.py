@@ -41,7 +41,7 @@ def events(draw: st.DrawFn) -> Event:
 
 
 class Drawn(NamedTuple):
-    """What a timeline is made of; strategies may not make one, as its types are checked."""
+    """The parts of a timeline; strategies cannot make one, because its types are checked."""
 
     video: str
     seconds: float

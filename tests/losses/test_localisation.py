@@ -21,8 +21,8 @@ from vaplan.losses.localisation import (
 VIDEOS, TIME, CLASSES = 4, 5, 3
 
 
-def said_at_random(seed=0, *, videos=VIDEOS, classes=CLASSES):
-    """A network that says everything, and no network that is."""
+def random_prediction(seed=0, *, videos=VIDEOS, classes=CLASSES):
+    """Make random values of every output that a localisation network can have."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -44,19 +44,19 @@ def said_at_random(seed=0, *, videos=VIDEOS, classes=CLASSES):
 @pytest.mark.parametrize("name", LOCALISATION)
 @pytest.mark.parametrize("seed", range(4))
 def test_every_loss_equals_its_slow_restatement(name, seed):
-    said = said_at_random(seed, videos=6)
+    prediction = random_prediction(seed, videos=6)
     generator = torch.Generator().manual_seed(seed)
     mask = torch.rand(6, TIME, 2, generator=generator) < 0.7
     pseudo = torch.rand(6, TIME, 2, CLASSES, generator=generator) < 0.5
     target = Target(torch.rand(6, CLASSES, generator=generator) < 0.3, pseudo)
-    said = replace(said, mask=mask)
-    assert LOSSES[name](said, target).item() == pytest.approx(
-        getattr(oracle, name)(said, target), rel=1e-9
+    prediction = replace(prediction, mask=mask)
+    assert LOSSES[name](prediction, target).item() == pytest.approx(
+        getattr(oracle, name)(prediction, target), rel=1e-9
     )
 
 
 def labels(*videos):
-    """Targets of one text a video: a digit for a class that is both heard and seen, a dot for background."""
+    """Make targets from one text per video: a digit for a class that is audible and visible, a dot for background."""
     pseudo = torch.zeros(len(videos), TIME, 2, CLASSES, dtype=torch.bool)
     for v, text in enumerate(videos):
         for t, letter in enumerate(text):
@@ -69,19 +69,19 @@ TARGET = labels("..11.", "00000", ".....", "2....")
 
 
 def certain(label, count=29, *, strength=50.0):
-    """Logits of one video that is sure of its label."""
+    """Make the logits of one video with a certain label."""
     return strength * torch.nn.functional.one_hot(torch.tensor([label]), count).double()
 
 
 @pytest.mark.parametrize(
     ("logit", "expected"), [(certain(3), 0.6800), (torch.zeros(1, 29).double(), 0.7093)]
 )
-def test_the_published_video_loss_is_nearly_the_same_for_the_best_and_for_no_knowledge(
+def test_the_published_video_loss_is_nearly_equal_for_the_best_and_a_uniform_prediction(
     logit, expected
 ):
     target = Target(torch.arange(28)[None] == 3)
-    said = replace(said_at_random(videos=1, classes=28), video_logit=logit)
-    assert video_label_official(said, target).item() == pytest.approx(
+    prediction = replace(random_prediction(videos=1, classes=28), video_logit=logit)
+    assert video_label_official(prediction, target).item() == pytest.approx(
         expected, abs=5e-5
     )
 
@@ -90,91 +90,94 @@ def test_the_published_video_loss_is_nearly_the_same_for_the_best_and_for_no_kno
     ("logit", "expected"),
     [(certain(3), 0.0), (torch.zeros(1, 29).double(), math.log(29))],
 )
-def test_the_corrected_video_loss_goes_down_to_nothing(logit, expected):
+def test_the_corrected_video_loss_goes_to_zero(logit, expected):
     target = Target(torch.arange(28)[None] == 3)
-    said = replace(said_at_random(videos=1, classes=28), video_logit=logit)
-    assert video_label(said, target).item() == pytest.approx(expected, abs=1e-12)
+    prediction = replace(random_prediction(videos=1, classes=28), video_logit=logit)
+    assert video_label(prediction, target).item() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("loss", [video_label, video_label_official])
 def test_a_video_without_a_class_is_background(loss):
-    said = said_at_random(videos=1)
+    prediction = random_prediction(videos=1)
     target = Target(torch.zeros(1, CLASSES, dtype=torch.bool))
     values = [
-        loss(replace(said, video_logit=certain(label, CLASSES + 1)), target).item()
+        loss(
+            replace(prediction, video_logit=certain(label, CLASSES + 1)), target
+        ).item()
         for label in range(4)
     ]
     assert min(values) == values[-1] < min(values[:-1])
 
 
-def test_segment_loss_is_the_surprise_at_the_labels_of_the_segments():
-    said = said_at_random()
+def test_the_segment_loss_is_the_mean_negative_log_probability_of_the_labels():
+    prediction = random_prediction()
     wanted = {0: (3, 3, 1, 1, 3), 1: (0,) * 5, 2: (3,) * 5, 3: (2, 3, 3, 3, 3)}
     expected = [
-        -said.segment_log[v, t, c].item()
+        -prediction.segment_log[v, t, c].item()
         for v, row in wanted.items()
         for t, c in enumerate(row)
     ]
-    assert segment_label(said, TARGET).item() == pytest.approx(
+    assert segment_label(prediction, TARGET).item() == pytest.approx(
         sum(expected) / len(expected)
     )
 
 
-def test_a_class_that_is_only_heard_is_background():
-    heard = TARGET.pseudo.clone()
-    heard[2, :, 0, 1] = True
-    said = said_at_random()
+def test_a_class_that_is_only_audible_is_background():
+    audible = TARGET.pseudo.clone()
+    audible[2, :, 0, 1] = True
+    prediction = random_prediction()
     assert torch.equal(
-        segment_label(said, Target(TARGET.weak, heard)), segment_label(said, TARGET)
+        segment_label(prediction, Target(TARGET.weak, audible)),
+        segment_label(prediction, TARGET),
     )
 
 
 def test_a_video_without_events_is_of_class_0_only_as_published():
-    quiet, said = labels("....."), said_at_random(videos=1)
+    background, prediction = labels("....."), random_prediction(videos=1)
     for name, counted in (
         ("event_and_class_official", True),
         ("event_and_class", False),
     ):
         (gradient,) = torch.autograd.grad(
-            LOCALISATION[name](said, quiet),
-            said.class_logits[0],
+            LOCALISATION[name](prediction, background),
+            prediction.class_logits[0],
             retain_graph=True,
             allow_unused=True,
         )
         assert bool(gradient.any()) is counted
 
 
-def test_the_published_gate_loss_cannot_be_content_with_a_gate_that_is_shut():
-    said, quiet = said_at_random(videos=1), labels(".....")
-    shut = replace(
-        said,
+def test_the_published_gate_loss_is_not_zero_for_a_closed_gate():
+    prediction, background = random_prediction(videos=1), labels(".....")
+    closed = replace(
+        prediction,
         gate=torch.full((1, TIME), 1e-12, dtype=torch.float64),
-        event_logit=-50 + 0 * said.event_logit,
+        event_logit=-50 + 0 * prediction.event_logit,
     )
-    assert event_and_class(shut, quiet).item() == pytest.approx(0, abs=1e-9)
+    assert event_and_class(closed, background).item() == pytest.approx(0, abs=1e-9)
     without_class = LOCALISATION["event_and_class_official"](
-        replace(shut, class_logits=(certain(0, CLASSES),)), quiet
+        replace(closed, class_logits=(certain(0, CLASSES),)), background
     )
     assert without_class.item() == pytest.approx(math.log(2), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", LOCALISATION)
-def test_nothing_changes_with_segments_that_are_not_both_heard_and_seen(name):
-    said = said_at_random()
-    mask = said.mask.clone()
+def test_segments_without_both_modalities_change_nothing(name):
+    prediction = random_prediction()
+    mask = prediction.mask.clone()
     mask[0, 3:, 0], mask[1] = False, False
     exists = mask.all(-1)
     results = []
     for fill in (0.25, -7.0):
         filled = {
-            "segment_log": said.segment_log.masked_fill(~exists[..., None], fill),
-            "event_logit": said.event_logit.masked_fill(~exists, fill),
-            "gate": said.gate.masked_fill(~exists, fill),
+            "segment_log": prediction.segment_log.masked_fill(~exists[..., None], fill),
+            "event_logit": prediction.event_logit.masked_fill(~exists, fill),
+            "gate": prediction.gate.masked_fill(~exists, fill),
         }
         pseudo = torch.where(mask[..., None], TARGET.pseudo, torch.tensor(fill > 0))
         results.append(
             LOCALISATION[name](
-                replace(said, mask=mask, **filled), Target(TARGET.weak, pseudo)
+                replace(prediction, mask=mask, **filled), Target(TARGET.weak, pseudo)
             )
         )
     assert torch.equal(*results)
@@ -182,11 +185,11 @@ def test_nothing_changes_with_segments_that_are_not_both_heard_and_seen(name):
 
 
 @pytest.mark.parametrize("name", LOCALISATION)
-def test_a_batch_with_nothing_in_it_costs_nothing(name):
-    said = said_at_random()
+def test_a_batch_without_segments_has_loss_zero(name):
+    prediction = random_prediction()
     assert (
         LOCALISATION[name](
-            replace(said, mask=torch.zeros_like(said.mask)), TARGET
+            replace(prediction, mask=torch.zeros_like(prediction.mask)), TARGET
         ).item()
         == 0
     )
@@ -194,8 +197,10 @@ def test_a_batch_with_nothing_in_it_costs_nothing(name):
 
 @pytest.mark.parametrize("name", LOCALISATION)
 def test_a_network_that_does_not_localise_is_refused(name):
-    said = said_at_random()
-    plain = Prediction(said.segment, said.modality, said.video, said.mask)
+    prediction = random_prediction()
+    plain = Prediction(
+        prediction.segment, prediction.modality, prediction.video, prediction.mask
+    )
     with pytest.raises(RecipeError, match="localises"):
         LOCALISATION[name](plain, TARGET)
 
@@ -203,9 +208,9 @@ def test_a_network_that_does_not_localise_is_refused(name):
 @pytest.mark.parametrize(
     "name", ["segment_label", "segment_label_official", "event_and_class"]
 )
-def test_segment_losses_ask_for_pseudo_labels(name):
+def test_segment_losses_need_pseudo_labels(name):
     with pytest.raises(RecipeError, match="pseudo labels"):
-        LOCALISATION[name](said_at_random(), Target(TARGET.weak))
+        LOCALISATION[name](random_prediction(), Target(TARGET.weak))
 
 
 def one_video(segment, video):
@@ -238,14 +243,14 @@ def test_decisions_give_each_segment_one_label(rule, threshold, expected):
     assert torch.where(marked.any(-1), marked.int().argmax(-1), 2).tolist() == expected
 
 
-def test_a_background_video_holds_nothing_by_the_published_rule():
+def test_a_background_video_has_no_event_by_the_published_rule():
     assert not LOCALISATION_RULES["cmbs_official"](
         one_video([[0.7, 0.1]], [0.3, 0.2])
     ).any()
 
 
 @pytest.mark.parametrize("rule", LOCALISATION_RULES)
-def test_nothing_is_decided_where_a_modality_is_missing(rule):
+def test_segments_that_lack_a_modality_are_not_marked(rule):
     mask = SAID.mask.clone()
     mask[:, :, 1] = False
     assert not LOCALISATION_RULES[rule](replace(SAID, mask=mask), threshold=0.01).any()

@@ -51,7 +51,7 @@ def joined(arrays, mask):
 
 
 def existing(mask, name):
-    """Which cells of a prediction's array exist."""
+    """Return the existing cells of an array of a prediction."""
     if name == "video":
         return mask.any(1).any(1)[:, None]
     return mask.any(1)[..., None] if name == "modality" else mask[..., None]
@@ -70,7 +70,7 @@ def test_every_loss_equals_its_slow_restatement(name, seed, videos, time, classe
 
 @pytest.mark.parametrize("name", OF_PARSERS)
 @pytest.mark.parametrize("value", [0.9, 7.0, float("nan")])
-def test_nothing_changes_with_what_lies_under_a_mask(name, value):
+def test_values_under_a_mask_change_nothing(name, value):
     prediction, target = random_case(0, videos=5)
     mask = prediction.mask.clone()
     mask[0, :, VISUAL], mask[1] = False, False
@@ -110,20 +110,20 @@ def test_padding_changes_no_loss(name):
 
 
 @pytest.mark.parametrize("name", OF_PARSERS)
-def test_a_batch_in_which_nothing_exists_costs_nothing(name):
+def test_a_fully_masked_batch_has_loss_zero(name):
     prediction, target = random_case(4, missing=1.1)
     assert LOSSES[name](prediction, target).item() == 0
 
 
 def certain(pseudo):
-    """A prediction that says exactly what the labels say."""
+    """Make a prediction that equals the labels."""
     label = pseudo.float()
     mask = torch.ones(pseudo.shape[:3], dtype=torch.bool)
     return Prediction(label, label.amax(1), label.amax(1).amax(1), mask)
 
 
 @pytest.mark.parametrize("name", ["video", "modality", "segment"])
-def test_saying_what_the_labels_say_costs_nothing(name):
+def test_a_prediction_equal_to_the_labels_has_loss_zero(name):
     _, target = random_case(5)
     prediction = certain(target.pseudo)
     agreed = Target(target.pseudo.any(1).any(1), target.pseudo)
@@ -131,7 +131,7 @@ def test_saying_what_the_labels_say_costs_nothing(name):
 
 
 @pytest.mark.parametrize("name", ["category_richness", "segment_richness"])
-def test_the_right_richness_costs_least(name):
+def test_the_right_richness_has_the_lowest_loss(name):
     _, target = random_case(6)
     right = certain(target.pseudo)
     segment = (0.8 * right.segment + 0.1).requires_grad_()
@@ -150,12 +150,12 @@ def test_the_right_richness_costs_least(name):
 
 
 def test_richness_by_hand():
-    """One video, two segments, two classes; the first is heard in both seconds, the second in the first only."""
+    """One video, two segments, two classes: the first is audible in both seconds, the second in the first only."""
     pseudo = torch.zeros(1, 2, 2, 2, dtype=torch.bool)
     pseudo[0, 0, AUDIO] = torch.tensor([True, True])
     pseudo[0, 1, AUDIO] = torch.tensor([True, False])
     segment = torch.full((1, 2, 2, 2), 0.5)
-    mask = torch.tensor([[[True, False], [True, False]]])  # nothing to see
+    mask = torch.tensor([[[True, False], [True, False]]])  # nothing visible
     prediction = Prediction(segment, segment.amax(1), segment.amax(1).amax(1), mask)
     target = Target(torch.tensor([[True, True]]), pseudo)
     ln2 = torch.tensor(2.0).log()
@@ -165,7 +165,7 @@ def test_richness_by_hand():
     assert torch.allclose(LOSSES["segment_richness"](prediction, target), ln2)
 
 
-def test_han_trusts_visual_less_with_the_weak_label():
+def test_han_smooths_the_weak_label_of_the_visual_modality():
     p = torch.full((1, 2, 1), 0.95)
     mask = torch.ones(1, 1, 2, dtype=torch.bool)
     prediction = Prediction(p[:, None], p, p[:, 0], mask)
@@ -200,7 +200,7 @@ def test_the_total_is_the_weighted_sum_of_its_parts():
     )
 
 
-def test_weak_objectives_need_no_pseudo_labels_and_others_say_so():
+def test_weak_objectives_need_no_pseudo_labels_and_others_raise_an_error():
     prediction, target = random_case(9)
     weak = Target(target.weak)
     assert total(prediction, weak, HAN_OBJECTIVE)[0].isfinite()
@@ -224,11 +224,11 @@ def test_smoothing_balance_and_removed_labels_equal_their_slow_restatement(
 ):
     prediction, target = random_case(seed, videos=4)
     given_settings = {"smoothing": (0.0, 0.1), "balance": (2.0, 1.0)}
-    said = LOSSES["modality"](prediction, target, **given_settings, removed=removed)
+    value = LOSSES["modality"](prediction, target, **given_settings, removed=removed)
     expected = oracle.modality_smoothed(
         prediction, target, (0.0, 0.1), (2.0, 1.0), removed_is_zero=removed == "zero"
     )
-    assert said.item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert value.item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_unsmoothed_weak_labels_are_pseudo_labels_that_keep_every_tag():
@@ -253,7 +253,7 @@ def test_the_logarithm_outside_the_sum_is_the_smaller_loss():
     )
 
 
-def test_a_segment_that_is_alone_contrasts_with_nothing():
+def test_a_single_segment_has_no_contrastive_loss():
     prediction, target = random_case(13, time=1, missing=0.0)
     for name in ("contrastive_ma", "contrastive_jomold"):
         assert LOSSES[name](prediction, target).item() == pytest.approx(0, abs=1e-6)
@@ -262,7 +262,7 @@ def test_a_segment_that_is_alone_contrasts_with_nothing():
 @pytest.mark.parametrize(
     "name", ["segment_logit", "contrastive_ma", "contrastive_jomold"]
 )
-def test_a_loss_that_needs_more_than_probabilities_says_so(name):
+def test_a_loss_that_needs_more_than_probabilities_raises_an_error(name):
     prediction, target = random_case(14)
     plain = replace(prediction, logit=None, vectors=None)
     with pytest.raises(RecipeError, match=f"{name} needs a network that returns"):
@@ -292,7 +292,7 @@ def test_a_loss_takes_its_settings_from_the_objective():
         (float("nan"), "modality.weight is nan"),
     ],
 )
-def test_settings_of_a_loss_that_cannot_be_are_refused(term, message):
+def test_invalid_settings_of_a_loss_are_refused(term, message):
     prediction, target = random_case(16)
     with pytest.raises(RecipeError, match=message):
         total(prediction, target, {"modality": term})

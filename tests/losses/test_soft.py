@@ -1,4 +1,4 @@
-"""Labels that are not sure: as targets, and as weights."""
+"""Label probabilities as targets and as weights."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from vaplan.recipe import parse
 NAMES = ("segment", "segment_logit", "modality")
 
 
-def said_and_target(seed=0, videos=4, time=5, classes=3):
+def random_prediction_and_target(seed=0, videos=4, time=5, classes=3):
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape):
@@ -32,42 +32,44 @@ def said_and_target(seed=0, videos=4, time=5, classes=3):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_labels_that_are_sure_make_all_three_kinds_the_same(name):
-    said, target = said_and_target()
-    sure = replace(target, label_probability=target.pseudo.float())
-    hard = LOSSES[name](said, replace(target, label_probability=None))
+def test_all_three_kinds_are_equal_for_certain_labels(name):
+    prediction, target = random_prediction_and_target()
+    certain = replace(target, label_probability=target.pseudo.float())
+    hard = LOSSES[name](prediction, replace(target, label_probability=None))
     for kind in ("hard", "soft", "weighted"):
-        assert torch.allclose(LOSSES[name](said, sure, labels=kind), hard)
+        assert torch.allclose(LOSSES[name](prediction, certain, labels=kind), hard)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hard_labels_are_learned_to_the_bit_as_if_nobody_knew_how_sure_they_are(name):
-    said, target = said_and_target(1)
+def test_hard_labels_ignore_the_label_probabilities(name):
+    prediction, target = random_prediction_and_target(1)
     assert torch.equal(
-        LOSSES[name](said, target),
-        LOSSES[name](said, replace(target, label_probability=None)),
+        LOSSES[name](prediction, target),
+        LOSSES[name](prediction, replace(target, label_probability=None)),
     )
 
 
 @pytest.mark.parametrize("name", ["segment", "segment_logit"])
-def test_a_toss_up_weighs_nothing_and_pulls_to_one_half(name):
-    said, target = said_and_target(2)
-    toss_up = replace(
+def test_a_probability_of_one_half_has_weight_zero_and_is_a_soft_target_of_one_half(
+    name,
+):
+    prediction, target = random_prediction_and_target(2)
+    uncertain = replace(
         target, label_probability=torch.full_like(target.label_probability, 0.5)
     )
-    assert LOSSES[name](said, toss_up, labels="weighted") == 0
+    assert LOSSES[name](prediction, uncertain, labels="weighted") == 0
     half = replace(
-        said,
-        segment=torch.full_like(said.segment, 0.5),
-        logit=torch.zeros_like(said.segment),
+        prediction,
+        segment=torch.full_like(prediction.segment, 0.5),
+        logit=torch.zeros_like(prediction.segment),
     )
-    least = LOSSES[name](half, toss_up, labels="soft")
+    least = LOSSES[name](half, uncertain, labels="soft")
     assert least.item() == pytest.approx(2 * math.log(2), abs=1e-5)
-    assert LOSSES[name](said, toss_up, labels="soft") > least
+    assert LOSSES[name](prediction, uncertain, labels="soft") > least
 
 
-def test_a_weighted_segment_counts_by_how_sure_it_is():
-    said = Prediction(
+def test_a_weighted_segment_counts_by_its_confidence():
+    prediction = Prediction(
         torch.full((1, 2, 2, 1), 0.5),
         torch.ones(1, 2, 1),
         torch.ones(1, 1),
@@ -75,13 +77,13 @@ def test_a_weighted_segment_counts_by_how_sure_it_is():
     )
     soft = torch.tensor([0.9, 0.7]).reshape(1, 2, 1, 1).expand(1, 2, 2, 1)
     target = Target(torch.tensor([[True]]), soft > 0.5, soft)
-    found = LOSSES["segment"](said, target, labels="weighted").item()
+    found = LOSSES["segment"](prediction, target, labels="weighted").item()
     assert found == pytest.approx(2 * math.log(2) * (0.8 + 0.4) / 2, abs=1e-6)
 
 
-def test_a_modality_is_as_likely_to_hold_a_class_as_its_likeliest_segment():
-    said, target = said_and_target(3)
-    whole = replace(said, mask=torch.ones_like(said.mask))
+def test_the_label_probability_of_a_modality_is_the_maximum_over_segments():
+    prediction, target = random_prediction_and_target(3)
+    whole = replace(prediction, mask=torch.ones_like(prediction.mask))
     likeliest = target.label_probability.amax(dim=1, keepdim=True).expand_as(
         target.label_probability
     )
@@ -94,30 +96,32 @@ def test_a_modality_is_as_likely_to_hold_a_class_as_its_likeliest_segment():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["soft", "weighted"])
-def test_what_lies_under_a_mask_is_not_learned(name, kind):
-    said, target = said_and_target(4)
+def test_values_under_a_mask_are_not_learned(name, kind):
+    prediction, target = random_prediction_and_target(4)
     wild = torch.where(
-        said.mask[..., None],
+        prediction.mask[..., None],
         target.label_probability,
         torch.ones_like(target.label_probability),
     )
     assert torch.equal(
-        LOSSES[name](said, target, labels=kind),
-        LOSSES[name](said, replace(target, label_probability=wild), labels=kind),
+        LOSSES[name](prediction, target, labels=kind),
+        LOSSES[name](prediction, replace(target, label_probability=wild), labels=kind),
     )
 
 
-def test_without_soft_labels_or_with_another_kind_there_is_one_clear_line():
-    said, target = said_and_target(5)
+def test_missing_label_probabilities_and_unknown_kinds_are_errors():
+    prediction, target = random_prediction_and_target(5)
     with pytest.raises(RecipeError, match="labels: soft needs label probabilities"):
-        LOSSES["segment"](said, replace(target, label_probability=None), labels="soft")
+        LOSSES["segment"](
+            prediction, replace(target, label_probability=None), labels="soft"
+        )
     with pytest.raises(
         RecipeError, match="unknown kind of labels 'sotf'; did you mean 'soft'"
     ):
-        LOSSES["segment"](said, target, labels="sotf")
+        LOSSES["segment"](prediction, target, labels="sotf")
 
 
-def test_a_recipe_turns_it_on():
+def test_a_recipe_selects_the_kind_of_labels():
     recipe = parse(
         "losses: {video: 1, segment: {labels: soft, weight: 0.5}}\nlabel_probability: soft.csv"
     )

@@ -1,4 +1,4 @@
-"""Small films whose every second is known: made on the spot."""
+"""Small rendered films with known content in every second."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from vaplan.arrays import AUDIO, VISUAL
 
 REAL = sorted(
     (Path(__file__).parents[3] / "shared" / "media").glob("*.mp4")
-)  # where there are any
+)  # if there are any
 
 
 @dataclass(frozen=True)
 class Film:
-    """A test film: in second k the picture is grey level `grey(k)` and the sound has the level `loud(k)`."""
+    """A test film: in second k the frames have grey level `grey(k)` and the audio has the level `loud(k)`."""
 
     seconds: float = 5.0
     fps: int = 10
@@ -37,7 +37,7 @@ class Film:
     options: tuple[tuple[str, str], ...] = ()
     rotation: int = 0
     bitrate: int = 128_000
-    grain: int = 0  # grey levels of noise, other in every picture
+    grain: int = 0  # grey levels of noise that differs between frames
     coding: tuple[tuple[str, str], ...] = ()  # options of the video codec
 
 
@@ -86,7 +86,7 @@ def make(path: Path, film: Film = Film()) -> Path:
 
 
 def shifted(path: Path, to: Path, seconds: float, **options: str) -> Path:
-    """The packets of a film in another file, all their times later by so much."""
+    """Copy the packets of a film to another file with all times shifted."""
     with av.open(str(path)) as source, av.open(str(to), "w", options=options) as target:
         copies = {
             stream.index: target.add_stream_from_template(stream)
@@ -162,7 +162,7 @@ def levels(found: media.Segments) -> list[float]:
 def assert_each_second_in_its_segment(
     found: media.Segments, seconds: Sequence[int], *, within: float = 0.08
 ) -> None:
-    """Whatever was seen and heard belongs to its second; coding moves a grey level by 3, a sound level by 8 %."""
+    """Check frames and audio of every second; coding changes a grey level by 3 and an audio level by 8 %."""
     assert len(found) == len(seconds)
     for t, second in enumerate(seconds):
         picture = found.frames[t]

@@ -86,7 +86,7 @@ def test_the_arrays_of_a_decoded_file_give_the_segments_of_the_file(
     assert arrays[-1].warnings == file[-1].warnings
 
 
-def test_large_frames_are_scaled_down_as_those_of_a_file(tmp_path: Path) -> None:
+def test_large_frames_are_scaled_down_like_those_of_a_file(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mkv", Film(seconds=2, fps=2, size=(2400, 1200), audio=""))
     (file,) = media.stream(path, Sampling())
     (arrays,) = media.stream(decode(path), Sampling())
@@ -142,7 +142,7 @@ def test_a_length_cuts_both_tracks() -> None:
     assert len(both.waveform) == 3 * 48_000
 
 
-def test_what_the_tracks_lack_of_the_length_is_missing() -> None:
+def test_the_rest_of_the_length_is_missing() -> None:
     long = cut(waveform=sound(2.0), rate_hz=48_000, seconds=4.0)
     assert long.mask[:, AUDIO].tolist() == [True, True, False, False]
     assert not long.mask[:, VISUAL].any()
@@ -290,6 +290,6 @@ def test_an_error_names_the_value_and_what_is_expected(case: str) -> None:
         MediaArrays(**{**GOOD, **changes})
 
 
-def test_good_arrays_have_no_error() -> None:
+def test_valid_arrays_give_no_error() -> None:
     assert MediaArrays(**GOOD).name == "arrays"
     assert Sampling().rule == CENTRE

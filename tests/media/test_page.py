@@ -1,4 +1,4 @@
-"""The commands of docs/media.md run, and the names it says are there."""
+"""The commands of docs/media.md run, and the names on the page exist."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ def test_every_command_of_the_page_runs(tmp_path, monkeypatch, command):
     assert (left.value.code or 0) == 0
 
 
-def test_the_page_names_what_there_is():
+def test_the_page_names_existing_functions_and_samplings():
     assert set(re.findall(r"`media\.(\w+)`", PAGE)) <= set(media.__all__)
     assert set(re.findall(r"^\| `(\w+)`", PAGE, flags=re.MULTILINE)) == {
         sampling.CENTRE,
@@ -36,7 +36,7 @@ def test_the_page_names_what_there_is():
     }
 
 
-def test_the_page_says_the_limits():
+def test_the_page_states_the_limits():
     limits = media.Limits()
     assert "8192 x 4320 pixels" in PAGE
     assert limits.max_pixels == 8192 * 4320

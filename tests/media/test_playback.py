@@ -1,4 +1,4 @@
-"""Which films a browser plays, and their waveforms."""
+"""Films that a browser can play, and waveforms."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from vaplan.errors import MediaError
 from vaplan.media.playback import PEAKS_HZ, describe_playback, waveform_peaks
 
 
-def test_an_ordinary_film_plays(tmp_path: Path) -> None:
+def test_an_ordinary_film_is_playable(tmp_path: Path) -> None:
     playback = describe_playback(make(tmp_path / "a.mp4"))
     assert playback.obstacle == ""
     assert playback.seconds == pytest.approx(5.0, abs=0.1)
@@ -34,7 +34,7 @@ def test_other_films_name_the_obstacle(
     assert describe_playback(make(tmp_path / name, film)).obstacle == obstacle
 
 
-def test_a_film_whose_clock_starts_late_does_not_play_as_it_is(tmp_path: Path) -> None:
+def test_a_film_whose_clock_starts_late_is_not_playable(tmp_path: Path) -> None:
     film = make(tmp_path / "a.mkv", Film(video="libvpx", audio="libopus"))
     assert describe_playback(film).obstacle == ""
     late = shifted(film, tmp_path / "late.mkv", 3.0)
@@ -47,7 +47,7 @@ def test_a_film_without_audio_has_no_peaks(tmp_path: Path) -> None:
     assert waveform_peaks(film) == b""
 
 
-def test_a_text_is_no_film(tmp_path: Path) -> None:
+def test_a_text_file_is_not_playable(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("text")
     with pytest.raises(MediaError, match="not a media file"):
         describe_playback(tmp_path / "a.mp4")

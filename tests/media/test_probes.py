@@ -1,4 +1,4 @@
-"""Looking at files in another process, which they may take with them."""
+"""Files are probed in another process, so a file can crash that process only."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from vaplan import media
 
 
 def look(path: Path) -> dict[str, Any]:
-    """Stands for a decoder that some files crash or hang."""
+    """Probe a file like a decoder that some files crash or hang."""
     if "kill" in path.name:
         os.kill(os.getpid(), signal.SIGSEGV)
     if "hang" in path.name:
@@ -22,7 +22,7 @@ def look(path: Path) -> dict[str, Any]:
     return media.probe(path)
 
 
-def test_a_file_that_crashes_or_hangs_the_decoder_costs_that_file_only(tmp_path):
+def test_a_file_that_crashes_or_hangs_the_decoder_fails_alone(tmp_path):
     good = make(tmp_path / "good.mp4")
     paths = [tmp_path / "kill.mp4", good, tmp_path / "hang.mp4", tmp_path / "gone.mp4"]
     seen = {
@@ -35,20 +35,20 @@ def test_a_file_that_crashes_or_hangs_the_decoder_costs_that_file_only(tmp_path)
     assert "no such file" in seen["gone.mp4"]["error"]
 
 
-def test_documents_of_files_that_could_not_be_looked_at_have_the_same_fields(tmp_path):
+def test_documents_of_unreadable_files_have_the_same_fields(tmp_path):
     (killed,) = media.probes([tmp_path / "kill.mp4"], look=look)
     assert killed.keys() == media.probe(make(tmp_path / "good.mp4")).keys()
     assert json.loads(json.dumps(killed)) == killed
     assert killed["segments"] == 0
 
 
-def test_files_are_told_in_their_order(tmp_path):
+def test_documents_are_in_the_order_of_the_files(tmp_path):
     paths = [make(tmp_path / f"{name}.mp4") for name in "ba"]
     assert [document["file"] for document in media.probes(paths)] == [
         str(path) for path in paths
     ]
 
 
-def test_looking_at_media_does_not_wait_for_torch_to_load():
+def test_importing_media_does_not_import_torch():
     code = "import sys, vaplan.media; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

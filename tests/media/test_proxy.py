@@ -1,4 +1,4 @@
-"""Copies that a browser plays: the same second shows the same picture and has the same sound."""
+"""Playable copies: frames and audio of each second are those of the film."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def frame_times(path: Path) -> list[float]:
 
 
 def assert_same(copy: Path, original: Path) -> None:
-    """Every segment looks and sounds alike; coding moves a grey level by 3, a sound by 8 %."""
+    """Check that every segment is similar; coding changes a grey level by 3 and an audio level by 8 %."""
     here, there = media.segments(copy), media.segments(original)
     assert len(here) == len(there)
     assert greys(here) == pytest.approx(greys(there), abs=4)

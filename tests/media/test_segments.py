@@ -35,7 +35,7 @@ from vaplan.media.decoding import TimedFrame
 
 
 @pytest.mark.parametrize(("name", "film"), KINDS.values(), ids=KINDS.keys())
-def test_every_second_is_seen_and_heard_in_its_own_segment(tmp_path, name, film):
+def test_frames_and_audio_of_every_second_are_in_its_segment(tmp_path, name, film):
     found = media.segments(make(tmp_path / name, film))
     assert_each_second_in_its_segment(found, range(round(film.seconds)))
     assert found.mask.all()
@@ -54,7 +54,7 @@ def test_a_real_video_is_read_whole(path):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.parametrize("late", [VISUAL, AUDIO])
-def test_a_track_that_starts_late_is_missing_before_and_in_time_after(
+def test_a_track_that_starts_late_is_missing_before_and_on_time_after(
     tmp_path, name, late
 ):
     film = Film(video_starts=2.0) if late == VISUAL else Film(audio_starts=2.0)
@@ -103,7 +103,7 @@ def test_a_transport_stream_whose_clock_begins_again_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_one_picture_in_five_seconds_stays_that_long(tmp_path, name):
+def test_one_frame_in_five_seconds_stays_that_long(tmp_path, name):
     found = media.segments(
         make(tmp_path / name, Film(seconds=20, times=(0.0, 5.0, 10.0, 15.0)))
     )
@@ -114,7 +114,7 @@ def test_one_picture_in_five_seconds_stays_that_long(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_with_a_variable_frame_rate_the_picture_on_the_screen_counts(tmp_path, name):
+def test_with_a_variable_frame_rate_the_visible_frame_counts(tmp_path, name):
     film = Film(times=(0.0, 0.1, 0.2, 0.9, 1.0, 1.4, 4.0, 4.6))
     found = media.segments(make(tmp_path / name, film))
     expected = [max(time for time in film.times if time <= t + 0.5) for t in range(5)]
@@ -124,7 +124,7 @@ def test_with_a_variable_frame_rate_the_picture_on_the_screen_counts(tmp_path, n
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_video_is_turned_upright(tmp_path, rotation):
+def test_a_rotated_video_becomes_upright(tmp_path, rotation):
     picture = media.segments(
         make(tmp_path / "a.mp4", Film(seconds=1, rotation=rotation, audio=""))
     ).frames[0][0]
@@ -137,7 +137,7 @@ def test_a_turned_video_is_turned_upright(tmp_path, rotation):
     ]
 
 
-def test_a_file_without_sound_has_no_sound_not_silence(tmp_path):
+def test_a_file_without_audio_has_missing_audio_and_not_silence(tmp_path):
     found = media.segments(make(tmp_path / "a.mp4", Film(audio="")))
     assert found.mask.tolist() == [[False, True]] * 5
     assert found.seconds.audio is None
@@ -153,7 +153,7 @@ def test_a_file_without_sound_has_no_sound_not_silence(tmp_path):
         ("a.aac", "aac"),
     ],
 )
-def test_a_file_without_pictures_has_none(tmp_path, name, codec):
+def test_a_file_without_video_has_no_frames(tmp_path, name, codec):
     found = media.segments(
         make(tmp_path / name, Film(video="", audio=codec, bitrate=128_000))
     )
@@ -210,7 +210,7 @@ def test_several_frames_a_segment_are_the_centres_of_its_equal_parts(tmp_path):
     assert np.array_equal(np.concatenate(several.frames), np.concatenate(single.frames))
 
 
-def test_a_partly_seen_segment_repeats_its_nearest_picture(tmp_path):
+def test_a_segment_with_few_frames_repeats_the_nearest_one(tmp_path):
     found = media.segments(
         make(tmp_path / "a.mp4", Film(seconds=2, times=(0.0, 0.1, 0.2))),
         Sampling(frames_per_segment=4),
@@ -226,7 +226,7 @@ def test_reading_twice_gives_the_same_bytes(tmp_path):
     assert np.array_equal(np.stack(first.frames), np.stack(second.frames))
 
 
-def test_sound_keeps_its_level_whatever_the_channels_and_the_rate(tmp_path):
+def test_audio_keeps_its_level_with_any_channels_and_rate(tmp_path):
     mono = media.segments(
         make(tmp_path / "a.mkv", Film(audio="pcm_s16le", bitrate=0))
     ).waveform
@@ -246,7 +246,7 @@ FRAGMENTS = (("movflags", "frag_keyframe+empty_moov+default_base_moof"),)
 
 
 @pytest.mark.parametrize(("name", "options"), [("a.mp4", FAST), ("a.mkv", ())])
-def test_a_cut_file_keeps_what_is_there_and_says_how_much_is_lost(
+def test_a_cut_file_keeps_its_rest_and_reports_how_much_is_lost(
     tmp_path, name, options
 ):
     path = make(tmp_path / name, Film(seconds=10, options=options))
@@ -285,7 +285,7 @@ def test_seconds_in_a_destroyed_stretch_are_missing_and_the_others_are_kept(tmp_
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_flipped_bits_never_pass_in_silence(tmp_path, seed):
+def test_flipped_bits_are_always_reported(tmp_path, seed):
     path = make(tmp_path / "a.mp4", Film(seconds=4, options=FAST))
     content = bytearray(path.read_bytes())
     generator = np.random.default_rng(seed)
@@ -299,7 +299,7 @@ def test_flipped_bits_never_pass_in_silence(tmp_path, seed):
     assert np.isfinite(found.waveform).all()
 
 
-def test_samples_that_are_no_numbers_are_missing_and_said(tmp_path):
+def test_samples_that_are_not_finite_are_missing_and_reported(tmp_path):
     path = tmp_path / "a.wav"
     with av.open(str(path), "w") as container:
         track = container.add_stream("pcm_f32le", rate=48_000, layout="mono")
@@ -315,7 +315,7 @@ def test_samples_that_are_no_numbers_are_missing_and_said(tmp_path):
     assert "audio: samples that are not numbers: 32000" in found.warnings
 
 
-# What is not let in
+# Refused files
 
 
 def _text(text: str) -> Callable[[Path], object]:
@@ -377,11 +377,11 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "cause"), BAD.values(), ids=BAD.keys())
-def test_what_is_not_media_is_refused_with_its_cause(tmp_path, spoil, cause):
+@pytest.mark.parametrize(("spoil", "message"), BAD.values(), ids=BAD.keys())
+def test_a_file_that_is_no_media_is_refused_with_its_cause(tmp_path, spoil, message):
     path = tmp_path / "a.mp4"
     spoil(path)
-    with pytest.raises(MediaError, match=cause) as caught:
+    with pytest.raises(MediaError, match=message) as caught:
         media.segments(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert caught.value.fix
@@ -404,7 +404,7 @@ def test_a_script_named_mp4_cannot_open_another_file(tmp_path):
         media.segments(script)
 
 
-def test_a_file_that_may_not_be_read_says_permission(tmp_path, monkeypatch):
+def test_an_unreadable_file_is_a_permission_error(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", Film(seconds=1))
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
     with pytest.raises(MediaError, match="permission"):
@@ -419,21 +419,21 @@ def test_a_path_with_a_nul_is_an_error_not_a_crash():
 @pytest.mark.parametrize(
     "name", ["pipe:0.mp4", "concat:a.mp4", "-i.mp4", "100% of it?.mp4"]
 )
-def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
+def test_no_file_name_is_read_as_a_protocol_or_an_option(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "b.mp4", Film(seconds=1)).rename(tmp_path / name)
     assert len(media.segments(name)) == 1
 
 
 @pytest.mark.parametrize(
-    ("limits", "cause"),
+    ("limits", "message"),
     [
         (Limits(max_pixels=1000), "64 x 48 pixels"),
         (Limits(max_bytes=10_000), "10,000 bytes"),
     ],
 )
-def test_a_file_that_costs_too_much_is_refused(tmp_path, limits, cause):
-    with pytest.raises(MediaError, match=cause):
+def test_a_file_that_exceeds_a_limit_is_refused(tmp_path, limits, message):
+    with pytest.raises(MediaError, match=message):
         media.segments(make(tmp_path / "a.mp4"), limits=limits)
 
 
@@ -494,7 +494,7 @@ def test_a_subtitle_track_is_no_warning(tmp_path):
     assert not any("whitelist" in text for text in media.segments(path).warnings)
 
 
-def test_what_is_longer_than_the_limit_is_not_read_and_said(tmp_path):
+def test_content_beyond_the_limit_is_not_read_and_reported(tmp_path):
     found = media.segments(
         make(tmp_path / "a.mp4", Film(audio="")), limits=Limits(max_seconds=2.0)
     )
@@ -502,7 +502,7 @@ def test_what_is_longer_than_the_limit_is_not_read_and_said(tmp_path):
     assert "video: longer than 2 s: the rest is not read" in found.warnings
 
 
-def test_frame_times_stretched_a_thousandfold_are_said_and_cost_nothing(tmp_path):
+def test_frame_times_stretched_a_thousandfold_are_reported_and_need_no_time(tmp_path):
     content = bytearray(
         make(tmp_path / "a.mp4", Film(seconds=2, audio="")).read_bytes()
     )
@@ -519,7 +519,7 @@ def test_frame_times_stretched_a_thousandfold_are_said_and_cost_nothing(tmp_path
 
 
 @pytest.mark.parametrize("every_frame", [True, False])
-def test_a_last_picture_of_days_is_cut_at_the_limit(tmp_path, every_frame):
+def test_a_last_frame_of_days_is_cut_at_the_limit(tmp_path, every_frame):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         track = container.add_stream("libx264", rate=10, options={"bf": "0"})
@@ -539,7 +539,7 @@ def test_a_last_picture_of_days_is_cut_at_the_limit(tmp_path, every_frame):
 
 
 @pytest.mark.parametrize("every_frame", [True, False])
-def test_a_picture_in_the_far_future_costs_nothing(tmp_path, every_frame):
+def test_a_frame_in_the_far_future_needs_no_time(tmp_path, every_frame):
     path = make(
         tmp_path / "a.mkv",
         Film(seconds=2, audio="", times=(0.0, 0.1, 1.0, 2_000_000.0)),
@@ -600,20 +600,20 @@ def test_a_probe_is_a_plain_json_document(tmp_path):
     assert seen["error"] is None
 
 
-def test_a_probe_of_a_bad_file_says_why(tmp_path):
+def test_a_probe_of_a_bad_file_gives_the_reason(tmp_path):
     (tmp_path / "a.mp4").write_text("no media")
     seen = media.probe(tmp_path / "a.mp4")
     assert "not a media file" in seen["error"]
     assert seen["segments"] == 0
 
 
-# The rules by themselves
+# Rules without files
 
 
 @given(
     st.lists(st.floats(0, 10), min_size=1, max_size=12, unique=True), st.floats(0.1, 2)
 )
-def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
+def test_the_visible_frame_is_the_last_one_that_began(starts, last_seconds):
     frame = av.VideoFrame(2, 2)
     ordered = sorted(starts)
     ends = [*ordered[1:], ordered[-1] + last_seconds]
@@ -636,7 +636,7 @@ def test_on_the_screen_is_the_last_frame_that_began(starts, last_seconds):
     st.lists(st.tuples(st.integers(-20, 120), st.integers(0, 40)), max_size=6),
     st.integers(1, 130),
 )
-def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, step):
+def test_audio_blocks_keep_their_positions_in_any_chunks(places, step):
     settled = [min(place for place, _ in places[i:]) for i in range(len(places))]
     blocks = [
         audio.AudioBlock(place, np.full(length, i + 1, np.float32), settled[i])
@@ -658,13 +658,13 @@ def test_blocks_of_sound_lie_where_their_place_says_whatever_the_cuts(places, st
     ("rate_hz", "layout"),
     [(48_000, "mono"), (44_100, "stereo"), (8_000, "mono"), (48_000, "5.1")],
 )
-def test_how_many_samples_are_resampled_together_changes_none_of_them(
+def test_the_size_of_audio_chunks_changes_no_sample(
     tmp_path, monkeypatch, rate_hz, layout
 ):
     path = make(tmp_path / "a.mp4", Film(rate_hz=rate_hz, layout=layout))
-    heard = []
+    waveforms = []
     for batch in (1, audio.BATCH, 10**6):
         monkeypatch.setattr(audio, "BATCH", batch)
-        heard.append(media.segments(path).waveform)
-    np.testing.assert_array_equal(heard[0], heard[1])
-    np.testing.assert_array_equal(heard[1], heard[2])
+        waveforms.append(media.segments(path).waveform)
+    np.testing.assert_array_equal(waveforms[0], waveforms[1])
+    np.testing.assert_array_equal(waveforms[1], waveforms[2])

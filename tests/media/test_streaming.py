@@ -1,4 +1,4 @@
-"""A file cut chunk by chunk, sparingly and by published samplings is the same file."""
+"""Chunks, frame skipping and published samplings give the segments of the file."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ CASES = {
 
 
 def grainy(film: Film) -> Film:
-    """The same film with every picture unlike its neighbours, so that a wrong one shows."""
+    """Give every frame of a film other noise, so that a wrong frame is detected."""
     return replace(film, grain=20)
 
 
@@ -93,7 +93,7 @@ def assert_same(one: media.Segments, other: media.Segments) -> None:
 
 @pytest.fixture
 def shortcut(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What became of each attempt to leave pictures out."""
+    """Return the result of each attempt to skip frames."""
     ended, attempt = list[str](), frame_skipping.frames_at
 
     def watched(*args: object, **options: object) -> Iterator[object]:
@@ -110,7 +110,7 @@ def shortcut(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("every_frame", [True, False], ids=["all decoded", "sparingly"])
 @pytest.mark.parametrize(("name", "film"), CASES.values(), ids=CASES.keys())
-def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(
+def test_the_frames_are_those_of_a_reader_that_keeps_every_frame(
     tmp_path, name, film, every_frame
 ):
     path = make(tmp_path / name, grainy(film))
@@ -131,7 +131,7 @@ def test_the_pictures_are_those_of_a_reader_that_keeps_every_frame(
 
 
 @pytest.mark.parametrize(("name", "film"), CASES.values(), ids=CASES.keys())
-def test_leaving_out_what_nobody_sees_changes_nothing(tmp_path, shortcut, name, film):
+def test_skipping_unsampled_frames_changes_nothing(tmp_path, shortcut, name, film):
     path = make(tmp_path / name, grainy(film))
     whole, spared = (
         media.segments(path),
@@ -143,7 +143,7 @@ def test_leaving_out_what_nobody_sees_changes_nothing(tmp_path, shortcut, name, 
     assert shortcut == ["done" if film.video in ("libx264", "libx265") else "gave up"]
 
 
-def test_pictures_that_no_other_builds_on_are_left_out(tmp_path, monkeypatch):
+def test_frames_that_no_other_frame_references_are_skipped(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4", grainy(Film(fps=25)))
     decoded = list[float]()
     attempt = frame_skipping.decode
@@ -155,14 +155,14 @@ def test_pictures_that_no_other_builds_on_are_left_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr(frame_skipping, "decode", counted)
     media.segments(path, Sampling(every_frame=False))
-    assert 5 < len(decoded) < 0.7 * 5 * 25  # of three pictures, two are between others
+    assert 5 < len(decoded) < 0.7 * 5 * 25  # two of three frames are B-frames
 
 
 @pytest.mark.parametrize(
     ("video", "size"), [("libx264", (64, 48)), ("libx265", (96, 80))]
 )
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_between_what_is_asked_for_and_where_all_starts_anew_nothing_is_decoded(
+def test_nothing_is_decoded_between_a_sampled_frame_and_the_next_key_frame(
     tmp_path, monkeypatch, name, video, size
 ):
     every_second = (
@@ -203,7 +203,7 @@ PARAMETERS, IDR, OTHER = (
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_only_an_idr_picture_starts_anew(codec):
+def test_only_an_idr_frame_is_a_new_start(codec):
     header = b"\1" + b"\3" * 30  # four bytes a length
     parameters, idr, other = (
         b"\0\0\0\2" + kind[codec] + b"\0" for kind in (PARAMETERS, IDR, OTHER)
@@ -219,12 +219,12 @@ def test_only_an_idr_picture_starts_anew(codec):
 @given(
     st.binary(max_size=60), st.sampled_from(["h264", "hevc"]), st.binary(max_size=40)
 )
-def test_a_packet_may_lie_of_its_lengths(packet, codec, header):
+def test_a_packet_may_declare_false_lengths(packet, codec, header):
     assert frame_skipping.is_idr(packet, codec, header) in (True, False)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_damaged_file_is_decoded_whole_whatever_was_asked(tmp_path, shortcut, seed):
+def test_a_damaged_file_is_decoded_whole_with_any_sampling(tmp_path, shortcut, seed):
     path = make(tmp_path / "a.mp4", Film(seconds=12, audio="", options=FAST, grain=20))
     content = bytearray(path.read_bytes())
     place = len(content) * (4 + seed) // 12
@@ -262,7 +262,7 @@ def test_chunks_joined_are_the_whole(tmp_path):
                     assert np.array_equal(whole.audio(t), parts.audio(t))
 
 
-def test_a_segment_of_a_chunk_has_its_own_sound(tmp_path):
+def test_a_segment_of_a_chunk_has_its_own_audio(tmp_path):
     path, cut = (
         make(tmp_path / "a.mp4"),
         Sampling(rate_hz=44_100, segment_seconds=1 / 3),
@@ -298,7 +298,7 @@ def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_the_limit_of_bytes_is_of_what_is_kept_at_once(tmp_path):
+def test_the_limit_of_bytes_applies_to_the_memory_at_one_time(tmp_path):
     second = 64 * 48 * 3 + 48_000 * 4
     path, limits = (
         make(tmp_path / "a.mp4", Film(seconds=12)),
@@ -337,9 +337,7 @@ def test_vectors_do_not_depend_on_chunks(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.parametrize("seconds", [10.0, 10.125, 3.0, 30.0])
 @pytest.mark.parametrize("sampling", list(PUBLISHED))
-def test_a_published_sampling_takes_the_pictures_it_names(
-    tmp_path, name, seconds, sampling
-):
+def test_a_published_sampling_takes_its_frames(tmp_path, name, seconds, sampling):
     path = make(tmp_path / name, grainy(Film(seconds=seconds, fps=16)))
     groups, each = PUBLISHED[sampling].groups, PUBLISHED[sampling].frames
     begin, end = oracle.ends(path)
@@ -379,7 +377,7 @@ def test_valor_on_ten_seconds_takes_the_published_indices():
     ]
 
 
-def test_with_a_published_sampling_sound_beyond_the_last_group_is_said(tmp_path):
+def test_with_a_published_sampling_audio_beyond_the_last_group_is_reported(tmp_path):
     short, long = (make(tmp_path / f"{s}.mp4", Film(seconds=s)) for s in (10, 15))
     assert media.segments(short, Sampling(rule="valor")).warnings == ()
     assert any(
@@ -388,17 +386,17 @@ def test_with_a_published_sampling_sound_beyond_the_last_group_is_said(tmp_path)
     )
 
 
-def test_a_sampling_that_does_not_exist_is_named(tmp_path):
+def test_an_unknown_sampling_is_named(tmp_path):
     with pytest.raises(
         UsageError, match="unknown sampling 'valour'; did you mean 'valor'"
     ):
         Sampling(rule="valour")
 
 
-# Shapes of pictures and tracks
+# Shapes of frames and tracks
 
 
-def test_wide_pixels_become_square_before_anyone_crops(tmp_path):
+def test_wide_pixels_become_square_before_cropping(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         track = container.add_stream("libx264", rate=10)
@@ -411,7 +409,7 @@ def test_wide_pixels_become_square_before_anyone_crops(tmp_path):
     assert found.frames[0].shape == (1, 48, 128, 3)
 
 
-def test_interlaced_pictures_are_counted_as_pictures_not_as_fields(tmp_path):
+def test_interlaced_frames_are_counted_as_frames_and_not_as_fields(tmp_path):
     path = tmp_path / "a.ts"
     with av.open(str(path), "w") as container:
         track = container.add_stream(
@@ -460,7 +458,7 @@ def test_of_several_tracks_one_of_each_kind_is_read(tmp_path):
     assert set(np.round(found.waveform, 3)) == {0.5}  # the first, not a mix of both
 
 
-def test_a_probe_goes_on_from_chunk_to_chunk(tmp_path):
+def test_a_probe_continues_over_chunks(tmp_path):
     path = make(
         tmp_path / "a.mp4",
         Film(seconds=media.CHUNK + 5, fps=2, video_starts=media.CHUNK + 2.0),

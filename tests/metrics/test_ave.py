@@ -77,7 +77,7 @@ def test_videos_of_one_length_have_the_mean_of_their_accuracies():
     assert 100 * scores.per_video.mean() == pytest.approx(scores.accuracy())
 
 
-def test_saying_nothing_is_right_about_background_only():
+def test_an_empty_estimate_is_right_only_in_the_background():
     reference = np.array([[0, 0, 1, 3], [3, 3, 3, 3]])
     silent = np.full_like(reference, 3)
     scores = ave_scores(reference, silent, classes=3)
@@ -96,7 +96,7 @@ def test_saying_nothing_is_right_about_background_only():
     assert scores.per_video.tolist() == [0.25, 1]
 
 
-def test_a_wrong_class_still_says_that_there_is_an_event():
+def test_a_wrong_class_counts_as_an_event_in_the_event_accuracy():
     numbers = ave_scores(np.array([[0, 2]]), np.array([[1, 2]]), classes=2).percent()
     assert (numbers["accuracy"], numbers["event_accuracy"]) == (50, 100)
 
@@ -118,7 +118,7 @@ def test_a_label_beyond_background_is_no_label():
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the published annotations are not here")
-def test_what_an_oracle_of_the_class_can_reach_on_the_published_test_split():
+def test_an_oracle_of_the_class_has_the_published_ceiling_on_the_test_split():
     lines = [
         line.split("&") for line in (DATA / "Annotations.txt").read_text().splitlines()
     ]

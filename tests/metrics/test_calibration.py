@@ -15,8 +15,8 @@ def cases(draw):
     shape = draw(st.integers(0, 3)), draw(st.integers(1, 4)), 2, draw(st.integers(1, 3))
     probability = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1, width=32)
     kind = draw(st.sampled_from([np.float32, np.float64]))
-    said = draw(arrays(np.float64, shape, elements=probability)).astype(kind)
-    return draw(arrays(bool, shape)), said, draw(arrays(bool, shape[:3]))
+    probabilities = draw(arrays(np.float64, shape, elements=probability)).astype(kind)
+    return draw(arrays(bool, shape)), probabilities, draw(arrays(bool, shape[:3]))
 
 
 def cells(reference, probability, mask, modality):
@@ -48,7 +48,7 @@ def test_bins_and_numbers_equal_a_plain_restatement(case, bins):
             assert squares[m] == pytest.approx(oracle.brier(pairs), nan_ok=True)
 
 
-def test_honest_probabilities_are_calibrated_and_boasting_ones_are_not():
+def test_true_probabilities_are_calibrated_and_overconfident_ones_are_not():
     generator = np.random.default_rng(0)
     honest = generator.random((400, 10, 2, 5))
     reference = generator.random(honest.shape) < honest
@@ -63,7 +63,7 @@ def test_honest_probabilities_are_calibrated_and_boasting_ones_are_not():
         )
 
 
-def test_a_modality_is_judged_by_its_own_cells():
+def test_a_modality_is_scored_by_its_own_cells():
     reference = np.zeros((1, 1, 2, 1), dtype=bool)
     probability = np.zeros((1, 1, 2, 1))
     probability[:, :, VISUAL] = 0.75
@@ -73,7 +73,7 @@ def test_a_modality_is_judged_by_its_own_cells():
     }
 
 
-def test_what_lies_under_a_mask_changes_nothing():
+def test_values_under_a_mask_change_nothing():
     reference = np.ones((1, 2, 2, 1), dtype=bool)
     probability = np.full((1, 2, 2, 1), 0.5)
     probability[0, 1] = np.nan

@@ -37,7 +37,7 @@ def test_the_confusion_of_modalities_equals_a_plain_restatement(pair, data):
 
 
 @given(grids())
-def test_every_reference_segment_is_taken_for_something(pair):
+def test_every_reference_segment_is_counted_once(pair):
     reference, _ = pair
     rows = class_confusion(*pair).sum(axis=2)
     assert rows[:, :-1] == pytest.approx(reference.sum(axis=(0, 1)))
@@ -45,10 +45,10 @@ def test_every_reference_segment_is_taken_for_something(pair):
 
 def test_a_missed_class_is_shared_among_the_false_ones():
     reference, estimate = np.zeros((2, 1, 3, 2, 3), dtype=bool)
-    reference[0, 0, AUDIO, 0] = True  # missed, two others said
+    reference[0, 0, AUDIO, 0] = True  # missed, two other classes predicted
     estimate[0, 0, AUDIO, 1:] = True
-    reference[0, 1, AUDIO, 0] = True  # missed, nothing said
-    estimate[0, 2, AUDIO, 2] = True  # a false alarm in silence
+    reference[0, 1, AUDIO, 0] = True  # missed, nothing predicted
+    estimate[0, 2, AUDIO, 2] = True  # a false alarm without any reference
     assert class_confusion(reference, estimate)[AUDIO].tolist() == [
         [0, 0.5, 0.5, 1],
         [0, 0, 0, 0],
@@ -57,7 +57,7 @@ def test_a_missed_class_is_shared_among_the_false_ones():
     ]
 
 
-def test_what_is_heard_but_said_to_be_seen_has_its_own_cell():
+def test_an_audible_event_predicted_as_visible_has_its_own_cell():
     reference, estimate = np.zeros((2, 1, 1, 2, 2), dtype=bool)
     reference[0, 0, AUDIO, 0] = True
     estimate[0, 0, VISUAL, 0] = True
@@ -73,7 +73,7 @@ def test_what_is_heard_but_said_to_be_seen_has_its_own_cell():
     assert found.sum() == 2
 
 
-def test_many_videos_are_counted_a_few_at_a_time(monkeypatch):
+def test_many_videos_are_counted_in_parts(monkeypatch):
     pair = np.random.default_rng(0).random((2, 20, 4, 2, 3)) < 0.4
     mask = np.random.default_rng(1).random((20, 4)) < 0.5
     whole = class_confusion(*pair, mask=mask)

@@ -92,7 +92,7 @@ def test_any_axis_can_be_packed(marked):
     assert np.array_equal(pack(marked, axis=1), pack(np.moveaxis(marked, 1, -1).copy()))
 
 
-def test_rows_of_no_length_hold_nothing():
+def test_rows_without_segments_have_no_events():
     nothing = pack(np.zeros((3, 0), dtype=bool))
     assert (
         quick(count_events(nothing, nothing))

@@ -17,7 +17,7 @@ def test_a_constant_gain_is_certain():
     assert [difference, low, high] == pytest.approx([0.1] * 3)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_covers_the_truth_about_as_often_as_its_level():
     generator = np.random.default_rng(1)
     covered = 0
     for seed in range(200):
@@ -63,7 +63,7 @@ def test_every_number_has_the_quantiles_of_its_means_over_resampled_videos():
     assert [interval.high for interval in found] == pytest.approx(high.tolist())
 
 
-def test_a_sure_number_has_an_interval_of_no_width():
+def test_a_constant_number_has_an_interval_of_width_zero():
     assert bootstrap(np.full((5, 1), 0.25), seed=0) == [Interval(0.25, 0.25, 0.25)]
 
 
@@ -105,5 +105,5 @@ def test_methods_are_compared_on_the_same_videos():
         llp_differences(scores, scores + scores, seed=0)
 
 
-def test_an_interval_reads_as_one():
+def test_an_interval_is_printed_with_its_limits():
     assert str(Interval(61.26, 58.0, 64.04)) == "61.3 [58.0, 64.0]"

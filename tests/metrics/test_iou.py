@@ -55,11 +55,11 @@ def test_every_pair_of_runs_that_share_a_segment_is_found(pair):
     found = find_overlaps(*pair)
     expected = [
         (row, oracle.iou(run, other))
-        for row, (marked, said) in enumerate(
+        for row, (marked, estimated) in enumerate(
             zip(*(side.tolist() for side in pair), strict=True)
         )
         for run in runs(marked)
-        for other in runs(said)
+        for other in runs(estimated)
         if run & other
     ]
     assert list(zip(found.row.tolist(), found.iou.tolist(), strict=True)) == expected
@@ -69,24 +69,24 @@ def test_every_pair_of_runs_that_share_a_segment_is_found(pair):
 @settings(max_examples=200)
 def test_pairing_from_left_to_right_is_a_maximum_matching(seed, min_iou):
     generator = np.random.default_rng(seed)
-    marked, said = generator.random((2, 6, 16)) < generator.choice(
+    marked, estimated = generator.random((2, 6, 16)) < generator.choice(
         [0.4, 0.6, 0.8], size=(2, 6, 1)
     )
-    overlaps = find_overlaps(marked, said)
+    overlaps = find_overlaps(marked, estimated)
     chosen = match_one_to_one(overlaps, min_iou=min_iou)
     assert (overlaps.iou[chosen] >= min_iou).all()
     for side in overlaps.pairs[chosen].T:
         assert len(np.unique(side)) == chosen.sum()
     largest = [
         oracle.paired_counts(*row, min_iou)[0]
-        for row in zip(marked.tolist(), said.tolist(), strict=True)
+        for row in zip(marked.tolist(), estimated.tolist(), strict=True)
     ]
     assert np.bincount(overlaps.row[chosen], minlength=6).tolist() == largest
 
 
-def test_below_one_half_an_event_can_meet_two_unless_they_are_paired():
+def test_below_one_half_an_event_can_match_two_unless_they_are_paired():
     reference, estimate = np.zeros((2, 1, 5, 2, 1), dtype=bool)
-    reference[0, :, AUDIO] = True  # one event of five segments, said as two of two
+    reference[0, :, AUDIO] = True  # one event of five segments, predicted as two of two
     estimate[0, [0, 1, 3, 4], AUDIO] = True
     assert iou_f(reference, estimate, thresholds=(0.4,))["0.4"]["audio"] == 100
     paired = iou_f(reference, estimate, thresholds=(0.4,), one_to_one=True)
@@ -99,7 +99,7 @@ def test_a_stricter_overlap_matches_no_more(pair):
     assert (np.diff(scores, axis=1) <= 1e-12).all()
 
 
-def test_what_lies_under_a_mask_changes_nothing():
+def test_values_under_a_mask_change_nothing():
     reference, estimate, other = np.random.default_rng(0).random((3, 20, 6, 2, 3)) < 0.4
     mask = np.arange(6) < np.random.default_rng(1).integers(1, 7, (20, 1))
     hidden = np.where(mask[..., None, None], estimate, other)

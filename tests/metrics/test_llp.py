@@ -66,11 +66,11 @@ def test_videos_of_unequal_length_score_as_if_alone(pair, data):
 
 @given(grids())
 @settings(deadline=None)
-def test_reference_and_estimate_may_change_places(pair):
+def test_exchanging_reference_and_estimate_changes_no_score(pair):
     assert_same(llp_scores(*pair).percent(), llp_scores(*reversed(pair)).percent())
 
 
-def test_the_truth_scores_one_hundred_and_nothing_at_all_is_right_about_nothing():
+def test_the_reference_itself_and_an_empty_pair_score_100():
     reference = np.random.default_rng(0).random((20, 10, 2, 5)) < 0.3
     assert all(
         value == pytest.approx(100)
@@ -131,7 +131,7 @@ def test_a_sum_over_parts_is_all_that_the_ten_numbers_need():
     assert_same(added.percent(), llp_scores(reference, estimate).percent())
 
 
-def test_many_videos_score_as_if_they_came_a_few_at_a_time():
+def test_many_videos_have_the_scores_of_their_parts():
     reference, estimate = (
         np.random.default_rng(4).random((2, 2 * VIDEOS_AT_ONCE + 5, 3, 2, 2)) < 0.3
     )
@@ -139,8 +139,8 @@ def test_many_videos_score_as_if_they_came_a_few_at_a_time():
     whole = llp_scores(reference, estimate, mask=mask).per_video
     one_by_one = zip(reference[:, None], estimate[:, None], mask[:, None], strict=True)
     every = [
-        llp_scores(marked, said, mask=exists).per_video
-        for marked, said, exists in one_by_one
+        llp_scores(marked, estimated, mask=exists).per_video
+        for marked, estimated, exists in one_by_one
     ]
     assert np.array_equal(whole, np.concatenate(every))
     assert np.array_equal(
@@ -178,7 +178,7 @@ def test_the_f_of_a_class_sums_counts_over_videos():
     assert np.isnan(f[:, :, 2]).all()
 
 
-def test_the_f_of_classes_goes_by_name_and_says_nothing_of_what_nobody_marks():
+def test_the_f_of_classes_is_by_name_and_undefined_for_unmarked_classes():
     reference, estimate = np.zeros((2, 1, 4, 2, 2), dtype=bool)
     reference[0, :, :, 0] = True
     estimate[0, 0, AUDIO, 0] = True
@@ -198,7 +198,7 @@ def test_the_f_of_classes_goes_by_name_and_says_nothing_of_what_nobody_marks():
     )
 
 
-def test_micro_f_weighs_a_video_by_what_it_holds():
+def test_micro_f_weights_a_video_by_its_events():
     reference, estimate = np.zeros((2, 2, 4, 2, 2), dtype=bool)
     reference[0, :, AUDIO] = True  # 8 segments in 2 classes, all found; 2 events
     estimate[0, :, AUDIO] = True

@@ -12,7 +12,7 @@ TENTHS = np.arange(1, 10) / 10
 
 
 def video_set(seed=0, videos=40):
-    """A reference, and probabilities that lean towards it."""
+    """Make a reference and probabilities that are correlated with it."""
     generator = np.random.default_rng(seed)
     reference = generator.random((videos, 6, 2, 4)) < 0.3
     probability = np.clip(
@@ -76,7 +76,7 @@ def test_the_middle_of_equally_good_thresholds_is_the_best(values, best):
 
 
 @given(arrays(float, st.integers(1, 9), elements=st.floats(0, 100)))
-def test_the_best_threshold_is_one_that_was_tried_and_none_is_better(values):
+def test_the_best_threshold_is_a_candidate_and_none_is_better(values):
     found = Sweep(np.repeat(TENTHS[: len(values), None], 2, axis=1), numbers(values))
     at = found.thresholds.tolist().index(list(found.best("segment", "event")))
     assert found.of("segment", "event")[at] >= values.max() - 1e-9
@@ -87,7 +87,7 @@ def test_a_probability_equal_to_the_threshold_is_marked_whatever_its_precision()
         assert mark(np.full((1, 2, 1), 0.7, dtype=kind), (0.7, 0.7)).all()
 
 
-def test_nothing_to_try_is_no_sweep():
+def test_a_sweep_needs_a_threshold():
     with pytest.raises(ValueError, match="no thresholds"):
         sweep(*video_set(), np.zeros(0))
     with pytest.raises(ValueError, match="no videos"):

@@ -1,4 +1,4 @@
-"""How well tags are told by the order of classes."""
+"""The label ranking precision of tags."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from vaplan.metrics.tags import ranking_precision
 
 
 def slow(tags, score):
-    """Tag by tag, as it is defined."""
+    """Compute it tag by tag, as it is defined."""
     shares = []
     for c in np.flatnonzero(tags):
         no_lower = [other for other in range(len(score)) if score[other] >= score[c]]
@@ -18,7 +18,7 @@ def slow(tags, score):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6))
-def test_it_equals_its_definition(seed, classes):
+def test_label_ranking_equals_its_definition(seed, classes):
     rng = np.random.default_rng(seed)
     tags, score = (
         rng.random((4, classes)) < 0.4,
@@ -28,7 +28,7 @@ def test_it_equals_its_definition(seed, classes):
     assert ranking_precision(tags, score) == pytest.approx(expected, nan_ok=True)
 
 
-def test_it_is_one_where_all_tags_come_first():
+def test_label_ranking_is_one_if_all_tags_come_first():
     tags = np.array([[True, True, False]])
     assert ranking_precision(tags, np.array([[0.3, 0.2, 0.1]])) == [1.0]
     assert ranking_precision(tags, np.array([[0.5, 0.5, 0.5]])) == pytest.approx(2 / 3)

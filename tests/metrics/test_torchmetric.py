@@ -73,7 +73,7 @@ def test_the_numbers_do_not_depend_on_which_side_comes_first():
         assert metric.compute() == swapped.compute()
 
 
-def test_forward_gives_the_batch_and_remembers_the_whole():
+def test_forward_gives_the_score_of_the_batch_and_adds_it_to_the_whole():
     estimate, reference = grids()
     metric = LLPMetric()
     for part in (slice(0, 4), slice(4, 13)):
@@ -86,7 +86,7 @@ def test_forward_gives_the_batch_and_remembers_the_whole():
     assert float(metric.compute()["event_type"]) == pytest.approx(whole)
 
 
-def test_a_clone_goes_its_own_way_and_a_reset_forgets():
+def test_a_clone_is_independent_and_a_reset_clears():
     estimate, reference = labels()
     metric = AVEAccuracy(CLASSES)
     metric.update(estimate[:5], reference[:5])
@@ -132,17 +132,19 @@ def test_two_processes_with_unequal_shares_agree_on_the_numbers_of_the_whole(
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     multiprocessing.spawn(score_shard, (tmp_path / "store", tmp_path), nprocs=2)
-    (estimate, reference), (said, marked) = grids(), labels()
+    (estimate, reference), (estimated, marked) = grids(), labels()
     numbers = named(llp_scores(reference.numpy(), estimate.numpy()).percent()).values()
     expected = [
         *numbers,
-        ave_scores(marked.numpy(), said.numpy(), classes=CLASSES).percent()["accuracy"],
+        ave_scores(marked.numpy(), estimated.numpy(), classes=CLASSES).percent()[
+            "accuracy"
+        ],
     ]
     for rank in range(2):
         assert np.load(tmp_path / f"{rank}.npy").tolist() == pytest.approx(expected)
 
 
-def test_without_torchmetrics_one_is_told_how_to_get_it(monkeypatch):
+def test_without_torchmetrics_the_error_names_the_command(monkeypatch):
     monkeypatch.delitem(sys.modules, "vaplan.metrics.torchmetric")
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     with pytest.raises(MissingExtra, match="torchmetrics is not installed") as error:

@@ -42,10 +42,10 @@ def restated(w, audio, visual, *, fusion):
     for sound, places in zip(
         audio, visual.unflatten(-1, (PLACES, CHANNELS)), strict=True
     ):
-        heard = w["look.compare_audio.weight"] @ relu(linear(w, "look.hear", sound))
+        guide = w["look.compare_audio.weight"] @ relu(linear(w, "look.hear", sound))
         compared = [
             torch.tanh(
-                w["look.compare_place.weight"] @ relu(linear(w, "look.see", p)) + heard
+                w["look.compare_place.weight"] @ relu(linear(w, "look.see", p)) + guide
             )
             for p in places
         ]
@@ -73,15 +73,17 @@ def restated(w, audio, visual, *, fusion):
 def test_the_network_equals_a_slow_restatement(fusion):
     model, inputs = small(fusion=fusion), videos()
     (audio,), (visual,) = inputs.streams
-    said = model(inputs)
+    prediction = model(inputs)
     for v in range(3):
         logit = restated(model.state_dict(), audio[v], visual[v], fusion=fusion)
         assert torch.allclose(
-            said.segment_log[v].exp(),
+            prediction.segment_log[v].exp(),
             torch.stack([softmax(row) for row in logit]),
             atol=1e-10,
         )
-        assert torch.allclose(said.video_logit[v], logit.max(dim=0).values, atol=1e-10)
+        assert torch.allclose(
+            prediction.video_logit[v], logit.max(dim=0).values, atol=1e-10
+        )
 
 
 def test_padding_a_video_changes_nothing():
@@ -102,7 +104,7 @@ def test_padding_a_video_changes_nothing():
     "name",
     ["video_label", "video_label_official", "segment_label", "segment_label_official"],
 )
-def test_it_learns_from_labels_of_segments_or_of_the_video(name):
+def test_the_network_learns_from_labels_of_segments_or_of_the_video(name):
     model, inputs = small(), videos()
     pseudo = torch.zeros(3, 10, 2, CLASSES, dtype=torch.bool)
     pseudo[0, 2:5, :, 1], pseudo[1, :, :, 3] = True, True
@@ -136,7 +138,9 @@ def test_two_streams_and_features_that_are_no_map_are_refused():
         AVEAttention(SMALL, feature_sizes=((3,), (7,)), classes=2)
 
 
-@pytest.mark.parametrize("wrong", [{"fusion": "sum"}, {"hidden": 5}, {"attention": 0}])
-def test_settings_that_cannot_be_are_refused(wrong):
+@pytest.mark.parametrize(
+    "settings", [{"fusion": "sum"}, {"hidden": 5}, {"attention": 0}]
+)
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(RecipeError):
-        AVEAttentionSettings(**wrong)
+        AVEAttentionSettings(**settings)

@@ -55,8 +55,8 @@ def restated(model, inputs, restatement):
     ]
 
 
-def stacked(said, name):
-    return torch.stack([one[name] for one in said])
+def stacked(outputs, name):
+    return torch.stack([one[name] for one in outputs])
 
 
 def labels_of(grid):
@@ -67,34 +67,38 @@ def labels_of(grid):
 
 def test_the_weak_network_equals_a_slow_restatement():
     model, inputs = small(WeakCMBS), videos()
-    said, expected = model(inputs), restated(model, inputs, oracle.weak)
-    assert torch.allclose(said.gate, stacked(expected, "gate"), atol=1e-10)
-    assert torch.allclose(said.video_logit, stacked(expected, "logits"), atol=1e-10)
+    prediction, expected = model(inputs), restated(model, inputs, oracle.weak)
+    assert torch.allclose(prediction.gate, stacked(expected, "gate"), atol=1e-10)
     assert torch.allclose(
-        said.video, stacked(expected, "event_scores")[:, :-1], atol=1e-10
+        prediction.video_logit, stacked(expected, "logits"), atol=1e-10
+    )
+    assert torch.allclose(
+        prediction.video, stacked(expected, "event_scores")[:, :-1], atol=1e-10
     )
     gate, inside = (
         stacked(expected, "gate")[..., None],
         stacked(expected, "cas").softmax(-1),
     )
     assert torch.allclose(
-        said.segment_log.exp()[..., :-1], gate * inside[..., :-1], atol=1e-10
+        prediction.segment_log.exp()[..., :-1], gate * inside[..., :-1], atol=1e-10
     )
     assert torch.allclose(
-        said.segment_log.exp()[..., -1:], 1 - gate * (1 - inside[..., -1:]), atol=1e-10
+        prediction.segment_log.exp()[..., -1:],
+        1 - gate * (1 - inside[..., -1:]),
+        atol=1e-10,
     )
 
 
 def test_the_full_network_equals_a_slow_restatement():
     model, inputs = small(FullCMBS), videos()
-    said, expected = model(inputs), restated(model, inputs, oracle.full)
-    told = {
-        "gate": said.gate,
-        "event": said.event_logit,
-        "class": said.class_logits[0],
-        "av_score": said.class_logits[1],
+    prediction, expected = model(inputs), restated(model, inputs, oracle.full)
+    values = {
+        "gate": prediction.gate,
+        "event": prediction.event_logit,
+        "class": prediction.class_logits[0],
+        "av_score": prediction.class_logits[1],
     }
-    for name, ours in told.items():
+    for name, ours in values.items():
         assert torch.allclose(ours, stacked(expected, name), atol=1e-10)
 
 
@@ -122,7 +126,7 @@ def test_the_published_loss_of_the_full_network_equals_a_slow_restatement():
     )
 
 
-def test_the_published_decision_of_the_weak_network_never_says_background_within_a_video():
+def test_the_published_decision_of_the_weak_network_never_gives_background_within_a_video():
     model, inputs = small(WeakCMBS), videos(8)
     expected = [
         oracle.official_labels(one) for one in restated(model, inputs, oracle.weak)
@@ -147,7 +151,7 @@ def test_the_decision_of_the_full_network_is_the_published_one():
         (FullCMBS, FullCMBSSettings(positions=49), 9_200_473),
     ],
 )
-def test_it_keeps_only_the_parameters_that_are_used(network, settings, parameters):
+def test_the_network_has_only_used_parameters(network, settings, parameters):
     model = network(settings, feature_sizes=((128,), (49 * 512,)), classes=28)
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
 
@@ -155,21 +159,23 @@ def test_it_keeps_only_the_parameters_that_are_used(network, settings, parameter
 @networks
 def test_every_parameter_of_a_map_counts(network):
     model, inputs = small(network), videos()
-    said = model(inputs)
-    told = [said.segment_log.square().sum(), said.gate.sum()]
+    prediction = model(inputs)
+    values = [prediction.segment_log.square().sum(), prediction.gate.sum()]
     torch.stack(
-        [*told, *(logit.square().sum() for logit in said.class_logits)]
+        [*values, *(logit.square().sum() for logit in prediction.class_logits)]
     ).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 @networks
 def test_probabilities_of_classes_and_background_sum_to_one(network):
-    said = small(network)(videos())
+    prediction = small(network)(videos())
     assert torch.allclose(
-        said.segment_log.exp().sum(-1), torch.ones(3, 10, dtype=torch.float64)
+        prediction.segment_log.exp().sum(-1), torch.ones(3, 10, dtype=torch.float64)
     )
-    assert torch.equal(said.segment[:, :, AUDIO], said.segment[:, :, VISUAL])
+    assert torch.equal(
+        prediction.segment[:, :, AUDIO], prediction.segment[:, :, VISUAL]
+    )
 
 
 @networks
@@ -182,7 +188,7 @@ def test_encoder_layers_begin_as_copies_of_one(network):
 
 @networks
 @pytest.mark.parametrize("value", [1e4, float("nan"), float("inf")])
-def test_nothing_depends_on_what_lies_under_a_mask(network, value):
+def test_values_under_a_mask_change_nothing(network, value):
     model, inputs = small(network), videos()
     mask = inputs.mask.clone()
     mask[0, 7:], mask[1, :, VISUAL], mask[2, 3, AUDIO], mask[2, 0, VISUAL] = (
@@ -191,7 +197,7 @@ def test_nothing_depends_on_what_lies_under_a_mask(network, value):
         False,
         False,
     )
-    said, gradients = [], []
+    predictions, gradients = [], []
     for fill in (0.0, value):
         streams = tuple(
             (stream.masked_fill(~mask[:, :, m, None], fill),)
@@ -200,13 +206,13 @@ def test_nothing_depends_on_what_lies_under_a_mask(network, value):
         prediction = model(Inputs(streams, mask))
         model.zero_grad()
         (prediction.segment.sum() + prediction.video.square().sum()).backward()
-        said.append(prediction)
+        predictions.append(prediction)
         gradients.append(
             [p.grad.clone() for p in model.parameters() if p.grad is not None]
         )
-    assert torch.equal(said[0].segment, said[1].segment)
-    assert torch.equal(said[0].video, said[1].video)
-    assert not said[0].segment[1].any()
+    assert torch.equal(predictions[0].segment, predictions[1].segment)
+    assert torch.equal(predictions[0].video, predictions[1].video)
+    assert not predictions[0].segment[1].any()
     assert all(
         torch.equal(a, b) and a.isfinite().all()
         for a, b in zip(*gradients, strict=True)
@@ -256,7 +262,7 @@ def test_one_segment_is_enough(network):
 
 
 @networks
-def test_one_vector_a_segment_is_a_map_of_one_place(network):
+def test_one_vector_a_segment_is_a_map_of_one_region(network):
     repeated, vector_sizes = small(network), ((HEARD,), (CHANNELS,))
     with seeded(0):
         vector = network(
@@ -289,12 +295,12 @@ def test_features_that_are_no_map_are_refused(network):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "settings",
     [{"heads": 3}, {"top": 0.0}, {"top": 1.5}, {"dropout": 1.0}, {"positions": 0}],
 )
-def test_settings_that_cannot_be_are_refused(wrong):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(RecipeError):
-        CMBSSettings(**wrong)
+        CMBSSettings(**settings)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +313,7 @@ def test_settings_that_cannot_be_are_refused(wrong):
         (FullCMBS, "event_and_class_official"),
     ],
 )
-def test_it_learns(network, loss):
+def test_the_network_learns(network, loss):
     model, inputs = small(network), videos()
     pseudo = torch.zeros(3, 10, 2, CLASSES, dtype=torch.bool)
     pseudo[0, 2:5, :, 1], pseudo[1, :, :, 3] = True, True

@@ -1,4 +1,4 @@
-"""The forms that JoMoLD and VALOR gave to HAN, against slow restatements; what their settings mean."""
+"""The forms of HAN in JoMoLD and VALOR, compared with slow restatements; their settings."""
 
 from dataclasses import replace
 
@@ -27,19 +27,19 @@ FORMS = [
 
 
 def agreed_segments(model, form, inputs, *, cross_attention=True):
-    """Whether the network's last hidden segments are those of the restatement, video by video."""
+    """Compare the last hidden segments of the network with those of the restatement, video by video."""
     weights = {name: tensor.double() for name, tensor in model.state_dict().items()}
     with torch.no_grad():
-        said = model(inputs, cross_attention=cross_attention)
+        prediction = model(inputs, cross_attention=cross_attention)
     for v in range(len(inputs)):
         expected = oracle.encode(
             weights,
             form,
-            *(said.vectors.projected[v, :, m].double() for m in (AUDIO, VISUAL)),
+            *(prediction.vectors.projected[v, :, m].double() for m in (AUDIO, VISUAL)),
         )
         for m, segments in enumerate(expected):
             assert torch.allclose(
-                said.vectors.attended[v, :, m].double(), segments, atol=1e-5
+                prediction.vectors.attended[v, :, m].double(), segments, atol=1e-5
             )
     return True
 
@@ -55,7 +55,7 @@ def test_cross_attention_can_be_left_out_of_one_forward_call():
 
 
 def test_the_size_is_that_of_the_published_networks():
-    """Which keep the last norms of the pre-norm form also where they do not use them."""
+    """The published networks also keep the unused last norms of the pre-norm form."""
     for settings, published in (
         (replace(VALOR, norm="pre"), 5_096_523),
         (replace(VALOR_PLUS, norm="pre"), 5_052_235),
@@ -71,7 +71,7 @@ def test_copied_layers_begin_alike_and_independent_ones_do_not():
         assert first.expand.weight is not second.expand.weight
 
 
-def test_a_network_without_cross_attention_hears_what_it_would_hear_alone():
+def test_without_cross_attention_the_audio_does_not_depend_on_the_frames():
     model, both = small(replace(SMALL, cross_attention=False)), videos()
     blind = masked(both, (slice(None), slice(None), VISUAL))
     assert torch.equal(
@@ -81,7 +81,7 @@ def test_a_network_without_cross_attention_hears_what_it_would_hear_alone():
     assert not any("cross" in name for name in model.state_dict())
 
 
-def test_dropout_of_the_output_spares_the_other_modality_and_the_evaluation():
+def test_dropout_of_the_output_does_not_change_the_other_modality_or_the_evaluation():
     model, inputs = small(replace(SMALL, output_dropout=(0.0, 0.5))), videos()
     calm = model(inputs)
     plain = small()(inputs)
@@ -96,7 +96,7 @@ def test_dropout_of_the_output_spares_the_other_modality_and_the_evaluation():
 @pytest.mark.parametrize(
     "settings", [replace(SMALL, norm="pre"), replace(SMALL, wiring="official")]
 )
-def test_nothing_depends_on_what_lies_under_a_mask(settings):
+def test_values_under_a_mask_change_nothing(settings):
     model = small(settings)
     absent = masked(videos(), (0, slice(4, None)), (1, slice(None), VISUAL))
     noise = replace(
@@ -113,7 +113,7 @@ def test_nothing_depends_on_what_lies_under_a_mask(settings):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "settings",
     [
         {"norm": "none"},
         {"wiring": "cyclic"},
@@ -122,6 +122,6 @@ def test_nothing_depends_on_what_lies_under_a_mask(settings):
         {"output_dropout": (0.0, 1.0)},
     ],
 )
-def test_forms_that_cannot_be_are_refused(wrong):
+def test_invalid_forms_are_refused(settings):
     with pytest.raises(RecipeError):
-        HANSettings(**wrong)
+        HANSettings(**settings)

@@ -102,11 +102,15 @@ def published_inputs():
 
 def test_forward_values_are_those_of_the_published_network(official):
     with torch.no_grad():
-        said = ours_with(official)(published_inputs())
-    assert said.video[0, :3].tolist() == pytest.approx(
+        prediction = ours_with(official)(published_inputs())
+    assert prediction.video[0, :3].tolist() == pytest.approx(
         [0.472919, 0.531535, 0.503198], abs=1e-5
     )
-    sums = [said.video.sum(), *said.modality.sum(dim=(0, 2)), said.segment.sum()]
+    sums = [
+        prediction.video.sum(),
+        *prediction.modality.sum(dim=(0, 2)),
+        prediction.segment.sum(),
+    ]
     assert [float(s) for s in sums] == pytest.approx(
         [24.880077, 24.637221, 24.657126, 506.257605], rel=1e-6
     )
@@ -115,16 +119,18 @@ def test_forward_values_are_those_of_the_published_network(official):
 def test_forward_equals_a_slow_restatement(official):
     weights, inputs = oracle.flat(official), published_inputs()
     with torch.no_grad():
-        said = ours_with(official)(inputs)
+        prediction = ours_with(official)(inputs)
     streams = (inputs.streams[AUDIO][0], *inputs.streams[VISUAL])
     expected = oracle.forward(weights, *(stream[1].double() for stream in streams))
     for ours, theirs in zip(
-        (said.segment, said.modality, said.video), expected, strict=True
+        (prediction.segment, prediction.modality, prediction.video),
+        expected,
+        strict=True,
     ):
         assert torch.allclose(ours[1].double(), theirs, atol=1e-6)
 
 
-def test_it_keeps_only_the_parameters_that_are_used():
+def test_the_network_has_only_used_parameters():
     model = MODELS["han"][1](feature_sizes=((128,), (2048, 512)), classes=25)
     assert sum(parameter.numel() for parameter in model.parameters()) == 4_569_675
 
@@ -132,9 +138,9 @@ def test_it_keeps_only_the_parameters_that_are_used():
 @pytest.mark.parametrize("pooling", ["mmil", "mmil_fixed"])
 @pytest.mark.parametrize("update", ["parallel", "sequential"])
 @pytest.mark.parametrize("value", [1e4, float("nan"), float("inf")])
-def test_nothing_depends_on_what_lies_under_a_mask(pooling, update, value):
+def test_values_under_a_mask_change_nothing(pooling, update, value):
     model = small(replace(SMALL, pooling=pooling, update=update))
-    said, gradients = [], []
+    predictions, gradients = [], []
     for inputs in (
         masked(videos(), *MISSING),
         filled(masked(videos(), *MISSING), value),
@@ -146,10 +152,10 @@ def test_nothing_depends_on_what_lies_under_a_mask(pooling, update, value):
             + prediction.modality.square().sum()
             + prediction.segment.sum()
         ).backward()
-        said.append(prediction)
+        predictions.append(prediction)
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     for name in ("segment", "modality", "video"):
-        assert torch.equal(getattr(said[0], name), getattr(said[1], name))
+        assert torch.equal(getattr(predictions[0], name), getattr(predictions[1], name))
     assert all(
         torch.equal(a, b) and a.isfinite().all()
         for a, b in zip(*gradients, strict=True)
@@ -187,7 +193,7 @@ def test_padding_a_video_changes_nothing():
     assert not long.segment[:, 6:].any()
 
 
-def test_videos_do_not_see_one_another():
+def test_a_video_does_not_depend_on_the_others_in_its_batch():
     model, inputs = small(), masked(videos(), *MISSING)
     together = model(inputs)
     for v in range(len(inputs)):
@@ -195,11 +201,11 @@ def test_videos_do_not_see_one_another():
         assert torch.allclose(alone.video[0], together.video[v], atol=1e-6)
 
 
-def test_an_absent_modality_says_nothing_and_the_other_speaks_for_the_video():
-    said = small()(masked(videos(), (slice(None), slice(None), AUDIO)))
-    assert not said.segment[:, :, AUDIO].any()
-    assert not said.modality[:, AUDIO].any()
-    assert torch.allclose(said.video, said.modality[:, VISUAL], atol=1e-6)
+def test_an_absent_modality_predicts_nothing_and_the_video_has_the_prediction_of_the_other():
+    prediction = small()(masked(videos(), (slice(None), slice(None), AUDIO)))
+    assert not prediction.segment[:, :, AUDIO].any()
+    assert not prediction.modality[:, AUDIO].any()
+    assert torch.allclose(prediction.video, prediction.modality[:, VISUAL], atol=1e-6)
 
 
 def test_an_absent_modality_adds_no_attention_to_the_other():
@@ -211,12 +217,12 @@ def test_an_absent_modality_adds_no_attention_to_the_other():
     assert torch.allclose(model(inputs).segment, silenced(inputs).segment, atol=1e-6)
 
 
-def test_a_video_with_nothing_in_it_is_silent_and_harmless():
+def test_a_fully_masked_video_predicts_nothing_and_has_finite_gradients():
     model = small()
-    said = model(masked(videos(), (0,)))
-    assert not said.segment[0].any()
-    assert not said.video[0].any()
-    said.video.sum().backward()
+    prediction = model(masked(videos(), (0,)))
+    assert not prediction.segment[0].any()
+    assert not prediction.video[0].any()
+    prediction.video.sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
@@ -228,21 +234,23 @@ def test_a_second_layer_reads_the_first():
     assert not torch.allclose(model(inputs).segment, before)
 
 
-def test_visual_reads_updated_audio_only_in_the_sequential_form():
-    said = {
+def test_the_visual_modality_reads_updated_audio_only_in_the_sequential_form():
+    predictions = {
         update: small(replace(SMALL, update=update, layers=1))(videos())
         for update in ("parallel", "sequential")
     }
     assert torch.equal(
-        said["parallel"].segment[:, :, AUDIO], said["sequential"].segment[:, :, AUDIO]
+        predictions["parallel"].segment[:, :, AUDIO],
+        predictions["sequential"].segment[:, :, AUDIO],
     )
     assert not torch.allclose(
-        said["parallel"].segment[:, :, VISUAL], said["sequential"].segment[:, :, VISUAL]
+        predictions["parallel"].segment[:, :, VISUAL],
+        predictions["sequential"].segment[:, :, VISUAL],
     )
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "settings",
     [
         {"hidden": 0},
         {"heads": 3},
@@ -251,9 +259,9 @@ def test_visual_reads_updated_audio_only_in_the_sequential_form():
         {"pooling": "max"},
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(RecipeError):
-        HANSettings(**wrong)
+        HANSettings(**settings)
 
 
 def test_a_modality_needs_a_stream():

@@ -48,20 +48,20 @@ def network(**settings):
     ).eval()
 
 
-def test_published_weights_give_published_values_and_what_is_not_read_is_named(
+def test_published_weights_give_published_values_and_unused_tensors_are_named(
     published, tmp_path
 ):
     save_file(published, tmp_path / "MMIL_Net.safetensors")
     model = network()
     assert set(load_official(model, tmp_path / "MMIL_Net.safetensors")) == UNUSED
     with torch.no_grad():
-        said = model(published_inputs())
-    assert said.video[0, :3].tolist() == pytest.approx(
+        prediction = model(published_inputs())
+    assert prediction.video[0, :3].tolist() == pytest.approx(
         [0.472919, 0.531535, 0.503198], abs=1e-5
     )
 
 
-def test_a_network_without_cross_attention_has_no_use_for_its_weights(
+def test_a_network_without_cross_attention_does_not_load_its_weights(
     published, tmp_path
 ):
     save_file(published, tmp_path / "w.safetensors")

@@ -24,7 +24,7 @@ def random_pooling(seed, *, pool=weighted_sum, time=4, classes=3):
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 4))
-def test_it_equals_the_loops_of_the_paper(seed, time, classes):
+def test_the_pooling_equals_the_loops_of_the_paper(seed, time, classes):
     module, hidden, probability, mask = random_pooling(seed, time=time, classes=classes)
     module.requires_grad_(False)
     modality, video = module(hidden, probability, mask)

@@ -125,7 +125,7 @@ def test_a_video_does_not_depend_on_the_others_in_its_batch() -> None:
 
 
 class Foreign(nn.Module):
-    """A network of one's own that has `forward` only."""
+    """A network of the user that has `forward` only."""
 
     def forward(self, inputs: Inputs) -> Prediction:
         loudness = inputs.streams[AUDIO][0].mean(dim=-1).sigmoid()

@@ -16,14 +16,14 @@ AUDIO, VISUAL = 0, 1
 
 def weak(w: Weights, audio: Tensor, visual: Tensor, s) -> dict[str, Tensor]:
     """The gate, the score of every segment, raw and fused scores, and event scores of one video."""
-    seen = look(w, torch.relu(linear(w, "see_place", visual)), audio, s.map_strength)
+    visible = look(w, torch.relu(linear(w, "see_place", visual)), audio, s.map_strength)
     kv_a, kv_v = (
         encoder(w, f"encode.{AUDIO}", audio, s),
-        encoder(w, f"encode.{VISUAL}", seen, s),
+        encoder(w, f"encode.{VISUAL}", visible, s),
     )
     aq, vq = (
         decoder(w, f"decode.{AUDIO}", audio, kv_v, s),
-        decoder(w, f"decode.{VISUAL}", seen, kv_a, s),
+        decoder(w, f"decode.{VISUAL}", visible, kv_a, s),
     )
     g1, g2 = (
         sigmoid(linear(w, f"gate.{VISUAL}", kv_v)),
@@ -54,18 +54,18 @@ def weak(w: Weights, audio: Tensor, visual: Tensor, s) -> dict[str, Tensor]:
 
 def full(w: Weights, audio: Tensor, visual: Tensor, s) -> dict[str, Tensor]:
     """The gate, whether each segment holds an event, and two scores of the classes, of one video."""
-    seen = look(w, torch.relu(linear(w, "see_place", visual)), audio, s.map_strength)
-    heard, seen = (
+    visible = look(w, torch.relu(linear(w, "see_place", visual)), audio, s.map_strength)
+    audible, visible = (
         lstm(w, f"over_time.{AUDIO}.lstm", audio),
-        lstm(w, f"over_time.{VISUAL}.lstm", seen),
+        lstm(w, f"over_time.{VISUAL}.lstm", visible),
     )
     kv_v, kv_a = (
-        encoder(w, f"encode.{VISUAL}", seen, s),
-        encoder(w, f"encode.{AUDIO}", heard, s),
+        encoder(w, f"encode.{VISUAL}", visible, s),
+        encoder(w, f"encode.{AUDIO}", audible, s),
     )
     aq, vq = (
-        decoder(w, f"decode.{AUDIO}", heard, kv_v, s),
-        decoder(w, f"decode.{VISUAL}", seen, kv_a, s),
+        decoder(w, f"decode.{AUDIO}", audible, kv_v, s),
+        decoder(w, f"decode.{VISUAL}", visible, kv_a, s),
     )
     g_a, g_v = (
         sigmoid(linear(w, f"gate.{AUDIO}", kv_a)),
@@ -109,8 +109,8 @@ def look_once(w: Weights, r: Tensor, a: Tensor, beta: float) -> Tensor:
     f = norm(w, "look.relate.norm", r + read)
     m = relu(linear(w, "look.own_pool.guide", f.sum(0) / len(f)))
     s = pooled(w, "look.own_pool", f, m)
-    heard, seen = relu(linear(w, "look.hear", a)), relu(linear(w, "look.see", f))
-    u = sum(heard * place for place in seen) / len(seen)
+    audible, visible = relu(linear(w, "look.hear", a)), relu(linear(w, "look.see", f))
+    u = sum(audible * place for place in visible) / len(visible)
     e = sigmoid(linear(w, "look.excite", relu(linear(w, "look.squeeze", u))))
     z = pooled(
         w, "look.audio_pool", r * (1 + e), relu(linear(w, "look.audio_pool.guide", a))
@@ -222,25 +222,25 @@ def top(score: Tensor, share: float) -> Tensor:
     return score.new_tensor([sum(column) / count for column in columns])
 
 
-def official_labels(said: dict[str, Tensor]) -> list[int]:
+def official_labels(outputs: dict[str, Tensor]) -> list[int]:
     """Inference of the weak network as published: the sigmoid is taken of the gate once more."""
-    classes = len(said["raw"]) - 1
-    best = int(said["raw"].argmax())
-    return [best if float(sigmoid(gate)) > 0.5 else classes for gate in said["gate"]]
+    classes = len(outputs["raw"]) - 1
+    best = int(outputs["raw"].argmax())
+    return [best if float(sigmoid(gate)) > 0.5 else classes for gate in outputs["gate"]]
 
 
-def full_labels(said: dict[str, Tensor]) -> list[int]:
-    best = int(said["class"].argmax())
+def full_labels(outputs: dict[str, Tensor]) -> list[int]:
+    best = int(outputs["class"].argmax())
     return [
-        best if float(sigmoid(event)) > 0.5 else len(said["class"])
-        for event in said["event"]
+        best if float(sigmoid(event)) > 0.5 else len(outputs["class"])
+        for event in outputs["event"]
     ]
 
 
-def weak_loss(said: list[dict[str, Tensor]], labels: Tensor) -> float:
+def weak_loss(outputs: list[dict[str, Tensor]], labels: Tensor) -> float:
     """The soft margin of the event scores; `labels` are (video label), background last."""
     losses = []
-    for one, label in zip(said, labels, strict=True):
+    for one, label in zip(outputs, labels, strict=True):
         p = [float(sigmoid(x)) for x in one["event_scores"]]
         cells = [
             -(math.log(q) if y else math.log(1 - q))
@@ -250,10 +250,10 @@ def weak_loss(said: list[dict[str, Tensor]], labels: Tensor) -> float:
     return sum(losses) / len(losses)
 
 
-def full_loss(said: list[dict[str, Tensor]], labels: Tensor) -> float:
+def full_loss(outputs: list[dict[str, Tensor]], labels: Tensor) -> float:
     """Event, gate and two cross entropies; `labels` are one-hot (video time label), background last."""
     event, gate, classes = [], [], []
-    for one, label in zip(said, labels, strict=True):
+    for one, label in zip(outputs, labels, strict=True):
         foreground = [[float(v) for v in row[:-1]] for row in label]
         for t, row in enumerate(foreground):
             event.append(bce_of_logit(float(one["event"][t]), max(row)))

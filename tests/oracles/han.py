@@ -50,15 +50,18 @@ def forward(
     w: Weights, audio: Tensor, appearance: Tensor, motion: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Probabilities of the segments (time modality class), the modalities and the video, of one video."""
-    heard = linear(w, "audio", audio)
-    seen = linear(
+    audio_stream = linear(w, "audio", audio)
+    visual_stream = linear(
         w,
         "fusion",
         torch.cat(
             [linear(w, "appearance", appearance), linear(w, "motion", motion)], -1
         ),
     )
-    streams = [layer(w, heard, seen), layer(w, seen, heard)]
+    streams = [
+        layer(w, audio_stream, visual_stream),
+        layer(w, visual_stream, audio_stream),
+    ]
     segment = torch.stack([torch.sigmoid(linear(w, "classify", x)) for x in streams], 1)
     time_logit = torch.stack([linear(w, "time", x) for x in streams], 1)
     modality_logit = torch.stack([linear(w, "modality", x) for x in streams], 1)

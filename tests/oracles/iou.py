@@ -43,7 +43,7 @@ def largest_matching(
 def iou_f(references, estimates, min_iou: float, count) -> dict[str, float]:
     """Event F at one threshold in percent; `count` is one of the two above."""
     scores = [
-        one_video(r, e, lambda marked, said: count(marked, said, min_iou))
+        one_video(r, e, lambda marked, estimated: count(marked, estimated, min_iou))
         for r, e in zip(references, estimates, strict=True)
     ]
     means = {

@@ -35,7 +35,7 @@ def event_counts(reference: Row, estimate: Row) -> tuple[int, int, int]:
 
 
 def video_score(counts: list[tuple[int, int, int]]) -> float:
-    """The mean F over the classes that anybody marks; 1 where there are none."""
+    """Compute the mean F over the marked classes; 1 without any."""
     f = [2 * tp / (2 * tp + fp + fn) for tp, fp, fn in counts if tp + fp + fn]
     return sum(f) / len(f) if f else 1.0
 

@@ -28,8 +28,8 @@ def video_label_official(prediction, target):
 
 def segment_label(prediction, target):
     def of_segment(v, t):
-        said = prediction.segment_log[v, t].exp().tolist()
-        return crossed(said, even(together(target, v, t), len(said)))
+        predicted = prediction.segment_log[v, t].exp().tolist()
+        return crossed(predicted, even(together(target, v, t), len(predicted)))
 
     return per_video(prediction, of_segment)
 
@@ -101,9 +101,9 @@ def event(prediction, target):
 
 
 def together(target, v, t):
-    """The classes that are both heard and seen in a segment."""
-    heard, seen = target.pseudo[v, t].tolist()
-    return [c for c, both in enumerate(zip(heard, seen, strict=True)) if all(both)]
+    """Return the classes that are both audible and visible in a segment."""
+    audible, visible = target.pseudo[v, t].tolist()
+    return [c for c, both in enumerate(zip(audible, visible, strict=True)) if all(both)]
 
 
 def classes(row):

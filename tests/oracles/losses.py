@@ -146,21 +146,25 @@ def segment_logit(prediction: Prediction, target: Target) -> float:
 
 
 def contrastive_ma(prediction: Prediction, target: Target) -> float:
-    def row(wanted, said):
-        return -sum(q * math.log(p) for q, p in zip(wanted, said, strict=True))
+    def row(target_share, predicted):
+        return -sum(
+            q * math.log(p) for q, p in zip(target_share, predicted, strict=True)
+        )
 
     return contrastive(prediction, prediction.vectors.projected, row)
 
 
 def contrastive_jomold(prediction: Prediction, target: Target) -> float:
-    def row(wanted, said):
-        return -math.log(sum(q * p for q, p in zip(wanted, said, strict=True)))
+    def row(target_share, predicted):
+        return -math.log(
+            sum(q * p for q, p in zip(target_share, predicted, strict=True))
+        )
 
     return contrastive(prediction, prediction.vectors.attended, row)
 
 
 def contrastive(prediction: Prediction, seen, row) -> float:
-    """The mean over videos of the mean over segments of `row(wanted, said)`; audio is post-attention in both."""
+    """Compute the mean over videos of the mean of `row` over segments; audio is post-attention in both."""
     losses = []
     for v in range(len(prediction.mask)):
         pairs = [
@@ -175,10 +179,10 @@ def contrastive(prediction: Prediction, seen, row) -> float:
                 for u in pairs
             ]
             others = len(pairs) - 1
-            wanted = [
+            target_share = [
                 (0.9 if others else 1.0) if u == t else 0.1 / others for u in pairs
             ]
-            rows.append(row(wanted, [s / sum(similar) for s in similar]))
+            rows.append(row(target_share, [s / sum(similar) for s in similar]))
         if rows:
             losses.append(mean(rows))
     return mean(losses)

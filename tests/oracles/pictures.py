@@ -1,4 +1,4 @@
-"""Which picture is on the screen: decode and keep every frame, then look each time up."""
+"""The visible frame at a time: decode and keep every frame, then look each time up."""
 
 import bisect
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def on_screen(path: Path, times: Iterable[float]) -> list[np.ndarray | None]:
-    """The picture at each time, from the container's start; None before the first one."""
+    """Return the visible frame at each time from the start of the container; None before the first one."""
     with av.open(str(path)) as container:
         zero = (container.start_time or 0) / av.time_base
         frames = list(container.decode(video=0))
@@ -23,7 +23,7 @@ def on_screen(path: Path, times: Iterable[float]) -> list[np.ndarray | None]:
 
 
 def ends(path: Path) -> tuple[float, float]:
-    """When the first picture comes on the screen and when the last one leaves it."""
+    """Return the start of the first frame and the end of the last one."""
     with av.open(str(path)) as container:
         zero = (container.start_time or 0) / av.time_base
         frames = list(container.decode(video=0))

@@ -4,7 +4,7 @@
 def removed_by_exchange(weak, with_foreign_audio, with_foreign_visual, error):
     """Triples (video, modality, class) whose tag is taken away."""
     removed = set()
-    for m, said in ((0, with_foreign_visual), (1, with_foreign_audio)):
+    for m, prediction in ((0, with_foreign_visual), (1, with_foreign_audio)):
         highest = max(float(e) for e in error[m])
         for v in range(len(weak)):
             for c in range(weak.shape[1]):
@@ -12,7 +12,7 @@ def removed_by_exchange(weak, with_foreign_audio, with_foreign_visual, error):
                 if (
                     weak[v, c]
                     and rate
-                    and all(float(said[v, k, c]) / rate < 0.5 for k in (0, 1))
+                    and all(float(prediction[v, k, c]) / rate < 0.5 for k in (0, 1))
                 ):
                     removed.add((v, m, c))
     return removed

@@ -14,7 +14,7 @@ from tests.oracles.han import Weights, linear, norm
 
 @dataclass(frozen=True)
 class Form:
-    """What sets the networks apart."""
+    """The differences between the networks."""
 
     layers: int
     heads: int

@@ -46,7 +46,7 @@ def test_rows_are_read_as_they_were_written(
             h5.read_row(rows, 2, path)
 
 
-def test_another_shape_or_type_is_refused_by_what_it_is(tmp_path: Path) -> None:
+def test_another_shape_or_type_is_refused_and_named(tmp_path: Path) -> None:
     refused(
         written(tmp_path / "a.h5", ROWS.reshape(2, 3, 4)),
         "shape 2 x 3 x 4, expected videos x 4 x 3",
@@ -108,7 +108,7 @@ def test_a_small_file_that_unpacks_into_a_large_piece_is_refused(
     refused(tmp_path / "bomb.h5", "too large to unpack")
 
 
-def test_what_is_no_such_file_is_said(tmp_path: Path) -> None:
+def test_a_missing_or_invalid_file_is_an_error(tmp_path: Path) -> None:
     refused(tmp_path / "none.h5", "no such file")
     (tmp_path / "text.h5").write_text("no numbers")
     refused(tmp_path / "text.h5", "no valid HDF5 file")

@@ -1,4 +1,4 @@
-"""A `.npy` file is believed only after its header, its length and its numbers' type agree with the pack."""
+"""A `.npy` file is read only if its header, its length and its number type agree with the pack."""
 
 import io
 import os
@@ -48,7 +48,7 @@ def test_every_float_is_read_as_it_was_written(
 
 
 @pytest.mark.parametrize(
-    ("array", "what"),
+    ("array", "message"),
     [
         (np.zeros((3, 4), np.float32), "shape 3 x 4, expected 4 x 3"),
         (np.zeros((4, 3, 1), np.float32), "shape 4 x 3 x 1, expected 4 x 3"),
@@ -70,19 +70,19 @@ def test_every_float_is_read_as_it_was_written(
         (np.zeros(SHAPE, [("a", "f4")]), "expected floating point numbers"),
     ],
 )
-def test_another_array_is_refused_by_what_it_is(
-    tmp_path: Path, array: np.ndarray, what: str
+def test_another_array_is_refused_and_named(
+    tmp_path: Path, array: np.ndarray, message: str
 ) -> None:
     path = tmp_path / "ABCDEFGHIJK.npy"
     path.write_bytes(content(array) if array.dtype != object else b"")
     if array.dtype == object:
         np.save(path, array, allow_pickle=True)
-    with pytest.raises(PackError, match=what) as caught:
+    with pytest.raises(PackError, match=message) as caught:
         npy.read(path, SHAPE)
     assert str(path) in str(caught.value)
 
 
-def test_a_header_that_claims_petabytes_costs_nothing(tmp_path: Path) -> None:
+def test_a_header_that_claims_petabytes_needs_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (800000000000000,)}\n"
     path.write_bytes(with_header(header))
@@ -99,7 +99,7 @@ def test_a_header_that_claims_petabytes_costs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [-1, 1])
-def test_a_file_that_is_longer_or_shorter_than_its_header_says_is_refused(
+def test_a_file_that_is_longer_or_shorter_than_by_its_header_is_refused(
     tmp_path: Path, change: int
 ) -> None:
     whole = content(np.zeros(SHAPE, np.float32))
@@ -156,7 +156,7 @@ def test_a_file_that_python_2_wrote_is_read(tmp_path: Path) -> None:
         b"{'descr': [('a', '<f4', (0,)*9)], 'fortran_order': False, 'shape': (4, 3)}"
     )
 )
-def test_no_bytes_do_more_than_raise_one_line(
+def test_any_bytes_are_read_or_give_one_error(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("noise") / "x.npy"

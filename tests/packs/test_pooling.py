@@ -1,4 +1,4 @@
-"""To average before a projection is to average after it, and the averages are those of the published networks."""
+"""Averages before and after a projection are equal, and are those of the published networks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A user's own vectors are read as they were written, whatever holds them, or the bad file is named."""
+"""Vectors of the user are read as they were written, from any kind of file, or the bad file is named."""
 
 import io
 import zipfile
@@ -60,7 +60,7 @@ WRITERS = [write_folder, write_npz, write_h5, write_parquet]
 
 @settings(max_examples=12)
 @given(st.data())
-def test_what_was_written_is_read_from_every_kind_of_file(
+def test_vectors_are_read_from_every_kind_of_file(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     ids = data.draw(
@@ -97,7 +97,7 @@ ROWS = np.ones((3, 4), np.float32)
 
 @pytest.mark.parametrize("write", WRITERS[:3])
 @pytest.mark.parametrize(
-    ("array", "what"),
+    ("array", "message"),
     [
         (np.ones(4), "shape 4, expected segments x width"),
         (np.ones((2, 3, 4)), "shape 2 x 3 x 4, expected segments x width"),
@@ -110,8 +110,11 @@ ROWS = np.ones((3, 4), np.float32)
         (np.full((1, 4), 1e300), "NaN, infinite or too large numbers in segment 0"),
     ],
 )
-def test_a_bad_array_costs_its_video_only(
-    tmp_path: Path, write: Callable[[Path, Arrays], Path], array: np.ndarray, what: str
+def test_a_bad_array_fails_its_video_only(
+    tmp_path: Path,
+    write: Callable[[Path, Arrays], Path],
+    array: np.ndarray,
+    message: str,
 ) -> None:
     path = write(tmp_path / "x", {"good": ROWS, "bad": array, "fine": ROWS})
     with open_vectors(path) as source:
@@ -119,7 +122,7 @@ def test_a_bad_array_costs_its_video_only(
         place = source.place("bad")
     error = found.pop("bad")
     assert isinstance(error, PackError)
-    assert what in str(error)
+    assert message in str(error)
     assert str(error).startswith(f"{place}: ")
     assert "bad" in str(error)
     assert all(np.array_equal(one.feature, ROWS) for one in found.values())
@@ -159,7 +162,7 @@ def test_seconds_without_a_row_are_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "what"),
+    ("columns", "message"),
     [
         ({"video": ["a"], "segment": [0]}, "no column 'vector', only video, segment"),
         (
@@ -181,21 +184,21 @@ def test_seconds_without_a_row_are_missing(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_of_other_columns_is_refused(
-    tmp_path: Path, columns: dict[str, list[object]], what: str
+    tmp_path: Path, columns: dict[str, list[object]], message: str
 ) -> None:
     table = pa.table(columns)
     if columns["video"] == [None]:
         table = table.set_column(0, "video", pa.array([None], pa.string()))
     pq.write_table(table, tmp_path / "x.parquet")
     with (
-        pytest.raises(PackError, match=what) as caught,
+        pytest.raises(PackError, match=message) as caught,
         open_vectors(tmp_path / "x.parquet"),
     ):
         pass
     assert str(tmp_path / "x.parquet") in str(caught.value)
 
 
-def test_what_holds_no_vectors_is_refused(tmp_path: Path) -> None:
+def test_files_without_vectors_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("x")
     np.savez(tmp_path / "none.npz")
@@ -212,7 +215,7 @@ def test_what_holds_no_vectors_is_refused(tmp_path: Path) -> None:
             pass
 
 
-def test_a_folder_says_what_it_skips_and_which_files_are_one_video(
+def test_a_folder_reports_skipped_files_and_files_of_one_video(
     tmp_path: Path,
 ) -> None:
     for name in ("a.npy", "._a.npy", "b.npy"):
@@ -294,7 +297,7 @@ def test_text_vectors_are_unit_means_of_the_sentences(
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".csv"])
 @pytest.mark.parametrize(
-    ("vector", "what"),
+    ("vector", "message"),
     [
         ([0.0, 0.0], "'Cat' has NaN or infinite numbers, or only zeros"),
         ([np.nan, 1.0], "'Cat' has NaN or infinite numbers, or only zeros"),
@@ -302,13 +305,13 @@ def test_text_vectors_are_unit_means_of_the_sentences(
     ],
 )
 def test_a_bad_text_vector_is_named(
-    tmp_path: Path, suffix: str, vector: list[float], what: str
+    tmp_path: Path, suffix: str, vector: list[float], message: str
 ) -> None:
     path = write_text(tmp_path / f"text{suffix}", {**TEXT, "Cat": vector})
-    with pytest.raises(PackError, match=what) as caught:
+    with pytest.raises(PackError, match=message) as caught:
         read_text_vectors(path)
     assert str(path) in str(caught.value)
-    assert "expected" in str(caught.value) or what in str(caught.value)
+    assert "expected" in str(caught.value) or message in str(caught.value)
 
 
 @pytest.mark.parametrize("write", WRITERS[1:])

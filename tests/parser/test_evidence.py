@@ -1,4 +1,4 @@
-"""What the encoders say of a segment before any training."""
+"""Zero-shot evidence of the encoders."""
 
 import numpy as np
 import pytest
@@ -22,22 +22,24 @@ def unit(*rows: list[float]) -> torch.Tensor:
 
 
 def inputs(feature: torch.Tensor) -> Inputs:
-    """One video, the same vectors heard and seen."""
+    """Make one video with the same audio and visual vectors."""
     return Inputs(
         ((feature[None],), (feature[None],)),
         torch.ones(1, len(feature), 2, dtype=torch.bool),
     )
 
 
-def test_the_margin_of_a_class_is_its_cosine_less_the_mean_of_everyday_things() -> None:
+def test_the_margin_of_a_class_is_its_cosine_minus_the_mean_of_the_background_prompts() -> (
+    None
+):
     segment, text = unit([3.0, 4.0]), unit([1.0, 0.0])
     everyday = unit([0.0, 1.0], [1.0, 0.0], [-1.0, 0.0])
     margin = segment @ pseudo_labels.subtract_background(text, everyday).T
     assert float(margin) == pytest.approx(0.6 - (0.8 + 0.6 - 0.6) / 3)
 
 
-def test_what_fits_every_sentence_a_little_better_has_no_larger_margin() -> None:
-    """CLIP's cosines of one picture may all lie higher than those of another."""
+def test_a_frame_that_fits_every_sentence_better_has_no_larger_margin() -> None:
+    """All cosines of one frame can be higher than those of another."""
     text, everyday = torch.randn(3, 8), torch.randn(5, 8)
     common = torch.randn(8)
     plain = pseudo_labels.subtract_background(text, everyday)
@@ -90,15 +92,16 @@ def test_a_class_described_by_several_sentences_is_their_mean_direction() -> Non
     assert np.allclose(text.numpy(), mean / np.linalg.norm(mean), atol=1e-6)
 
 
-def test_without_tags_or_training_the_margin_finds_much_of_what_is_there(
+def test_without_tags_or_training_the_margin_has_an_f_above_one_half(
     world: World,
 ) -> None:
     data = world.data
-    said = ZeroShotClassifier(data.taxonomy, LOADED, strategy=MARGIN).evidence(
+    margin = ZeroShotClassifier(data.taxonomy, LOADED, strategy=MARGIN).evidence(
         read_inputs(world.store, EMBEDDED, data.ids).batch()
     )
     marked = (
-        said > pseudo_labels.make_thresholds(len(data.taxonomy), pseudo_labels.MARGINS)
+        margin
+        > pseudo_labels.make_thresholds(len(data.taxonomy), pseudo_labels.MARGINS)
     ).numpy()
     dense = [
         index for index, video in enumerate(data.videos) if video.video in data.events

@@ -1,4 +1,4 @@
-"""The examples of docs/encoders.md: the taxonomy is one, and the commands run, with the embedded encoders."""
+"""The examples of docs/encoders.md: the taxonomy is valid, and the commands run with the embedded encoders."""
 
 import re
 import shlex

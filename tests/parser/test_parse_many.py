@@ -112,7 +112,7 @@ def test_a_broken_file_is_an_error_of_its_own_and_the_others_are_parsed(
     assert steps == [(1, 4, ""), (2, 4, str(second)), (3, 4, str(third)), (4, 4, "")]
 
 
-def test_an_error_that_is_no_vaplan_error_costs_one_video_too(
+def test_an_error_that_is_no_vaplan_error_fails_one_video_too(
     world: World, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parser = ZeroShotClassifier.load(world.data.taxonomy, ("embedded", "embedded"))

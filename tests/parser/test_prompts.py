@@ -20,7 +20,7 @@ def test_valors_sentences_are_those_of_its_own_list() -> None:
     ]
 
 
-def test_some_of_llps_classes_can_have_valors_sentences_and_no_others() -> None:
+def test_only_classes_of_llp_have_valors_sentences() -> None:
     assert replace_prompts(Taxonomy(("Cat", "Car")), "valor").prompts("visual") == [
         ["A photo of a cat."],
         ["A photo of a car."],
@@ -48,7 +48,7 @@ def test_several_templates_are_several_sentences(tmp_path: Path) -> None:
     ]
 
 
-def test_a_name_that_is_none_is_refused_with_the_nearest() -> None:
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(
         UsageError, match="unknown list of prompts 'valour'; did you mean 'valor'"
     ):

@@ -1,4 +1,4 @@
-"""Media files against classes in words."""
+"""Zero-shot parsing of media files."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def spans(events: tuple[Event, ...]) -> set[tuple[str, str, float, float]]:
     }
 
 
-def test_a_class_is_found_where_it_is_even_if_it_is_the_only_one_asked_for(
+def test_events_of_a_class_are_found_also_in_a_taxonomy_of_one_class(
     world: World,
 ) -> None:
     path, whole = (
@@ -70,10 +70,10 @@ def test_known_tags_leave_out_every_other_class_and_change_nothing_else(
     assert parser(path, tags=()).events == ()
 
 
-def test_a_file_and_its_stored_features_are_parsed_alike(
+def test_a_file_and_its_stored_features_have_the_same_timeline(
     world: World, tmp_path: Path
 ) -> None:
-    """`label` of a table that knows no tags is zero-shot parsing of what the store holds."""
+    """`label` of a table without tags is zero-shot parsing of the stored features."""
     videos = world.data.select("test").videos
     table, classes = tmp_path / "untagged.csv", tmp_path / "classes.csv"
     table.write_text(
@@ -94,7 +94,7 @@ def test_a_file_and_its_stored_features_are_parsed_alike(
         assert spans(timeline.events) == spans(merge(labels.events[video.video]))
 
 
-def test_a_sound_file_is_heard_and_said_to_have_no_picture(
+def test_an_audio_file_is_parsed_and_its_missing_frames_are_reported(
     world: World, tmp_path: Path
 ) -> None:
     import wave

@@ -76,14 +76,14 @@ def test_an_event_that_is_hard_throughout_keeps_its_labels():
     assert torch.equal(flip_suspicious(label, *case), label)
 
 
-def test_the_floor_spares_labels_the_parser_agrees_with():
+def test_the_floor_keeps_labels_that_the_parser_agrees_with():
     label, *case = one_event([1e-8] * 9 + [1e-3])
     assert torch.equal(flip_suspicious(label, *case), label)
     literal = flip_suspicious(label, *case, Denoising(floor=False))
     assert literal[0, :, VISUAL, 0].tolist() == [True] * 9 + [False]
 
 
-def test_denoising_moves_onsets_and_offsets_but_never_decides_presence():
+def test_denoising_moves_onsets_and_offsets_but_never_changes_presence():
     label, *case = one_event([0.1] * 9 + [2.0])
     absent = torch.zeros_like(label)
     assert torch.equal(flip_suspicious(absent, *case), absent)
@@ -118,7 +118,7 @@ def test_masked_and_untagged_cells_never_flip_and_masked_losses_do_not_matter():
         assert torch.equal(flip_suspicious(label, other, weak, mask, chosen), flipped)
 
 
-def test_the_forward_loss_is_what_the_parser_gives_the_label_in_nats():
+def test_the_forward_loss_is_the_negative_log_probability_of_the_label():
     probability = torch.tensor([0.25, 0.25, 0.0, 1.0]).view(1, 4, 1, 1)
     label = torch.tensor([True, False, True, True]).view(1, 4, 1, 1)
     loss = forward_loss(probability, label).flatten()
@@ -128,38 +128,36 @@ def test_the_forward_loss_is_what_the_parser_gives_the_label_in_nats():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"keep": 0}, {"ratio": 1.0}, {"modalities": ("video",)}]
+    "settings", [{"keep": 0}, {"ratio": 1.0}, {"modalities": ("video",)}]
 )
-def test_settings_that_cannot_be_are_refused(wrong):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(RecipeError):
-        Denoising(**wrong)
+        Denoising(**settings)
 
 
-def test_a_tag_raises_what_a_doubtful_parser_says_of_the_segments() -> None:
+def test_a_tag_raises_the_probabilities_of_the_segments() -> None:
     segment = torch.tensor([0.3, 0.1, 0.0])[None, :, None, None]
-    said = Prediction(
+    prediction = Prediction(
         segment,
         torch.zeros(1, 1, 1),
         torch.tensor([[0.4]]),
         torch.ones(1, 3, 1, dtype=torch.bool),
     )
-    assert condition_on_tags(said)[0, :, 0, 0].tolist() == pytest.approx(
+    assert condition_on_tags(prediction)[0, :, 0, 0].tolist() == pytest.approx(
         [0.75, 0.25, 0.0]
     )
 
 
-def test_a_parser_that_is_sure_of_the_tag_is_taken_at_its_word_and_nothing_exceeds_one() -> (
-    None
-):
+def test_a_certain_tag_changes_no_probability_and_none_exceeds_one() -> None:
     segment = torch.tensor([0.9, 0.2])[None, :, None, None]
     for video in (1.0, 1.7):  # HAN's own pooling can exceed 1
-        said = Prediction(
+        prediction = Prediction(
             segment,
             torch.zeros(1, 1, 1),
             torch.tensor([[video]]),
             torch.ones(1, 2, 1, dtype=torch.bool),
         )
-        assert torch.equal(condition_on_tags(said), segment)
+        assert torch.equal(condition_on_tags(prediction), segment)
     unsure = Prediction(
         segment,
         torch.zeros(1, 1, 1),

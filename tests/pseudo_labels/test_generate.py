@@ -26,7 +26,7 @@ def random_videos(seed, videos=4, time=5, classes=6):
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), sizes, sizes, sizes)
-def test_a_label_is_a_tagged_class_that_is_confident_where_something_exists(
+def test_a_label_is_a_tagged_class_above_the_threshold_in_an_existing_segment(
     seed, videos, time, classes
 ):
     confident, weak, mask = random_videos(seed, videos, time, classes)
@@ -41,7 +41,7 @@ def test_a_label_is_a_tagged_class_that_is_confident_where_something_exists(
         assert bool(label[v, t, m, c]) == wanted
 
 
-def test_an_empty_segment_never_fires_although_the_audio_threshold_lies_below_chance():
+def test_a_missing_segment_is_never_labelled_although_the_audio_threshold_lies_below_chance():
     uninformed = torch.full((1, 2, 2, 4), 0.25)
     mask = torch.tensor([[[True, True], [False, False]]])
     label = generate_pseudo_labels(
@@ -79,14 +79,14 @@ def test_thresholds_are_one_value_or_one_for_each_class():
         make_thresholds(3, {"sight": 0.1})
 
 
-def test_a_class_occurs_in_a_modality_where_any_segment_holds_it():
+def test_a_class_occurs_in_a_modality_if_any_segment_has_it():
     label = torch.zeros(1, 3, 2, 2, dtype=torch.bool)
     label[0, 2, VISUAL, 1] = True
     assert video_level(label).tolist() == [[[False, False], [False, True]]]
 
 
 @pytest.mark.parametrize("true_threshold", [0.1, 0.2, 0.35])
-def test_a_fitted_threshold_recovers_the_labels_it_was_made_by(true_threshold):
+def test_a_fitted_threshold_recovers_the_labels_of_the_true_threshold(true_threshold):
     confident, weak, mask = random_videos(0, videos=200)
     reference = generate_pseudo_labels(
         confident,
@@ -105,7 +105,7 @@ def test_a_fitted_threshold_recovers_the_labels_it_was_made_by(true_threshold):
     assert torch.allclose(fitted, torch.full((2, 6), true_threshold), atol=0.01)
 
 
-def test_where_every_tagged_segment_is_right_the_fitted_threshold_lets_all_fire():
+def test_if_every_tagged_segment_is_right_the_fitted_threshold_marks_all():
     confident, weak, mask = random_videos(1)
     fitted = fit_thresholds_to_score(
         confident, weak, mask, lambda estimate, m: float(estimate[:, :, m].sum())
@@ -116,7 +116,7 @@ def test_where_every_tagged_segment_is_right_the_fitted_threshold_lets_all_fire(
     )
 
 
-def test_a_threshold_cannot_be_fitted_on_nothing():
+def test_a_threshold_needs_a_tagged_segment():
     confident, weak, mask = random_videos(2)
     with pytest.raises(RecipeError, match="no tagged audio segment"):
         fit_thresholds_to_score(confident, weak & False, mask, lambda estimate, m: 0.0)

@@ -159,7 +159,7 @@ def test_probabilities_equal_an_enumeration_of_all_timelines(
             assert torch.allclose(found.modality[v, :, c].double(), modality, atol=1e-5)
 
 
-def test_a_modality_without_segments_says_nothing() -> None:
+def test_a_missing_modality_has_probability_zero() -> None:
     model = make_model(0)
     evidence = torch.randn(1, 4, 2, CLASSES, dtype=torch.float64)
     mask = torch.ones(1, 4, 2, dtype=torch.bool)
@@ -221,7 +221,9 @@ def test_the_fit_finds_the_parameters_that_generated_the_data() -> None:
 
 
 @pytest.mark.parametrize("counts", [(10, 10), (3, 40)])
-def test_timelines_tell_more_than_single_segments(counts: tuple[int, int]) -> None:
+def test_the_model_is_better_than_the_best_threshold_on_single_segments(
+    counts: tuple[int, int],
+) -> None:
     values, tags, mask, truth = generate(600, seed=2, counts=counts)
     model = fit_hidden_markov_model(values, tags, mask)
     probability = model.probability(values, tags, mask)
@@ -233,7 +235,7 @@ def test_timelines_tell_more_than_single_segments(counts: tuple[int, int]) -> No
             .mean()
         )
         for t in torch.linspace(-1, 4, 51)
-    )  # of one threshold that knows the truth
+    )  # of one threshold fitted on the truth
     assert float(marked.double().mean()) > best + 0.01
 
 
@@ -248,7 +250,7 @@ def test_the_result_does_not_depend_on_the_groups_of_videos() -> None:
         assert torch.allclose(alone.modality[0], together.modality[v], atol=1e-6)
 
 
-def test_the_fit_knows_nothing_of_the_scale_of_the_evidence() -> None:
+def test_the_result_does_not_depend_on_the_scale_of_the_evidence() -> None:
     values, tags, mask, _ = generate(200, seed=4)
     scaled = replace(values, values=1000 + 0.01 * values.values.double())
     first = fit_hidden_markov_model(values, tags, mask).probability(values, tags, mask)

@@ -1,4 +1,4 @@
-"""Labels without dense labels: what tagged and untagged videos tell together."""
+"""The mixture of tagged and untagged videos, smoothing, and fusion."""
 
 import math
 
@@ -20,7 +20,7 @@ SHARE, LIFT = 0.4, 3.0
 
 
 def videos(seed=0, *, lift=LIFT, share=SHARE):
-    """Evidence of a world whose truth is known: in each modality other offsets and widths a class."""
+    """Simulate evidence with known truth; offsets and widths differ between classes and modalities."""
     generator = torch.Generator().manual_seed(seed)
     weak = torch.rand(VIDEOS, CLASSES, generator=generator) < 0.5
     truth = (torch.rand(VIDEOS, TIME, 2, CLASSES, generator=generator) < share) & weak[
@@ -35,7 +35,7 @@ def videos(seed=0, *, lift=LIFT, share=SHARE):
     return offset + width * (noise + lift * truth), weak, mask, truth, (offset, width)
 
 
-def test_the_mixture_finds_shares_and_lifts_that_nobody_told_it():
+def test_the_mixture_recovers_shares_and_lifts():
     evidence, weak, mask, _, (offset, width) = videos()
     found = fit_mixture(evidence, weak, mask)
     assert torch.allclose(found.share, torch.full_like(found.share, SHARE), atol=0.03)
@@ -44,7 +44,7 @@ def test_the_mixture_finds_shares_and_lifts_that_nobody_told_it():
     assert torch.allclose(found.width, width.double(), rtol=0.05)
 
 
-def test_of_labels_that_are_as_likely_as_p_the_share_p_is_right():
+def test_of_labels_with_probability_p_the_share_p_is_right():
     evidence, weak, mask, truth, _ = videos(1)
     probability = fit_mixture(evidence, weak, mask).probability(evidence)
     possible = weak[:, None, None] & mask[..., None]
@@ -65,7 +65,7 @@ def test_a_threshold_on_the_evidence_is_a_threshold_on_the_probability(p, odds):
     assert torch.equal(above | nearly, likely | nearly)
 
 
-def test_the_threshold_of_one_half_is_nearly_as_good_as_any_that_knows_the_truth():
+def test_the_threshold_at_one_half_is_nearly_as_good_as_the_best_one():
     evidence, weak, mask, truth, _ = videos(3)
 
     def errors(thresholds):
@@ -79,7 +79,7 @@ def test_the_threshold_of_one_half_is_nearly_as_good_as_any_that_knows_the_truth
     assert (errors(found.thresholds()) <= 1.1 * best + 5).all()
 
 
-def test_evidence_that_says_nothing_makes_nobody_sure_of_a_label():
+def test_uninformative_evidence_gives_no_confident_label():
     evidence, weak, mask, _, _ = videos(4, lift=0.0)
     found = fit_mixture(evidence, weak, mask)
     assert not (found.probability(evidence) > 0.9)[
@@ -87,14 +87,14 @@ def test_evidence_that_says_nothing_makes_nobody_sure_of_a_label():
     ].any()
 
 
-def test_what_lies_under_a_mask_changes_nothing():
+def test_values_under_a_mask_change_nothing():
     evidence, weak, mask, _, _ = videos(5)
     other = torch.where(mask[..., None], evidence, torch.full_like(evidence, 1e4))
     one, two = fit_mixture(evidence, weak, mask), fit_mixture(other, weak, mask)
     assert torch.equal(one.thresholds(), two.thresholds())
 
 
-def test_a_class_that_everybody_or_nobody_is_tagged_with_learns_from_the_others():
+def test_a_class_tagged_in_all_or_no_videos_uses_the_parameters_of_the_others():
     evidence, weak, mask, _, _ = videos(6)
     for tagged in (True, False):
         weak[:, 0] = tagged
@@ -107,7 +107,7 @@ def test_a_class_that_everybody_or_nobody_is_tagged_with_learns_from_the_others(
         fit_mixture(evidence, weak, mask)
 
 
-def test_a_modality_that_no_video_has_is_no_obstacle():
+def test_a_modality_may_be_missing_in_all_videos():
     evidence, weak, mask, _, _ = videos(3)
     silent = mask.clone()
     silent[:, :, 0] = False
@@ -118,7 +118,7 @@ def test_a_modality_that_no_video_has_is_no_obstacle():
     )
 
 
-def test_smoothing_is_a_mean_of_what_exists_around_a_segment():
+def test_smoothing_is_a_mean_of_the_existing_segments_around():
     evidence = (
         torch.tensor([0.0, 1.0, 0.0, 7.0])
         .reshape(1, 4, 1, 1)
@@ -135,7 +135,7 @@ def test_smoothing_is_a_mean_of_what_exists_around_a_segment():
     assert torch.equal(smooth(evidence, mask, width=1.0)[:, :3], found[:, :3])
 
 
-def test_smoothing_by_nothing_changes_nothing_and_a_constant_stays():
+def test_smoothing_by_zero_and_of_a_constant_changes_nothing():
     evidence, _, mask, _, _ = videos(7)
     assert torch.equal(smooth(evidence, mask, width=0.0), evidence)
     constant = torch.full_like(evidence, 0.3)
@@ -150,7 +150,7 @@ def grid(*values):
     )
 
 
-def test_two_witnesses_who_agree_are_surer_than_either_and_ignorance_adds_nothing():
+def test_two_sources_that_agree_are_more_confident_and_an_uninformative_one_adds_nothing():
     weak, mask = (
         torch.ones(1, 1, dtype=torch.bool),
         torch.ones(1, 4, 2, dtype=torch.bool),
@@ -166,7 +166,7 @@ def test_two_witnesses_who_agree_are_surer_than_either_and_ignorance_adds_nothin
     )
 
 
-def test_the_share_that_both_witnesses_knew_counts_once():
+def test_the_prior_of_both_sources_counts_once():
     weak, mask = (
         torch.ones(1, 1, dtype=torch.bool),
         torch.ones(1, 4, 2, dtype=torch.bool),
@@ -175,7 +175,7 @@ def test_the_share_that_both_witnesses_knew_counts_once():
     assert torch.allclose(fuse_log_odds(share, share, weak, mask), share)
 
 
-def test_no_witness_makes_a_label_outside_the_tags_or_where_nothing_is():
+def test_fusion_makes_no_label_outside_the_tags_and_the_mask():
     weak, mask = (
         torch.zeros(1, 1, dtype=torch.bool),
         torch.ones(1, 2, 2, dtype=torch.bool),

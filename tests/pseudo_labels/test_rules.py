@@ -1,4 +1,4 @@
-"""Which rule labels a data set, and what it reads."""
+"""The rule that labels a data set, and the videos that it reads."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which tags MA and JoMoLD take away, against slow restatements; VALOR's thresholds and prompts."""
+"""The tags that MA and JoMoLD remove, compared with slow restatements; VALOR's thresholds and prompts."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def test_the_exchange_equals_its_slow_restatement(seed):
 
 
 @given(seeds)
-def test_partners_share_no_tag_and_are_absent_only_where_there_is_none(seed):
+def test_partners_share_no_tag_and_are_missing_only_if_there_is_none(seed):
     random = torch.Generator().manual_seed(seed)
     weak = torch.rand(12, 3, generator=random) < 0.5
     partner = draw_partners(weak, seed=seed)
@@ -55,12 +55,12 @@ def test_partners_share_no_tag_and_are_absent_only_where_there_is_none(seed):
 
 
 def test_error_rates_by_hand():
-    said = torch.tensor([[[0.9], [0.1]], [[0.2], [0.8]]])
+    probability = torch.tensor([[[0.9], [0.1]], [[0.2], [0.8]]])
     weak, present = (
         torch.tensor([[True], [False]]),
         torch.tensor([[True, True], [True, False]]),
     )
-    assert error_rates(said, weak, present).tolist() == [[0.0], [1.0]]
+    assert error_rates(probability, weak, present).tolist() == [[0.0], [1.0]]
 
 
 @given(seeds, st.integers(1, 24))
@@ -91,19 +91,19 @@ def test_a_class_with_few_tags_in_the_batch_loses_none():
 
 
 def test_noise_ratios_by_hand():
-    said = torch.tensor([[[0.9], [0.9]], [[0.1], [0.9]], [[0.5], [0.3]]])
+    probability = torch.tensor([[[0.9], [0.9]], [[0.1], [0.9]], [[0.5], [0.3]]])
     weak, present = (
         torch.tensor([[True], [True], [False]]),
         torch.ones(3, 2, dtype=torch.bool),
     )
-    assert noise_ratios(said, weak, present).tolist() == [
+    assert noise_ratios(probability, weak, present).tolist() == [
         [0.5],
         [1.0],
     ]  # means 0.5 and 0.7; bars 0.3 and 1.26
     strict = NoiseEstimate(below=(0.6, 1.26))  # 0.9 / 0.7 is above, 0.95 of it is not
-    assert noise_ratios(said, weak, present, strict).tolist() == [[0.5], [0.0]]
+    assert noise_ratios(probability, weak, present, strict).tolist() == [[0.5], [0.0]]
     official = NoiseEstimate(below=(0.6, 1.26), official=True)
-    assert noise_ratios(said, weak, present, official).tolist() == [[0.5], [1.0]]
+    assert noise_ratios(probability, weak, present, official).tolist() == [[0.5], [1.0]]
 
 
 def test_valor_has_a_threshold_and_a_sentence_for_every_class_of_llp():

@@ -35,7 +35,7 @@ def test_a_job_gives_its_result_and_is_ready(background: Background) -> None:
     assert results == [42]
 
 
-def test_a_job_whose_result_was_lost_is_done_again(background: Background) -> None:
+def test_a_job_with_a_lost_result_is_done_again(background: Background) -> None:
     results = list[int]()
     job = Job(("quick", "a"), jobs.double, 21, then=results.append)
     finish(background, job)
@@ -93,7 +93,7 @@ def test_a_failure_keeps_its_reason_and_is_not_tried_again(
     assert background.status(job.key) == failed
 
 
-def test_a_crash_of_the_decoder_costs_its_job_only(background: Background) -> None:
+def test_a_crash_of_the_decoder_fails_its_job_only(background: Background) -> None:
     status = finish(background, Job(("quick", "a"), jobs.crash, None))
     assert status.state is JobState.FAILED
     assert "SIGSEGV" in status.message
@@ -101,7 +101,7 @@ def test_a_crash_of_the_decoder_costs_its_job_only(background: Background) -> No
     assert finish(background, good).state is JobState.READY
 
 
-def test_a_job_that_the_machine_let_fail_is_tried_again(
+def test_a_job_that_failed_because_of_the_machine_is_tried_again(
     background: Background, tmp_path: Path
 ) -> None:
     job = Job(("quick", "a"), jobs.need_file, tmp_path / "room")
@@ -110,7 +110,7 @@ def test_a_job_that_the_machine_let_fail_is_tried_again(
     assert finish(background, job).state is JobState.READY
 
 
-def test_the_end_stops_what_runs_and_drops_what_waits() -> None:
+def test_the_end_stops_running_jobs_and_drops_waiting_ones() -> None:
     background = Background(["quick"])
     for name in ("a", "b"):
         background.start(Job(("quick", name), jobs.hang, None))

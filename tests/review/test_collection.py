@@ -1,4 +1,4 @@
-"""What can be reviewed: a table, or a folder of timelines."""
+"""Sources of a review: a table, or a folder of timelines."""
 
 import json
 from pathlib import Path

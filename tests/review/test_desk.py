@@ -1,4 +1,4 @@
-"""What a review shows of its sources."""
+"""The content of a review."""
 
 import json
 from dataclasses import replace

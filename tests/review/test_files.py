@@ -51,7 +51,7 @@ def test_the_forms_that_browsers_send() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "absent"])
-def test_what_is_no_regular_file_is_refused_and_does_not_block(
+def test_files_that_are_not_regular_are_refused_and_do_not_block(
     tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / kind

@@ -403,7 +403,7 @@ def test_a_body_of_a_read_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "range_header",
     [
         "bytes=0-0,2-2",
         "bytes=" + ",".join(f"{i}-{i}" for i in range(1000)),
@@ -426,9 +426,9 @@ def test_a_body_of_a_read_is_refused(client: Client) -> None:
     ],
 )
 def test_a_range_that_is_not_one_range_of_the_file_is_refused(
-    client: Client, wanted: str
+    client: Client, range_header: str
 ) -> None:
-    refused(client, build(client, "GET", MEDIA, ("Range", wanted)), (416,))
+    refused(client, build(client, "GET", MEDIA, ("Range", range_header)), (416,))
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_a_range_that_is_not_one_range_of_the_file_is_refused(
         b"GET  /api/session\r\n\r\n",
     ],
 )
-def test_what_is_no_request_is_no_reply_or_an_error(
+def test_invalid_requests_get_no_reply_or_an_error(
     client: Client, request_bytes: bytes
 ) -> None:
     before = files_of(client)
@@ -452,7 +452,7 @@ def test_what_is_no_request_is_no_reply_or_an_error(
     assert files_of(client) == before
 
 
-def test_the_server_still_serves_after_all_that(client: Client) -> None:
+def test_the_server_still_serves_after_hostile_requests(client: Client) -> None:
     assert client.get(SESSION).status == 200
     whole = client.get(MEDIA)
     source = client.desk.preparation.sources[0].path

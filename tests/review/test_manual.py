@@ -104,6 +104,6 @@ def test_every_command_of_the_page_runs(
     assert len(list(Path("elan").iterdir())) >= 1
 
 
-def test_the_page_has_reviews_and_what_comes_after() -> None:
+def test_the_page_has_reviews_and_later_commands() -> None:
     assert [command[1] for command in COMMANDS].count("review") == 2
     assert len(COMMANDS) == 6

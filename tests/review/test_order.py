@@ -1,4 +1,4 @@
-"""Which videos come first."""
+"""The order of the videos."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def urgency(*videos: ReviewVideo, **others: list[Event]) -> list[float]:
     return [one.value for one in rank(collection, others)][len(COMMON) :]
 
 
-def test_a_sure_event_of_a_common_class_is_not_urgent() -> None:
+def test_a_confident_event_of_a_common_class_is_not_urgent() -> None:
     assert urgency(COMMON[0]) == [0.0]
 
 

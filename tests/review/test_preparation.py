@@ -1,4 +1,4 @@
-"""Prepared files: what is made, when it is made again, and what is told of it."""
+"""Prepared files: their content, when they are made again, and their states."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ def test_a_file_that_plays_is_served_itself_and_has_a_waveform(tmp_path: Path) -
         assert len(peaks.read_bytes()) >= 2 * PEAKS_HZ
 
 
-def test_processes_that_are_warm_before_the_first_video_serve_it(
+def test_processes_that_were_started_before_the_first_video_serve_it(
     tmp_path: Path,
 ) -> None:
     film = make(tmp_path / "a.mp4", SHORT)
@@ -84,7 +84,7 @@ def test_processes_that_are_warm_before_the_first_video_serve_it(
         assert not (tmp_path / "cache" / ".peaks").exists()
 
 
-def test_a_file_that_does_not_play_gets_a_copy_that_does(tmp_path: Path) -> None:
+def test_a_file_that_is_not_playable_gets_a_playable_copy(tmp_path: Path) -> None:
     film = make(tmp_path / "a.avi", AVI)
     with preparing(tmp_path, [MediaSource(film)]) as (preparation, background):
         assert preparation.media_file(0) is None
@@ -174,7 +174,7 @@ def test_a_spectrogram_is_made_when_it_is_asked_for(tmp_path: Path) -> None:
     assert times(tmp_path) == first
 
 
-def test_nothing_that_cannot_be_heard_gets_a_spectrogram(tmp_path: Path) -> None:
+def test_media_without_sound_get_no_spectrogram(tmp_path: Path) -> None:
     film = make(tmp_path / "a.mp4", Film(seconds=2.0, audio=""))
     sources = [MediaSource(film), MediaSource(None, "no file for b")]
     with preparing(tmp_path, sources) as (preparation, background):
@@ -209,7 +209,7 @@ def test_a_media_file_that_changes_is_prepared_anew(tmp_path: Path) -> None:
         assert second.read_bytes() == waveform_peaks(film)
 
 
-def test_what_is_no_media_fails_with_its_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_no_media_fails_with_its_reason(tmp_path: Path) -> None:
     text = tmp_path / "a.mp4"
     text.write_text("no film")
     pipe = tmp_path / "b.mp4"

@@ -7,7 +7,7 @@ import pytest
 from vaplan.review.replies import encode_json, error_value
 
 
-def test_any_text_passes_and_comes_back() -> None:
+def test_any_text_is_encoded_and_decoded() -> None:
     text = "ü \u202e <img onerror=1> \udcff \0"
     content = encode_json({"name": text})
     assert content.isascii()

@@ -64,7 +64,7 @@ def test_the_printed_address_gives_a_cookie_and_leads_to_the_page(
     assert page.headers["content-type"].startswith("text/html")
 
 
-def test_without_the_token_a_page_says_which_address_to_open(reader: Client) -> None:
+def test_without_the_token_a_page_names_the_address_to_open(reader: Client) -> None:
     reply = reader.get("/", Cookie=None)
     assert reply.status == 403
     assert b"printed" in reply.body
@@ -107,7 +107,7 @@ def test_every_reply_has_the_headers_of_the_contract(reader: Client) -> None:
     assert reader.get("/api/session").headers["cache-control"] == "no-store"
 
 
-def test_a_video_is_prepared_when_it_is_asked_for(reader: Client) -> None:
+def test_a_video_is_prepared_when_it_is_requested(reader: Client) -> None:
     value = reader.get("/api/videos/0").value
     assert value["media"] == {"state": "ready", "progress": 1.0, "message": ""}
     assert (value["has_video"], value["has_audio"]) == (True, True)
@@ -152,7 +152,7 @@ def test_a_copy_is_served_for_a_file_that_no_browser_plays(reader: Client) -> No
     assert b"ftyp" in media.body[:12]
 
 
-def test_media_are_not_there_before_a_video_is_asked_for(client: Client) -> None:
+def test_media_are_not_served_before_a_video_is_requested(client: Client) -> None:
     assert client.get("/api/videos/1/media").status == 409
     assert client.get("/api/videos/1/peaks").status == 409
     assert client.get("/api/videos/2/media").status == 404  # there is no file
@@ -171,7 +171,7 @@ def media_of(reader: Client) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "part"),
+    ("range_header", "part"),
     [
         ("bytes=0-", slice(0, None)),
         ("bytes=0-0", slice(0, 1)),
@@ -182,10 +182,10 @@ def media_of(reader: Client) -> bytes:
     ],
 )
 def test_a_range_has_the_bytes_of_the_file(
-    reader: Client, wanted: str, part: slice
+    reader: Client, range_header: str, part: slice
 ) -> None:
     content = media_of(reader)
-    reply = reader.get("/api/videos/0/media", Range=wanted)
+    reply = reader.get("/api/videos/0/media", Range=range_header)
     assert reply.status == 206
     assert reply.body == content[part]
     first, last, _ = part.indices(len(content))

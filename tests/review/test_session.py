@@ -1,4 +1,4 @@
-"""Versions, states, the reviewed table and the log; and what a killed server leaves."""
+"""Versions, states, the reviewed table and the log; also after a killed server."""
 
 import json
 from collections.abc import Iterator
@@ -192,15 +192,15 @@ def test_an_unfinished_line_was_never_saved(table: Path) -> None:
     assert log.read_bytes() == whole
 
 
-@pytest.mark.parametrize("lacking", [1, 3])
+@pytest.mark.parametrize("missing", [1, 3])
 def test_a_table_that_lacks_the_last_changes_is_written_again(
-    table: Path, lacking: int
+    table: Path, missing: int
 ) -> None:
     """One after a kill between the two files, some after a power cut."""
     with open_session(table) as session:
         change(session, events=[DOG])
         older = session.table.read_bytes()
-        for version in range(1, lacking + 1):
+        for version in range(1, missing + 1):
             later = Event("audio", "Door", float(version), float(version + 1))
             change(session, version=version, events=[later])
         newer = session.table.read_bytes()

@@ -44,7 +44,7 @@ def test_events_have_modality_class_and_score() -> None:
     )
 
 
-def test_what_the_user_writes_is_bound_and_never_in_the_statement() -> None:
+def test_values_of_the_user_are_parameters_and_never_in_the_statement() -> None:
     evil = "x'; DROP TABLE events; --"
     statement, values = to_sql(read_condition(f'audio:"{evil}" > 0.25'))
     assert "DROP" not in statement

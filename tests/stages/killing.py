@@ -163,9 +163,9 @@ def forked(work: Callable[[], Any]) -> tuple[int, Any]:
             os._exit(code)
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
-        said = pipe.read()
+        output = pipe.read()
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), json.loads(
-        said or b"null"
+        output or b"null"
     )
 
 

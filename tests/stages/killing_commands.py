@@ -154,9 +154,9 @@ def run(
     if not (child := os.fork()):
         code: object = 1
         try:
-            said = os.open(root / "said", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-            os.dup2(said, 1)
-            os.dup2(said, 2)
+            output = os.open(root / "output", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
             notes = os.open(root / "notes", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
             life = Life(steps, number)
             pretend(life, entries, notes)
@@ -173,7 +173,7 @@ def run(
 
 
 def load_modules(root: Path) -> None:
-    """Import here what a process had to import, so that later ones need not."""
+    """Import the modules that a process had to import, so that later ones start faster."""
     for name in (root / "modules").read_text().splitlines():
         if name not in sys.modules and name != "__main__":
             with suppress(ImportError):
@@ -244,10 +244,10 @@ def deaths(inputs: Inputs, name: str, points: int, entries: Any) -> Iterator[Any
     load_modules(root)
     unbroken = result(root)
     total = int((root / "steps").read_text())
-    said = (root / "said").read_text()
+    output = (root / "output").read_text()
     yield {"command": name, "kind": "unbroken", "code": code, "steps": total} | {
         "files": len(unbroken),
-        "said": said[-500:],
+        "output": output[-500:],
     }
     for number, steps in choose_points(total, points):
         root, command = start(f"{number}-{steps}")
@@ -271,7 +271,7 @@ def deaths(inputs: Inputs, name: str, points: int, entries: Any) -> Iterator[Any
             "again": again,
             "different": different,
             "left_again": leftovers(root),
-            "said": (root / "said").read_text()[-500:],
+            "output": (root / "output").read_text()[-500:],
         }
         shutil.rmtree(root)
 
@@ -296,7 +296,7 @@ def prepare(inputs: Inputs) -> Any:
     root.mkdir()
     command = inputs.command("train", root)
     if run(command, root, entries, steps=NEVER, number=signal.SIGKILL):
-        raise SystemExit((root / "said").read_text())
+        raise SystemExit((root / "output").read_text())
     load_modules(root)
     (root / "out").rename(inputs.folder / "trained")
     return entries

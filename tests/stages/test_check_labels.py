@@ -1,4 +1,4 @@
-"""Whether pseudo labels help, told from tags of held-out videos."""
+"""The effect of pseudo labels, measured on the tags of held-out videos."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ VIDEOS, TIME, CLASSES, SIZE = 120, 6, 6, 24
 
 @pytest.fixture(scope="module")
 def videos():
-    """Features that say what is there, in one modality at a time, for half of a video."""
+    """Make features that show each event in one modality, for half of its video."""
     generator = torch.Generator().manual_seed(0)
     tags = torch.rand(VIDEOS, CLASSES, generator=generator) < 0.25
     tags[
@@ -42,8 +42,8 @@ def videos():
     return Ragged.of(inputs), tags, truth
 
 
-def strangers(truth, tags):
-    """Each label from another video with that tag: as many, as long, and wrong."""
+def shuffle_labels(truth, tags):
+    """Take each label from another video with that tag: as many, as long, and wrong."""
     generator, shuffled = torch.Generator().manual_seed(1), truth.clone()
     for c in range(CLASSES):
         tagged = torch.nonzero(tags[:, c])[:, 0]
@@ -63,33 +63,41 @@ def test_right_labels_help_and_labels_of_other_videos_do_not(videos):
     )
     assert (
         compare_with_and_without(
-            inputs, tags, Ragged.of(strangers(truth, tags)), folds=2, seed=0
+            inputs, tags, Ragged.of(shuffle_labels(truth, tags)), folds=2, seed=0
         ).verdict
         != "help"
     )
 
 
-def test_the_judge_finds_a_tag_in_the_segments_that_hold_it_without_having_been_told_where(
+def test_a_tag_is_attributed_to_the_segments_that_contain_it(
     videos,
 ):
     inputs, tags, truth = videos
-    told = segment_attribution(inputs, tags, folds=3, seed=0).batch()
+    attributions = segment_attribution(inputs, tags, folds=3, seed=0).batch()
     tagged = tags[:, None, None].expand(truth.shape)
-    assert told[truth].mean() > 5 * told[tagged & ~truth].mean().abs()
+    assert attributions[truth].mean() > 5 * attributions[tagged & ~truth].mean().abs()
 
 
-def test_places_are_what_a_tag_loses_with_the_likelier_half(videos):
-    told = torch.tensor([[1.0, 0.0], [3.0, 0.0]]).reshape(1, 2, 2, 1)
+def test_the_localisation_score_is_the_loss_of_a_tag_without_the_more_probable_half(
+    videos,
+):
+    attributions = torch.tensor([[1.0, 0.0], [3.0, 0.0]]).reshape(1, 2, 2, 1)
     tags = torch.tensor([[True]])
     segments = torch.tensor([2])
-    score = partial(localisation_score, tags=tags, attribution=told, segments=segments)
-    assert score(told).tolist() == [4.0 - 0.0]
-    assert score(-told).tolist() == [-4.0]
+    score = partial(
+        localisation_score, tags=tags, attribution=attributions, segments=segments
+    )
+    assert score(attributions).tolist() == [4.0 - 0.0]
+    assert score(-attributions).tolist() == [-4.0]
     inputs, tags, truth = videos
-    told = segment_attribution(inputs, tags, folds=3, seed=0).batch()
+    attributions = segment_attribution(inputs, tags, folds=3, seed=0).batch()
     segments = torch.full((VIDEOS,), TIME)
-    score = partial(localisation_score, tags=tags, attribution=told, segments=segments)
-    assert score(truth.float()).mean() > score(strangers(truth, tags).float()).mean()
+    score = partial(
+        localisation_score, tags=tags, attribution=attributions, segments=segments
+    )
+    assert (
+        score(truth.float()).mean() > score(shuffle_labels(truth, tags).float()).mean()
+    )
 
 
 def test_the_verdict_follows_the_intervals():

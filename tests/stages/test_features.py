@@ -1,4 +1,4 @@
-"""Media files to a store: resumable, the same bytes however it is run, and no file stops another."""
+"""Media files to a store: resumable, with the same bytes in every order, and no file stops another."""
 
 import shutil
 from dataclasses import replace
@@ -96,9 +96,7 @@ def test_a_bad_file_is_recorded_and_the_rest_is_done(
     )
 
 
-def test_a_file_that_was_not_there_is_looked_for_again(
-    world: World, tmp_path: Path
-) -> None:
+def test_a_missing_file_is_looked_for_again(world: World, tmp_path: Path) -> None:
     media = tmp_path / "media"
     media.mkdir()
     (video,) = some(world, 1).videos
@@ -136,9 +134,7 @@ def test_a_path_that_led_outside_is_tried_again_when_it_is_allowed(
     assert (outcome.done, outcome.failed) == (1, ())
 
 
-def test_a_limit_is_what_is_done_now_and_the_rest_is_done_later(
-    world: World, tmp_path: Path
-) -> None:
+def test_a_limit_leaves_the_rest_for_the_next_job(world: World, tmp_path: Path) -> None:
     store = tmp_path / "store"
     first = stages.features(
         some(world, 3), world.folder, store, encoders=EMBEDDED, workers=1, limit=2

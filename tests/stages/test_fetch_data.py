@@ -1,4 +1,4 @@
-"""Official annotation files arrive whole and unchanged, or not at all, and nothing of the user's is written over."""
+"""Official annotation files arrive complete and unchanged, or not at all, and no file of the user is overwritten."""
 
 import hashlib
 import io
@@ -41,7 +41,7 @@ TINY: Mapping[str, tuple[Source, ...]] = {
 
 @dataclass
 class Site:
-    """A web server of this test's own: what it has, what it says of some of it, and what it was asked for."""
+    """A web server with files, prepared answers, and the requests so far."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -126,7 +126,7 @@ def test_every_file_arrives_and_the_older_ones_lie_beside_the_folder(
     assert steps == [(1, 3, ""), (2, 3, ""), (3, 3, "")]
 
 
-def test_the_folder_may_be_where_one_stands(
+def test_the_folder_may_be_the_working_directory(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data").mkdir()
@@ -139,7 +139,7 @@ def test_the_folder_may_be_where_one_stands(
     }
 
 
-def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
+def test_existing_files_are_not_fetched_again(site: Site, tmp_path: Path) -> None:
     first = fetch_tiny(site, tmp_path)
     first[1].unlink()
     site.asked.clear()
@@ -148,7 +148,7 @@ def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
-def test_what_a_user_has_under_the_name_is_never_written_over(
+def test_existing_files_of_the_user_are_never_overwritten(
     site: Site, tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / "events.csv"
@@ -179,7 +179,7 @@ def test_a_file_with_another_content_is_not_put_in_place(
     assert contents(tmp_path) == {"labels.csv": LABELS}
 
 
-def test_an_absent_file_is_asked_for_once_and_can_be_brought_by_hand(
+def test_an_absent_file_is_requested_once_and_can_be_added_by_hand(
     site: Site, tmp_path: Path
 ) -> None:
     del site.files["/someone/tiny/c0ffee1/data/events.csv"]
@@ -202,7 +202,7 @@ def test_an_absent_file_is_asked_for_once_and_can_be_brought_by_hand(
     [(503, {}), (429, {}), (200, {"Content-Length": "4000"})],
     ids=["ill", "busy", "torn"],
 )
-def test_a_fault_that_passes_is_got_over(
+def test_a_temporary_fault_is_retried(
     site: Site, tmp_path: Path, code: int, headers: dict[str, str]
 ) -> None:
     site.answers["/someone/tiny/c0ffee1/data/events.csv"] = [(code, headers)] * 2
@@ -210,7 +210,7 @@ def test_a_fault_that_passes_is_got_over(
     assert (tmp_path / "events.csv").read_bytes() == EVENTS
 
 
-def test_a_download_that_is_always_torn_leaves_no_short_file(
+def test_a_download_that_is_always_cut_leaves_no_short_file(
     site: Site, tmp_path: Path
 ) -> None:
     site.answers["/someone/tiny/c0ffee1/data/events.csv"] = [
@@ -249,12 +249,12 @@ def test_a_redirect_out_of_https_is_refused(
     assert contents(tmp_path) == {}
 
 
-def test_without_a_network_the_error_is_the_machines(
+def test_without_a_network_the_error_is_a_machine_error(
     site: Site, tmp_path: Path
 ) -> None:
-    nobody = site.address.rsplit(":", 1)[0] + ":1"
+    unreachable = site.address.rsplit(":", 1)[0] + ":1"
     with pytest.raises(MachineError, match=r"cannot download: .*refused") as fault:
-        fetch("tiny", tmp_path, base=nobody, sources=TINY, pauses=AT_ONCE)
+        fetch("tiny", tmp_path, base=unreachable, sources=TINY, pauses=AT_ONCE)
     assert fault.value.exit == Exit.MACHINE
     assert "put labels.csv, events.csv into" in fault.value.fix
 
@@ -269,7 +269,7 @@ def test_a_proxy_of_the_environment_is_used(
     assert site.asked == list(site.files)
 
 
-def test_names_and_addresses_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
+def test_invalid_names_and_addresses_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="unknown public data set 'lpl'; did you mean 'llp'"
     ):

@@ -131,7 +131,7 @@ def test_folders_are_tags(world: World, tmp_path: Path) -> None:
         shutil.copy(world.folder / video.path, file)
     shutil.copy(media / "Bell" / "a.mp4", media / "Dog" / "a.mp4")
     shutil.copy(media / "Bell" / "a.mp4", media / "loose.mp4")
-    said = list[str]()
+    texts = list[str]()
     run, failed = stages.fit(
         media,
         None,
@@ -139,7 +139,7 @@ def test_folders_are_tags(world: World, tmp_path: Path) -> None:
         encoders=EMBEDDED,
         tags_from_folders=True,
         workers=1,
-        message=said.append,
+        message=texts.append,
     )
     assert failed == ()
     data = read_table(run.folder / "annotations.csv")
@@ -147,7 +147,7 @@ def test_folders_are_tags(world: World, tmp_path: Path) -> None:
         "Bell/a": ("Bell", "Dog"),
         "Dog/b": ("Dog",),
     }
-    assert said[:2] == [
+    assert texts[:2] == [
         "note: 1 media files lie in no class folder and are left out",
         "note: 1 files are copies of others; each content is one video",
     ]

@@ -39,7 +39,7 @@ def failing(function: Callable[..., Any], at: int, number: int) -> Callable[...,
 
 
 def stopped(root: Path) -> str:
-    """What stopped the job; nothing if it came to its end."""
+    """Run the job; return the error that stopped it, or nothing."""
     try:
         job(root)
     except MachineError as error:
@@ -59,9 +59,9 @@ def test_a_disk_that_is_full_at_any_moment_stops_the_job_which_can_be_completed(
         root = with_media(tmp_path / str(at))
         with monkeypatch.context() as patch:
             patch.setattr(os, name, failing(getattr(os, name), at, errno.ENOSPC))
-            said = stopped(root)
+            message = stopped(root)
         assert re.match(
-            rf"{root / 'store'}.*: No space left on device. Fix: free ", said
+            rf"{root / 'store'}.*: No space left on device. Fix: free ", message
         )
         assert not held(root)["leftovers"]
         job(root)
@@ -135,13 +135,13 @@ def test_a_media_folder_that_cannot_be_read_is_the_machines_fault(
         job(with_media(tmp_path))
 
 
-def test_a_media_folder_that_is_not_there_is_a_wrong_argument(tmp_path: Path) -> None:
+def test_a_missing_media_folder_is_a_wrong_argument(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         job(tmp_path)
     assert not (tmp_path / "store").exists()
 
 
-def test_a_file_that_may_not_even_be_looked_at_is_left_to_whoever_opens_it(
+def test_a_file_without_permission_is_reported_when_it_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = MediaFolder(tmp_path, table=tmp_path / "t.csv")

@@ -1,4 +1,4 @@
-"""Published packs to a store: what is sound comes in, what is not is named by its file, and a second run rests."""
+"""Published packs to a store: valid files are imported, bad files are named, and a second run does nothing."""
 
 import os
 from dataclasses import replace
@@ -72,7 +72,9 @@ def hashes(store: Path) -> dict[str, str]:
     return {name: found.content_hash() for name, found in find_stores(store).items()}
 
 
-def test_han_features_come_in_with_frames_averaged_to_segments(tmp_path: Path) -> None:
+def test_han_features_are_imported_with_frames_averaged_to_segments(
+    tmp_path: Path,
+) -> None:
     pack = han(tmp_path / "pack")
     done = import_pack("han", pack, videos(), tmp_path / "store")
     assert done == Imported(len(IDS), 0, (), HAN, ())
@@ -142,7 +144,7 @@ def test_the_folder_data_of_the_published_repositories_is_entered(
     assert import_pack("han", tmp_path, videos(), tmp_path / "store").stores == HAN
 
 
-def test_nothing_found_names_what_was_looked_for(tmp_path: Path) -> None:
+def test_a_missing_pack_names_the_expected_folders(tmp_path: Path) -> None:
     for layout, place in (
         ("han", "feats/res152"),
         ("valor", "CLAP/features"),
@@ -226,7 +228,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
+def test_a_bad_file_is_named_the_rest_is_imported_and_a_corrected_file_is_imported_later(
     tmp_path: Path, fault: str
 ) -> None:
     bad = han(tmp_path / "pack") / "feats/res152/abcdefghijk.npy"
@@ -241,16 +243,16 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
     assert first.problems == (reason,)
     store = Store.open(tmp_path / "store", HAN[1])
     assert store.read_statuses()[IDS[1]] == ("failed", reason)
-    told = list[tuple[int, int, str]]()
+    reports = list[tuple[int, int, str]]()
     again = import_pack(
         "han",
         tmp_path / "pack",
         videos(),
         tmp_path / "store",
-        progress=lambda *a: told.append(a),
+        progress=lambda *a: reports.append(a),
     )
     assert again == replace(first, done=0, already=2)
-    assert told == [(1, 1, reason)]
+    assert reports == [(1, 1, reason)]
     assert (
         len(list(store.folder.glob("shard-*"))) == 1
     )  # a fault that the store knows is not written again
@@ -262,7 +264,7 @@ def test_a_bad_file_is_named_the_rest_comes_in_and_a_mended_one_is_taken_later(
     assert store.read(IDS)[1].all()
 
 
-def test_one_kind_of_fault_is_one_problem_whatever_its_place(tmp_path: Path) -> None:
+def test_one_kind_of_fault_is_one_problem(tmp_path: Path) -> None:
     pack = han(tmp_path / "pack") / "feats/res152"
     for segment, video in enumerate(IDS[:2]):
         frames = np.load(pack / f"{video[:11]}.npy")
@@ -293,7 +295,7 @@ def test_the_store_keeps_the_type_of_the_pack(tmp_path: Path, dtype: str) -> Non
     assert find_stores(tmp_path / "store")[HAN[0]].card.dtype == dtype
 
 
-def test_a_pack_without_one_sound_file_makes_no_store(tmp_path: Path) -> None:
+def test_a_pack_without_a_valid_file_makes_no_store(tmp_path: Path) -> None:
     (tmp_path / "vggish").mkdir()
     done = import_pack("han", tmp_path, videos(), tmp_path / "store")
     assert (done.done, len(done.failed), done.stores) == (0, len(IDS), ())
@@ -357,7 +359,7 @@ def test_segment_labels_become_rows_and_a_video_without_any_has_an_empty_one(
 
 
 @pytest.mark.parametrize(
-    ("value", "shape", "what"),
+    ("value", "shape", "message"),
     [
         (2, (10, 25), "a label is 2, expected 0 or 1"),
         (1, (10, 26), "shape 10 x 26, expected 10 x 25"),
@@ -365,7 +367,7 @@ def test_segment_labels_become_rows_and_a_video_without_any_has_an_empty_one(
     ],
 )
 def test_bad_labels_are_named_and_their_video_gets_no_row(
-    tmp_path: Path, value: float, shape: tuple[int, ...], what: str
+    tmp_path: Path, value: float, shape: tuple[int, ...], message: str
 ) -> None:
     pack, out = valor(tmp_path / "pack"), tmp_path / "labels.csv"
     path = pack / "CLIP/segment_pseudo_labels/abcdefghijk.npy"
@@ -374,7 +376,7 @@ def test_bad_labels_are_named_and_their_video_gets_no_row(
     ((video, reason),) = done.failed
     assert (video, done.done) == (IDS[1], len(IDS))
     assert str(path) in reason
-    assert what in reason
+    assert message in reason
     assert IDS[1] not in out.read_text()
 
 
@@ -391,7 +393,9 @@ def test_labels_stay_within_the_classes_of_the_data_set(tmp_path: Path) -> None:
     assert f"{IDS[1]},visual,Dog,0,1," in out.read_text()
 
 
-def test_labels_can_come_alone_and_must_be_there_when_asked_for(tmp_path: Path) -> None:
+def test_labels_can_be_imported_alone_and_must_exist_if_requested(
+    tmp_path: Path,
+) -> None:
     pack, out = valor(tmp_path / "pack"), tmp_path / "labels.csv"
     for modality in ("CLAP", "CLIP"):
         (pack / modality / "features").rename(tmp_path / modality)
@@ -476,7 +480,7 @@ def test_a_row_that_the_file_lacks_and_a_row_with_nan_fail_alone(
     assert done.done == 1
 
 
-def test_a_large_file_that_is_not_what_it_should_be_stops_before_anything_is_written(
+def test_a_large_file_of_another_kind_stops_the_import_before_anything_is_written(
     tmp_path: Path,
 ) -> None:
     ave(tmp_path)
@@ -517,7 +521,7 @@ def test_an_imported_pack_trains_the_shipped_recipe(tmp_path: Path) -> None:
     assert np.isfinite(run.history[0]["loss"])
 
 
-def test_imported_features_have_no_encoder_and_labelling_says_so(
+def test_imported_features_have_no_encoder_and_cannot_be_labelled(
     tmp_path: Path,
 ) -> None:
     import_pack("han", han(tmp_path / "pack"), videos(), tmp_path / "store")

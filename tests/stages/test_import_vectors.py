@@ -56,7 +56,7 @@ def read_table(folder: Path) -> Any:
     return stages.read_data(f"table:{folder / 'videos.csv'}")
 
 
-def test_vectors_of_the_test_are_labelled_trained_on_predicted_and_scored(
+def test_own_vectors_are_labelled_trained_on_predicted_and_scored(
     imported: Path,
 ) -> None:
     data, store = read_table(imported), imported / "store"
@@ -138,7 +138,7 @@ def test_vectors_stay_as_they_are_unless_float16_is_asked_for(
         stages.import_vectors(imported / "visual", "half", VISUAL, imported / "store")
 
 
-def test_a_second_import_rests_and_changed_vectors_replace_the_former(
+def test_a_second_import_writes_nothing_and_changed_vectors_replace_the_former(
     imported: Path, videos: OwnVideos
 ) -> None:
     store = Store.open(imported / "store", VISUAL_STORE)
@@ -210,7 +210,7 @@ def test_nothing_valid_leaves_no_store(tmp_path: Path) -> None:
     assert not find_stores(tmp_path / "store")
 
 
-def test_text_may_come_later_and_is_part_of_what_a_result_depends_on(
+def test_text_vectors_may_be_imported_later_and_are_among_the_input_hashes(
     folder: Path,
 ) -> None:
     def bring(**more: Any) -> dict[str, str]:
@@ -265,19 +265,19 @@ def test_every_class_without_a_text_vector_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "what"),
+    ("changes", "error", "message"),
     [
         ({"name": "a:b"}, UsageError, "the name 'a:b'. Fix: use letters"),
         ({"logit_scale": 0.0}, UsageError, "the logit scale 0.0"),
     ],
 )
 def test_a_wrong_argument_is_one_line(
-    folder: Path, changes: dict[str, Any], error: type[VaplanError], what: str
+    folder: Path, changes: dict[str, Any], error: type[VaplanError], message: str
 ) -> None:
     arguments = {"name": "mine", "modality": AUDIO, "store": folder / "store"}
     with pytest.raises(error) as caught:
         stages.import_vectors(folder / "audio", **{**arguments, **changes})
-    assert what in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_no_encoder_is_loaded_by_the_name() -> None:

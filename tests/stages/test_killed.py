@@ -1,4 +1,4 @@
-"""A job may be killed at any moment: what it said it wrote is there, and running it again ends with the same bytes."""
+"""A job may be killed at any moment: acknowledged results stay, and a second run ends with the same bytes."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Deaths:
-    """What `killing` says of every job."""
+    """Return the output of `killing` for every job."""
     command = [
         sys.executable,
         "-m",
@@ -32,7 +32,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Deaths:
 
 @pytest.fixture(scope="module")
 def unbroken(lines: Deaths) -> dict[str, Any]:
-    """What the store holds after a job that nothing disturbed."""
+    """Return the content of the store after an undisturbed job."""
     (whole,) = [
         line["after"] for line in lines if line["kind"] == "steps" and line["code"] == 0
     ]
@@ -46,7 +46,7 @@ def killed(lines: Deaths) -> Deaths:
     return [line for line in lines if line["kind"] == "steps" and line["code"] == -9]
 
 
-def test_a_job_is_killed_before_between_and_in_the_middle_of_its_writes(
+def test_a_job_is_killed_before_between_and_during_its_writes(
     killed: Deaths,
 ) -> None:
     assert len(killed) >= 50
@@ -54,12 +54,12 @@ def test_a_job_is_killed_before_between_and_in_the_middle_of_its_writes(
     assert len({name for line in killed for name in line["before"]["leftovers"]}) >= 10
 
 
-def test_what_was_acknowledged_is_there_after_any_death(killed: Deaths) -> None:
+def test_acknowledged_results_survive_any_death(killed: Deaths) -> None:
     for line in killed:
         assert {*line["acknowledged"]} <= {*line["before"]["rows"]}
 
 
-def test_nothing_torn_is_ever_in_the_store(killed: Deaths) -> None:
+def test_the_store_never_has_a_partial_shard(killed: Deaths) -> None:
     for line in killed:
         assert line["before"]["problems"] == []
 

@@ -1,5 +1,5 @@
-"""A command may be killed, terminated or interrupted at any step: what it finished is there, and
-the same command ends with the same bytes as one that nothing disturbed.
+"""A command may be killed, terminated or interrupted at any step: finished files stay, and the
+same command ends with the same bytes as an undisturbed one.
 
 By default each command dies once by each signal. `VAPLAN_DEATHS=20` makes that 20 points of each
 command for each signal, which takes some minutes.
@@ -32,7 +32,7 @@ CODES = {
 def lines(
     world: World, tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, Any]]:
-    """What `killing_commands` says of every command."""
+    """Return the output of `killing_commands` for every command."""
     folder = tmp_path_factory.mktemp("commands") / "killed"
     paths = [folder, world.table, world.store, world.labels]
     done = subprocess.run(
@@ -74,7 +74,7 @@ def test_no_file_that_was_finished_is_lost(dead: list[dict[str, Any]]) -> None:
         assert line["lost"] == [], line
 
 
-def test_the_same_command_ends_like_one_that_nothing_disturbed(
+def test_the_same_command_ends_like_an_undisturbed_one(
     dead: list[dict[str, Any]],
 ) -> None:
     for line in dead:

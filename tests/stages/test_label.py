@@ -60,7 +60,7 @@ def test_labels_are_made_again_to_the_byte(world: World, tmp_path: Path) -> None
     assert "fitted on 4 densely labelled videos" in again.reason
 
 
-def test_given_thresholds_are_used_and_a_high_one_leaves_nothing(
+def test_given_thresholds_are_used_and_a_high_one_gives_no_label(
     world: World, tmp_path: Path
 ) -> None:
     made = stages.label(
@@ -174,7 +174,7 @@ def test_smoothed_evidence_makes_fewer_and_longer_events(
     assert events(1.0) < events(0.0)
 
 
-def test_labels_are_judged_class_by_class_and_drawn(
+def test_labels_are_diagnosed_class_by_class_and_drawn(
     world: World, tmp_path: Path
 ) -> None:
     made = stages.label(
@@ -195,7 +195,7 @@ def test_labels_are_judged_class_by_class_and_drawn(
     assert (tmp_path / "l.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_sentences_that_mean_another_class_are_seen_to_disagree(
+def test_prompts_that_mean_another_class_have_a_low_agreement(
     world: World, tmp_path: Path
 ) -> None:
     classes = world.data.taxonomy.classes
@@ -219,7 +219,7 @@ def test_sentences_that_mean_another_class_are_seen_to_disagree(
     )
 
 
-def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> None:
+def test_labels_without_tags_cannot_be_diagnosed(world: World, tmp_path: Path) -> None:
     untagged = replace(
         world.data,
         videos=tuple(replace(video, tags=()) for video in world.data.videos),
@@ -234,7 +234,7 @@ def test_labels_without_tags_cannot_be_judged(world: World, tmp_path: Path) -> N
     assert not (tmp_path / "l.csv").exists()
 
 
-def test_a_threshold_given_for_one_modality_leaves_the_choice_of_the_other(
+def test_a_given_threshold_of_one_modality_does_not_change_the_other(
     world: World, tmp_path: Path
 ) -> None:
     chosen = stages.label(

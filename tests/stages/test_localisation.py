@@ -1,4 +1,4 @@
-"""Audio-visual event localisation as a user does it: tags in, one label a second out."""
+"""Audio-visual event localisation: from tags to one label per second."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ SIZES = {
 
 
 def small(world: World, name: str = "cmbs_vaplan") -> Recipe:
-    """A shipped recipe on a small world, with dense labels for full supervision."""
+    """Read a shipped recipe for small data, with dense labels for full supervision."""
     size = SIZES[recipes.read(name).model.name.removesuffix("_full")]
     recipe = recipes.read(name, changes=[*world.changes, f"model.settings={size}"])
     labels = {"dense": world.folder / "train_truth.csv", "": world.labels}[
@@ -81,7 +81,7 @@ def test_pseudo_labels_can_stand_in_for_tags_and_for_dense_labels(
     assert stages.train(recipe, tmp_path / "run").history
 
 
-def test_a_table_says_that_it_is_of_localisation_in_its_taxonomy_file(
+def test_the_taxonomy_file_of_a_table_sets_the_task(
     ave_world: World, tmp_path: Path
 ) -> None:
     assert ave_world.data.localisation
@@ -119,7 +119,7 @@ def test_predictions_are_one_label_a_second_in_rows_of_both(
     assert run.metrics["test"]["per_class"] == found.per_class()
 
 
-def test_one_label_is_the_class_that_both_modalities_say_most() -> None:
+def test_the_label_is_the_most_probable_class_of_both_modalities() -> None:
     probability = torch.tensor([[[[0.9, 0.6, 0.9], [0.2, 0.6, 0.9]]]])
     marked = torch.tensor([[[[True, True, True], [True, True, False]]]])
     assert (
@@ -129,7 +129,7 @@ def test_one_label_is_the_class_that_both_modalities_say_most() -> None:
     assert not keep_one_label(nothing, probability).any()
 
 
-def test_a_run_that_chose_its_epoch_on_test_says_so(
+def test_a_run_records_that_its_epoch_was_chosen_on_test(
     ave_world: World, tmp_path: Path
 ) -> None:
     for name, split in (("cmbs_weak_official", "test"), ("cmbs_weak", "val")):
@@ -153,27 +153,27 @@ def test_the_threshold_that_is_fitted_is_the_most_accurate_and_is_used(
     again = runs.load(tmp_path / "run")
     val = ave_world.data.select("val")
     inputs = read_inputs(ave_world.store, EMBEDDED, val.ids)
-    said = trained.predict(inputs).batch()
+    prediction = trained.predict(inputs).batch()
     reference = val.reference(10)
 
     def accuracy(threshold: float) -> float:
         return label_accuracy(
             reference,
-            decide(said, rule="segment_label", threshold=threshold).numpy(),
+            decide(prediction, rule="segment_label", threshold=threshold).numpy(),
         )
 
-    assert label_accuracy(reference, again.decide(said).numpy()) >= max(
+    assert label_accuracy(reference, again.decide(prediction).numpy()) >= max(
         map(accuracy, (0.1, 0.5, 0.9))
     )
     named = json.loads((tmp_path / "run" / "run.json").read_text())["decision"][
         "segments"
     ]
-    assert label_accuracy(reference, again.decide(said).numpy()) == accuracy(
+    assert label_accuracy(reference, again.decide(prediction).numpy()) == accuracy(
         named["audio"][0]
     )
 
 
-def test_labels_are_as_accurate_as_where_both_modalities_agree(
+def test_the_accuracy_of_labels_is_that_of_both_modalities_together(
     ave_world: World, tmp_path: Path
 ) -> None:
     made = stages.label(
@@ -186,10 +186,10 @@ def test_labels_are_as_accurate_as_where_both_modalities_agree(
     assert set(made.f) == {
         "val",
         "test",
-    }  # a split with nothing but videos without events says nothing
+    }  # a split without events has no score
 
 
-def test_denoising_is_of_the_labels_that_both_modalities_have(
+def test_denoising_changes_the_labels_of_both_modalities_together(
     ave_world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     made = stages.denoise(run.folder, ave_world.labels, tmp_path / "denoised.csv")
@@ -221,9 +221,7 @@ def test_dense_labels_are_those_of_the_data_set(tmp_path: Path) -> None:
     assert (labels == data.reference(10)).all()
 
 
-def test_dense_labels_that_are_not_there_are_asked_for(
-    ave_world: World, tmp_path: Path
-) -> None:
+def test_missing_dense_labels_are_an_error(ave_world: World, tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="no dense labels for"):
         stages.train(
             replace(small(ave_world, "cmbs_full"), labels="dense"), tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Labels from the encoder's evidence and a parser together, on files."""
+"""Refinement of labels by the encoder and a parser, on files."""
 
 import json
 from functools import partial
@@ -21,7 +21,7 @@ from vaplan.training.cross_fitting import predict_out_of_fold, split_folds
 
 @pytest.fixture(scope="module")
 def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on the labels `l.csv`, with the soft ones beside it."""
+    """Train a run on the labels `l.csv`, and write their probabilities."""
     folder = tmp_path_factory.mktemp("refined")
     stages.label(
         world.data,
@@ -38,12 +38,12 @@ def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(
+def test_refined_labels_and_probabilities_are_those_of_the_fused_log_odds(
     world: World, made: Path
 ) -> None:
-    about = made / "run", made / "l.csv", made / "out.csv"
+    arguments = made / "run", made / "l.csv", made / "out.csv"
     stages.refine(
-        *about,
+        *arguments,
         label_probability=made / "soft.csv",
         out_probability=made / "out_soft.csv",
         parser_weight=1.0,
@@ -51,11 +51,11 @@ def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(
     )
     dataset = Dataset.with_features(world.data, world.store, EMBEDDED)
     first = dataset.label_probability(made / "soft.csv").batch()
-    said = pseudo_labels.condition_on_tags(
+    prediction = pseudo_labels.condition_on_tags(
         runs.load(made / "run").predict(dataset.inputs).batch()
     )
     expected = pseudo_labels.fuse_log_odds(
-        first, said, dataset.weak_label, dataset.mask.batch()
+        first, prediction, dataset.weak_label, dataset.mask.batch()
     )
     written = dataset.label_probability(made / "out_soft.csv").batch()
     assert torch.allclose(written, expected, atol=1e-5)
@@ -63,37 +63,45 @@ def test_labels_are_where_both_together_say_so_and_soft_ones_say_how_sure(
     assert torch.equal(labels, expected > 0.5)
 
 
-def test_without_evidence_the_labels_are_the_first_witness(
+def test_without_label_probabilities_the_labels_are_the_first_source(
     world: World, made: Path
 ) -> None:
-    about = made / "run", made / "l.csv", made / "told.csv"
-    stages.refine(*about, parser_weight=1.0, folds=0)
+    arguments = made / "run", made / "l.csv", made / "refined.csv"
+    stages.refine(*arguments, parser_weight=1.0, folds=0)
     dataset = Dataset.with_features(world.data, world.store, EMBEDDED)
-    given, found = (
-        dataset.labels(made / name).batch() for name in ("l.csv", "told.csv")
+    before, after = (
+        dataset.labels(made / name).batch() for name in ("l.csv", "refined.csv")
     )
-    said = pseudo_labels.condition_on_tags(
+    prediction = pseudo_labels.condition_on_tags(
         runs.load(made / "run").predict(dataset.inputs).batch()
     )
     expected = pseudo_labels.fuse_log_odds(
-        torch.where(given, 0.8, 0.2), said, dataset.weak_label, dataset.mask.batch()
+        torch.where(before, 0.8, 0.2),
+        prediction,
+        dataset.weak_label,
+        dataset.mask.batch(),
     )
-    assert torch.equal(found, expected > 0.5)
-    assert stages.refine(*about, rule="fusion", parser_weight=0.0).table.read_bytes()
-    assert torch.equal(dataset.labels(made / "told.csv").batch(), given)
+    assert torch.equal(after, expected > 0.5)
+    assert stages.refine(
+        *arguments, rule="fusion", parser_weight=0.0
+    ).table.read_bytes()
+    assert torch.equal(dataset.labels(made / "refined.csv").batch(), before)
 
 
-def test_a_parser_that_does_not_count_changes_nothing(made: Path) -> None:
-    about = made / "run", made / "l.csv", made / "same.csv"
+def test_a_parser_with_weight_zero_changes_nothing(made: Path) -> None:
+    arguments = made / "run", made / "l.csv", made / "same.csv"
     found = stages.refine(
-        *about, label_probability=made / "soft.csv", rule="fusion", parser_weight=0.0
+        *arguments,
+        label_probability=made / "soft.csv",
+        rule="fusion",
+        parser_weight=0.0,
     )
     assert not any(
         sum(counts.values()) for row in found.flips.values() for counts in row.values()
     )
 
 
-def test_parsers_of_other_folds_judge_otherwise_than_the_run_itself(made: Path) -> None:
+def test_out_of_fold_predictions_differ_from_those_of_the_run(made: Path) -> None:
     tables = []
     for folds in (0, 2, 2):
         found = stages.refine(
@@ -124,7 +132,7 @@ def cross_predict(recipe, inputs, tags, is_training_video=None):
     )
 
 
-def test_every_video_is_in_one_fold_and_no_label_of_it_reaches_the_parser_that_judges_it(
+def test_every_video_is_in_one_fold_and_its_labels_do_not_reach_the_parser_that_predicts_it(
     world: World,
 ) -> None:
     folds = split_folds(11, 3, seed=5)
@@ -145,42 +153,50 @@ def test_every_video_is_in_one_fold_and_no_label_of_it_reaches_the_parser_that_j
     assert one.values.video.shape == tags.shape
 
 
-def test_videos_outside_the_folds_are_judged_too_and_teach_nobody(world: World) -> None:
+def test_videos_outside_the_folds_are_predicted_and_not_trained_on(
+    world: World,
+) -> None:
     inputs = read_inputs(world.store, EMBEDDED, world.data.ids)
-    learned = torch.tensor([video.split == "train" for video in world.data.videos])
+    is_training = torch.tensor([video.split == "train" for video in world.data.videos])
     tags, recipe = (
         torch.from_numpy(world.data.weak_label()),
         recipes.read("han", changes=world.changes),
     )
-    turned = torch.where(learned[:, None], tags, ~tags)
+    turned = torch.where(is_training[:, None], tags, ~tags)
     one, other = (
-        cross_predict(recipe, inputs, labels, learned) for labels in (tags, turned)
+        cross_predict(recipe, inputs, labels, is_training) for labels in (tags, turned)
     )
-    alone = cross_predict(recipe, inputs[learned], tags[learned])
+    alone = cross_predict(recipe, inputs[is_training], tags[is_training])
     assert torch.equal(one.values.segment, other.values.segment)
-    assert torch.allclose(one[learned].values.segment, alone.values.segment, atol=1e-6)
+    assert torch.allclose(
+        one[is_training].values.segment, alone.values.segment, atol=1e-6
+    )
 
 
-def test_dense_labels_of_val_weigh_the_witnesses_where_there_are_enough(
+def test_stacking_is_the_default_if_val_has_enough_dense_labels(
     world: World, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    about, evidence = (made / "run", made / "l.csv"), made / "soft.csv"
+    arguments, evidence = (made / "run", made / "l.csv"), made / "soft.csv"
     with pytest.raises(
         RecipeError, match="needs 20 densely labelled videos in split val, not 4"
     ):
         stages.refine(
-            *about, made / "s.csv", label_probability=evidence, rule="stacking"
+            *arguments, made / "s.csv", label_probability=evidence, rule="stacking"
         )
-    stages.refine(*about, made / "auto.csv", label_probability=evidence)
+    stages.refine(*arguments, made / "auto.csv", label_probability=evidence)
     assert json.loads((made / "auto.json").read_text())["rule"] == "fusion"
     monkeypatch.setattr(import_module("vaplan.stages.refine"), "MIN_DENSE_VIDEOS", 4)
     with pytest.raises(RecipeError, match="needs folds"):
         stages.refine(
-            *about, made / "s.csv", label_probability=evidence, rule="stacking", folds=0
+            *arguments,
+            made / "s.csv",
+            label_probability=evidence,
+            rule="stacking",
+            folds=0,
         )
     tables = [
         stages.refine(
-            *about, made / f"{rule}.csv", label_probability=evidence, rule=rule
+            *arguments, made / f"{rule}.csv", label_probability=evidence, rule=rule
         )
         for rule in ("auto", "stacking")
     ]

@@ -1,4 +1,4 @@
-"""Features of a published sampling: said in the store, kept apart, and used again by the parser."""
+"""Features of a published sampling: recorded in the store, kept separate, and used by the parser."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +29,7 @@ def valor(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def test_the_store_holds_the_pictures_of_its_sampling(
-    world: World, valor: Path
-) -> None:
+def test_the_store_has_the_features_of_its_sampling(world: World, valor: Path) -> None:
     video = world.data.videos[0]
     for sampling, same in (("valor", True), ("centre", False)):
         listener = encoders.load("embedded", VISUAL)
@@ -60,9 +58,7 @@ def test_a_store_of_another_sampling_is_refused(
     assert "--sampling valor" in caught.value.fix
 
 
-def test_a_sampling_that_does_not_exist_makes_no_store(
-    world: World, tmp_path: Path
-) -> None:
+def test_an_unknown_sampling_makes_no_store(world: World, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown sampling 'centr'"):
         stages.features(
             world.data,
@@ -74,7 +70,7 @@ def test_a_sampling_that_does_not_exist_makes_no_store(
     assert not (tmp_path / "store").exists()
 
 
-def test_a_run_knows_the_sampling_of_its_features(world: World, valor: Path) -> None:
+def test_a_run_records_the_sampling_of_its_features(world: World, valor: Path) -> None:
     assert input_hashes(world.data, valor, EMBEDDED)["sampling"] == "valor"
     assert "sampling" not in input_hashes(world.data, world.store, EMBEDDED)
 
@@ -94,7 +90,7 @@ def test_encoders_of_several_samplings_do_not_mix(world: World, tmp_path: Path) 
         input_hashes(data, store, EMBEDDED)
 
 
-def test_a_parser_takes_the_pictures_as_its_run_did(
+def test_a_parser_samples_frames_like_its_run(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipes.read("han", changes=[*world.changes, "training.epochs=1"])

@@ -1,4 +1,4 @@
-"""Recipes to runs, runs to better labels, runs to predictions."""
+"""Training by recipes; denoising and predictions by runs."""
 
 import json
 import signal
@@ -54,7 +54,7 @@ def small(world: World, name: str = "ple") -> Recipe:
 
 
 def even_ratios(world: World) -> Path:
-    """A file of noise ratios that doubts half of the tags."""
+    """Write noise ratios that remove half of the tags."""
     by_class = dict.fromkeys(world.data.taxonomy.classes, 0.5)
     return write_json(
         world.folder / "ratios.json",
@@ -74,7 +74,9 @@ def test_every_recipe_trains(world: World, tmp_path: Path, name: str) -> None:
     assert all(np.isfinite(epoch["loss"]) for epoch in trained.history)
 
 
-def test_a_run_keeps_what_a_reader_asks(world: World, run: runs.Run) -> None:
+def test_a_run_has_classes_input_hashes_versions_log_and_recipe(
+    world: World, run: runs.Run
+) -> None:
     about = json.loads((run.folder / "run.json").read_text())
     assert about["classes"] == list(world.data.taxonomy.classes)
     assert about["inputs"][str(world.labels)] == sha256(world.labels)
@@ -143,12 +145,12 @@ def test_pseudo_labels_of_other_videos_are_refused(
         stages.train(replace(small(world), labels=str(fewer)), tmp_path / "r")
 
 
-def test_a_recipe_without_data_or_store_says_how_to_give_it(tmp_path: Path) -> None:
+def test_a_recipe_without_data_or_store_is_an_error_with_a_fix(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="the recipe names no data"):
         stages.train(recipes.read("han"), tmp_path / "run")
 
 
-def test_denoising_changes_what_it_says_it_changes(
+def test_the_reported_flips_are_those_of_the_table(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     made = stages.denoise(run.folder, world.labels, tmp_path / "denoised.csv")
@@ -208,7 +210,7 @@ def test_predictions_scored_from_the_table_equal_those_scored_in_memory(
     assert scored == llp_scores(test.reference(marked.shape[1]), marked).percent()
 
 
-def test_a_file_parses_as_its_stored_features_do(
+def test_a_file_has_the_timeline_of_its_stored_features(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     parser = Parser.load(run.folder)
@@ -308,7 +310,7 @@ def test_fitted_thresholds_are_named_in_the_run_and_used_by_it(
     )
 
 
-def test_matched_thresholds_mark_as_much_as_is_labelled(
+def test_matched_thresholds_mark_as_many_segments_as_are_labelled(
     world: World, tmp_path: Path
 ) -> None:
     recipe = replace(small(world, "ple"), decision=Decision(segments="matched"))
@@ -331,7 +333,7 @@ def test_matched_thresholds_mark_as_much_as_is_labelled(
     assert ((marked - expected).abs() <= (before - expected).abs()).all()
 
 
-def test_exchange_only_takes_tags_away_and_its_table_trains(
+def test_exchange_only_removes_tags_and_its_table_is_trained_on(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     made = stages.exchange(run.folder, tmp_path / "kept.csv", seed=2)
@@ -347,7 +349,7 @@ def test_exchange_only_takes_tags_away_and_its_table_trains(
     stages.train(replace(small(world, "ma"), labels=str(made.table)), tmp_path / "ma")
 
 
-def test_noise_ratios_of_an_estimator_feed_the_removal(
+def test_noise_ratios_of_an_estimator_are_used_by_the_removal(
     world: World, tmp_path: Path
 ) -> None:
     estimator = stages.train(small(world, "jomold_estimator"), tmp_path / "estimator")
@@ -365,7 +367,7 @@ def test_noise_ratios_of_an_estimator_feed_the_removal(
         stages.train(recipe, tmp_path / "other")
 
 
-def test_a_recipe_without_encoders_takes_those_of_the_store(run: runs.Run) -> None:
+def test_a_recipe_without_encoders_uses_those_of_the_store(run: runs.Run) -> None:
     assert run.recipe.encoders == EMBEDDED
 
 
@@ -444,7 +446,7 @@ class Foreign(nn.Module):
         return Prediction(segment, modality, modality.amax(dim=1), inputs.mask)
 
 
-def test_a_foreign_network_trains_with_plg_ple_and_pld(
+def test_a_network_of_the_user_is_trained_with_plg_ple_and_pld(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MODELS, "foreign", (ForeignSettings, Foreign))
@@ -516,7 +518,7 @@ def test_every_parameter_of_a_recipe_s_network_learns(name: str) -> None:
     ] == []
 
 
-def test_a_prediction_tells_its_probabilities_too(
+def test_predict_also_writes_probabilities(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
     stages.predict(
@@ -529,10 +531,10 @@ def test_a_prediction_tells_its_probabilities_too(
     )
     ids, probability, mask = read_scores(tmp_path / "scores", world.data.taxonomy)
     inputs = read_inputs(world.store, EMBEDDED, ids)
-    said = run.predict(inputs).batch()
+    predicted = run.predict(inputs).batch()
     assert sorted(world.data.select("test").ids) == ids
-    assert np.array_equal(mask, said.mask.numpy())
-    assert np.allclose(probability[mask], said.segment.numpy()[mask], atol=1e-6)
+    assert np.array_equal(mask, predicted.mask.numpy())
+    assert np.allclose(probability[mask], predicted.segment.numpy()[mask], atol=1e-6)
 
 
 def test_a_run_names_its_annotations_and_where_it_was_trained(run: runs.Run) -> None:
@@ -547,16 +549,16 @@ def test_a_run_names_its_annotations_and_where_it_was_trained(run: runs.Run) -> 
     assert runs.load(run.folder).environment == made
 
 
-def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(
+def test_curves_are_written_for_tensorboard_and_continued_by_a_resumed_training(
     tmp_path: Path,
 ) -> None:
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     )
     for first in (1, 2):  # killed after the second epoch, whose checkpoint was lost
-        with training.tensorboard_logger(tmp_path) as tell:
+        with training.tensorboard_logger(tmp_path) as log_epoch:
             for epoch in range(first, first + 2):
-                tell({"epoch": epoch, "loss": 10.0 * first + epoch})
+                log_epoch({"epoch": epoch, "loss": 10.0 * first + epoch})
     events = accumulator.EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [
         (1, 11.0),
@@ -565,15 +567,15 @@ def test_curves_are_for_tensorboard_and_a_resumed_training_goes_on_in_them(
     ]
 
 
-def test_training_goes_without_tensorboard(
+def test_training_works_without_tensorboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vaplan.training.tensorboard.find_spec", lambda name: None)
-    told: list[training.Epoch] = []
-    with training.tensorboard_logger(tmp_path, told.append) as tell:
-        assert tell is not None
-        tell({"epoch": 1, "loss": 0.5})
-    assert told == [{"epoch": 1, "loss": 0.5}]
+    history: list[training.Epoch] = []
+    with training.tensorboard_logger(tmp_path, history.append) as log_epoch:
+        assert log_epoch is not None
+        log_epoch({"epoch": 1, "loss": 0.5})
+    assert history == [{"epoch": 1, "loss": 0.5}]
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The whole path where videos have unequal lengths and some lack their sound or their picture."""
+"""All stages on videos of unequal length, some without audio or frames."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_masks_are_as_long_as_the_videos_and_absent_tracks_are_masked(
 
 
 @pytest.mark.parametrize("name", ["han", "ple"])
-def test_labels_training_denoising_predictions_and_parsing_hold(
+def test_labels_training_denoising_predictions_and_parsing_work(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
     table = folder / "annotations.csv"
@@ -92,7 +92,7 @@ def test_labels_training_denoising_predictions_and_parsing_hold(
 
 
 def events_possible(folder: Path, video: str) -> bool:
-    """Whether the file has a picture at all."""
+    """Return whether a file has a video track."""
     return bool(
         read_inputs(folder / "store", EMBEDDED, [video]).values.mask[:, VISUAL].any()
     )

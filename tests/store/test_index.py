@@ -1,4 +1,4 @@
-"""The index of a store changes what is read in no case: not when it is old, damaged, or of shards that are gone."""
+"""The index of a store never changes the content: not if it is old, damaged, or of deleted shards."""
 
 from pathlib import Path
 from typing import Any

@@ -88,7 +88,7 @@ def test_a_part_is_locked_for_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("later", [None, Part(1, 2), Part(2, 3)])
-def test_of_two_rows_of_one_video_the_later_counts_in_whichever_part_it_is(
+def test_of_two_rows_of_one_video_the_later_one_counts_in_any_part(
     tmp_path: Path, later: Part | None
 ) -> None:
     fill(tmp_path, Part(1, 2), size=1)

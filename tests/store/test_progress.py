@@ -58,7 +58,7 @@ def test_a_pause_before_the_last_job_is_not_in_the_rate(tmp_path: Path) -> None:
     assert part.rate == pytest.approx(1 / 10)
 
 
-def test_without_a_new_shard_no_time_is_left_to_say(tmp_path: Path) -> None:
+def test_without_a_new_shard_the_time_left_is_unknown(tmp_path: Path) -> None:
     store = fill(tmp_path, [[entry(video)] for video in IDS[:4]], seconds=10.0)
     progress = read_progress(store, now=START + 3600.0)
     assert (progress.rate, progress.seconds_left) == (None, None)
@@ -133,5 +133,5 @@ def test_a_row_in_another_part_is_not_missing(tmp_path: Path) -> None:
         ("", ""),
     ],
 )
-def test_a_reason_loses_what_only_one_file_has(reason: str, short: str) -> None:
+def test_a_reason_loses_details_of_single_files(reason: str, short: str) -> None:
     assert shorten_reason(reason, "x") == short

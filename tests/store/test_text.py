@@ -84,8 +84,8 @@ def test_only_entries_that_change_something_are_selected(tmp_path: Path) -> None
     twos = Entry("a", np.full((2, 4), 2, np.float32), mask)
     broken = Entry("a", None, mask[:0], "failed", "no file")
     other = Entry("b", None, mask[:0], "failed", "no array")
-    mended = Entry("b", np.ones((2, 4), np.float32), mask)
+    corrected = Entry("b", np.ones((2, 4), np.float32), mask)
     assert list(store.select_changed([twos])) == [twos]
     assert list(store.select_changed([broken])) == []  # never replaces features
     assert list(store.select_changed([other])) == [other]
-    assert list(store.select_changed([mended])) == [mended]
+    assert list(store.select_changed([corrected])) == [corrected]

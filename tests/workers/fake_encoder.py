@@ -1,4 +1,4 @@
-"""A job without media or encoders: a video's features are made of its id, in processes that start quickly."""
+"""A job without media or encoders: the features of a video follow from its id; its processes start quickly."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ PAIRS = ((0, "fake"), (1, "fake"))  # a modality and an encoder each
 
 
 class Job(Protocol):
-    """What the stage asks for."""
+    """A job of the stage."""
 
     video: str
     encoders: tuple[tuple[int, str], ...]
@@ -48,7 +48,7 @@ def _entry(video: str, modality: int) -> Entry:
 
 
 def slowly(job: Job) -> dict[tuple[int, str], Entry]:
-    """So that there is a middle to be killed in."""
+    """Encode slowly, so that a test can kill the process."""
     time.sleep(0.02)
     return encode(job)
 

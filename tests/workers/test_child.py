@@ -51,14 +51,14 @@ def test_an_error_is_a_failure_and_the_process_goes_on(child: Child) -> None:
     assert child.run(jobs.double, 1, advance=ignore, seconds=LONG) == 2
 
 
-def test_a_crash_costs_one_work(child: Child) -> None:
+def test_a_crash_fails_one_job(child: Child) -> None:
     failure = child.run(jobs.crash, None, advance=ignore, seconds=LONG)
     assert failure.machine == DEATHS
     assert "SIGSEGV" in failure.reason
     assert child.run(jobs.double, 1, advance=ignore, seconds=LONG) == 2
 
 
-def test_work_without_a_sign_is_ended(child: Child) -> None:
+def test_work_without_a_report_is_ended(child: Child) -> None:
     child.run(jobs.double, 1, advance=ignore, seconds=LONG)
     failure = child.run(jobs.hang, None, advance=ignore, seconds=0.2)
     assert (failure.machine, failure.is_final) == (TIME_OUTS, True)

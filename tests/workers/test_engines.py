@@ -1,4 +1,4 @@
-"""Which engine a name and an address select."""
+"""The engine that a name and an address select."""
 
 import importlib.util
 
@@ -42,7 +42,7 @@ def test_an_address_selects_the_cluster(
         assert engine is run_in_order
 
 
-def test_names_and_addresses_that_do_not_fit_are_refused() -> None:
+def test_invalid_engine_names_and_addresses_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'ray'"), open_engine("rays"):
         pass
     with (

@@ -99,7 +99,7 @@ def test_every_item_gets_its_result_or_its_reason_as_with_local_processes(
     }
 
 
-def test_the_workers_are_on_both_nodes_and_keep_what_was_prepared(
+def test_the_workers_are_on_both_nodes_and_keep_their_preparation(
     engine: RayEngine,
 ) -> None:
     assert engine.count_cores() == 2

@@ -1,4 +1,4 @@
-"""What dies, hangs or raises in a worker costs its own item only; a machine that fails stops the work."""
+"""A crash, a timeout or an error in a worker fails its item only; a fault of the machine stops the work."""
 
 import errno
 import itertools
@@ -28,7 +28,7 @@ def work(item: str) -> str:
     return item.upper()
 
 
-def test_every_item_gets_its_result_or_its_reason_in_order_and_what_was_tried_again_comes_last() -> (
+def test_every_item_gets_its_result_or_its_reason_in_order_and_retried_items_come_last() -> (
     None
 ):
     items = ["a", "die", "b", "fault", "hang", "bug", "c"]
@@ -134,7 +134,7 @@ def failed_of(results: dict[str, str | Failed]) -> list[str]:
 
 
 @pytest.mark.parametrize("first", [0, 7, len(MANY) - 2 * MAX_CONSECUTIVE_FAILURES])
-def test_files_that_kill_whoever_opens_them_are_left_out_also_many_in_a_row(
+def test_files_that_kill_their_process_are_left_out_also_many_in_a_row(
     first: int,
 ) -> None:
     killers = MANY[first : first + 2 * MAX_CONSECUTIVE_FAILURES]
@@ -162,7 +162,7 @@ def test_a_machine_that_fails_from_some_time_on_stops_the_work_and_no_item_is_bl
     assert caught.value.exit == Exit.MACHINE
 
 
-def test_items_in_a_row_that_fail_beside_others_and_succeed_alone_are_the_machines_matter() -> (
+def test_items_in_a_row_that_fail_beside_others_and_succeed_alone_are_faults_of_the_machine() -> (
     None
 ):
     results = run_supervised(
@@ -207,14 +207,14 @@ def test_ten_files_beside_each_other_that_crash_their_process_do_not_stop_the_re
     }
 
 
-def test_a_fault_of_the_machine_is_seen_behind_the_error_it_caused() -> None:
+def test_a_fault_of_the_machine_is_recognised_behind_the_error_that_it_caused() -> None:
     error = MediaError("not a film", file="x.mp4")
     error.__cause__ = OSError(errno.ESTALE, "stale")
     assert machine_fault(error) == os.strerror(errno.ESTALE)
     assert machine_fault(MemoryError()) == "out of memory"
 
 
-def test_nothing_to_do_starts_nothing() -> None:
+def test_without_items_no_process_is_started() -> None:
     assert list(run_supervised(work, [], workers=2)) == []
 
 
