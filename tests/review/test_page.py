@@ -504,6 +504,32 @@ def test_ten_thousand_videos_are_listed_and_searched(
         wait_until(page, "document.querySelectorAll('.row').length === 1")
         assert "v09999" in page.inner_text(".row")
         assert "10000 videos" in page.inner_text("#counts")
+        page.fill("#search", "")
+        page.evaluate("document.getElementById('rows').scrollTop = 58 * 5000")
+        wait_until(page, "document.getElementById('video-5005') !== null")
+        assert page.locator(".row").count() < 60
+        names = page.locator(".row-name").all_text_contents()
+        assert names == [f"v{4990 + place:05}" for place in range(len(names))]
+
+
+def test_a_video_opens_though_the_list_is_drawn_between_press_and_release(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    open_video(page, "birds")
+    for part in (".row-name", ".row-about bdi"):
+        name = page.locator(".row[aria-selected=false] .row-name").first.inner_text()
+        box = page.locator(f".row[aria-selected=false] {part}").first.bounding_box()
+        page.mouse.move(box["x"] + 3, box["y"] + 3)
+        page.mouse.down()
+        page.evaluate(
+            "document.getElementById('rows').dispatchEvent(new Event('scroll'))"
+        )
+        page.mouse.up()
+        wait_until(page, TITLE_IS, arg=name)
+
+
+TITLE_IS = "name => document.getElementById('title').textContent === name"
 
 
 def test_two_quick_keys_open_the_second_next_video(

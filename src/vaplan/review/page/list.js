@@ -17,6 +17,8 @@ export class VideoList {
     this.videos = [];
     this.shown = [];
     this.current = null;
+    this.rows = new Map(); // elements of the rows in the page, by the index of their video
+    this.emptyRow = textElement("p", "No video fits the search.", "empty quiet");
     this.spacer = document.createElement("div");
     this.spacer.className = "rows-spacer";
     this.spacer.setAttribute("role", "presentation");
@@ -74,32 +76,53 @@ export class VideoList {
     if (index !== null) this.onOpen(index);
   }
 
+  // A row that stays visible stays in the page: a row that were replaced between the press
+  // and the release of the mouse would get no click.
   draw() {
     const first = Math.max(0, Math.floor(this.box.scrollTop / ROW) - MARGIN);
     const count = Math.ceil(this.box.clientHeight / ROW) + 2 * MARGIN;
     const visible = this.shown.slice(first, first + count);
     this.spacer.style.height = `${this.shown.length * ROW}px`;
-    const rows = visible.map((video, place) => this.row(video, first + place));
-    if (!this.shown.length) rows.push(emptyRow());
-    this.spacer.replaceChildren(...rows);
+    this.removeRows(new Set(visible.map((video) => video.index)));
+    visible.forEach((video, place) => {
+      const row = this.row(video, first + place);
+      const there = this.spacer.children[place] ?? null;
+      if (there !== row) this.spacer.insertBefore(row, there);
+    });
+    if (this.shown.length) this.emptyRow.remove();
+    else this.spacer.append(this.emptyRow);
     this.box.setAttribute("aria-activedescendant", this.current === null ? "" : `video-${this.current}`);
   }
 
+  removeRows(kept) {
+    for (const [index, row] of this.rows) {
+      if (kept.has(index)) continue;
+      row.remove();
+      this.rows.delete(index);
+    }
+  }
+
   row(video, place) {
+    if (!this.rows.has(video.index)) this.rows.set(video.index, this.createRow(video));
+    const row = this.rows.get(video.index);
+    row.style.top = `${place * ROW}px`;
+    row.setAttribute("aria-selected", String(video.index === this.current));
+    row.dataset.state = video.state;
+    const count = video.events === 1 ? "1 event" : `${video.events} events`;
+    const about = row.querySelector(".row-about");
+    showParts(about, [video.state, count, ...video.reasons]);
+    row.title = `${video.name}\n${about.textContent}`;
+    return row;
+  }
+
+  createRow(video) {
     const row = document.createElement("div");
     row.className = "row";
     row.id = `video-${video.index}`;
-    row.style.top = `${place * ROW}px`;
     row.setAttribute("role", "option");
-    row.setAttribute("aria-selected", String(video.index === this.current));
-    row.dataset.state = video.state;
     const name = textElement("span", video.name, "row-name");
     name.dir = "auto";
-    const count = video.events === 1 ? "1 event" : `${video.events} events`;
-    const about = textElement("span", "", "row-about");
-    showParts(about, [video.state, count, ...video.reasons]);
-    row.append(name, about);
-    row.title = `${video.name}\n${about.textContent}`;
+    row.append(name, textElement("span", "", "row-about"));
     row.addEventListener("click", () => this.onOpen(video.index));
     return row;
   }
@@ -116,8 +139,4 @@ export function textElement(tag, text, className = "") {
 export function showParts(element, texts) {
   const parts = texts.flatMap((text) => [" · ", textElement("bdi", text)]);
   element.replaceChildren(...parts.slice(1));
-}
-
-function emptyRow() {
-  return textElement("p", "No video fits the search.", "empty quiet");
 }
