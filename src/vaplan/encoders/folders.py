@@ -126,6 +126,7 @@ def weight_files(folder: Path) -> list[Path]:
             note = "; pickled weights are not read" if has_pickle else ""
             raise EncoderError(f"no {WEIGHTS} in {folder}{note}", fix=BRING_A_FOLDER)
         names = _shard_names(folder / INDEX)
+
     for name in names:
         _check_safetensors(folder / name)
     return [folder / name for name in names]
