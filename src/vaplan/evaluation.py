@@ -106,6 +106,7 @@ class Evaluation:
             lead = self.ave.per_video - other.ave.per_video
             (interval,) = bootstrap(100 * lead[:, None], seed=SEED)
             return {"accuracy": asdict(interval)}
+
         differences = llp_differences(self.llp, other.llp, seed=SEED)
         return {
             level: {kind: asdict(interval) for kind, interval in kinds.items()}
@@ -134,16 +135,16 @@ def evaluate(
     """
     _check_names(reference, estimate, without)
     labelled = reference.select(split).labelled_ids()
-    videos = [video for video in labelled if video not in set(without)]
+    left_out = set(without)
+    videos = [video for video in labelled if video not in left_out]
     if not videos:
-        what = f"no densely labelled video in split {split!r}" + (
-            " is left" if labelled else ""
-        )
+        rest = " is left" if labelled else ""
         raise UsageError(
-            what,
+            f"no densely labelled video in split {split!r}{rest}",
             file=reference.source,
             fix="choose another split, or give its events a modality",
         )
+
     lengths = segment_counts(videos, reference, estimate)
     classes = reference.taxonomy
     grids = [
@@ -152,6 +153,7 @@ def evaluate(
     ]
     score = np.concatenate(grids)
     data = reference.select_videos(videos)
+
     return Evaluation(
         data=data,
         reference=Ragged(data.labels(lengths), lengths),
@@ -160,7 +162,7 @@ def evaluate(
         table=estimate.source,
         missing=tuple(video for video in videos if video not in estimate.events),
         ignored=tuple(sorted({*estimate.ids} - {*labelled})),
-        left_out=tuple(video for video in labelled if video in set(without)),
+        left_out=tuple(video for video in labelled if video in left_out),
     )
 
 
@@ -248,6 +250,7 @@ def segment_counts(
     """
     if reference.segments:
         return Lengths.equal(len(videos), reference.segments)
+
     tables = (reference, *estimates)
     counts = [
         max(last_segment(table.events.get(video, ())) for table in tables)

@@ -160,16 +160,19 @@ def _draw_panels(
     """Draw one panel for each modality, with one lane for each method."""
     if not lanes:
         raise ValueError("no timeline to plot; give at least one")
+
     colours = class_colours(lanes.values(), taxonomy)
     seconds = axis_seconds(lanes.values())
     heights = [
         sum(_lane_height(lane, modality) for lane in lanes.values())
         for modality in modalities
     ]
+
     figure = _make_figure(height=1.3 + 0.21 * sum(heights))
     axes = figure.subplots(
         len(modalities), sharex=True, height_ratios=heights, squeeze=False
     )
+
     panels = axes[:, 0]
     for panel, modality, title, height in zip(
         panels, modalities, titles, heights, strict=True
@@ -177,6 +180,7 @@ def _draw_panels(
         _style_panel(panel, title=title)
         panel.set(xlim=(0, seconds), ylim=(height, 0))
         _draw_lanes(panel, lanes, modality, colours)
+
     panels[-1].set_xlabel("seconds", color=INK, fontsize=8)
     first_lane = next(iter(lanes.values()))
     video = _printable(first_lane.video, MAX_VIDEO)
@@ -225,6 +229,7 @@ def _draw_lanes(
                 _draw_event(panel, event, row_top, colours[event.class_name])
         centres.append(top + height / 2)
         top += height
+
     names = [_printable(name, MAX_NAME) for name in lanes]
     panel.set_yticks(centres, names, parse_math=False)
 
@@ -320,8 +325,10 @@ def plot_training_curves(
     records = [record for history in histories.values() for record in history]
     keys = {key for record in records for key in record}
     measures = [measure for measure in titles if measure in keys] or ["loss"]
+
     figure = _make_figure(height=3.0)
     panels = figure.subplots(1, len(measures), squeeze=False)[0]
+
     handles = dict[str, Artist]()
     for panel, measure in zip(panels, measures, strict=True):
         _style_panel(panel, title=titles[measure])
@@ -338,6 +345,7 @@ def plot_training_curves(
                 [record[measure] for record in measured],
                 **style,
             )
+
     _draw_legend(figure, list(handles.items()), columns=5)
     return figure
 
@@ -360,6 +368,7 @@ def plot_curves(
     panel = figure.subplots()
     _style_panel(panel, title="")
     panel.grid(axis="y", color=FAINT, linewidth=0.5)
+
     handles = dict[str, Artist]()
     for number, (name, points) in enumerate(lines.items()):
         shift = 0.06 * (number - (len(lines) - 1) / 2)  # so that no bar hides another
@@ -375,10 +384,12 @@ def plot_curves(
             capsize=2,
         )
         handles[name] = container[0]
+
     panel.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
     style: dict[str, Any] = {"color": INK, "fontsize": 8, "parse_math": False}
     panel.set_xlabel(_printable(x_label, MAX_TITLE), **style)
     panel.set_ylabel(_printable(y_label, MAX_TITLE), **style)
+
     _draw_legend(figure, list(handles.items()), columns=4)
     return figure
 
@@ -400,10 +411,12 @@ def plot_class_scores(
     row_of_class = {name: row for row, name in enumerate(classes)}
     bars = len(classes) * max(2, len(scores))
     thickness = 0.8 / max(1, len(scores))
+
     figure = _make_figure(height=1.1 + 0.13 * bars)
     panel = figure.subplots()
     _style_panel(panel, title=title)
     panel.grid(axis="x", color=FAINT, linewidth=0.5)
+
     handles = list[tuple[str, Artist]]()
     for number, (name, series) in enumerate(scores.items()):
         colour = _series_colour(number)
@@ -414,23 +427,31 @@ def plot_class_scores(
             for class_name in class_names
         ]
         panel.barh(positions, values, thickness * 0.9, color=colour, zorder=2)
-        for position, value in zip(positions, values, strict=True):
-            panel.text(
-                value + 0.6,
-                position,
-                f"{value:.0f}",
-                va="center_baseline",
-                fontsize=6,
-                color=INK,
-                clip_on=False,
-            )
+        _write_values(panel, positions, values)
         handles.append((name, Patch(facecolor=colour)))
+
     names = [_printable(name, MAX_NAME) for name in classes]
     panel.set_yticks(range(len(classes)), names, parse_math=False)
     panel.set(xlim=(0, 100), ylim=(max(1, len(classes)) - 0.4, -0.6))
     panel.set_xlabel(f"{measure}, percent", color=INK, fontsize=8)
     _draw_legend(figure, handles, columns=5)
     return figure
+
+
+def _write_values(
+    panel: Axes, positions: Sequence[float], values: Sequence[float | int]
+) -> None:
+    """Write a number at the end of each bar."""
+    for position, value in zip(positions, values, strict=True):
+        panel.text(
+            value + 0.6,
+            position,
+            f"{value:.0f}",
+            va="center_baseline",
+            fontsize=6,
+            color=INK,
+            clip_on=False,
+        )
 
 
 def _order_by_mean(scores: Mapping[str, Mapping[str, float | int]]) -> list[str]:

@@ -392,11 +392,10 @@ def _lines(node: yaml.Node, place: Place = ()) -> Iterator[tuple[Place, int]]:
     yield place, node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            yield from _lines(value, (*place, key.value))
-            yield (
-                (*place, key.value),
-                key.start_mark.line + 1,
-            )  # the line of the key, not of its value
+            value_place = (*place, key.value)
+            yield from _lines(value, value_place)
+            # last, so that it is the line of the key, not of its value
+            yield value_place, key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             yield from _lines(item, (*place, position))

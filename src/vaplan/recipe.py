@@ -177,13 +177,15 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
     """
     path = Path(name)
     if not path.is_file():
-        if str(name) not in shipped():
+        recipes = shipped()
+        if str(name) not in recipes:
             raise RecipeError(
-                unknown("recipe", str(name), shipped()),
+                unknown("recipe", str(name), recipes),
                 fix="give a YAML file or one of these names",
             )
-        path = shipped()[str(name)]
-    return parse(plain_text(path, error=RecipeError), changes=changes, file=path)
+        path = recipes[str(name)]
+    text = plain_text(path, error=RecipeError)
+    return parse(text, changes=changes, file=path)
 
 
 def parse(

@@ -241,6 +241,7 @@ def encode_segments(
     parts = checkpoint.read() if checkpoint else []
     already = sum(map(len, parts))
     warnings = list[str]()
+
     for chunk in chunks:
         warnings += chunk.warnings
         end = chunk.first + len(chunk)
@@ -278,5 +279,6 @@ def _sampling(models: Sequence[Encoder], sampling: str) -> Sampling:
             f"the encoders require audio at {rates} Hz",
             fix="choose encoders of one rate",
         )
+
     frames = max((encoder.frames_per_segment for encoder in models), default=1)
     return Sampling(rates[0] if rates else DEFAULT_RATE_HZ, frames, rule=sampling)

@@ -105,9 +105,11 @@ class Checkpoint:
             write_bytes(self.folder / CARD, self._card)
         first = sum(map(len, self._written))
         write_bytes(self.folder / _file_name(first), _to_bytes(part))
+
         self._written.append(part)
         self._waiting = []
         self._work_started = time.monotonic()
+
         if self.on_part:
             self.on_part(join(self._written))
 

@@ -131,8 +131,10 @@ class ClapEncoder:
         window_samples = self.preprocessing.samples
         window_segments = max(1, int(window_samples / segment_samples))
         window_segments = min(len(segments), window_segments)
+
         # Edges of the segments as shares of the window.
         edges = torch.arange(window_segments + 1) * (segment_samples / window_samples)
+
         for start in _window_starts(len(segments), window_segments):
             stop = start + window_segments
             first_sample = round(start * segment_samples)

@@ -132,6 +132,7 @@ def weight_files(folder: Path) -> list[Path]:
                 f"no {WEIGHTS} in it{note}", fix=BRING_A_FOLDER, file=folder
             )
         names = _shard_names(folder / INDEX)
+
     for name in names:
         _check_safetensors(folder / name)
     return [folder / name for name in names]

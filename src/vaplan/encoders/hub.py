@@ -60,6 +60,7 @@ def fetch(source: str, kind: str, *, to: Path | None = None) -> Path:
     with _readable_errors(source, kind):
         conversion = _find_conversion(name, revision, kind)
         folder = _download(name, conversion or revision, to)
+
     if conversion and to is None:
         reference = folders.conversion_ref(revision)
         write_text(folder.parents[1] / "refs" / reference, conversion)

@@ -145,8 +145,10 @@ def log_mel(
         and repeats > 2
         and settings.window // 2 <= period // 2 * settings.hop
     )
+
     if not is_repeated:
         return _decibels(fit_length(waveforms, settings), settings, bank)
+
     twice = _decibels(waveforms.tile(1, 2), settings, bank)
     first, middle, last = twice.tensor_split([period // 2, period // 2 + period], dim=1)
     return torch.cat([first, middle.tile(1, repeats - 1, 1), last], dim=1)
@@ -187,5 +189,7 @@ def _decibels(
         pad_mode="reflect",
         return_complex=True,
     )
+
     power = (waves.real.square() + waves.imag.square()).transpose(1, 2)
-    return (10 * (power @ bank).clamp(min=MIN_POWER).log10()).float()
+    band_power = (power @ bank).clamp(min=MIN_POWER)
+    return (10 * band_power.log10()).float()

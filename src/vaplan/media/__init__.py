@@ -96,6 +96,7 @@ def stream(
     if isinstance(media, MediaArrays):
         yield from ArraySegmenter(media, sampling).chunks(chunk)
         return
+
     try:
         file = check_regular_file(media)
         yield from Segmenter(file, sampling, limits).chunks(chunk)
@@ -136,22 +137,29 @@ def probe(path: Path | str) -> dict[str, Any]:
         path: Media file.
     """
     document = _empty_document(path)
-    video = document["video"]
-    audio = document["audio"]
     try:
         for chunk in stream(path):
-            video["luma"] += map(_mean_luma, chunk.frames)
-            for t, has_audio in enumerate(chunk.mask[:, AUDIO]):
-                audio["rms"].append(_rms(chunk.audio(t)) if has_audio else None)
-            sizes = [frames.shape[1:3] for frames in chunk.frames if frames is not None]
-            if sizes:
-                video["height"], video["width"] = sizes[0]
-            document["segments"] = len(video["luma"])
-            document["seconds"] = asdict(chunk.seconds)
-            document["warnings"] = list(chunk.warnings)
+            _add_chunk(document, chunk)
     except MediaError as error:
         document["error"] = str(error)
     return document
+
+
+def _add_chunk(document: dict[str, Any], chunk: Segments) -> None:
+    """Add the next segments of a file to its document."""
+    video = document["video"]
+    video["luma"] += map(_mean_luma, chunk.frames)
+    sizes = [frames.shape[1:3] for frames in chunk.frames if frames is not None]
+    if sizes:
+        video["height"], video["width"] = sizes[0]
+
+    rms = document["audio"]["rms"]
+    for t, has_audio in enumerate(chunk.mask[:, AUDIO]):
+        rms.append(_rms(chunk.audio(t)) if has_audio else None)
+
+    document["segments"] = len(video["luma"])
+    document["seconds"] = asdict(chunk.seconds)
+    document["warnings"] = list(chunk.warnings)
 
 
 def time_limit(path: Path | str) -> float:

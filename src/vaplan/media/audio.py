@@ -112,8 +112,10 @@ class AudioTrack:
                 invalid += int(np.count_nonzero(~is_finite))
                 waveform = np.where(is_finite, waveform, 0)
                 is_decoded = is_decoded & is_finite
+
             self._budget.reserve(waveform.nbytes)
             yield SegmentAudio(waveform, int(np.count_nonzero(is_decoded)))
+
         if invalid:
             self.stats.notes.append(f"samples that are not numbers: {invalid}")
 
@@ -216,13 +218,15 @@ def cut_blocks(
     queue = list[AudioBlock]()
     spans = pairwise(edges)
     start, stop = next(spans)
+
     for block in blocks:
         if block.end > start:
             queue.append(block)
         while block.final_until >= stop:
             yield _place_blocks(queue, start, stop)
-            queue = [other for other in queue if other.end > stop]
+            queue = [queued for queued in queue if queued.end > stop]
             start, stop = next(spans)
+
     while queue := [block for block in queue if block.end > start]:
         yield _place_blocks(queue, start, stop)
         start, stop = next(spans)

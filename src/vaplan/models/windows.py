@@ -132,6 +132,7 @@ def predict_batch(model: nn.Module, batch: Batch, **options: Any) -> Prediction:
     if windows is None:
         prediction: Prediction = model(batch.inputs, **options)
         return prediction
+
     if isinstance(model, PoolsSegments):
         outputs = model.parse_segments(batch.inputs, **options)
         return model.pool_segments(_join(outputs, windows))
@@ -154,6 +155,7 @@ def predict_with_windows(model: nn.Module, batch: Batch) -> Prediction:
         modality = _repeat(prediction.modality, prediction.mask)
         video = _repeat(prediction.video, prediction.mask)
         return replace(prediction, window=WindowProbabilities(modality, video))
+
     if isinstance(model, PoolsSegments):
         outputs = model.parse_segments(batch.inputs)
         prediction = model.pool_segments(_join(outputs, windows))
@@ -161,6 +163,7 @@ def predict_with_windows(model: nn.Module, batch: Batch) -> Prediction:
     else:
         of_windows = model(batch.inputs)
         prediction = _join_prediction(of_windows, batch, windows)
+
     modality = windows.join(_repeat(of_windows.modality, of_windows.mask))
     video = windows.join(_repeat(of_windows.video, of_windows.mask))
     return replace(prediction, window=WindowProbabilities(modality, video))
@@ -293,6 +296,16 @@ class WindowSample:
         return Ragged(values, self.lengths)
 
 
+def _draw_pieces(
+    segments: int, window: int, number: int, random: torch.Generator
+) -> list[int]:
+    """Draw windows from those that divide a video; return their first segments."""
+    pieces = one_after_another(segments, window)
+    order = torch.randperm(len(pieces), generator=random)
+    drawn = order[:number].sort().values
+    return [pieces[index] for index in drawn.tolist()]
+
+
 def draw_windows(
     lengths: Lengths,
     videos: Index,
@@ -320,6 +333,7 @@ def draw_windows(
     spans = lengths.spans(videos)
     if spans.longest <= limit:
         return None
+
     starts = list[int]()
     counts = list[int]()
     totals = list[int]()
@@ -328,12 +342,11 @@ def draw_windows(
         size = count
         if count > limit:
             size = window
-            every = one_after_another(count, window)
-            drawn = torch.randperm(len(every), generator=random)
-            chosen = drawn[: max(1, limit // window)].sort().values
-            pieces = [every[index] for index in chosen.tolist()]
+            number = max(1, limit // window)
+            pieces = _draw_pieces(count, window, number, random)
         sizes = [min(size, count - piece) for piece in pieces]
         starts += [first + piece for piece in pieces]
         counts += sizes
         totals.append(sum(sizes))
+
     return WindowSample(Spans(np.array(starts), np.array(counts)), Lengths.of(totals))

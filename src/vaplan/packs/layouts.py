@@ -79,6 +79,7 @@ class Pack:
                 "frames_per_segment": frames // self.segments,
                 "map_shape": map_shape,
             }
+
         text = json.dumps(provenance, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
         return {**provenance, "dimension": self.dimension, "weights_sha256": digest}

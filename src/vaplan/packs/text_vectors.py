@@ -92,9 +92,11 @@ def _from_parquet(path: Path) -> dict[str, np.ndarray]:
         raise PackError(
             "a row without a class or a vector", file=path, fix="complete the row"
         )
+
     rows = defaultdict[str, list[int]](list)
     for row, name in enumerate(columns["class"].to_pylist()):
         rows[name].append(row)
+
     return {
         name: join_rows(columns["vector"].take(group), file=path)
         for name, group in rows.items()

@@ -429,6 +429,22 @@ def _rows_by_video(videos: pa.Array) -> Mapping[str, np.ndarray]:
 
 def _scatter(segments: np.ndarray, vectors: pa.Array, path: Path) -> Vectors:
     """Put the vectors of a video in the order of time; segments without a row are masked."""
+    _check_segments(segments, path)
+    has_vector = vectors.is_valid().to_numpy(zero_copy_only=False)
+    if not has_vector.any():
+        raise PackError("no vector", file=path, fix="leave this video out")
+
+    rows = as_vectors(join_rows(vectors.drop_null(), file=path), file=path)
+    existing = segments[has_vector]
+    mask = np.zeros(int(segments.max()) + 1, dtype=bool)
+    mask[existing] = True
+    feature = np.zeros((len(mask), rows.shape[1]), np.float32)
+    feature[existing] = rows
+    return Vectors(feature, mask)
+
+
+def _check_segments(segments: np.ndarray, path: Path) -> None:
+    """Raise PackError if a number of a segment is out of range or occurs twice."""
     if segments.min() < 0 or segments.max() >= LONGEST_SEGMENTS:
         wrong = segments.min() if segments.min() < 0 else segments.max()
         raise PackError(
@@ -440,12 +456,3 @@ def _scatter(segments: np.ndarray, vectors: pa.Array, path: Path) -> Vectors:
         raise PackError(
             "two rows of one segment", file=path, fix="keep one row a segment"
         )
-    is_given = vectors.is_valid().to_numpy(zero_copy_only=False)
-    if not is_given.any():
-        raise PackError("no vector", file=path, fix="leave this video out")
-    given = as_vectors(join_rows(vectors.drop_null(), file=path), file=path)
-    mask = np.zeros(int(segments.max()) + 1, dtype=bool)
-    mask[segments[is_given]] = True
-    feature = np.zeros((len(mask), given.shape[1]), np.float32)
-    feature[segments[is_given]] = given
-    return Vectors(feature, mask)

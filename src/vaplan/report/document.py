@@ -56,6 +56,7 @@ def render_page(
     """
     timelines = [line for example in examples for _, line in example.lanes]
     colours = class_colours(timelines, taxonomy)
+
     sections = {
         "Results": [render_table(table) for table in tables],
         "Figures": [render_picture(picture) for picture in pictures],
@@ -66,10 +67,12 @@ def render_page(
         "Details": _render_details(details or {}),
     }
     sections = {name: parts for name, parts in sections.items() if parts}
+
     paragraphs = [tag("p", text) for text in lead.split("\n\n") if text.strip()]
     links = [tag("a", name, href=f"#{name.lower()}") for name in sections]
     items = [tag("li", link) for link in links]
     main = [_render_section(name, parts) for name, parts in sections.items()]
+
     return _render_document(
         title,
         tag("header", tag("h1", title), *paragraphs),
@@ -100,6 +103,7 @@ def _render_details(details: Mapping[str, str]) -> list[Markup]:
             collapsed.append(tag("details", tag("summary", name), content))
         else:
             entries += [tag("dt", name), tag("dd", text)]
+
     if not entries:
         return collapsed
     return [tag("dl", *entries), *collapsed]

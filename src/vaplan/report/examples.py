@@ -56,14 +56,17 @@ def render_example(
     timelines = [timeline for _, timeline in example.lanes]
     seconds = axis_seconds(timelines)
     player = _render_player(example, max_embed_bytes)
+
     tracks = list[Markup]()
     for modality in MODALITIES:
         tracks += _render_modality(example, modality, colours, seconds)
     has_player = player.startswith("<video")
     axis = _render_axis(seconds, seekable=has_player)
     timeline = tag("div", *tracks, axis, class_="timeline")
+
     warnings = [warning for line in timelines for warning in line.warnings]
     unique_warnings = dict.fromkeys(warnings)
+
     content = [tag("h3", example.video)]
     if example.note:
         content.append(tag("p", example.note))
@@ -73,6 +76,7 @@ def render_example(
     ]
     for warning in unique_warnings:
         content.append(tag("p", f"Warning: {warning}", class_="note"))
+
     return tag("article", *content, class_="example", data_seconds=seconds)
 
 

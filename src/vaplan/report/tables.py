@@ -57,10 +57,12 @@ def render_table(table: Table) -> Markup:
         head, cells = _render_column(table, index)
         heads.append(head)
         columns.append(cells)
+
     head_rows = [tag("tr", *heads)]
     if table.groups:
         head_rows.insert(0, tag("tr", *_render_group_heads(table)))
     body_rows = [tag("tr", *cells) for cells in zip(*columns, strict=True)]
+
     frame = tag(
         "div",
         tag("table", tag("thead", *head_rows), tag("tbody", *body_rows)),
@@ -69,6 +71,7 @@ def render_table(table: Table) -> Markup:
         role="region",
         aria_label=table.title,
     )
+
     content = [tag("h3", table.title), frame]
     if table.note:
         content.append(tag("p", table.note, class_="note"))
@@ -79,6 +82,7 @@ def _render_column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
     """Render the head and the cells of one column."""
     cells = [row[index] for row in table.rows]
     is_numeric = _is_numeric(cells)
+
     classes = list[str]()
     if is_numeric and index > 0:
         classes.append("number")
@@ -86,9 +90,11 @@ def _render_column(table: Table, index: int) -> tuple[Markup, list[Markup]]:
         classes.append("edge")
     class_names = " ".join(classes) or None
     head = tag("th", table.columns[index], scope="col", class_=class_names)
+
     if index == 0:
         row_heads = [tag("th", _format_cell(cell), scope="row") for cell in cells]
         return head, row_heads
+
     best = math.inf
     if is_numeric and table.highlight and len(cells) > 1:
         best = max(_present_numbers(cells))

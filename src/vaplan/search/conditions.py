@@ -147,6 +147,7 @@ def _tokens(text: str) -> Iterator[_Token]:
                 f"{excerpt(text[position:].strip())} in the condition cannot be read",
                 fix=EXAMPLE,
             )
+
         start = match.end() - len(match[0].lstrip())
         position = match.end()
         if match["sign"]:
@@ -207,12 +208,14 @@ class _Reader:
         if token is None or token.kind != "event":
             raise self.fail("a class, not, video or (")
         self._advance()
+
         event = EventCondition(token.text, token.modality)
         sign = self.here
         if sign is not None and sign.kind == "sign" and sign.text not in "()":
             self._advance()
             score = self._score()
             event = EventCondition(token.text, token.modality, sign.text, score)
+
         if event not in self.events:
             self.events.append(event)
         return f"e{self.events.index(event)}"

@@ -189,20 +189,28 @@ def _read_folder(folder: Path) -> Tables:
         except VaplanError as error:
             failed.append((str(path), str(error)))
             continue
+
         videos["video"].append(timeline.video)
         videos["seconds"].append(timeline.seconds)
         for event in timeline:
-            cells = (event.modality, event.class_name, event.onset, event.offset)
-            for name, cell in zip(
-                TABLE_COLUMNS, (timeline.video, *cells, event.score), strict=True
-            ):
+            cells = (
+                timeline.video,
+                event.modality,
+                event.class_name,
+                event.onset,
+                event.offset,
+                event.score,
+            )
+            for name, cell in zip(TABLE_COLUMNS, cells, strict=True):
                 events[name].append(cell)
+
     if not videos["video"]:
         raise AnnotationError(
             f"none of {len(failed)} files is a timeline; {failed[0][1]}",
             file=folder,
             fix=FIX,
         )
+
     return Tables(
         pa.table(events, schema=SCHEMA),
         pa.table(videos, schema=VIDEOS),

@@ -74,17 +74,18 @@ def search_store(
     """
     if not sentence.strip():
         raise UsageError("the sentence is empty", fix="say what to look for")
+
     hits = list[Hit]()
     for name, features in _select_features(Path(store), modality, names).items():
         kind = name.partition(":")[0]
         encoder = load_encoder(features)
         text = embed_classes(Taxonomy((sentence.strip(),)), kind, encoder, MARGIN)
-        (found,) = top_segments(
+        (segments,) = top_segments(
             features, text, top=top, scale=encoder.logit_scale, encoder=encoder
         )
         hits += [
             Hit(video, kind, float(time), time + 1.0, score)
-            for video, time, score in found
+            for video, time, score in segments
         ]
     return hits
 
@@ -157,15 +158,16 @@ def top_segments(
         if encoder:
             vectors = unit_features(encoder, vectors)
         scores = (scale * vectors @ text.T).numpy()
-        for query, found in enumerate(best):
+
+        for query, of_query in enumerate(best):
             column = scores[:, query]
-            candidates = _candidates(column, found, top)
-            found += [
+            candidates = _candidates(column, of_query, top)
+            of_query += [
                 (videos[video[row]], int(time[row]), float(column[row]))
                 for row in candidates.tolist()
             ]
-            found.sort(key=lambda one: (-one[2], one[0], one[1]))
-            del found[top:]
+            of_query.sort(key=lambda one: (-one[2], one[0], one[1]))
+            del of_query[top:]
     return best
 
 
@@ -187,12 +189,12 @@ def _segments(
 
 
 def _candidates(
-    scores: Float[np.ndarray, " segment"], found: Sequence[Found], top: int
+    scores: Float[np.ndarray, " segment"], best: Sequence[Found], top: int
 ) -> Int64[np.ndarray, " candidate"]:
     """Return the segments that may be among the best: at least as good as the worst of them."""
     least = -np.inf
-    if len(found) == top:
-        least = found[-1][2]
+    if len(best) == top:
+        least = best[-1][2]
     if len(scores) > top:
         least = max(least, np.partition(scores, -top)[-top])
     return np.flatnonzero(scores >= least)

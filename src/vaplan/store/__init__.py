@@ -96,6 +96,7 @@ class Store:
                 own_card = write_bytes(store.own_folder / CARD_FILE, card.to_bytes())
                 with machine_errors(store.folder):
                     own_card.replace(store.folder / CARD_FILE)  # of all parts alike
+
         store.plan(planned)
         return store
 
@@ -379,8 +380,10 @@ class Store:
         counts = _count_values(table["status"])
         reasons = _count_values(table["reason"])
         reasons.pop("", None)
+
         planned = pa.array(self.planned, pa.string())
         is_written = pc.is_in(planned, value_set=table["video"])
+
         return {
             **asdict(self.card),
             "folder": str(self.folder),

@@ -139,11 +139,14 @@ def update_index(folder: Path) -> None:
     new_paths = [path for path in paths if path.name not in index.position]
     if len(new_paths) < MIN_SHARDS:
         return
+
     with suppress(VaplanError):
         tables = list[pa.Table]()
         for path in paths:
             rows = index.read(path, COLUMNS)
-            tables.append(shards.read_columns(path, COLUMNS) if rows is None else rows)
+            if rows is None:
+                rows = shards.read_columns(path, COLUMNS)
+            tables.append(rows)
         _write_index(folder, [path.name for path in paths], tables)
 
 
@@ -152,6 +155,7 @@ def _write_index(
 ) -> None:
     shape = json.dumps([names, [len(table) for table in tables]]).encode()
     rows = pa.concat_tables(tables).combine_chunks()
+
     sink = pa.BufferOutputStream()
     pq.write_table(
         rows.replace_schema_metadata({KEY: shape}),
@@ -159,5 +163,6 @@ def _write_index(
         use_dictionary=["status", "reason"],
         write_statistics=False,
     )
+
     body = sink.getvalue().to_pybytes()
     write_bytes(folder / INDEX_FILE, body + short_hash(body).encode())

@@ -126,12 +126,14 @@ def read_progress(store: Store, *, now: float | None = None) -> StoreProgress:
     folder_of_shard = np.array([folders.index(path.parent) for path in paths], int)
     folder_of_row = folder_of_shard[table["shard"].to_numpy()]
     rows = np.bincount(table["shard"].to_numpy(), minlength=len(paths))
+
     parts = list[PartProgress]()
     for number, folder in enumerate(folders):
         planned = read_plan(folder)
         in_folder = folder_of_shard == number
         if not planned and not in_folder.any():
             continue
+
         statuses = table["status"].filter(pa.array(folder_of_row == number))
         counts = Counter(statuses.to_pylist())
         times = written[in_folder]
@@ -145,14 +147,19 @@ def read_progress(store: Store, *, now: float | None = None) -> StoreProgress:
                 last_write=max(0.0, now - float(times.max())) if len(times) else None,
             )
         )
+    return StoreProgress(store.card.encoder, tuple(parts), _count_reasons(table))
+
+
+def _count_reasons(table: pa.Table) -> dict[str, int]:
+    """Count the failed videos by reason, the most frequent one first."""
     failed = table.filter(pc.equal(table["status"], "failed"))
-    reasons = Counter(
+    reasons = failed["reason"].to_pylist()
+    videos = failed["video"].to_pylist()
+    counts = Counter(
         shorten_reason(reason, video)
-        for reason, video in zip(
-            failed["reason"].to_pylist(), failed["video"].to_pylist(), strict=True
-        )
+        for reason, video in zip(reasons, videos, strict=True)
     )
-    return StoreProgress(store.card.encoder, tuple(parts), dict(reasons.most_common()))
+    return dict(counts.most_common())
 
 
 def _part_number(folder: Path) -> tuple[int, ...]:

@@ -217,6 +217,7 @@ def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
         problem = find_problem(table, columns, size=shard.stat().st_size)
     except (OSError, pa.ArrowException) as error:
         raise _describe_failure(shard, error) from error
+
     if problem:
         raise StoreError(f"cannot be read ({problem})", file=shard, fix=REWRITE)
     return table

@@ -60,6 +60,7 @@ class TextVectors:
         """
         if not vectors:
             raise StoreError("no text vector", fix="give one for each class")
+
         rows = np.stack(list(vectors.values())).astype(np.float32)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         for name, length in zip(vectors, lengths[:, 0].tolist(), strict=True):
@@ -68,6 +69,7 @@ class TextVectors:
                     f"the text vector of {name!r} has the length {length}",
                     fix="embed this sentence again",
                 )
+
         units = rows / lengths
         return cls(tuple(vectors), units, logit_scale)
 
