@@ -114,8 +114,10 @@ def edit_video(page: Any, name: str, label: str) -> None:
     check_page(page)
     for button in ("#help", "#commands"):
         page.click(button)
+        wait_until(page, "document.querySelector('dialog[open]') !== null")
         check_page(page)
         page.keyboard.press("Escape")
+        wait_until(page, "document.querySelector('dialog[open]') === null")
 
 
 def test_a_name_from_the_right_does_not_reorder_the_text_around_it(
