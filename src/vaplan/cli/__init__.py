@@ -59,7 +59,8 @@ app = typer.Typer(
     "labels for every second, separately for audio and visual events, and a parser for new "
     "videos.",
     epilog="Start with `vaplan demo`. For your own videos run `vaplan fit tags.csv --media "
-    "DIR --run RUN`, then `vaplan parse FILE --run RUN --out DIR`.",
+    "DIR --run RUN --visual clip:base --audio clap:base`, then `vaplan parse FILE --run RUN "
+    "--out DIR`.",
 )
 
 

@@ -75,20 +75,22 @@ def bench(
         str,
         typer.Option(
             "--seeds",
-            help="Number of seeds of every recipe, or the seeds themselves: `3,4`, or "
-            "`7,` for one.",
+            help="Number of seeds of every recipe (`3`), or a list of seeds (`3,4`); a comma after "
+            "one seed makes it a list (`7,`).",
         ),
     ] = "3",
     rows: Annotated[
         list[str] | None,
-        typer.Option("--rows", help="Title of a row to run. [default: all rows]"),
+        typer.Option(
+            "--rows", help="Title of a row to run; can be repeated. [default: all rows]"
+        ),
     ] = None,
     jobs: Annotated[
         int,
         typer.Option(
             "--jobs",
             min=1,
-            help="Number of jobs at the same time, each with one thread.",
+            help="Number of trainings at the same time, each with one thread.",
         ),
     ] = 1,
     engine: EngineOption = AUTO,

@@ -45,7 +45,7 @@ def check_labels(
     was trained on: the ranking precision of their tags, and whether they locate tags in the
     segments that matter for them. Reads a data set, a feature store and a table of labels.
 
-    Example: `vaplan check-labels table:events.csv --store store --labels labels.csv`
+    Example: `vaplan check-labels table:annotations.csv --store store --labels labels.csv`
     """
     from vaplan import stages
 

@@ -74,7 +74,7 @@ def denoise(
     """Denoise pseudo labels (PLD): flip labels with a suspicious forward loss.
 
     RUN is a parser that was trained on the labels. A label is flipped if its loss is far
-    above the loss of the easiest segments of the same event. `--no-floor --no-given-tags
+    above the mean loss of the --keep lowest-loss segments of the same event. `--no-floor --no-given-tags
     --no-keep-presence` is the published rule. Reads a run folder and a table of labels;
     writes a table of labels to train on again.
 

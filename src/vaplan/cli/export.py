@@ -57,7 +57,7 @@ def export(
 ) -> None:
     """Write timelines in the formats of other tools.
 
-    Reads a table or a folder; writes one file a video, or a few files of all videos.
+    Reads a table or a folder; writes one file per video, or a few files of all videos.
 
     Example: `vaplan export timelines --format elan --media videos --out elan`
     """
@@ -102,8 +102,9 @@ def import_events(
 ) -> None:
     """Read events from the files of other tools, and write them as a table.
 
-    Labels such as `audio:Dog` name their modality. A file without a video id is named after
-    its video. Use the table wherever vaplan takes one, as in `vaplan evaluate --estimate`.
+    Labels such as `audio:Dog` name their modality. If the format has no video
+    id, the name of the file without its ending is the id. Use the table wherever vaplan takes
+    one, as in `vaplan evaluate --estimate`.
 
     Example: `vaplan import-events elan --format elan --out corrected.csv`
     """

@@ -45,7 +45,7 @@ def features(
         str | None,
         typer.Option(
             "--retry",
-            help="Also retry files whose recorded failure contains this text.",
+            help="Decode again those failed files whose recorded reason contains this text.",
         ),
     ] = None,
     limit: Annotated[

@@ -108,15 +108,15 @@ def fit(
 
     For real videos give real encoders:
 
-        vaplan fit tags.csv --media videos --run run
+        vaplan fit tags.csv --media videos --run run \\
             --visual clip:base --audio clap:base
 
     Without a table: `vaplan fit videos --tags-from-folders --run run`
 
     More videos later: `vaplan fit more.csv --media videos --run run --add`
 
-    After a review, labels are refined with the corrected videos, and F is measured on a
-    share of them: `vaplan fit tags.csv --media videos --run run --corrections labels.reviewed.csv`
+    After `vaplan review timelines`, labels are refined with the corrected videos, and F is measured on a
+    share of them: `vaplan fit tags.csv --media videos --run run --corrections timelines.reviewed.csv`
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute

@@ -90,14 +90,16 @@ def import_vectors(
         Path,
         typer.Argument(
             metavar="DIR|FILE",
-            help="A folder of .npy or .npz files, one a video, also in sub-folders; or one "
+            help="A folder of .npy or .npz files, one per video, also in sub-folders; or one "
             ".npz, .h5 or .parquet file.",
         ),
     ],
     name: Annotated[
         str,
         typer.Option(
-            "--as", metavar="NAME", help="Their name; in the store it is `own:NAME`."
+            "--as",
+            metavar="NAME",
+            help="Name of the vectors; other commands use `own:NAME`.",
         ),
     ],
     modality: Annotated[
@@ -109,7 +111,7 @@ def import_vectors(
         typer.Option(
             "--text",
             help="Vectors of the class sentences, by the names of the classes: .npz, .parquet "
-            "(columns class, vector) or .csv (column class, then one column a number).",
+            "(columns class, vector) or .csv (column class, then one column per number).",
         ),
     ] = None,
     data: Annotated[
@@ -131,7 +133,7 @@ def import_vectors(
         float,
         typer.Option(
             "--logit-scale",
-            help="Factor of cosines in the training of the model, for margins and logits.",
+            help="Logit scale of the model (inverse temperature): logit = scale × cosine.",
         ),
     ] = 100.0,
 ) -> None:

@@ -61,8 +61,9 @@ def label(
         list[str] | None,
         typer.Option(
             "--threshold",
-            help="`audio=0.05` or `visual=0.06`, or `valor` for VALOR's logits of LLP's classes. "
-            "[default: fitted on split val, else on tags; without any, 5 for the margin]",
+            help="Fixed threshold of a modality, in the unit of --strategy, in place of --rule: "
+            "`audio=0.05` or `visual=0.06` (repeat the option), or `valor` for VALOR's logits of "
+            "LLP's classes. [default: chosen by --rule; in a data set without tags, a margin of 5]",
         ),
     ] = None,
     rule: Annotated[
@@ -70,10 +71,11 @@ def label(
         typer.Option(
             "--rule",
             metavar="hmm|val|mixture|false_positive_rate|chance",
-            help="Rule that chooses the labels: hmm, a hidden Markov model fitted on tags alone; or "
-            "thresholds: with the best F on split val; where a label is as probably right as "
-            "wrong, from tags alone; with a false positive rate of 5 % of classes outside the tags; "
-            "the paper's multiples of chance. [default: val if it has dense labels, else hmm]",
+            help="Rule that chooses the labels. `hmm`: a hidden Markov model, fitted on tags. Thresholds: "
+            "`val`, with the best F on the dense labels of split val; `mixture`, at which a label is "
+            "right with probability 0.5, fitted on tags; `false_positive_rate`, which classes outside "
+            "the tags exceed in 5 % of the segments; `chance`, the paper's multiples of chance. "
+            "[default: val if that split has dense labels, else hmm]",
         ),
     ] = None,
     smooth: Annotated[
@@ -96,7 +98,8 @@ def label(
         bool,
         typer.Option(
             "--diagnose",
-            help="Diagnose the labels of each class without dense labels, and draw a figure.",
+            help="Also print which classes have doubtful labels, without dense labels, and draw a "
+            "figure beside OUT (`labels.png`).",
         ),
     ] = False,
     as_json: JsonOption = False,

@@ -14,7 +14,8 @@ EncoderArgument = Annotated[
     str,
     typer.Argument(
         metavar="ENC",
-        help="`clip:` or `clap:` and a Hub id or a folder, or `embedded`.",
+        help="`clip:` or `clap:` and a short name (`vaplan models list`), a Hub id or a folder; to "
+        "check also `embedded`.",
     ),
 ]
 

@@ -84,7 +84,8 @@ TimeoutOption = Annotated[
     typer.Option(
         "--timeout",
         min=0.001,
-        help="Seconds that one file may take without progress. [default: 600, and 1 per MB]",
+        help="Seconds without progress after which a file is given up. [default: 600 s, and 1 s "
+        "per MB]",
     ),
 ]
 GateOption = Annotated[
@@ -93,13 +94,14 @@ GateOption = Annotated[
         "--gate",
         min=0,
         max=1,
-        help="Probability of a class in the video from which its segments count; lower marks "
-        "more. For a localisation rule its only threshold. [default: that of the run]",
+        help="Video-level threshold: segments of a class are marked only if the probability of "
+        "the class in the video is above it; lower marks more. The rules of localisation (AVE) "
+        "use only this threshold. [default: that of the run]",
     ),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Worker processes. [default: one a core]"),
+    typer.Option("--workers", min=1, help="Worker processes. [default: one per core]"),
 ]
 EngineOption = Annotated[
     str,
@@ -121,20 +123,23 @@ LogOption = Annotated[
     typer.Option(
         "--log",
         metavar="FILE.jsonl",
-        help="Append progress and failures to this file, one JSON document a line.",
+        help="Append progress and failures to this file, one JSON document per line.",
     ),
 ]
 AudioOption = Annotated[
     list[str],
     typer.Option(
-        "--audio", help="Audio encoder: `embedded`, or `clap:` and a folder or Hub id."
+        "--audio",
+        help="Audio encoder: `clap:` and a short name (`vaplan models list`), a Hub id or a "
+        "folder. `embedded` recognises only the classes of the synthetic data.",
     ),
 ]
 VisualOption = Annotated[
     list[str],
     typer.Option(
         "--visual",
-        help="Visual encoder: `embedded`, or `clip:` and a folder or Hub id.",
+        help="Visual encoder: `clip:` and a short name (`vaplan models list`), a Hub id or a "
+        "folder. `embedded` recognises only the classes of the synthetic data.",
     ),
 ]
 TaxonomyOption = Annotated[
@@ -158,8 +163,8 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Precision of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: that of the "
-        "store or of the parser's training, else bf16 if the device multiplies in it. `auto` is "
-        "fp32 for the embedded encoders.",
+        "store or of the parser's training, else bf16 if the device supports it, else fp32. The "
+        "embedded encoders always use fp32.",
     ),
 ]
 SamplingOption = Annotated[

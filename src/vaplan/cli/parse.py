@@ -109,7 +109,7 @@ def parse(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Write only timelines that do not exist, each format by itself.",
+            help="Skip files that exist already, for each format separately. [default: overwrite]",
         ),
     ] = False,
     workers: WorkersOption = None,
@@ -121,9 +121,6 @@ def parse(
     precision: PrecisionOption = AUTO,
 ) -> None:
     """Write timelines of the audio and visual events in media files.
-
-    While a long film is parsed, `NAME.partial.json` has the timeline of its first part; after an
-    interruption the same command continues there.
 
     With `--run` a parser of `vaplan fit` or `vaplan train` is used; videos longer than its
     window (10 seconds by default) are parsed in half-overlapping windows. Writes one file per video; folders
@@ -138,13 +135,16 @@ def parse(
 
     With `--zero-shot` there is no training and no tag, for any classes, even a single one:
 
-        vaplan parse videos --zero-shot --taxonomy classes.yaml --out timelines
+        vaplan parse videos --zero-shot --taxonomy classes.yaml --out timelines \\
             --visual clip:base --audio clap:base
 
     A class is marked in a segment if it fits better than background prompts (the classes of
     LLP and AVE) do on average, by 5 logits of the encoder; the margin is the score of an
     event. Look at a few timelines, then raise `--threshold` if too much is marked and lower it
     if too little is. With tags, `vaplan fit` gives better results.
+
+    While a long film is parsed, `NAME.partial.json` has the timeline of its first part; after an
+    interruption the same command continues there.
     """
     from vaplan import stages
     from vaplan.annotations.media_files import list_media_files

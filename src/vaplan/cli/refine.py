@@ -70,7 +70,7 @@ def refine(
     not trained on. A label is kept where the encoder and the parser together find it more
     probable than not. Reads a run folder and a table of labels; writes a table of labels.
 
-    Example: `vaplan refine runs/first --labels labels.csv --out refined.csv`
+    Example: `vaplan refine runs/ple --labels labels.csv --out refined.csv`
     """
     from vaplan import stages
 

@@ -21,7 +21,7 @@ def suggest(
         ),
     ],
     top: Annotated[
-        int, typer.Option("--top", min=1, help="Number of videos to name.")
+        int, typer.Option("--top", min=1, help="Number of videos to list.")
     ] = 20,
     compare: Annotated[
         Path | None,
@@ -36,9 +36,9 @@ def suggest(
         bool, typer.Option("--json", help="Print one JSON document.")
     ] = False,
 ) -> None:
-    """Name the videos whose correction is likely to help most.
+    """List the videos whose correction is likely to help most.
 
-    Reads events and, if there is a review of them, leaves out the videos that are finished.
+    Reads events, and leaves out the videos that are finished in a review (`SOURCE.reviewed.csv`).
     A video comes early if a score is near 0.5, if another method disagrees, if it has no
     events, or if it has a rare class. Prints the videos with the reasons; writes nothing.
 

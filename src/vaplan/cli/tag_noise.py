@@ -44,7 +44,7 @@ def noise(
     Reads a run of the recipe `jomold_estimator`; writes a JSON file for
     `vaplan train jomold --set removal.ratios=FILE`.
 
-    Example: `vaplan noise runs/estimator --out ratios.json`
+    Example: `vaplan noise runs/jomold_estimator --out ratios.json`
     """
     from vaplan import stages
 
