@@ -74,8 +74,8 @@ def denoise(
     """Denoise pseudo labels (PLD): flip labels with a suspicious forward loss.
 
     RUN is a parser that was trained on the labels. A label is flipped if its loss is far
-    above the mean loss of the --keep lowest-loss segments of the same event. `--no-floor --no-given-tags
-    --no-keep-presence` is the published rule. Reads a run folder and a table of labels;
+    above the baseline, the mean loss of the event's `--keep` lowest-loss segments. `--no-floor
+    --no-given-tags --no-keep-presence` is the published rule. Reads a run folder and a table of labels;
     writes a table of labels to train on again.
 
     Example: `vaplan denoise runs/ple --labels labels.csv --out denoised.csv`

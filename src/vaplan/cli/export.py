@@ -102,9 +102,9 @@ def import_events(
 ) -> None:
     """Read events from the files of other tools, and write them as a table.
 
-    Labels such as `audio:Dog` name their modality. If the format has no video
-    id, the name of the file without its ending is the id. Use the table wherever vaplan takes
-    one, as in `vaplan evaluate --estimate`.
+    Labels such as `audio:Dog` name their modality. If the format has no video id,
+    the name of the file without its ending is the id. Use the table wherever vaplan takes one,
+    as in `vaplan evaluate --estimate`.
 
     Example: `vaplan import-events elan --format elan --out corrected.csv`
     """

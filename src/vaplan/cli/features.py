@@ -45,7 +45,8 @@ def features(
         str | None,
         typer.Option(
             "--retry",
-            help="Decode again those failed files whose recorded reason contains this text.",
+            help="Decode again those failed files whose recorded reason contains this text. Files "
+            "that were not found are tried again without it.",
         ),
     ] = None,
     limit: Annotated[

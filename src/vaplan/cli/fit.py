@@ -115,8 +115,11 @@ def fit(
 
     More videos later: `vaplan fit more.csv --media videos --run run --add`
 
-    After `vaplan review timelines`, labels are refined with the corrected videos, and F is measured on a
-    share of them: `vaplan fit tags.csv --media videos --run run --corrections timelines.reviewed.csv`
+    After `vaplan review timelines`, labels are refined with the corrected videos, and F is
+    measured on a share of them:
+
+        vaplan fit tags.csv --media videos --run run \\
+            --corrections timelines.reviewed.csv
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute

@@ -71,10 +71,11 @@ def label(
         typer.Option(
             "--rule",
             metavar="hmm|val|mixture|false_positive_rate|chance",
-            help="Rule that chooses the labels. `hmm`: a hidden Markov model, fitted on tags. Thresholds: "
-            "`val`, with the best F on the dense labels of split val; `mixture`, at which a label is "
-            "right with probability 0.5, fitted on tags; `false_positive_rate`, which classes outside "
-            "the tags exceed in 5 % of the segments; `chance`, the paper's multiples of chance. "
+            help="Rule that chooses the labels. `hmm`: a hidden Markov model, fitted on tags. "
+            "Thresholds: `val`, with the best F on the dense labels of split val; `mixture`, at "
+            "which a label is right with probability 0.5, fitted on tags; "
+            "`false_positive_rate`, which classes outside the tags exceed in 5 % of the "
+            "segments; `chance`, the paper's multiples of chance. "
             "[default: val if that split has dense labels, else hmm]",
         ),
     ] = None,
@@ -98,8 +99,8 @@ def label(
         bool,
         typer.Option(
             "--diagnose",
-            help="Also print which classes have doubtful labels, without dense labels, and draw a "
-            "figure beside OUT (`labels.png`).",
+            help="Also print for each class how good its labels probably are, estimated without "
+            "dense labels, and draw a figure beside the table (`labels.png` for `labels.csv`).",
         ),
     ] = False,
     as_json: JsonOption = False,

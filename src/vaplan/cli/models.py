@@ -14,8 +14,8 @@ EncoderArgument = Annotated[
     str,
     typer.Argument(
         metavar="ENC",
-        help="`clip:` or `clap:` and a short name (`vaplan models list`), a Hub id or a folder; to "
-        "check also `embedded`.",
+        help="`clip:` or `clap:` and a short name (`vaplan models list`), a Hub id or a folder, or "
+        "`embedded`.",
     ),
 ]
 
@@ -67,7 +67,13 @@ def models_list(as_json: JsonOption = False) -> None:
 
 
 def models_fetch(
-    encoder: EncoderArgument,
+    encoder: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENC",
+            help="`clip:` or `clap:` and a short name (`vaplan models list`) or a Hub id.",
+        ),
+    ],
     to: Annotated[
         Path | None,
         typer.Option("--to", help="Folder to write. [default: the cache of the Hub]"),

@@ -95,7 +95,7 @@ GateOption = Annotated[
         min=0,
         max=1,
         help="Video-level threshold: segments of a class are marked only if the probability of "
-        "the class in the video is above it; lower marks more. The rules of localisation (AVE) "
+        "the class in the video is at least this; lower marks more. The rules of localisation (AVE) "
         "use only this threshold. [default: that of the run]",
     ),
 ]
@@ -163,8 +163,8 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Precision of the encoders: `fp32`, `bf16`, `fp16` (GPU), or `auto`: that of the "
-        "store or of the parser's training, else bf16 if the device supports it, else fp32. The "
-        "embedded encoders always use fp32.",
+        "store or of the parser's training, else bf16 if the device supports it, else fp32. For "
+        "the embedded encoders `auto` is fp32.",
     ),
 ]
 SamplingOption = Annotated[

@@ -76,8 +76,8 @@ export class VideoList {
     if (index !== null) this.onOpen(index);
   }
 
-  // A row that stays visible stays in the page: a row that were replaced between the press
-  // and the release of the mouse would get no click.
+  // A row that stays visible stays in the page: a row that is replaced between the press
+  // and the release of the mouse gets no click.
   draw() {
     const first = Math.max(0, Math.floor(this.box.scrollTop / ROW) - MARGIN);
     const count = Math.ceil(this.box.clientHeight / ROW) + 2 * MARGIN;
