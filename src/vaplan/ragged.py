@@ -6,6 +6,7 @@ collection of equal lengths is one group, and its padded form is a view of the f
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from operator import itemgetter
@@ -253,19 +254,28 @@ class Ragged(Generic[T]):
         function: Callable[[Index], T],
         *,
         videos: int | None = None,
+        workers: int = 1,
     ) -> "Ragged[T]":
-        """Compute values of all videos, one padded group at a time.
+        """Compute values of all videos in padded groups.
 
         Args:
             lengths: Number of segments of each video.
             function: Returns the padded values of the videos with the given indices.
             videos: Largest number of videos of a group; by default any number.
+            workers: Number of threads that compute one group each at a time.
         """
-        groups = lengths.groups(videos=videos)
-        parts = list[Ragged[T]]()
-        for group in groups:
+
+        def compute(group: Index) -> Ragged[T]:
             part = lengths[group]
-            parts.append(cls(map_fields(function(group), part.flatten), part))
+            return cls(map_fields(function(group), part.flatten), part)
+
+        groups = lengths.groups(videos=videos)
+        workers = min(workers, len(groups))
+        if workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                parts = list(pool.map(compute, groups))
+        else:
+            parts = [compute(group) for group in groups]
         if lengths.are_equal:
             return cls.cat(parts)
         return cls.cat(parts)[np.concatenate(groups).argsort()]

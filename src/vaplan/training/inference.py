@@ -33,7 +33,6 @@ def predict(
 ) -> Ragged[Prediction]: ...
 
 
-@torch.no_grad()
 def predict(
     model: nn.Module,
     inputs: Inputs | Ragged[Inputs],
@@ -45,6 +44,9 @@ def predict(
 
     A video longer than a window is parsed in half-overlapping windows, and the outputs of
     its segments are averaged over them; see `models.windows`.
+
+    On a CPU, each thread of torch computes batches of its own. Their number therefore has no
+    effect on the result.
 
     Args:
         model: Network.
@@ -62,16 +64,20 @@ def predict(
     was_training = model.training
     model.eval()
 
+    @torch.no_grad()
     def predict_group(videos: Index) -> Prediction:
-        batch = make_batch(inputs, videos, window=window, overlap=True).to(device)
-        if inputs.lengths.longest <= window:
-            return predict_batch(model, batch).probabilities()
-        return predict_with_windows(model, batch).probabilities()
+        with threads(1):
+            batch = make_batch(inputs, videos, window=window, overlap=True).to(device)
+            if inputs.lengths.longest <= window:
+                return predict_batch(model, batch).probabilities()
+            return predict_with_windows(model, batch).probabilities()
 
-    with threads(1):
-        prediction = Ragged.from_groups(
-            inputs.lengths, predict_group, videos=batch_size
-        )
+    prediction = Ragged.from_groups(
+        inputs.lengths,
+        predict_group,
+        videos=batch_size,
+        workers=torch.get_num_threads() if device.type == "cpu" else 1,
+    )
     model.train(was_training)
     return prediction
 
