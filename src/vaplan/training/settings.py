@@ -92,12 +92,12 @@ class Training:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         precision: "fp32"; "bf16" (only of products: weights, losses and the trained
             parser are fp32); "auto": bf16 if the device multiplies in it.
-        threads: Number of CPU threads. A step is many short operations, and all threads meet
-            after each. One that has to wait does not sleep but looks for work at full load,
-            so that a second thread can cost more than it brings where other processes want
-            the cores. One thread is the default; to use more cores, train several runs at a
-            time. `benchmarks/bench_training.py --threads` measures it. The number has an
-            effect on the last bits of the result.
+        threads: Number of CPU threads. Two threads on two idle cores need about 0.65 of the
+            time of one (`benchmarks/results/threads.md`), but a fifth to a quarter more CPU
+            time: a thread that waits for the other one does not sleep. Where other processes
+            want the cores, two threads can be slower than one. The default is one, because
+            the number has an effect on the last bits of the result; to use more cores, train
+            several runs at a time.
     """
 
     epochs: int = 30
