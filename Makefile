@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 CORES := 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test test-slow check format docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vaplan demo --out demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m 'not slow'
+
+# Clusters, browsers, killed commands, the commands of every page, long trainings.
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile -m slow
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -14,6 +14,8 @@ from tests.official import write_ave
 from vaplan import cli
 from vaplan.taxonomy.files import read_task, read_taxonomy
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[1] / "docs" / "ave.md").read_text(encoding="utf-8")
 CLIPS, SEGMENTS = 8, 10
 SMALL = ("--set", "training.epochs=1", "--set", "model.settings.hidden=16")

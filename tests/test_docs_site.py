@@ -11,6 +11,8 @@ import pytest
 import vaplan
 from vaplan import cli, decisions, encoders, exports, losses, models, pseudo_labels
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sphinx")
 
 DOCS = Path(__file__).parents[1] / "docs"

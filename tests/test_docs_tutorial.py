@@ -14,6 +14,8 @@ from tests.test_readme import commands as readme_commands
 from vaplan import cli, recipe, stages, synthetic
 from vaplan.bench.demo import CHANGES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)

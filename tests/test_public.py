@@ -39,6 +39,7 @@ def counted(total: int) -> list[Step]:
     return [(done, total, "") for done in range(1, total + 1)]
 
 
+@pytest.mark.slow
 def test_every_long_function_reports_each_item_in_one_shape(
     world: World, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_every_long_function_reports_each_item_in_one_shape(
     assert taken() == counted(2)
 
 
+@pytest.mark.slow
 def test_fit_reports_the_items_of_every_step(world: World, tmp_path: Path) -> None:
     tags = tmp_path / "tags.csv"
     videos = world.data.videos[:6]

@@ -14,6 +14,8 @@ from vaplan import cli
 from vaplan.bench import demo
 from vaplan.encoders.embedded import WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 HUB = {  # in place of models that cannot be fetched, the embedded ones of the same class
     "clip:base": f"clip:{WEIGHTS / 'clip'}",

@@ -51,6 +51,7 @@ def test_training_lowers_every_objective(losses):
     assert set(history[0]) == {"epoch", "learning_rate", "loss", *losses}
 
 
+@pytest.mark.slow
 def test_dense_labels_teach_a_parser_to_find_events_in_new_videos():
     inputs, truth = world(videos=256)
     model = network()
@@ -445,6 +446,7 @@ def test_a_teacher_conditions_its_predictions_on_the_tags():
     assert correct_targets(prediction, target, Teacher()).pseudo.all()
 
 
+@pytest.mark.slow
 def test_a_teacher_corrects_wrong_labels():
     inputs, truth = world(videos=256)
     wrong = truth ^ (
@@ -498,6 +500,7 @@ def test_a_teacher_needs_an_average_and_labels():
         Teacher(strength=0.5)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does_and_resume_to_the_same_bits(tmp_path):
     out = tmp_path / "found"
     torchrun("-m", "tests.ranks", out)

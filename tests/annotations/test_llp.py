@@ -243,6 +243,7 @@ def test_the_official_files_have_the_known_contents(folder: Path) -> None:
     assert sum(video.video.startswith("-") for video in data.videos) == 151
 
 
+@pytest.mark.slow
 @real
 def test_the_versions_are_known_by_their_content(folder: Path) -> None:
     assert llp.read(folder).version == "corrected"

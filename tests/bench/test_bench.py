@@ -22,6 +22,8 @@ from vaplan.metrics.intervals import bootstrap_over_seeds
 from vaplan.metrics.llp import label_f
 from vaplan.store import Entry, Store
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 about: Everything that a suite can ask for, small.
 steps:

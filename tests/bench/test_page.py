@@ -14,6 +14,8 @@ from vaplan import cli, report
 from vaplan.bench import suite as suites
 from vaplan.bench.steps import VERBS
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "bench.md").read_text(encoding="utf-8")
 TINY = "--seeds 1 --set training.epochs=1 --set model.settings.hidden=8 --set model.settings.feedforward=8".split()
 

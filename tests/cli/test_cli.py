@@ -551,6 +551,7 @@ def test_the_name_of_a_table_is_checked_before_any_work(
     assert "a table cannot end with '.xlsx'" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one class", "few videos", "no sound"])
 def test_fit_makes_a_parser_of_one_class_of_two_videos_or_without_audio(
     call: Call, world: World, tmp_path: Path, kind: str
@@ -585,6 +586,7 @@ def picture_alone(film: Path, copy: Path) -> None:
                 target.mux(packet)
 
 
+@pytest.mark.slow
 def test_fit_makes_a_parser_of_a_folder_and_a_list_of_tags(
     call: Call, world: World, tmp_path: Path
 ) -> None:

@@ -217,6 +217,7 @@ def test_many_files_of_another_width_are_one_line(call: Call, tmp_path: Path) ->
     assert len(errors) == 2  # the other one is of the video without a file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder",
     [path for path in (REAL / "llp",) if path.is_dir()],

@@ -13,6 +13,8 @@ from vaplan import stages
 from vaplan.annotations.table import read_rows, write_rows
 from vaplan.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(
     importlib.util.find_spec("ray") is None,

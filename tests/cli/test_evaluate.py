@@ -196,6 +196,7 @@ PRESENT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", PRESENT, ids=lambda case: "-".join(case[:3]))
 def test_the_scores_equal_those_of_the_published_code(
     call: Call, tmp_path: Path, case: list[str]

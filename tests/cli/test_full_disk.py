@@ -29,6 +29,8 @@ from vaplan import runs, stages
 from vaplan.errors import Exit
 from vaplan.exports.convert import export_timelines
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["site"]  # a fixture
 OLD = b"earlier"
 TINY_CHANGES = [part for change in SMALL for part in ("--set", change)]

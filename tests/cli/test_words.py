@@ -347,6 +347,7 @@ def test_a_mistake_is_one_clear_line(
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1
 
 
+@pytest.mark.slow
 def test_a_parser_encodes_with_the_precision_of_its_features(
     world: World, tmp_path: Path
 ) -> None:

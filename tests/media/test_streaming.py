@@ -238,6 +238,7 @@ def test_a_damaged_file_is_decoded_whole_with_any_sampling(tmp_path, shortcut, s
     assert "gave up" in shortcut
 
 
+@pytest.mark.slow
 def test_chunks_joined_are_the_whole(tmp_path):
     for number, (name, film) in enumerate(CASES.values()):
         path = make(tmp_path / f"{number}{name}", film)
@@ -284,6 +285,7 @@ def test_lost_seconds_are_missing_in_chunks_too(tmp_path, chunk):
     assert any("missing in" in warning for warning in parts.warnings)
 
 
+@pytest.mark.slow
 def test_a_long_film_needs_no_more_memory_than_a_short_one(tmp_path):
     peaks = []
     for seconds in (45, 180):

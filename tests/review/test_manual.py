@@ -18,6 +18,8 @@ from vaplan import recipe as recipes
 from vaplan.annotations import read_table
 from vaplan.errors import Exit
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "review.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line)

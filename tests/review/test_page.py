@@ -27,6 +27,8 @@ from tests.review.browsing import (
 )
 from vaplan.media.spectrogram import BANDS
 
+pytestmark = pytest.mark.slow
+
 DOG = "audio Dog, 0.00 to 2.00 seconds, score 0.75"
 CAT = "visual Cat, 1.00 to 3.00 seconds, score 0.50"
 

@@ -19,6 +19,8 @@ from tests.review.browsing import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "<img src=x onerror=alert(1)>"
 QUOTES = "\"'`><script>alert(2)</script>"
 HEBREW = "כלב (1), נובח"

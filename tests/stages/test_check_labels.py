@@ -15,6 +15,8 @@ from vaplan.stages.check_labels import (
     segment_attribution,
 )
 
+pytestmark = pytest.mark.slow
+
 VIDEOS, TIME, CLASSES, SIZE = 120, 6, 6, 24
 
 

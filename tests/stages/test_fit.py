@@ -67,6 +67,7 @@ def write_tags(path: Path, videos: Sequence[Video]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_videos_are_added_to_a_finished_run(
     world: World, tmp_path: Path, one_epoch: None
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_folder_is_no_table_and_needs_no_other_folder(tmp_path: Path) -> None:
         stages.fit(tmp_path / "tags.csv", None, tmp_path / "run", encoders=EMBEDDED)
 
 
+@pytest.mark.slow
 def test_corrected_videos_are_dense_labels_of_the_same_run(
     world: World, tmp_path: Path, one_epoch: None
 ) -> None:

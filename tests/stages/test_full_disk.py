@@ -18,6 +18,8 @@ from vaplan import stages
 from vaplan.annotations.media_files import MediaFolder
 from vaplan.errors import Exit, MachineError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def pretence(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:

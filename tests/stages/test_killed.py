@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Deaths = list[dict[str, Any]]
 ROOT = Path(__file__).parents[2]
 

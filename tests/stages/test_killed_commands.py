@@ -19,6 +19,8 @@ from tests.conftest import World
 from tests.stages.killing_commands import COMMANDS
 from vaplan.errors import Exit
 
+pytestmark = pytest.mark.slow
+
 POINTS = os.environ.get("VAPLAN_DEATHS", "1")
 ROOT = Path(__file__).parents[2]
 CODES = {

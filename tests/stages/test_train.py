@@ -390,6 +390,7 @@ stages.train(recipe.read(Path(sys.argv[1])), Path(sys.argv[2]), checkpoint_secon
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_to_the_same_bytes(
     world: World, run: runs.Run, tmp_path: Path
 ) -> None:
@@ -467,6 +468,7 @@ def test_a_network_of_the_user_is_trained_with_plg_ple_and_pld(
     )
 
 
+@pytest.mark.slow
 def test_torchrun_trains_a_recipe_in_two_processes_of_which_one_writes(
     world: World, tmp_path: Path
 ) -> None:

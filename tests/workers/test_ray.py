@@ -22,6 +22,7 @@ from vaplan.workers.processes import DEATHS, TIME_OUTS
 from vaplan.workers.ray import RayEngine
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of Ray's own files
     pytest.mark.skipif(
         importlib.util.find_spec("ray") is None,
