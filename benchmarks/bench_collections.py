@@ -183,7 +183,7 @@ def train_all(
         labels,
         encoders=EMBEDDED,
         rule=HMM,
-        label_probability=probability,
+        out_probability=probability,
     )
     runs = []
     for name, table in (("han", None), ("ple", labels), ("default", labels)):

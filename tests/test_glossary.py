@@ -51,7 +51,7 @@ REPLACED = {
     "--choose": "--rule",
     "--threshold-rule": "--rule",
     "--trust": "--parser-weight",
-    "--evidence": "--label-probability",
+    "--evidence": "--out-probability",
 }
 UNCLEAR_IN_NAMES = {word for word in REPLACED if word.isalpha()} | {
     *("said", "says", "heard", "seen", "nobody"),

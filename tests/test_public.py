@@ -140,7 +140,7 @@ def test_all_stages_can_be_called_from_python_with_paths_as_text(
         store=store,
         out="labels.csv",
         encoders=EMBEDDED,
-        label_probability="probability.csv",
+        out_probability="probability.csv",
     )
     changes = [*world.changes, f"labels={labelling.table}"]
     run = vaplan.train(recipe="ple", run="run", changes=changes)

@@ -32,7 +32,7 @@ def probability_table(world: World, tmp_path_factory: pytest.TempPathFactory) ->
         folder / "labels.csv",
         encoders=EMBEDDED,
         rule="mixture",
-        label_probability=folder / "probability.csv",
+        out_probability=folder / "probability.csv",
     )
     return folder / "probability.csv"
 

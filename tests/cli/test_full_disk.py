@@ -109,7 +109,7 @@ COMMANDS: dict[str, Command] = {
     ],
     "label": lambda f: [
         *("label", f.data, "--store", f.world.store, "--out", f.out / "t.csv"),
-        *("--label-probability", f.out / "p.csv"),
+        *("--out-probability", f.out / "p.csv"),
     ],
     "label --diagnose": lambda f: [
         *("label", f.data, "--store", f.world.store, "--out", f.out / "t.parquet"),

@@ -55,7 +55,7 @@ def test_label_probabilities_are_written_and_trained_on(
                 "--out",
                 tmp_path / "l.csv",
             ),
-            *("--label-probability", soft),
+            *("--out-probability", soft),
         )[0]
         == 0
     )

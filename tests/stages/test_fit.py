@@ -17,7 +17,9 @@ from vaplan.annotations.tags import read_tags
 from vaplan.errors import MachineError, RunError, UsageError
 from vaplan.locks import lock_folder
 from vaplan.runs import Run
+from vaplan.stages.fit import encoders_of_run
 from vaplan.workers import Progress
+from vaplan.writing import write_text
 
 EMBEDDED = (("embedded",), ("embedded",))
 
@@ -122,6 +124,43 @@ def test_videos_are_added_to_a_finished_run(
     assert (run / "model.safetensors").read_bytes() != weights
     fit(first, overwrite=True)
     assert (run / "model.safetensors").read_bytes() == weights
+
+
+def test_the_prompts_of_a_run_are_kept_when_videos_are_added(
+    world: World, tmp_path: Path, one_epoch: None
+) -> None:
+    run = tmp_path / "run"
+    videos = world.data.videos
+    classes = list(world.data.taxonomy.classes)
+    taxonomy = tmp_path / "classes.yaml"
+    taxonomy.write_text(
+        f"classes: {classes}\nprompts: {{{classes[0]}: {{visual: a bright bell}}}}\n"
+    )
+
+    def fit(name: str, selected: Sequence[Video], **options: Any) -> None:
+        tags = write_tags(tmp_path / name, selected)
+        stages.fit(tags, world.folder, run, workers=1, **options)
+
+    fit("tags.csv", videos[:3], taxonomy=taxonomy)
+    fit("more.csv", videos[3:4], add=True)
+    data = stages.read_data(f"table:{run / 'annotations.csv'}")
+    assert len(data.videos) == 4
+    assert data.taxonomy.classes == tuple(classes)  # also those without a tag
+    assert data.taxonomy.prompts("visual")[0] == ["a bright bell"]
+    taxonomy.write_text("task: localisation\n" + taxonomy.read_text())
+    with pytest.raises(UsageError, match="leave `task` out"):
+        fit("more.csv", videos[3:4], add=True, taxonomy=taxonomy)
+
+
+def test_the_encoders_of_a_run_are_the_default(tmp_path: Path) -> None:
+    assert encoders_of_run(tmp_path) == EMBEDDED
+    changes = ["audio=['clap:base']", "visual=['clip:base', 'own:frames']"]
+    write_text(
+        tmp_path / "recipe.yaml", recipe.dump(recipe.read("default", changes=changes))
+    )
+    assert encoders_of_run(tmp_path) == EMBEDDED  # it is not finished
+    (tmp_path / "run.json").write_text("{}")
+    assert encoders_of_run(tmp_path) == (("clap:base",), ("clip:base", "own:frames"))
 
 
 def test_folders_are_tags(world: World, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def made(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "l.csv",
         encoders=EMBEDDED,
         rule="mixture",
-        label_probability=folder / "soft.csv",
+        out_probability=folder / "soft.csv",
     )
     stages.train(
         recipes.read("ple", changes=[*world.changes, f"labels={folder / 'l.csv'}"]),

@@ -169,7 +169,7 @@ def _check_cell(row: Row, segment: int, *, count: int, table: Path) -> None:
             f"score {row.score} is not a probability",
             file=table,
             line=row.line,
-            fix="make the table with `vaplan label --label-probability`",
+            fix="make the table with `vaplan label --out-probability`",
         )
     if segment >= count:
         raise AnnotationError(
@@ -190,7 +190,7 @@ def _check_complete(
             f"no label probabilities for {len(missing)} of {len(data.ids)} videos, "
             f"the first is {missing[0]!r}",
             file=table,
-            fix="run `vaplan label --label-probability` on this data set and store",
+            fix="run `vaplan label --out-probability` on this data set and store",
         )
     is_tagged = data.weak_label()[:, None]
     for video, tags, present in zip(
@@ -203,5 +203,5 @@ def _check_complete(
                 f"{video!r} has segments with rows of some tags only, "
                 "so these are not label probabilities",
                 file=table,
-                fix="give the table of `vaplan label --label-probability`",
+                fix="give the table of `vaplan label --out-probability`",
             )

@@ -214,7 +214,7 @@ def _label(job: Job, workspace: Workspace, path: Path, _: Inputs) -> None:
         thresholds=thresholds or None,
         rule=kind if kind in pseudo_labels.LABEL_RULES else None,
         smooth=job.step.smooth,
-        label_probability=probability_path(path),
+        out_probability=probability_path(path),
     )
     return None
 

@@ -24,6 +24,7 @@ from vaplan.cli import (
     export,
     features,
     fit,
+    help_types,
     imports,
     label,
     media,
@@ -50,6 +51,7 @@ DATA_AND_MODELS = "Data and models"
 RESEARCH = "Research"
 
 app = typer.Typer(
+    cls=help_types.Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -180,14 +182,15 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
 for command_name, command in COMMANDS.items():
     app.command(
         command_name,
+        cls=help_types.Command,
         rich_help_panel=command.panel,
         short_help=command.summary,
     )(command.function)
 for group_name, (summary, members) in GROUPS.items():
-    group = typer.Typer(no_args_is_help=True, help=summary)
+    group = typer.Typer(cls=help_types.Group, no_args_is_help=True, help=summary)
     app.add_typer(group, name=group_name, rich_help_panel=DATA_AND_MODELS)
     for member_name, function in members.items():
-        group.command(member_name)(function)
+        group.command(member_name, cls=help_types.Command)(function)
 DEBUG = False
 
 

@@ -26,7 +26,8 @@ def bench(
     suite: Annotated[
         str | None,
         typer.Argument(
-            metavar="SUITE", help="A shipped suite (see `--list`), or a YAML file."
+            metavar="[SUITE]",
+            help="A shipped suite, or a YAML file; needed unless `--list` is given.",
         ),
     ] = None,
     data: Annotated[
@@ -82,7 +83,9 @@ def bench(
     rows: Annotated[
         list[str] | None,
         typer.Option(
-            "--rows", help="Title of a row to run; can be repeated. [default: all rows]"
+            "--rows",
+            metavar="TITLE",
+            help="Title of a row to run; repeat the option for several. [default: all rows]",
         ),
     ] = None,
     jobs: Annotated[

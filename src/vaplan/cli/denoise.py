@@ -54,8 +54,9 @@ def denoise(
         typer.Option(
             "--rounds",
             min=1,
-            help="Number of rounds; each further round trains again, in a folder "
-            "beside OUT.",
+            help="Number of rounds. Each further round trains again on the labels of the one "
+            "before; these runs and labels are written into a folder beside OUT, `denoised` for "
+            "`denoised.csv`.",
         ),
     ] = 1,
     other_labels: Annotated[
@@ -67,7 +68,10 @@ def denoise(
     modality: Annotated[
         list[Modality] | None,
         typer.Option(
-            "--modality", help="Modality whose labels are denoised. [default: visual]"
+            "--modality",
+            metavar="audio|visual",
+            help="Modality whose labels are denoised; repeat the option for both. "
+            "[default: visual]",
         ),
     ] = None,
 ) -> None:

@@ -8,19 +8,19 @@ import typer
 from vaplan.cli.console import progress_bars, stderr, warn_embedded
 from vaplan.cli.log import open_log
 from vaplan.cli.options import (
+    AUDIO_HELP,
     AUTO,
     CENTRE,
-    EMBEDDED,
+    VISUAL_HELP,
     AddressOption,
     AllowOutsideOption,
-    AudioOption,
     DeviceOption,
     EngineOption,
     LogOption,
     PrecisionOption,
     RunOption,
     SamplingOption,
-    VisualOption,
+    TaxonomyOption,
     WorkersOption,
 )
 from vaplan.errors import Exit
@@ -55,8 +55,23 @@ def fit(
             "with two tags.",
         ),
     ] = False,
-    audio: AudioOption = EMBEDDED,
-    visual: VisualOption = EMBEDDED,
+    audio: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--audio",
+            metavar="ENCODER",
+            help=f"{AUDIO_HELP} [default: those of the run, else embedded]",
+        ),
+    ] = None,
+    visual: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--visual",
+            metavar="ENCODER",
+            help=f"{VISUAL_HELP} [default: those of the run, else embedded]",
+        ),
+    ] = None,
+    taxonomy: TaxonomyOption = None,
     workers: WorkersOption = None,
     engine: EngineOption = AUTO,
     address: AddressOption = None,
@@ -113,7 +128,10 @@ def fit(
 
     Without a table: `vaplan fit videos --tags-from-folders --run run`
 
-    More videos later: `vaplan fit more.csv --media videos --run run --add`
+    Classes whose name is not enough for a prompt get prompts from a file: `--taxonomy classes.yaml`
+
+    More videos later, with the encoders and prompts of the run: `vaplan fit more.csv --media
+    videos --run run --add`
 
     After `vaplan review timelines`, labels are refined with the corrected videos, and F is
     measured on a share of them:
@@ -123,12 +141,15 @@ def fit(
     """
     from vaplan import stages
     from vaplan.encoders.compute import Compute
+    from vaplan.stages.fit import encoders_of_run
     from vaplan.workers.engines import open_engine
 
     def print_message(text: str) -> None:
         stderr.print(text, highlight=False, markup=False)
 
-    warn_embedded((audio, visual))
+    audio_before, visual_before = encoders_of_run(run)
+    encoders = (audio or audio_before, visual or visual_before)
+    warn_embedded(encoders)
     with (
         open_log(log, "fit") as log_file,
         open_engine(engine, address) as workers_engine,
@@ -138,7 +159,8 @@ def fit(
             tags,
             media,
             run,
-            encoders=(audio, visual),
+            encoders=encoders,
+            taxonomy=taxonomy,
             tags_from_folders=tags_from_folders,
             workers=workers,
             engine=workers_engine,

@@ -61,6 +61,7 @@ def label(
         list[str] | None,
         typer.Option(
             "--threshold",
+            metavar="MODALITY=NUMBER",
             help="Fixed threshold of a modality, in the unit of --strategy, in place of --rule: "
             "`audio=0.05` or `visual=0.06` (repeat the option), or `valor` for VALOR's logits of "
             "LLP's classes. [default: chosen by --rule; in a data set without tags, a margin of 5]",
@@ -87,10 +88,10 @@ def label(
             help="Standard deviation of the smoothing along the timeline in seconds, such as 0.5.",
         ),
     ] = 0.0,
-    label_probability: Annotated[
+    out_probability: Annotated[
         Path | None,
         typer.Option(
-            "--label-probability",
+            "--out-probability",
             help="Also write the probability of every label, for `vaplan refine` and "
             "for losses with `labels: soft`.",
         ),
@@ -118,7 +119,7 @@ def label(
     from vaplan.stages.label import figure_path
     from vaplan.zero_shot import replace_prompts
 
-    apart(out=out, label_probability=label_probability)
+    apart(out=out, out_probability=out_probability)
     data_set = stages.read_data(data, taxonomy=taxonomy)
     if prompts:
         data_set = replace(
@@ -134,7 +135,7 @@ def label(
         rule=rule,
         strategy=strategy,
         smooth=smooth,
-        label_probability=label_probability,
+        out_probability=out_probability,
         diagnose=diagnose,
     )
     for line in labelling.describe():
@@ -148,7 +149,7 @@ def label(
             stderr.print(f"{split}, {modality}: {scores_text}", highlight=False)
     warn_skipped(labelling.unreadable)
     stderr.print(
-        f"wrote {out}{f' and {label_probability}' if label_probability else ''}",
+        f"wrote {out}{f' and {out_probability}' if out_probability else ''}",
         highlight=False,
         markup=False,
         soft_wrap=True,

@@ -126,21 +126,21 @@ LogOption = Annotated[
         help="Append progress and failures to this file, one JSON document per line.",
     ),
 ]
+AUDIO_HELP = (
+    "Audio encoder: `clap:` and a short name (`vaplan models list`), a Hub id or a folder; "
+    "`embedded` recognises only the classes of the synthetic data. Repeat the option for several "
+    "encoders."
+)
+VISUAL_HELP = (
+    "Visual encoder: `clip:` and a short name (`vaplan models list`), a Hub id or a folder; "
+    "`embedded` recognises only the classes of the synthetic data. Repeat the option for several "
+    "encoders."
+)
 AudioOption = Annotated[
-    list[str],
-    typer.Option(
-        "--audio",
-        help="Audio encoder: `clap:` and a short name (`vaplan models list`), a Hub id or a "
-        "folder. `embedded` recognises only the classes of the synthetic data.",
-    ),
+    list[str], typer.Option("--audio", metavar="ENCODER", help=AUDIO_HELP)
 ]
 VisualOption = Annotated[
-    list[str],
-    typer.Option(
-        "--visual",
-        help="Visual encoder: `clip:` and a short name (`vaplan models list`), a Hub id or a "
-        "folder. `embedded` recognises only the classes of the synthetic data.",
-    ),
+    list[str], typer.Option("--visual", metavar="ENCODER", help=VISUAL_HELP)
 ]
 TaxonomyOption = Annotated[
     Path | None,

@@ -77,9 +77,10 @@ def parse(
         list[str] | None,
         typer.Option(
             "--threshold",
+            metavar="MODALITY=NUMBER",
             help="Segment threshold of a modality; higher marks less. With `--run` a "
             "probability, `audio=0.3`; with `--zero-shot` a margin, `audio=4`. [default: "
-            "those of the run, or 5]",
+            "those of the run, or 5] Repeat the option for the other modality.",
         ),
     ] = None,
     gate: GateOption = None,
@@ -172,7 +173,14 @@ def parse(
             scores=scores,
             gate=gate,
             margins=thresholds(threshold or [], example=_example(zero_shot=False)),
-            has_other_options=zero_shot or skip_existing or taxonomy is not None,
+            has_other_options=zero_shot
+            or skip_existing
+            or any(
+                option is not None
+                for option in (taxonomy, workers, address, log, timeout)
+            )
+            or (engine, device, precision) != (AUTO, AUTO, AUTO)
+            or (audio, visual) != (EMBEDDED, EMBEDDED),
         )
         return
     compute = Compute(device, precision)
@@ -235,8 +243,8 @@ def _parse_store(
     if run is None or out is None or has_other_options:
         raise UsageError(
             "--features parses stored videos with a trained run",
-            fix="give --run RUN and --out DIR, without --zero-shot, --taxonomy, --beside and "
-            "--skip-existing",
+            fix="give --run RUN and --out DIR; only --tags, --format, --scores, --gate and "
+            "--threshold go with them",
         )
     tags_of = read_known_tags(tags, runs.load(run).taxonomy) if tags else None
     with progress_bars() as bars:

@@ -31,6 +31,7 @@ def predict(
         Path | None,
         typer.Option(
             "--scores",
+            metavar="DIR",
             help="Folder for the probabilities of all segments, in the format of "
             "`sed_scores_eval`.",
         ),
@@ -39,8 +40,12 @@ def predict(
         str | None,
         typer.Option(
             "--decision",
-            help="Decision rule: global_gate, modality_gate, mixed_gate or, for localisation, "
-            "segment_label, event_gate, cmbs_official. [default: that of the run]",
+            metavar="RULE",
+            help="Decision rule: which probability must reach --gate besides that of the segment. "
+            "`global_gate`: that of the class in the video; `modality_gate`: in the modality; "
+            "`mixed_gate`: in the video for audio, in the modality for visual; `segment`: none. "
+            "For localisation: `segment_label`, `event_gate`, `cmbs_official`. [default: that "
+            "of the run]",
         ),
     ] = None,
     gate: GateOption = None,
@@ -48,7 +53,9 @@ def predict(
         list[str] | None,
         typer.Option(
             "--threshold",
-            help="Segment threshold of a modality: `audio=0.3`. [default: those of the run]",
+            metavar="MODALITY=NUMBER",
+            help="Segment threshold of a modality: `audio=0.3`. Repeat the option for the other "
+            "one. [default: those of the run]",
         ),
     ] = None,
     evaluate: Annotated[

@@ -37,7 +37,7 @@ def refine(
         typer.Option(
             "--label-probability",
             help="Label probabilities by the encoder, from `vaplan label "
-            "--label-probability`. [default: each label is right with probability 0.8]",
+            "--out-probability`. [default: each label is right with probability 0.8]",
         ),
     ] = None,
     parser_weight: Annotated[

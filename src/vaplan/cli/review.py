@@ -66,10 +66,10 @@ def review(
 ) -> None:
     """Look at events beside the playing video, and correct them in the browser.
 
-    Reads a table or a folder of timelines, and the media files. The source stays as it is:
-    corrections go to `SOURCE.reviewed.csv`, and every change to the log
-    `SOURCE.reviewed.jsonl`. Waveforms, and copies of files that browsers cannot play, go to
-    the folder `SOURCE.review-cache`, which can be deleted at any time. The same command
+    Reads a table or a folder of timelines, and the media files. It stays as it is: beside
+    `timelines` or `timelines.csv`, corrections go to `timelines.reviewed.csv`, and every change
+    to the log `timelines.reviewed.jsonl`. Waveforms, and copies of files that browsers cannot
+    play, go to the folder `timelines.review-cache`, which can be deleted at any time. The same command
     continues a review. Stop it with Ctrl+C.
 
     Example: `vaplan review timelines --media videos --name Ada`

@@ -37,7 +37,9 @@ def search(
         list[str] | None,
         typer.Option(
             "--encoder",
-            help="Encoder of the store, as `clip:NAME`, where a modality has several.",
+            metavar="ENCODER",
+            help="Encoder of the store, as `clip:NAME`, where a modality has several. Repeat the "
+            "option for the other modality.",
         ),
     ] = None,
     top: Annotated[
@@ -59,7 +61,11 @@ def search(
     ] = None,
     sql: Annotated[
         str | None,
-        typer.Option("--sql", help="SELECT statement on `events` and `videos`."),
+        typer.Option(
+            "--sql",
+            help="SELECT statement on the tables `events` and `videos`; docs/search.md lists "
+            "their columns.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

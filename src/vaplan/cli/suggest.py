@@ -38,7 +38,8 @@ def suggest(
 ) -> None:
     """List the videos whose correction is likely to help most.
 
-    Reads events, and leaves out the videos that are finished in a review (`SOURCE.reviewed.csv`).
+    Reads events, and leaves out the videos that are finished in a review
+    (`timelines.reviewed.csv` beside `timelines`).
     A video comes early if a score is near 0.5, if another method disagrees, if it has no
     events, or if it has a rare class. Prints the videos with the reasons; writes nothing.
 

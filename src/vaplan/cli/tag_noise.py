@@ -25,7 +25,10 @@ def exchange(
 ) -> None:
     """Remove tags from single modalities by exchanging tracks (MA, step 2).
 
-    Reads a run of the recipe `ma_base`; writes a table of labels for `vaplan train ma`.
+    Each video is parsed with the audio, and with the frames, of a video that shares no tag with
+    it. A tag is removed from a modality in which no prediction depends on it. Step 1 is `vaplan
+    train ma_base`, step 3 `vaplan train ma --labels exchanged.csv`. Reads a run of `ma_base`;
+    writes a table of labels.
 
     Example: `vaplan exchange runs/ma_base --out exchanged.csv`
     """
@@ -41,8 +44,8 @@ def noise(
 ) -> None:
     """Estimate the share of noisy tags per class and modality (JoMoLD, step 2).
 
-    Reads a run of the recipe `jomold_estimator`; writes a JSON file for
-    `vaplan train jomold --set removal.ratios=FILE`.
+    Step 1 is `vaplan train jomold_estimator`, step 3 `vaplan train jomold --set
+    removal.ratios=ratios.json`. Reads a run of `jomold_estimator`; writes a JSON file.
 
     Example: `vaplan noise runs/jomold_estimator --out ratios.json`
     """

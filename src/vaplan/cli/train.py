@@ -18,20 +18,28 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
+            metavar="RECIPE",
             help="A recipe file, or the name of a shipped recipe: han, plg, ple, "
-            "vaplan, default, ma, jomold, valor …"
+            "vaplan, default, ma, jomold, valor …",
         ),
     ],
     run: RunOption,
     data: Annotated[
         str | None,
-        typer.Option("--data", help=DATA_HELP),
+        typer.Option(
+            "--data",
+            help=f"{DATA_HELP} Needed unless the recipe names it, as for --store.",
+        ),
     ] = None,
     store: Annotated[
         str | None, typer.Option("--store", help="The feature store.")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option("--labels", help="Table of pseudo labels.")
+        str | None,
+        typer.Option(
+            "--labels",
+            help="Table of pseudo labels; needed if the recipe trains on them.",
+        ),
     ] = None,
     changes: Annotated[
         list[str] | None,

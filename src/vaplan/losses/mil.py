@@ -233,7 +233,7 @@ def labels_of(
     if target.label_probability is None:
         raise RecipeError(
             f"labels: {labels} needs label probabilities",
-            fix="write label_probability: TABLE, made by `vaplan label --label-probability`",
+            fix="write label_probability: TABLE, made by `vaplan label --out-probability`",
         )
     exists = prediction.mask[..., None]
     probability = target.label_probability.float() * exists

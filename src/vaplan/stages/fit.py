@@ -19,7 +19,7 @@ from vaplan.annotations.corrections import (
 )
 from vaplan.annotations.folders import read_folder_tags
 from vaplan.annotations.rows import Row
-from vaplan.annotations.table import read_rows, write_rows
+from vaplan.annotations.table import TAXONOMY_SUFFIXES, read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
 from vaplan.dataset import Encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
@@ -27,6 +27,7 @@ from vaplan.errors import RunError, UsageError
 from vaplan.locks import lock_folder
 from vaplan.media import CENTRE
 from vaplan.pseudo_labels.rules import HMM
+from vaplan.reading import plain_text
 from vaplan.recipe import Decision
 from vaplan.runs import Run
 from vaplan.stages.evaluate import evaluate_run
@@ -34,8 +35,10 @@ from vaplan.stages.features import features
 from vaplan.stages.label import label
 from vaplan.stages.refine import MIN_DENSE_VIDEOS, refine
 from vaplan.stages.train import train
+from vaplan.taxonomy import read_task, read_taxonomy
 from vaplan.workers import Engine, FileProgress, Progress
 from vaplan.workers.processes import run_in_order
+from vaplan.writing import write_text
 
 Message = Callable[[str], None]
 ProgressBars = Callable[[str, str], Progress | None]  # by name and unit of the steps
@@ -44,6 +47,7 @@ MIN_TRAINING_VIDEOS = 4  # for refinement by out-of-fold parsers
 # On synthetic data a parser of fewer tagged videos was worse than zero-shot parsing; see
 # benchmarks/results/small_data.md.
 FEW_VIDEOS = 100
+EMBEDDED_ENCODERS: Encoders = (("embedded",), ("embedded",))
 TEST_SHARE = 0.3  # of the corrected videos, to measure
 SHOWN_SCORES = ("audio", "visual", "audio_visual", "type")
 
@@ -57,7 +61,8 @@ def fit(
     media: Path | str | None,
     run: Path | str,
     *,
-    encoders: Encoders,
+    encoders: Encoders | None = None,
+    taxonomy: Path | str | None = None,
     tags_from_folders: bool = False,
     workers: int | None = None,
     engine: Engine = run_in_order,
@@ -84,7 +89,10 @@ def fit(
             folder of the videos; see `annotations.folders.read_folder_tags`.
         media: Folder of the media files; None with `tags_from_folders`.
         run: Run folder to write.
-        encoders: Names of the encoders per modality.
+        encoders: Names of the encoders per modality; by default those of the run in the folder,
+            or else the embedded ones.
+        taxonomy: Taxonomy file with the classes, and with prompts for them; its copy stays in
+            the run folder. By default the classes are the tags.
         tags_from_folders: The tags are the names of the folders that the videos lie in.
         workers: Number of worker processes for decoding and encoding.
         engine: Runs these workers.
@@ -120,6 +128,7 @@ def fit(
             return progress
 
     run = Path(run)
+    encoders = encoders or encoders_of_run(run)
     rows, media = _read_tags_and_media(
         Path(tags), media, tags_from_folders=tags_from_folders, message=message
     )
@@ -134,6 +143,8 @@ def fit(
             rows = apply_corrections(rows, corrections, test_share=test_share)
         else:
             _note_unused_corrections(table, rows, message)
+        if taxonomy:
+            _copy_taxonomy(Path(taxonomy), table)
         write_rows(table, rows)
 
         data = read_data(f"table:{table}")
@@ -161,7 +172,7 @@ def fit(
             store,
             run / "labels.csv",
             encoders=encoders,
-            label_probability=probability,
+            out_probability=probability,
             rule=HMM if probability else None,
         )
         for line in labelling.describe():
@@ -190,6 +201,35 @@ def fit(
         if corrections and data.dense_indices(TEST):
             message(_describe_scores(trained, data, store))
         return trained, outcome.failed
+
+
+def encoders_of_run(run: Path) -> Encoders:
+    """Return the encoders of a finished run, or the embedded ones in another folder.
+
+    Args:
+        run: Folder of a run.
+    """
+    if not (run / runs.DESCRIPTION).is_file():
+        return EMBEDDED_ENCODERS
+    return recipes.read(run / runs.RECIPE).encoders
+
+
+def _copy_taxonomy(source: Path, table: Path) -> None:
+    """Copy a taxonomy file beside a table, in place of the one that is there."""
+    if read_task(source) == "localisation":
+        raise UsageError(
+            "its task is localisation, which a parser of tags alone does not learn",
+            file=source,
+            fix="leave `task` out",
+        )
+    read_taxonomy(source)
+    text = plain_text(source)
+    for suffix in TAXONOMY_SUFFIXES:
+        copy = table.with_suffix(suffix)
+        if suffix.endswith(source.suffix):
+            write_text(copy, text)
+        elif copy.exists():
+            copy.unlink()
 
 
 def _describe_data(

@@ -120,7 +120,7 @@ def label(
     rule: str | None = None,
     strategy: str | None = None,
     smooth: float = 0.0,
-    label_probability: Path | str | None = None,
+    out_probability: Path | str | None = None,
     diagnose: bool = False,
 ) -> Labelling:
     """Write pseudo labels of every video of a data set, one row a marked segment.
@@ -139,7 +139,7 @@ def label(
             default.
         strategy: Kind of evidence; see `compute_dataset_evidence`.
         smooth: Standard deviation of the smoothing in segments.
-        label_probability: Second table to write: the probability of every label.
+        out_probability: Second table to write: the probability of every label.
         diagnose: Also diagnose the labels and draw the diagnostics beside the table.
 
     Raises:
@@ -152,11 +152,11 @@ def label(
     dataset = Dataset.with_features(data, Path(store), encoders)
     data = dataset.annotations
     evidence = compute_dataset_evidence(dataset, strategy=strategy, smooth=smooth)
-    if (label_probability or diagnose) and not evidence.has_tags:
+    if (out_probability or diagnose) and not evidence.has_tags:
         raise UsageError(
             "label probabilities and diagnostics need tags: without them no video shows "
             "the evidence for an absent class",
-            fix="omit --label-probability and --diagnose",
+            fix="omit --out-probability and --diagnose",
         )
 
     chosen = pseudo_labels.choose_labels(evidence, thresholds=thresholds, rule=rule)
@@ -164,10 +164,10 @@ def label(
     scores = evidence.values.numpy().by_video()
     write_rows(out, label_rows(data.ids, labels.by_video(), scores, data.taxonomy))
 
-    if label_probability:
+    if out_probability:
         probability = chosen.probability or evidence.label_probability()
         write_label_probability(
-            Path(label_probability),
+            Path(out_probability),
             probability.numpy(),
             evidence.weak_label.numpy(),
             evidence.mask.numpy(),
