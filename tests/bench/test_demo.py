@@ -19,6 +19,8 @@ from vaplan.evaluation import evaluate
 from vaplan.locks import lock_folder
 from vaplan.metrics.llp import KINDS, LEVELS
 
+pytestmark = pytest.mark.slow
+
 FEW_EPOCHS = tuple(c.replace("epochs=20", "epochs=3") for c in demo.CHANGES)
 
 

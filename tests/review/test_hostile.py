@@ -22,6 +22,7 @@ SESSION = "/api/session"
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     sources = write_sources(tmp_path_factory.mktemp("hostile"))
     with serving(sources) as opened:
+        opened.desk.preparation.start(0, seconds=60.0)
         assert opened.get("/api/videos/0").value["media"]["state"] == JobState.READY
         wait_for_peaks(opened)
         yield opened
