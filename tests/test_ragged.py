@@ -87,7 +87,7 @@ def test_results_of_groups_are_in_the_order_of_the_videos(
         batch = ragged.batch(videos)
         return Both(2 * batch.score, 10 * batch.tags)
 
-    doubled = Ragged.from_groups(ragged.lengths, double)
+    doubled = Ragged.from_groups(ragged.lengths, double, videos=3, workers=2)
     assert torch.equal(doubled.values.score, 2 * ragged.values.score)
     assert torch.equal(doubled.values.tags, 10 * ragged.values.tags)
     total = ragged.per_video(lambda batch: batch.score.sum(dim=(1, 2)))

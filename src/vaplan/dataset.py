@@ -28,7 +28,7 @@ from vaplan.media import CENTRE
 from vaplan.ragged import Lengths, Ragged
 from vaplan.recipe import DENSE
 from vaplan.runs import Run
-from vaplan.store import Store
+from vaplan.store import Store, find_stores
 from vaplan.store.mapped import mapped_zeros
 from vaplan.training import threads
 from vaplan.writing import sha256
@@ -258,6 +258,27 @@ def read_labelled_videos(run: Run, table: Path) -> Dataset:
     events = read_table(table, taxonomy=data.taxonomy, needs_modality=True).events
     labelled = [video for video in data.ids if video in events]
     return Dataset.of_run(run, data.select_videos(labelled))
+
+
+def select_encoders(store: Path, encoders: Encoders = ((), ())) -> Encoders:
+    """Take all encoders of a store for each modality that has none yet.
+
+    Args:
+        store: Folder of the feature store.
+        encoders: Names of encoders per modality, in modality order; a modality may have none.
+
+    Returns:
+        Names of the encoders; `embedded` for a modality of which the store has no features.
+    """
+    in_store = [name.partition(":") for name in find_stores(store)]
+
+    def of_modality(modality: str) -> tuple[str, ...]:
+        return tuple(name for kind, _, name in in_store if kind == modality)
+
+    return tuple(
+        names or of_modality(modality) or ("embedded",)
+        for modality, names in zip(MODALITIES, encoders, strict=True)
+    )
 
 
 def open_features(store: Path, encoders: Encoders) -> list[list[Store]]:

@@ -1,9 +1,13 @@
 """`vaplan export` and `vaplan import-events`: output, exit codes and errors."""
 
+import re
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Call
 from tests.exports.timelines import EMPTY, EXAMPLE, write
+from vaplan.exports import FORMATS
 
 
 def test_timelines_are_exported_and_imported_again(call: Call, tmp_path: Path) -> None:
@@ -24,6 +28,15 @@ def test_timelines_are_exported_and_imported_again(call: Call, tmp_path: Path) -
         "beach/dog,visual,Dog_barking,1,3,",
         "quiet,,,,,",
     ]
+
+
+@pytest.mark.parametrize("command", ["export", "import-events"])
+def test_the_help_names_every_format(call: Call, command: str) -> None:
+    text = " ".join(call(command, "--help")[1].replace("│", " ").split())
+    for name, kind in FORMATS.items():
+        is_export = (kind.write or kind.write_all) and not kind.needs_scores
+        if is_export if command == "export" else kind.read:
+            assert re.search(rf" {name}(,| or|;)", text), name
 
 
 def test_a_failed_file_is_named_and_sets_the_exit_code(

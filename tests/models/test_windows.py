@@ -19,7 +19,7 @@ from vaplan.models.windows import (
     predict_batch,
 )
 from vaplan.ragged import Lengths, Ragged
-from vaplan.training import predict
+from vaplan.training import predict, threads
 
 CLASSES = 3
 SIZES = ((6,), (8,))
@@ -122,6 +122,20 @@ def test_a_video_does_not_depend_on_the_others_in_its_batch() -> None:
         assert torch.allclose(alone.values.segment, same.segment, atol=1e-6)
         assert torch.allclose(alone.values.video, same.video, atol=1e-6)
     assert together.lengths.counts.tolist() == [31, 4, 10, 55]
+
+
+def test_the_number_of_threads_does_not_change_a_bit() -> None:
+    inputs = videos(*range(1, 40))
+    model = network("han").train()
+    predictions = list[Prediction]()
+    for count in (1, 2):
+        with threads(count):
+            predictions.append(predict(model, inputs, batch_size=8).values)
+    assert model.training
+    one, two = predictions
+    assert torch.equal(one.segment, two.segment)
+    assert torch.equal(one.video, two.video)
+    assert not two.segment.requires_grad
 
 
 class Foreign(nn.Module):

@@ -14,12 +14,13 @@ from tests.own_vectors import CLASSES, LENGTH, OwnVideos, make_videos
 from vaplan import annotations, encoders, stages
 from vaplan import recipe as recipes
 from vaplan.arrays import AUDIO, VISUAL
-from vaplan.dataset import Dataset, input_hashes
+from vaplan.dataset import Dataset, input_hashes, select_encoders
 from vaplan.errors import EncoderError, StoreError, UsageError, VaplanError
 from vaplan.packs import PackError
 from vaplan.parser import Parser
 from vaplan.search.vectors import search_store
 from vaplan.stages.import_features import Imported
+from vaplan.stages.label import select_prompt_encoders
 from vaplan.store import Store, find_stores
 
 OWN = (("own:mine",), ("own:mine",))
@@ -54,6 +55,30 @@ def imported(folder: Path) -> Path:
 
 def read_table(folder: Path) -> Any:
     return stages.read_data(f"table:{folder / 'videos.csv'}")
+
+
+def test_the_encoders_of_a_store_are_the_default_if_it_has_one_of_each(
+    imported: Path, tmp_path: Path
+) -> None:
+    data, store = read_table(imported), imported / "store"
+    own = ("own:mine",)
+    named = stages.label(data, store, tmp_path / "named.csv", encoders=(own, own))
+    stages.label(data, store, tmp_path / "default.csv")
+    assert (tmp_path / "default.csv").read_bytes() == named.table.read_bytes()
+    assert select_prompt_encoders(store) == (own, own)
+    stages.import_vectors(imported / "audio", "more", AUDIO, store, data=data)
+    assert select_prompt_encoders(store) == (own, own)  # these encode no prompts
+    assert select_encoders(store) == (("own:mine", "own:more"), own)
+    text = imported / "audio_text.npz"
+    stages.import_vectors(
+        imported / "audio", "other", AUDIO, store, text=text, data=data
+    )
+    with pytest.raises(
+        UsageError, match="2 audio encoders of prompts: own:mine, own:other"
+    ):
+        stages.label(data, store, tmp_path / "default.csv")
+    chosen = select_prompt_encoders(store, (["own:other"], ()))
+    assert chosen == (["own:other"], own)
 
 
 def test_own_vectors_are_labelled_trained_on_predicted_and_scored(

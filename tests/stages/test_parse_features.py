@@ -96,7 +96,7 @@ def test_the_command_needs_one_source_of_videos_and_a_run(
     call: Call, run: Path, world: World, tmp_path: Path
 ) -> None:
     out = ["--out", tmp_path / "out"]
-    stored = ["--features", world.store]
+    stored = ["--store", world.store]
     assert call("parse", *stored, "--run", run, *out)[0] == 0
     assert len([*(tmp_path / "out").glob("*.json")]) == len(world.data.ids)
     for arguments, message in (

@@ -24,12 +24,12 @@ from vaplan.cli import (
     export,
     features,
     fit,
-    help_types,
     imports,
     label,
     media,
     models,
     parse,
+    plain_help,
     predict,
     refine,
     report,
@@ -51,7 +51,7 @@ DATA_AND_MODELS = "Data and models"
 RESEARCH = "Research"
 
 app = typer.Typer(
-    cls=help_types.Group,
+    cls=plain_help.Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -135,7 +135,9 @@ COMMANDS = {
         evaluate.evaluate, STAGES, "Score a table of events against dense labels."
     ),
     "compare": Command(
-        evaluate.compare, RESEARCH, "Compare two tables of events with intervals."
+        evaluate.compare,
+        RESEARCH,
+        "Score two tables of events, and their difference with a confidence interval.",
     ),
     "check-labels": Command(
         check_labels.check_labels,
@@ -157,7 +159,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {"check": data.check, "fetch": data.fetch},
     ),
     "import": (
-        "Import features into a store: published ones, or your own vectors.",
+        "Import features into a store: published ones, or your own vectors. (Events: import-events.)",
         {
             "han": imports.import_han,
             "valor": imports.import_valor,
@@ -182,15 +184,15 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
 for command_name, command in COMMANDS.items():
     app.command(
         command_name,
-        cls=help_types.Command,
+        cls=plain_help.Command,
         rich_help_panel=command.panel,
         short_help=command.summary,
     )(command.function)
 for group_name, (summary, members) in GROUPS.items():
-    group = typer.Typer(cls=help_types.Group, no_args_is_help=True, help=summary)
+    group = typer.Typer(cls=plain_help.Group, no_args_is_help=True, help=summary)
     app.add_typer(group, name=group_name, rich_help_panel=DATA_AND_MODELS)
     for member_name, function in members.items():
-        group.command(member_name, cls=help_types.Command)(function)
+        group.command(member_name, cls=plain_help.Command)(function)
 DEBUG = False
 
 
@@ -227,7 +229,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     with _interrupted_by_sigterm() as terminations:
         try:
-            code = app(standalone_mode=False)
+            code = app(standalone_mode=False, prog_name="vaplan")
         except VaplanError as error:
             code = _print_error(str(error), error.exit)
         except (KeyboardInterrupt, typer.Abort):

@@ -26,7 +26,7 @@ def bench(
     suite: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SUITE]",
+            metavar="SUITE",
             help="A shipped suite, or a YAML file; needed unless `--list` is given.",
         ),
     ] = None,

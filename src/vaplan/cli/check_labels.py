@@ -8,13 +8,12 @@ from rich.console import Console
 
 from vaplan.cli.console import new_table, print_json
 from vaplan.cli.options import (
-    EMBEDDED,
-    AudioOption,
     DataArgument,
     JsonOption,
+    StoredAudioOption,
+    StoredVisualOption,
     StoreOption,
     TaxonomyOption,
-    VisualOption,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ def check_labels(
     data: DataArgument,
     store: StoreOption,
     labels: Annotated[Path, typer.Option("--labels", help="Table of pseudo labels.")],
-    audio: AudioOption = EMBEDDED,
-    visual: VisualOption = EMBEDDED,
+    audio: StoredAudioOption = None,
+    visual: StoredVisualOption = None,
     taxonomy: TaxonomyOption = None,
     folds: Annotated[
         int,
@@ -42,20 +41,23 @@ def check_labels(
     """Check whether pseudo labels help on your data, from tags of held-out videos only.
 
     Trains small parsers with and without the labels and compares them on videos that neither
-    was trained on. `tags` is the precision of the video's tags in the ranking of all classes, in
-    percent. `localisation` is how much worse an independent classifier recognises a tag without
-    the segments that a parser gives it, in standard deviations. Prints both scores without the
-    labels and the gain by them. Reads a data set, a feature store and a table of labels.
+    was trained on. Prints two scores of a parser trained without the labels, and the gain with
+    them. `tags`: how precisely the parser ranks a video's tags before other classes, in percent.
+    `localisation`: how much the score of a tag by another classifier falls, in standard
+    deviations, when the segments in which the parser finds the tag are removed. Higher is better
+    for both. Reads a data set, a feature store and a table of labels.
 
     Example: `vaplan check-labels table:annotations.csv --store store --labels labels.csv`
     """
     from vaplan import stages
+    from vaplan.dataset import select_encoders
 
+    encoders = select_encoders(store, (audio or (), visual or ()))
     result = stages.check_labels(
         stages.read_data(data, taxonomy=taxonomy),
         store,
         labels,
-        encoders=(audio, visual),
+        encoders=encoders,
         folds=folds,
         seed=seed,
     )

@@ -40,7 +40,7 @@ def denoise(
     given_tags: Annotated[
         bool,
         typer.Option(
-            help="Take the loss of probabilities given that the tags are right."
+            help="Condition the parser's probabilities on the tags before the loss is computed."
         ),
     ] = True,
     keep_presence: Annotated[
@@ -79,8 +79,8 @@ def denoise(
 
     RUN is a parser that was trained on the labels. A label is flipped if its loss is far
     above the baseline, the mean loss of the event's `--keep` lowest-loss segments. `--no-floor
-    --no-given-tags --no-keep-presence` is the published rule. Reads a run folder and a table of labels;
-    writes a table of labels to train on again.
+    --no-given-tags --no-keep-presence` is the published rule. Reads a run folder, the data set and store
+    that it names, and a table of labels; writes a table of labels to train on again.
 
     Example: `vaplan denoise runs/ple --labels labels.csv --out denoised.csv`
     """

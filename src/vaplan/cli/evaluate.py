@@ -54,8 +54,9 @@ def evaluate(
 ) -> None:
     """Score a table of events against dense labels: LLP's ten F-scores, or AVE's accuracy.
 
-    Scores are in percent. A video without a row counts as empty; rows of videos of other
-    splits are ignored and counted. Reads a data set and a table.
+    A localisation data set, such as AVE, has an accuracy; all others have F-scores. Scores are
+    in percent. A video without a row counts as empty. Rows of videos of other splits are ignored,
+    and their number is printed. Reads a data set and a table.
 
     Example: `vaplan evaluate --data table:annotations.csv --estimate predictions.csv --ci`
     """

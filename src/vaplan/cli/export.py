@@ -41,9 +41,10 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="`webvtt`, `srt`, `rttm`, `elan`, `textgrid`, `audacity`, `label-studio`, "
-            "`fiftyone`, `huggingface`, `activitynet`, `dcase` and others; see "
-            "docs/formats.md.",
+            metavar="FORMAT",
+            help="`json`, `csv`, `parquet`, `webvtt`, `webvtt-metadata`, `srt`, `rttm`, `elan`, "
+            "`textgrid`, `audacity`, `label-studio`, `fiftyone`, `huggingface`, `activitynet` or "
+            "`dcase`; see docs/formats.md.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder for the files.")],
@@ -59,7 +60,9 @@ def export(
 
     Reads a table or a folder; writes one file per video, or a few files of all videos.
 
-    Example: `vaplan export timelines --format elan --media videos --out elan`
+    Example: `vaplan export timelines --format elan --media videos --out for_elan`
+
+    The other way: `vaplan import-events`
     """
     from vaplan.exports.convert import export_timelines
 
@@ -86,8 +89,9 @@ def import_events(
         str,
         typer.Option(
             "--format",
-            help="`elan`, `textgrid`, `audacity`, `label-studio`, `webvtt`, `rttm`, "
-            "`activitynet`, `dcase`, `csv` and others; see docs/formats.md.",
+            metavar="FORMAT",
+            help="`elan`, `textgrid`, `audacity`, `label-studio`, `webvtt`, `webvtt-metadata`, "
+            "`rttm`, `activitynet`, `dcase`, `json`, `csv` or `parquet`; see docs/formats.md.",
         ),
     ],
     out: OutTable,
@@ -106,7 +110,7 @@ def import_events(
     the name of the file without its ending is the id. Use the table wherever vaplan takes one,
     as in `vaplan evaluate --estimate`.
 
-    Example: `vaplan import-events elan --format elan --out corrected.csv`
+    Example: `vaplan import-events from_elan --format elan --out corrected.csv`
     """
     from vaplan.exports.convert import import_table
 

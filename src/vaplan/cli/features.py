@@ -58,7 +58,7 @@ def features(
         typer.Option(
             "--part",
             metavar="NUMBER/COUNT",
-            help="Encode one part of the videos, such as 3/16. Jobs for all parts may run at "
+            help="Encode one part of the videos, such as 3/16 (1/16 to 16/16). Jobs for all parts may run at "
             "the same time and fill one store.",
         ),
     ] = None,

@@ -100,8 +100,9 @@ def fit(
         typer.Option(
             "--corrections",
             metavar="TABLE",
-            help="Table that `vaplan review` wrote: the videos finished there become dense "
-            "labels.",
+            help="Table that `vaplan review` wrote: the videos marked as done there are taken as "
+            "densely labelled, and the run is trained again in its place. Of another table, such as "
+            "that of `vaplan import-events`, all videos are taken.",
         ),
     ] = None,
     test_share: Annotated[
@@ -110,23 +111,28 @@ def fit(
             "--test-share",
             min=0,
             max=1,
-            help="Share of the corrected videos that is kept to measure.",
+            help="With --corrections: share of these videos that is not trained on; F is "
+            "measured on it.",
         ),
     ] = 0.3,
 ) -> None:
     """Train a parser on your own tagged videos in one command.
 
     Runs features, label, train, refine and train. Reads a table of tags and a folder of media
-    files, or folders of media files that are named by tags. Writes a run folder, which also
-    contains the feature store and the labels. The same command continues where an interrupted
-    one stopped.
+    files, or folders of media files that are named by tags. Videos may have any length. Writes a
+    run folder RUN with the parser; RUN/store is the feature store, RUN/labels.csv the pseudo
+    labels. The same command continues where an interrupted one stopped. With fewer than about
+    100 videos compare the parser with `vaplan parse --zero-shot`.
 
     For real videos give real encoders:
 
         vaplan fit tags.csv --media videos --run run \\
             --visual clip:base --audio clap:base
 
-    Without a table: `vaplan fit videos --tags-from-folders --run run`
+    Without a table:
+
+        vaplan fit videos --tags-from-folders --run run \\
+            --visual clip:base --audio clap:base
 
     Classes whose name is not enough for a prompt get prompts from a file: `--taxonomy classes.yaml`
 

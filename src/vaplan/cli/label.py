@@ -10,14 +10,13 @@ from rich.console import Console
 
 from vaplan.cli.console import new_table, print_json, stderr, warn_skipped
 from vaplan.cli.options import (
-    EMBEDDED,
-    AudioOption,
     DataArgument,
     JsonOption,
     OutTable,
+    StoredAudioOption,
+    StoredVisualOption,
     StoreOption,
     TaxonomyOption,
-    VisualOption,
     apart,
     thresholds,
 )
@@ -35,16 +34,17 @@ def label(
     data: DataArgument,
     store: StoreOption,
     out: OutTable,
-    audio: AudioOption = EMBEDDED,
-    visual: VisualOption = EMBEDDED,
+    audio: StoredAudioOption = None,
+    visual: StoredVisualOption = None,
     taxonomy: TaxonomyOption = None,
     prompts: Annotated[
         str | None,
         typer.Option(
             "--prompts",
             metavar="FILE|default|valor",
-            help="Prompts of the classes: from a taxonomy file, VAPLAN's templates, or VALOR's "
-            "list for LLP. Several prompts of a class are averaged.",
+            help="Other prompts than those of --taxonomy: of another taxonomy file, VAPLAN's "
+            "templates, or VALOR's list for LLP. Several prompts of a class are averaged. "
+            "[default: those of the data set's taxonomy, else VAPLAN's templates]",
         ),
     ] = None,
     strategy: Annotated[
@@ -61,7 +61,7 @@ def label(
         list[str] | None,
         typer.Option(
             "--threshold",
-            metavar="MODALITY=NUMBER",
+            metavar="MODALITY=NUMBER|valor",
             help="Fixed threshold of a modality, in the unit of --strategy, in place of --rule: "
             "`audio=0.05` or `visual=0.06` (repeat the option), or `valor` for VALOR's logits of "
             "LLP's classes. [default: chosen by --rule; in a data set without tags, a margin of 5]",
@@ -72,11 +72,11 @@ def label(
         typer.Option(
             "--rule",
             metavar="hmm|val|mixture|false_positive_rate|chance",
-            help="Rule that chooses the labels. `hmm`: a hidden Markov model, fitted on tags. "
-            "Thresholds: `val`, with the best F on the dense labels of split val; `mixture`, at "
-            "which a label is right with probability 0.5, fitted on tags; "
-            "`false_positive_rate`, which classes outside the tags exceed in 5 % of the "
-            "segments; `chance`, the paper's multiples of chance. "
+            help="Rule that chooses the labels. `hmm`: a hidden Markov model, fitted on tags. The "
+            "others choose a threshold for each modality. `val`: the one with the best F on the dense "
+            "labels of split val. `mixture`: the one at which a label is right with probability 0.5, "
+            "fitted on tags. `false_positive_rate`: the one that classes outside the tags exceed in "
+            "5 % of the segments. `chance`: the paper's multiples of 1 / classes. "
             "[default: val if that split has dense labels, else hmm]",
         ),
     ] = None,
@@ -111,7 +111,6 @@ def label(
     A class is labelled where the evidence for it is high, only in videos with its tag; --rule
     decides how high. Without any tag in the data set, it is labelled where it fits better than
     background prompts. Reads a data set and its feature store; writes a table of labels.
-    Vectors of `vaplan import vectors` are named as in the store: `--visual own:NAME`.
 
     Example: `vaplan label table:annotations.csv --store store --out labels.csv`
     """
@@ -130,7 +129,7 @@ def label(
         data_set,
         store,
         out,
-        encoders=(audio, visual),
+        encoders=(audio or (), visual or ()),
         thresholds=threshold_spec,
         rule=rule,
         strategy=strategy,

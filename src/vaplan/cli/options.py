@@ -38,7 +38,8 @@ def apart(**paths: Path | None) -> None:
 
 DATA_HELP = (
     "The data set: `table:FILE` (CSV or Parquet), `llp:DIR`, `ave:DIR`, or another KIND:PATH "
-    "(dcase, audioset, vggsound, vggsounder, activitynet, ovave)."
+    "(dcase, audioset, vggsound, vggsounder, activitynet, ovave). docs/data.md has the columns and "
+    "files."
 )
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 DataArgument = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
@@ -46,7 +47,7 @@ AnnotationsOption = Annotated[
     str,
     typer.Option(
         "--annotations",
-        metavar="corrected|legacy|FILE",
+        metavar="corrected|legacy|FILE|MODALITY",
         help="Version of LLP's audio annotations: corrected, legacy (for example in the "
         "sibling folder `DIR-legacy`), or a file. [default: the version in the folder] For "
         "`activitynet:` the modality of its events: audio, visual or both.",
@@ -94,9 +95,10 @@ GateOption = Annotated[
         "--gate",
         min=0,
         max=1,
-        help="Video-level threshold: segments of a class are marked only if the probability of "
-        "the class in the video is at least this; lower marks more. The rules of localisation (AVE) "
-        "use only this threshold. [default: that of the run]",
+        help="Threshold of the gate: segments of a class are marked only if the probability of "
+        "the class in the video (or in the modality, as the decision rule of the run says) is at "
+        "least this; lower marks more. The rules of localisation (AVE) use only this threshold. "
+        "[default: that of the run]",
     ),
 ]
 WorkersOption = Annotated[
@@ -142,11 +144,30 @@ AudioOption = Annotated[
 VisualOption = Annotated[
     list[str], typer.Option("--visual", metavar="ENCODER", help=VISUAL_HELP)
 ]
+STORED = "named as in `vaplan store info`, such as `clip:base` or `own:NAME`."
+StoredAudioOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--audio",
+        metavar="ENCODER",
+        help=f"Audio encoder of the store, {STORED} [default: the encoders of the store]",
+    ),
+]
+StoredVisualOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--visual",
+        metavar="ENCODER",
+        help=f"Visual encoder of the store, {STORED} [default: the encoders of the store]",
+    ),
+]
 TaxonomyOption = Annotated[
     Path | None,
     typer.Option(
         "--taxonomy",
-        help="YAML or CSV file with the classes and optional prompts: `classes: [Dog, Rain]`.",
+        metavar="FILE",
+        help="YAML or CSV file with the classes, such as `classes: [Dog, Rain]`, and prompts for "
+        "some of them, such as `prompts: {Rain: {audio: a downpour}}`.",
     ),
 ]
 DeviceOption = Annotated[

@@ -10,10 +10,11 @@ import typer
 from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, warn_media
 from vaplan.cli.log import open_log
 from vaplan.cli.options import (
+    AUDIO_HELP,
     AUTO,
     EMBEDDED,
+    VISUAL_HELP,
     AddressOption,
-    AudioOption,
     DeviceOption,
     EngineOption,
     GateOption,
@@ -21,7 +22,6 @@ from vaplan.cli.options import (
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
-    VisualOption,
     WorkersOption,
     thresholds,
 )
@@ -43,7 +43,7 @@ SAY_WHICH = "give --run RUN, or --zero-shot --taxonomy FILE"
 def parse(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH…", help="Media files, or folders of them."),
+        typer.Argument(metavar="PATH", help="Media files, or folders of them."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The folder for the timelines.")
@@ -55,10 +55,10 @@ def parse(
     run: Annotated[
         Path | None, typer.Option("--run", help="The run folder of a trained parser.")
     ] = None,
-    features: Annotated[
+    store: Annotated[
         Path | None,
         typer.Option(
-            "--features",
+            "--store",
             help="Parse the videos of this feature store instead of media files, with "
             "`--run`.",
         ),
@@ -71,8 +71,18 @@ def parse(
         ),
     ] = False,
     taxonomy: TaxonomyOption = None,
-    audio: AudioOption = EMBEDDED,
-    visual: VisualOption = EMBEDDED,
+    audio: Annotated[
+        list[str],
+        typer.Option(
+            "--audio", metavar="ENCODER", help=f"With --zero-shot. {AUDIO_HELP}"
+        ),
+    ] = EMBEDDED,
+    visual: Annotated[
+        list[str],
+        typer.Option(
+            "--visual", metavar="ENCODER", help=f"With --zero-shot. {VISUAL_HELP}"
+        ),
+    ] = EMBEDDED,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +106,9 @@ def parse(
         str,
         typer.Option(
             "--format",
-            help="One or several formats, such as `json,csv`; see docs/formats.md.",
+            metavar="FORMATS",
+            help="One or several formats, such as `json,csv`: those of `vaplan export`, and "
+            "`sed-scores`.",
         ),
     ] = "json",
     scores: Annotated[
@@ -123,16 +135,18 @@ def parse(
 ) -> None:
     """Write timelines of the audio and visual events in media files.
 
-    With `--run` a parser of `vaplan fit` or `vaplan train` is used; videos longer than its
-    window (10 seconds by default) are parsed in half-overlapping windows. Writes one file per video; folders
-    are searched with their sub-folders, which the timelines mirror.
+    With `--run` a parser of `vaplan fit` or `vaplan train` is used, with the encoders of the run.
+    Videos may have any length: those longer than the window of the recipe (10 seconds in all
+    shipped recipes) are parsed in half-overlapping windows. Writes one file per video into `--out`, or
+    beside the media with `--beside`; folders are searched with their sub-folders, which the
+    timelines mirror.
 
     Example: `vaplan parse new.mp4 --run run --out timelines`
 
-    With `--features` neither media files nor encoders are needed, for example for vectors
+    With `--store` neither media files nor encoders are needed, for example for vectors
     of `vaplan import vectors`:
 
-        vaplan parse --features store --run run --out timelines
+        vaplan parse --store store --run run --out timelines
 
     With `--zero-shot` there is no training and no tag, for any classes, even a single one:
 
@@ -140,12 +154,12 @@ def parse(
             --visual clip:base --audio clap:base
 
     A class is marked in a segment if it fits better than background prompts (the classes of
-    LLP and AVE) do on average, by 5 logits of the encoder; the margin is the score of an
+    LLP and AVE) do on average, by 5 units of the encoder's score; this margin is the score of an
     event. Look at a few timelines, then raise `--threshold` if too much is marked and lower it
     if too little is. With tags, `vaplan fit` gives better results.
 
-    While a long film is parsed, `NAME.partial.json` has the timeline of its first part; after an
-    interruption the same command continues there.
+    After an interruption repeat the command with `--skip-existing`. While a long film is parsed,
+    `NAME.partial.json` has the timeline of its first part, and the parsing continues there.
     """
     from vaplan import stages
     from vaplan.annotations.media_files import list_media_files
@@ -153,19 +167,19 @@ def parse(
     from vaplan.encoders.compute import Compute
     from vaplan.workers.engines import open_engine
 
-    if (features is None) == (not paths):
+    if (store is None) == (not paths):
         raise UsageError(
             "one source of videos is needed",
-            fix="give media files or folders, or --features STORE without them",
+            fix="give media files or folders, or --store STORE without them",
         )
     if beside == (out is not None):
         raise UsageError(
             "timelines need one place", fix="give --out DIR, or --beside without it"
         )
     names = [name.strip() for name in formats.split(",")]
-    if features is not None:
+    if store is not None:
         _parse_store(
-            features,
+            store,
             run,
             out,
             tags=tags,
@@ -242,7 +256,7 @@ def _parse_store(
 
     if run is None or out is None or has_other_options:
         raise UsageError(
-            "--features parses stored videos with a trained run",
+            "--store parses stored videos with a trained run",
             fix="give --run RUN and --out DIR; only --tags, --format, --scores, --gate and "
             "--threshold go with them",
         )

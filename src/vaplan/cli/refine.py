@@ -67,8 +67,9 @@ def refine(
     """Refine pseudo labels with the encoder and out-of-fold parsers together.
 
     Parsers are trained by the recipe of RUN on the labels; each predicts videos that it was
-    not trained on. A label is kept where the encoder and the parser together find it more
-    probable than not. Reads a run folder and a table of labels; writes a table of labels.
+    not trained on. A tag is marked in the segments where the encoder and the parser together
+    find it more probable than not. Reads a run folder, the data set and store that it names, and
+    a table of labels; writes a table of labels.
 
     Example: `vaplan refine runs/ple --labels labels.csv --out refined.csv`
     """

@@ -12,7 +12,7 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN…", help="Run folders; the others are compared with the first."
+            metavar="RUN", help="Run folders; the others are compared with the first."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The HTML file to write.")] = Path(

@@ -66,7 +66,7 @@ def review(
 ) -> None:
     """Look at events beside the playing video, and correct them in the browser.
 
-    Reads a table or a folder of timelines, and the media files. It stays as it is: beside
+    Reads a table or a folder of timelines, and the media files. The input is never changed. Beside
     `timelines` or `timelines.csv`, corrections go to `timelines.reviewed.csv`, and every change
     to the log `timelines.reviewed.jsonl`. Waveforms, and copies of files that browsers cannot
     play, go to the folder `timelines.review-cache`, which can be deleted at any time. The same command
@@ -78,8 +78,11 @@ def review(
 
         vaplan review predictions.csv --media videos --run run --reference annotations.csv
 
-    Only this machine reaches the page, and only with the token in the printed address. Needs
-    `pip install 'vaplan[review]'`.
+    Mark a video as done on the page when its events are right: `vaplan fit --corrections` uses
+    these videos only, and `vaplan suggest` leaves them out.
+
+    Unless `--host` is given only this machine reaches the page, and only with the token in the
+    printed address. Needs `pip install 'vaplan[review]'` (in a clone `'.[review]'`).
     """
     try:
         from vaplan.review import server as servers

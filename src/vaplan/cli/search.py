@@ -24,7 +24,7 @@ EXAMPLES = (
 def search(
     sentence: Annotated[
         str | None,
-        typer.Argument(metavar="[SENTENCE]", help="A sound or a thing in words."),
+        typer.Argument(metavar="SENTENCE", help="A sound or a thing in words."),
     ] = None,
     store: Annotated[
         Path | None, typer.Option("--store", help="The feature store to search.")
@@ -71,6 +71,9 @@ def search(
 ) -> None:
     """Find the segments that fit a sentence, or the spans in which a condition holds.
 
+    Prints a table. One of `--store` and `--timelines` is needed; `vaplan fit` keeps its store in
+    RUN/store.
+
     With `--store` every segment is compared with the sentence by CLIP and CLAP; the score is
     the margin over background prompts, as in `vaplan parse --zero-shot`.
 
@@ -78,7 +81,7 @@ def search(
 
     With `--timelines` the events are searched. `audio:Dog and not visual:Dog` is when a dog is
     heard and none is seen; `not video(visual:Dog)` is a video in which none is ever seen.
-    Needs DuckDB: `pip install 'vaplan[search]'`.
+    Needs DuckDB: `pip install 'vaplan[search]'` (in a clone `'.[search]'`).
 
     Example: `vaplan search --timelines timelines --where "audio:Dog and not visual:Dog"`
     """

@@ -26,7 +26,8 @@ def status(
 
     For each encoder: the numbers of videos that are done, failed by reason, and missing; the
     rate of the last half hour and the time left; and the parts (`vaplan features --part`) that
-    are slow or have no job. Files without the modality count as done. Jobs may run meanwhile.
+    are slow or have no job. Files without an audio track, or without a visual one, count as
+    done; `vaplan store info` counts them apart, as absent. Jobs may run meanwhile.
 
     Example: `vaplan status store`
     """

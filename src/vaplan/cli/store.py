@@ -30,7 +30,7 @@ def store_verify(
 ) -> None:
     """Verify every byte of a feature store.
 
-    Lists every change since the features were written; then the exit code is 5. Planned videos
+    If anything has changed since the features were written, lists it and exits with 5. Planned videos
     that have no features yet are counted; they are no damage.
 
     Example: `vaplan store verify store`

@@ -19,8 +19,11 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="A recipe file, or the name of a shipped recipe: han, plg, ple, "
-            "vaplan, default, ma, jomold, valor …",
+            help="A recipe file, or the name of a shipped recipe. Without pseudo labels: han, "
+            "valor, ma_base, jomold_estimator. With --labels: plg (video-level), segment_bce, ple, "
+            "vaplan, valor_vaplan, jomold_vaplan; default (best with labels of `vaplan refine`); ma "
+            "(with labels of `vaplan exchange`). For AVE: cmbs_weak, cmbs_vaplan. And variants; see "
+            "docs/method.md.",
         ),
     ],
     run: RunOption,
@@ -28,11 +31,14 @@ def train(
         str | None,
         typer.Option(
             "--data",
-            help=f"{DATA_HELP} Needed unless the recipe names it, as for --store.",
+            help=f"{DATA_HELP} Needed unless the recipe has one.",
         ),
     ] = None,
     store: Annotated[
-        str | None, typer.Option("--store", help="The feature store.")
+        str | None,
+        typer.Option(
+            "--store", help="The feature store. Needed unless the recipe has one."
+        ),
     ] = None,
     labels: Annotated[
         str | None,
@@ -44,7 +50,10 @@ def train(
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting: `training.epochs=40`."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting: `training.epochs=40`, `training.seed=1`, "
+            "`training.device=cuda`. Repeat the option for several.",
         ),
     ] = None,
     resume: Annotated[

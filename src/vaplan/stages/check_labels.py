@@ -24,7 +24,7 @@ from vaplan import recipe as recipes
 from vaplan import runs
 from vaplan.annotations import Annotations
 from vaplan.arrays import Inputs, Prediction, Target
-from vaplan.dataset import Dataset, Encoders
+from vaplan.dataset import Dataset, Encoders, select_encoders
 from vaplan.errors import AnnotationError
 from vaplan.metrics.intervals import Interval, bootstrap
 from vaplan.metrics.tags import ranking_precision
@@ -85,7 +85,7 @@ def check_labels(
     store: Path,
     labels: Path,
     *,
-    encoders: Encoders,
+    encoders: Encoders | None = None,
     folds: int = 3,
     seed: int = 0,
 ) -> LabelCheck:
@@ -95,13 +95,14 @@ def check_labels(
         data: Data set.
         store: Feature store.
         labels: Table of pseudo labels.
-        encoders: Names of the encoders per modality.
+        encoders: Names of the encoders per modality; by default all encoders of the store.
         folds: Number of folds.
         seed: Seed of folds, trainings and resampling.
 
     Raises:
         AnnotationError: Fewer than 20 videos are tagged.
     """
+    encoders = encoders or select_encoders(store)
     train = data.by_split().get("train", data)
     dataset = Dataset.with_features(train, store, encoders)
     tagged = [video.video for video in dataset.annotations.videos if video.tags]

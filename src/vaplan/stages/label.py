@@ -22,8 +22,10 @@ from vaplan.dataset import (
     Dataset,
     Encoders,
     dense_labels,
+    has_text,
     load_encoder,
     open_features,
+    select_encoders,
 )
 from vaplan.encoders import own
 from vaplan.errors import UsageError
@@ -40,6 +42,7 @@ from vaplan.pseudo_labels import (
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.pseudo_labels.thresholds import Thresholds
 from vaplan.ragged import Index, Ragged
+from vaplan.store import Store
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
 from vaplan.writing import write_atomically, write_json, write_text
@@ -115,7 +118,7 @@ def label(
     store: Path | str,
     out: Path | str,
     *,
-    encoders: Encoders,
+    encoders: Encoders | None = None,
     thresholds: ThresholdSpec | None = None,
     rule: str | None = None,
     strategy: str | None = None,
@@ -133,7 +136,7 @@ def label(
         store: Feature store.
         out: Table of labels to write.
         encoders: Names of the encoders per modality; the first of each is compared with
-            the prompts.
+            the prompts. By default the only ones of the store that encode prompts.
         thresholds: Thresholds by modality, in place of a rule.
         rule: Name of a rule in `pseudo_labels.LABEL_RULES`; see `choose_labels` for the
             default.
@@ -143,13 +146,16 @@ def label(
         diagnose: Also diagnose the labels and draw the diagnostics beside the table.
 
     Raises:
-        UsageError: Probabilities or diagnostics are asked for in a data set without tags.
+        UsageError: Probabilities or diagnostics are asked for in a data set without tags, or
+            the store has several encoders of a modality and none is named.
         RecipeError: The rule does not exist or cannot be applied.
 
     Source: Zhou et al. 2024, arXiv 2406.00919, pseudo label generation.
     """
     out = Path(out)
-    dataset = Dataset.with_features(data, Path(store), encoders)
+    store = Path(store)
+    encoders = select_prompt_encoders(store, encoders or ((), ()))
+    dataset = Dataset.with_features(data, store, encoders)
     data = dataset.annotations
     evidence = compute_dataset_evidence(dataset, strategy=strategy, smooth=smooth)
     if (out_probability or diagnose) and not evidence.has_tags:
@@ -208,6 +214,35 @@ def label(
         diagnostics,
         tuple(doubtful_tags),
     )
+
+
+def select_prompt_encoders(store: Path, encoders: Encoders = ((), ())) -> Encoders:
+    """Take the only encoder of a store that encodes prompts, where a modality has none yet.
+
+    Args:
+        store: Feature store.
+        encoders: Names of encoders per modality; a modality may have none.
+
+    Raises:
+        UsageError: The store has several such encoders.
+    """
+    chosen = list[Sequence[str]]()
+    selected = select_encoders(store, encoders)
+    for modality, given, names in zip(MODALITIES, encoders, selected, strict=True):
+        if given or len(names) == 1:
+            chosen.append(names)
+            continue
+        features = {name: Store.open(store, f"{modality}:{name}") for name in names}
+        with_text = [name for name, one in features.items() if has_text(one)]
+        if len(with_text) > 1:
+            raise UsageError(
+                f"it has {len(with_text)} {modality} encoders of prompts: "
+                f"{', '.join(with_text)}",
+                file=store,
+                fix=f"name one of them, as in --{modality} {with_text[0]}",
+            )
+        chosen.append(tuple(with_text) or names)
+    return tuple(chosen)
 
 
 def list_doubtful_tags(data: Annotations, chosen: ChosenLabels) -> list[DoubtfulTag]:

@@ -1,4 +1,4 @@
-"""`vaplan parse --features`: timelines of the videos of a feature store by a trained run."""
+"""`vaplan parse --store`: timelines of the videos of a feature store by a trained run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain

@@ -11,8 +11,8 @@ from torch import nn
 
 from vaplan import runs, training
 from vaplan.annotations import Annotations, read_data
-from vaplan.arrays import MODALITIES, Target
-from vaplan.dataset import Dataset, input_hashes
+from vaplan.arrays import Target
+from vaplan.dataset import Dataset, input_hashes, select_encoders
 from vaplan.decisions import decide, keep_one_label
 from vaplan.errors import RecipeError, RunError, UsageError
 from vaplan.locks import lock_folder
@@ -26,7 +26,6 @@ from vaplan.stages.evaluate import (
     score_run,
     select_training_videos,
 )
-from vaplan.store import find_stores
 from vaplan.training import ACCURACY, Checkpoints, Epoch
 from vaplan.training.label_removal import load_removal
 from vaplan.workers import Progress
@@ -229,17 +228,8 @@ def with_encoders(recipe: Recipe, store: Path) -> Recipe:
         recipe: Recipe.
         store: Feature store.
     """
-    names = [*find_stores(store)]
-
-    def of_modality(modality: str) -> tuple[str, ...]:
-        prefix = f"{modality}:"
-        in_store = tuple(
-            name.removeprefix(prefix) for name in names if name.startswith(prefix)
-        )
-        return in_store or ("embedded",)
-
-    audio, visual = map(of_modality, MODALITIES)
-    return replace(recipe, audio=recipe.audio or audio, visual=recipe.visual or visual)
+    audio, visual = select_encoders(store, (recipe.audio or (), recipe.visual or ()))
+    return replace(recipe, audio=tuple(audio), visual=tuple(visual))
 
 
 def make_validation(data: Annotations, recipe: Recipe) -> training.Validate:
