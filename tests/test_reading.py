@@ -168,6 +168,8 @@ def test_an_empty_document_is_none() -> None:
     [
         ("a: 1\nb: 2\na: 3", 3, "'a' is set twice"),
         ("a:\n  b: 1\n  b: 2", 3, "'b' is set twice"),
+        ("a:\n  No: 1", 2, "the key No is no text but False"),
+        ("a: [{1: 2}]", 1, "the key 1 is no text but 1"),
         ("a: &x 1\nb: *x", 2, "aliases are not allowed"),
         ("a: &x [1]\nb: {<<: *x}", 2, "aliases are not allowed"),
         ("? [a, b]\n: 1", 1, "a key that is not a word"),

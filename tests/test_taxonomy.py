@@ -115,8 +115,8 @@ def test_any_quoted_names_come_back_in_order(
         ),
         (
             "classes: [Dog]\nprompts:\n  on: {audio: a bark}",
-            2,
-            "class True is no text.* Fix: put it in quotes",
+            3,
+            "the key on is no text but True. Fix: put it in quotes",
         ),
         (
             "classes: [Dog]\nprompts: {Dog: a bark}",

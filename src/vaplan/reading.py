@@ -349,7 +349,7 @@ def yaml_document(text: str, *, error: Error) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, without aliases and without keys that occur twice."""
+    """The safe loader, without aliases; keys are texts and occur once."""
 
     error: Error = AnnotationError
     depth = 0
@@ -385,7 +385,16 @@ class _Loader(yaml.SafeLoader):
                     f"{key.value!r} is set twice", line=line, fix="keep one"
                 )
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        mapping = super().construct_mapping(node, deep)
+        for key, _ in node.value:
+            value = self.construct_object(key)
+            if not isinstance(value, str):  # a bare No is false, a bare 1 a number
+                raise self.error(
+                    f"the key {key.value} is no text but {value!r}",
+                    line=key.start_mark.line + 1,
+                    fix=f'put it in quotes, as in "{key.value}"',
+                )
+        return mapping
 
 
 def _lines(node: yaml.Node, place: Place = ()) -> Iterator[tuple[Place, int]]:
