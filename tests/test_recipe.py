@@ -113,6 +113,8 @@ def test_changes_apply_to_nested_settings_and_invalid_ones_are_refused() -> None
         ("decision: {}\nmodel:\n  name: hann\n", "r.yaml:3: unknown model"),
         ("[1]", "r.yaml:1: a recipe is a mapping"),
         ("# nothing\n", "r.yaml: the recipe is empty"),
+        ("{}", "r.yaml: the recipe is empty"),
+        ("#" * 300_000, "larger than 262,144 bytes"),
     ],
 )
 def test_an_error_in_a_recipe_names_its_line(

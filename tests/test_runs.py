@@ -40,6 +40,17 @@ def trained(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("log.jsonl", "[" * 100_000, r"log\.jsonl:1: this line is not the JSON"),
         ("log.jsonl", '{"epoch": "one"}', r"log\.jsonl:1: this line is not the JSON"),
         ("metrics.json", "[1]", r"metrics\.json: not a JSON file of scores"),
+        ("metrics.json", '{"val": {"segment": null}}', "'segment' of 'val' must hold"),
+        (
+            "metrics.json",
+            '{"val": {"event": {"audio": {}}}}',
+            "'event' of 'val' must hold",
+        ),
+        (
+            "metrics.json",
+            '{"val": {"per_class": {"segment": {"audio": {"Dog": {}}}}}}',
+            "'per_class' of 'val' must hold",
+        ),
         ("recipe.yaml", "", r"recipe\.yaml: the recipe is empty"),
     ],
 )

@@ -23,7 +23,7 @@ from vaplan.losses import Objective
 from vaplan.losses import check as check_objective
 from vaplan.losses import defaults as loss_defaults
 from vaplan.models import MODELS
-from vaplan.reading import Document, plain_number, plain_text, yaml_document
+from vaplan.reading import MAX_BYTES, Document, plain_number, plain_text, yaml_document
 from vaplan.training import Teacher, Training
 from vaplan.training.label_removal import Removal
 
@@ -184,7 +184,7 @@ def read(name: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
                 fix="give a YAML file or one of these names",
             )
         path = recipes[str(name)]
-    text = plain_text(path, error=RecipeError)
+    text = plain_text(path, error=RecipeError, at_most=MAX_BYTES)
     return parse(text, changes=changes, file=path)
 
 
@@ -203,7 +203,7 @@ def parse(
         tree = document.value
         if tree is None and file is None:
             tree = {}  # a recipe of defaults and changes
-        if tree is None:
+        if tree is None or (tree == {} and file is not None):
             raise RecipeError(
                 "the recipe is empty", fix="write `model: {name: han}` to begin with"
             )

@@ -13,7 +13,7 @@ No pickle is written or read.
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -428,10 +428,6 @@ def _check_weights_fit(
         The shape of each tensor.
     """
     path = folder / WEIGHTS
-    if sha256(path) != description.weights_sha256:
-        raise RunError(
-            "the weights have changed since the training", file=path, fix="train again"
-        )
     audio, visual = description.feature_sizes
     try:
         with safe_open(path, framework="pt") as file:
@@ -442,6 +438,12 @@ def _check_weights_fit(
         raise RunError(
             f"not a safetensors file: {error}", file=path, fix="train again"
         ) from None
+    if (
+        sha256(path) != description.weights_sha256
+    ):  # of a file as long as its header says
+        raise RunError(
+            "the weights have changed since the training", file=path, fix="train again"
+        )
     try:
         with torch.device("meta"):  # shapes without memory
             model = make_model(
@@ -529,7 +531,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
                 f"not {what}: {split!r} is no JSON object", file=path, fix=fix
             )
         for name, value in entries.items():
-            if _is_score_entry(name) and not _are_scores(value):
+            if not _is_valid_entry(name, value):
                 raise RunError(
                     f"not {what}: {name!r} of {split!r} must hold numbers in [0, 100]",
                     file=path,
@@ -538,12 +540,33 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def _is_score_entry(name: str) -> bool:
-    return name in (*LEVELS, PER_CLASS) or name.endswith("accuracy")
+def _is_valid_entry(name: str, value: Any) -> bool:
+    """Return whether an entry of a split, if it has scores, has them in the form of `metrics`."""
+    if name in LEVELS:
+        return _all_values(value, _is_score)
+    if name == PER_CLASS:
+        return value is None or _are_class_scores(value)
+    return _is_score(value) or not name.endswith("accuracy")
 
 
-def _are_scores(value: Any) -> bool:
-    """Return whether all values are in percent; a class may have none."""
-    if isinstance(value, dict):
-        return all(map(_are_scores, value.values()))
-    return value is None or (type(value) in (int, float) and 0 <= value <= 100)
+def _are_class_scores(value: Any) -> bool:
+    """Return whether a value has a score for each class, or these by level and kind."""
+
+    def is_class_score(score: Any) -> bool:
+        return score is None or _is_score(score)
+
+    def by_class(scores: Any) -> bool:
+        return _all_values(scores, is_class_score)
+
+    def by_kind(scores: Any) -> bool:
+        return _all_values(scores, by_class)
+
+    return by_class(value) or _all_values(value, by_kind)
+
+
+def _all_values(value: Any, condition: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(map(condition, value.values()))
+
+
+def _is_score(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 100

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaplan.errors import MachineError
+from vaplan.errors import MachineError, VaplanError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -294,9 +294,21 @@ def shorten_name(name: str, ending: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 hash of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 hash of a file's content.
+
+    Args:
+        path: File to read.
+
+    Raises:
+        VaplanError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as fault:
+        raise VaplanError(
+            f"cannot read: {fault.strerror}", file=path, fix="check the path"
+        ) from fault
 
 
 def _make_durable(folder: Path) -> None:

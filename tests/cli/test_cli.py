@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Call
 from tests.conftest import World
-from vaplan import __version__, runs, stages
+from vaplan import __version__, cli, runs, stages
 from vaplan import recipe as recipes
 from vaplan.store import find_stores
 from vaplan.workers import Failed, TimeLimit
@@ -418,7 +418,52 @@ def test_an_interruption_is_exit_code_130(
     monkeypatch.setattr(stages, "read_data", interrupted)
     code, _, err = call("label", "table:x", "--store", "s", "--out", "o.csv")
     assert code == 130
-    assert "interrupted; the same command continues where it stopped" in err
+    assert "interrupted; run the same command again" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("features", "the same command continues where it stopped"),
+        ("train", "the same command with --resume continues where it stopped"),
+        ("parse", "the same command with --skip-existing continues where it stopped"),
+        ("media", "run the same command again"),
+    ],
+)
+def test_an_interruption_says_how_the_command_continues(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    message: str,
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["vaplan", command])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == f"error: interrupted; {message}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_unwritable_standard_error_is_exit_code_5(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vaplan", "media", "probe", tmp_path / "none.mp4"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, check=False, stderr=full)
+    assert done.returncode == 5
+
+
+@pytest.mark.parametrize("command", ["denoise", "refine"])
+def test_labels_that_do_not_exist_are_a_clear_error(
+    call: Call, run: runs.Run, tmp_path: Path, command: str
+) -> None:
+    missing = tmp_path / "none.csv"
+    out = tmp_path / "out.csv"
+    code, _, err = call(command, run.folder, "--labels", missing, "--out", out)
+    assert (code, err.count("\n")) == (4, 1)
+    assert f"{missing}: cannot read" in err
 
 
 def test_a_store_is_described_and_a_changed_byte_is_found(

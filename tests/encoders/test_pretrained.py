@@ -103,6 +103,22 @@ def test_a_broken_configuration_is_refused_by_name(folder: Path) -> None:
     assert f"{folder / 'config.json'}: cannot be read as JSON" in refusal(folder)
 
 
+def test_a_tokenizer_that_fails_when_it_is_used_is_refused_by_name(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "none", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {},
+    }
+    file.write_text(json.dumps(content))
+    assert f"{file}: cannot be loaded" in refusal(folder)
+    capfd.readouterr()  # the tokenizer prints where it stopped
+
+
 def test_a_model_of_another_kind_is_refused(clap_folder: Path) -> None:
     assert "it is a 'clap' model, expected 'clip'" in refusal(clap_folder)
 

@@ -24,7 +24,7 @@ from typing import Any
 from vaplan import recipe as recipes
 from vaplan.bench.steps import INPUT_KINDS, TABLES, Step, Train, input_steps, read_step
 from vaplan.errors import RecipeError, unknown
-from vaplan.reading import plain_text, yaml_document
+from vaplan.reading import MAX_BYTES, plain_text, yaml_document
 from vaplan.recipe import build
 
 
@@ -133,7 +133,9 @@ def read(name: str | Path) -> Suite:
         path = shipped()[str(name)]
     try:
         return parse(
-            plain_text(path, error=RecipeError), name=path.stem, folder=path.parent
+            plain_text(path, error=RecipeError, at_most=MAX_BYTES),
+            name=path.stem,
+            folder=path.parent,
         )
     except RecipeError as error:
         raise RecipeError(

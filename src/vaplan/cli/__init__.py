@@ -4,11 +4,13 @@ Results go to standard output, everything else to standard error.
 """
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -194,6 +196,12 @@ for group_name, (summary, members) in GROUPS.items():
     for member_name, function in members.items():
         group.command(member_name, cls=plain_help.Command)(function)
 DEBUG = False
+# What to add to a command that was interrupted, so that it continues where it stopped.
+CONTINUED = {
+    **dict.fromkeys(("bench", "demo", "features", "fit", "import", "review"), ""),
+    "parse": " with --skip-existing",
+    "train": " with --resume",
+}
 
 
 def _print_version(is_asked: bool) -> bool:
@@ -243,10 +251,11 @@ def main() -> None:
     if code == Exit.INTERRUPTED:  # typer returns it without a message
         code = Exit.TERMINATED if terminations else Exit.INTERRUPTED
         verb = "terminated" if terminations else "interrupted"
-        resumed = " with --resume" if sys.argv[1:2] == ["train"] else ""
-        _print_error(
-            f"{verb}; the same command{resumed} continues where it stopped", code
-        )
+        resumed = CONTINUED.get(next(iter(sys.argv[1:]), ""))
+        how = "run the same command again"
+        if resumed is not None:
+            how = f"the same command{resumed} continues where it stopped"
+        _print_error(f"{verb}; {how}", code)
     sys.exit(int(code or 0))
 
 
@@ -281,8 +290,9 @@ def _report_exception(error: Exception) -> Exit:
     problem = f"{type(error).__name__}: {error}"
     if fault := machine_fault(error):
         return _print_error(
-            f"{fault} ({problem}). Fix: free memory and disk space, or use fewer "
-            "--workers, and run the same command again",
+            f"{fault} ({problem}). Fix: free memory, or room where the command writes (files, "
+            "standard output), and run the same command again; use fewer --workers if it has "
+            "them",
             Exit.MACHINE,
         )
     return _print_error(
@@ -295,5 +305,8 @@ def _print_error(text: str, code: Exit) -> Exit:
     if DEBUG:
         stderr.print_exception()
     line = " ".join(f"error: {text}".split())
-    print(line, file=sys.stderr)  # noqa: T201 - exactly one line, unwrapped
+    try:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - one line, unwrapped
+    except OSError:  # nobody can read it; the exit code remains
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     return code

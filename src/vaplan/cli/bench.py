@@ -188,17 +188,23 @@ def read_seeds(text: str) -> list[int]:
     >>> read_seeds("3"), read_seeds("3,4"), read_seeds("7,")
     ([0, 1, 2], [3, 4], [7])
     """
-    numbers = [part.strip() for part in text.split(",") if part.strip()]
-    if not numbers or not all(n.isascii() and n.isdecimal() for n in numbers):
+    parts = text.strip().removesuffix(",").split(",")
+    numbers = [part.strip() for part in parts]
+    if not all(n.isascii() and n.isdecimal() for n in numbers):
         raise UsageError(
             f"--seeds is {text!r}, expected whole numbers",
             fix="write a number of seeds such as 3, or seeds such as 3,4",
         )
     seeds = [int(number) for number in numbers]
     if "," in text:
+        if len(seeds) > len({*seeds}):
+            raise UsageError(f"--seeds {text} names a seed twice", fix="keep one")
         return seeds
     if not 1 <= seeds[0] <= MAX_SEEDS:
-        raise UsageError(f"--seeds is {text}, expected 1 to {MAX_SEEDS} seeds")
+        raise UsageError(
+            f"--seeds is {text}, expected 1 to {MAX_SEEDS} seeds",
+            fix=f"write `{seeds[0]},` for the one seed {seeds[0]}",
+        )
     return list(range(seeds[0]))
 
 

@@ -257,8 +257,11 @@ def errors_of(file: Path) -> Iterator[None]:
     except VaplanError as error:
         error.file = error.file or file
         raise
-    except Exception as error:
-        if machine_fault(error):
+    except BaseException as error:
+        is_panic = (
+            type(error).__name__ == "PanicException"
+        )  # of tokenizers; no Exception
+        if machine_fault(error) or not (is_panic or isinstance(error, Exception)):
             raise
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines else type(error).__name__

@@ -298,4 +298,6 @@ def _load_tokenizer(folder: Path) -> Any:
         from transformers import AutoTokenizer
 
         with folders.errors_of(folder / "tokenizer.json"):
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer(["a"])  # some faults of the file show when it is used
+            return tokenizer
