@@ -13,7 +13,7 @@ import pytest
 from vaplan.errors import Exit, MachineError, MediaError
 from vaplan.workers import MAX_CONSECUTIVE_FAILURES, Engine, report, run_supervised
 from vaplan.workers.faults import Failed, Guarded, machine_fault
-from vaplan.workers.processes import DEATHS, Work
+from vaplan.workers.processes import DEATHS, Work, _serve, start_process
 
 
 def work(item: str) -> str:
@@ -26,6 +26,17 @@ def work(item: str) -> str:
     if item == "bug":
         raise ValueError("two\nlines")
     return item.upper()
+
+
+def test_a_worker_whose_caller_has_gone_ends_without_a_traceback(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    slow = Work(work, prepare=time.sleep, arguments=(0.5,))
+    process, pipe = start_process(_serve, slow)
+    pipe.close()
+    process.join(60)
+    assert process.exitcode == 0
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_every_item_gets_its_result_or_its_reason_in_order_and_retried_items_come_last() -> (

@@ -310,20 +310,19 @@ def _serve(pipe: "Connection[Any, Any]", work: Work) -> None:
     die_with_parent()
     if work.memory is not None:
         limit_memory(work.memory)
-    try:
-        if work.prepare:
-            work.prepare(*work.arguments)
-    except VaplanError as error:
-        return pipe.send(error)
-    pipe.send(None)
-    send_reports_to(pipe)
-    function = Guarded(work.function)
-    while True:
+    with suppress(EOFError, BrokenPipeError):  # the parent has closed its end
         try:
+            if work.prepare:
+                work.prepare(*work.arguments)
+        except VaplanError as error:
+            return pipe.send(error)
+        pipe.send(None)
+        send_reports_to(pipe)
+        function = Guarded(work.function)
+        while True:
             item = pipe.recv()
-        except EOFError:
-            return None
-        pipe.send(function(item))
+            pipe.send(function(item))
+    return None
 
 
 def limit_memory(size: int) -> None:
