@@ -430,7 +430,7 @@ def test_an_interruption_is_exit_code_130(
         ("media", "run the same command again"),
     ],
 )
-def test_an_interruption_says_how_the_command_continues(
+def test_the_message_of_an_interruption_is_true_for_the_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     command: str,
