@@ -203,7 +203,10 @@ def _hidden(entries: list[Entry], file: Path) -> Iterator[Issue]:
 
     count = Counter(entry.subset for entry in entries)
     for subset, entry in first.items():
-        what = f"none of the {count[subset]} videos of subset {subset} has an event; they are left out"
+        what = (
+            f"none of the {count[subset]} videos of subset {subset} has an event; they are "
+            "left out"
+        )
         yield Issue("subset without labels", what, entry.video, file)
 
 

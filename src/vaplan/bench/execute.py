@@ -344,7 +344,12 @@ def _refine(job: Job, _: Workspace, path: Path, inputs: Inputs) -> None:
     )
 
 
-def _exchange(job: Job, _: Workspace, path: Path, inputs: Inputs) -> None:  # noqa: ARG001 - as all executors
+def _exchange(
+    job: Job,  # noqa: ARG001 - as all executors
+    _: Workspace,
+    path: Path,
+    inputs: Inputs,
+) -> None:
     stages.exchange(inputs["exchange"], path)
 
 

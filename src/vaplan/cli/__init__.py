@@ -161,7 +161,7 @@ GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
         {"check": data.check, "fetch": data.fetch},
     ),
     "import": (
-        "Import features into a store: published ones, or your own vectors. (Events: import-events.)",
+        "Import features: published ones, or your own vectors. (Events: import-events.)",
         {
             "han": imports.import_han,
             "valor": imports.import_valor,

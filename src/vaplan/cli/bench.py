@@ -168,7 +168,8 @@ def bench(
             bars=bars,
         )
     stderr.print(
-        f"wrote {folder}/table.md, table.tex, table.csv, times.md, results.json, report.html, figures",
+        f"wrote {folder}/table.md, table.tex, table.csv, times.md, results.json, "
+        "report.html, figures",
         soft_wrap=True,
     )
     if as_json:

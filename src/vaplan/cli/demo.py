@@ -52,10 +52,9 @@ def demo(
 ) -> None:
     """Run all stages on a small synthetic data set.
 
-    Renders videos, trains six methods with three seeds (HAN, the steps of VAPLAN,
-    and the recipe `default`), and writes
-    tables and a report page. Needs no download and takes several minutes. The same command continues an
-    interrupted run.
+    Renders videos, trains six methods with three seeds (HAN, the steps of VAPLAN, and the
+    recipe `default`), and writes tables and a report page. Needs no download and takes several
+    minutes. The same command continues an interrupted run.
 
     Example: `vaplan demo --out demo`
     """

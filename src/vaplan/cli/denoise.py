@@ -77,10 +77,10 @@ def denoise(
 ) -> None:
     """Denoise pseudo labels (PLD): flip labels with a suspicious forward loss.
 
-    RUN is a parser that was trained on the labels. A label is flipped if its loss is far
-    above the baseline, the mean loss of the event's `--keep` lowest-loss segments. `--no-floor
-    --no-given-tags --no-keep-presence` is the published rule. Reads a run folder, the data set and store
-    that it names, and a table of labels; writes a table of labels to train on again.
+    RUN is a parser that was trained on the labels. A label is flipped if its loss is far above
+    the baseline, the mean loss of the event's `--keep` lowest-loss segments. `--no-floor
+    --no-given-tags --no-keep-presence` is the published rule. Reads a run folder, the data set
+    and store that it names, and a table of labels; writes a table of labels to train on again.
 
     Example: `vaplan denoise runs/ple --labels labels.csv --out denoised.csv`
     """

@@ -195,7 +195,10 @@ def _tell(result: "Evaluation") -> None:
 
 
 def _title(document: dict[str, Any]) -> str:
-    return f"{document['split'] or 'all'}: {document['videos']} videos, annotations: {document['annotations']}"
+    return (
+        f"{document['split'] or 'all'}: {document['videos']} videos, "
+        f"annotations: {document['annotations']}"
+    )
 
 
 def _show(document: dict[str, Any], result: "Evaluation") -> None:

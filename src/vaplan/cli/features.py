@@ -58,8 +58,8 @@ def features(
         typer.Option(
             "--part",
             metavar="NUMBER/COUNT",
-            help="Encode one part of the videos, such as 3/16 (1/16 to 16/16). Jobs for all parts may run at "
-            "the same time and fill one store.",
+            help="Encode one part of the videos, such as 3/16 (1/16 to 16/16). Jobs for all "
+            "parts may run at the same time and fill one store.",
         ),
     ] = None,
     device: DeviceOption = AUTO,

@@ -101,8 +101,8 @@ def fit(
             "--corrections",
             metavar="TABLE",
             help="Table that `vaplan review` wrote: the videos marked as done there are taken as "
-            "densely labelled, and the run is trained again in its place. Of another table, such as "
-            "that of `vaplan import-events`, all videos are taken.",
+            "densely labelled, and the run is trained again in its place. Of another table, such "
+            "as that of `vaplan import-events`, all videos are taken.",
         ),
     ] = None,
     test_share: Annotated[

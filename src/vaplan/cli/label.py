@@ -73,11 +73,11 @@ def label(
             "--rule",
             metavar="hmm|val|mixture|false_positive_rate|chance",
             help="Rule that chooses the labels. `hmm`: a hidden Markov model, fitted on tags. The "
-            "others choose a threshold for each modality. `val`: the one with the best F on the dense "
-            "labels of split val. `mixture`: the one at which a label is right with probability 0.5, "
-            "fitted on tags. `false_positive_rate`: the one that classes outside the tags exceed in "
-            "5 % of the segments. `chance`: the paper's multiples of 1 / classes. "
-            "[default: val if that split has dense labels, else hmm]",
+            "others choose a threshold for each modality. `val`: the one with the best F on the "
+            "dense labels of split val. `mixture`: the one at which a label is right with "
+            "probability 0.5, fitted on tags. `false_positive_rate`: the one that classes outside "
+            "the tags exceed in 5 % of the segments. `chance`: the paper's multiples of "
+            "1 / classes. [default: val if that split has dense labels, else hmm]",
         ),
     ] = None,
     smooth: Annotated[

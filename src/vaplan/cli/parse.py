@@ -135,11 +135,11 @@ def parse(
 ) -> None:
     """Write timelines of the audio and visual events in media files.
 
-    With `--run` a parser of `vaplan fit` or `vaplan train` is used, with the encoders of the run.
-    Videos may have any length: those longer than the window of the recipe (10 seconds in all
-    shipped recipes) are parsed in half-overlapping windows. Writes one file per video into `--out`, or
-    beside the media with `--beside`; folders are searched with their sub-folders, which the
-    timelines mirror.
+    With `--run` a parser of `vaplan fit` or `vaplan train` is used, with the encoders of the
+    run. Videos may have any length: those longer than the window of the recipe (10 seconds in
+    all shipped recipes) are parsed in half-overlapping windows. Writes one file per video into
+    `--out`, or beside the media with `--beside`; folders are searched with their sub-folders,
+    which the timelines mirror.
 
     Example: `vaplan parse new.mp4 --run run --out timelines`
 
@@ -320,7 +320,10 @@ def _zero_shot(
 
 def _warn_untagged(paths: Sequence[Path]) -> None:
     if paths:
-        what = f"warning: {len(paths)} files have no tags and may contain any class; the first is {paths[0]}"
+        what = (
+            f"warning: {len(paths)} files have no tags and may contain any class; the first "
+            f"is {paths[0]}"
+        )
         stderr.print(
             what, style="yellow", highlight=False, markup=False, soft_wrap=True
         )

@@ -66,11 +66,11 @@ def review(
 ) -> None:
     """Look at events beside the playing video, and correct them in the browser.
 
-    Reads a table or a folder of timelines, and the media files. The input is never changed. Beside
-    `timelines` or `timelines.csv`, corrections go to `timelines.reviewed.csv`, and every change
-    to the log `timelines.reviewed.jsonl`. Waveforms, and copies of files that browsers cannot
-    play, go to the folder `timelines.review-cache`, which can be deleted at any time. The same command
-    continues a review. Stop it with Ctrl+C.
+    Reads a table or a folder of timelines, and the media files. The input is never changed.
+    Beside `timelines` or `timelines.csv`, corrections go to `timelines.reviewed.csv`, and every
+    change to the log `timelines.reviewed.jsonl`. Waveforms, and copies of files that browsers
+    cannot play, go to the folder `timelines.review-cache`, which can be deleted at any time.
+    The same command continues a review. Stop it with Ctrl+C.
 
     Example: `vaplan review timelines --media videos --name Ada`
 
@@ -109,8 +109,8 @@ def review(
         sys.stdout.flush()
         count = len(desk.videos)
         stderr.print(
-            f"{count} {'video' if count == 1 else 'videos'}; corrections go to {desk.session.table}; "
-            "stop with Ctrl+C",
+            f"{count} {'video' if count == 1 else 'videos'}; corrections go to "
+            f"{desk.session.table}; stop with Ctrl+C",
             highlight=False,
             markup=False,
             soft_wrap=True,

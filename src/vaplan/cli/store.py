@@ -30,8 +30,8 @@ def store_verify(
 ) -> None:
     """Verify every byte of a feature store.
 
-    If anything has changed since the features were written, lists it and exits with 5. Planned videos
-    that have no features yet are counted; they are no damage.
+    If anything has changed since the features were written, lists it and exits with 5. Planned
+    videos that have no features yet are counted; they are no damage.
 
     Example: `vaplan store verify store`
     """

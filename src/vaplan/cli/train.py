@@ -21,9 +21,9 @@ def train(
             metavar="RECIPE",
             help="A recipe file, or the name of a shipped recipe. Without pseudo labels: han, "
             "valor, ma_base, jomold_estimator. With --labels: plg (video-level), segment_bce, ple, "
-            "vaplan, valor_vaplan, jomold_vaplan; default (best with labels of `vaplan refine`); ma "
-            "(with labels of `vaplan exchange`). For AVE: cmbs_weak, cmbs_vaplan. And variants; see "
-            "docs/method.md.",
+            "vaplan, valor_vaplan, jomold_vaplan; default (best with labels of `vaplan refine`); "
+            "ma (with labels of `vaplan exchange`). For AVE: cmbs_weak, cmbs_vaplan. And variants; "
+            "see docs/method.md.",
         ),
     ],
     run: RunOption,

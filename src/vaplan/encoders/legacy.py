@@ -21,5 +21,6 @@ def load(
     raise EncoderError(
         f"legacy:{source} are imported features: no encoder here makes them or "
         "compares them with sentences",
-        fix="train and predict on the imported store; to label or parse media, use clip:… and clap:… or embedded",
+        fix="train and predict on the imported store; to label or parse media, use clip:… and "
+        "clap:… or embedded",
     )

@@ -68,7 +68,8 @@ class AudioPreprocessing:
             raise EncoderError(
                 f"preprocessing with padding={padding!r}, truncation={truncation!r}, "
                 f"top_db={top_db!r} is not supported",
-                fix=f"name a model with padding in {PADDINGS}, truncation in {TRUNCATIONS} and no top_db",
+                fix=f"name a model with padding in {PADDINGS}, truncation in {TRUNCATIONS} "
+                "and no top_db",
             )
         sizes = {
             "sampling_rate": rate_hz,

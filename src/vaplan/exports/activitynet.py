@@ -51,7 +51,11 @@ def write(timelines: Sequence[Timeline]) -> dict[str, str]:
     return {FILE: text + "\n"}
 
 
-def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa: ARG001 - the file names its videos
+def read(
+    path: Path,
+    video: str,  # noqa: ARG001 - the file names its videos
+    defaults: Defaults,
+) -> list[Timeline]:
     """Read the events of a database.
 
     Without `modality` and a default, events are in both modalities if the version begins with

@@ -49,7 +49,11 @@ def _format_table(timelines: Sequence[Timeline], modality: str) -> str:
     return text.getvalue()
 
 
-def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa: ARG001 - the rows name their videos
+def read(
+    path: Path,
+    video: str,  # noqa: ARG001 - the rows name their videos
+    defaults: Defaults,
+) -> list[Timeline]:
     """Read a table of events with times.
 
     The events of a file named `visual` are visual; those of others are audio, as DCASE is

@@ -124,7 +124,11 @@ def _configuration(timelines: Sequence[Timeline]) -> str:
     return tostring(view, encoding="unicode") + "\n"
 
 
-def read(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa: ARG001 - the tasks name their videos
+def read(
+    path: Path,
+    video: str,  # noqa: ARG001 - the tasks name their videos
+    defaults: Defaults,
+) -> list[Timeline]:
     """Read the tasks of an export of Label Studio (JSON).
 
     Regions of `labels` are audible and ranges of `timelinelabels` visible; other results are

@@ -45,7 +45,11 @@ def to_json(timeline: Timeline) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def from_json(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa: ARG001 - the file names everything
+def from_json(
+    path: Path,
+    video: str,  # noqa: ARG001 - the file names everything
+    defaults: Defaults,  # noqa: ARG001
+) -> list[Timeline]:
     """Read the document of `to_json`.
 
     Args:
@@ -156,7 +160,11 @@ def to_parquet(timeline: Timeline) -> bytes:
     return content
 
 
-def from_table(path: Path, video: str, defaults: Defaults) -> list[Timeline]:  # noqa: ARG001 - the file names everything
+def from_table(
+    path: Path,
+    video: str,  # noqa: ARG001 - the file names everything
+    defaults: Defaults,  # noqa: ARG001
+) -> list[Timeline]:
     """Read the timelines of a table, CSV or Parquet; see `vaplan.read_table`.
 
     Args:

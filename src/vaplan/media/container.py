@@ -129,7 +129,8 @@ def check_regular_file(path: Path | str) -> Path:
 
 
 def _describe_unreachable(path: Path | str, error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError) and os.path.islink(path):  # noqa: PTH114  # may be bytes-like text
+    is_link = os.path.islink(path)  # noqa: PTH114 - the path may be bytes-like text
+    if isinstance(error, FileNotFoundError) and is_link:
         return "a link to a file that does not exist"
     if isinstance(error, OSError):
         return (error.strerror or "cannot be reached").lower()

@@ -81,7 +81,8 @@ class Source:
         """
         if not self.folder_suffix:
             return folder / self.name
-        absolute = Path(os.path.abspath(folder))  # noqa: PTH100 - links stay, `.` and `..` get a name
+        # Links stay; `.` and `..` get a name.
+        absolute = Path(os.path.abspath(folder))  # noqa: PTH100
         return absolute.parent / f"{absolute.name}{self.folder_suffix}" / self.name
 
 
