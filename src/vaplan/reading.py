@@ -133,9 +133,12 @@ def csv_rows(
             if values:
                 yield line, [value.strip() for value in values]
     except csv.Error as fault:
-        raise error(
-            f"not CSV: {fault}", file=path, line=last + 1, fix="close the quotes"
-        ) from fault
+        fix = "close the quotes"
+        if "limit" in str(fault):
+            fix = (
+                f"shorten the field to {csv.field_size_limit():,} characters, or {fix}"
+            )
+        raise error(f"not CSV: {fault}", file=path, line=last + 1, fix=fix) from fault
 
 
 def csv_text(
@@ -213,9 +216,11 @@ def json_value(
             line=fault.lineno,
             fix="check that the download is complete",
         ) from fault
-    except (ValueError, RecursionError) as fault:  # thousands of digits or of brackets
+    except (ValueError, RecursionError) as fault:
+        is_number = isinstance(fault, ValueError)
+        what = "a number has too many digits" if is_number else "nested too deep"
         raise error(
-            f"not JSON that can be read: {fault}",
+            f"not JSON that can be read: {what}",
             file=path,
             fix="check that this is the file you meant",
         ) from fault

@@ -83,8 +83,8 @@ def test_a_path_leads_out_of_the_media_folder_only_on_request(
     touch(tmp_path, "secret.mp4", "x.mp4")
     table = touch(tmp_path / "tables", "t.csv") / "t.csv"
     closed = MediaFolder(media, table=table)
-    with pytest.raises(MediaError, match="leads out of the media folder"):
-        closed.find(Video("v", path=outside))
+    with pytest.raises(MediaError, match=r"t\.csv:7: .* leads out of the media folder"):
+        closed.find(Video("v", path=outside, line=7))
     assert closed.find(Video("v", path="a/../a/1.mp4")) == media / "a/1.mp4"
     opened = MediaFolder(media, table=table, allow_outside=True)
     assert opened.find(Video("v", path=outside)).is_file()

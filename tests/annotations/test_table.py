@@ -261,6 +261,20 @@ def test_a_taxonomy_file_beside_the_table_gives_the_order_and_the_prompts(
         read_table(path)
 
 
+def test_a_time_and_the_number_of_classes_cannot_fill_the_memory(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.csv"
+    classes = Taxonomy(tuple(f"class {number}" for number in range(3000)))
+    lines = ["video,modality,class,onset,offset", "a,audio,class 7,0,10"]
+    path.write_text("\n".join([*lines, "b,audio,class 8,0,172800", ""]))
+    with pytest.raises(
+        AnnotationError,
+        match=r"events\.csv:3: the event of 'b' ends at 172800 s; with 3,000",
+    ):
+        read_table(path, taxonomy=classes)
+
+
 def test_a_class_that_is_not_in_the_taxonomy_file_is_an_error(
     tmp_path: Path,
 ) -> None:

@@ -9,10 +9,13 @@ import numpy as np
 from jaxtyping import Bool
 
 from vaplan.annotations.rows import AnnotationRows, Row
-from vaplan.errors import UsageError, unknown
+from vaplan.errors import AnnotationError, UsageError, unknown
+from vaplan.modalities import MODALITIES
 from vaplan.ragged import Lengths
 from vaplan.taxonomy import Taxonomy, multi_hot
 from vaplan.timeline import Event, merge, to_grid
+
+MAX_LABELS = 250_000_000  # of a video: segments, modalities and classes multiplied
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def merge_rows(sheet: AnnotationRows) -> Annotations:
     events = defaultdict[str, list[Event]](list)
     first_row = dict[str, Row]()
     for row in sheet.own():
+        _check_size(sheet, row)
         first = first_row.setdefault(row.video, row)
         if row.is_dense or first.split in sheet.labelled:
             events[row.video] += _events(row)
@@ -182,6 +186,23 @@ def merge_rows(sheet: AnnotationRows) -> Annotations:
         sheet.files,
         sheet.segments,
         sheet.localisation,
+    )
+
+
+def _check_size(sheet: AnnotationRows, row: Row) -> None:
+    """Raise AnnotationError if the labels of a video that lasts to the event are too many.
+
+    The number of segments comes from a file, so that a typing error must not fill the memory.
+    """
+    classes = len(sheet.taxonomy)
+    if not row.marks or row.span[1] * classes * len(MODALITIES) <= MAX_LABELS:
+        return
+    raise AnnotationError(
+        f"the event of {row.video!r} ends at {row.span[1]:g} s; with {classes:,} classes such "
+        f"a video has more than {MAX_LABELS:,} labels",
+        file=row.file if row.line else sheet.source,
+        line=row.line or None,
+        fix="correct the time, or use fewer classes",
     )
 
 

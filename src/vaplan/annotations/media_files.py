@@ -156,6 +156,7 @@ class MediaFolder:
             MachineError: The folder cannot be read.
         """
         self.folder = folder
+        self.table = table
         self.roots = (folder, table.parent)
         self.allow_outside = allow_outside
         self._by_name: dict[str, list[Path]] = {}
@@ -204,8 +205,9 @@ class MediaFolder:
                 return path
         if not self.allow_outside and self._is_outside(video.path):
             raise MediaError(
-                f"the path of {video.video!r} {OUTSIDE}: {video.path!r}",
-                file=self.folder,
+                f"the path of {video.video!r} {OUTSIDE} {self.folder}: {video.path!r}",
+                file=self.table,
+                line=video.line or None,
                 fix="give a path below the media folder or the table's folder, or "
                 "add --allow-outside",
             )
