@@ -1,5 +1,6 @@
 """A finished run is never replaced in silence by a run on other tags."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -152,14 +153,19 @@ def test_the_prompts_of_a_run_are_kept_when_videos_are_added(
         fit("more.csv", videos[3:4], add=True, taxonomy=taxonomy)
 
 
-def test_the_encoders_of_a_run_are_the_default(tmp_path: Path) -> None:
+def test_the_encoders_of_a_run_are_the_default(world: World, tmp_path: Path) -> None:
     assert encoders_of_run(tmp_path) == EMBEDDED
+    store = tmp_path / "store"
+    shutil.copytree(world.store, store)
+    [*features] = store.glob("visual-embedded-*")
+    card = json.loads((features[0] / "provenance.json").read_text())
+    card["encoder"] = "visual:clip:base"
+    (features[0] / "provenance.json").write_text(json.dumps(card))
+    assert encoders_of_run(tmp_path) == (("embedded",), ("clip:base",))
     changes = ["audio=['clap:base']", "visual=['clip:base', 'own:frames']"]
     write_text(
         tmp_path / "recipe.yaml", recipe.dump(recipe.read("default", changes=changes))
     )
-    assert encoders_of_run(tmp_path) == EMBEDDED  # it is not finished
-    (tmp_path / "run.json").write_text("{}")
     assert encoders_of_run(tmp_path) == (("clap:base",), ("clip:base", "own:frames"))
 
 

@@ -21,7 +21,7 @@ from vaplan.annotations.folders import read_folder_tags
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import TAXONOMY_SUFFIXES, read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
-from vaplan.dataset import Encoders
+from vaplan.dataset import Encoders, select_encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
 from vaplan.locks import lock_folder
@@ -47,7 +47,6 @@ MIN_TRAINING_VIDEOS = 4  # for refinement by out-of-fold parsers
 # On synthetic data a parser of fewer tagged videos was worse than zero-shot parsing; see
 # benchmarks/results/small_data.md.
 FEW_VIDEOS = 100
-EMBEDDED_ENCODERS: Encoders = (("embedded",), ("embedded",))
 TEST_SHARE = 0.3  # of the corrected videos, to measure
 SHOWN_SCORES = ("audio", "visual", "audio_visual", "type")
 
@@ -204,14 +203,16 @@ def fit(
 
 
 def encoders_of_run(run: Path) -> Encoders:
-    """Return the encoders of a finished run, or the embedded ones in another folder.
+    """Return the encoders of a run, or the embedded ones in another folder.
+
+    A call that ended inside the saving of the run leaves no recipe, but the store.
 
     Args:
         run: Folder of a run.
     """
-    if not (run / runs.DESCRIPTION).is_file():
-        return EMBEDDED_ENCODERS
-    return recipes.read(run / runs.RECIPE).encoders
+    if (run / runs.RECIPE).is_file():
+        return recipes.read(run / runs.RECIPE).encoders
+    return select_encoders(run / "store")
 
 
 def _copy_taxonomy(source: Path, table: Path) -> None:
