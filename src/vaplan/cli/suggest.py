@@ -39,10 +39,9 @@ def suggest(
     """List the videos whose correction is likely to help most.
 
     Reads events, and leaves out the videos that are finished in a review
-    (`timelines.reviewed.csv` beside `timelines`).
-    A video comes early if a probability is near 0.5 (of a trained
-    parser; margins of `--zero-shot` do not count), if another method disagrees, if it has no
-    events, or if it has a rare class. Prints the videos with the reasons; writes nothing.
+    (`timelines.reviewed.csv` beside `timelines`). A video comes early if a probability is near
+    0.5 (of a trained parser; margins of `--zero-shot` do not count), if another method disagrees,
+    if it has no events, or if it has a rare class. Prints the videos with the reasons; writes nothing.
 
     Example: `vaplan suggest predictions.csv --compare labels.csv --top 20`
 

@@ -258,9 +258,8 @@ def errors_of(file: Path) -> Iterator[None]:
         error.file = error.file or file
         raise
     except BaseException as error:
-        is_panic = (
-            type(error).__name__ == "PanicException"
-        )  # of tokenizers; no Exception
+        # Tokenizers stop with a PanicException, which is no Exception.
+        is_panic = type(error).__name__ == "PanicException"
         if machine_fault(error) or not (is_panic or isinstance(error, Exception)):
             raise
         lines = str(error).strip().splitlines()
