@@ -39,7 +39,7 @@ Encoders = Sequence[Sequence[str]]  # encoder names per modality, in modality or
 
 @dataclass(frozen=True)
 class Dataset:
-    """Videos of a data set whose features are in a store.
+    """The videos of a data set that have features in a store.
 
     Features are read when they are first used.
 

@@ -156,7 +156,7 @@ def test_valors_prompts_and_logits_are_two_options(
     ]
     code, _, err = call("label", f"table:{table}", *given, "--threshold", "valor")
     assert code == 2
-    assert "VALOR's thresholds are for logits. Fix: say --strategy logit" in err
+    assert "VALOR's thresholds are for logits. Fix: give --strategy logit" in err
 
 
 def test_a_store_keeps_the_precision_that_it_was_started_with(

@@ -67,7 +67,7 @@ def read(path: Path, *, annotations: str = "") -> AnnotationRows:
         raise UsageError(
             unknown("modality", annotations, modalities),
             file=path,
-            fix="say with --annotations in which modality the events are",
+            fix="give their modality: --annotations audio, visual or both",
         )
     modality, version, entries = read_database(path, modality=annotations)
     events = Counter[str]()

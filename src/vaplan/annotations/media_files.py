@@ -270,7 +270,10 @@ def list_media_files(paths: Sequence[Path]) -> MediaList:
 
 
 def _name_results(files: dict[Path, str]) -> Iterator[MediaFile]:
-    """Name the results; a name keeps its ending if the ending tells files apart."""
+    """Yield the files with the names of their results.
+
+    A name keeps its ending where two files differ only by it.
+    """
     short_names = {file: _without_suffix(name) for file, name in files.items()}
     times = Counter(short_names.values())
     file_of = dict[str, Path]()

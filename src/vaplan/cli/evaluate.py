@@ -61,8 +61,8 @@ def evaluate(
     Example: `vaplan evaluate --data table:annotations.csv --estimate predictions.csv --ci`
     """
     reference = _reference(data, annotations)
-    result = _scored(reference, estimate, split, without)
-    document = _about(data, result, split) | {
+    result = _score_table(reference, estimate, split, without)
+    document = _describe(data, result, split) | {
         "missing": list(result.missing),
         "ignored": len(result.ignored),
     }
@@ -71,10 +71,10 @@ def evaluate(
         document["per_class"] = result.per_class() if per_class else None
     if ci:
         document["ci"] = result.intervals()
-    _tell(result)
+    _print_omissions(result)
     if as_json:
         return print_json(document)
-    return _show(document, result)
+    return _print_tables(document, result)
 
 
 def print_scores(reference: "Annotations", estimate: Path, split: str) -> None:
@@ -85,10 +85,10 @@ def print_scores(reference: "Annotations", estimate: Path, split: str) -> None:
         estimate: Table of events to score.
         split: Split to score, or "" for all videos.
     """
-    result = _scored(reference, estimate, split, None)
-    document = _about(str(reference.source), result, split)
-    _tell(result)
-    _show(document, result)
+    result = _score_table(reference, estimate, split, None)
+    document = _describe(str(reference.source), result, split)
+    _print_omissions(result)
+    _print_tables(document, result)
 
 
 def compare(
@@ -109,15 +109,15 @@ def compare(
     Example: `vaplan compare ours.csv theirs.csv --data table:annotations.csv`
     """
     reference = _reference(data, annotations)
-    a, b = (_scored(reference, table, split, without) for table in (first, second))
-    document = _about(data, a, split) | {"a": str(first), "b": str(second)}
+    a, b = (_score_table(reference, table, split, without) for table in (first, second))
+    document = _describe(data, a, split) | {"a": str(first), "b": str(second)}
     document["missing"] = {"a": list(a.missing), "b": list(b.missing)}
     document |= {
         "numbers": {"a": a.numbers(), "b": b.numbers()},
         "difference": a.minus(b),
     }
     for result in (a, b):
-        _tell(result)
+        _print_omissions(result)
     if as_json:
         return print_json(document)
     rows = [
@@ -129,9 +129,9 @@ def compare(
             f"[{by['low']:+.2f}, {by['high']:+.2f}]",
         ]
         for (name, by), one, other in zip(
-            _flat(document["difference"]).items(),
-            _flat(a.numbers()).values(),
-            _flat(b.numbers()).values(),
+            _flatten(document["difference"]).items(),
+            _flatten(a.numbers()).values(),
+            _flatten(b.numbers()).values(),
             strict=False,
         )
     ]
@@ -147,7 +147,7 @@ def _reference(data: str, annotations: str) -> "Annotations":
     return read_data(data, annotations=annotations)
 
 
-def _scored(
+def _score_table(
     reference: "Annotations", table: Path, split: str, without: Path | None
 ) -> "Evaluation":
     from vaplan.annotations import merge_rows, read_rows
@@ -166,7 +166,7 @@ def _scored(
     return score(reference, estimate, split=split, without=left_out)
 
 
-def _about(data: str, result: "Evaluation", split: str) -> dict[str, Any]:
+def _describe(data: str, result: "Evaluation", split: str) -> dict[str, Any]:
     return {
         "data": data,
         "annotations": result.data.version,
@@ -175,7 +175,7 @@ def _about(data: str, result: "Evaluation", split: str) -> dict[str, Any]:
     }
 
 
-def _tell(result: "Evaluation") -> None:
+def _print_omissions(result: "Evaluation") -> None:
     """Print the videos that were left out, missing or ignored."""
     table, videos = result.table.name, len(result.data.videos)
     if result.left_out:
@@ -184,14 +184,14 @@ def _tell(result: "Evaluation") -> None:
             style="yellow",
         )
     if result.missing:
-        what = (
+        text = (
             f"warning: {table} has no row for {len(result.missing)} of {videos} "
             "videos; they count as empty"
         )
-        stderr.print(what, style="yellow", highlight=False, markup=False)
+        stderr.print(text, style="yellow", highlight=False, markup=False)
     if result.ignored:
-        what = f"{table}: {len(result.ignored)} videos of other splits are ignored"
-        stderr.print(what, highlight=False, markup=False)
+        text = f"{table}: {len(result.ignored)} videos of other splits are ignored"
+        stderr.print(text, highlight=False, markup=False)
 
 
 def _title(document: dict[str, Any]) -> str:
@@ -201,11 +201,12 @@ def _title(document: dict[str, Any]) -> str:
     )
 
 
-def _show(document: dict[str, Any], result: "Evaluation") -> None:
-    numbers, intervals = _flat(result.numbers()), _flat(document.get("ci", {}))
+def _print_tables(document: dict[str, Any], result: "Evaluation") -> None:
+    numbers, intervals = _flatten(result.numbers()), _flatten(document.get("ci", {}))
     if result.data.localisation:
         rows = [
-            [name, _with(value, intervals.get(name))] for name, value in numbers.items()
+            [name, _format_score(value, intervals.get(name))]
+            for name, value in numbers.items()
         ]
         table = new_table(_title(document), ["", "%"], rows)
     else:
@@ -214,7 +215,7 @@ def _show(document: dict[str, Any], result: "Evaluation") -> None:
             [
                 level,
                 *(
-                    _with(value, ci.get(level, {}).get(kind))
+                    _format_score(value, ci.get(level, {}).get(kind))
                     for kind, value in kinds.items()
                 ),
             ]
@@ -228,7 +229,7 @@ def _show(document: dict[str, Any], result: "Evaluation") -> None:
 
 
 def _class_table(per_class: dict[str, Any]) -> Any:
-    columns = _columns(per_class)
+    columns = _select_columns(per_class)
     names = list(next(iter(columns.values())))
     rows = [
         [
@@ -243,9 +244,12 @@ def _class_table(per_class: dict[str, Any]) -> Any:
     return new_table("by class, counts summed over videos", ["", *columns], rows)
 
 
-def _columns(per_class: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """By column the numbers of each class; those of the ten that fit on a screen, --json has
-    all."""
+def _select_columns(per_class: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Select the scores by class that fit on a screen; `--json` has all.
+
+    Returns:
+        For each column the score of every class; None where it is not defined.
+    """
     if not isinstance(next(iter(per_class.values())), dict):
         return {"accuracy": per_class}
     return {
@@ -255,7 +259,7 @@ def _columns(per_class: dict[str, Any]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _with(value: float, interval: list[float] | None) -> str:
+def _format_score(value: float, interval: list[float] | None) -> str:
     return (
         f"{value:.2f}"
         if interval is None
@@ -263,8 +267,8 @@ def _with(value: float, interval: list[float] | None) -> str:
     )
 
 
-def _flat(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Numbers by one name each: `segment audio`, or `accuracy`."""
+def _flatten(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Give every number one name: `segment A`, or `accuracy`."""
     flat: dict[str, Any] = {}
     for name, value in numbers.items():
         inner = isinstance(value, dict) and "value" not in value

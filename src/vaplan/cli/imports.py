@@ -12,7 +12,7 @@ from vaplan.cli.console import (
     progress_bars,
     stderr,
 )
-from vaplan.cli.options import DataOption, Modality, StoreOption
+from vaplan.cli.options import DataOption, Modality, StoreOption, table_name
 
 if TYPE_CHECKING:
     from vaplan.stages import Imported
@@ -47,10 +47,12 @@ def import_valor(
     folder: FolderArgument,
     data: DataOption,
     store: StoreOption,
-    labels: Annotated[
+    out_labels: Annotated[
         Path | None,
         typer.Option(
-            "--labels", help="Table to write with VALOR's segment pseudo labels."
+            "--out-labels",
+            help="Also write VALOR's pseudo labels of segments to this table.",
+            callback=table_name,
         ),
     ] = None,
 ) -> None:
@@ -61,7 +63,7 @@ def import_valor(
 
     Example: `vaplan import valor data --data llp:data/llp --store store`
     """
-    _import_pack("valor", folder, data, store, labels=labels)
+    _import_pack("valor", folder, data, store, labels=out_labels)
 
 
 def import_ave(

@@ -158,7 +158,7 @@ def label(
     if as_json:
         print_json(_document(labelling))
     elif labelling.diagnostics:
-        _tell(labelling.diagnostics)
+        _print_diagnostics(labelling.diagnostics)
 
 
 def _document(labelling: "Labelling") -> dict[str, Any]:
@@ -169,20 +169,20 @@ def _document(labelling: "Labelling") -> dict[str, Any]:
         "thresholds": labelling.thresholds,
         "f": labelling.f,
     }
-    trust = {
-        m: {name: one.document() for name, one in row.items()}
-        for m, row in (labelling.diagnostics or {}).items()
+    diagnostics = {
+        modality: {name: one.document() for name, one in by_class.items()}
+        for modality, by_class in (labelling.diagnostics or {}).items()
     }
     return document | {
         "unreadable": list(labelling.unreadable),
         "doubtful_tags": [asdict(tag) for tag in labelling.doubtful_tags],
-        "diagnostics": trust or None,
+        "diagnostics": diagnostics or None,
     }
 
 
-def _tell(trust: "DiagnosticsByClass") -> None:
-    """The verdict of every class, and then why some are doubted."""
-    for modality, by_class in trust.items():
+def _print_diagnostics(diagnostics: "DiagnosticsByClass") -> None:
+    """Print the estimated quality of every class's labels, and the reasons for doubts."""
+    for modality, by_class in diagnostics.items():
         rows = [
             [
                 name,
@@ -198,7 +198,7 @@ def _tell(trust: "DiagnosticsByClass") -> None:
                 f"{modality}, percent, estimated without dense labels", columns, rows
             )
         )
-    for modality, by_class in trust.items():
+    for modality, by_class in diagnostics.items():
         for name, one in by_class.items():
             if one.reasons:
                 stderr.print(
@@ -220,7 +220,7 @@ def _thresholds(
     if len(options) > 1 or strategy != "logit":
         raise UsageError(
             "VALOR's thresholds are for logits",
-            fix="say --strategy logit --threshold valor alone",
+            fix="give --strategy logit --threshold valor alone",
         )
     from vaplan.pseudo_labels import valor_thresholds
 

@@ -47,10 +47,11 @@ AnnotationsOption = Annotated[
     str,
     typer.Option(
         "--annotations",
-        metavar="corrected|legacy|FILE|MODALITY",
-        help="Version of LLP's audio annotations: corrected, legacy (for example in the "
-        "sibling folder `DIR-legacy`), or a file. [default: the version in the folder] For "
-        "`activitynet:` the modality of its events: audio, visual or both.",
+        metavar="VERSION",
+        help="Version of the dense labels. `llp:` has two versions of the audio labels, "
+        "`corrected` and `legacy` (for example in the sibling folder `DIR-legacy`), or takes a "
+        "file. `activitynet:` takes the modality of its events: `audio`, `visual` or `both`. "
+        "[default: the version in the folder]",
     ),
 ]
 StoreOption = Annotated[

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, warn_media
+from vaplan.cli.console import (
+    finish,
+    print_warning,
+    progress_bars,
+    warn_embedded,
+    warn_media,
+)
 from vaplan.cli.log import open_log
 from vaplan.cli.options import (
     AUDIO_HELP,
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
 
 Names = Sequence[Sequence[str]]
 NO_PARSER = "a parser is needed: a trained run, or the encoders with a list of classes"
-SAY_WHICH = "give --run RUN, or --zero-shot --taxonomy FILE"
+GIVE_ONE = "give --run RUN, or --zero-shot --taxonomy FILE"
 
 
 def parse(
@@ -167,15 +173,7 @@ def parse(
     from vaplan.encoders.compute import Compute
     from vaplan.workers.engines import open_engine
 
-    if (store is None) == (not paths):
-        raise UsageError(
-            "one source of videos is needed",
-            fix="give media files or folders, or --store STORE without them",
-        )
-    if beside == (out is not None):
-        raise UsageError(
-            "timelines need one place", fix="give --out DIR, or --beside without it"
-        )
+    _check_places(paths, store, out, beside=beside)
     names = [name.strip() for name in formats.split(",")]
     if store is not None:
         _parse_store(
@@ -202,14 +200,14 @@ def parse(
     if zero_shot and taxonomy and not run:
         load, classes = _zero_shot(taxonomy, (audio, visual), margins, compute)
     elif run and (zero_shot or taxonomy or audio != EMBEDDED or visual != EMBEDDED):
-        what = "a trained parser has its own classes and encoders"
         raise UsageError(
-            what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it"
+            "a trained parser has its own classes and encoders",
+            fix="give --run RUN alone, or --zero-shot --taxonomy FILE without it",
         )
     elif run:
         load, classes = _trained(run, gate, margins, compute)
     else:
-        raise UsageError(NO_PARSER, fix=SAY_WHICH)
+        raise UsageError(NO_PARSER, fix=GIVE_ONE)
     tags_of = read_known_tags(tags, classes) if tags else None
     media = list_media_files(paths or [])
     warn_media(media)
@@ -236,6 +234,21 @@ def parse(
             file_progress=bars.within_file,
         )
     finish(outcome, "parsed")
+
+
+def _check_places(
+    paths: Sequence[Path] | None, store: Path | None, out: Path | None, *, beside: bool
+) -> None:
+    """Check that there is one source of videos and one place for the timelines."""
+    if (store is None) == (not paths):
+        raise UsageError(
+            "one source of videos is needed",
+            fix="give media files or folders, or --store STORE without them",
+        )
+    if beside == (out is not None):
+        raise UsageError(
+            "timelines need one place", fix="give --out DIR, or --beside without it"
+        )
 
 
 def _parse_store(
@@ -320,10 +333,6 @@ def _zero_shot(
 
 def _warn_untagged(paths: Sequence[Path]) -> None:
     if paths:
-        what = (
-            f"warning: {len(paths)} files have no tags and may contain any class; the first "
-            f"is {paths[0]}"
-        )
-        stderr.print(
-            what, style="yellow", highlight=False, markup=False, soft_wrap=True
+        print_warning(
+            f"{len(paths)} files have no tags and may contain any class; the first is {paths[0]}"
         )

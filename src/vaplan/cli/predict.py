@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vaplan.cli.console import (
-    stderr,
-    warn_skipped,
-)
+from vaplan.cli.console import stderr, warn_skipped
 from vaplan.cli.evaluate import print_scores
 from vaplan.cli.options import (
     DataOption,
@@ -62,7 +59,8 @@ def predict(
         bool,
         typer.Option(
             "--evaluate",
-            help="Also print the scores of `vaplan evaluate` on the split.",
+            help="Also print the scores of `vaplan evaluate` on the split; on split test if "
+            "`--split` is not given.",
         ),
     ] = False,
 ) -> None:
@@ -94,4 +92,4 @@ def predict(
     )
     stderr.print(f"wrote {out}", highlight=False, markup=False)
     if evaluate:
-        print_scores(annotations, out, split)
+        print_scores(annotations, out, split or "test")

@@ -19,6 +19,12 @@ class Rule(StrEnum):
     fusion = "fusion"
 
 
+def _check_folds(count: int) -> int:
+    if count == 1 or count < 0:
+        raise typer.BadParameter("expected 2 or more folds, or 0 for none")
+    return count
+
+
 def refine(
     run: RunArgument,
     labels: LabelsOption,
@@ -50,9 +56,9 @@ def refine(
         int,
         typer.Option(
             "--folds",
-            min=0,
-            help="Number of parsers to train; each predicts videos that it was not "
-            "trained on. With 0 the run itself predicts all (fusion only).",
+            callback=_check_folds,
+            help="Number of parsers to train, 2 or more; each predicts videos that it was not "
+            "trained on. With 0 the run itself predicts all videos (rule fusion only).",
         ),
     ] = 2,
     out_probability: Annotated[

@@ -5,12 +5,8 @@ from typing import Annotated
 
 import typer
 
-from vaplan.cli.console import (
-    stderr,
-)
-from vaplan.cli.options import (
-    OutTable,
-)
+from vaplan.cli.console import stderr
+from vaplan.cli.options import OutTable
 
 
 def exchange(
@@ -19,7 +15,9 @@ def exchange(
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", min=0, help="Seed that draws the partner of each video."
+            "--seed",
+            min=0,
+            help="Seed that draws the partner of each video; the default is that of MA's code.",
         ),
     ] = 2,
 ) -> None:

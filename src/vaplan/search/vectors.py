@@ -73,7 +73,7 @@ def search_store(
         StoreError: The store has no such encoder, or was filled with other weights.
     """
     if not sentence.strip():
-        raise UsageError("the sentence is empty", fix="say what to look for")
+        raise UsageError("the sentence is empty", fix="describe what to look for")
 
     hits = list[Hit]()
     for name, features in _select_features(Path(store), modality, names).items():

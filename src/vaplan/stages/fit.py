@@ -304,7 +304,7 @@ def _refine_labels(
 def _train(
     recipe: recipes.Recipe, run: Path, *, message: Message, progress: Progress | None
 ) -> Run:
-    """Train, unless the folder contains this very training; say if another one is replaced."""
+    """Train, unless the folder contains this very training; report it if another one is replaced."""
     description = run / runs.DESCRIPTION
     before = description.read_bytes() if description.is_file() else None
     trained = train(recipe, run, overwrite=True, progress=progress)
@@ -374,7 +374,7 @@ def _read_tags_and_media(
 def _refuse_other_tags(
     table: Path, rows: Sequence[Row], corrected: Collection[str]
 ) -> None:
-    """Raise RunError if a finished run was trained on other tags, and say what differs.
+    """Raise RunError if a finished run was trained on other tags, and name what differs.
 
     The tags of corrected videos, now or in the run, do not count.
     """

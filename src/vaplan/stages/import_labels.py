@@ -1,4 +1,4 @@
-"""`vaplan import valor --labels`: published pseudo labels of segments as a table."""
+"""`vaplan import valor --out-labels`: published pseudo labels of segments as a table."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -206,7 +206,7 @@ def _time_limit(job: ParseJob) -> float:
 
 
 def joint_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """Select the formats of which a few files hold all videos.
+    """Select the formats that write all videos into a few files.
 
     Args:
         names: Names of formats.
