@@ -44,7 +44,6 @@ CLIP_SECONDS = 10
 LONGEST_CLIPS = 120  # 20 minutes
 COLLECTIONS: dict[str, int | None] = {
     "10 s": 1,
-    "30 s": 3,
     "1 min": 6,
     "5 min": 30,
     "10 s to 20 min": None,
@@ -52,7 +51,7 @@ COLLECTIONS: dict[str, int | None] = {
 FILM_CLIPS = 40
 FILM_SECONDS = 600
 FILM_CASES = ("clips", "one_film", "clips_and_film")
-SCALE_VIDEOS = (100, 200, 400)
+SCALE_VIDEOS = (100, 300, 1000)
 SCALE_SHORTEST, SCALE_LONGEST = 3, 7200
 SCALE_SIZE = 512
 SCALE_CLASSES = tuple(f"class {number:02d}" for number in range(25))
@@ -172,7 +171,13 @@ def divide(clips: list[str], size: int | None) -> Iterator[list[str]]:
 def train_all(
     joined: Annotations, folder: Path, clips: Annotations, store: Path, seed: int
 ) -> list[float]:
-    """Train on weak labels, on PLG labels and on refined labels; score on the clips."""
+    """Train on weak labels, on PLG labels and on refined labels; score on the clips.
+
+    The scores are kept in the folder, so an interrupted run of this script continues.
+    """
+    finished = folder / f"scores-{seed}.json"
+    if finished.exists():
+        return [float(score) for score in json.loads(finished.read_text())]
     long_store = folder / "store"
     data = f"data=table:{joined.source}"
     common = [data, f"store={long_store}", f"training.seed={seed}"]
@@ -204,6 +209,7 @@ def train_all(
     for run in runs:
         document = score_split(run, clips, store, "test")
         scores.append(document["segment"]["type"])
+    finished.write_text(json.dumps(scores))
     return scores
 
 
