@@ -21,6 +21,7 @@ from vaplan.annotations.label_tables import (
     read_labels,
     refuse_label_probability,
 )
+from vaplan.annotations.table import find_line
 from vaplan.arrays import AUDIO, MODALITIES, VISUAL, Inputs
 from vaplan.encoders import Encoder, legacy, own, store_name
 from vaplan.errors import AnnotationError, StoreError
@@ -180,7 +181,7 @@ class Dataset:
         dense = {data.ids[index]: data.events[data.ids[index]] for index in indices}
         others = [video for video in data.ids if video not in dense]
         pseudo = read_labels(table, data.select_videos(others)).events
-        labels = replace(data, events={**pseudo, **dense})
+        labels = replace(data, events={**pseudo, **dense}, source=table)
         return dense_labels(labels, self.lengths)
 
     def label_probability(self, table: Path) -> Ragged[Tensor]:
@@ -341,8 +342,29 @@ def dense_labels(data: Annotations, lengths: Lengths) -> Ragged[Tensor]:
 
     Returns:
         Bool "segment modality class".
+
+    Raises:
+        AnnotationError: An event begins after the end of its video. Data sets of a fixed
+            length, such as LLP, have such events where a published video was cut short;
+            there they mark nothing.
     """
+    if data.segments is None:
+        _check_ends(data, lengths)
     return Ragged(torch.from_numpy(data.labels(lengths)), lengths)
+
+
+def _check_ends(data: Annotations, lengths: Lengths) -> None:
+    """Raise AnnotationError if an event begins after the end of its video."""
+    for video, end in zip(data.videos, lengths.counts.tolist(), strict=True):
+        for event in data.events.get(video.video, ()):
+            if event.onset >= end:
+                raise AnnotationError(
+                    f"an event of {event.class_name!r} begins at {event.onset:g} s, but "
+                    f"{video.video!r} ends at {end} s",
+                    file=data.source,
+                    line=find_line(data.source, video.video, event),
+                    fix="correct the time, which is in seconds, or delete the event",
+                )
 
 
 def input_hashes(data: Annotations, store: Path, encoders: Encoders) -> dict[str, str]:

@@ -134,6 +134,25 @@ def test_missing_and_unreadable_media_are_listed_and_can_be_left_out(
     assert (document["videos"], set(document["left_out"])) == (4, set(rows))
 
 
+def test_events_after_the_end_of_the_media_file_are_listed_with_their_line(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    video = world.data.videos[0]
+    path = world.folder / video.path
+    text = f"video,modality,class,onset,offset,path\nv,audio,Dog,2,3,{path.name}\n"
+    text += f"v,audio,Dog,90,91,{path.name}\n"
+    table = tmp_path / "annotations.csv"
+    table.write_text(text)
+    code, out, _ = call(
+        *("data", "check", f"table:{table}", "--media", path.parent, "--json"),
+        *("--missing", tmp_path / "missing.csv"),
+    )
+    (issue,) = json.loads(out)["issues"]["event past the end"]
+    assert code == 0
+    assert issue["line"] == 3
+    assert issue["what"] == "v audio Dog: ends at 91 s, the video at 10 s"
+
+
 def test_a_fetch_without_a_network_is_an_error_with_a_fix(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

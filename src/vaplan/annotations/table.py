@@ -176,6 +176,26 @@ def read_rows(
     )
 
 
+def find_line(path: Path, video: str, event: Event) -> int | None:
+    """Find the line of an event in a table.
+
+    Args:
+        path: File that the event was read from.
+        video: Id of its video.
+        event: The event; of merged rows the first one counts.
+
+    Returns:
+        Number of the line; None if the file is not a table or has no such row.
+    """
+    if not path.is_file() or path.suffix not in SUFFIXES:
+        return None
+    for row in checked_rows(path)[1]:
+        is_same = (row.video, row.class_name) == (video, event.class_name)
+        if is_same and row.marks and row.span[0] == event.onset:
+            return row.line
+    return None
+
+
 def _own_classes(path: Path, rows: Iterable[Row]) -> Taxonomy:
     try:
         return from_names([row.class_name for row in rows if row.class_name])

@@ -20,7 +20,7 @@ from vaplan.media.container import (
     check_regular_file,
     open_media,
 )
-from vaplan.media.decoding import decode, select_track
+from vaplan.media.decoding import declared_seconds, decode, select_track
 from vaplan.media.in_memory import ArraySegmenter, MediaArrays
 from vaplan.media.sampling import CENTRE, Sampling
 from vaplan.media.segmenter import Seconds, Segmenter, Segments
@@ -104,14 +104,17 @@ def stream(
         raise MediaError(error.what, fix=error.fix, file=media) from error
 
 
-def check_decodable(path: Path | str, *, limits: Limits = LIMITS) -> None:
-    """Decode the first frame of a file.
+def check_decodable(path: Path | str, *, limits: Limits = LIMITS) -> float | None:
+    """Decode the first frame of a file and return the declared end.
 
     It is fast, and it finds the files from which nothing can be decoded.
 
     Args:
         path: Media file.
         limits: Limits of the file's cost.
+
+    Returns:
+        Seconds from the start of the file to its declared end; None if it declares none.
 
     Raises:
         MediaError: Nothing can be decoded.
@@ -124,7 +127,7 @@ def check_decodable(path: Path | str, *, limits: Limits = LIMITS) -> None:
                 continue
             frames = decode(container, stream, stats, limits=limits)
             if next(frames, None) is not None:
-                return
+                return declared_seconds(container)
     raise MediaError("nothing in it can be decoded", file=path, fix=CONVERT)
 
 

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from vaplan.annotations import (
     merge_rows,
     read_source,
 )
-from vaplan.annotations.issues import find_issues
+from vaplan.annotations.issues import find_issues, late_events
 from vaplan.annotations.media_files import MediaFolder
+from vaplan.annotations.rows import Row
 from vaplan.errors import AnnotationError, MediaError
 from vaplan.evaluation import segment_counts
 from vaplan.media import check_decodable, time_limit
@@ -100,7 +102,11 @@ def check(
     issues = find_issues(sheet)
     if media is not None:
         folder = MediaFolder(media, table=videos.source, allow_outside=allow_outside)
-        issues += tuple(check_media(videos, folder, workers=workers, progress=progress))
+        issues += tuple(
+            check_media(
+                videos, folder, rows=sheet.own(), workers=workers, progress=progress
+            )
+        )
     return Check(sheet, videos, issues, media is not None)
 
 
@@ -163,14 +169,16 @@ def check_media(
     data: Annotations,
     folder: MediaFolder,
     *,
+    rows: Iterable[Row] = (),
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Issue]:
-    """Yield the videos whose media file does not exist or cannot be opened.
+    """Yield the videos without a readable media file, and the events after the end of theirs.
 
     Args:
         data: Videos.
         folder: Folder of their media files.
+        rows: Rows of the data set, with the lines of the events.
         workers: Number of worker processes.
         progress: Called after every file.
     """
@@ -185,13 +193,20 @@ def check_media(
         check_decodable, list(videos_of), workers=workers, seconds=time_limit
     )
 
+    events_of = defaultdict[str, list[Row]](list)
+    for row in rows:
+        if row.marks:
+            events_of[row.video].append(row)
+
     for done, (path, result) in enumerate(results, start=1):
         reason = result.reason if isinstance(result, Failed) else ""
         if progress:
             progress(done, len(videos_of), "")
-        if reason:
-            for video in videos_of[path]:
+        for video in videos_of[path]:
+            if reason:
                 yield _make_issue(MEDIA_ISSUES[1], reason, video, data)
+            elif isinstance(result, float):
+                yield from late_events(events_of[video.video], math.ceil(result))
 
 
 def _make_issue(kind: str, reason: str, video: Video, data: Annotations) -> Issue:
