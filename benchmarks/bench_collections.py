@@ -3,23 +3,27 @@
     python benchmarks/bench_collections.py lengths [--work FOLDER] [--seeds 3]
     python benchmarks/bench_collections.py film [--work FOLDER]
     python benchmarks/bench_collections.py scale [--work FOLDER]
+    python benchmarks/bench_collections.py tree [--work FOLDER]
 
 `lengths` joins the same rendered clips of ten seconds to longer and longer videos, whose tags
 are the tags of all their clips, and trains on each collection. `film` runs `fit` on forty clips
 and on the same clips with one film of ten minutes. `scale` runs the stages on random features
-of videos from 3 s to 2 h, in three sizes. Times are CPU seconds of the process and its workers.
+of videos from 3 s to 2 h, in three sizes. `tree` parses 2,000 small files with equal names in
+fifty folders. Times are CPU seconds of the process and its workers.
 Results are written to `benchmarks/results/collections_*.md`.
 """
 
 import argparse
+import ctypes
 import json
-import resource
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +41,9 @@ from vaplan.stages.evaluate import score_split
 from vaplan.store import Entry, Store
 from vaplan.store.text import TextVectors
 from vaplan.synthetic.clips import Clip, sort_events
+from vaplan.zero_shot import ZeroShotClassifier
 
+PR_SET_CHILD_SUBREAPER = 36  # of Linux, for prctl
 RESULTS = Path(__file__).parent / "results"
 CLIPS = 480
 CLIP_SECONDS = 10
@@ -56,18 +62,29 @@ SCALE_SHORTEST, SCALE_LONGEST = 3, 7200
 SCALE_SIZE = 512
 SCALE_CLASSES = tuple(f"class {number:02d}" for number in range(25))
 SCALE_ENCODERS = (("own:random",), ("own:random",))
+PARSE_TREE = "parse_tree"
+TREE_FOLDERS, TREE_FILES, TREE_SECONDS = 50, 40, 2.0
 SCALE_STAGES = ("label", "train", "refine", "predict", "evaluate")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = {"lengths": measure_lengths, "film": measure_film, "scale": measure_scale}
-    parser.add_argument("part", choices=[*parts, *FILM_CASES, *SCALE_STAGES])
+    parts = {
+        "lengths": measure_lengths,
+        "film": measure_film,
+        "scale": measure_scale,
+        "tree": measure_tree,
+    }
+    parser.add_argument(
+        "part", choices=[*parts, *FILM_CASES, *SCALE_STAGES, PARSE_TREE]
+    )
     parser.add_argument("--work", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.part in SCALE_STAGES:
         run_stage(arguments.part, arguments.work)
+    elif arguments.part == PARSE_TREE:
+        parse_tree(arguments.work)
     elif arguments.part in FILM_CASES:
         run_fit(arguments.part, arguments.work)
     else:
@@ -269,13 +286,12 @@ def join_plans(clips: Sequence[Clip]) -> Clip:
 
 
 def run_fit(case: str, work: Path) -> None:
-    """Run `fit` without any earlier output, and print its CPU seconds and its peak memory as JSON."""
+    """Run `fit` without any earlier output."""
     folder = work / case
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
     tags = folder / "tags.csv"
     stages.fit(tags, folder, run, encoders=EMBEDDED, workers=1)
-    print_use()
 
 
 # --- time and memory ------------------------------------------------------------------
@@ -357,7 +373,7 @@ def random_rows(
 
 
 def run_stage(stage: str, folder: Path) -> None:
-    """Run one stage and print its CPU seconds and its peak memory as JSON."""
+    """Run one stage."""
     data = stages.read_data(f"table:{folder / 'annotations.csv'}")
     run, store = folder / "run", folder / "store"
     labels = folder / "labels.csv"
@@ -379,30 +395,75 @@ def run_stage(stage: str, folder: Path) -> None:
     else:
         estimate = read_table(folder / "predictions.csv", taxonomy=data.taxonomy)
         evaluate(data, estimate, split="test").numbers()
-    print_use()
+
+
+# --- a tree of folders ----------------------------------------------------------------
+
+
+def measure_tree(work: Path, _seeds: int) -> None:
+    """Parse a tree in which every folder has files of the same names."""
+    clips = synthetic.plan_clips({"train": TREE_FILES}, seed=14)
+    short = [replace(clip, seconds=TREE_SECONDS, events=()) for clip in clips]
+    synthetic.render(short, work / "clips")
+    for number in range(TREE_FOLDERS):
+        folder = work / "tree" / f"{number // 10}" / f"{number:02d}"
+        shutil.copytree(work / "clips" / "media", folder, dirs_exist_ok=True)
+    shutil.rmtree(work / "timelines", ignore_errors=True)
+    seconds, peak = run_alone(PARSE_TREE, work)
+
+    files = sorted((work / "tree").rglob("*.mp4"))
+    names = {file.relative_to(work / "tree").with_suffix(".json") for file in files}
+    written = {
+        file.relative_to(work / "timelines")
+        for file in (work / "timelines").rglob("*.json")
+    }
+    head = (
+        f"Made by `python benchmarks/bench_collections.py tree`: {len(files):,} files of "
+        f"{TREE_SECONDS:g} s, the same {TREE_FILES} names in each of {TREE_FOLDERS} folders, "
+        "zero-shot with the embedded encoders."
+    )
+    row = (
+        f"| {len(files):,} | {len(names & written):,} | {seconds:.0f} | "
+        f"{peak / 1e9:.2f} GB |"
+    )
+    print(row, flush=True)
+    columns = "| files | timelines at the same path | CPU seconds | peak memory |"
+    lines = [head, "", columns, "|---:|---:|---:|---:|", row]
+    write_results("collections_tree.md", "A tree of folders", lines)
+
+
+def parse_tree(work: Path) -> None:
+    """Parse the tree without training."""
+    taxonomy = read_table(work / "clips" / "annotations.csv").taxonomy
+    load = partial(ZeroShotClassifier.load, taxonomy, ("embedded", "embedded"))
+    outcome = stages.parse([work / "tree"], work / "timelines", load=load)
+    assert not outcome.failed, outcome.failed
 
 
 def run_alone(part: str, folder: Path) -> tuple[float, float]:
     """Run a part of this script in a process of its own.
 
     Returns:
-        Its CPU seconds and its peak memory in bytes.
+        CPU seconds of the process and its workers, and the peak memory of the largest of
+        them in bytes.
     """
-    command = [sys.executable, __file__, part, "--work", str(folder)]
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    use = json.loads(result.stdout.splitlines()[-1])
-    return use["seconds"], use["peak"]
+    adopt_orphans()  # workers outlive the process for a moment
+    process = subprocess.Popen([sys.executable, __file__, part, "--work", str(folder)])
+    seconds, peak = 0.0, 0
+    while True:
+        try:
+            pid, status, use = os.wait4(-1, 0)
+        except ChildProcessError:
+            return seconds, peak * 1024
+        if pid == process.pid and status:
+            raise subprocess.CalledProcessError(status, part)
+        seconds += use.ru_utime + use.ru_stime
+        peak = max(peak, use.ru_maxrss)
 
 
-def print_use() -> None:
-    """Print the CPU seconds and the peak memory of this process and its workers as JSON."""
-    uses = [
-        resource.getrusage(who)
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
-    seconds = sum(use.ru_utime + use.ru_stime for use in uses)
-    peak = max(use.ru_maxrss for use in uses) * 1024
-    print(json.dumps({"seconds": seconds, "peak": peak}))
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose parent has ended (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def write_results(name: str, title: str, lines: Sequence[str]) -> None:
