@@ -1,12 +1,14 @@
 """Collections of unequal length: accuracy, time and memory.
 
     python benchmarks/bench_collections.py lengths [--work FOLDER] [--seeds 3]
+    python benchmarks/bench_collections.py windows [--work FOLDER] [--seeds 3]
     python benchmarks/bench_collections.py film [--work FOLDER]
     python benchmarks/bench_collections.py scale [--work FOLDER]
     python benchmarks/bench_collections.py tree [--work FOLDER]
 
 `lengths` joins the same rendered clips of ten seconds to longer and longer videos, whose tags
-are the tags of all their clips, and trains on each collection. `film` runs `fit` on forty clips
+are the tags of all their clips, and trains on each collection. `windows` (in the same folder)
+compares settings of long videos on split val. `film` runs `fit` on forty clips
 and on the same clips with one film of ten minutes. `scale` runs the stages on random features
 of videos from 3 s to 2 h, in three sizes. `tree` parses 2,000 small files with equal names in
 fifty folders. Times are CPU seconds of the process and its workers.
@@ -21,7 +23,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +39,7 @@ from vaplan.bench.synthetic_data import EMBEDDED, make_data
 from vaplan.dataset import open_features
 from vaplan.encoders import own, store_name
 from vaplan.evaluation import evaluate
+from vaplan.models import windows
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.stages.evaluate import score_split
 from vaplan.store import Entry, Store
@@ -48,11 +52,20 @@ RESULTS = Path(__file__).parent / "results"
 CLIPS = 480
 CLIP_SECONDS = 10
 LONGEST_CLIPS = 120  # 20 minutes
+MIXED = "10 s to 20 min"
 COLLECTIONS: dict[str, int | None] = {
     "10 s": 1,
     "1 min": 6,
     "5 min": 30,
-    "10 s to 20 min": None,
+    MIXED: None,
+}
+WINDOW_SETTINGS = {
+    "window 10, 600 segments a step (default)": {},
+    "window 20": {"training.window": 20},
+    "window 40": {"training.window": 40},
+    "60 segments a step": {"training.max_segments": 60},
+    "all segments in every step": {"training.max_segments": 7200},
+    "pooling over the windows": {"pool": "windows"},
 }
 FILM_CLIPS = 40
 FILM_SECONDS = 600
@@ -71,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = {
         "lengths": measure_lengths,
+        "windows": measure_windows,
         "film": measure_film,
         "scale": measure_scale,
         "tree": measure_tree,
@@ -123,6 +137,84 @@ def measure_lengths(work: Path, seeds: int) -> None:
         "(`hmm`, `fusion`). No setting was chosen on these numbers."
     )
     write_results("collections_lengths.md", "Length of the videos", [head, "", *lines])
+
+
+def measure_windows(work: Path, seeds: int) -> None:
+    """Compare windows, pooling and sampled segments on the collection of mixed lengths.
+
+    The scores are on split val; no test video is read.
+    """
+    store = work / "store"
+    clips = stages.read_data(f"table:{work / 'clips' / 'annotations.csv'}")
+    folder = work / MIXED.replace(" ", "_")
+    joined = join_clips(clips, store, folder, clips=None)
+    labels = folder / "labels.csv"
+    if not labels.exists():
+        stages.label(joined, folder / "store", labels, encoders=EMBEDDED, rule=HMM)
+    common = [f"data=table:{joined.source}", f"store={folder / 'store'}"]
+    lines = ["| setting | weak labels alone | PLG labels |", "|---|---:|---:|"]
+    for title, settings in WINDOW_SETTINGS.items():
+        cells = []
+        for name, table in (("han", []), ("default", [f"labels={labels}"])):
+            scores = [
+                train_with(
+                    name, [*common, *table], settings, seed, folder, clips, store
+                )
+                for seed in range(seeds)
+            ]
+            cells.append(format_scores(scores))
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    head = (
+        "Made by `python benchmarks/bench_collections.py windows`. Segment-level Type@AV F in "
+        f"percent on the {len(clips.select('val').videos)} val clips of ten seconds after "
+        f"training on videos of {MIXED}, mean and standard deviation of {seeds} seeds. Pooling "
+        "over the windows: each window is pooled by itself, and the maximum counts."
+    )
+    write_results(
+        "collections_windows.md", "Settings of long videos", [head, "", *lines]
+    )
+
+
+def train_with(
+    name: str,
+    changes: Sequence[str],
+    settings: Mapping[str, object],
+    seed: int,
+    folder: Path,
+    clips: Annotations,
+    store: Path,
+) -> float:
+    """Train a recipe with other settings of windows; return its F on val."""
+    options = dict(settings)
+    pools_windows = options.pop("pool", None) == "windows"
+    more = [f"{key}={value}" for key, value in options.items()]
+    recipe = recipes.read(name, changes=[*changes, *more, f"training.seed={seed}"])
+    key = "-".join([name, *map(str, options.values()), *["pool"] * pools_windows])
+    finished = folder / "windows" / f"{key}-{seed}.json"
+    if finished.exists():
+        return float(json.loads(finished.read_text()))
+    with no_pooling_of_segments() if pools_windows else nullcontext():
+        run = stages.train(recipe, finished.with_suffix(""))
+        document = score_split(run, clips, store, "val")
+    score = float(document["segment"]["type"])
+    finished.write_text(json.dumps(score))
+    return score
+
+
+@contextmanager
+def no_pooling_of_segments() -> Iterator[None]:
+    """Treat every network as one that has `forward` only."""
+    protocol = windows.PoolsSegments
+    windows.PoolsSegments = NoNetwork  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        windows.PoolsSegments = protocol  # type: ignore[misc]
+
+
+class NoNetwork:
+    """A class that no network belongs to."""
 
 
 def join_clips(
