@@ -482,6 +482,12 @@ def test_a_teacher_corrects_nothing_during_the_warm_up():
     assert not torch.equal(weights(early), weights(alone))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**20])
+def test_a_seed_that_pytorch_does_not_take_is_an_error(seed):
+    with pytest.raises(RecipeError, match=f"not {seed}$"):
+        Training(seed=seed)
+
+
 def test_a_teacher_needs_an_average_and_labels():
     with pytest.raises(RecipeError, match=r"set training\.ema"):
         trained(teacher=Teacher())

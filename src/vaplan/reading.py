@@ -33,6 +33,7 @@ MAX_ROWS = 10_000_000  # of a Parquet table, which may be packed into a few byte
 MAX_TEXT_BYTES = 2 * 1024**3  # of a table: 10 million rows of 200 bytes
 PIECE_BYTES = 1024 * 1024  # that are read at once
 MAX_DEPTH = 20
+MAX_SEED = 2**63 - 1  # of the random numbers of PyTorch
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 

@@ -195,6 +195,13 @@ def test_a_table_that_cannot_be_searched_is_an_error(
         read_tables(tmp_path / name)
 
 
+def test_a_parquet_table_with_text_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "t.parquet", [Row("a", "audio", "Dogs", 0.0, 1.0)])
+    path.write_bytes(path.read_bytes().replace(b"Dogs", b"D\xc4gs"))
+    with pytest.raises(AnnotationError, match="not a table of events"):
+        read_tables(path)
+
+
 def test_a_folder_without_a_timeline_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="contains no"):
         read_tables(tmp_path)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 MAX_SEEDS = 1000
+MAX_DIGITS = 20  # of a seed
 
 
 def bench(
@@ -191,7 +192,7 @@ def read_seeds(text: str) -> list[int]:
     """
     parts = text.strip().removesuffix(",").split(",")
     numbers = [part.strip() for part in parts]
-    if not all(n.isascii() and n.isdecimal() for n in numbers):
+    if not all(n.isascii() and n.isdecimal() and len(n) < MAX_DIGITS for n in numbers):
         raise UsageError(
             f"--seeds is {text!r}, expected whole numbers",
             fix="write a number of seeds such as 3, or seeds such as 3,4",

@@ -1,7 +1,7 @@
 """Command `vaplan check-labels`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,11 +15,7 @@ from vaplan.cli.options import (
     StoreOption,
     TaxonomyOption,
 )
-
-if TYPE_CHECKING:
-    pass
-
-VALOR = "valor"
+from vaplan.reading import MAX_SEED
 
 
 def check_labels(
@@ -34,7 +30,10 @@ def check_labels(
         typer.Option("--folds", min=2, help="Number of folds; each is held out once."),
     ] = 3,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Seed of the folds and the trainings.")
+        int,
+        typer.Option(
+            "--seed", min=0, max=MAX_SEED, help="Seed of the folds and the trainings."
+        ),
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:

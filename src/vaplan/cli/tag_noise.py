@@ -7,6 +7,7 @@ import typer
 
 from vaplan.cli.console import stderr
 from vaplan.cli.options import OutTable
+from vaplan.reading import MAX_SEED
 
 
 def exchange(
@@ -17,6 +18,7 @@ def exchange(
         typer.Option(
             "--seed",
             min=0,
+            max=MAX_SEED,
             help="Seed that draws the partner of each video; the default is that of MA's code.",
         ),
     ] = 2,

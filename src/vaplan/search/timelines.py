@@ -288,7 +288,9 @@ def _select_columns(table: pa.Table, path: Path) -> pa.Table:
         pc.fill_null(column, "") if pa.types.is_string(column.type) else column
         for column in table.select(TABLE_COLUMNS).cast(SCHEMA).columns
     ]
-    return pa.table(columns, schema=SCHEMA)
+    selected = pa.table(columns, schema=SCHEMA)
+    selected.validate(full=True)  # else a text that is not UTF-8 fails where it is used
+    return selected
 
 
 def _check_events(events: pa.Table, path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from vaplan.errors import RecipeError, unknown
 from vaplan.metrics.llp import KINDS, LEVELS
 from vaplan.models.windows import WINDOW
+from vaplan.reading import MAX_SEED
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -135,6 +136,10 @@ class Training:
             raise RecipeError(
                 f"max_segments must be at least the window of {self.window}, "
                 f"not {self.max_segments}"
+            )
+        if not 0 <= self.seed <= MAX_SEED:
+            raise RecipeError(
+                f"seed must be at least 0 and less than 2^63, not {self.seed}"
             )
         if self.patience is not None and self.patience < 1:
             raise RecipeError(f"patience must be at least 1, not {self.patience}")
