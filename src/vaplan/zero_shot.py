@@ -24,6 +24,7 @@ from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, display_name, with_pr
 from vaplan.timeline import Timeline
 
 STRATEGIES = (CONFIDENCE, LOGIT, MARGIN)
+ROWS_AT_ONCE = 65_536  # whose unit vectors are in memory together
 
 
 class ZeroShotClassifier(MediaParser):
@@ -113,8 +114,12 @@ class ZeroShotClassifier(MediaParser):
         for streams, text, encoder in zip(
             inputs.streams, self.text, self.encoders, strict=True
         ):
-            features = unit_features(encoder, streams[0])
-            cosine = pseudo_labels.similarity(features, text)
+            blocks = streams[0].split(ROWS_AT_ONCE)
+            cosines = [
+                pseudo_labels.similarity(unit_features(encoder, block), text)
+                for block in blocks
+            ]
+            cosine = torch.cat(cosines)
             grids.append(
                 pseudo_labels.compute_evidence(
                     cosine, strategy=strategy, scale=encoder.logit_scale

@@ -114,7 +114,8 @@ def similarity(
         text: L2-normalised prompt vectors.
         scale: Factor of the cosines.
     """
-    return scale * features @ text.T
+    scaled = features if scale == 1.0 else scale * features
+    return scaled @ text.T
 
 
 def confidence(
