@@ -379,6 +379,11 @@ def test_the_edges_of_an_event_are_set_at_the_playhead(
     page.keyboard.press("q")  # the onset cannot be at the offset
     assert event_names(page) == {longer, CAT}
     assert page.inner_text("#saved") == "Cannot move the onset here"
+    page.keyboard.press("c")
+    page.keyboard.type("Wolf")
+    page.keyboard.press("Escape")  # leaves the field as it was
+    assert page.input_value("#event-class") == "Dog"
+    assert event_names(page) == {longer, CAT}
     page.keyboard.press("Escape")
     page.keyboard.press("w")
     assert page.inner_text("#saved") == "No event is selected"

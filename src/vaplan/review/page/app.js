@@ -716,9 +716,16 @@ function pressed(event) {
   return control + shift + name;
 }
 
+// Back to the other keys, without the change.
+function leaveField(field) {
+  showEditor();
+  field.blur();
+}
+
 function onKey(event) {
   if (!state.video || event.altKey || document.querySelector("dialog[open]")) return;
   const { target } = event;
+  if (event.key === "Escape" && target.closest("#form")) leaveField(target);
   if (target.matches("input:not([type=checkbox], [type=range]), select, textarea")) return;
   const isButton = target.matches("button, input[type=checkbox]");
   if (isButton && [" ", "Enter"].includes(event.key)) return;
