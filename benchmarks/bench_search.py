@@ -113,8 +113,8 @@ def extrapolate(search: Search) -> str:
     factor = LARGE / search.segments
     return (
         f"{LARGE:,} segments ({factor * search.size:.0f} GB) were not measured. The time is "
-        f"proportional to the number of segments; at the rate of the last row they would "
-        f"take {factor * search.wall:.0f} s ({factor * search.cpu:.0f} s of CPU), if the "
+        f"proportional to the number\nof segments; at the rate of the last row they would "
+        f"take {factor * search.wall:.0f} s ({factor * search.cpu:.0f} s of CPU), if the\n"
         "disk reads as fast as the page cache."
     )
 
@@ -185,7 +185,7 @@ Condition `{CONDITION}` on tables of {EVENTS} events per video; the wall time in
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    sizes = [1_000_000, 4_000_000]
+    sizes = [1_000_000, 2_000_000]
     parser.add_argument("--segments", type=int, nargs="+", default=sizes)
     parser.add_argument("--timelines", type=int, default=100_000)
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
