@@ -8,9 +8,12 @@ import pytest
 from tests.cli.conftest import Call
 from tests.conftest import World
 from tests.exports.timelines import EXAMPLE, write
+from vaplan.annotations import read_rows
 
 
-def test_a_sentence_gives_the_best_segments(call: Call, world: World) -> None:
+def test_a_sentence_gives_the_best_segments(
+    call: Call, world: World, tmp_path: Path
+) -> None:
     given = [
         "search",
         "bell",
@@ -31,6 +34,12 @@ def test_a_sentence_gives_the_best_segments(call: Call, world: World) -> None:
     assert code == 0
     assert hits[0]["video"] in out
     assert "margin" in out
+    code, _, _ = call(*given, "--out", tmp_path / "hits.csv")
+    rows = read_rows(tmp_path / "hits.csv").rows
+    assert code == 0
+    assert [(row.video, row.onset) for row in rows] == [
+        (hit["video"], hit["onset"]) for hit in hits
+    ]
 
 
 def test_a_condition_gives_spans(call: Call, tmp_path: Path) -> None:
@@ -74,6 +83,7 @@ def test_sql_gives_its_columns_as_values_of_json(call: Call, tmp_path: Path) -> 
         ["--timelines", "t"],
         ["--timelines", "t", "--where", "Dog", "--sql", "SELECT 1"],
         ["dog", "--store", "s", "--where", "Dog"],
+        ["--timelines", "t", "--where", "Dog", "--out", "hits.csv"],
     ],
 )
 def test_conflicting_options_are_an_error(call: Call, arguments: list[str]) -> None:

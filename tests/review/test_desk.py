@@ -40,6 +40,7 @@ def test_the_session_and_the_list_are_described(sources: Sources) -> None:
         assert [entry["name"] for entry in entries] == ["a", "b", "c"]
         assert [entry["has_media"] for entry in entries] == [True, True, False]
         assert entries[1]["reasons"] == ["no events"]
+        assert entries[1]["score"] is None
         assert json.loads(json.dumps(entries[0])) == {
             "index": 0,
             "name": "a",
@@ -50,6 +51,7 @@ def test_the_session_and_the_list_are_described(sources: Sources) -> None:
             "version": 0,
             "urgency": entries[0]["urgency"],
             "reasons": entries[0]["reasons"],
+            "score": 0.75,
             "has_media": True,
             "seconds": None,
         }

@@ -286,6 +286,110 @@ DELAY_SAVES = """delay => {
 }"""
 
 
+DELAY_REPLIES = """delay => {
+  const send = window.fetch;
+  window.fetch = async (path, options) => {
+    const reply = await send(path, options);
+    if (options?.method === "PUT") await new Promise((done) => setTimeout(done, delay));
+    return reply;
+  };
+}"""
+IS_OPEN = "id => document.getElementById(id).open"
+
+
+def read_log(review: Review) -> list[tuple[str, bool]]:
+    """Return the action of every line of the log, and whether it was refused."""
+    lines = review.table.with_suffix(".reviewed.jsonl").read_text().splitlines()
+    entries = map(json.loads, lines)
+    return [(entry["action"], "conflict" in entry) for entry in entries]
+
+
+@pytest.mark.parametrize("delay", [DELAY_SAVES, DELAY_REPLIES])
+def test_a_video_that_is_left_and_opened_again_while_it_is_saved_has_no_conflict(
+    browser: Any, review: Review, delay: str
+) -> None:
+    page = open_page(browser, review)
+    page.select_option("#order", "name")
+    open_video(page, "dogs")
+    page.wait_for_selector(".event")
+    page.evaluate(delay, 1500)
+    focus_main(page)
+    for key in ("n", "]", "]"):
+        page.keyboard.press(key)
+    for key, name in (("PageDown", "silent"), ("PageUp", "dogs")):
+        page.keyboard.press(key)
+        wait_until(page, TITLE_IS, name)
+    page.wait_for_selector(".event")
+    shorter = "audio Dog, 0.20 to 2.00 seconds"
+    assert event_names(page) == {shorter, CAT}
+    page.keyboard.press("n")
+    page.keyboard.press("-")
+    wait_saved(page)
+    assert not page.evaluate(IS_OPEN, "conflict-dialog")
+    assert ("dogs", "audio", "Dog", 0.2, 1.9) in review.saved()
+    assert not any(is_refused for _, is_refused in read_log(review))
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")  # also what was done before the video was left
+    assert event_names(page) == {"audio Dog, 0.10 to 2.00 seconds", CAT}
+
+
+def test_a_page_that_is_reloaded_while_it_saves_has_no_conflict(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    page.on("dialog", lambda dialog: dialog.accept())
+    open_video(page, "dogs")
+    page.wait_for_selector(".event")
+    page.evaluate(DELAY_REPLIES, 60_000)
+    focus_main(page)
+    page.keyboard.press("n")
+    page.keyboard.press("]")
+    wait_until(page, SENT)
+    page.keyboard.press("]")  # waits for the reply to the first
+    end = time.monotonic() + SECONDS
+    while not review.table.with_suffix(".reviewed.csv").exists():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)
+    page.reload()
+    wait_until(page, TITLE_IS, "dogs")
+    wait_saved(page)
+    assert not page.evaluate(IS_OPEN, "conflict-dialog")
+    assert ("dogs", "audio", "Dog", 0.2, 2.0) in review.saved()
+
+
+SENT = "document.getElementById('saved').textContent === 'Saving …'"
+
+
+def test_the_edges_of_an_event_are_set_at_the_playhead(
+    browser: Any, review: Review
+) -> None:
+    page = open_page(browser, review)
+    open_video(page, "dogs")
+    page.wait_for_selector(".event")
+    wait_until(page, "document.getElementById('player').readyState >= 2")
+    focus_main(page)
+    for key in ("n", "ArrowRight", "q"):
+        page.keyboard.press(key)
+    assert "audio Dog, 1.00 to 2.00 seconds" in event_names(page)
+    for key in ("ArrowRight", "ArrowRight", "w"):
+        page.keyboard.press(key)
+    longer = "audio Dog, 1.00 to 3.00 seconds"
+    assert event_names(page) == {longer, CAT}
+    wait_saved(page)
+    page.keyboard.press("q")  # the onset cannot be at the offset
+    assert event_names(page) == {longer, CAT}
+    assert page.inner_text("#saved") == "Cannot move the onset here"
+    page.keyboard.press("c")
+    page.keyboard.type("Wolf")
+    page.keyboard.press("Escape")  # leaves the field as it was
+    assert page.input_value("#event-class") == "Dog"
+    assert event_names(page) == {longer, CAT}
+    page.keyboard.press("Escape")
+    page.keyboard.press("w")
+    assert page.inner_text("#saved") == "No event is selected"
+    assert ("dogs", "audio", "Dog", 1.0, 3.0) in review.saved()
+
+
 def test_many_events_are_saved(browser: Any, tmp_path: Path) -> None:
     rows = "".join(f"film,audio,Dog,{t},{t + 1},0.5,,\n" for t in range(0, 2000, 2))
     (tmp_path / "media").mkdir()

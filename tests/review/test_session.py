@@ -124,6 +124,14 @@ def test_of_two_changes_of_one_version_the_second_is_refused_and_kept(
     assert "Door" not in session.table.read_text()
 
 
+def test_the_same_change_again_is_no_conflict(session: Session, table: Path) -> None:
+    first = change(session, events=[DOG, DOOR])
+    assert change(session, events=[DOOR, DOG]) == first
+    assert len(log_of(table)) == 1
+    with pytest.raises(ConflictError):
+        change(session, events=[DOOR, DOG], state="done")
+
+
 @pytest.mark.parametrize(
     "changes",
     [

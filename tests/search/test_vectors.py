@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import World
-from vaplan.errors import StoreError, UsageError
-from vaplan.search.vectors import search_store, top_segments
+from vaplan.errors import AnnotationError, StoreError, UsageError
+from vaplan.review.collection import read_collection
+from vaplan.search.vectors import Hit, search_store, top_segments, write_hits
 from vaplan.store import Entry, Store
 from vaplan.taxonomy import Taxonomy
+from vaplan.timeline import Event
 from vaplan.zero_shot import ZeroShotClassifier
 
 
@@ -106,3 +108,18 @@ def test_one_of_several_encoders_must_be_named(world: World, tmp_path: Path) -> 
         UsageError, match="2 visual encoders: visual:clip:a, visual:clip:b"
     ):
         search_store("dog", tmp_path)
+
+
+def test_segments_are_a_table_that_a_review_shows(tmp_path: Path) -> None:
+    hits = [
+        Hit("far", "audio", 3.0, 4.0, 9.5),
+        Hit("near", "audio", 0.0, 1.0, 2.5),
+        Hit("far", "audio", 4.0, 5.0, 1.5),
+    ]
+    table = write_hits(tmp_path / "hits.csv", " dog barking ", hits)
+    far, near = read_collection(table).videos
+    assert far.events == (Event("audio", "dog barking", 3.0, 5.0, 5.5),)
+    assert near.events == (Event("audio", "dog barking", 0.0, 1.0, 2.5),)
+    assert (far.name, near.name) == ("far", "near")
+    with pytest.raises(AnnotationError, match="other programs write"):
+        write_hits(table, "nan", hits)

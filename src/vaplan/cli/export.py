@@ -11,7 +11,7 @@ from vaplan.cli.options import OutTable
 
 
 class EventModality(StrEnum):
-    """Modality of the events whose label has no modality."""
+    """Modality that events get whose label names none."""
 
     audio = "audio"
     visual = "visual"

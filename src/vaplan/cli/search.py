@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from vaplan.cli.console import new_table, print_json, print_warning, stderr
-from vaplan.cli.options import JsonOption, Modality
+from vaplan.cli.options import JsonOption, Modality, table_name
 from vaplan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,15 @@ def search(
             "their columns.",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Also write the segments as a table of events, `.csv` or `.parquet`, for "
+            "`vaplan review`.",
+            callback=table_name,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the segments that fit a sentence, or the spans in which a condition holds.
@@ -79,6 +88,11 @@ def search(
 
     Example: `vaplan search "dog barking" --store store --modality audio --top 20`
 
+    With `--out` they are also a table, which `vaplan review hits.csv --media videos` shows beside
+    the playing videos.
+
+    Example: `vaplan search "dog barking" --store store --out hits.csv`
+
     With `--timelines` the events are searched. `audio:Dog and not visual:Dog` is when a dog is
     heard and none is seen; `not video(visual:Dog)` is a video in which none is ever seen.
     Needs DuckDB: `pip install 'vaplan[search]'` (in a clone `'.[search]'`).
@@ -89,6 +103,7 @@ def search(
         if (
             sentence is not None
             or store is not None
+            or out is not None
             or (where is None) == (sql is None)
         ):
             raise UsageError(
@@ -100,7 +115,7 @@ def search(
         raise UsageError(
             "a sentence needs --store, and a condition needs --timelines", fix=EXAMPLES
         )
-    from vaplan.search.vectors import search_store
+    from vaplan.search.vectors import search_store, write_hits
 
     hits = search_store(
         sentence,
@@ -109,6 +124,8 @@ def search(
         names=encoder or [],
         top=top,
     )
+    if out is not None:
+        write_hits(out, sentence, hits)
     if as_json:
         return print_json([vars(hit) for hit in hits])
     return _print_hits(hits)

@@ -61,11 +61,11 @@ def write(
 
 
 def _task(timeline: Timeline, frame_rate: float) -> dict[str, object]:
-    path = timeline.video
+    address = timeline.video
     if timeline.media is not None:
-        path = LOCAL_FILES + quote(timeline.media.name)
+        address = LOCAL_FILES + quote(timeline.media.name)
     data = {
-        "video": path,
+        "video": address,
         "id": timeline.video,
         "fps": frame_rate,
         "seconds": timeline.seconds,
@@ -144,27 +144,29 @@ def read(
     """
     tasks = expect(json_value(path), list, "", file=path)
     timelines = []
-    for number, value in enumerate(tasks):
-        place = f"[{number}]"
+    for index, value in enumerate(tasks):
+        place = f"[{index}]"
         task: dict[str, Any] = expect(value, dict, place, file=path)
         data: dict[str, Any] = expect_item(task, "data", dict, place, file=path)
-        name = _id_of(data, f"{place}.data", path)
+        video_id = _read_id(data, f"{place}.data", path)
         seconds = expect_seconds(
             data.get("seconds", 0.0), f"{place}.data.seconds", file=path
         )
         events = _read_task(task, data, defaults, place, path)
-        timelines.append(new_timeline(name, events, seconds=seconds))
+        timelines.append(new_timeline(video_id, events, seconds=seconds))
     return timelines
 
 
-def _id_of(data: Mapping[str, object], place: str, file: Path) -> str:
-    key = "id" if "id" in data else "video"
-    text = expect_item(data, key, str, place, file=file)
-    if key == "video":
-        name = text.removeprefix(LOCAL_FILES).partition("?")[0]
-        text = id_of_file(name.rpartition("/")[2])
-    check_id(text, file=file, line=None)
-    return text
+def _read_id(data: Mapping[str, object], place: str, file: Path) -> str:
+    """Return the id of a task, or else the name of its video file without the ending."""
+    if "id" in data:
+        video_id = expect_item(data, "id", str, place, file=file)
+    else:
+        address = expect_item(data, "video", str, place, file=file)
+        media_path = address.removeprefix(LOCAL_FILES).partition("?")[0]
+        video_id = id_of_file(media_path.rpartition("/")[2])
+    check_id(video_id, file=file, line=None)
+    return video_id
 
 
 def _read_task(
@@ -175,82 +177,49 @@ def _read_task(
     file: Path,
 ) -> Iterator[Event]:
     """Yield the events of the latest annotation, or of the first prediction."""
-    source = _source(task, place, file)
-    results = expect(source.get("result", []), list, f"{place}.result", file=file)
-    for number, value in enumerate(results):
-        result_place = f"{place}.result[{number}]"
+    annotation = _choose_annotation(task, place, file)
+    results = expect(annotation.get("result", []), list, f"{place}.result", file=file)
+    for index, value in enumerate(results):
+        result_place = f"{place}.result[{index}]"
         result: dict[str, Any] = expect(value, dict, result_place, file=file)
-        kind = result.get("type")
-        if kind not in (REGIONS, RANGES):
-            continue
-        content: dict[str, Any]
-        content = expect_item(result, "value", dict, result_place, file=file)
-        spans = [content]
-        rate = 1.0
-        if kind == RANGES:
-            rate = _frame_rate(data, defaults, place, file)
-            spans = _ranges(content, result_place, file)
-
-        modality = MODALITIES[AUDIO if kind == REGIONS else VISUAL]
-        names = expect(
-            expect_key(content, kind, result_place, file),
-            list,
-            f"{result_place}.value.{kind}",
-            file=file,
-        )
-        score = result.get("score")
-        if score is not None:
-            score = expect_number(score, f"{result_place}.score", file=file)
-
-        for name in names:
-            text = expect(name, str, f"{result_place}.value.{kind}", file=file)
-            _, class_name = read_lane(f"{modality}:{text}", NO_DEFAULTS, file=file)
-            for span in spans:
-                onset, offset = _span(span, kind, rate, result_place, file)
-                check_span(onset, offset, text, file=file)
-                yield Event(modality, class_name, onset, offset, score)
+        if result.get("type") == REGIONS:
+            yield from _read_regions(result, result_place, file)
+        elif result.get("type") == RANGES:
+            frame_rate = _read_frame_rate(data, defaults, place, file)
+            yield from _read_ranges(result, frame_rate, result_place, file)
 
 
-def _ranges(content: Mapping[str, object], place: str, file: Path) -> list[Any]:
-    """Return the ranges of frames of a result."""
-    ranges_place = f"{place}.value.ranges"
-    ranges = expect(
-        expect_key(content, "ranges", place, file), list, ranges_place, file=file
-    )
-    return [expect(one, dict, ranges_place, file=file) for one in ranges]
-
-
-def _source(task: Mapping[str, object], place: str, file: Path) -> dict[str, Any]:
+def _choose_annotation(
+    task: Mapping[str, object], place: str, file: Path
+) -> dict[str, Any]:
     """Return the latest annotation that is not cancelled, or the first prediction."""
-    annotations = [
-        expect(value, dict, f"{place}.annotations", file=file)
-        for value in expect(
-            task.get("annotations", []), list, f"{place}.annotations", file=file
-        )
-    ]
+    annotations = _read_objects(task, "annotations", place, file)
     finished = [one for one in annotations if not one.get("was_cancelled")]
     if finished:
         return finished[-1]
-
-    predictions = expect(
-        task.get("predictions", []), list, f"{place}.predictions", file=file
-    )
-    if not predictions:
-        return {}
-    return expect(predictions[0], dict, f"{place}.predictions[0]", file=file)
+    predictions = _read_objects(task, "predictions", place, file)
+    return predictions[0] if predictions else {}
 
 
-def _frame_rate(
+def _read_objects(
+    task: Mapping[str, object], key: str, place: str, file: Path
+) -> list[dict[str, Any]]:
+    """Return a list of JSON objects; a missing key is an empty list."""
+    values = expect(task.get(key, []), list, f"{place}.{key}", file=file)
+    return [expect(value, dict, f"{place}.{key}", file=file) for value in values]
+
+
+def _read_frame_rate(
     data: Mapping[str, object], defaults: Defaults, place: str, file: Path
 ) -> float:
-    rate = data.get("fps", defaults.frame_rate)
-    if rate is None:
+    frame_rate = data.get("fps", defaults.frame_rate)
+    if frame_rate is None:
         raise AnnotationError(
             f"{place}.data has no key 'fps', so frames cannot be times",
             file=file,
             fix="give the frame rate of the labelling configuration with --frame-rate",
         )
-    number = expect_number(rate, f"{place}.data.fps", file=file)
+    number = expect_number(frame_rate, f"{place}.data.fps", file=file)
     if not 0 < number <= MAX_FRAME:
         raise AnnotationError(
             f"{place}.data.fps is {number:g}, expected a number above 0",
@@ -260,20 +229,70 @@ def _frame_rate(
     return number
 
 
-def _span(
-    value: Mapping[str, object], kind: str, rate: float, place: str, file: Path
+def _read_regions(
+    result: Mapping[str, object], place: str, file: Path
+) -> Iterator[Event]:
+    """Yield the audible events of a result: a span in seconds, and its labels."""
+    region: dict[str, Any] = expect_item(result, "value", dict, place, file=file)
+    span = _read_start_and_end(region, place, file)
+    yield from _make_events(result, region, REGIONS, [span], place, file)
+
+
+def _read_ranges(
+    result: Mapping[str, object], frame_rate: float, place: str, file: Path
+) -> Iterator[Event]:
+    """Yield the visible events of a result: ranges of frames, and their labels."""
+    content: dict[str, Any] = expect_item(result, "value", dict, place, file=file)
+    ranges_place = f"{place}.value.ranges"
+    ranges = expect(
+        expect_key(content, "ranges", place, file), list, ranges_place, file=file
+    )
+    spans = list[tuple[float, float]]()
+    for value in ranges:
+        frames = expect(value, dict, ranges_place, file=file)
+        first, last = _read_start_and_end(frames, place, file)
+        if not 1 <= first <= last <= MAX_FRAME or first % 1 or last % 1:
+            raise AnnotationError(
+                f"{place} is the range from frame {first:g} to {last:g}, expected whole "
+                f"numbers from 1, in order, at {frame_rate:g} frames a second",
+                file=file,
+                fix="correct the range",
+            )
+        spans.append(((first - 1) / frame_rate, last / frame_rate))
+    yield from _make_events(result, content, RANGES, spans, place, file)
+
+
+def _read_start_and_end(
+    span: Mapping[str, object], place: str, file: Path
 ) -> tuple[float, float]:
     start, end = (
-        expect_number(expect_key(value, key, place, file), f"{place}.{key}", file=file)
+        expect_number(expect_key(span, key, place, file), f"{place}.{key}", file=file)
         for key in ("start", "end")
     )
-    if kind == REGIONS:
-        return start, end
-    if not 1 <= start <= end <= MAX_FRAME or start % 1 or end % 1:
-        raise AnnotationError(
-            f"{place} is the range from frame {start:g} to {end:g}, expected whole "
-            f"numbers from 1, in order, at {rate:g} frames a second",
-            file=file,
-            fix="correct the range",
-        )
-    return (start - 1) / rate, end / rate
+    return start, end
+
+
+def _make_events(
+    result: Mapping[str, object],
+    content: Mapping[str, object],
+    labels_key: str,
+    spans: Sequence[tuple[float, float]],
+    place: str,
+    file: Path,
+) -> Iterator[Event]:
+    """Yield an event for each label and span of a result."""
+    modality = MODALITIES[AUDIO if labels_key == REGIONS else VISUAL]
+    labels_place = f"{place}.value.{labels_key}"
+    labels = expect(
+        expect_key(content, labels_key, place, file), list, labels_place, file=file
+    )
+    score = result.get("score")
+    if score is not None:
+        score = expect_number(score, f"{place}.score", file=file)
+
+    for value in labels:
+        label = expect(value, str, labels_place, file=file)
+        _, class_name = read_lane(f"{modality}:{label}", NO_DEFAULTS, file=file)
+        for onset, offset in spans:
+            check_span(onset, offset, label, file=file)
+            yield Event(modality, class_name, onset, offset, score)

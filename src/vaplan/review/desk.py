@@ -126,6 +126,7 @@ class Desk:
         video = self.videos[index]
         revision = self.session.revision(video)
         urgency = self.urgencies[index]
+        scores = [event.score for event in video.events if event.score is not None]
         return {
             "index": index,
             "name": video.name,
@@ -136,6 +137,7 @@ class Desk:
             "version": revision.version,
             "urgency": urgency.value,
             "reasons": list(urgency.reasons),
+            "score": max(scores, default=None),
             "has_media": self.preparation.sources[index].path is not None,
             "seconds": self._seconds(index),
         }

@@ -127,7 +127,7 @@ class Session:
             person: Name of the person; by default that of the session.
 
         Returns:
-            The new revision.
+            The new revision, or the current one if the video already has these events.
 
         Raises:
             EditError: A value is not valid.
@@ -144,6 +144,8 @@ class Session:
                 new_events = without_scores(new_events)
             revision = Revision(version + 1, new_state, new_events)
             if version != current.version:
+                if (new_state, new_events) == (current.state, current.events):
+                    return current  # the same request again, after a lost reply
                 refused = replace(revision, version=version)
                 entry = Entry(video.name, who, action, refused, is_conflict=True)
                 self._history.append([entry])

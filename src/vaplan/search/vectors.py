@@ -13,6 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from vaplan.annotations.fields import check_text
+from vaplan.annotations.rows import Row
+from vaplan.annotations.table import write_rows
 from vaplan.dataset import has_text, load_encoder
 from vaplan.encoders import Encoder, store_name, unit_features
 from vaplan.errors import StoreError, UsageError
@@ -88,6 +91,27 @@ def search_store(
             for video, time, score in segments
         ]
     return hits
+
+
+def write_hits(path: Path, sentence: str, hits: Sequence[Hit]) -> Path:
+    """Write segments as a table of events, whose class is the sentence; `vaplan review` shows it.
+
+    Args:
+        path: Table to write, CSV or Parquet.
+        sentence: The sentence that they fit.
+        hits: Segments, in the order of the rows.
+
+    Raises:
+        AnnotationError: The sentence cannot be the name of a class.
+        MachineError: The table cannot be written.
+    """
+    name = sentence.strip()
+    check_text("the sentence", name, file=path, line=None)
+    rows = [
+        Row(hit.video, hit.modality, name, hit.onset, hit.offset, hit.score)
+        for hit in hits
+    ]
+    return write_rows(path, rows)
 
 
 def _select_features(

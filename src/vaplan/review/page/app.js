@@ -12,6 +12,7 @@ const POLL_MS = 1000;
 const NEW_EVENT_SECONDS = 1;
 const DEFAULT_FRAME_RATE = 25;
 const byId = (id) => document.getElementById(id);
+const works = new Map(); // saver and history of every video that was opened, by its index
 const player = byId("player");
 
 const state = {
@@ -58,6 +59,12 @@ function announce(text) {
 function showStatus(text, isProblem) {
   byId("saved").textContent = text;
   byId("saved").classList.toggle("problem", isProblem);
+}
+
+// Say why a key does nothing.
+function refuse(text) {
+  if (byId("saved").classList.contains("problem")) announce(text); // that text is worth more
+  else showStatus(text, false);
 }
 
 // ---- videos
@@ -116,9 +123,11 @@ async function open(index) {
   list.select(index); // at once, so that the next key goes on from there
   if (state.video?.index === index) return; // its unsaved edits stay
   player.pause();
+  const work = workOf(index);
   let video;
   try {
     video = await api.getVideo(index);
+    if (video.version < work.saver.version) video = await api.getVideo(index); // saved meanwhile
   } catch (error) {
     showStatus(`Cannot open this video: ${error.message}`, true);
     return;
@@ -132,8 +141,7 @@ async function open(index) {
   player.load();
   Object.assign(state, { video, selected: null, stillTime: 0 });
   history.replaceState(null, "", `#${index}`);
-  state.history = new model.History(model.withIds(video.events));
-  state.saver = makeSaver(index, video);
+  openWork(work, video);
   timeline.reset();
   timeline.video = video;
   timeline.methods = shownMethods();
@@ -143,8 +151,27 @@ async function open(index) {
   showHead();
   showMethods();
   render();
-  restoreUnsaved();
+  if (!work.saver.isSaved) work.saver.resume();
   await showPreparation(video, index);
+}
+
+function workOf(index) {
+  if (!works.has(index)) works.set(index, { saver: makeSaver(index), history: null });
+  return works.get(index);
+}
+
+// Go on with the edits of this window, unless the server has a newer version.
+function openWork(work, video) {
+  const { saver } = work;
+  const unsaved = saver.unsaved();
+  if (!work.history || (!unsaved && video.version !== saver.version)) {
+    work.history = new model.History(model.withIds(video.events));
+    if (unsaved) work.history.change(model.withIds(unsaved.events)); // of a closed window
+  }
+  if (unsaved) video.state = unsaved.state;
+  else saver.version = video.version;
+  state.history = work.history;
+  state.saver = saver;
 }
 
 function showHead() {
@@ -253,7 +280,7 @@ function showSpectrogramText(text) {
 }
 
 function toggleSpectrogram() {
-  if (!state.video?.has_audio) announce("the video has no audio");
+  if (!state.video?.has_audio) refuse("This video has no audio");
   showSpectrogram();
 }
 
@@ -323,8 +350,8 @@ function stepSegment(count) {
 
 // ---- edits
 
-function makeSaver(index, video) {
-  return new Saver(state.session.table, index, video.version, {
+function makeSaver(index) {
+  return new Saver(state.session.table, index, {
     onStatus: (text, isProblem) => {
       if (state.video?.index === index) showStatus(text, isProblem);
     },
@@ -409,19 +436,22 @@ function addEvents(modalities, name, onset, offset) {
 
 function changeSelected(operation, action) {
   const event = selectedEvent();
-  if (!event) return announce("no event is selected");
+  if (!event) return refuse("No event is selected");
   const changed = operation(events(), event.id);
-  if (!changed) return announce(`cannot ${action} here`);
+  if (!changed) return refuse(`Cannot ${action} here`);
   return apply(changed, action);
 }
 
 const nudge = (edge, seconds) =>
   changeSelected((all, id) => model.nudge(all, id, edge, seconds, length()), "nudge");
 
+const moveEdge = (edge) =>
+  changeSelected((all, id) => model.setEdge(all, id, edge, time()), `move the ${edge}`);
+
 function splitSelected() {
   const event = selectedEvent();
   const result = event && model.split(events(), event.id, time());
-  if (!result) return announce("the playhead is not inside the selected event");
+  if (!result) return refuse("The playhead is not inside the selected event");
   return apply(result[0], "split", result[1]);
 }
 
@@ -450,7 +480,7 @@ function renameSelected(name) {
 }
 
 function step(history, action) {
-  if (!history()) return announce(`nothing to ${action}`);
+  if (!history()) return refuse(`Nothing to ${action}`);
   render();
   save(action);
   return announce(action);
@@ -461,7 +491,7 @@ const redo = () => step(() => state.history.redo(), "redo");
 
 function selectNeighbour(count) {
   const event = model.neighbour(events(), state.selected, time(), count);
-  if (!event) return announce("no event");
+  if (!event) return refuse("This video has no events");
   select(event.id);
   seek(event.onset);
   return timeline.focus(event.id);
@@ -482,16 +512,6 @@ async function finish() {
 function openNeighbour(count) {
   const index = list.step(count);
   if (index !== null) open(index);
-}
-
-function restoreUnsaved() {
-  const unsaved = state.saver.unsaved();
-  if (!unsaved) return;
-  state.saver.version = unsaved.version;
-  state.history.change(model.withIds(unsaved.events));
-  state.video.state = unsaved.state;
-  render();
-  save(unsaved.action, unsaved.state);
 }
 
 // ---- methods that are only shown
@@ -658,6 +678,8 @@ const ACTIONS = {
   offsetOn: () => nudge("offset", 0.1),
   offsetBackFar: () => nudge("offset", -1),
   offsetOnFar: () => nudge("offset", 1),
+  onsetHere: () => moveEdge("onset"),
+  offsetHere: () => moveEdge("offset"),
   split: splitSelected,
   merge: () => changeSelected((all, id) => model.merge(all, id), "merge"),
   changeClass: () => byId("event-class").select(),
@@ -694,9 +716,16 @@ function pressed(event) {
   return control + shift + name;
 }
 
+// Back to the other keys, without the change.
+function leaveField(field) {
+  showEditor();
+  field.blur();
+}
+
 function onKey(event) {
   if (!state.video || event.altKey || document.querySelector("dialog[open]")) return;
   const { target } = event;
+  if (event.key === "Escape" && target.closest("#form")) leaveField(target);
   if (target.matches("input:not([type=checkbox], [type=range]), select, textarea")) return;
   const isButton = target.matches("button, input[type=checkbox]");
   if (isButton && [" ", "Enter"].includes(event.key)) return;
@@ -774,7 +803,8 @@ function connect() {
   });
   document.addEventListener("keydown", onKey);
   window.addEventListener("beforeunload", (event) => {
-    if (state.saver?.waiting || state.saver?.sending) event.preventDefault();
+    const isBusy = ({ saver }) => saver.waiting || saver.sending;
+    if ([...works.values()].some(isBusy)) event.preventDefault();
   });
 }
 

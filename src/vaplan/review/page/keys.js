@@ -17,6 +17,7 @@ export const KEYS = [
   pair("onsetBackFar", "onsetOnFar", "move the onset by 1 s", ["{", "}"]),
   pair("offsetBack", "offsetOn", "move the offset by 0.1 s", ["-", "="]),
   pair("offsetBackFar", "offsetOnFar", "move the offset by 1 s", ["_", "+"]),
+  pair("onsetHere", "offsetHere", "move the onset or the offset to the playhead", ["q", "w"]),
   one("snap", "snap to segments while dragging, on or off (Alt: free)", "s"),
   one("split", "split the event at the playhead", "x"),
   one("merge", "merge with the next event of its class", "m"),

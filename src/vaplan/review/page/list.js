@@ -3,8 +3,11 @@
 const ROW = 58; // pixels; the height of a row in style.css
 const MARGIN = 10; // rows above and below the visible ones
 
+const NO_SCORE = -1e300; // below every score
+
 const ORDERS = {
   urgency: (a, b) => b.urgency - a.urgency || a.index - b.index,
+  score: (a, b) => (b.score ?? NO_SCORE) - (a.score ?? NO_SCORE) || a.index - b.index,
   name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
   events: (a, b) => a.events - b.events || a.index - b.index,
   state: (a, b) => a.state.localeCompare(b.state) || a.index - b.index,

@@ -16,6 +16,18 @@ export function withoutIds(events) {
   }));
 }
 
+// Whether two changes have the same state and the same events, in any order.
+export function isSame(first, second) {
+  const text = (change) =>
+    JSON.stringify(
+      inOrder(change.events).map((event) => [
+        event.modality, event.class, round(event.onset), round(event.offset),
+        event.score && Number(event.score.toPrecision(10)),
+      ]),
+    );
+  return first.state === second.state && text(first) === text(second);
+}
+
 // A name within a sentence; if it is written from the right, the rest still is not.
 export const isolate = (text) => (/^[\x20-\x7e]*$/.test(text) ? text : `\u2068${text}\u2069`);
 
@@ -76,6 +88,13 @@ export function nudge(events, id, edge, seconds, end) {
   const offset = event.offset + (edge === "onset" ? 0 : seconds);
   if (edge === "both" && (onset < 0 || offset > (end ?? Infinity))) return events;
   return setTimes(events, id, onset, offset, end);
+}
+
+// Set one edge to a time; null if the event would be too short.
+export function setEdge(events, id, edge, time) {
+  const event = { ...find(events, id), [edge]: round(time) };
+  if (event.offset - event.onset < SHORTEST) return null;
+  return replace(events, id, { onset: event.onset, offset: event.offset });
 }
 
 export function split(events, id, time) {

@@ -1,32 +1,48 @@
 // Saves the events of the open video: one request at a time, the latest state last.
 
 import { ApiError, putEvents } from "./api.js";
-import { withoutIds } from "./model.js";
+import { isSame, withoutIds } from "./model.js";
 
 const RETRY_MS = 3000;
 
 export class Saver {
   // Callbacks: onStatus(text, isProblem), onSaved(reply), onConflict(value).
-  constructor(table, index, version, { onStatus, onSaved, onConflict }) {
+  constructor(table, index, { onStatus, onSaved, onConflict }) {
     this.index = index;
-    this.version = version;
     this.callbacks = { onStatus, onSaved, onConflict };
     this.waiting = null;
     this.sending = null; // a promise while a request is on its way
     this.isStopped = false;
     this.key = `vaplan-unsaved-${table}-${index}`;
+    const stored = this.stored();
+    this.version = stored?.version ?? 0; // the last one that the server acknowledged
+    this.sent = stored?.sent ?? []; // changes that the server may have, without a reply
   }
 
-  // An edit that a closed or reloaded window had not saved.
+  stored() {
+    return JSON.parse(sessionStorage.getItem(this.key));
+  }
+
+  // The latest edit, if the server has not acknowledged it; also after a reload.
   unsaved() {
-    const text = sessionStorage.getItem(this.key);
-    return text ? JSON.parse(text) : null;
+    return this.stored()?.change ?? null;
   }
 
   save(events, state, action) {
     this.waiting = { events: withoutIds(events), state, action };
-    const stored = { ...this.waiting, version: this.version };
-    sessionStorage.setItem(this.key, JSON.stringify(stored));
+    this.store(this.waiting);
+    return this.send();
+  }
+
+  store(change) {
+    const value = { change, version: this.version, sent: this.sent.slice(-1) };
+    sessionStorage.setItem(this.key, JSON.stringify(value));
+  }
+
+  // Send again what the server has not acknowledged.
+  resume() {
+    if (!this.sending) this.waiting = this.unsaved();
+    this.isStopped = false;
     return this.send();
   }
 
@@ -50,11 +66,15 @@ export class Saver {
   async sendOne() {
     const change = this.waiting;
     this.waiting = null;
+    this.sent.push(change);
+    this.store(change);
     this.callbacks.onStatus("Saving …", false);
     try {
       const reply = await putEvents(this.index, { ...change, version: this.version, person: "" });
-      this.version = reply.version;
-      if (!this.waiting) {
+      this.acknowledge(reply.version);
+      if (this.waiting) {
+        this.store(this.waiting);
+      } else {
         sessionStorage.removeItem(this.key);
         this.callbacks.onStatus("Saved", false);
       }
@@ -65,9 +85,19 @@ export class Saver {
     }
   }
 
+  acknowledge(version) {
+    this.version = version;
+    this.sent = [];
+  }
+
   fail(error) {
     const isAnswer = error instanceof ApiError;
     if (isAnswer && error.status === 409) {
+      const { current } = error.value;
+      if (this.sent.some((change) => isSame(change, current))) {
+        this.acknowledge(current.version); // it arrived, and its reply was lost
+        return;
+      }
       this.isStopped = true;
       this.callbacks.onStatus("Not saved: changed elsewhere", true);
       this.callbacks.onConflict(error.value);
@@ -89,7 +119,7 @@ export class Saver {
 
   // After a conflict: go on from the version that the server has.
   resolve(version) {
-    this.version = version;
+    this.acknowledge(version);
     this.waiting = null;
     this.isStopped = false;
     sessionStorage.removeItem(this.key);

@@ -118,11 +118,12 @@ export class Timeline {
   arrange() {
     this.rows = [{ kind: "ruler", height: RULER }];
     for (const modality of ["audio", "visual"]) {
-      this.rows.push({ kind: "group", height: GROUP, text: modality === "audio" ? "Audio" : "Visual" });
+      const text = modality === "audio" ? "Audio" : "Visual";
+      this.rows.push({ kind: "group", modality, height: GROUP, text });
       if (modality === "audio" && this.video?.has_audio) {
         this.rows.push({ kind: "wave", height: WAVE, text: "waveform" });
-        const text = this.spectrogramText;
-        if (text) this.rows.push({ kind: "spectrogram", height: SPECTROGRAM, text });
+        const progress = this.spectrogramText;
+        if (progress) this.rows.push({ kind: "spectrogram", height: SPECTROGRAM, text: progress });
       }
       for (const name of this.classesOf(modality)) {
         this.rows.push({ kind: "lane", modality, name, text: name, height: this.laneHeight(name, modality) });
@@ -273,6 +274,7 @@ export class Timeline {
       if (row.kind === "group") {
         context.fillStyle = colour("panel");
         context.fillRect(0, row.top, this.width, row.height);
+        this.drawMissing(context, colour, row); // also where no class has a lane
       } else if (row.kind === "lane") {
         context.fillStyle = colour("grid");
         context.fillRect(0, row.top + row.height - 1, this.width, 1);
@@ -308,11 +310,15 @@ export class Timeline {
     this.spectrogram?.draw(context, box, this.start, end, colours);
   }
 
-  drawLane(context, colour, row) {
+  drawMissing(context, colour, row) {
     for (const span of this.video.missing) {
       if (span.modality !== row.modality) continue;
       hatch(context, colour("missing"), this.x(span.onset), row.top, this.x(span.offset), row.height, this.width);
     }
+  }
+
+  drawLane(context, colour, row) {
+    this.drawMissing(context, colour, row);
     let top = row.top + LANE;
     if (this.hasCurve(row.name)) {
       this.drawCurve(context, colour, row, top);
