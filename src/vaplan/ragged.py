@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from jaxtyping import Bool, Int
 
-MAX_GROUP_SEGMENTS = 51_200  # of a padded group of videos
+MAX_GROUP_SEGMENTS = 12_800  # of a padded group of videos
 MAX_PADDING = 1.25  # ratio of the longest and the shortest video of a group
 
 T = TypeVar("T")
