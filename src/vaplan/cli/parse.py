@@ -19,6 +19,7 @@ from vaplan.cli.options import (
     EngineOption,
     GateOption,
     LogOption,
+    PipelineOption,
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
@@ -132,6 +133,7 @@ def parse(
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
+    pipeline: PipelineOption = None,
 ) -> None:
     """Write timelines of the audio and visual events in media files.
 
@@ -191,7 +193,7 @@ def parse(
             or skip_existing
             or any(
                 option is not None
-                for option in (taxonomy, workers, address, log, timeout)
+                for option in (taxonomy, workers, address, log, timeout, pipeline)
             )
             or (engine, device, precision) != (AUTO, AUTO, AUTO)
             or (audio, visual) != (EMBEDDED, EMBEDDED),
@@ -234,6 +236,8 @@ def parse(
             timeout=timeout,
             progress=bars("parse", "files"),
             file_progress=bars.within_file,
+            compute=compute,
+            pipeline=pipeline,
         )
     finish(outcome, "parsed")
 
