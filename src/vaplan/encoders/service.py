@@ -51,7 +51,12 @@ Answer = np.ndarray | Description | Exception
 
 @contextmanager
 def open_pipeline(
-    compute: Compute, *, pipeline: bool | None, engine: Engine, is_needed: bool = True
+    compute: Compute,
+    *,
+    pipeline: bool | None,
+    engine: Engine,
+    is_needed: bool = True,
+    imports: Sequence[str] = (),
 ) -> Iterator[Pipeline | None]:
     """Run the encoder processes of a job.
 
@@ -61,6 +66,7 @@ def open_pipeline(
             engine runs on this machine only.
         engine: Runs the processes that decode.
         is_needed: Whether there is anything to encode.
+        imports: Names of modules that the processes that decode import.
 
     Yields:
         The encoder processes; None without them.
@@ -84,7 +90,7 @@ def open_pipeline(
         yield None
         return
 
-    share_imports([__name__, *encoders.LATE_IMPORTS])
+    share_imports([__name__, *imports, *encoders.LATE_IMPORTS])
     folder = Path(tempfile.mkdtemp(prefix="vaplan-"))
     processes = list[EncoderProcess]()
     try:
@@ -116,11 +122,6 @@ class EncoderProcess:
         self._is_stopped = False
         self._thread = threading.Thread(target=self._keep_running, daemon=True)
         self._thread.start()
-
-    @property
-    def pid(self) -> int | None:
-        """Return the number of the process; None before it has started."""
-        return self._process.pid if self._process else None
 
     def stop(self) -> None:
         """Kill the process for good."""

@@ -158,7 +158,11 @@ def features(
         devices = _devices(compute, computes)
         served = stack.enter_context(
             open_pipeline(
-                devices, pipeline=pipeline, engine=engine, is_needed=bool(jobs)
+                devices,
+                pipeline=pipeline,
+                engine=engine,
+                is_needed=bool(jobs),
+                imports=[__name__],
             )
         )
         results = run_supervised(

@@ -150,7 +150,11 @@ def parse(
     timelines = list[Timeline]()
     failed = list[tuple[str, str]]()
     with open_pipeline(
-        compute, pipeline=pipeline, engine=engine, is_needed=bool(due)
+        compute,
+        pipeline=pipeline,
+        engine=engine,
+        is_needed=bool(due),
+        imports=[__name__],
     ) as served:
         results = run_supervised(
             parse_file,
