@@ -159,6 +159,17 @@ def test_valors_prompts_and_logits_are_two_options(
     assert "VALOR's thresholds are for logits. Fix: give --strategy logit" in err
 
 
+def test_several_devices_encode_in_a_process_each(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    given = ["features", f"table:{world.table}", "--media", world.folder]
+    given += ["--store", tmp_path / "store", "--workers", 1, "--limit", 1]
+    code, _, err = call(*given, "--device", "cpu,cpu")
+    assert code == 2
+    assert "(cpu,cpu) need an encoder process each. Fix: give one device" in err
+    assert call(*given, "--device", "cpu,cpu", "--pipeline")[0] == 0
+
+
 def test_a_store_keeps_the_precision_that_it_was_started_with(
     call: Call, world: World, tmp_path: Path
 ) -> None:

@@ -61,6 +61,19 @@ def test_a_frame_is_preprocessed_as_by_transformers_to_one_grey_level(
     assert levels.max() < 1.01
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_a_gpu_resizes_to_the_grey_levels_of_the_cpu_but_for_one(mode: str) -> None:
+    frames = noise(2, side=(90, 120)).frames
+    pixels = torch.from_numpy(np.concatenate(frames)).permute(0, 3, 1, 2)
+    options = {"size": (32, 43), "mode": mode, "antialias": True}
+    on_cpu = torch.nn.functional.interpolate(pixels, **options)
+    resized = clip.interpolate_floats(pixels, **options)
+    assert resized.min() >= 0
+    assert resized.max() <= 255
+    assert (resized - on_cpu).abs().max() <= 1
+    assert (resized == on_cpu).float().mean() > 0.8
+
+
 def test_the_longer_edge_is_cut_to_whole_pixels_and_the_centre_kept() -> None:
     frame = np.zeros((1, 100, 201, 3), np.uint8)
     frame[:, :, 98:103] = 255  # a line down the middle

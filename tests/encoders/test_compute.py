@@ -108,6 +108,10 @@ def test_the_embedded_encoders_are_fp32_on_the_cpu_by_default() -> None:
         ("cpu", "fp16", "a CPU does not multiply in fp16"),
         ("openvino", "fp16", "a CPU does not multiply in fp16"),
         ("cuda:99", "auto", "there is no cuda:99"),
+        ("cuda:98,cuda:99", "auto", "there is no cuda:98"),
+        ("cpu,cuda:0", "auto", "unknown device 'cpu,cuda:0'"),
+        ("auto,auto", "auto", "unknown device 'auto,auto'"),
+        ("cpu,cpu", "fp16", "a CPU does not multiply in fp16"),
     ],
 )
 def test_an_invalid_device_or_precision_is_refused(
@@ -115,6 +119,17 @@ def test_an_invalid_device_or_precision_is_refused(
 ) -> None:
     with pytest.raises(EncoderError, match=message):
         Compute(device, precision).resolve()
+
+
+def test_several_devices_are_one_setting_each_and_the_first_without_processes() -> None:
+    several = Compute("cuda:0,cuda:1", "bf16")
+    assert several.each == (Compute("cuda:0", "bf16"), Compute("cuda:1", "bf16"))
+    assert several.kind == "cuda"
+    assert several.provenance == several.each[0].provenance
+    two_cpus = Compute("cpu,cpu", "fp32")
+    assert two_cpus.resolve() == PLAIN
+    assert two_cpus.provenance == {}
+    assert not two_cpus.is_gpu
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

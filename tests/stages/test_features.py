@@ -12,6 +12,8 @@ from tests.conftest import EMBEDDED, World
 from vaplan import stages
 from vaplan.annotations import Annotations
 from vaplan.dataset import open_features, read_inputs
+from vaplan.encoders import service
+from vaplan.encoders.compute import Compute
 from vaplan.errors import MachineError, StoreError
 from vaplan.stages.features import _load_encoders
 from vaplan.store import Store
@@ -55,6 +57,31 @@ def test_workers_and_interruptions_do_not_change_a_byte(
     stages.features(some(world, 2), world.folder, parts, encoders=EMBEDDED, workers=1)
     stages.features(some(world, 4), world.folder, parts, encoders=EMBEDDED, workers=2)
     assert hashes(whole) == hashes(parts)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_encoder_processes_do_not_change_a_byte(
+    world: World, tmp_path: Path, device: str
+) -> None:
+    encode = partial(
+        stages.features, world.data, world.folder, encoders=EMBEDDED, workers=2
+    )
+    ours = encode(
+        store=tmp_path / "ours", limit=6, pipeline=True, compute=Compute(device)
+    )
+    assert (ours.done, ours.failed) == (6, ())
+    encode(store=tmp_path / "ours")  # without, as the store does not depend on it
+    assert hashes(tmp_path / "ours") == hashes(world.store)
+
+
+def test_a_job_without_a_file_to_decode_starts_no_encoder_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "EncoderProcess", None)
+    outcome = stages.features(
+        world.data, world.folder, world.store, encoders=EMBEDDED, pipeline=True
+    )
+    assert outcome.already == len(world.data.videos)
 
 
 def test_a_bad_file_is_recorded_and_the_rest_is_done(

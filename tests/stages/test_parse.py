@@ -54,6 +54,21 @@ def test_the_timelines_mirror_the_tree(
     assert json.loads((out / "a" / "1.json").read_text())["video"] == "a/1"
 
 
+def test_encoder_processes_do_not_change_a_timeline(
+    world: World, tmp_path: Path, load: Load
+) -> None:
+    media = tmp_path / "media"
+    copy_media(world, media / "a.mp4", media / "b.mp4")
+    for name, pipeline in (("plain", None), ("served", True)):
+        out = tmp_path / name
+        outcome = stages.parse(
+            [media], out, load=load, scores=True, workers=1, pipeline=pipeline
+        )
+        assert outcome.done == 2
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "served" / path.name).read_bytes()
+
+
 def test_timelines_lie_beside_the_media_and_only_lacking_formats_are_written(
     world: World, tmp_path: Path, load: Load
 ) -> None:

@@ -21,6 +21,7 @@ from vaplan.cli.options import (
     EngineOption,
     LogOption,
     MediaOption,
+    PipelineOption,
     PrecisionOption,
     SamplingOption,
     StoreOption,
@@ -64,6 +65,7 @@ def features(
     ] = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
+    pipeline: PipelineOption = None,
     sampling: SamplingOption = CENTRE,
     allow_outside: AllowOutsideOption = False,
 ) -> None:
@@ -101,6 +103,7 @@ def features(
             sampling=sampling,
             allow_outside=allow_outside,
             part=Part.parse(part) if part else None,
+            pipeline=pipeline,
             progress=bars("features", "videos"),
             file_progress=bars.within_file,
         )

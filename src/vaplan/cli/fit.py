@@ -17,6 +17,7 @@ from vaplan.cli.options import (
     DeviceOption,
     EngineOption,
     LogOption,
+    PipelineOption,
     PrecisionOption,
     RunOption,
     SamplingOption,
@@ -78,6 +79,7 @@ def fit(
     log: LogOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
+    pipeline: PipelineOption = None,
     sampling: SamplingOption = CENTRE,
     allow_outside: AllowOutsideOption = False,
     add: Annotated[
@@ -180,6 +182,7 @@ def fit(
             message=print_message,
             bars=bars,
             file_progress=bars.within_file,
+            pipeline=pipeline,
         )
     print_message(
         f"run {trained.folder}: try `vaplan parse FILE --run {trained.folder} --out DIR`"

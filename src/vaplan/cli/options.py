@@ -176,8 +176,16 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         help="Where encoders run: `cpu`, `openvino` (the CPU, faster), `cuda`, "
-        "`cuda:1`, `mps`, or `auto`: "
+        "`cuda:1`, `mps`, several GPUs as `cuda:0,cuda:1`, or `auto`: "
         "a GPU if it is there, else `cpu`.",
+    ),
+]
+PipelineOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--pipeline/--no-pipeline",
+        help="Encode in one process for each device, while the workers only decode. [default: "
+        "on GPUs, except with Ray]",
     ),
 ]
 PrecisionOption = Annotated[

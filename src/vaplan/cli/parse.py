@@ -25,6 +25,7 @@ from vaplan.cli.options import (
     EngineOption,
     GateOption,
     LogOption,
+    PipelineOption,
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
@@ -138,6 +139,7 @@ def parse(
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
+    pipeline: PipelineOption = None,
 ) -> None:
     """Write timelines of the audio and visual events in media files.
 
@@ -189,7 +191,7 @@ def parse(
             or skip_existing
             or any(
                 option is not None
-                for option in (taxonomy, workers, address, log, timeout)
+                for option in (taxonomy, workers, address, log, timeout, pipeline)
             )
             or (engine, device, precision) != (AUTO, AUTO, AUTO)
             or (audio, visual) != (EMBEDDED, EMBEDDED),
@@ -232,6 +234,8 @@ def parse(
             timeout=timeout,
             progress=bars("parse", "files"),
             file_progress=bars.within_file,
+            compute=compute,
+            pipeline=pipeline,
         )
     finish(outcome, "parsed")
 

@@ -7,6 +7,7 @@ and add a line to `ENCODERS`.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,12 +17,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from vaplan.arrays import MODALITIES
-from vaplan.encoders import clap, clip, embedded, legacy, own
+from vaplan.encoders import clap, clip, embedded, legacy, own, remote
 from vaplan.encoders.checkpoints import Checkpoint
 from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.encoders.encoded import Encoded, join
+from vaplan.encoders.remote import Model, RemoteEncoder
 from vaplan.errors import EncoderError, unknown
 from vaplan.media import CENTRE, Media, Sampling, Segments, stream
+from vaplan.workers.read_ahead import read_ahead
 
 DEFAULT_RATE_HZ = (
     8_000  # of the waveform if no encoder reads it; the cheapest usual rate
@@ -116,6 +119,8 @@ def load(
 ) -> Encoder:
     """Load an encoder by its name.
 
+    In a worker of a job with encoder processes, the encoder is loaded in those.
+
     Args:
         name: `embedded`, or `clip:` or `clap:` with a folder or a Hugging Face id.
         modality: AUDIO or VISUAL.
@@ -133,6 +138,10 @@ def load(
             unknown("encoder", kind, ENCODERS),
             fix="use embedded, clip:FOLDER or clap:FOLDER",
         )
+    if kind == "embedded":
+        compute = compute.with_defaults(PLAIN)
+    if encoder := remote.load(Model(name, modality, frames_per_segment, compute)):
+        return encoder
     return ENCODERS[kind](
         source, modality, frames_per_segment=frames_per_segment, compute=compute
     )
@@ -202,6 +211,8 @@ def encode(
         MachineError: The checkpoint cannot be written.
     """
     chunks = decode(media, models, sampling=sampling)
+    if any(isinstance(encoder, RemoteEncoder) for encoder in models):
+        chunks = read_ahead(chunk for chunk in chunks)
     return encode_segments(chunks, models, checkpoint=checkpoint, advance=advance)
 
 
@@ -263,13 +274,17 @@ def encode_chunk(chunk: Segments, models: Sequence[Encoder]) -> Encoded:
         chunk: Segments of one file.
         models: Encoders.
     """
-    rows = list[np.ndarray]()
-    for encoder in models:
-        if chunk.mask[:, encoder.modality].any():
-            rows.append(encoder.embed(chunk))
-        else:
-            rows.append(np.zeros((len(chunk), encoder.dimension), np.float32))
-    return Encoded(tuple(rows), chunk.mask)
+    rows = [_start(encoder, chunk) for encoder in models]
+    return Encoded(tuple(wait() for wait in rows), chunk.mask)
+
+
+def _start(encoder: Encoder, chunk: Segments) -> Callable[[], np.ndarray]:
+    """Return a function that embeds segments, or waits for another process to do so."""
+    if not chunk.mask[:, encoder.modality].any():
+        return partial(np.zeros, (len(chunk), encoder.dimension), np.float32)
+    if isinstance(encoder, RemoteEncoder):
+        return encoder.start(chunk)
+    return partial(encoder.embed, chunk)
 
 
 def _sampling(models: Sequence[Encoder], sampling: str) -> Sampling:

@@ -16,6 +16,7 @@ Source: Wu et al. 2023, arXiv 2211.06687.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -97,6 +98,37 @@ class ClapEncoder:
             )
         return rows
 
+    @property
+    def is_stackable(self) -> bool:
+        """Return whether the segments are encoded separately; see `Stackable`."""
+        return self.context == "segment"
+
+    def inputs(self, segments: Segments) -> Float32[Tensor, "segment view frame band"]:
+        """Compute the spectrograms of all segments; see `Stackable`."""
+        compute = self.pretrained.compute
+        waveforms = [
+            compute.upload(torch.from_numpy(np.ascontiguousarray(segments.audio(t))))
+            for t in np.flatnonzero(segments.mask[:, AUDIO]).tolist()
+        ]
+        of_one_length = groupby(waveforms, key=len)
+        spectrograms = [
+            log_mel(torch.stack([*group]), self.preprocessing, self.bank)
+            for _, group in of_one_length
+        ]
+        return torch.cat(spectrograms)[:, None].expand(-1, self._views, -1, -1)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        """Encode spectrograms; see `Stackable`."""
+        return self.pretrained.run_on_device(self._encode_audio, batch)
+
+    def combine(
+        self, segments: Segments, vectors: Float32[np.ndarray, "segment feature"]
+    ) -> Float32[np.ndarray, "time feature"]:
+        """Put the vectors of the segments in their places; see `Stackable`."""
+        rows = np.zeros((len(segments), self.dimension), np.float32)
+        rows[segments.mask[:, AUDIO]] = vectors
+        return rows
+
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
         """Embed each prompt as a unit vector.
 
@@ -108,12 +140,15 @@ class ClapEncoder:
     def _inputs(
         self, waveforms: Iterator[Float32[np.ndarray, " sample"]]
     ) -> Iterator[Tensor]:
-        # A fused model reads short audio four times.
-        views = 4 if self.preprocessing.fused else 1
         for waveform in waveforms:
             samples = torch.from_numpy(np.ascontiguousarray(waveform))[None]
             spectrogram = log_mel(samples, self.preprocessing, self.bank)
-            yield spectrogram.expand(views, -1, -1)
+            yield spectrogram.expand(self._views, -1, -1)
+
+    @property
+    def _views(self) -> int:
+        """Return the number of views of a segment; a fused model reads it four times."""
+        return 4 if self.preprocessing.fused else 1
 
     def _encode_audio(self, batch: Tensor) -> Tensor:
         output = self.pretrained.model.get_audio_features(

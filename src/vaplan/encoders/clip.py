@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -121,25 +122,53 @@ def preprocess(
         frames: RGB frames.
         settings: Settings of the preprocessing.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    resized = _resized(pixels, settings)
+    return preprocess_pixels(torch.from_numpy(np.ascontiguousarray(frames)), settings)
+
+
+def preprocess_pixels(
+    frames: UInt8[Tensor, "frame height width channel"],
+    settings: ImagePreprocessing,
+) -> Float32[Tensor, "frame channel cropped_height cropped_width"]:
+    """Resize and normalise frames on the device that they are on.
+
+    Args:
+        frames: RGB frames.
+        settings: Settings of the preprocessing.
+    """
+    resized = _resized(frames.permute(0, 3, 1, 2), settings)
     height, width = settings.crop
     top = (resized.shape[2] - height) // 2
     left = (resized.shape[3] - width) // 2
     cropped = resized[:, :, top : top + height, left : left + width]
-    mean = torch.tensor(settings.mean)[:, None, None]
-    deviation = torch.tensor(settings.deviation)[:, None, None]
+    mean = resized.new_tensor(settings.mean, dtype=torch.float32)[:, None, None]
+    deviation = resized.new_tensor(settings.deviation, dtype=torch.float32)
+    deviation = deviation[:, None, None]
     return (cropped * settings.scale - mean) / deviation
 
 
 def _resized(pixels: Tensor, settings: ImagePreprocessing) -> Tensor:
     old_height, old_width = pixels.shape[2:]
     new_height, new_width = resized_sides((old_height, old_width), settings.size)
-    resize = partial(functional.interpolate, mode=settings.filter, antialias=True)
+    on_cpu = pixels.device.type == "cpu"
+    function = functional.interpolate if on_cpu else interpolate_floats
+    resize = partial(function, mode=settings.filter, antialias=True)
     if old_height > max(2 * old_width, new_height):
         # Pillow resizes the height of a tall image first, and rounds in between.
         pixels = resize(pixels, size=(new_height, old_width))
     return resize(pixels, size=(new_height, new_width))
+
+
+def interpolate_floats(
+    pixels: UInt8[Tensor, "frame channel height width"], **settings: Any
+) -> Float32[Tensor, "frame channel new_height new_width"]:
+    """Resize whole numbers by way of floating-point ones, the only ones that a GPU resizes.
+
+    Args:
+        pixels: Grey levels.
+        settings: Arguments of `torch.nn.functional.interpolate`.
+    """
+    resized = functional.interpolate(pixels.float(), **settings)
+    return resized.round().clamp(0, 255)
 
 
 def resized_sides(sides: Sequence[int], size: int | tuple[int, int]) -> tuple[int, int]:
@@ -201,16 +230,42 @@ class ClipEncoder:
         Args:
             segments: Segments of one video.
         """
-        present = np.flatnonzero(segments.mask[:, VISUAL])
+        if not segments.mask[:, VISUAL].any():
+            return np.zeros((len(segments), self.dimension), np.float32)
+        vectors = self.pretrained.vectors(
+            self._encode_images, self._inputs(segments), batch_size=self.batch_size
+        )
+        return self.combine(segments, vectors)
+
+    def inputs(
+        self, segments: Segments
+    ) -> Float32[Tensor, "frame channel height width"]:
+        """Preprocess the frames of all segments; see `Stackable`."""
+        upload = self.pretrained.compute.upload
+        frames = [
+            upload(torch.from_numpy(np.ascontiguousarray(_frames(segments, t))))
+            for t in _present(segments)
+        ]
+        of_one_size = groupby(frames, key=lambda group: group.shape[1:])
+        return torch.cat(
+            [
+                preprocess_pixels(torch.cat([*group]), self.preprocessing)
+                for _, group in of_one_size
+            ]
+        )
+
+    def encode(self, batch: Tensor) -> Tensor:
+        """Encode preprocessed frames; see `Stackable`."""
+        return self.pretrained.run_on_device(self._encode_images, batch)
+
+    def combine(
+        self, segments: Segments, vectors: Float32[np.ndarray, "frame feature"]
+    ) -> Float32[np.ndarray, "time feature"]:
+        """Average the vectors of the frames of each segment; see `Stackable`."""
+        present = _present(segments)
+        counts = [len(_frames(segments, t)) for t in present]
         rows = np.zeros((len(segments), self.dimension), np.float32)
-        if len(present):
-            counts = [len(_frames(segments, t)) for t in present.tolist()]
-            vectors = self.pretrained.vectors(
-                self._encode_images,
-                self._inputs(segments, present),
-                batch_size=self.batch_size,
-            )
-            np.add.at(rows, np.repeat(present, counts), vectors)
+        np.add.at(rows, np.repeat(present, counts), vectors)
         return pretrained.unit_rows(rows)
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
@@ -221,8 +276,8 @@ class ClipEncoder:
         """
         return self.pretrained.text(prompts, batch_size=self.batch_size)
 
-    def _inputs(self, segments: Segments, present: np.ndarray) -> Iterator[Tensor]:
-        for t in present.tolist():
+    def _inputs(self, segments: Segments) -> Iterator[Tensor]:
+        for t in _present(segments):
             yield from preprocess(_frames(segments, t), self.preprocessing)
 
     def _encode_images(self, batch: Tensor) -> Tensor:
@@ -276,6 +331,12 @@ def _frames(
     if frames is None:
         raise ValueError(f"segment {t} is marked as present and has no frames")
     return frames
+
+
+def _present(segments: Segments) -> list[int]:
+    """Return the indices of the segments that have video."""
+    present: list[int] = np.flatnonzero(segments.mask[:, VISUAL]).tolist()
+    return present
 
 
 def _edge_or_sides(size: Any) -> int | tuple[int, int]:

@@ -1,9 +1,11 @@
 """Device and precision of an encoder."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +17,12 @@ from vaplan.errors import EncoderError
 AUTO = "auto"
 OPENVINO = "openvino"
 CPU_DEVICES = ("cpu", OPENVINO)
+GPU_KINDS = ("cuda", "mps")
+ONE_DEVICE = r"auto|cpu|openvino|mps|cuda(:\d+)?"
+SEVERAL_DEVICES = r"cpu(,cpu)+|cuda(:\d+)?(,cuda(:\d+)?)+"
+COMPILE = (
+    "VAPLAN_COMPILE"  # variable of the environment; 1 compiles the towers on a GPU
+)
 HALF_PRECISION_MODULES = (nn.Linear, nn.Conv2d)
 HALF_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = (AUTO, "fp32", *HALF_DTYPES)
@@ -32,7 +40,8 @@ class Compute:
 
     Attributes:
         device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:1` … or `mps`. `auto` is the first
-            NVIDIA GPU, else the CPU.
+            NVIDIA GPU, else the CPU. `cuda:0,cuda:1` are several GPUs, each with an encoder
+            process; without such processes the first one is used.
         precision: `auto`, `fp32`, `bf16` or `fp16`. `auto` is bf16 if the device multiplies
             in it, else fp32.
 
@@ -44,17 +53,17 @@ class Compute:
     precision: str = AUTO
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"auto|cpu|openvino|mps|cuda(:\d+)?", self.device):
+        if not re.fullmatch(f"{ONE_DEVICE}|{SEVERAL_DEVICES}", self.device):
             raise EncoderError(
                 f"unknown device {self.device!r}",
-                fix="use auto, cpu, openvino, cuda, cuda:1 or mps",
+                fix="use auto, cpu, openvino, cuda, cuda:1, mps, or cuda:0,cuda:1",
             )
         if self.precision not in PRECISIONS:
             raise EncoderError(
                 f"unknown precision {self.precision!r}",
                 fix=f"use {', '.join(PRECISIONS)}",
             )
-        if self.device in CPU_DEVICES and self.precision == "fp16":
+        if self.kind in CPU_DEVICES and self.precision == "fp16":
             raise EncoderError(
                 "a CPU does not multiply in fp16", fix="use --precision bf16 or fp32"
             )
@@ -82,12 +91,16 @@ class Compute:
         return Compute(device, precision)
 
     def resolve(self) -> "Compute":
-        """Replace `auto` by the values of this machine.
+        """Replace `auto` by the values of this machine, and several devices by the first.
 
         Raises:
-            EncoderError: The machine lacks the device.
+            EncoderError: The machine lacks a device.
             MissingExtra: OpenVINO is not installed.
         """
+        first, *_ = [one._resolve_one() for one in self.each]
+        return first
+
+    def _resolve_one(self) -> "Compute":
         device = self.device
         if device == AUTO:
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -105,9 +118,20 @@ class Compute:
         return Compute(device, "bf16" if _supports_bf16(device) else "fp32")
 
     @property
+    def each(self) -> tuple["Compute", ...]:
+        """Return the setting of every device."""
+        devices = self.device.split(",")
+        return tuple(Compute(device, self.precision) for device in devices)
+
+    @property
     def kind(self) -> str:
         """Return the kind of device without its number."""
-        return self.device.partition(":")[0]
+        return re.split("[:,]", self.device)[0]
+
+    @property
+    def is_gpu(self) -> bool:
+        """Return whether the device is a GPU, or `auto` finds one."""
+        return self.resolve().kind in GPU_KINDS
 
     def prepare(self, model: Any) -> Any:
         """Move a model to the device and convert its weights, except those of the text tower.
@@ -118,6 +142,7 @@ class Compute:
         model = model.to(self._torch_device)
         if self.kind == "cuda":
             model = model.to(memory_format=torch.channels_last)
+            _compile_towers(model)
         if not self._is_half:
             return model
         for name, module in model.named_modules():
@@ -134,14 +159,60 @@ class Compute:
         return nullcontext()
 
     def to_device(self, batch: Tensor) -> Tensor:
-        """Move a batch to the device without blocking.
+        """Move a batch to the device without blocking, unless it is there.
 
         Args:
             batch: Batch of inputs.
         """
+        if self.kind != "cuda":
+            return batch.to(self._torch_device)
+        if batch.is_cuda:
+            return batch
+        return batch.pin_memory().to(self.device, non_blocking=True)
+
+    def upload(self, inputs: Tensor) -> Tensor:
+        """Move inputs to the device if it preprocesses them, which a CUDA GPU does.
+
+        Args:
+            inputs: Frames or waveforms.
+        """
+        return self.to_device(inputs) if self.kind == "cuda" else inputs
+
+    def side_stream(self) -> AbstractContextManager[Any]:
+        """Return a context whose copies and kernels run beside those of earlier batches."""
+        if self.kind != "cuda":
+            return nullcontext()
+        return torch.cuda.stream(_side_stream(self.device))
+
+    def join_side_stream(self, inputs: Tensor) -> Tensor:
+        """Let later kernels wait for inputs that were made on the side stream.
+
+        Args:
+            inputs: Tensor on the device.
+        """
         if self.kind == "cuda":
-            return batch.pin_memory().to(self.device, non_blocking=True)
-        return batch.to(self._torch_device)
+            stream = torch.cuda.current_stream(self.device)
+            stream.wait_stream(_side_stream(self.device))
+            inputs.record_stream(stream)
+        return inputs
+
+    def start_download(self, output: Tensor) -> Callable[[], Tensor]:
+        """Start to copy a result to the CPU; the returned function waits for it.
+
+        Args:
+            output: Tensor on the device.
+        """
+        result = output.to("cpu", non_blocking=self.kind == "cuda")
+        if self.kind != "cuda":
+            return lambda: result
+        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        copied.record(torch.cuda.current_stream(self.device))
+
+        def wait() -> Tensor:
+            copied.synchronize()
+            return result
+
+        return wait
 
     @property
     def _torch_device(self) -> str:
@@ -155,7 +226,7 @@ class Compute:
     @property
     def provenance(self) -> dict[str, str]:
         """Return the settings that embeddings depend on; empty for fp32 on a CPU."""
-        if self == PLAIN:
+        if (self.kind, self.precision) == ("cpu", "fp32"):
             return {}
         return {"device": self.kind, "precision": self.precision}
 
@@ -181,3 +252,16 @@ def _supports_bf16(device: str) -> bool:
     )
     capabilities = get_capabilities()
     return any(capabilities.get(name, False) for name in BF16_CAPABILITIES)
+
+
+@cache
+def _side_stream(device: str) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _compile_towers(model: Any) -> None:
+    """Compile the audio or image tower of a model, if the user asks for it."""
+    if os.environ.get(COMPILE) == "1":
+        for name in ("vision_model", "audio_model"):
+            if hasattr(model, name):
+                getattr(model, name).compile()

@@ -92,10 +92,19 @@ class Pretrained:
             encode: Part of the model.
             batch: Inputs.
         """
+        return self.run_on_device(encode, batch).cpu()
+
+    def run_on_device(self, encode: Encode, batch: Tensor) -> Tensor:
+        """Run a part of the model like `run`, and leave the result on the device.
+
+        Args:
+            encode: Part of the model.
+            batch: Inputs.
+        """
         if self.openvino:
             return self.openvino(encode, batch)
         with torch.inference_mode(), self.compute.autocast():
-            return encode(self.compute.to_device(batch)).float().cpu()
+            return encode(self.compute.to_device(batch)).float()
 
     def vectors(
         self, encode: Encode, rows: Iterable[Tensor], *, batch_size: int

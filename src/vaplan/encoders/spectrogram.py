@@ -181,7 +181,8 @@ def _decibels(
     settings: AudioPreprocessing,
     bank: Float64[Tensor, "frequency band"],
 ) -> Float32[Tensor, "segment frame band"]:
-    window = torch.hann_window(settings.window, dtype=torch.float64)
+    device = waveforms.device
+    window = torch.hann_window(settings.window, dtype=torch.float64, device=device)
     waves = torch.stft(
         waveforms.double(),
         settings.window,
@@ -192,5 +193,5 @@ def _decibels(
     )
 
     power = (waves.real.square() + waves.imag.square()).transpose(1, 2)
-    band_power = (power @ bank).clamp(min=MIN_POWER)
+    band_power = (power @ bank.to(device)).clamp(min=MIN_POWER)
     return (10 * band_power.log10()).float()

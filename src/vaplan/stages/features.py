@@ -20,10 +20,12 @@ from vaplan.annotations import Annotations
 from vaplan.annotations.media_files import NOT_FOUND, MediaFolder
 from vaplan.arrays import AUDIO
 from vaplan.dataset import Encoders
-from vaplan.encoders import Encoder
+from vaplan.encoders import Encoder, remote
 from vaplan.encoders.checkpoints import FOLDER, Checkpoint, delete_checkpoint
-from vaplan.encoders.compute import AUTOMATIC, Compute
+from vaplan.encoders.compute import AUTO, AUTOMATIC, PLAIN, Compute
 from vaplan.encoders.encoded import Encoded
+from vaplan.encoders.remote import Pipeline
+from vaplan.encoders.service import open_pipeline
 from vaplan.errors import MachineError, MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
 from vaplan.store import Entry, Part, Store, Writer, find_stores
@@ -87,6 +89,7 @@ def features(
     allow_outside: bool = False,
     timeout: float | None = None,
     part: Part | None = None,
+    pipeline: bool | None = None,
 ) -> Outcome:
     """Encode the videos of a data set that the store lacks.
 
@@ -110,13 +113,15 @@ def features(
             and one second per MB.
         part: Part of the videos to encode, into its own part of the store. Jobs for other
             parts may run at the same time; all must have the same data set.
+        pipeline: Encode in one process for each device, while the workers only decode; by
+            default on a GPU, if the engine runs on this machine.
 
     Returns:
         Numbers of videos by result, and the failures.
 
     Raises:
         StoreError: The store was started with another encoder or sampling.
-        UsageError: The sampling rule is unknown.
+        UsageError: The sampling rule is unknown, or `pipeline` does not go with the engine.
     """
     Sampling(rule=sampling)  # raises if the rule is unknown
     pairs = [
@@ -150,12 +155,22 @@ def features(
         already = len(data.ids) - len(jobs) - len(not_found)
         jobs = jobs[:limit]
         total = len(jobs) + len(not_found)
+        devices = _devices(compute, computes)
+        served = stack.enter_context(
+            open_pipeline(
+                devices,
+                pipeline=pipeline,
+                engine=engine,
+                is_needed=bool(jobs),
+                imports=[__name__],
+            )
+        )
         results = run_supervised(
             partial(encode, sampling=sampling, parts=parts),
             jobs,
-            workers=workers,
+            workers=workers or (served.workers if served else None),
             prepare=_load_encoders,
-            arguments=[computes, Path(media)],
+            arguments=[computes, Path(media), served],
             seconds=timeout or _time_limit,
             imports=encoder_models.LATE_IMPORTS,
             engine=engine,
@@ -169,6 +184,14 @@ def features(
             file_progress=file_progress,
         )
     return Outcome(total - len(failed), already, tuple(failed))
+
+
+def _devices(compute: Compute, computes: dict[Pair, Compute]) -> Compute:
+    """Return the devices of the job: those given, else a GPU that an encoder is on."""
+    if compute.device != AUTO:
+        return compute
+    on_gpu = [one for one in computes.values() if one.is_gpu]
+    return on_gpu[0] if on_gpu else PLAIN
 
 
 def _time_limit(job: Job) -> float:
@@ -351,7 +374,9 @@ class _ShardBuffer:
 _ENCODERS: dict[Pair, Encoder] = {}  # of this worker process
 
 
-def _load_encoders(computes: dict[Pair, Compute], media: Path) -> None:
+def _load_encoders(
+    computes: dict[Pair, Compute], media: Path, pipeline: Pipeline | None = None
+) -> None:
     """Load the encoders of a worker process, whose machine must have the media files."""
     if not media.is_dir():  # else every file there would count as unreadable
         raise MachineError(
@@ -360,6 +385,7 @@ def _load_encoders(computes: dict[Pair, Compute], media: Path) -> None:
             fix="mount it there under the same path",
         )
     torch.set_num_threads(1)
+    remote.connect(pipeline)
     for pair, compute in computes.items():
         modality, name = pair
         _ENCODERS[pair] = encoder_models.load(name, modality, compute=compute)

@@ -76,6 +76,7 @@ def fit(
     progress: Progress | None = None,
     bars: ProgressBars | None = None,
     file_progress: FileProgress | None = None,
+    pipeline: bool | None = None,
 ) -> tuple[Run, tuple[tuple[str, str], ...]]:
     """Train a parser with the recipe `default` on a table of tags, or on folders named by tags.
 
@@ -111,6 +112,7 @@ def fit(
         bars: Makes a callback for each step from its name and unit, in place of
             `progress`.
         file_progress: Called within videos that take longer than a few seconds to encode.
+        pipeline: Encode in one process for each device; see `stages.features`.
 
     Returns:
         The run, and the ids of unreadable files with reasons.
@@ -163,6 +165,7 @@ def fit(
             allow_outside=allow_outside,
             progress=bars("features", "videos"),
             file_progress=file_progress,
+            pipeline=pipeline,
         )
 
         probability = run / "label_probability.csv" if _can_refine(data) else None

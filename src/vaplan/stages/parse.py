@@ -7,9 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from vaplan.annotations.media_files import MediaFile, MediaList, list_media_files
 from vaplan.annotations.tags import find_tags
-from vaplan.encoders import LATE_IMPORTS
+from vaplan.encoders import LATE_IMPORTS, remote
 from vaplan.encoders.checkpoints import FOLDER, Checkpoint, delete_checkpoint
+from vaplan.encoders.compute import PLAIN, Compute
 from vaplan.encoders.encoded import Encoded
+from vaplan.encoders.remote import Pipeline
+from vaplan.encoders.service import open_pipeline
 from vaplan.errors import UsageError
 from vaplan.exports import (
     FORMATS,
@@ -82,6 +85,8 @@ def parse(
     progress: Progress | None = None,
     file_progress: FileProgress | None = None,
     engine: Engine = run_in_order,
+    compute: Compute = PLAIN,
+    pipeline: bool | None = None,
 ) -> Outcome:
     """Parse media files, and folders of them, and write their timelines.
 
@@ -112,6 +117,9 @@ def parse(
         progress: Called after every file.
         file_progress: Called within files that take longer than a few seconds.
         engine: Runs the workers.
+        compute: Devices that `load` loads the encoders on; matters for `pipeline` only.
+        pipeline: Encode in one process for each device, while the workers only decode; by
+            default on a GPU, if the engine runs on this machine.
 
     Raises:
         UsageError: A format does not exist, `out` is a file, two files have one name, or a
@@ -141,31 +149,38 @@ def parse(
 
     timelines = list[Timeline]()
     failed = list[tuple[str, str]]()
-    results = run_supervised(
-        parse_file,
-        due,
-        workers=workers,
-        prepare=_load_parser,
-        arguments=[load],
-        seconds=timeout or _time_limit,
-        imports=LATE_IMPORTS,
+    with open_pipeline(
+        compute,
+        pipeline=pipeline,
         engine=engine,
-        watch=partial(_follow, file_progress),
-    )
-    for done, (job, result) in enumerate(results, start=1):
-        problem = ""
-        if isinstance(result, Failed):
-            problem = _describe_failure(job, result)
-            failed.append((str(job.path), problem))
-        else:
-            contents, timeline = result
-            _write_outputs(job, contents)
-            if timeline is not None:
-                timelines.append(timeline)
-        if file_progress:
-            file_progress(job.name, 1, 1)
-        if progress:
-            progress(done, len(due), problem)
+        is_needed=bool(due),
+        imports=[__name__],
+    ) as served:
+        results = run_supervised(
+            parse_file,
+            due,
+            workers=workers or (served.workers if served else None),
+            prepare=_load_parser,
+            arguments=[load, served],
+            seconds=timeout or _time_limit,
+            imports=LATE_IMPORTS,
+            engine=engine,
+            watch=partial(_follow, file_progress),
+        )
+        for done, (job, result) in enumerate(results, start=1):
+            problem = ""
+            if isinstance(result, Failed):
+                problem = _describe_failure(job, result)
+                failed.append((str(job.path), problem))
+            else:
+                contents, timeline = result
+                _write_outputs(job, contents)
+                if timeline is not None:
+                    timelines.append(timeline)
+            if file_progress:
+                file_progress(job.name, 1, 1)
+            if progress:
+                progress(done, len(due), problem)
 
     if joint and out is not None and timelines:
         write_joint(timelines, [FORMATS[name] for name in joint], out)
@@ -300,10 +315,13 @@ def _select_due(jobs: Sequence[ParseJob]) -> Iterator[ParseJob]:
 _PARSER: list[MediaParser] = []  # the parser of a worker process
 
 
-def _load_parser(load: Callable[[], MediaParser]) -> None:
+def _load_parser(
+    load: Callable[[], MediaParser], pipeline: Pipeline | None = None
+) -> None:
     import torch
 
     torch.set_num_threads(1)
+    remote.connect(pipeline)
     _PARSER[:] = [load()]
 
 

@@ -339,14 +339,21 @@ def limit_memory(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def die_with_parent() -> None:
-    """End this process when its parent process ends."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
+def die_with_parent(last_act: Callable[[], object] | None = None) -> None:
+    """End this process when its parent process ends.
+
+    Args:
+        last_act: Called before the end.
+    """
+    arguments = (last_act,)
+    threading.Thread(target=_wait_for_parent, args=arguments, daemon=True).start()
 
 
-def _wait_for_parent() -> None:
+def _wait_for_parent(last_act: Callable[[], object] | None) -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
+        if last_act:
+            last_act()
         os._exit(1)
 
 
