@@ -114,7 +114,7 @@ class ZeroShotClassifier(MediaParser):
         for streams, text, encoder in zip(
             inputs.streams, self.text, self.encoders, strict=True
         ):
-            blocks = streams[0].split(ROWS_AT_ONCE)
+            blocks = torch.split(streams[0], ROWS_AT_ONCE)
             cosines = [
                 pseudo_labels.similarity(unit_features(encoder, block), text)
                 for block in blocks
