@@ -9,6 +9,7 @@ import typer
 
 from vaplan.cli.console import finish, progress_bars, stderr, warn_embedded, warn_media
 from vaplan.cli.log import open_log
+from vaplan.cli.metrics import open_metrics
 from vaplan.cli.options import (
     AUDIO_HELP,
     AUTO,
@@ -19,6 +20,7 @@ from vaplan.cli.options import (
     EngineOption,
     GateOption,
     LogOption,
+    MetricsOption,
     PrecisionOption,
     TaxonomyOption,
     TimeoutOption,
@@ -129,6 +131,7 @@ def parse(
     engine: EngineOption = AUTO,
     address: AddressOption = None,
     log: LogOption = None,
+    metrics: MetricsOption = None,
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
@@ -218,8 +221,9 @@ def parse(
         _warn_untagged([f.path for f in media.files if f.path not in with_tags])
     with (
         open_log(log, "parse") as log_file,
+        open_metrics(metrics, "parse") as metrics_file,
         open_engine(engine, address) as workers_engine,
-        progress_bars(log_file) as bars,
+        progress_bars(log_file, metrics_file) as bars,
     ):
         outcome = stages.parse(
             media,
