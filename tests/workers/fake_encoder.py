@@ -19,7 +19,7 @@ from vaplan.workers.processes import run_in_order
 DIMENSION, SEGMENTS = 4, 3
 POISON = ("video05", "video30")  # always kill their worker
 TRANSIENT = ("video13",)  # fail at the first attempt
-KILLED = ("video20", "video41")  # lose their worker at the first attempt
+KILLED = ("video20", "video27")  # lose their worker at the first attempt
 PAIRS = ((0, "fake"), (1, "fake"))  # a modality and an encoder each
 
 

@@ -23,8 +23,9 @@ from vaplan.workers.faults import Failed
 from vaplan.workers.processes import DEATHS
 from vaplan.workers.ray import RayEngine
 
-VIDEOS = [f"video{number:02}" for number in range(48)]
-DONE_BY_FIRST_DRIVER = 16
+VIDEOS = [f"video{number:02}" for number in range(36)]
+SHARD = 6
+DONE_BY_FIRST_DRIVER = 12
 PARTS = tuple(Part(number, 3) for number in (1, 2, 3))
 
 
@@ -94,6 +95,7 @@ def main(folder: Path, address: str, node: int) -> None:
     killing.VIDEOS[:] = VIDEOS
     for setting in killing.PRETENCE:
         setattr(*setting)
+    killing.stage.SHARD = SHARD
     engines: dict[str, tuple[Any, Sequence[Part | None]]] = {
         "loop": (lambda _: in_a_loop, [None]),
         "local": (There, [None]),

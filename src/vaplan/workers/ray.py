@@ -173,7 +173,7 @@ def _connect(address: str, *, cores: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**options)
-    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises a bare one when its start takes too long
         reason = " ".join(str(error).split())
         raise _connection_error(address, reason) from error
     finally:
