@@ -5,9 +5,11 @@ the process that holds it, for error messages.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from vaplan.errors import MachineError
+from vaplan.objects import is_remote, to_uri
 from vaplan.writing import remove_leftovers
 
 LOCK = "lock"
@@ -26,7 +29,8 @@ def lock_folder(folder: Path, *, kind: str, again: bool = False) -> Iterator[Non
     """Lock a folder for one writer and remove the temporary files of killed writers.
 
     The folder is made if it does not exist. The file of the lock stays in the folder: a file
-    that is removed can be locked twice.
+    that is removed can be locked twice. A folder on object storage is locked for the processes
+    of this machine only.
 
     Args:
         folder: Folder to lock.
@@ -36,25 +40,31 @@ def lock_folder(folder: Path, *, kind: str, again: bool = False) -> Iterator[Non
     Raises:
         MachineError: Another process holds the lock, or the folder cannot be written.
     """
-    place = folder.resolve()
+    place = _stand_in(folder) if is_remote(folder) else folder.resolve()
     if again and place in _LOCKED.get():
         yield
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        place.mkdir(parents=True, exist_ok=True)
+        handle = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise _unwritable(folder, kind, error) from error
     outer = _LOCKED.set(_LOCKED.get() | {place})
     try:
-        _acquire(handle, folder, kind)
+        _acquire(handle, place, folder, kind)
         yield
     finally:
         _LOCKED.reset(outer)
         os.close(handle)  # frees the lock
 
 
-def _acquire(handle: int, folder: Path, kind: str) -> None:
+def _stand_in(folder: Path) -> Path:
+    """Return the local folder whose lock stands for that of a remote folder."""
+    digest = hashlib.blake2b(to_uri(folder).encode(), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"vaplan-locks-{os.getuid()}" / digest
+
+
+def _acquire(handle: int, place: Path, folder: Path, kind: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -65,7 +75,7 @@ def _acquire(handle: int, folder: Path, kind: str) -> None:
         ) from error
     try:
         _write_holder(handle)
-        remove_leftovers(folder)
+        remove_leftovers(place)
     except OSError as error:
         raise _unwritable(folder, kind, error) from error
 

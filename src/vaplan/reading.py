@@ -20,6 +20,7 @@ from xml.parsers import expat
 import yaml
 
 from vaplan.errors import AnnotationError, VaplanError
+from vaplan.objects import local_copy
 
 Place = tuple[
     str | int, ...
@@ -51,7 +52,7 @@ def plain_text(
         VaplanError: The file cannot be read, is too large, or is not plain text.
     """
     try:
-        with path.open("rb") as file:
+        with local_copy(path) as copy, copy.open("rb") as file:
             data = _read_at_most(file, at_most + 1)
     except OSError as fault:
         raise error(

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaplan.errors import MachineError, VaplanError
+from vaplan.errors import MachineError, UsageError, VaplanError
+from vaplan.objects import is_remote, local_copy, to_uri, write_remote
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,7 @@ def write_atomically(
     Raises:
         MachineError: The disk is full, or the folder cannot be written.
     """
+    _refuse_remote(path)
     temporary = _temporary_path(path)
     with machine_errors(path, size=size):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +54,15 @@ def write_atomically(
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _refuse_remote(path: Path) -> None:
+    if is_remote(path):
+        raise UsageError(
+            "only feature stores are written to object storage",
+            file=to_uri(path),
+            fix="give a folder of this machine and copy it",
+        )
 
 
 @contextmanager
@@ -79,12 +90,16 @@ def write_bytes(path: Path, content: bytes) -> Path:
     """Write bytes and make them durable before the file appears under its name.
 
     Args:
-        path: File to write.
+        path: File to write; it may be on object storage.
         content: Bytes of the file.
 
     Raises:
         MachineError: The disk is full, or the folder cannot be written.
     """
+    if is_remote(path):
+        with delay_interruptions():
+            write_remote(path, content)
+        return path
     write_atomically(path, partial(_write_durably, content), size=len(content))
     with machine_errors(path, size=len(content)):
         _make_durable(path.parent)
@@ -177,6 +192,7 @@ def check_writable(folder: Path) -> Path:
     Raises:
         MachineError: The folder cannot be made or written.
     """
+    _refuse_remote(folder)
     trial = folder / f".vaplan-{os.getpid()}{PART}"
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -303,7 +319,7 @@ def sha256(path: Path) -> str:
         VaplanError: The file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with local_copy(path) as copy, copy.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as fault:
         raise VaplanError(

@@ -17,6 +17,9 @@ from vaplan.workers import Work
 from vaplan.workers.processes import run_in_order
 
 DIMENSION, SEGMENTS = 4, 3
+POISON = ("video05", "video30")  # always kill their worker
+TRANSIENT = ("video13",)  # fail at the first attempt
+KILLED = ("video20", "video27")  # lose their worker at the first attempt
 PAIRS = ((0, "fake"), (1, "fake"))  # a modality and an encoder each
 
 
@@ -66,6 +69,32 @@ class Dying:
             delay = 0.005 * int(job.video[-1])
             threading.Timer(delay, os.kill, [os.getpid(), signal.SIGKILL]).start()
         return slowly(job)
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Work with faults, each of which depends on the video.
+
+    Attributes:
+        folder: Folder of the marks of first attempts.
+    """
+
+    folder: Path
+
+    def __call__(self, job: Job) -> Any:
+        if job.video in POISON:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.video in (*TRANSIENT, *KILLED) and self._is_first_attempt(job.video):
+            if job.video in TRANSIENT:
+                raise OSError(5, os.strerror(5))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return slowly(job)
+
+    def _is_first_attempt(self, video: str) -> bool:
+        mark = self.folder / f"{video}.attempted"
+        is_first = not mark.exists()
+        mark.touch()
+        return is_first
 
 
 def here(

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.workers.fake_encoder import Dying, slowly
 from vaplan.errors import MediaError
-from vaplan.workers import Work
+from vaplan.workers import Work, report
 from vaplan.workers.ray import RayEngine
 
 
@@ -29,6 +29,14 @@ def start_count() -> None:
 def count_up(_: int) -> tuple[str, int]:
     COUNT[0] += 1
     return find_node(0), COUNT[0]
+
+
+def report_often(item: str) -> str:
+    """Report every half second; the item `long` takes longer than its time limit."""
+    for step in range(50 if item == "long" else 1):
+        time.sleep(0.5)
+        report(step)
+    return item
 
 
 def fill_disk(path: Path) -> str:

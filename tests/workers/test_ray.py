@@ -1,6 +1,7 @@
 """Two nodes of a Ray cluster on this machine: the same results and the same supervision as local processes."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.stages import killing
@@ -116,6 +118,24 @@ def test_the_workers_are_on_both_nodes_and_keep_their_preparation(
         highest[node] = max(count, highest.get(node, 0))
     assert len(highest) == 2
     assert sum(highest.values()) == 20
+
+
+def test_reports_arrive_and_the_time_limit_starts_anew_at_each(
+    engine: RayEngine,
+) -> None:
+    seen = list[tuple[str, int]]()
+    results = run_supervised(
+        ray_work.report_often,
+        ["long", "short"],
+        workers=2,
+        seconds=20.0,
+        engine=engine,
+        watch=lambda item, value: seen.append((item, value)),
+    )
+    assert by_item(results) == {"long": "long", "short": "short"}
+    values = [value for item, value in seen if item == "long"]
+    assert values == sorted(values)
+    assert len(values) >= 5
 
 
 def test_an_item_that_exceeds_the_memory_of_a_worker_fails(engine: RayEngine) -> None:
@@ -269,6 +289,38 @@ def test_a_new_driver_does_only_what_the_dead_one_did_not_finish(
     plain = killing.with_media(tmp_path / "plain")
     killing.job(plain)
     assert killing.held(root)["hashes"] == killing.held(plain)["hashes"]
+
+
+def test_every_engine_ends_with_the_same_content_whatever_fails(
+    cluster: Any, tmp_path: Path
+) -> None:
+    third = cluster.add_node(**NODE)
+    cluster.wait_for_nodes()
+    (raylet,) = third.all_processes["raylet"]
+    arguments = f"Path({str(tmp_path)!r}), {cluster.address!r}, {raylet.process.pid}"
+    program = (
+        "from pathlib import Path; from tests.workers import faulty_job; "
+        f"faulty_job.main({arguments})"  # `-m` would import the program in every worker
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    cluster.remove_node(third, allow_graceful=False)
+    assert done.returncode == 0, done.stderr
+    jobs = {line["engine"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert set(jobs) == {"loop", "local", "parts", "ray"}
+    for name, job in jobs.items():
+        assert job["codes"] == [-9, 0], (name, done.stderr)
+        assert job["problems"] == [], name
+        assert job["kept"] > 0, name
+        assert sorted(job["rows"]) == sorted(jobs["loop"]["rows"]), name
+        assert job["hashes"] == jobs["loop"]["hashes"], name
+    assert not psutil.pid_exists(raylet.process.pid)
 
 
 LOCAL = """

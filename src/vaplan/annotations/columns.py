@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vaplan.annotations.fields import id_of_file, id_of_path
 from vaplan.errors import AnnotationError
+from vaplan.objects import local_copy
 from vaplan.reading import check_row_count, csv_text
 
 Cells = Mapping[str, str]  # text of each field, by the meaning of its column
@@ -191,9 +192,10 @@ def _parquet_text(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
-        check_row_count(file.metadata.num_rows, path)
-        table = file.read()
+        with local_copy(path) as copy:
+            file = pq.ParquetFile(copy)
+            check_row_count(file.metadata.num_rows, path)
+            table = file.read()
         table.validate(full=True)
         columns = [
             ["" if v is None else str(v) for v in column.to_pylist()]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vaplan.annotations.annotations import Video
 from vaplan.errors import MachineError, MediaError, UsageError
+from vaplan.objects import exists, is_remote, list_tree
 
 NO_FILE = "no file for"
 SEVERAL_FILES = "several files for"
@@ -65,6 +66,8 @@ def search_media(folder: Path) -> MediaTree:
         UsageError: The folder does not exist.
         MachineError: The folder cannot be read.
     """
+    if is_remote(folder):
+        return _search_remote(folder)
     files = list[Path]()
     skipped = 0
     loops = list[Path]()
@@ -107,14 +110,32 @@ def search_media(folder: Path) -> MediaTree:
     )
 
 
+def _search_remote(folder: Path) -> MediaTree:
+    try:
+        found = list_tree(folder)
+    except FileNotFoundError as error:
+        raise _no_folder(folder) from error
+    files = [path for path in found if _is_media(path.relative_to(folder))]
+    return MediaTree(folder, tuple(sorted(files)), len(found) - len(files))
+
+
+def _is_media(path: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return not is_hidden and path.suffix.lower() in MEDIA_SUFFIXES
+
+
+def _no_folder(folder: Path) -> UsageError:
+    return UsageError(
+        "no such folder", file=folder, fix="give the folder of the media files"
+    )
+
+
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(
-            "no such folder", file=folder, fix="give the folder of the media files"
-        ) from error
+        raise _no_folder(folder) from error
     except OSError as error:
         raise MachineError(
             f"the media folder cannot be read: {error.strerror or error}",
@@ -161,7 +182,8 @@ class MediaFolder:
         self.allow_outside = allow_outside
         self._by_name: dict[str, list[Path]] = {}
         self._by_stem: dict[str, list[Path]] = {}
-        for path in search_media(folder).files:
+        self._files = frozenset(search_media(folder).files)
+        for path in sorted(self._files):
             name = path.relative_to(folder).with_suffix("").as_posix()
             self._by_name.setdefault(name, []).append(path)
             self._by_stem.setdefault(path.stem, []).append(path)
@@ -201,7 +223,8 @@ class MediaFolder:
         for root in self.roots:
             path = Path(os.path.normpath(root / video.path))
             is_inside = path.is_relative_to(os.path.normpath(root))
-            if (is_inside or self.allow_outside) and _may_exist(path):
+            is_allowed = is_inside or self.allow_outside
+            if is_allowed and (path in self._files or _may_exist(path)):
                 return path
         if not self.allow_outside and self._is_outside(video.path):
             raise MediaError(
@@ -253,7 +276,7 @@ def list_media_files(paths: Sequence[Path]) -> MediaList:
     files = dict[Path, str]()
     trees = list[MediaTree]()
     for path in paths:
-        if not path.is_dir():
+        if not (path.is_dir() or _is_remote_folder(path)):
             files.setdefault(path, path.name)
             continue
         tree = search_media(path)
@@ -267,6 +290,10 @@ def list_media_files(paths: Sequence[Path]) -> MediaList:
             files.setdefault(file, file.relative_to(path).as_posix())
         trees.append(tree)
     return MediaList(tuple(_name_results(files)), tuple(trees))
+
+
+def _is_remote_folder(path: Path) -> bool:
+    return is_remote(path) and path.suffix.lower() not in MEDIA_SUFFIXES
 
 
 def _name_results(files: dict[Path, str]) -> Iterator[MediaFile]:
@@ -296,6 +323,6 @@ def _without_suffix(name: str) -> str:
 
 def _may_exist(path: Path) -> bool:
     try:
-        return path.exists()
+        return exists(path)
     except OSError:  # the decoder will report the reason
         return True

@@ -18,6 +18,7 @@ from vaplan.annotations.rows import BOTH, AnnotationRows, Row
 from vaplan.annotations.tags import read_tags
 from vaplan.errors import AnnotationError, UsageError, unknown
 from vaplan.modalities import MODALITIES
+from vaplan.objects import exists
 from vaplan.taxonomy import Taxonomy, from_names, read_task, read_taxonomy
 from vaplan.timeline import Event
 from vaplan.writing import write_atomically, write_text
@@ -233,7 +234,7 @@ def taxonomy_file(table: Path) -> Path | None:
     candidates = [
         path
         for suffix in TAXONOMY_SUFFIXES
-        if (path := table.with_suffix(suffix)).exists()
+        if exists(path := table.with_suffix(suffix))
     ]
     if len(candidates) > 1:
         raise AnnotationError(

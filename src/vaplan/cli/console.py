@@ -26,6 +26,7 @@ from vaplan.errors import Exit
 if TYPE_CHECKING:
     from vaplan.annotations.media_files import MediaList
     from vaplan.cli.log import Log
+    from vaplan.cli.metrics import Metrics
     from vaplan.exports.convert import Converted
     from vaplan.stages import Imported, Outcome
 
@@ -42,10 +43,14 @@ class ProgressBars:
 
     Args:
         log: Log that gets the progress and the failures too.
+        metrics: Metrics that get the numbers of items too.
     """
 
-    def __init__(self, log: "Log | None" = None) -> None:
+    def __init__(
+        self, log: "Log | None" = None, metrics: "Metrics | None" = None
+    ) -> None:
         self._log = log
+        self._metrics = metrics
         self._files = dict[str, TaskID]()
         self._progress = Progress(
             TextColumn("{task.description:>12}", markup=False),
@@ -73,6 +78,8 @@ class ProgressBars:
         def update(done: int, total: int, problem: str) -> None:
             if self._log:
                 self._log.report(name, done, total, problem)
+            if self._metrics:
+                self._metrics.report(done, total, problem)
             self._progress.start()
             if not tasks:
                 tasks.append(self._progress.add_task(name, unit=unit))
@@ -122,18 +129,21 @@ def shorten_middle(text: str) -> str:
 
 
 @contextmanager
-def progress_bars(log: "Log | None" = None) -> Iterator[ProgressBars]:
+def progress_bars(
+    log: "Log | None" = None, metrics: "Metrics | None" = None
+) -> Iterator[ProgressBars]:
     """Show progress bars on standard error.
 
     Nothing is printed before the first step, so an error that comes earlier stands alone.
 
     Args:
         log: Log that gets the progress and the failures too.
+        metrics: Metrics that get the numbers of items too.
 
     Yields:
         A function of a name and a unit that makes a bar.
     """
-    bars = ProgressBars(log)
+    bars = ProgressBars(log, metrics)
     try:
         yield bars
     finally:

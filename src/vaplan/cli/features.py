@@ -9,6 +9,7 @@ from vaplan.cli.console import (
     progress_bars,
 )
 from vaplan.cli.log import open_log
+from vaplan.cli.metrics import open_metrics
 from vaplan.cli.options import (
     AUTO,
     CENTRE,
@@ -21,6 +22,7 @@ from vaplan.cli.options import (
     EngineOption,
     LogOption,
     MediaOption,
+    MetricsOption,
     PipelineOption,
     PrecisionOption,
     SamplingOption,
@@ -41,6 +43,7 @@ def features(
     engine: EngineOption = AUTO,
     address: AddressOption = None,
     log: LogOption = None,
+    metrics: MetricsOption = None,
     timeout: TimeoutOption = None,
     retry: Annotated[
         str | None,
@@ -86,8 +89,9 @@ def features(
     compute = Compute(device, precision)
     with (
         open_log(log, "features") as log_file,
+        open_metrics(metrics, "features") as metrics_file,
         open_engine(engine, address) as workers_engine,
-        progress_bars(log_file) as bars,
+        progress_bars(log_file, metrics_file) as bars,
     ):
         outcome = stages.features(
             stages.read_data(data),

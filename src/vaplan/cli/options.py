@@ -129,6 +129,15 @@ LogOption = Annotated[
         help="Append progress and failures to this file, one JSON document per line.",
     ),
 ]
+MetricsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics",
+        metavar="FILE.prom",
+        help="Write progress, failures by reason, rate and time left to this file every few "
+        "seconds, for Prometheus.",
+    ),
+]
 AUDIO_HELP = (
     "Audio encoder: `clap:` and a short name (`vaplan models list`), a Hub id or a folder; "
     "`embedded` recognises only the classes of the synthetic data. Repeat the option for several "

@@ -15,6 +15,7 @@ from vaplan.cli.console import (
     warn_media,
 )
 from vaplan.cli.log import open_log
+from vaplan.cli.metrics import open_metrics
 from vaplan.cli.options import (
     AUDIO_HELP,
     AUTO,
@@ -25,6 +26,7 @@ from vaplan.cli.options import (
     EngineOption,
     GateOption,
     LogOption,
+    MetricsOption,
     PipelineOption,
     PrecisionOption,
     TaxonomyOption,
@@ -136,6 +138,7 @@ def parse(
     engine: EngineOption = AUTO,
     address: AddressOption = None,
     log: LogOption = None,
+    metrics: MetricsOption = None,
     timeout: TimeoutOption = None,
     device: DeviceOption = AUTO,
     precision: PrecisionOption = AUTO,
@@ -218,8 +221,9 @@ def parse(
         _warn_untagged([f.path for f in media.files if f.path not in with_tags])
     with (
         open_log(log, "parse") as log_file,
+        open_metrics(metrics, "parse") as metrics_file,
         open_engine(engine, address) as workers_engine,
-        progress_bars(log_file) as bars,
+        progress_bars(log_file, metrics_file) as bars,
     ):
         outcome = stages.parse(
             media,

@@ -28,6 +28,7 @@ from vaplan.encoders.remote import Pipeline
 from vaplan.encoders.service import open_pipeline
 from vaplan.errors import MachineError, MediaError, StoreError
 from vaplan.media import CENTRE, Sampling, time_limit
+from vaplan.objects import is_remote, local_copy, named_errors
 from vaplan.store import Entry, Part, Store, Writer, find_stores
 from vaplan.workers import Engine, Failed, FileProgress, Progress, run_supervised
 from vaplan.workers.processes import ProgressReporter, run_in_order
@@ -368,7 +369,8 @@ class _ShardBuffer:
                 if rows:
                     writer.add(rows)
             for file in files:  # only now the features are durable elsewhere
-                delete_checkpoint(self.parts, file)
+                if not (is_remote(file) or is_remote(self.parts)):
+                    delete_checkpoint(self.parts, file)
 
 
 _ENCODERS: dict[Pair, Encoder] = {}  # of this worker process
@@ -378,7 +380,9 @@ def _load_encoders(
     computes: dict[Pair, Compute], media: Path, pipeline: Pipeline | None = None
 ) -> None:
     """Load the encoders of a worker process, whose machine must have the media files."""
-    if not media.is_dir():  # else every file there would count as unreadable
+    if not (
+        is_remote(media) or media.is_dir()
+    ):  # else every file there would count as unreadable
         raise MachineError(
             f"this folder of media files does not exist on {socket.gethostname()}",
             file=media,
@@ -403,13 +407,17 @@ def encode(job: Job, *, sampling: str = CENTRE, parts: Path) -> Entries:
         MediaError: The file cannot be decoded.
     """
     models = [_ENCODERS[pair] for pair in job.encoders]
-    encoded = encoder_models.encode(
-        job.path,
-        models,
-        sampling=sampling,
-        checkpoint=Checkpoint(parts, job.path, models, sampling=sampling),
-        advance=ProgressReporter(),
-    )
+    checkpoint = None
+    if not (is_remote(job.path) or is_remote(parts)):
+        checkpoint = Checkpoint(parts, job.path, models, sampling=sampling)
+    with named_errors(job.path), local_copy(job.path) as file:
+        encoded = encoder_models.encode(
+            file,
+            models,
+            sampling=sampling,
+            checkpoint=checkpoint,
+            advance=ProgressReporter(),
+        )
     return {
         pair: make_entry(job.video, encoded, number, pair[0])
         for number, pair in enumerate(job.encoders)

@@ -26,6 +26,7 @@ from vaplan.exports import (
 from vaplan.exports.plain import segment_scores_csv
 from vaplan.media import time_limit
 from vaplan.modalities import MODALITIES
+from vaplan.objects import is_remote, local_copy, named_errors, to_uri
 from vaplan.parser import MediaParser
 from vaplan.stages.features import Outcome
 from vaplan.timeline import MediaLink, Timeline
@@ -287,6 +288,12 @@ def _plan_outputs(
         mark: Part of the name before the ending.
     """
     folder, name = out, file.name
+    if folder is None and is_remote(file.path):
+        raise UsageError(
+            "timelines cannot be written beside a file on object storage",
+            file=to_uri(file.path),
+            fix="give --out DIR",
+        )
     if folder is None:
         folder, name = file.path.parent, PurePosixPath(file.name).name
     return {
@@ -335,20 +342,23 @@ def parse_file(job: ParseJob) -> tuple[dict[str, Content], Timeline | None]:
     """
     parser = _PARSER[0]
     reporter = _Reporter(job, parser)
-    checkpoint = Checkpoint(
-        job.parts,
-        job.path,
-        parser.all_encoders,
-        sampling=parser.sampling,
-        on_part=reporter.report_part,
-    )
-    timeline = parser(
-        job.path,
-        tags=job.tags,
-        scores=job.scores,
-        checkpoint=checkpoint,
-        advance=reporter.advance,
-    )
+    checkpoint = None
+    if not is_remote(job.path):
+        checkpoint = Checkpoint(
+            job.parts,
+            job.path,
+            parser.all_encoders,
+            sampling=parser.sampling,
+            on_part=reporter.report_part,
+        )
+    with named_errors(job.path), local_copy(job.path) as file:
+        timeline = parser(
+            file,
+            tags=job.tags,
+            scores=job.scores,
+            checkpoint=checkpoint,
+            advance=reporter.advance,
+        )
     timeline = _with_names(timeline, job)
     check_joint(timeline, [FORMATS[name] for name in job.joint])
     return _format(timeline, job), timeline if job.joint else None

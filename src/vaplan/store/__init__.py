@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float32
 
+from vaplan import objects
 from vaplan.errors import StoreError, VaplanError
 from vaplan.locks import lock_folder
 from vaplan.ragged import Lengths, Spans
@@ -93,9 +94,7 @@ class Store:
         else:
             store = cls(Path(root) / card.folder_name, card, part)
             with lock_folder(store.own_folder, kind="store"):
-                own_card = write_bytes(store.own_folder / CARD_FILE, card.to_bytes())
-                with machine_errors(store.folder):
-                    own_card.replace(store.folder / CARD_FILE)  # of all parts alike
+                _write_card(store)
 
         store.plan(planned)
         return store
@@ -143,8 +142,8 @@ class Store:
         return list(videos)
 
     def _list_plans(self) -> list[Path]:
-        paths = [self.folder / PLAN_FILE, *self.folder.glob(f"{FOLDERS}/{PLAN_FILE}")]
-        return sorted(path for path in paths if path.exists())
+        own = objects.glob(self.folder, PLAN_FILE)
+        return sorted([*own, *objects.glob(self.folder, f"{FOLDERS}/{PLAN_FILE}")])
 
     def plan(self, videos: Iterable[str]) -> None:
         """Add videos to the planned ones.
@@ -154,7 +153,7 @@ class Store:
         """
         path = self.own_folder / PLAN_FILE
         videos = list(videos)
-        if path.exists() and set(videos) <= set(read_plan(self.own_folder)):
+        if objects.exists(path) and set(videos) <= set(read_plan(self.own_folder)):
             return
         with lock_folder(self.own_folder, kind="store"):
             ids = dict.fromkeys([*read_plan(self.own_folder), *videos])
@@ -386,7 +385,7 @@ class Store:
 
         return {
             **asdict(self.card),
-            "folder": str(self.folder),
+            "folder": objects.to_uri(self.folder),
             "planned": len(planned),
             "lacking": len(planned) - (pc.sum(is_written).as_py() or 0),
             **{status: counts.get(status, 0) for status in STATUSES},
@@ -394,7 +393,7 @@ class Store:
             "reasons": reasons,
             "text": list(text.classes) if (text := self.read_text()) else [],
             "shards": len(paths),
-            "bytes": sum(path.stat().st_size for path in paths),
+            "bytes": sum(status.size for status in objects.stat_all(paths)),
             "content_hash": _content_hash(table),
         }
 
@@ -423,7 +422,7 @@ class Store:
                 if not is_intact(row):
                     problems.append(f"{name}: the row of {row['video']} changed")
         verified.update(read_latest(intact, ["video"])["video"].to_pylist())
-        if (self.folder / CARD_FILE).read_bytes() != self.card.to_bytes():
+        if objects.read_bytes(self.folder / CARD_FILE) != self.card.to_bytes():
             problems.append(f"{CARD_FILE}: changed since it was written")
         try:
             self.read_text()
@@ -436,7 +435,7 @@ class Store:
     def _plans_are_intact(self, videos: set[str]) -> bool:
         """Return whether the plans contain the videos; they are read after them, and once."""
         for path in self._list_plans():
-            content = path.read_bytes()
+            content = objects.read_bytes(path)
             try:
                 planned = json.loads(content)
                 if content != encode_json(planned):
@@ -499,10 +498,21 @@ def read_plan(folder: Path) -> list[str]:
         StoreError: The plan has changed.
     """
     path = folder / PLAN_FILE
-    videos: list[str] = read_json(path) if path.exists() else []
+    videos: list[str] = read_json(path) if objects.exists(path) else []
     if not isinstance(videos, list) or not all(isinstance(v, str) for v in videos):
         raise changed_file_error(path)
     return videos
+
+
+def _write_card(store: Store) -> None:
+    """Write the card of a store, which jobs for several parts may do at the same time."""
+    content = store.card.to_bytes()
+    if objects.is_remote(store.folder):
+        write_bytes(store.folder / CARD_FILE, content)
+        return
+    own_card = write_bytes(store.own_folder / CARD_FILE, content)
+    with machine_errors(store.folder):
+        own_card.replace(store.folder / CARD_FILE)
 
 
 def _content_hash(table: pa.Table) -> str:
@@ -531,7 +541,7 @@ def find_stores(root: Path | str) -> dict[str, Store]:
         StoreError: Two stores are of one encoder.
     """
     stores = dict[str, Store]()
-    for path in sorted(Path(root).glob(f"*/{CARD_FILE}")):
+    for path in sorted(objects.glob(Path(root), f"*/{CARD_FILE}")):
         card = Card.read(path)
         if card.encoder in stores:
             raise StoreError(

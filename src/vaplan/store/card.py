@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vaplan.errors import MachineError, StoreError
+from vaplan.objects import read_bytes
 
 FORMAT = 1
 DTYPES = ("float16", "float32", "float64")
@@ -130,7 +131,7 @@ def read_json(path: Path) -> Any:
         StoreError: The file has changed.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_bytes(path).decode("utf-8"))
         encode_json(value)  # refuses numbers and texts that no writer makes
     except (ValueError, RecursionError) as error:
         raise changed_file_error(path) from error

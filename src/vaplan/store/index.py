@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vaplan.errors import VaplanError
+from vaplan.objects import glob, read_bytes
 from vaplan.store import shards
 from vaplan.store.card import short_hash
 from vaplan.store.rows import SCHEMA
@@ -67,7 +68,7 @@ def read_index(folder: Path) -> Index:
         folder: Folder of a store or of a part.
     """
     try:
-        content = (folder / INDEX_FILE).read_bytes()
+        content = read_bytes(folder / INDEX_FILE)
     except OSError:
         return EMPTY
     body = memoryview(content)[:-DIGEST_BYTES]
@@ -134,7 +135,7 @@ def update_index(folder: Path) -> None:
     Args:
         folder: Folder that no other process writes into.
     """
-    paths = sorted(folder.glob(shards.SHARDS))
+    paths = sorted(glob(folder, shards.SHARDS))
     index = read_index(folder)
     new_paths = [path for path in paths if path.name not in index.position]
     if len(new_paths) < MIN_SHARDS:

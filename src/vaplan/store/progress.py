@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Float, Integer
 
+from vaplan.objects import glob, stat_all
 from vaplan.store import Store, read_plan, shards
 from vaplan.store.index import read_latest
 from vaplan.store.parts import FOLDERS
@@ -120,9 +121,9 @@ def read_progress(store: Store, *, now: float | None = None) -> StoreProgress:
     """
     now = time.time() if now is None else now
     paths = shards.list_shards(store.folder)
-    written = np.array([path.stat().st_mtime for path in paths])
+    written = np.array([status.changed for status in stat_all(paths)])
     table = read_latest(paths, ["video", "status", "reason"])
-    folders = [store.folder, *sorted(store.folder.glob(FOLDERS), key=_part_number)]
+    folders = [store.folder, *sorted(glob(store.folder, FOLDERS), key=_part_number)]
     folder_of_shard = np.array([folders.index(path.parent) for path in paths], int)
     folder_of_row = folder_of_shard[table["shard"].to_numpy()]
     rows = np.bincount(table["shard"].to_numpy(), minlength=len(paths))

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Integer, Shaped
 
+from vaplan import objects
 from vaplan.errors import MachineError, StoreError, VaplanError
 from vaplan.store.card import Card, short_hash
 from vaplan.store.parts import FOLDERS
@@ -29,7 +30,10 @@ def list_shards(folder: Path) -> list[Path]:
     Args:
         folder: Folder of the store.
     """
-    paths = [*folder.glob(SHARDS), *folder.glob(f"{FOLDERS}/{SHARDS}")]
+    paths = [
+        *objects.glob(folder, SHARDS),
+        *objects.glob(folder, f"{FOLDERS}/{SHARDS}"),
+    ]
     return sorted(paths, key=lambda path: (shard_number(path), path))
 
 
@@ -73,7 +77,10 @@ def read_columns(shard: Path, columns: Sequence[str]) -> pa.Table:
         StoreError: The shard is damaged.
         MachineError: The file cannot be read.
     """
-    return _parse(shard, columns, source=shard)
+    if not objects.is_remote(shard):
+        return _parse(shard, columns, source=shard, size=shard.stat().st_size)
+    content = _read_bytes(shard)  # a request for each column would take longer
+    return _parse(shard, columns, source=pa.BufferReader(content), size=len(content))
 
 
 def is_unchanged(shard: Path) -> bool:
@@ -99,7 +106,8 @@ def read_shard(shard: Path) -> tuple[pa.Table, bool]:
         MachineError: The file cannot be read.
     """
     content = _read_bytes(shard)
-    table = _parse(shard, SCHEMA.names, source=pa.BufferReader(content))
+    source = pa.BufferReader(content)
+    table = _parse(shard, SCHEMA.names, source=source, size=len(content))
     return table, short_hash(content) in shard.name
 
 
@@ -204,17 +212,17 @@ def join_bytes(
 
 def _read_bytes(shard: Path) -> bytes:
     try:
-        return shard.read_bytes()
+        return objects.read_bytes(shard)
     except OSError as error:
         raise _describe_failure(shard, error) from error
 
 
-def _parse(shard: Path, columns: Sequence[str], *, source: Any) -> pa.Table:
+def _parse(shard: Path, columns: Sequence[str], *, source: Any, size: int) -> pa.Table:
     try:
         file = pq.ParquetFile(source)
         table = file.read([*columns], use_threads=False)
         table.validate(full=True)
-        problem = find_problem(table, columns, size=shard.stat().st_size)
+        problem = find_problem(table, columns, size=size)
     except (OSError, pa.ArrowException) as error:
         raise _describe_failure(shard, error) from error
 

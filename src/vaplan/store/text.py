@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from vaplan.errors import StoreError
+from vaplan.objects import exists, read_bytes
 from vaplan.store.card import (
     changed_file_error,
     encode_json,
@@ -108,7 +109,7 @@ def read_text(folder: Path) -> TextVectors | None:
         StoreError: The file has changed.
     """
     path = folder / FILE
-    if not path.exists():
+    if not exists(path):
         return None
     document = read_json(path)
     try:
@@ -116,7 +117,7 @@ def read_text(folder: Path) -> TextVectors | None:
         numbers = np.frombuffer(base64.b64decode(document["vectors"]), "<f4")
         vectors = numbers.reshape(len(classes), -1).astype(np.float32)
         text = TextVectors(classes, vectors, document["logit_scale"])
-        is_intact = path.read_bytes() == _to_bytes(text)
+        is_intact = read_bytes(path) == _to_bytes(text)
     except (ValueError, LookupError, TypeError) as error:
         raise changed_file_error(path) from error
     if not is_intact:

@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from vaplan.errors import MachineError, VaplanError
 from vaplan.workers.faults import Failed, Guarded
@@ -63,14 +63,24 @@ class Report:
 
 
 _SHARED_IMPORTS = set[str]()  # names of modules
-_PIPES: list["Connection[Any, Any]"] = []  # of a worker process, to its starter
 
 
-def send_reports_to(pipe: "Connection[Any, Any]") -> None:
+@runtime_checkable
+class Pipe(Protocol):
+    """What carries reports to the process that handed out an item."""
+
+    def send(self, value: Report, /) -> None:
+        """Send a report."""
+
+
+_PIPES: list[Pipe] = []  # of a worker process, to its starter
+
+
+def send_reports_to(pipe: Pipe) -> None:
     """Send the reports of this process through a pipe from now on.
 
     Args:
-        pipe: End of the pipe in this process.
+        pipe: End of the pipe in this process, or another carrier.
     """
     _PIPES[:] = [pipe]
 

@@ -5,6 +5,7 @@ module gives every item to one actor at a time and decides what a death means. A
 the media files under the same paths; only the process that hands out the items writes.
 """
 
+import asyncio
 import importlib.util
 import os
 import secrets
@@ -25,12 +26,15 @@ from vaplan.workers.faults import Failed, Guarded
 from vaplan.workers.processes import (
     DEATHS,
     MAX_FAILED_STARTS,
+    REPORT_SECONDS,
     START_SECONDS,
     TIME_OUTS,
+    Report,
     TimeLimit,
     Watch,
     Work,
     limit_memory,
+    send_reports_to,
 )
 
 OBJECT_STORE_BYTES = 256 * 1024**2  # of a cluster on this machine; results are small
@@ -86,7 +90,7 @@ class RayEngine:
         *,
         count: int,
         seconds: TimeLimit,
-        watch: Watch | None = None,  # noqa: ARG002 - actors carry results only
+        watch: Watch | None = None,
     ) -> Iterator[tuple[Any, Any | Failed]]:
         """Yield every item with its result or its failure, in the order of completion.
 
@@ -96,7 +100,7 @@ class RayEngine:
             count: The largest number of actors; each takes one core.
             seconds: The time limit of one item, or a function of the item that
                 returns it.
-            watch: Never called.
+            watch: Called with an item and each value that its worker reports.
 
         Raises:
             MachineError: The cluster cannot be reached, or no worker can start.
@@ -106,8 +110,8 @@ class RayEngine:
             return
         _connect(self.address, cores=count)
         cores = int(len(items) > 1)  # an item alone takes a core that waits for it
-        crew = _Crew(work, count, seconds, cores)
-        queue = deque(_Task(item) for item in items)
+        crew = _Crew(work, count, seconds, cores, watch)
+        queue = deque(_Task(number, item) for number, item in enumerate(items))
         try:
             while queue or crew.is_busy:
                 crew.hand_out(queue)
@@ -169,7 +173,7 @@ def _connect(address: str, *, cores: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**options)
-    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises a bare one when its start takes too long
         reason = " ".join(str(error).split())
         raise _connection_error(address, reason) from error
     finally:
@@ -205,9 +209,10 @@ class _Start:
 class _Actor:
     """A worker in a process on some node."""
 
-    def __init__(self, work: Work, folder: str) -> None:
+    def __init__(self, work: Work, folder: str, mailbox: str) -> None:
         self.work = work
         self.folder = folder
+        self.mailbox = mailbox
         self.function = Guarded(work.function)
 
     def prepare(self) -> _Start:
@@ -225,15 +230,61 @@ class _Actor:
             failure = error
         return _Start(node, socket.gethostname(), version("vaplan"), failure)
 
-    def run(self, item: Any) -> Any:
-        """Return the result of an item or its failure."""
+    def run(self, number: int, item: Any) -> Any:
+        """Return the result of an item or its failure.
+
+        Args:
+            number: Number of the task, for reports.
+            item: Argument of the function.
+        """
+        send_reports_to(_Sender(self.mailbox, number))
         return self.function(item)
+
+
+class _Mailbox:
+    """An actor that keeps reports until the process that hands out the items takes them."""
+
+    def __init__(self) -> None:
+        self.letters = list[tuple[int, Any]]()
+        self.has_letters = asyncio.Event()
+
+    async def put(self, number: int, value: Any) -> None:
+        """Keep a report about a task."""
+        self.letters.append((number, value))
+        self.has_letters.set()
+
+    async def take(self) -> list[tuple[int, Any]]:
+        """Wait for reports and return them with the numbers of their tasks."""
+        await self.has_letters.wait()
+        self.has_letters.clear()
+        letters, self.letters = self.letters, []
+        return letters
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Sends the reports of a worker about one task.
+
+    Attributes:
+        mailbox: Name of the mailbox, which exists once an item has taken some seconds.
+        number: Number of the task.
+    """
+
+    mailbox: str
+    number: int
+
+    def send(self, report: Report) -> None:
+        """Send a report, without waiting for its arrival."""
+        ray = _import_ray()
+        with suppress(ValueError, ray.exceptions.RayError):  # there is no mailbox yet
+            ray.get_actor(self.mailbox).put.remote(self.number, report.value)
 
 
 @dataclass
 class _Task:
     """An item and the number of nodes that died while they worked on it."""
 
+    number: int
     item: Any
     node_deaths: int = 0
 
@@ -246,6 +297,7 @@ class _Worker:
     reply: Any
     start: _Start | None = None
     task: _Task | None = None
+    started: float = float("inf")  # time at which it got its task
     limit: float = 0.0  # seconds until the deadline, for the error
     deadline: float = float("inf")
 
@@ -256,8 +308,9 @@ class _Worker:
     def give(self, task: _Task, limit: float) -> None:
         self.task = task
         self.limit = limit
-        self.deadline = time.monotonic() + limit
-        self.reply = self.actor.run.remote(task.item)
+        self.started = time.monotonic()
+        self.deadline = self.started + limit
+        self.reply = self.actor.run.remote(task.number, task.item)
 
 
 @dataclass(frozen=True)
@@ -279,6 +332,10 @@ class _Crew:
         count: Largest number of actors.
         seconds: Time limit of one item.
         cores: Cores that an actor takes.
+        watch: Called with an item and each value that its worker reports.
+        mailbox_name: Name of the actor that keeps reports.
+        mailbox: That actor; it starts when an item takes long, so that small items cost no more.
+        letters: Its answer with the next reports.
         workers: Actors that are starting, idle or busy.
         deaths: Tasks that may be the victims of a node.
         failed_starts: Consecutive actors that died before they were ready.
@@ -289,6 +346,10 @@ class _Crew:
     count: int
     seconds: TimeLimit
     cores: int
+    watch: Watch | None = None
+    mailbox_name: str = field(default_factory=lambda: f"vaplan-{secrets.token_hex(8)}")
+    mailbox: Any = None
+    letters: Any = None
     workers: list[_Worker] = field(default_factory=list)
     deaths: list[_Death] = field(default_factory=list)
     failed_starts: int = 0
@@ -319,7 +380,7 @@ class _Crew:
     def _start_worker(self) -> _Worker:
         kind = _import_ray().remote(_Actor)
         options = kind.options(num_cpus=self.cores, scheduling_strategy="SPREAD")
-        actor = options.remote(self.work, str(Path.cwd()))
+        actor = options.remote(self.work, str(Path.cwd()), self.mailbox_name)
         return _Worker(actor, actor.prepare.remote())
 
     def collect(self, queue: deque[_Task]) -> list[tuple[Any, Any | Failed]]:
@@ -328,10 +389,15 @@ class _Crew:
         Args:
             queue: Gets the tasks of dead nodes again, at its front.
         """
+        self._open_mailbox()
         replies = {w.reply: w for w in self.workers if w.reply is not None}
+        waiting = [*replies, self.letters] if self.letters else [*replies]
         results = list[tuple[Any, Any | Failed]]()
-        for reply in _wait(list(replies), self._seconds_left()):
-            results += self._receive(replies[reply])
+        for reply in _wait(waiting, self._seconds_left()):
+            if reply == self.letters:
+                self._read_letters()
+            else:
+                results += self._receive(replies[reply])
 
         now = time.monotonic()
         for worker in [w for w in self.workers if w.deadline < now]:
@@ -350,8 +416,50 @@ class _Crew:
         self._check_start(now)
         return results
 
+    def _open_mailbox(self) -> None:
+        """Start the mailbox, on this node, once a worker has worked on an item for long."""
+        first = min((w.started for w in self.workers if w.task), default=float("inf"))
+        if self.mailbox or time.monotonic() < first + REPORT_SECONDS:
+            return
+        ray = _import_ray()
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        node = ray.get_runtime_context().get_node_id()
+        self.mailbox = (
+            ray.remote(_Mailbox)
+            .options(
+                name=self.mailbox_name,
+                num_cpus=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            )
+            .remote()
+        )
+        self.letters = self.mailbox.take.remote()
+
+    def _read_letters(self) -> None:
+        """Let the time limits of reported items start anew, and pass the reports on."""
+        ray = _import_ray()
+        try:
+            letters = ray.get(self.letters)
+        except (
+            ray.exceptions.RayError
+        ):  # the mailbox died; items keep their time limits
+            self.letters = None
+            return
+        self.letters = self.mailbox.take.remote()
+        workers = {w.task.number: w for w in self.workers if w.task}
+        for number, value in letters:
+            worker = workers.get(number)
+            if worker is None or worker.task is None:
+                continue  # its result came first
+            worker.deadline = time.monotonic() + worker.limit
+            if self.watch:
+                self.watch(worker.task.item, value)
+
     def _seconds_left(self) -> float | None:
         deadlines = [worker.deadline for worker in self.workers]
+        if not self.mailbox:
+            deadlines += [w.started + REPORT_SECONDS for w in self.workers if w.task]
         deadlines += [death.due for death in self.deaths]
         if not any(worker.start for worker in self.workers):
             deadlines.append(self.start_deadline)
@@ -441,9 +549,11 @@ class _Crew:
         _import_ray().kill(worker.actor)
 
     def stop(self) -> None:
-        """Kill all workers."""
+        """Kill all workers, and the mailbox."""
         for worker in [*self.workers]:
             self._remove(worker)
+        if self.mailbox:
+            _import_ray().kill(self.mailbox)
 
 
 def _wait(replies: list[Any], timeout: float | None) -> list[Any]:
