@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vaplan.cli.console import new_table, print_json, stderr, warn_skipped
+from vaplan.cli.console import (
+    new_table,
+    print_json,
+    print_warning,
+    stderr,
+    warn_skipped,
+)
 from vaplan.cli.options import (
     DataArgument,
     JsonOption,
@@ -147,6 +153,8 @@ def label(
             )
             stderr.print(f"{split}, {modality}: {scores_text}", highlight=False)
     warn_skipped(labelling.unreadable)
+    if prompts:
+        _warn_own_vectors(labelling.encoders)
     stderr.print(
         f"wrote {out}{f' and {out_probability}' if out_probability else ''}",
         highlight=False,
@@ -159,6 +167,18 @@ def label(
         print_json(_document(labelling))
     elif labelling.diagnostics:
         _tell(labelling.diagnostics)
+
+
+def _warn_own_vectors(encoders: Sequence[str]) -> None:
+    """Warn of encoders on which --prompts has no effect."""
+    from vaplan.encoders import own
+
+    own_names = [name for name in encoders if name.startswith(f"{own.KIND}:")]
+    if own_names:
+        print_warning(
+            f"--prompts has no effect on {', '.join(dict.fromkeys(own_names))}, whose "
+            "text vectors were imported"
+        )
 
 
 def _document(labelling: "Labelling") -> dict[str, Any]:

@@ -84,6 +84,7 @@ class Labelling:
         diagnostics: Diagnostics per modality and class, if they were asked for.
         doubtful_tags: Tags that are probably wrong, the least probable tag first. Only the
             rule `hmm` finds them.
+        encoders: Names of the encoders per modality that were compared with the prompts.
     """
 
     table: Path
@@ -94,6 +95,7 @@ class Labelling:
     unreadable: tuple[str, ...]
     diagnostics: DiagnosticsByClass | None = None
     doubtful_tags: tuple[DoubtfulTag, ...] = ()
+    encoders: tuple[str, ...] = ()
 
     def describe(self) -> list[str]:
         """Describe in words how the labels were chosen, and how many tags are doubtful."""
@@ -213,6 +215,7 @@ def label(
         dataset.unreadable,
         diagnostics,
         tuple(doubtful_tags),
+        tuple(names[0] for names in encoders),
     )
 
 
