@@ -57,10 +57,11 @@ def label(
         str | None,
         typer.Option(
             "--strategy",
-            metavar="confidence|logit|margin",
+            metavar="confidence|logit|margin|deviation",
             help="Evidence that is compared with the threshold: PLG's softmax over classes, "
-            "VALOR's logit, or the logit minus the mean of background prompts. "
-            "[default: confidence; margin without tags, or for a single class]",
+            "VALOR's logit, the logit minus the mean of background prompts (margin), or the margin in "
+            "standard deviations from the segments without the class (deviation). "
+            "[default: confidence; margin for a single class, deviation without tags]",
         ),
     ] = None,
     threshold: Annotated[
@@ -70,7 +71,7 @@ def label(
             metavar="MODALITY=NUMBER|valor",
             help="Fixed threshold of a modality, in the unit of --strategy, in place of --rule: "
             "`audio=0.05` or `visual=0.06` (repeat the option), or `valor` for VALOR's logits of "
-            "LLP's classes. [default: chosen by --rule; in a data set without tags, a margin of 5]",
+            "LLP's classes. [default: chosen by --rule; in a data set without tags, a deviation of 3]",
         ),
     ] = None,
     rule: Annotated[

@@ -89,8 +89,19 @@ def parse(
             "--threshold",
             metavar="MODALITY=NUMBER",
             help="Segment threshold of a modality; higher marks less. With `--run` a "
-            "probability, `audio=0.3`; with `--zero-shot` a margin, `audio=4`. [default: "
-            "those of the run, or 5] Repeat the option for the other modality.",
+            "probability, `audio=0.3`; with `--zero-shot` a margin, `audio=4`, or with "
+            "`--background` a deviation, `audio=3`. [default: those of the run, 5, or 3] Repeat "
+            "the option for the other modality.",
+        ),
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            "--background",
+            metavar="STORE",
+            help="With --zero-shot: a store with features of the same encoders, made of files "
+            "like these. Margins are then in standard deviations from those of its segments, "
+            "so that a threshold means the same for every encoder.",
         ),
     ] = None,
     gate: GateOption = None,
@@ -155,8 +166,10 @@ def parse(
 
     A class is marked in a segment if it fits better than background prompts (the classes of
     LLP and AVE) do on average, by 5 units of the encoder's score; this margin is the score of an
-    event. Look at a few timelines, then raise `--threshold` if too much is marked and lower it
-    if too little is. With tags, `vaplan fit` gives better results.
+    event. 5 suits the embedded encoders. For others give `--background STORE`, with a store that
+    `vaplan features` made of such files: a class is then marked 3 standard deviations above the
+    background. Look at a few timelines, then raise `--threshold` if too much is marked and lower
+    it if too little is. With tags, `vaplan fit` gives better results.
 
     After an interruption repeat the command with `--skip-existing`. While a long film is parsed,
     `NAME.partial.json` has the timeline of its first part, and the parsing continues there.
@@ -191,7 +204,7 @@ def parse(
             or skip_existing
             or any(
                 option is not None
-                for option in (taxonomy, workers, address, log, timeout)
+                for option in (taxonomy, background, workers, address, log, timeout)
             )
             or (engine, device, precision) != (AUTO, AUTO, AUTO)
             or (audio, visual) != (EMBEDDED, EMBEDDED),
@@ -200,8 +213,12 @@ def parse(
     compute = Compute(device, precision)
     margins = thresholds(threshold or [], example=_example(zero_shot=zero_shot))
     if zero_shot and taxonomy and not run:
-        load, classes = _zero_shot(taxonomy, (audio, visual), margins, compute)
-    elif run and (zero_shot or taxonomy or audio != EMBEDDED or visual != EMBEDDED):
+        load, classes = _zero_shot(
+            taxonomy, (audio, visual), margins, compute, background
+        )
+    elif run and (
+        zero_shot or taxonomy or background or audio != EMBEDDED or visual != EMBEDDED
+    ):
         what = "a trained parser has its own classes and encoders"
         raise UsageError(
             what, fix="say --run RUN alone, or --zero-shot --taxonomy FILE without it"
@@ -296,8 +313,13 @@ def _trained(
 
 
 def _zero_shot(
-    file: Path, names: Names, margins: Mapping[str, float] | None, compute: "Compute"
+    file: Path,
+    names: Names,
+    margins: Mapping[str, float] | None,
+    compute: "Compute",
+    store: Path | None,
 ) -> "tuple[Load, Taxonomy]":
+    from vaplan.stages.label import fit_store_background
     from vaplan.taxonomy import read_taxonomy
     from vaplan.zero_shot import ZeroShotClassifier
 
@@ -309,12 +331,16 @@ def _zero_shot(
         )
     warn_embedded(names)
     audio, visual = (group[0] for group in names)
+    background = None
+    if store is not None:
+        background = fit_store_background(taxonomy, store, (audio, visual))
     return partial(
         ZeroShotClassifier.load,
         taxonomy,
         (audio, visual),
         thresholds=margins,
         compute=compute,
+        background=background,
     ), taxonomy
 
 
