@@ -1,5 +1,7 @@
 """The background of margins: what it does not depend on, and when there is none."""
 
+import pickle
+
 import pytest
 import torch
 from torch import Tensor
@@ -62,6 +64,14 @@ def test_untagged_segments_show_the_background_of_a_class_that_is_always_there()
     assert (enough.centre - OFFSET).abs().max() < 3 * SPREAD / MIN_SEGMENTS**0.5
     too_few = fitted(rows, prompts, number >= MIN_SEGMENTS - 1)
     assert torch.equal(too_few.centre, fitted(rows, prompts).centre)
+
+
+def test_a_background_is_the_same_in_another_process() -> None:
+    rows, prompts, _ = margins()
+    background = fitted(rows, prompts)
+    copy = pickle.loads(pickle.dumps(background))  # noqa: S301
+    assert torch.equal(copy.centre, background.centre)
+    assert torch.equal(copy.spread, background.spread)
 
 
 def test_too_few_segments_have_no_background() -> None:

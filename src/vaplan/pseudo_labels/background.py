@@ -10,6 +10,7 @@ scale, and an offset of a class cancels out.
 
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -43,6 +44,14 @@ class Background:
             margin: Margins of the same classes and encoder.
         """
         return (margin - self.centre) / self.spread
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle numbers: tensors for another process would need shared memory."""
+        return _from_numbers, (self.centre.tolist(), float(self.spread))
+
+
+def _from_numbers(centre: list[float], spread: float) -> Background:
+    return Background(torch.tensor(centre), torch.tensor(spread))
 
 
 def fit_background(
