@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORES := 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow check format docs clean
+.PHONY: demo test test-slow check format docs bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vaplan demo --out demo
@@ -32,6 +32,10 @@ format: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+# At most 8 minutes on a machine with a GPU; writes benchmarks/results/gpu.json and gpu.md.
+bench-gpu: $(VENV)/.installed
+	$(BIN)/python benchmarks/bench_gpu.py
 
 clean:
 	rm -rf $(VENV) demo docs/_build docs/generated

@@ -1,8 +1,8 @@
 """Make full-size checkpoints with random weights, as fast and large as real ones, without a download.
 
-`make_clip(folder)` and `make_clap(folder)` write a CLIP ViT-B/32 and a CLAP HTSAT (unfused) of 0.6 GB each, unless the
-folder already has one, and return the folder; `clip:FOLDER` and `clap:FOLDER` load them. The bytes are the same every
-time.
+`make_clip(folder)` and `make_clap(folder)` write a CLIP ViT-B/32 and a CLAP HTSAT (unfused) of 0.6 GB each, and
+`make_large_clip(folder)` a CLIP ViT-L/14 of 1.7 GB, unless the folder already has one, and return the folder;
+`clip:FOLDER` and `clap:FOLDER` load them. The bytes are the same every time. The small ones are for trials.
 """
 
 from pathlib import Path
@@ -31,6 +31,22 @@ NAMED = {
 }
 TEXT = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 3}
 LONGEST = 77  # tokens
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+TINY_AUDIO = {
+    "hidden_size": 64,
+    "patch_embeds_hidden_size": 16,
+    "depths": [1, 1, 1],
+    "num_attention_heads": [2, 4, 8],
+    "num_hidden_layers": 3,
+    "window_size": 4,
+    "spec_size": 64,
+    "num_mel_bins": 32,
+}
 
 
 def make_clip(folder: Path) -> Path:
@@ -38,6 +54,34 @@ def make_clip(folder: Path) -> Path:
     return _made(
         folder, CLIPModel, CLIPConfig(text_config=TEXT), CLIPImageProcessorPil()
     )
+
+
+def make_large_clip(folder: Path) -> Path:
+    """Make a CLIPModel with the size of `openai/clip-vit-large-patch14`."""
+    text = {
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_attention_heads": 12,
+        "projection_dim": 768,
+    }
+    vision = {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+        "projection_dim": 768,
+    }
+    config = CLIPConfig(
+        text_config=TEXT | text, vision_config=vision, projection_dim=768
+    )
+    return _made(folder, CLIPModel, config, CLIPImageProcessorPil())
+
+
+def make_small_clip(folder: Path) -> Path:
+    """Make a CLIPModel of one layer."""
+    config = CLIPConfig(text_config=TEXT | TINY, vision_config=TINY, projection_dim=32)
+    return _made(folder, CLIPModel, config, CLIPImageProcessorPil())
 
 
 def make_clap(folder: Path) -> Path:
@@ -48,6 +92,17 @@ def make_clap(folder: Path) -> Path:
         ClapConfig(text_config=TEXT),
         ClapFeatureExtractor(truncation="rand_trunc"),
     )
+
+
+def make_small_clap(folder: Path) -> Path:
+    """Make a ClapModel of three layers, with a window of one second."""
+    config = ClapConfig(
+        text_config=TEXT | TINY, audio_config=TINY_AUDIO, projection_dim=32
+    )
+    extractor = ClapFeatureExtractor(
+        feature_size=32, max_length_s=1, truncation="rand_trunc"
+    )
+    return _made(folder, ClapModel, config, extractor)
 
 
 def _made(folder: Path, architecture: Any, config: Any, preprocessor: Any) -> Path:

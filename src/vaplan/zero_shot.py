@@ -5,10 +5,11 @@ PLG and zero-shot parsing both start from the evidence that this classifier comp
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaplan import encoders, pseudo_labels, synthetic
@@ -19,7 +20,8 @@ from vaplan.encoders.encoded import Encoded
 from vaplan.encoders.own import OwnVectors
 from vaplan.errors import EncoderError, UsageError, unknown
 from vaplan.parser import MediaParser, as_stored_inputs, make_timeline
-from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN
+from vaplan.pseudo_labels import CONFIDENCE, LOGIT, MARGIN, Background
+from vaplan.pseudo_labels.background import sample_segments
 from vaplan.taxonomy import AVE, LLP, TEMPLATES, Taxonomy, display_name, with_prompts
 from vaplan.timeline import Timeline
 
@@ -32,7 +34,8 @@ class ZeroShotClassifier(MediaParser):
 
     As a parser of files it marks a class where it fits a segment better than background
     prompts do, by a margin. The score of an event is its mean margin. Margins do not depend
-    on the other classes.
+    on the other classes. With the background of a collection of files, margins are in standard
+    deviations from it, and a threshold means the same for every encoder.
 
     >>> parser = ZeroShotClassifier.load(
     ...     Taxonomy(("Dog", "Rain")), ("clap:…", "clip:…")
@@ -46,6 +49,7 @@ class ZeroShotClassifier(MediaParser):
             encoder's own scale) or `margin` (logit minus the mean of background prompts).
         text: Prompt vectors of the classes, per modality.
         threshold: Margin to exceed, per modality and class.
+        background: Background of each modality that margins are standardised by, if any.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class ZeroShotClassifier(MediaParser):
         *,
         strategy: str = MARGIN,
         thresholds: Mapping[str, float] | None = None,
+        background: Sequence[Background] | None = None,
     ) -> None:
         """Embed the prompts of every class.
 
@@ -62,7 +67,10 @@ class ZeroShotClassifier(MediaParser):
             taxonomy: Classes and their prompts.
             encoders: One encoder for each modality, in modality order.
             strategy: Kind of evidence.
-            thresholds: Margin to exceed, by modality; `pseudo_labels.MARGINS` by default.
+            thresholds: Margin to exceed, by modality; `pseudo_labels.MARGINS` by default, and
+                `pseudo_labels.DEVIATIONS` with a background.
+            background: Background of a collection; see `fit_background`. Margins and
+                thresholds are then in its standard deviations.
 
         Raises:
             UsageError: The strategy does not exist.
@@ -72,12 +80,14 @@ class ZeroShotClassifier(MediaParser):
         self.taxonomy = taxonomy
         self.encoders = tuple(encoders)
         self.strategy = strategy
+        self.background = background
         self.text = tuple(
             embed_classes(taxonomy, modality, encoder, strategy)
             for modality, encoder in zip(MODALITIES, encoders, strict=True)
         )
+        defaults = pseudo_labels.DEVIATIONS if background else pseudo_labels.MARGINS
         self.threshold = pseudo_labels.make_thresholds(
-            len(taxonomy), {**pseudo_labels.MARGINS, **(thresholds or {})}
+            len(taxonomy), {**defaults, **(thresholds or {})}
         )
 
     @classmethod
@@ -88,20 +98,22 @@ class ZeroShotClassifier(MediaParser):
         *,
         thresholds: Mapping[str, float] | None = None,
         compute: Compute = AUTOMATIC,
+        background: Sequence[Background] | None = None,
     ) -> "ZeroShotClassifier":
         """Load the encoders and embed the prompts.
 
         Args:
             taxonomy: Classes and their prompts.
             names: One encoder name for each modality, in modality order.
-            thresholds: Margin to exceed, by modality; `pseudo_labels.MARGINS` by default.
+            thresholds: Margin to exceed, by modality; see the constructor.
             compute: Device and precision of the encoders.
+            background: Background of a collection, made with the same classes and encoders.
         """
         models = [
             encoders.load(name, modality, compute=compute)
             for modality, name in enumerate(names)
         ]
-        return cls(taxonomy, models, thresholds=thresholds)
+        return cls(taxonomy, models, thresholds=thresholds, background=background)
 
     def evidence(self, inputs: Inputs) -> Float[Tensor, "video time modality class"]:
         """Compute the evidence for each class in each segment.
@@ -125,7 +137,56 @@ class ZeroShotClassifier(MediaParser):
                     cosine, strategy=strategy, scale=encoder.logit_scale
                 )
             )
+        if self.background:
+            grids = [
+                background.standardise(grid)
+                for background, grid in zip(self.background, grids, strict=True)
+            ]
         return torch.stack(grids, dim=2)
+
+    def fit_background(
+        self, inputs: Inputs, weak_label: Bool[Tensor, "video class"] | None = None
+    ) -> tuple[Background, ...] | None:
+        """Fit the background of margins in each modality on files of one's own.
+
+        Args:
+            inputs: Features; the first stream of each modality is compared with the text.
+            weak_label: Tags of the videos, if there are some.
+
+        Returns:
+            The backgrounds; None if a modality has some segments and too few of them.
+        """
+        fitted = list[Background]()
+        for modality in range(len(self.encoders)):
+            rows, times = inputs.mask[..., modality].nonzero(as_tuple=True)
+            if not len(rows):
+                empty = Background(torch.zeros(len(self.taxonomy)), torch.ones(()))
+                fitted.append(empty)
+                continue
+            index = sample_segments(len(rows))
+            features = inputs.streams[modality][0][rows[index], times[index]]
+            background = pseudo_labels.fit_background(
+                *self._margins(features, modality),
+                None if weak_label is None else weak_label[rows[index]],
+            )
+            if background is None:
+                return None
+            fitted.append(background)
+        return tuple(fitted) if inputs.mask.any() else None
+
+    def _margins(
+        self, features: Float[Tensor, "segment feature"], modality: int
+    ) -> tuple[Float[Tensor, "segment class"], Float[Tensor, "segment prompt"]]:
+        """Return the margins of the classes and of the background prompts."""
+        encoder = self.encoders[modality]
+        prompts = embed_background(self.taxonomy, MODALITIES[modality], encoder)
+        text = pseudo_labels.subtract_background(prompts, prompts)
+        similarity = partial(
+            pseudo_labels.similarity,
+            unit_features(encoder, features),
+            scale=encoder.logit_scale,
+        )
+        return similarity(self.text[modality]), similarity(text)
 
     @property
     def all_encoders(self) -> Sequence[Encoder]:
@@ -171,8 +232,8 @@ def embed_with_background(
     classes = embed_classes(taxonomy, modality, encoder, LOGIT)
     if isinstance(encoder, OwnVectors) and len(encoder.classes) < 2:
         return classes
-    background = background_taxonomy(taxonomy, encoder)
-    return torch.cat([classes, embed_classes(background, modality, encoder, LOGIT)])
+    background = embed_background(taxonomy, modality, encoder)
+    return torch.cat([classes, background])
 
 
 def embed_classes(
@@ -189,9 +250,22 @@ def embed_classes(
     classes = encoders.class_vectors(encoder, _prompts(taxonomy, modality, encoder))
     if strategy != MARGIN:
         return classes
-    background = background_taxonomy(taxonomy, encoder)
-    prompts = encoders.class_vectors(encoder, _prompts(background, modality, encoder))
+    prompts = embed_background(taxonomy, modality, encoder)
     return pseudo_labels.subtract_background(classes, prompts)
+
+
+def embed_background(
+    taxonomy: Taxonomy, modality: str, encoder: Encoder
+) -> Float[Tensor, "prompt feature"]:
+    """Embed the background prompts as unit vectors.
+
+    Args:
+        taxonomy: The user's classes; its templates are used.
+        modality: `audio` or `visual`.
+        encoder: Encoder of the modality.
+    """
+    background = background_taxonomy(taxonomy, encoder)
+    return encoders.class_vectors(encoder, _prompts(background, modality, encoder))
 
 
 def _prompts(

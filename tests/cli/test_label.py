@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tests.cli.conftest import Call
 from tests.conftest import World
+from tests.own_vectors import make_videos
+from vaplan import stages
 
 
 def test_label_diagnostics_are_printed_as_text_and_as_json(
@@ -122,3 +124,29 @@ def test_check_labels_measures_on_held_out_videos(
     code, _, err = call("check-labels", f"table:{world.table}", *about[2:])
     assert code == 4
     assert "16 tagged videos are too few to hold some out" in err
+
+
+def test_prompts_that_have_no_effect_on_own_vectors_are_a_warning(
+    call: Call, tmp_path: Path
+) -> None:
+    folder = make_videos().save(tmp_path / "own")
+    data = f"table:{folder / 'videos.csv'}"
+    store = folder / "store"
+    for modality, name in enumerate(("audio", "visual")):
+        text = folder / f"{name}_text.npz"
+        stages.import_vectors(
+            folder / name,
+            "mine",
+            modality,
+            store,
+            text=text,
+            data=stages.read_data(data),
+        )
+    about = ("label", data, "--store", store, "--out", tmp_path / "labels.csv")
+    code, _, err = call(*about, "--prompts", "default")
+    assert code == 0
+    expected = "--prompts has no effect on own:mine, whose text vectors were imported"
+    assert f"warning: {expected}" in err
+    code, _, err = call(*about)
+    assert code == 0
+    assert "--prompts" not in err

@@ -55,6 +55,26 @@ def test_zero_shot_parsing_needs_only_a_list_of_classes(
     assert classes_in(tmp_path / f"{path.stem}.json") == {"Bell"}
 
 
+def test_with_a_background_the_scores_of_events_are_deviations_above_3(
+    call: Call, world: World, tmp_path: Path
+) -> None:
+    taxonomy, out = tmp_path / "all.csv", tmp_path / "out"
+    taxonomy.write_text("class\n" + "\n".join(world.data.taxonomy.classes))
+    path = world.folder / world.data.select("test").videos[0].path
+    given = ["--zero-shot", "--taxonomy", taxonomy, "--out", out, "--workers", 1]
+    code, _, _ = call("parse", path, *given, "--background", world.store)
+    assert code == 0
+    events = json.loads((out / f"{path.stem}.json").read_text())["events"]
+    assert events
+    assert min(event["score"] for event in events) > 3
+    code, _, err = call(
+        *("parse", path, "--out", out, "--run", tmp_path),
+        *("--background", world.store),
+    )
+    assert code == 2
+    assert "a trained parser has its own classes and encoders" in err
+
+
 def test_tags_filter_the_results_of_the_encoders_and_of_a_trained_parser(
     call: Call, world: World, tmp_path: Path
 ) -> None:
@@ -93,10 +113,11 @@ def test_a_store_is_labelled_with_classes_that_have_no_tags(
     given = ["--store", world.store, "--taxonomy", one_class, "--out", out]
     code, _, err = call("label", f"table:{table}", *given)
     assert code == 0
-    assert "audio threshold 5, the default margin, because there are no tags" in err
+    expected = "audio threshold 3, the default deviation, because there are no tags"
+    assert expected in " ".join(err.split())
     assert {row["class"] for row in rows_of(out)} == {"Bell", ""}
     about = json.loads(out.with_suffix(".json").read_text())
-    assert (about["strategy"], about["filter"]) == ("margin", "none")
+    assert (about["strategy"], about["filter"]) == ("deviation", "none")
 
 
 def test_a_single_class_is_labelled_only_in_tagged_videos(

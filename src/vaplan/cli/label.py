@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vaplan.cli.console import new_table, print_json, stderr, warn_skipped
+from vaplan.cli.console import (
+    new_table,
+    print_json,
+    print_warning,
+    stderr,
+    warn_skipped,
+)
 from vaplan.cli.options import (
     DataArgument,
     JsonOption,
@@ -51,10 +57,11 @@ def label(
         str | None,
         typer.Option(
             "--strategy",
-            metavar="confidence|logit|margin",
+            metavar="confidence|logit|margin|deviation",
             help="Evidence that is compared with the threshold: PLG's softmax over classes, "
-            "VALOR's logit, or the logit minus the mean of background prompts. "
-            "[default: confidence; margin without tags, or for a single class]",
+            "VALOR's logit, the logit minus the mean of background prompts (margin), or the margin in "
+            "standard deviations from the segments without the class (deviation). "
+            "[default: confidence; margin for a single class, deviation without tags]",
         ),
     ] = None,
     threshold: Annotated[
@@ -64,7 +71,7 @@ def label(
             metavar="MODALITY=NUMBER|valor",
             help="Fixed threshold of a modality, in the unit of --strategy, in place of --rule: "
             "`audio=0.05` or `visual=0.06` (repeat the option), or `valor` for VALOR's logits of "
-            "LLP's classes. [default: chosen by --rule; in a data set without tags, a margin of 5]",
+            "LLP's classes. [default: chosen by --rule; in a data set without tags, a deviation of 3]",
         ),
     ] = None,
     rule: Annotated[
@@ -147,6 +154,8 @@ def label(
             )
             stderr.print(f"{split}, {modality}: {scores_text}", highlight=False)
     warn_skipped(labelling.unreadable)
+    if prompts:
+        _warn_own_vectors(labelling.encoders)
     stderr.print(
         f"wrote {out}{f' and {out_probability}' if out_probability else ''}",
         highlight=False,
@@ -159,6 +168,18 @@ def label(
         print_json(_document(labelling))
     elif labelling.diagnostics:
         _print_diagnostics(labelling.diagnostics)
+
+
+def _warn_own_vectors(encoders: Sequence[str]) -> None:
+    """Warn of encoders on which --prompts has no effect."""
+    from vaplan.encoders import own
+
+    own_names = [name for name in encoders if name.startswith(f"{own.KIND}:")]
+    if own_names:
+        print_warning(
+            f"--prompts has no effect on {', '.join(dict.fromkeys(own_names))}, whose "
+            "text vectors were imported"
+        )
 
 
 def _document(labelling: "Labelling") -> dict[str, Any]:

@@ -98,8 +98,19 @@ def parse(
             "--threshold",
             metavar="MODALITY=NUMBER",
             help="Segment threshold of a modality; higher marks less. With `--run` a "
-            "probability, `audio=0.3`; with `--zero-shot` a margin, `audio=4`. [default: "
-            "those of the run, or 5] Repeat the option for the other modality.",
+            "probability, `audio=0.3`; with `--zero-shot` a margin, `audio=4`, or with "
+            "`--background` a deviation, `audio=3`. [default: those of the run, 5, or 3] Repeat "
+            "the option for the other modality.",
+        ),
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            "--background",
+            metavar="STORE",
+            help="With --zero-shot: a store with features of the same encoders, made of files "
+            "like these. Margins are then in standard deviations from those of its segments, "
+            "so that a threshold means the same for every encoder.",
         ),
     ] = None,
     gate: GateOption = None,
@@ -166,8 +177,10 @@ def parse(
 
     A class is marked in a segment if it fits better than background prompts (the classes of
     LLP and AVE) do on average, by 5 units of the encoder's score; this margin is the score of an
-    event. Look at a few timelines, then raise `--threshold` if too much is marked and lower it
-    if too little is. With tags, `vaplan fit` gives better results.
+    event. 5 suits the embedded encoders. For others give `--background STORE`, with a store that
+    `vaplan features` made of such files: a class is then marked 3 standard deviations above the
+    background. Look at a few timelines, then raise `--threshold` if too much is marked and lower
+    it if too little is. With tags, `vaplan fit` gives better results.
 
     After an interruption repeat the command with `--skip-existing`. While a long film is parsed,
     `NAME.partial.json` has the timeline of its first part, and the parsing continues there.
@@ -194,7 +207,16 @@ def parse(
             or skip_existing
             or any(
                 option is not None
-                for option in (taxonomy, workers, address, log, timeout, pipeline)
+                for option in (
+                    taxonomy,
+                    background,
+                    workers,
+                    address,
+                    log,
+                    metrics,
+                    timeout,
+                    pipeline,
+                )
             )
             or (engine, device, precision) != (AUTO, AUTO, AUTO)
             or (audio, visual) != (EMBEDDED, EMBEDDED),
@@ -203,8 +225,12 @@ def parse(
     compute = Compute(device, precision)
     margins = thresholds(threshold or [], example=_example(zero_shot=zero_shot))
     if zero_shot and taxonomy and not run:
-        load, classes = _zero_shot(taxonomy, (audio, visual), margins, compute)
-    elif run and (zero_shot or taxonomy or audio != EMBEDDED or visual != EMBEDDED):
+        load, classes = _zero_shot(
+            taxonomy, (audio, visual), margins, compute, background
+        )
+    elif run and (
+        zero_shot or taxonomy or background or audio != EMBEDDED or visual != EMBEDDED
+    ):
         raise UsageError(
             "a trained parser has its own classes and encoders",
             fix="give --run RUN alone, or --zero-shot --taxonomy FILE without it",
@@ -317,8 +343,13 @@ def _trained(
 
 
 def _zero_shot(
-    file: Path, names: Names, margins: Mapping[str, float] | None, compute: "Compute"
+    file: Path,
+    names: Names,
+    margins: Mapping[str, float] | None,
+    compute: "Compute",
+    store: Path | None,
 ) -> "tuple[Load, Taxonomy]":
+    from vaplan.stages.label import fit_store_background
     from vaplan.taxonomy import read_taxonomy
     from vaplan.zero_shot import ZeroShotClassifier
 
@@ -330,12 +361,16 @@ def _zero_shot(
         )
     warn_embedded(names)
     audio, visual = (group[0] for group in names)
+    background = None
+    if store is not None:
+        background = fit_store_background(taxonomy, store, (audio, visual))
     return partial(
         ZeroShotClassifier.load,
         taxonomy,
         (audio, visual),
         thresholds=margins,
         compute=compute,
+        background=background,
     ), taxonomy
 
 

@@ -26,6 +26,8 @@ from vaplan.errors import EncoderError, MachineError
 
 # Buffers without learned values, which some checkpoints contain.
 CONSTANT_BUFFERS = ("position_ids", "token_type_ids")
+# Second copies of the settings of a tower, which versions 4.24 and older wrote.
+OLD_SETTINGS = ("text_config_dict", "vision_config_dict", "audio_config_dict")
 # As in CLIP. Prompts are padded to a fixed length, so that a prompt has one embedding.
 MAX_PROMPT_TOKENS = 77
 SIGLIP_PROMPT_TOKENS = 64  # SigLIP was trained to read the padding too
@@ -281,9 +283,11 @@ def _load_model(folder: Path, architecture: str) -> Any:
     with silence_transformers():
         import transformers
 
+        model_class = getattr(transformers, architecture)
         with folders.errors_of(folder):
-            model, report = getattr(transformers, architecture).from_pretrained(
+            model, report = model_class.from_pretrained(
                 folder,
+                config=_read_config(folder, model_class.config_class),
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
@@ -300,6 +304,19 @@ def _load_model(folder: Path, architecture: str) -> Any:
                 fix=BRING_A_FOLDER,
             )
     return model.eval().requires_grad_(False)
+
+
+def _read_config(folder: Path, config_class: Any) -> Any:
+    """Read the configuration of a model without second copies of its settings.
+
+    The library prefers the copy, and fills it with defaults of its own that differ from
+    those of the version that wrote it, such as the number of the last token.
+    """
+    settings = folders.read_json(folder / "config.json")
+    for key in OLD_SETTINGS:
+        if settings.get(key.removesuffix("_dict")):
+            settings.pop(key, None)
+    return config_class.from_dict(settings)
 
 
 def _load_tokenizer(folder: Path) -> Any:

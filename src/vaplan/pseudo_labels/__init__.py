@@ -7,6 +7,7 @@ refines labels with a parser's predictions. The steps of other methods are `ma`,
 and `valor`.
 """
 
+from vaplan.pseudo_labels.background import Background, fit_background
 from vaplan.pseudo_labels.denoise import (
     Denoising,
     condition_on_tags,
@@ -20,6 +21,7 @@ from vaplan.pseudo_labels.diagnostics import (
 )
 from vaplan.pseudo_labels.evidence import (
     CONFIDENCE,
+    DEVIATION,
     LOGIT,
     MARGIN,
     STRATEGIES,
@@ -53,6 +55,7 @@ from vaplan.pseudo_labels.ma import (
 from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
 from vaplan.pseudo_labels.rules import LABEL_RULES, ChosenLabels, choose_labels
 from vaplan.pseudo_labels.thresholds import (
+    DEVIATIONS,
     MARGINS,
     THRESHOLD_RULES,
     ThresholdSpec,
@@ -65,12 +68,15 @@ from vaplan.pseudo_labels.valor import valor_prompts, valor_thresholds
 
 __all__ = [
     "CONFIDENCE",
+    "DEVIATION",
+    "DEVIATIONS",
     "LABEL_RULES",
     "LOGIT",
     "MARGIN",
     "MARGINS",
     "STRATEGIES",
     "THRESHOLD_RULES",
+    "Background",
     "ChosenLabels",
     "Denoising",
     "Evidence",
@@ -91,6 +97,7 @@ __all__ = [
     "draw_partners",
     "error_rates",
     "exchange_modality",
+    "fit_background",
     "fit_hidden_markov_model",
     "fit_mixture",
     "fit_stacking",

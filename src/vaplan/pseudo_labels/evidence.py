@@ -1,7 +1,8 @@
 """Evidence for every class in every segment: segments compared with text prompts.
 
-Evidence is a confidence (PLG), a logit (VALOR) or a margin over background prompts. A
-threshold turns evidence into pseudo labels; see `thresholds`.
+Evidence is a confidence (PLG), a logit (VALOR), a margin over background prompts, or the
+deviation of the margin from the `background` of the files. A threshold turns evidence into
+pseudo labels; see `thresholds`.
 """
 
 import math
@@ -26,6 +27,7 @@ REACH = 15.0  # widths; float32 weights farther away are 0
 CONFIDENCE = "confidence"
 LOGIT = "logit"
 MARGIN = "margin"
+DEVIATION = "deviation"  # the margin in standard deviations from the background
 
 
 @dataclass(frozen=True)

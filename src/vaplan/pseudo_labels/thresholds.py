@@ -14,13 +14,15 @@ from torch import Tensor
 from vaplan.arrays import MODALITIES
 from vaplan.errors import RecipeError, unknown
 from vaplan.metrics.llp import label_f
-from vaplan.pseudo_labels.evidence import LOGIT, MARGIN, Evidence
+from vaplan.pseudo_labels.evidence import DEVIATION, LOGIT, MARGIN, Evidence
 from vaplan.pseudo_labels.generate import generate_pseudo_labels
 
 # of 1 / classes; with LLP's 25 classes 0.038 and 0.041
 CHANCE_MULTIPLES = {"audio": 0.95, "visual": 1.025}
 # in logits; without tags nothing can be fitted
 MARGINS = dict.fromkeys(MODALITIES, 5.0)
+# in standard deviations from the background, for every encoder
+DEVIATIONS = dict.fromkeys(MODALITIES, 3.0)
 ThresholdSpec = Mapping[str, float | Sequence[float]]
 Thresholds = Float[Tensor, "modality class"]
 ThresholdRule = Callable[[Evidence], tuple[Thresholds, str]]
@@ -101,9 +103,9 @@ def _apply_rule(evidence: Evidence, rule: str | None) -> tuple[Thresholds, str]:
             rule = "val"
         elif not shows_no_absence:
             rule = "mixture"
-        elif evidence.strategy == MARGIN:
-            thresholds = make_thresholds(evidence.classes, MARGINS)
-            return thresholds, "the default margin, because there are no tags"
+        elif evidence.strategy in (MARGIN, DEVIATION):
+            thresholds, reason = multiply_chance(evidence)
+            return thresholds, f"{reason}, because there are no tags"
         else:
             rule = "chance"
 
@@ -154,7 +156,7 @@ def fit_by_false_positive_rate(evidence: Evidence) -> tuple[Thresholds, str]:
 
 
 def multiply_chance(evidence: Evidence) -> tuple[Thresholds, str]:
-    """Take the paper's multiples of chance, or the default margin."""
+    """Take the paper's multiples of chance, or the default margin or deviation."""
     if evidence.strategy == LOGIT:
         raise RecipeError(
             "the threshold rule chance does not apply to logits",
@@ -163,6 +165,8 @@ def multiply_chance(evidence: Evidence) -> tuple[Thresholds, str]:
     classes = evidence.classes
     if evidence.strategy == MARGIN:
         return make_thresholds(classes, MARGINS), "the default margin"
+    if evidence.strategy == DEVIATION:
+        return make_thresholds(classes, DEVIATIONS), "the default deviation"
     return make_thresholds(classes), "the paper's multiples of chance"
 
 

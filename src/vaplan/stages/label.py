@@ -25,20 +25,24 @@ from vaplan.dataset import (
     has_text,
     load_encoder,
     open_features,
+    read_inputs,
     select_encoders,
 )
 from vaplan.encoders import own
-from vaplan.errors import UsageError
+from vaplan.errors import RecipeError, UsageError, unknown
 from vaplan.metrics.ave import label_accuracy
 from vaplan.metrics.llp import label_f
 from vaplan.pseudo_labels import (
     CONFIDENCE,
+    DEVIATION,
     MARGIN,
+    Background,
     ChosenLabels,
     Evidence,
     LabelDiagnostics,
     ThresholdSpec,
 )
+from vaplan.pseudo_labels.background import MIN_SEGMENTS, sample_segments
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.pseudo_labels.thresholds import Thresholds
 from vaplan.ragged import Index, Ragged
@@ -46,10 +50,11 @@ from vaplan.store import Store
 from vaplan.taxonomy import Taxonomy
 from vaplan.training import threads
 from vaplan.writing import write_atomically, write_json, write_text
-from vaplan.zero_shot import ZeroShotClassifier
+from vaplan.zero_shot import STRATEGIES, ZeroShotClassifier
 
 DiagnosticsByClass = dict[str, dict[str, LabelDiagnostics]]
 FIGURE_DPI = 130
+BACKGROUND_VIDEOS = 2_000  # of a store, evenly spaced
 DOUBTFUL = 0.5  # probability above which a tag is listed as probably wrong
 
 
@@ -84,6 +89,7 @@ class Labelling:
         diagnostics: Diagnostics per modality and class, if they were asked for.
         doubtful_tags: Tags that are probably wrong, the least probable tag first. Only the
             rule `hmm` finds them.
+        encoders: Names of the encoders per modality that were compared with the prompts.
     """
 
     table: Path
@@ -94,6 +100,7 @@ class Labelling:
     unreadable: tuple[str, ...]
     diagnostics: DiagnosticsByClass | None = None
     doubtful_tags: tuple[DoubtfulTag, ...] = ()
+    encoders: tuple[str, ...] = ()
 
     def describe(self) -> list[str]:
         """Describe in words how the labels were chosen, and how many tags are doubtful."""
@@ -213,6 +220,7 @@ def label(
         dataset.unreadable,
         diagnostics,
         tuple(doubtful_tags),
+        tuple(names[0] for names in encoders),
     )
 
 
@@ -293,22 +301,39 @@ def compute_dataset_evidence(
     Args:
         dataset: Videos with features; the first encoder of each modality is compared with
             the prompts.
-        strategy: `confidence`, `logit` or `margin`; see `ZeroShotClassifier`. The default
-            is PLG's confidence. Without tags, or with a single class, a softmax over
-            classes is not informative, and the default is the margin.
+        strategy: `confidence`, `logit`, `margin` (see `ZeroShotClassifier`), or `deviation`:
+            the margin in standard deviations from the background of these videos. The
+            default is PLG's confidence. With a single class a softmax over classes is not
+            informative, and the default is the margin. Without tags it is the deviation,
+            or the margin if there are too few segments for it.
         smooth: Standard deviation of the smoothing in segments.
+
+    Raises:
+        UsageError: The strategy does not exist.
+        RecipeError: There are too few segments for the deviation.
     """
+    known = (*STRATEGIES, DEVIATION)
+    if strategy not in (None, *known):
+        raise UsageError(unknown("strategy", strategy, known))
     data = dataset.annotations
     first_encoders = [names[:1] for names in dataset.encoders]
     inputs = replace(dataset, encoders=first_encoders).inputs
     has_tags = any(video.tags for video in data.videos)
-    if strategy is None:
-        strategy = CONFIDENCE if has_tags and len(data.taxonomy) > 1 else MARGIN
+    if strategy is None and has_tags:
+        strategy = CONFIDENCE if len(data.taxonomy) > 1 else MARGIN
 
     with threads(1):
         features = open_features(dataset.store, dataset.encoders)
         models = [load_encoder(group[0]) for group in features]
-        classifier = ZeroShotClassifier(data.taxonomy, models, strategy=strategy)
+        if strategy in (None, DEVIATION):
+            classifier = ZeroShotClassifier(data.taxonomy, models)
+            tags = inputs.rows_of(dataset.weak_label) if has_tags else None
+            classifier.background = classifier.fit_background(inputs.rows(), tags)
+            if strategy == DEVIATION and classifier.background is None:
+                raise too_few_segments(dataset.store)
+            strategy = DEVIATION if classifier.background else MARGIN
+        else:
+            classifier = ZeroShotClassifier(data.taxonomy, models, strategy=strategy)
         values = inputs.from_rows(classifier.evidence(inputs.rows()))
 
     mask = inputs.map_values(lambda values: values.mask)
@@ -332,6 +357,58 @@ def compute_dataset_evidence(
         dense=tuple(dense),
         reference=dense_labels(dense_videos, inputs.lengths[dense]) if dense else None,
         training=tuple(training) or None,
+    )
+
+
+def fit_store_background(
+    taxonomy: Taxonomy, store: Path | str, names: Sequence[str]
+) -> tuple[Background, ...]:
+    """Fit the background of zero-shot margins on the features of a store.
+
+    Args:
+        taxonomy: Classes and their prompts.
+        store: Feature store.
+        names: One encoder name for each modality, in modality order.
+
+    Returns:
+        One background for each modality.
+
+    Raises:
+        RecipeError: The store has too few segments.
+        StoreError: It lacks the features of an encoder.
+    """
+    store = Path(store)
+    encoders = tuple((name,) for name in names)
+    features = [group[0] for group in open_features(store, encoders)]
+    encoded = [
+        {
+            video
+            for video, (status, _) in one.read_statuses().items()
+            if status != "failed"
+        }
+        for one in features
+    ]
+    videos = sorted(set.intersection(*encoded))
+    index = sample_segments(len(videos), BACKGROUND_VIDEOS).tolist()
+    background = None
+    if videos:
+        with threads(1):
+            classifier = ZeroShotClassifier(taxonomy, [*map(load_encoder, features)])
+            inputs = read_inputs(store, encoders, [videos[k] for k in index])
+            background = classifier.fit_background(inputs.rows())
+    if background is None:
+        raise too_few_segments(store)
+    return background
+
+
+def too_few_segments(store: Path) -> RecipeError:
+    """Return the error of a store that shows no background."""
+    return RecipeError(
+        f"it has fewer than {MIN_SEGMENTS} segments of a modality, too few to fit their "
+        "background",
+        file=store,
+        fix="encode more videos, or use margins: --strategy margin with label, no "
+        "--background with parse",
     )
 
 
