@@ -298,6 +298,19 @@ def open_features(store: Path, encoders: Encoders) -> list[list[Store]]:
     ]
 
 
+def read_lengths(store: Path, encoders: Encoders, videos: Sequence[str]) -> Lengths:
+    """Read the number of segments of some videos: that of the longest features of each.
+
+    Args:
+        store: Folder of the feature store.
+        encoders: Names of the encoders per modality, in modality order.
+        videos: Ids of the videos.
+    """
+    stores = chain(*open_features(store, encoders))
+    all_lengths = [features.lengths(videos).counts for features in stores]
+    return Lengths(np.max(all_lengths, axis=0))
+
+
 def read_inputs(
     store: Path,
     encoders: Encoders,
@@ -318,8 +331,7 @@ def read_inputs(
     """
     zeros = partial(mapped_zeros, folder=overflow) if overflow else np.zeros
     groups = open_features(store, encoders)
-    all_lengths = [features.lengths(videos) for features in chain(*groups)]
-    lengths = Lengths(np.max([each.counts for each in all_lengths], axis=0))
+    lengths = read_lengths(store, encoders, videos)
     streams = list[tuple[Tensor, ...]]()
     masks = list[Tensor]()
     for group in groups:

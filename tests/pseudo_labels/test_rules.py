@@ -8,7 +8,8 @@ import torch
 from tests.pseudo_labels.test_hmm import generate
 from vaplan.errors import RecipeError
 from vaplan.pseudo_labels import CONFIDENCE, MARGIN, Evidence, choose_labels
-from vaplan.ragged import Ragged
+from vaplan.pseudo_labels.evidence import are_informative
+from vaplan.ragged import Lengths, Ragged
 
 
 def make_evidence(seed: int = 0) -> Evidence:
@@ -51,6 +52,22 @@ def test_if_every_video_has_every_tag_the_paper_s_thresholds_label() -> None:
     )
     chosen = choose_labels(all_tagged)
     assert (chosen.rule, chosen.reason) == ("chance", "the paper's multiples of chance")
+
+
+def test_tags_that_allow_nearly_every_label_are_not_fitted() -> None:
+    evidence = replace(make_evidence(), dense=(), reference=None)
+    few_absent = torch.ones_like(evidence.weak_label)
+    few_absent[:2] = False
+    chosen = choose_labels(replace(evidence, weak_label=few_absent))
+    assert not replace(evidence, weak_label=few_absent).tags_are_informative
+    assert chosen.rule == "chance"
+    assert "tags exclude too little" in chosen.reason
+
+
+def test_long_videos_count_more_among_the_tags() -> None:
+    tags = torch.tensor([[True, True], [False, False]])
+    assert are_informative(tags, Lengths.of([10, 10]))
+    assert not are_informative(tags, Lengths.of([90, 10]))
 
 
 def test_given_thresholds_replace_a_rule_with_thresholds_only() -> None:

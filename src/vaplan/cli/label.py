@@ -59,9 +59,10 @@ def label(
             "--strategy",
             metavar="confidence|logit|margin|deviation",
             help="Evidence that is compared with the threshold: PLG's softmax over classes, "
-            "VALOR's logit, the logit minus the mean of background prompts (margin), or the margin in "
-            "standard deviations from the segments without the class (deviation). "
-            "[default: confidence; margin for a single class, deviation without tags]",
+            "VALOR's logit, the logit minus the mean of background prompts (margin), or the margin "
+            "in standard deviations from the segments without the class (deviation). "
+            "[default: confidence; margin for a single class; deviation without tags, or where "
+            "tags allow more than 80 % of all labels]",
         ),
     ] = None,
     threshold: Annotated[
@@ -71,7 +72,7 @@ def label(
             metavar="MODALITY=NUMBER|valor",
             help="Fixed threshold of a modality, in the unit of --strategy, in place of --rule: "
             "`audio=0.05` or `visual=0.06` (repeat the option), or `valor` for VALOR's logits of "
-            "LLP's classes. [default: chosen by --rule; in a data set without tags, a deviation of 3]",
+            "LLP's classes. [default: chosen by --rule; with evidence `deviation`, 3]",
         ),
     ] = None,
     rule: Annotated[
@@ -84,7 +85,8 @@ def label(
             "dense labels of split val. `mixture`: the one at which a label is right with "
             "probability 0.5, fitted on tags. `false_positive_rate`: the one that classes outside "
             "the tags exceed in 5 % of the segments. `chance`: the paper's multiples of "
-            "1 / classes. [default: val if that split has dense labels, else hmm]",
+            "1 / classes. [default: val if that split has dense labels, else hmm; none where tags "
+            "allow more than 80 % of all labels]",
         ),
     ] = None,
     smooth: Annotated[

@@ -17,7 +17,7 @@ from vaplan.errors import RecipeError, unknown
 from vaplan.pseudo_labels.generate import generate_pseudo_labels
 from vaplan.pseudo_labels.hmm import HiddenMarkovModel, fit_hidden_markov_model
 from vaplan.pseudo_labels.mixture import Mixture, fit_mixture
-from vaplan.ragged import Ragged
+from vaplan.ragged import Lengths, Ragged
 
 SMOOTHING_BLOCK = (
     256  # segments smoothed at once, so that memory is linear in the length
@@ -28,6 +28,9 @@ CONFIDENCE = "confidence"
 LOGIT = "logit"
 MARGIN = "margin"
 DEVIATION = "deviation"  # the margin in standard deviations from the background
+# Share of the pairs of a segment and a class that tags allow. Above it, too few pairs
+# show the evidence for an absent class.
+MAX_TAGGED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Evidence:
     def classes(self) -> int:
         """Number of classes."""
         return self.values.values.shape[-1]
+
+    @property
+    def tags_are_informative(self) -> bool:
+        """Whether enough segments lack a tag, so that a model can be fitted on tags."""
+        return are_informative(self.weak_label, self.values.lengths)
 
     def rows(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return evidence, filter and mask for functions that read each segment alone."""
@@ -101,6 +109,25 @@ class Evidence:
         """Compute the probability of every label of the tags by the mixture model."""
         probability = self.mixture().probability(self.values.rows())
         return self.values.from_rows(probability)
+
+
+def are_informative(weak_label: Bool[Tensor, "video class"], lengths: Lengths) -> bool:
+    """Return whether tags exclude enough pairs of a segment and a class.
+
+    A long video has nearly all classes of a small taxonomy, so its tags exclude few.
+
+    Args:
+        weak_label: Tags of the videos.
+        lengths: Number of segments of each video.
+
+    >>> are_informative(torch.eye(2, dtype=torch.bool), Lengths.of([3, 9]))
+    True
+    """
+    if weak_label.all():
+        return False
+    counts = torch.from_numpy(lengths.counts)
+    tagged = int((counts[:, None] * weak_label).sum())
+    return tagged <= MAX_TAGGED_SHARE * lengths.total * weak_label.shape[1]
 
 
 def similarity(

@@ -64,7 +64,8 @@ def choose_labels(
         thresholds: Thresholds by modality. A modality without one is labelled by the rule,
             which must be a rule with thresholds.
         rule: Name of a rule in `LABEL_RULES`. The default is `val` if split val has densely
-            labelled videos, else `hmm`; `chance` if all videos have all tags, or none has any.
+            labelled videos, else `hmm`; `chance` if tags exclude few classes of few videos,
+            or there are none.
 
     Raises:
         RecipeError: The rule does not exist or cannot be applied to the data.
@@ -86,10 +87,10 @@ def choose_labels(
 
 
 def _default_rule(evidence: Evidence) -> str | None:
-    """Return the default rule; None if no video lacks a tag, so that nothing can be fitted."""
+    """Return the default rule; None if the tags exclude too little to fit anything."""
     if evidence.dense:
         return VAL
-    return None if evidence.weak_label.all() else HMM
+    return HMM if evidence.tags_are_informative else None
 
 
 def label_by_threshold(

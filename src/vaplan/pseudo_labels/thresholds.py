@@ -75,7 +75,8 @@ def choose_thresholds(
         evidence: Evidence of the data set.
         values: Values by modality. A modality without a value is chosen by the rule.
         rule: Name of a rule in `THRESHOLD_RULES`. The default is `val` if split val has
-            densely labelled videos, else `mixture`; if all videos have all tags it is `chance`.
+            densely labelled videos, else `mixture`; `chance` if tags exclude few classes of
+            few videos.
 
     Returns:
         The thresholds, and a phrase that explains them.
@@ -98,14 +99,16 @@ def choose_thresholds(
 
 def _apply_rule(evidence: Evidence, rule: str | None) -> tuple[Thresholds, str]:
     if rule is None:
-        shows_no_absence = bool(evidence.weak_label.all())
         if evidence.dense:
             rule = "val"
-        elif not shows_no_absence:
+        elif evidence.tags_are_informative:
             rule = "mixture"
         elif evidence.strategy in (MARGIN, DEVIATION):
             thresholds, reason = multiply_chance(evidence)
-            return thresholds, f"{reason}, because there are no tags"
+            cause = (
+                "tags exclude too little" if evidence.has_tags else "there are no tags"
+            )
+            return thresholds, f"{reason}, because {cause}"
         else:
             rule = "chance"
 

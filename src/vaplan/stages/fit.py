@@ -21,11 +21,12 @@ from vaplan.annotations.folders import read_folder_tags
 from vaplan.annotations.rows import Row
 from vaplan.annotations.table import TAXONOMY_SUFFIXES, read_rows, write_rows
 from vaplan.annotations.tags import read_tags, similar_names
-from vaplan.dataset import Encoders, select_encoders
+from vaplan.dataset import Dataset, Encoders, read_lengths, select_encoders
 from vaplan.encoders.compute import AUTOMATIC, Compute
 from vaplan.errors import RunError, UsageError
 from vaplan.locks import lock_folder
 from vaplan.media import CENTRE
+from vaplan.pseudo_labels.evidence import are_informative
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.reading import plain_text
 from vaplan.recipe import Decision
@@ -168,7 +169,8 @@ def fit(
             pipeline=pipeline,
         )
 
-        probability = run / "label_probability.csv" if _can_refine(data) else None
+        can_refine = _can_refine(Dataset.with_features(data, store, encoders))
+        probability = run / "label_probability.csv" if can_refine else None
         labelling = label(
             data,
             store,
@@ -424,11 +426,14 @@ def _dense_videos(rows: Sequence[Row]) -> set[str]:
     return {row.video for row in rows if row.is_dense}
 
 
-def _can_refine(data: Annotations) -> bool:
-    """Return whether some video lacks a class and there are enough training videos."""
-    classes = set(data.taxonomy.classes)
-    has_absent_class = any(set(video.tags) != classes for video in data.videos)
-    return has_absent_class and _count_training_videos(data) >= MIN_TRAINING_VIDEOS
+def _can_refine(dataset: Dataset) -> bool:
+    """Return whether the tags exclude enough, and there are enough training videos."""
+    data = dataset.annotations
+    lengths = read_lengths(dataset.store, dataset.encoders, dataset.ids)
+    is_informative = are_informative(dataset.weak_label, lengths)
+    has_dense_val = bool(data.dense_indices(VAL)) and not dataset.weak_label.all()
+    has_enough_videos = _count_training_videos(data) >= MIN_TRAINING_VIDEOS
+    return (is_informative or has_dense_val) and has_enough_videos
 
 
 def _count_training_videos(data: Annotations) -> int:

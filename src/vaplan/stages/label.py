@@ -43,6 +43,7 @@ from vaplan.pseudo_labels import (
     ThresholdSpec,
 )
 from vaplan.pseudo_labels.background import MIN_SEGMENTS, sample_segments
+from vaplan.pseudo_labels.evidence import are_informative
 from vaplan.pseudo_labels.rules import HMM
 from vaplan.pseudo_labels.thresholds import Thresholds
 from vaplan.ragged import Index, Ragged
@@ -304,8 +305,9 @@ def compute_dataset_evidence(
         strategy: `confidence`, `logit`, `margin` (see `ZeroShotClassifier`), or `deviation`:
             the margin in standard deviations from the background of these videos. The
             default is PLG's confidence. With a single class a softmax over classes is not
-            informative, and the default is the margin. Without tags it is the deviation,
-            or the margin if there are too few segments for it.
+            informative, and the default is the margin. Without tags, or where these exclude
+            little (see `are_informative`), it is the deviation, or the margin if there are
+            too few segments for it.
         smooth: Standard deviation of the smoothing in segments.
 
     Raises:
@@ -319,7 +321,8 @@ def compute_dataset_evidence(
     first_encoders = [names[:1] for names in dataset.encoders]
     inputs = replace(dataset, encoders=first_encoders).inputs
     has_tags = any(video.tags for video in data.videos)
-    if strategy is None and has_tags:
+    is_informative = are_informative(dataset.weak_label, inputs.lengths)
+    if strategy is None and has_tags and (is_informative or data.dense_indices("val")):
         strategy = CONFIDENCE if len(data.taxonomy) > 1 else MARGIN
 
     with threads(1):
