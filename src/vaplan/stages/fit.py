@@ -169,7 +169,9 @@ def fit(
             pipeline=pipeline,
         )
 
-        can_refine = _can_refine(Dataset.with_features(data, store, encoders))
+        dataset = Dataset.with_features(data, store, encoders)
+        is_informative = _tags_are_informative(dataset)
+        can_refine = _can_refine(dataset, is_informative=is_informative)
         probability = run / "label_probability.csv" if can_refine else None
         labelling = label(
             data,
@@ -193,6 +195,12 @@ def fit(
             visual=tuple(encoders[1]),
             decision=Decision(segments="matched"),
         )
+        if not is_informative:
+            message(
+                "the tags allow nearly every label, so the parser learns from the labels of "
+                "the segments alone"
+            )
+            recipe = without_tags(recipe)
         if probability:
             refined = _refine_labels(
                 recipe, run, probability, message=message, bars=bars
@@ -426,11 +434,28 @@ def _dense_videos(rows: Sequence[Row]) -> set[str]:
     return {row.video for row in rows if row.is_dense}
 
 
-def _can_refine(dataset: Dataset) -> bool:
+def without_tags(recipe: recipes.Recipe) -> recipes.Recipe:
+    """Change a recipe so that it learns from the labels of segments, not from tags.
+
+    Tags that allow nearly every label raise all probabilities: a network that is trained on
+    them marks too much (`benchmarks/results/collections_lengths.md`). A gate on the
+    probability of a class in the video is then of no use either.
+
+    Args:
+        recipe: Recipe with labels.
+    """
+    decision = replace(recipe.decision, rule="segment")
+    return replace(recipe, losses={"segment": 1.0}, decision=decision)
+
+
+def _tags_are_informative(dataset: Dataset) -> bool:
+    lengths = read_lengths(dataset.store, dataset.encoders, dataset.ids)
+    return are_informative(dataset.weak_label, lengths)
+
+
+def _can_refine(dataset: Dataset, *, is_informative: bool) -> bool:
     """Return whether the tags exclude enough, and there are enough training videos."""
     data = dataset.annotations
-    lengths = read_lengths(dataset.store, dataset.encoders, dataset.ids)
-    is_informative = are_informative(dataset.weak_label, lengths)
     has_dense_val = bool(data.dense_indices(VAL)) and not dataset.weak_label.all()
     has_enough_videos = _count_training_videos(data) >= MIN_TRAINING_VIDEOS
     return (is_informative or has_dense_val) and has_enough_videos
