@@ -259,7 +259,8 @@ def test_of_many_changes_at_once_one_is_saved(client: Client) -> None:
     statuses = list[int]()
 
     def save(number: int) -> None:
-        change = CHANGE | {"person": f"person {number}"}
+        event = DOOR | {"onset": DOOR["onset"] + number / 10}
+        change = CHANGE | {"person": f"person {number}", "events": [event]}
         statuses.append(client.put(0, change).status)
 
     threads = [threading.Thread(target=save, args=[n]) for n in range(8)]
