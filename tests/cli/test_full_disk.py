@@ -183,7 +183,7 @@ COMMANDS: dict[str, Command] = {
     ],
     "import labels": lambda f: [
         *("import", "valor", f.packs, "--data", f"table:{f.packs / 'llp.csv'}"),
-        *("--store", f.out / "store", "--labels", f.out / "t.csv"),
+        *("--store", f.out / "store", "--out-labels", f.out / "t.csv"),
     ],
 }
 SMALL_FILES = {"data fetch", "data check"}  # write less than a lock
