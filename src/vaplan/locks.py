@@ -59,7 +59,7 @@ def lock_folder(folder: Path, *, kind: str, again: bool = False) -> Iterator[Non
 
 
 def _stand_in(folder: Path) -> Path:
-    """Return the local folder whose lock stands for that of a remote folder."""
+    """Return the local folder that is locked in place of a remote one."""
     digest = hashlib.blake2b(to_uri(folder).encode(), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"vaplan-locks-{os.getuid()}" / digest
 

@@ -111,7 +111,7 @@ def write_remote(path: Path, content: bytes) -> None:
     with _remote_errors(path):
         if path.parts[0] != "file:":
             with storage.open_output_stream(key) as file:
-                file.write(content)  # at once: a part of it can never be closed
+                file.write(content)  # in one write, so that no part of it is an object
             return
         storage.create_dir(_key(path.parent), recursive=True)
         part = _key(path.with_name(f".{path.name}.part"))
@@ -282,7 +282,7 @@ def find_endpoint() -> str | None:
 
 
 def _find_region(bucket: str) -> str | None:
-    """Return the region of a bucket of AWS; None if the environment tells it."""
+    """Return the region of a bucket of AWS; None if the environment names one."""
     from pyarrow.fs import resolve_s3_region
 
     if any(os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")):

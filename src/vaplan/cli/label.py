@@ -62,7 +62,7 @@ def label(
             "VALOR's logit, the logit minus the mean of background prompts (margin), or the margin "
             "in standard deviations from the segments without the class (deviation). "
             "[default: confidence; margin for a single class; deviation without tags, or where "
-            "tags allow more than 80 % of all labels]",
+            "tags allow more than 80 % of all labels and --rule and --threshold are not given]",
         ),
     ] = None,
     threshold: Annotated[

@@ -179,7 +179,7 @@ class Compute:
         return self.to_device(inputs) if self.kind == "cuda" else inputs
 
     def side_stream(self) -> AbstractContextManager[Any]:
-        """Return a context whose copies and kernels run beside those of earlier batches."""
+        """Return a context in which a GPU prepares a batch while it computes an earlier one."""
         if self.kind != "cuda":
             return nullcontext()
         return torch.cuda.stream(_side_stream(self.device))

@@ -335,7 +335,8 @@ class RemoteEncoder:
         if not segments.mask[:, self.modality].any():
             return lambda: np.zeros((len(segments), self.dimension), np.float32)
         turn = next(self.turns) % len(self.clients)
-        return self.clients[turn].start(*share(self.models[turn], segments))
+        request, memory = share(self.models[turn], segments)
+        return self.clients[turn].start(request, memory)
 
     def text(self, prompts: Sequence[str]) -> Float32[np.ndarray, "prompt feature"]:
         """Embed each prompt as a unit vector.

@@ -182,7 +182,7 @@ def serve(
 
 @dataclass(eq=False)
 class _Waiting:
-    """A request whose answer is due.
+    """A request that has no answer yet.
 
     Attributes:
         client: Connection of the process that waits.

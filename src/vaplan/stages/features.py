@@ -188,7 +188,7 @@ def features(
 
 
 def _devices(compute: Compute, computes: dict[Pair, Compute]) -> Compute:
-    """Return the devices of the job: those given, else a GPU that an encoder is on."""
+    """Return the devices of the job: the given ones, else the GPU of an encoder, else the CPU."""
     if compute.device != AUTO:
         return compute
     on_gpu = [one for one in computes.values() if one.is_gpu]

@@ -148,7 +148,8 @@ def label(
         thresholds: Thresholds by modality, in place of a rule.
         rule: Name of a rule in `pseudo_labels.LABEL_RULES`; see `choose_labels` for the
             default.
-        strategy: Kind of evidence; see `compute_dataset_evidence`.
+        strategy: Kind of evidence; see `compute_dataset_evidence` for the default. With a
+            rule or thresholds it does not depend on what the tags exclude.
         smooth: Standard deviation of the smoothing in segments.
         out_probability: Second table to write: the probability of every label.
         diagnose: Also diagnose the labels and draw the diagnostics beside the table.
@@ -165,6 +166,9 @@ def label(
     encoders = select_prompt_encoders(store, encoders or ((), ()))
     dataset = Dataset.with_features(data, store, encoders)
     data = dataset.annotations
+    has_tags = any(video.tags for video in data.videos)
+    if strategy is None and has_tags and (thresholds or rule):
+        strategy = strategy_with_tags(data)
     evidence = compute_dataset_evidence(dataset, strategy=strategy, smooth=smooth)
     if (out_probability or diagnose) and not evidence.has_tags:
         raise UsageError(
@@ -323,7 +327,7 @@ def compute_dataset_evidence(
     has_tags = any(video.tags for video in data.videos)
     is_informative = are_informative(dataset.weak_label, inputs.lengths)
     if strategy is None and has_tags and (is_informative or data.dense_indices("val")):
-        strategy = CONFIDENCE if len(data.taxonomy) > 1 else MARGIN
+        strategy = strategy_with_tags(data)
 
     with threads(1):
         features = open_features(dataset.store, dataset.encoders)
@@ -361,6 +365,15 @@ def compute_dataset_evidence(
         reference=dense_labels(dense_videos, inputs.lengths[dense]) if dense else None,
         training=tuple(training) or None,
     )
+
+
+def strategy_with_tags(data: Annotations) -> str:
+    """Return the kind of evidence for videos with tags that exclude classes.
+
+    Args:
+        data: Videos and classes.
+    """
+    return CONFIDENCE if len(data.taxonomy) > 1 else MARGIN
 
 
 def fit_store_background(
