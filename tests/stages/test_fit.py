@@ -70,6 +70,28 @@ def write_tags(path: Path, videos: Sequence[Video]) -> Path:
     return path
 
 
+def test_tags_that_exclude_little_are_not_learned(
+    world: World, tmp_path: Path, one_epoch: None
+) -> None:
+    classes = world.data.taxonomy.classes
+    videos = [replace(video, tags=classes) for video in world.data.videos[:6]]
+    videos[0] = replace(videos[0], tags=classes[:1])
+    tags = write_tags(tmp_path / "tags.csv", videos)
+    texts = list[str]()
+    run, _ = stages.fit(
+        tags,
+        world.folder,
+        tmp_path / "run",
+        encoders=EMBEDDED,
+        workers=1,
+        message=texts.append,
+    )
+    assert run.recipe.losses == {"segment": 1.0}
+    assert run.recipe.decision.rule == "segment"
+    assert Path(run.recipe.labels).name == "labels.csv"  # not refined
+    assert any("the tags allow nearly every label" in text for text in texts)
+
+
 @pytest.mark.slow
 def test_videos_are_added_to_a_finished_run(
     world: World, tmp_path: Path, one_epoch: None

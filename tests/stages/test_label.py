@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from tests.conftest import EMBEDDED, World
 from vaplan import encoders, stages
-from vaplan.annotations import read_rows, read_table
+from vaplan.annotations import Annotations, read_rows, read_table
 from vaplan.arrays import AUDIO, VISUAL
 from vaplan.dataset import read_inputs
 from vaplan.errors import RecipeError, StoreError, UsageError
@@ -50,6 +51,41 @@ def test_the_score_of_a_label_is_its_confidence_and_lies_above_the_threshold(
             )
             assert row.score > about["thresholds"][row.modality] - 1e-6
             assert row.offset == row.onset + 1
+
+
+def with_nearly_all_tags(data: Annotations) -> Annotations:
+    """Tag every video with all classes but one, and remove the dense labels."""
+    tags = data.taxonomy.classes[1:]
+    videos = tuple(replace(video, tags=tags) for video in data.videos)
+    return replace(data, videos=videos, events={})
+
+
+def test_where_tags_exclude_little_labels_exceed_the_background(
+    world: World, tmp_path: Path
+) -> None:
+    data = with_nearly_all_tags(world.data)
+    store, out = world.store, tmp_path / "labels.csv"
+    made = stages.label(data, store, out, encoders=EMBEDDED, diagnose=True)
+    details = json.loads(out.with_suffix(".json").read_text())
+    assert (details["strategy"], details["rule"]) == ("deviation", "chance")
+    assert made.thresholds == {"audio": 3.0, "visual": 3.0}
+    assert "tags exclude too little" in made.reason
+    scores = [row.score for row in read_rows(out).rows if row.modality]
+    assert scores
+    assert min(scores) > 3 - 1e-6
+
+
+@pytest.mark.parametrize(
+    "given", [{"rule": "hmm"}, {"thresholds": {"audio": 0.1, "visual": 0.1}}]
+)
+def test_a_given_rule_or_threshold_keeps_the_unit_of_its_evidence(
+    world: World, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    data = with_nearly_all_tags(world.data)
+    out = tmp_path / "labels.csv"
+    stages.label(data, world.store, out, encoders=EMBEDDED, **given)
+    details = json.loads(out.with_suffix(".json").read_text())
+    assert details["strategy"] == "confidence"
 
 
 def test_labels_are_made_again_to_the_byte(world: World, tmp_path: Path) -> None:
