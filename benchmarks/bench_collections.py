@@ -1,17 +1,19 @@
 """Collections of unequal length: accuracy, time and memory.
 
     python benchmarks/bench_collections.py lengths [--work FOLDER] [--seeds 3]
+    python benchmarks/bench_collections.py labels [--work FOLDER]
     python benchmarks/bench_collections.py windows [--work FOLDER] [--seeds 3]
     python benchmarks/bench_collections.py film [--work FOLDER]
     python benchmarks/bench_collections.py scale [--work FOLDER]
     python benchmarks/bench_collections.py tree [--work FOLDER]
 
 `lengths` joins the same rendered clips of ten seconds to longer and longer videos, whose tags
-are the tags of all their clips, and trains on each collection. `windows` (in the same folder)
-compares settings of long videos on split val. `film` runs `fit` on forty clips
-and on the same clips with one film of ten minutes. `scale` runs the stages on random features
-of videos from 3 s to 2 h, in three sizes. `tree` parses 2,000 small files with equal names in
-fifty folders. Times are CPU seconds of the process and its workers.
+are the tags of all their clips, and trains on each collection. In the same folder, `labels`
+scores the pseudo labels of the training videos, and `windows` compares settings of long videos
+on split val. `film` runs `fit` on forty clips and on the same clips with one film of ten
+minutes. `scale` runs the stages on random features of videos from 3 s to 2 h, in three sizes.
+`tree` parses 2,000 small files with equal names in fifty folders. Times are CPU seconds of the
+process and its workers.
 Results are written to `benchmarks/results/collections_*.md`.
 """
 
@@ -35,13 +37,16 @@ from vaplan import recipe as recipes
 from vaplan import runs, stages, synthetic
 from vaplan.annotations import Annotations, Row, read_table
 from vaplan.annotations.table import write_rows
+from vaplan.arrays import MODALITIES
 from vaplan.bench.synthetic_data import EMBEDDED, make_data
-from vaplan.dataset import Dataset, open_features
+from vaplan.dataset import Dataset, open_features, read_lengths
 from vaplan.encoders import own, store_name
 from vaplan.evaluation import evaluate
+from vaplan.metrics.llp import label_f
 from vaplan.models import windows
 from vaplan.pseudo_labels.evidence import are_informative
 from vaplan.pseudo_labels.rules import HMM
+from vaplan.ragged import Ragged
 from vaplan.stages.evaluate import score_split
 from vaplan.stages.fit import without_tags
 from vaplan.store import Entry, Store
@@ -90,6 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parts = {
         "lengths": measure_lengths,
+        "labels": measure_labels,
         "windows": measure_windows,
         "film": measure_film,
         "scale": measure_scale,
@@ -151,6 +157,43 @@ def measure_lengths(work: Path, seeds: int) -> None:
         "(`hmm`, `fusion`). No setting was chosen on these numbers."
     )
     write_results("collections_lengths.md", "Length of the videos", [head, "", *lines])
+
+
+def measure_labels(work: Path, _seeds: int) -> None:
+    """Score the labels of the training videos by `hmm` and by the default of `label`."""
+    clips = stages.read_data(f"table:{work / 'clips' / 'annotations.csv'}")
+    train = clips.select("train")
+    truth = read_table(work / "clips" / "train_truth.csv", taxonomy=clips.taxonomy)
+    lengths = read_lengths(work / "store", EMBEDDED, train.ids)
+    clip_labels = replace(train, events=truth.events).labels(lengths)
+    lines = [
+        "| length of the videos | labels that tags allow | `hmm` | default | its rule |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for name, size in COLLECTIONS.items():
+        folder = work / name.replace(" ", "_")
+        joined = join_clips(clips, work / "store", folder, clips=size)
+        dataset = Dataset.with_features(joined, folder / "store", EMBEDDED)
+        allowed = dataset.weak_label.numpy().sum(axis=1) @ dataset.lengths.counts
+        share = allowed / dataset.lengths.total / len(clips.taxonomy)
+        reference = Ragged(clip_labels, dataset.lengths)  # the clips lie end to end
+        cells = []
+        for rule in (HMM, None):
+            table = folder / f"labels_by_{rule or 'default'}.csv"
+            made = stages.label(
+                joined, folder / "store", table, encoders=EMBEDDED, rule=rule
+            )
+            scores = label_f(reference, dataset.labels(table).numpy())
+            audio, visual = (scores[name]["segment"] for name in MODALITIES)
+            cells.append(f"{audio:.1f}, {visual:.1f}")
+        lines.append(f"| {name} | {share:.2f} | {' | '.join(cells)} | {made.reason} |")
+        print(lines[-1], flush=True)
+    head = (
+        "Made by `python benchmarks/bench_collections.py labels` in the folder of `lengths`: "
+        "segment-level F of the pseudo labels of the training videos in percent, audio and "
+        "visual."
+    )
+    write_results("collections_labels.md", "Labels of long videos", [head, "", *lines])
 
 
 def measure_windows(work: Path, seeds: int) -> None:
