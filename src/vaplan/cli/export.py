@@ -11,7 +11,7 @@ from vaplan.cli.options import OutTable
 
 
 class EventModality(StrEnum):
-    """Modality that events get whose label names none."""
+    """Modality of the events whose label names none."""
 
     audio = "audio"
     visual = "visual"
